@@ -1,0 +1,11 @@
+//! rinit: the init process for containers.
+
+pub mod model;
+pub mod supervisor;
+
+use std::ffi::{c_char, c_int};
+
+/// placeholder, replaced next
+pub fn run(_argc: c_int, _argv: *const *const c_char) -> u8 {
+    0
+}

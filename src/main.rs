@@ -1,0 +1,13 @@
+//! The door: arguments in, exit code out, nothing else.
+//!
+//! `no_main`: Rust's own start-up would set SIGPIPE to ignored, map an alternate stack and read
+//! /proc, all of which a child would inherit or PID 1 would pay for.
+#![cfg_attr(not(test), no_main)]
+
+use std::ffi::{c_char, c_int};
+
+/// What the C start-up code calls.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
+    c_int::from(rinit::run(argc, argv))
+}
