@@ -1,7 +1,11 @@
 //! rinit: the init process for containers.
 
+pub mod checks;
+pub mod config;
+pub mod environ;
 pub mod model;
 pub mod supervisor;
+pub mod sys;
 
 use std::ffi::{c_char, c_int};
 

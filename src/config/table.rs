@@ -1,0 +1,396 @@
+//! A table of the configuration as its reader sees it: typed access by key, expansion on the way,
+//! every fault noted and none fatal, and at the end a fault for each key that nobody asked for.
+//!
+//! A key that is absent and a key that is faulty both read as `None`: the fault is noted, the reader
+//! goes on with its default, so that one run finds all faults.
+
+use super::expand::{Expanded, Scope, expand};
+use super::fault::{At, Fault, did_you_mean};
+use super::tree::{Entry, Node, Value};
+use super::words;
+use crate::model::Signal;
+use serde::Deserialize;
+use std::cell::RefCell;
+use std::time::Duration;
+
+/// What all tables of one reading share: what variables mean, and the faults found so far.
+pub struct Reading<'a> {
+    /// What `${NAME}` means.
+    pub scope: Scope<'a>,
+    faults: RefCell<Vec<Fault>>,
+}
+
+impl<'a> Reading<'a> {
+    /// Begins a reading.
+    #[must_use]
+    pub fn new(scope: Scope<'a>) -> Self {
+        Self { scope, faults: RefCell::default() }
+    }
+
+    /// Notes a fault.
+    pub fn fault(&self, at: At, message: String) {
+        let fault = Fault { at: Some(at), message };
+        let mut faults = self.faults.borrow_mut();
+        // `[defaults]` is read once for each service; its faults are told once.
+        if !faults.contains(&fault) {
+            faults.push(fault);
+        }
+    }
+
+    /// All faults, in the order of the files.
+    #[must_use]
+    pub fn into_faults(self) -> Vec<Fault> {
+        let mut faults = self.faults.into_inner();
+        faults.sort_by_key(|fault| fault.at.map(|at| (at.file, at.start)));
+        faults
+    }
+}
+
+/// One table, being read.
+pub struct Table<'a> {
+    /// Where it stands in the hierarchy: `services.web`.
+    pub path: String,
+    /// Its header, or the value itself for an inline table.
+    pub at: At,
+    entries: &'a [Entry],
+    /// Looked into for keys that `entries` does not have: `[defaults]`.
+    fallback: &'a [Entry],
+    reading: &'a Reading<'a>,
+    asked: RefCell<Vec<&'static str>>,
+}
+
+impl<'a> Table<'a> {
+    /// Begins to read a node as a table; anything else is a fault.
+    pub fn open(reading: &'a Reading<'a>, path: String, at: At, node: &'a Node) -> Option<Self> {
+        match &node.value {
+            Value::Table(entries) => {
+                Some(Self { path, at, entries, fallback: &[], reading, asked: RefCell::default() })
+            }
+            other => {
+                reading.fault(node.at, format!("{path}: found {}, expected a table", other.kind()));
+                None
+            }
+        }
+    }
+
+    /// The same table with defaults for the keys that it lacks. A table key that both have is merged by its reader.
+    #[must_use]
+    pub fn with_fallback(mut self, fallback: Option<&'a Node>) -> Self {
+        if let Some(Node { value: Value::Table(entries), .. }) = fallback {
+            self.fallback = entries;
+        }
+        self
+    }
+
+    /// The reading that this table is part of.
+    #[must_use]
+    pub fn reading(&self) -> &'a Reading<'a> {
+        self.reading
+    }
+
+    /// The raw entry of a key, for values that have several forms. Counts as asked for.
+    pub fn entry(&self, key: &'static str) -> Option<&'a Entry> {
+        if !self.asked.borrow().contains(&key) {
+            self.asked.borrow_mut().push(key);
+        }
+        let find = |entries: &'a [Entry]| entries.iter().find(|entry| entry.key == key);
+        find(self.entries).or_else(|| find(self.fallback))
+    }
+
+    /// The raw node of a key.
+    pub fn node(&self, key: &'static str) -> Option<&'a Node> {
+        self.entry(key).map(|entry| &entry.node)
+    }
+
+    /// Whether the key is written in this table itself (not in its fallback).
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|entry| entry.key == key)
+    }
+
+    /// All entries of this table itself, in the order of the file, for tables whose keys are names. All count as asked for.
+    #[must_use]
+    pub fn entries(&self) -> &'a [Entry] {
+        self.entries
+    }
+
+    /// Notes a fault at a key's value, or at the table when the key is not there.
+    pub fn fault(&self, key: &'static str, message: &str) {
+        let at = self.node(key).map_or(self.at, |node| node.at);
+        self.reading.fault(at, format!("{}: {message}", self.path_of(key)));
+    }
+
+    /// Notes a fault about the table as a whole.
+    pub fn fault_here(&self, message: &str) {
+        self.reading.fault(self.at, format!("{}: {message}", self.path));
+    }
+
+    fn path_of(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_string() } else { format!("{}.{key}", self.path) }
+    }
+
+    fn wrong(&self, key: &'static str, node: &Node, expected: &str) {
+        let found = node.value.kind();
+        self.reading.fault(node.at, format!("{}: found {found}, expected {expected}", self.path_of(key)));
+    }
+
+    /// Expands a text node. `None`: not known before the checks, or a fault (noted).
+    pub fn expand_node(&self, key: &str, node: &Node, text: &str) -> Option<String> {
+        match expand(text, &self.reading.scope) {
+            Ok(Expanded::Text(text)) => Some(text),
+            Ok(Expanded::Later) => None,
+            Err(message) => {
+                self.reading.fault(node.at, format!("{}: {message}", self.path_of(key)));
+                None
+            }
+        }
+    }
+
+    /// Reads a key by a function from its expanded text; `expected` says what the text should be.
+    fn parse<T>(
+        &self,
+        key: &'static str,
+        expected: &str,
+        other: impl Fn(&Value) -> Option<T>,
+        text: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let node = self.node(key)?;
+        if let Some(value) = other(&node.value) {
+            return Some(value);
+        }
+        let Value::Text(raw) = &node.value else {
+            self.wrong(key, node, expected);
+            return None;
+        };
+        let expanded = self.expand_node(key, node, raw)?;
+        text(&expanded)
+            .map_err(|why| {
+                // The expanded value may be a secret: only what stands in the file is shown.
+                self.reading.fault(node.at, format!("{}: \"{raw}\": {why}", self.path_of(key)));
+            })
+            .ok()
+    }
+
+    /// A string.
+    pub fn text(&self, key: &'static str) -> Option<String> {
+        self.parse(key, "a string", |_| None, |text| Ok(text.to_string()))
+    }
+
+    /// A string, or a number or bool taken as its text (`user = 1000`).
+    pub fn text_or_number(&self, key: &'static str) -> Option<String> {
+        self.parse(key, "a string or a number", scalar, |text| Ok(text.to_string()))
+    }
+
+    /// A bool, or a string that is one after expansion.
+    pub fn flag(&self, key: &'static str) -> Option<bool> {
+        let other = |value: &Value| if let Value::Bool(flag) = value { Some(*flag) } else { None };
+        self.parse(key, "true or false", other, |text| match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Ok(true),
+            "false" | "no" | "off" | "0" | "" => Ok(false),
+            _ => Err("expected true or false".into()),
+        })
+    }
+
+    /// An integer between `min` and `max`, or a string that is one after expansion.
+    pub fn integer(&self, key: &'static str, min: i64, max: i64) -> Option<i64> {
+        let other = |value: &Value| if let Value::Integer(number) = value { Some(*number) } else { None };
+        let expected = match (min, max) {
+            (i64::MIN, i64::MAX) => "an integer".to_string(),
+            (min, i64::MAX) => format!("an integer of at least {min}"),
+            (min, max) => format!("an integer from {min} to {max}"),
+        };
+        let number = self.parse(key, &expected, other, |text| {
+            text.trim().parse().map_err(|_| format!("expected {expected}"))
+        })?;
+        if (min..=max).contains(&number) {
+            return Some(number);
+        }
+        self.fault(key, &format!("found {number}, expected {expected}"));
+        None
+    }
+
+    /// A number between `min` and `max`, or a string that is one after expansion.
+    pub fn number(&self, key: &'static str, min: f64, max: f64) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "a factor, not a count")]
+        let other = |value: &Value| match value {
+            Value::Integer(number) => Some(*number as f64),
+            Value::Float(number) => Some(*number),
+            _ => None,
+        };
+        let parse = |text: &str| text.trim().parse().map_err(|_| "expected a number".to_string());
+        let number = self.parse(key, "a number", other, parse)?;
+        if (min..=max).contains(&number) {
+            return Some(number);
+        }
+        let most = if max == f64::MAX { String::new() } else { format!(" and at most {max}") };
+        self.fault(key, &format!("found {number}, expected at least {min}{most}"));
+        None
+    }
+
+    /// A duration, with its unit.
+    pub fn duration(&self, key: &'static str) -> Option<Duration> {
+        self.parse(key, "a duration with its unit, such as \"10s\"", |_| None, words::duration)
+    }
+
+    /// A duration or `"none"`. The outer `None`: not written.
+    pub fn duration_or_none(&self, key: &'static str) -> Option<Option<Duration>> {
+        let parse = |text: &str| if text == "none" { Ok(None) } else { words::duration(text).map(Some) };
+        self.parse(key, "a duration with its unit, or \"none\"", |_| None, parse)
+    }
+
+    /// A size in bytes.
+    pub fn size(&self, key: &'static str) -> Option<u64> {
+        let other = |value: &Value| if let Value::Integer(n) = value { u64::try_from(*n).ok() } else { None };
+        self.parse(key, "a size such as \"64MiB\"", other, words::size)
+    }
+
+    /// A signal: a name with or without SIG, or a number.
+    pub fn signal(&self, key: &'static str) -> Option<Signal> {
+        let other = |value: &Value| match value {
+            Value::Integer(number) => i32::try_from(*number).ok().and_then(Signal::from_number),
+            _ => None,
+        };
+        self.parse(key, "a signal's name or number, 1 to 64", other, signal)
+    }
+
+    /// One word of a closed list: the variants of `T`, as serde names them.
+    pub fn word<T: for<'de> Deserialize<'de>>(&self, key: &'static str) -> Option<T> {
+        self.parse(key, "a word", |_| None, one_of)
+    }
+
+    /// A string or an array of strings, each expanded. Elements that are not known yet are left out.
+    pub fn list(&self, key: &'static str) -> Option<Vec<String>> {
+        let node = self.node(key)?;
+        match &node.value {
+            Value::List(items) => Some(self.items(key, items)),
+            _ => self.text_or_number(key).map(|text| vec![text]),
+        }
+    }
+
+    /// A command: an array of words, or a string that is split into words (before expansion, so that
+    /// a value with blanks in it stays one word).
+    pub fn command(&self, key: &'static str) -> Option<Vec<String>> {
+        let node = self.node(key)?;
+        let words = match &node.value {
+            Value::List(items) => self.items(key, items),
+            Value::Text(line) => match words::split(line) {
+                Ok(words) => words.iter().filter_map(|word| self.expand_node(key, node, word)).collect(),
+                Err(why) => {
+                    self.fault(key, &why);
+                    return None;
+                }
+            },
+            _ => {
+                self.wrong(key, node, "an array of words, or a string");
+                return None;
+            }
+        };
+        // What only the checks will tell may leave nothing; that is judged when it is known.
+        if matches!(&node.value, Value::List(items) if items.is_empty())
+            || matches!(&node.value, Value::Text(t) if t.trim().is_empty())
+        {
+            self.fault(key, "is empty; expected a program and its arguments");
+        }
+        Some(words)
+    }
+
+    fn items(&self, key: &'static str, items: &[Node]) -> Vec<String> {
+        let mut list = Vec::with_capacity(items.len());
+        for node in items {
+            match &node.value {
+                Value::Text(text) => list.extend(self.expand_node(key, node, text)),
+                value => match scalar(value) {
+                    Some(text) => list.push(text),
+                    None => self.wrong(key, node, "a string"),
+                },
+            }
+        }
+        list
+    }
+
+    /// A table under this one.
+    pub fn table(&self, key: &'static str) -> Option<Table<'a>> {
+        let entry = self.entry(key)?;
+        Table::open(self.reading, self.path_of(key), entry.at, &entry.node)
+    }
+
+    /// The tables under this one, whose keys are names; the place is that of the name.
+    pub fn tables(&self) -> Vec<(&'a str, Table<'a>)> {
+        self.entries
+            .iter()
+            .filter_map(|entry| {
+                let path = self.path_of(&entry.key);
+                Some((entry.key.as_str(), Table::open(self.reading, path, entry.at, &entry.node)?))
+            })
+            .collect()
+    }
+
+    /// Ends the reading of this table: every key that nobody asked for is a fault that names the nearest one.
+    pub fn close(self) {
+        let asked = self.asked.into_inner();
+        for entry in self.entries.iter().filter(|entry| !asked.contains(&entry.key.as_str())) {
+            let mut message = if self.path.is_empty() {
+                format!("unknown table \"{}\"", entry.key)
+            } else {
+                format!("{}: unknown key \"{}\"", self.path, entry.key)
+            };
+            let hint = did_you_mean(&entry.key, asked.iter().copied());
+            if hint.is_empty() {
+                let mut known = asked.clone();
+                known.sort_unstable();
+                message.push_str(&format!("; known here: {}", known.join(", ")));
+            }
+            self.reading.fault(entry.at, message + &hint);
+        }
+    }
+}
+
+/// A number or bool as its text.
+pub fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Text(_) | Value::List(_) | Value::Table(_) => None,
+    }
+}
+
+/// A signal's name or number.
+pub fn signal(text: &str) -> Result<Signal, String> {
+    Signal::parse(text).ok_or_else(|| {
+        let name = text.to_ascii_uppercase();
+        let hint = did_you_mean(name.strip_prefix("SIG").unwrap_or(&name), Signal::names());
+        format!("no such signal; expected a name such as \"SIGTERM\" or a number from 1 to 64{hint}")
+    })
+}
+
+/// Reads a word as a variant of `T`; the error lists the words there are, or the nearest one.
+pub fn one_of<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, String> {
+    let words = serde::de::value::StrDeserializer::<UnknownWord>::new(text);
+    T::deserialize(words).map_err(|unknown| {
+        let expected: Vec<String> = unknown.0.iter().map(|word| format!("\"{word}\"")).collect();
+        format!("expected {}{}", expected.join(" or "), did_you_mean(text, unknown.0.iter().copied()))
+    })
+}
+
+/// serde's complaint about an unknown variant, reduced to the words that it knows.
+#[derive(Debug)]
+struct UnknownWord(&'static [&'static str]);
+
+impl std::fmt::Display for UnknownWord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("unknown word")
+    }
+}
+
+impl std::error::Error for UnknownWord {}
+
+impl serde::de::Error for UnknownWord {
+    fn custom<T: std::fmt::Display>(_: T) -> Self {
+        Self(&[])
+    }
+
+    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
+        Self(expected)
+    }
+}

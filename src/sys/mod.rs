@@ -1,0 +1,1 @@
+//! The shell: the only place that touches Linux, and the only place with `unsafe`.
