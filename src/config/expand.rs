@@ -6,6 +6,8 @@ pub struct Scope<'a> {
     pub variable: &'a dyn Fn(&str) -> Option<String>,
     /// Whether a path exists.
     pub exists: &'a dyn Fn(&str) -> bool,
+    /// The text of a file (`env_file`); the error is the system's word.
+    pub read: &'a dyn Fn(&str) -> Result<String, String>,
     /// Variables that are not set yet, but that a check may export. What needs one is judged later.
     pub later: &'a [String],
 }
@@ -110,7 +112,7 @@ mod tests {
             _ => None,
         };
         let later = ["SOON".to_string()];
-        expand(text, &Scope { variable: &variable, exists: &|_| false, later: &later })
+        expand(text, &Scope { variable: &variable, exists: &|_| false, read: &|_| Err(String::new()), later: &later })
     }
 
     #[test]
