@@ -1,9 +1,12 @@
 //! rinit: the init process for containers.
 
 pub mod checks;
+pub mod cli;
 pub mod config;
+pub mod diagnosis;
 pub mod environ;
 pub mod model;
+pub mod say;
 pub mod supervisor;
 pub mod sys;
 

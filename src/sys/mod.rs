@@ -4,6 +4,7 @@
 //! goes wrong comes out as an [`Errno`].
 
 pub mod given;
+pub mod inspect;
 pub mod kill;
 pub mod reap;
 pub mod signals;
