@@ -1,7 +1,7 @@
 //! What is there where a program was to be started: facts for [`crate::diagnosis`]. Only looked at after a
 //! start has failed, so nothing here is on the way of a start that works.
 
-use super::spawn::Ids;
+use super::users::{self, Identity};
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::io::Read as _;
@@ -78,8 +78,8 @@ pub struct Look {
 
 /// Looks for the program that `candidates` could not be started as, with the eyes of `ids`.
 #[must_use]
-pub fn look(word: &CStr, candidates: &[CString], ids: Option<&Ids>) -> Look {
-    let own = own_ids();
+pub fn look(word: &CStr, candidates: &[CString], ids: Option<&Identity>) -> Look {
+    let own = users::current();
     let ids = ids.unwrap_or(&own);
     let paths: Vec<PathBuf> =
         candidates.iter().map(|path| Path::new(OsStr::from_bytes(path.to_bytes())).into()).collect();
@@ -112,17 +112,8 @@ pub fn look(word: &CStr, candidates: &[CString], ids: Option<&Ids>) -> Look {
     look
 }
 
-fn own_ids() -> Ids {
-    let groups = nix::unistd::getgroups().unwrap_or_default();
-    Ids {
-        uid: nix::unistd::geteuid().as_raw(),
-        gid: nix::unistd::getegid().as_raw(),
-        groups: groups.into_iter().map(nix::unistd::Gid::as_raw).collect(),
-    }
-}
-
 /// Whether the permission bits give `ids` the right `bit` (4, 2 or 1). Root needs one x for anybody to execute.
-fn allows(meta: &std::fs::Metadata, ids: &Ids, bit: u32) -> bool {
+fn allows(meta: &std::fs::Metadata, ids: &Identity, bit: u32) -> bool {
     if ids.uid == 0 {
         return bit != 1 || meta.is_dir() || meta.mode() & 0o111 != 0;
     }
@@ -136,7 +127,7 @@ fn allows(meta: &std::fs::Metadata, ids: &Ids, bit: u32) -> bool {
     meta.mode() >> shift & bit != 0
 }
 
-fn walk(path: &Path, ids: &Ids, look: &mut Look) {
+fn walk(path: &Path, ids: &Identity, look: &mut Look) {
     let mut folders: Vec<&Path> =
         path.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty()).collect();
     folders.reverse();
@@ -153,7 +144,7 @@ fn walk(path: &Path, ids: &Ids, look: &mut Look) {
     }
 }
 
-fn found(path: &Path, ids: &Ids) -> Option<Found> {
+fn found(path: &Path, ids: &Identity) -> Option<Found> {
     let meta = std::fs::metadata(path).ok()?;
     let name = CString::new(path.as_os_str().as_bytes()).ok()?;
     Some(Found {

@@ -3,14 +3,18 @@
 //! Each file is one subject. What comes out is in the words of [`crate::model`] or plain data; what
 //! goes wrong comes out as an [`Errno`].
 
+pub mod disk;
 pub mod given;
 pub mod inspect;
 pub mod kill;
+pub mod mounts;
+pub mod net;
 pub mod reap;
 pub mod signals;
 pub mod spawn;
 pub mod stdio;
 pub mod time;
+pub mod users;
 pub mod wait;
 
 pub use nix::errno::Errno;

@@ -4,6 +4,7 @@
 //! Everything between clone and execve is in [`child`]. It allocates nothing, takes no lock, logs nothing,
 //! and calls only what signal-safety(7) allows; what goes wrong there is written where the parent finds it.
 
+use super::users::{self, Identity};
 use super::{Errno, signals};
 use crate::model::{Pid, Signal};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -52,17 +53,6 @@ impl SpawnError {
     }
 }
 
-/// Numeric rights of a process.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Ids {
-    /// User, real, effective and saved.
-    pub uid: u32,
-    /// Group, real, effective and saved.
-    pub gid: u32,
-    /// Supplementary groups.
-    pub groups: Vec<u32>,
-}
-
 /// Where the process belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
@@ -103,7 +93,7 @@ pub struct Recipe<'a> {
     /// Where it starts; `None`: where rinit is.
     pub directory: Option<&'a CStr>,
     /// Its rights; `None`: rinit's.
-    pub ids: Option<&'a Ids>,
+    pub ids: Option<&'a Identity>,
     /// Its file mode creation mask.
     pub umask: Option<u32>,
     /// What becomes its 0, 1 and 2; `None`: rinit's own.
@@ -239,7 +229,7 @@ fn prepare(recipe: &Recipe<'_>) -> Result<(), SpawnError> {
         unsafe { libc::umask(mask) };
     }
     if let Some(ids) = recipe.ids {
-        become_user(ids)?;
+        users::switch_to(ids).map_err(|errno| SpawnError { stage: Stage::Credentials, errno })?;
     }
     // After the user: a folder that only rinit may enter is no place for the service.
     if let Some(directory) = recipe.directory {
@@ -266,16 +256,6 @@ fn join_group(place: Place) -> Result<(), SpawnError> {
         }
     }
     Ok(())
-}
-
-/// Supplementary groups, then the group, then the user: in any other order a right is left over.
-fn become_user(ids: &Ids) -> Result<(), SpawnError> {
-    // SAFETY: a list that lives for the call, then integers.
-    unsafe {
-        call(Stage::Credentials, libc::syscall(libc::SYS_setgroups, ids.groups.len(), ids.groups.as_ptr()))?;
-        call(Stage::Credentials, libc::syscall(libc::SYS_setresgid, ids.gid, ids.gid, ids.gid))?;
-        call(Stage::Credentials, libc::syscall(libc::SYS_setresuid, ids.uid, ids.uid, ids.uid))
-    }
 }
 
 fn exec(order: &Order<'_>) -> SpawnError {
