@@ -7,6 +7,7 @@ pub mod diagnosis;
 pub mod environ;
 pub mod model;
 pub mod say;
+pub mod starter;
 pub mod supervisor;
 pub mod sys;
 

@@ -30,6 +30,17 @@ pub fn install(level: LogLevel, format: LogFormat) {
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
+/// Says one line; `service` is empty when it is about none.
+pub fn line(level: LogLevel, service: &str, text: &str) {
+    match level {
+        LogLevel::Error => tracing::error!(service, "{text}"),
+        LogLevel::Warn => tracing::warn!(service, "{text}"),
+        LogLevel::Info => tracing::info!(service, "{text}"),
+        LogLevel::Debug => tracing::debug!(service, "{text}"),
+        LogLevel::Trace => tracing::trace!(service, "{text}"),
+    }
+}
+
 /// One event as one line.
 struct Line {
     format: LogFormat,

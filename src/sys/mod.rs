@@ -5,6 +5,7 @@
 
 pub mod disk;
 pub mod given;
+pub mod helper;
 pub mod inspect;
 pub mod kill;
 pub mod mounts;

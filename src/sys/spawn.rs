@@ -60,8 +60,8 @@ pub enum Place {
     Foreground,
     /// A session of its own, out of the terminal's reach (a service).
     Session,
-    /// A process group of its own, no more (a probe).
-    Group,
+    /// Where rinit is: the process that takes rinit's place (`--exec`).
+    Stay,
 }
 
 /// What it inherits of signals and descriptors.
@@ -121,42 +121,49 @@ const LISTEN_PID: &[u8] = b"LISTEN_PID=";
 
 /// Starts a process. When this returns `Ok` the program has been loaded and runs.
 pub fn spawn(recipe: &Recipe<'_>) -> Result<Pid, SpawnError> {
+    with_order(recipe, clone_and_wait)
+}
+
+/// Becomes the program. Returns only when that failed; the signal state is the program's by then.
+#[must_use]
+pub fn replace(recipe: &Recipe<'_>) -> SpawnError {
+    with_order(recipe, |order| prepare(order.recipe).map_or_else(|error| error, |()| exec(&order)))
+}
+
+/// Lays out what execve(2) takes, before there is a child that must not allocate.
+fn with_order<T>(recipe: &Recipe<'_>, run: impl FnOnce(Order<'_>) -> T) -> T {
     let candidates = pointers(recipe.candidates);
     let argv = pointers(recipe.argv);
-    let mut own_block: Vec<*const c_char> = Vec::new();
-    let mut listen: Vec<u8> = Vec::new();
-    let mut envp = super::given::environment_block();
-    match recipe.environment {
-        Environment::Entries(entries) => {
-            own_block = pointers(entries);
-            envp = own_block.as_ptr();
-        }
-        Environment::Given if envp.is_null() => {
-            own_block.push(std::ptr::null());
-            envp = own_block.as_ptr();
-        }
-        Environment::Given => {}
-    }
+    let given = super::given::environment_block();
+    let mut block = match recipe.environment {
+        Environment::Entries(entries) => pointers(entries),
+        Environment::Given if given.is_null() => vec![std::ptr::null()],
+        Environment::Given => Vec::new(), // as it is, without a copy
+    };
+    let mut listen = Vec::new();
     let mut listen_pid = std::ptr::null_mut();
     if matches!(recipe.slate, Slate::AsGiven(_)) && super::given::variable("LISTEN_PID").is_some() {
-        if own_block.is_empty() {
-            own_block = copy_block(envp);
+        if block.is_empty() {
+            block = copy_block(given);
         }
-        listen.extend_from_slice(LISTEN_PID);
-        listen.resize(LISTEN_PID.len() + 12, 0);
-        let is_listen = |entry: &&mut *const c_char| {
-            // SAFETY: each entry of the block is a string or the final null.
-            !entry.is_null() && unsafe { CStr::from_ptr(**entry) }.to_bytes().starts_with(LISTEN_PID)
-        };
-        if let Some(slot) = own_block.iter_mut().find(is_listen) {
-            *slot = listen.as_ptr().cast();
-            // SAFETY: within `listen`, which has 12 bytes behind the name.
-            listen_pid = unsafe { listen.as_mut_ptr().add(LISTEN_PID.len()) }.cast();
-        }
-        envp = own_block.as_ptr();
+        listen_pid = redirect_listen_pid(&mut block, &mut listen);
     }
-    let order = Order { recipe, candidates: &candidates, argv: &argv, envp, listen_pid, failure: None };
-    clone_and_wait(order)
+    let envp = if block.is_empty() { given } else { block.as_ptr() };
+    run(Order { recipe, candidates: &candidates, argv: &argv, envp, listen_pid, failure: None })
+}
+
+/// Points the block's `LISTEN_PID=` at a text of ours, and returns where its digits go; null without one.
+fn redirect_listen_pid(block: &mut [*const c_char], text: &mut Vec<u8>) -> *mut c_char {
+    let is_listen = |entry: &&mut *const c_char| {
+        // SAFETY: each entry of the block is a string or the final null.
+        !entry.is_null() && unsafe { CStr::from_ptr(**entry) }.to_bytes().starts_with(LISTEN_PID)
+    };
+    let Some(slot) = block.iter_mut().find(is_listen) else { return std::ptr::null_mut() };
+    text.extend_from_slice(LISTEN_PID);
+    text.resize(LISTEN_PID.len() + 12, 0);
+    *slot = text.as_ptr().cast();
+    // SAFETY: within the text, which has 12 bytes behind the name.
+    unsafe { text.as_mut_ptr().add(LISTEN_PID.len()) }.cast()
 }
 
 fn clone_and_wait(mut order: Order<'_>) -> Result<Pid, SpawnError> {
@@ -240,9 +247,11 @@ fn prepare(recipe: &Recipe<'_>) -> Result<(), SpawnError> {
 }
 
 fn join_group(place: Place) -> Result<(), SpawnError> {
-    if place == Place::Session {
+    match place {
+        Place::Stay => return Ok(()),
         // SAFETY: no arguments. The child leads no group yet, so this cannot be refused.
-        return call(Stage::Group, libc::c_long::from(unsafe { libc::setsid() }));
+        Place::Session => return call(Stage::Group, libc::c_long::from(unsafe { libc::setsid() })),
+        Place::Foreground => {}
     }
     // SAFETY: integers only.
     unsafe {
@@ -251,7 +260,7 @@ fn join_group(place: Place) -> Result<(), SpawnError> {
             return Err(SpawnError { stage: Stage::Group, errno: Errno::last() });
         }
         // Only the group in the foreground may give the terminal away; SIGTTOU is blocked here.
-        if place == Place::Foreground && libc::tcgetpgrp(0) == before {
+        if libc::tcgetpgrp(0) == before {
             libc::tcsetpgrp(0, libc::getpid());
         }
     }

@@ -1,7 +1,7 @@
 //! Descriptors 0, 1 and 2, the descriptors rinit was given besides, and writing that never blocks PID 1.
 
 use super::Errno;
-use std::os::fd::RawFd;
+use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 
 /// Opens /dev/null (or, without it, an unconnected socket) on each of 0, 1 and 2 that is closed, so that no
 /// file of ours, or of a child's, lands there.
@@ -19,6 +19,16 @@ pub fn fill_gaps() {
                 libc::socket(libc::AF_UNIX, libc::SOCK_DGRAM, 0);
             }
         }
+    }
+}
+
+/// /dev/null, for reading and writing, closed on exec; `None` where there is none.
+#[must_use]
+pub fn open_null() -> Option<OwnedFd> {
+    // SAFETY: a new descriptor, owned from here on.
+    unsafe {
+        let fd = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
+        (fd >= 0).then(|| OwnedFd::from_raw_fd(fd))
     }
 }
 
