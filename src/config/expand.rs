@@ -1,6 +1,7 @@
 //! `${NAME}` in string values, as Compose has it, and the facts that the configuration may ask about.
 
 /// What the configuration may know about the container: its environment and which paths exist.
+#[derive(Clone, Copy)]
 pub struct Scope<'a> {
     /// The value of a variable. An empty value is `Some("")`.
     pub variable: &'a dyn Fn(&str) -> Option<String>,
@@ -112,7 +113,10 @@ mod tests {
             _ => None,
         };
         let later = ["SOON".to_string()];
-        expand(text, &Scope { variable: &variable, exists: &|_| false, read: &|_| Err(String::new()), later: &later })
+        expand(
+            text,
+            &Scope { variable: &variable, exists: &|_| false, read: &|_| Err(String::new()), later: &later },
+        )
     }
 
     #[test]
