@@ -20,9 +20,11 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
     let (level, service, text) = match note {
         Note::Started { service, pid } => (LogLevel::Info, Some(service), format!("started (pid {pid})")),
         Note::Healthy { service } => (LogLevel::Info, Some(service), "healthy".into()),
-        Note::Unhealthy { service, failures } => {
-            (LogLevel::Warn, Some(service), format!("unhealthy: its healthcheck failed {failures} times in a row"))
-        }
+        Note::Unhealthy { service, failures } => (
+            LogLevel::Warn,
+            Some(service),
+            format!("unhealthy: its healthcheck failed {failures} times in a row"),
+        ),
         Note::Ended { service, outcome, after, cause, next } => {
             let (level, text) = ended(outcome, &show_duration(after), cause, next, &name);
             (level, Some(service), text)
@@ -34,7 +36,10 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
         Note::Unreachable { service, needs } => (
             LogLevel::Error,
             Some(service),
-            format!("not started: it needs {}, which failed; required = false starts it without", name(needs)),
+            format!(
+                "not started: it needs {}, which failed; required = false starts it without",
+                name(needs)
+            ),
         ),
         Note::Stopping { service, cause } => {
             let level = if cause == Cause::Shutdown { LogLevel::Debug } else { LogLevel::Warn };
@@ -58,7 +63,9 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
         Note::Sweeping { signal } => {
             (LogLevel::Debug, None, format!("sending {signal} to the processes that are left over"))
         }
-        Note::Forwarded { signal, service } => (LogLevel::Debug, Some(service), format!("passed on {signal}")),
+        Note::Forwarded { signal, service } => {
+            (LogLevel::Debug, Some(service), format!("passed on {signal}"))
+        }
     };
     Words { level, service, text }
 }
@@ -89,7 +96,9 @@ fn following(next: Next) -> (LogLevel, String) {
         Next::Done => (LogLevel::Info, "done".into()),
         Next::Failed => (LogLevel::Error, "failed, and its restart policy does not start it again".into()),
         Next::GivenUp { attempts: 1 } => (LogLevel::Error, "failed; given up after 1 restart".into()),
-        Next::GivenUp { attempts } => (LogLevel::Error, format!("failed; given up after {attempts} restarts")),
+        Next::GivenUp { attempts } => {
+            (LogLevel::Error, format!("failed; given up after {attempts} restarts"))
+        }
         Next::Stopped => (LogLevel::Info, "stopped".into()),
     }
 }

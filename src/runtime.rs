@@ -53,7 +53,14 @@ pub struct Ending {
 impl Runtime {
     /// Runs until the supervisor says that it is over.
     pub fn run(self) -> Ending {
-        let mut turn = Turn { last_words: String::new(), events: VecDeque::new(), actions: Vec::new(), sweeping: false, code: None, runtime: self };
+        let mut turn = Turn {
+            last_words: String::new(),
+            events: VecDeque::new(),
+            actions: Vec::new(),
+            sweeping: false,
+            code: None,
+            runtime: self,
+        };
         turn.feed(Event::Begin);
         loop {
             if let Some(code) = turn.code {
@@ -114,7 +121,9 @@ impl Turn {
 
     fn spawn(&mut self, service: ServiceId) {
         let is_main = self.runtime.main == Some(service);
-        let Some(program) = self.runtime.services.get(service.index()).map(|service| &service.program) else { return };
+        let Some(program) = self.runtime.services.get(service.index()).map(|service| &service.program) else {
+            return;
+        };
         let role = if is_main { Role::Main } else { Role::Service };
         match self.runtime.starter.start(program, role) {
             Ok(pid) => {
@@ -181,8 +190,13 @@ impl Turn {
                 }
             }
         }
-        let gone: Vec<ServiceId> =
-            self.runtime.core.lingering().filter(|(_, pid)| !kill::group_exists(*pid)).map(|(service, _)| service).collect();
+        let gone: Vec<ServiceId> = self
+            .runtime
+            .core
+            .lingering()
+            .filter(|(_, pid)| !kill::group_exists(*pid))
+            .map(|(service, _)| service)
+            .collect();
         for service in gone {
             self.feed(Event::GroupGone { service });
         }
@@ -199,7 +213,8 @@ impl Turn {
         let taken = self.runtime.rewrites.iter().find(|(from, _)| *from == came);
         let signal = taken.map_or(Some(came), |(_, to)| *to);
         if tracing::enabled!(tracing::Level::DEBUG) {
-            let from = if sender == 0 { "from outside the container".into() } else { format!("from pid {sender}") };
+            let from =
+                if sender == 0 { "from outside the container".into() } else { format!("from pid {sender}") };
             self.say(LogLevel::Debug, None, &format!("{came} came {from}"));
         }
         if let Some(signal) = signal {

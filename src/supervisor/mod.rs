@@ -139,6 +139,13 @@ impl Supervisor {
         })
     }
 
+    /// Whether this process is a service's or a probe's. A shell that asks before [`Event::Exited`] may keep
+    /// all others to itself.
+    #[must_use]
+    pub fn knows(&self, pid: Pid) -> bool {
+        self.pids.knows(pid)
+    }
+
     /// All services, each after those that it depends on.
     #[must_use]
     pub fn start_order(&self) -> Vec<ServiceId> {

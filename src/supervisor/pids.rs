@@ -31,6 +31,12 @@ pub(super) struct Pids {
 }
 
 impl Pids {
+    /// Whether an end of this process would mean something.
+    #[must_use]
+    pub(super) fn knows(&self, pid: Pid) -> bool {
+        self.find(pid).is_ok()
+    }
+
     /// A process was asked for.
     pub(super) fn ask(&mut self) {
         self.outstanding += 1;

@@ -4,6 +4,7 @@
 //! goes wrong comes out as an [`Errno`].
 
 pub mod disk;
+pub mod files;
 pub mod given;
 pub mod helper;
 pub mod inspect;
