@@ -235,6 +235,7 @@ fn run(invocation: &Invocation, mut plan: Plan, starter: Starter, given: Given) 
     plan.whole.sweep_grace = invocation.kill_after.unwrap_or(plan.whole.sweep_grace);
     plan.whole.seed = crate::sys::time::now().0;
     let main = plan.whole.main;
+    let alone = matches!(given, Given::All);
     let rules = plan.services.iter().map(|service| service.rules.clone()).collect();
     let runtime = Runtime {
         core: Supervisor::new(rules, plan.whole),
@@ -243,6 +244,7 @@ fn run(invocation: &Invocation, mut plan: Plan, starter: Starter, given: Given) 
         main,
         waiter: Waiter::default(),
         rewrites: invocation.rewrites.clone(),
+        alone,
         warn_on_reap: invocation.warn_on_reap,
         given,
     };

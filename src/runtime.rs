@@ -28,6 +28,8 @@ pub struct Runtime {
     pub waiter: Waiter,
     /// Signals that are taken for another, or (`None`) dropped.
     pub rewrites: Vec<(Signal, Option<Signal>)>,
+    /// Whether the COMMAND is all there is: then its end is not news.
+    pub alone: bool,
     /// Whether each orphan that is reaped is told as a warning.
     pub warn_on_reap: bool,
     /// Descriptors that are the COMMAND's and not rinit's: closed once it has them.
@@ -225,10 +227,14 @@ impl Turn {
     fn tell(&mut self, note: Note) {
         let services = &self.runtime.services;
         let name = |id: ServiceId| services.get(id.index()).map_or("?", |service| service.name.as_str());
-        let words = notes::words(note, name);
+        let mut words = notes::words(note, name);
         if words.level <= LogLevel::Error {
             let who = words.service.map_or_else(String::new, |id| format!("{}: ", name(id)));
             self.last_words = format!("{who}{}", words.text);
+        }
+        // The end of the one command is its user's own business, as with any init.
+        if self.runtime.alone {
+            words.level = words.level.max(LogLevel::Debug);
         }
         self.say(words.level, words.service, &words.text);
     }
