@@ -85,14 +85,6 @@ fn what_is_decided_by() {
         )
     };
     let ends: Show = |s| format!("{:?} {:?}", s.rules.restart.never_on, s.rules.restart.always_on);
-    let limits: Show = |s| format!("{:?} {:?}", s.rules.start_timeout, s.rules.run_timeout);
-    let stop: Show = |s| format!("{} {:?}", s.rules.stop_signal, s.rules.stop_grace);
-    let health: Show = |s| {
-        let h = s.rules.health.clone().expect("health");
-        let HealthRules { interval, timeout, retries, start_period, start_interval, on_unhealthy } = h;
-        format!("{interval:?} {timeout:?} {retries} {start_period:?} {start_interval:?} {on_unhealthy:?}")
-    };
-    let off: Show = |s| format!("{:?} {}", s.off, s.rules.enabled);
     hold(&[
         ("", kind, "Daemon OnFailure"),
         ("type = 'oneshot'", kind, "Oneshot No"),
@@ -126,6 +118,20 @@ fn what_is_decided_by() {
             |s| format!("{:?}", s.rules.success),
             "[Code(3), Code(4), Signal(SIGUSR1)]",
         ),
+    ]);
+}
+
+#[test]
+fn how_long_and_whether_at_all() {
+    let limits: Show = |s| format!("{:?} {:?}", s.rules.start_timeout, s.rules.run_timeout);
+    let stop: Show = |s| format!("{} {:?}", s.rules.stop_signal, s.rules.stop_grace);
+    let health: Show = |s| {
+        let h = s.rules.health.clone().expect("health");
+        let HealthRules { interval, timeout, retries, start_period, start_interval, on_unhealthy } = h;
+        format!("{interval:?} {timeout:?} {retries} {start_period:?} {start_interval:?} {on_unhealthy:?}")
+    };
+    let off: Show = |s| format!("{:?} {}", s.off, s.rules.enabled);
+    hold(&[
         ("essential = false", |s| s.rules.essential.to_string(), "false"),
         ("essential = '${NO:-yes}'", |s| s.rules.essential.to_string(), "true"),
         ("", limits, "None None"),
