@@ -16,7 +16,10 @@ pub fn parse(text: &str, scope: &Scope<'_>) -> (Vec<Variable>, Vec<String>) {
         let line = reader.line;
         if let Err(why) = reader.statement(scope) {
             faults.push(format!("line {line}: {why}"));
-            reader.skip_line();
+            // What was found out at the end of a line has left it behind.
+            if reader.line == line {
+                reader.skip_line();
+            }
         }
     }
     (reader.found, faults)
@@ -161,4 +164,55 @@ pub fn check_name(name: &str) -> Result<(), String> {
         return Err(format!("\"{}\" is no name of a variable; expected NAME=value", name.escape_debug()));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Vec<Variable>, Vec<String>) {
+        let variable = |name: &str| (name == "HOST").then(|| "h".to_string());
+        let later = ["SOON".to_string()];
+        let scope =
+            Scope { variable: &variable, exists: &|_| false, read: &|_| Err(String::new()), later: &later };
+        parse(text, &scope)
+    }
+
+    #[test]
+    fn values_are_what_compose_reads() {
+        for (line, want) in [
+            ("A=b", "b"),
+            ("  export A=b", "b"),
+            ("export\tA = b ", "b"),
+            ("A=", ""),
+            ("A=b c # d", "b c"),
+            ("A=b#c", "b#c"),
+            ("A=#c", ""),
+            ("A='b # c' # d", "b # c"),
+            ("A='$x ${HOST} \\n'", "$x ${HOST} \\n"),
+            ("A='it\\'s'", "it's"),
+            ("A=\"b\\n\\\"c\\\" ${HOST}\"", "b\n\"c\" h"),
+            ("A=\"\\${HOST} \\\\\"", "${HOST} \\"),
+            ("A=\"b\nc\"", "b\nc"),
+            ("A=${HOST}:${NO:-1}", "h:1"),
+            ("A=b=c\r\n", "b=c"),
+            ("\u{feff}A=b", "b"),
+        ] {
+            assert_eq!(read(line), (vec![("A".into(), Some(want.into()))], vec![]), "{line}");
+        }
+    }
+
+    #[test]
+    fn lines_are_independent_and_see_those_before() {
+        let text = "# c\n\nA=1\nB=${A}2\nHOST\nS=${SOON}\nC=\"x\ny\"\nD=${NO}\nE='open\nF=3";
+        let (found, faults) = read(text);
+        let names: Vec<_> = found.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
+        assert_eq!(
+            names,
+            [("A", Some("1")), ("B", Some("12")), ("HOST", None), ("C", Some("x\ny")), ("F", Some("3"))]
+        );
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        assert!(faults[0].starts_with("line 9: NO is not set"), "{faults:?}");
+        assert!(faults[1].starts_with("line 10: a quotation mark '"), "{faults:?}");
+    }
 }

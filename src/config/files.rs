@@ -150,3 +150,112 @@ pub fn reason(error: &io::Error) -> String {
         _ => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    /// A disk of a test: files by path, folders by a path that ends in `/`. Notes what was opened.
+    fn load_from(
+        disk: &[(&str, &[u8])],
+        paths: &[&str],
+        variable: Option<&str>,
+    ) -> (Option<Files>, Vec<String>, Vec<String>) {
+        let opened = RefCell::new(Vec::new());
+        let gone = || io::Error::from(io::ErrorKind::NotFound);
+        let read = |path: &str| {
+            opened.borrow_mut().push(path.to_string());
+            let folder = format!("{}/", path.trim_end_matches('/'));
+            match disk.iter().find(|(name, _)| *name == path) {
+                Some((_, bytes)) => Ok(bytes.to_vec()),
+                None if disk.iter().any(|(name, _)| name.starts_with(&folder)) => {
+                    Err(io::Error::from(io::ErrorKind::IsADirectory))
+                }
+                None => Err(gone()),
+            }
+        };
+        let list = |path: &str| {
+            opened.borrow_mut().push(format!("{path}/"));
+            let folder = format!("{}/", path.trim_end_matches('/'));
+            let found = disk.iter().map(|(name, _)| *name).filter(|name| name.starts_with(&folder));
+            if !found.clone().any(|_| true) {
+                return Err(gone());
+            }
+            Ok(found.filter(|name| name.ends_with(".toml")).map(str::to_string).collect())
+        };
+        let paths: Vec<String> = paths.iter().map(|path| (*path).to_string()).collect();
+        let mut faults = Vec::new();
+        let files = load(&paths, variable, &Io { read: &read, list: &list }, &mut faults);
+        let sources = files.as_ref().map(|files| &files.sources);
+        let told = faults.iter().map(|fault| match (sources, fault.at) {
+            (Some(sources), Some(at)) => {
+                let (name, line, column) = sources.place(at);
+                format!("{name}:{line}:{column}: {}", fault.message)
+            }
+            _ => fault.message.clone(),
+        });
+        let told = told.collect();
+        (files, told, opened.into_inner())
+    }
+
+    fn names(files: Option<Files>) -> Vec<String> {
+        files.expect("files").sources.names().map(str::to_string).collect()
+    }
+
+    #[test]
+    fn nothing_there_costs_two_opens() {
+        let (files, faults, opened) = load_from(&[], &[], Some(""));
+        assert!(files.is_none() && faults.is_empty());
+        assert_eq!(opened, ["/etc/rinit.toml", "/etc/rinit.d/"]);
+    }
+
+    #[test]
+    fn the_option_goes_before_the_variable_and_that_before_the_default_places() {
+        let disk: &[(&str, &[u8])] = &[
+            ("/etc/rinit.toml", b""),
+            ("/etc/rinit.d/10.toml", b""),
+            ("/etc/rinit.d/20.toml", b""),
+            ("/etc/rinit.d/readme", b""),
+            ("/a.toml", b""),
+        ];
+        assert_eq!(
+            names(load_from(disk, &[], None).0),
+            ["/etc/rinit.toml", "/etc/rinit.d/10.toml", "/etc/rinit.d/20.toml"]
+        );
+        assert_eq!(names(load_from(disk, &[], Some("/a.toml")).0), ["/a.toml"]);
+        let (files, faults, _) = load_from(disk, &["/etc/rinit.d", "/a.toml"], Some("/none"));
+        assert_eq!(names(files), ["/etc/rinit.d/10.toml", "/etc/rinit.d/20.toml", "/a.toml"]);
+        assert_eq!(faults, [""; 0]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_and_the_rest_is_read() {
+        let disk: &[(&str, &[u8])] = &[
+            ("/bytes.toml", b"a = 1\nb = \"\xff\""),
+            ("/syntax.toml", b"x = \ny = 2"),
+            ("/empty/readme", b""),
+        ];
+        let paths = ["/none.toml", "/bytes.toml", "/syntax.toml", "/empty"];
+        let (files, faults, _) = load_from(disk, &paths, None);
+        assert_eq!(faults.len(), 4, "{faults:?}");
+        assert!(faults[0].starts_with("--config: /none.toml does not exist; expected a file"), "{faults:?}");
+        assert!(faults[1].starts_with("/bytes.toml:2:6: not UTF-8"), "{faults:?}");
+        assert!(faults[2].starts_with("/syntax.toml:1:"), "{faults:?}");
+        assert!(faults[3].contains("/empty holds no *.toml"), "{faults:?}");
+        assert_eq!(names(files), ["/bytes.toml", "/syntax.toml"]);
+        assert!(load_from(&[], &[], Some("/x")).1[0].starts_with("RINIT_CONFIG: /x does not exist"));
+    }
+
+    #[test]
+    fn a_later_file_is_laid_over_table_by_table() {
+        let disk: &[(&str, &[u8])] =
+            &[("/1.toml", b"[a]\nx = 1\ny = [1, 2]\n[b]\nz = 1"), ("/2.toml", b"[a]\ny = [3]\nw = 4")];
+        let files = load_from(disk, &["/1.toml", "/2.toml"], None).0.expect("files");
+        let shown = crate::config::explain(Some(&files), &crate::config::Plan::default());
+        assert_eq!(
+            shown,
+            "keys:\n  a.x = 1  (/1.toml:2)\n  a.y = [3]  (/2.toml:2)\n  a.w = 4  (/2.toml:3)\n  b.z = 1  (/1.toml:5)\n"
+        );
+    }
+}

@@ -3,6 +3,7 @@
 
 pub mod env_file;
 pub mod expand;
+pub mod explain;
 pub mod fault;
 pub mod files;
 pub mod resolve;
@@ -11,6 +12,7 @@ pub mod tree;
 pub mod when;
 pub mod words;
 
+pub use explain::explain;
 pub use files::Files;
 pub use resolve::{for_this_command, resolve};
 

@@ -444,7 +444,10 @@ pub fn signal(text: &str) -> Result<Signal, String> {
 pub fn one_of<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, String> {
     let words = serde::de::value::StrDeserializer::<UnknownWord>::new(text);
     T::deserialize(words).map_err(|unknown| {
-        let expected: Vec<String> = unknown.0.iter().map(|word| format!("\"{word}\"")).collect();
+        // An alias that holds the word itself ("service_started") is known, but not advertised.
+        let alias = |word: &str| unknown.0.iter().any(|other| word != *other && word.contains(other));
+        let words = unknown.0.iter().filter(|word| !alias(word));
+        let expected: Vec<String> = words.map(|word| format!("\"{word}\"")).collect();
         format!("expected {}{}", expected.join(" or "), did_you_mean(text, unknown.0.iter().copied()))
     })
 }

@@ -1,8 +1,14 @@
+mod faults;
+mod graph;
+mod keys;
+mod main;
+
 use super::*;
 use crate::config::files::{Io, load};
+use crate::model::{HealthRules, Restart};
 use std::io;
 
-/// Files of a test by path; a path that ends in "/" lists those below it.
+/// Files of a test, by path.
 fn read(files: &[(&str, &str)]) -> (Files, Vec<Fault>) {
     let read = |path: &str| {
         let known = files.iter().find(|(name, _)| *name == path);
@@ -48,11 +54,11 @@ fn plan_of(files: &[(&str, &str)], command: &[&str]) -> (Plan, Vec<String>) {
 #[test]
 fn every_example_resolves_without_a_fault() {
     let examples = [
-        include_str!("../../../config-examples/quickstart.toml"),
-        include_str!("../../../config-examples/web-and-cache.toml"),
-        include_str!("../../../config-examples/legacy-link.toml"),
-        include_str!("../../../config-examples/main-beside-services.toml"),
-        include_str!("../../../config-examples/worker-with-restart-policy.toml"),
+        include_str!("../../../../config-examples/quickstart.toml"),
+        include_str!("../../../../config-examples/web-and-cache.toml"),
+        include_str!("../../../../config-examples/legacy-link.toml"),
+        include_str!("../../../../config-examples/main-beside-services.toml"),
+        include_str!("../../../../config-examples/worker-with-restart-policy.toml"),
     ];
     for text in examples {
         let (_, faults) = plan_of(&[("example.toml", text)], &[]);
@@ -61,4 +67,19 @@ fn every_example_resolves_without_a_fault() {
         assert_eq!(faults, [""; 0], "{text}");
         assert!(plan.whole.main.is_some());
     }
+}
+
+/// The one service `x` of a body of keys, which must be without a fault.
+fn service(body: &str) -> Service {
+    let text = format!("[services.x]\n{body}");
+    let (plan, faults) = plan_of(&[("t", &text)], &[]);
+    assert_eq!(faults, [""; 0], "{body}");
+    plan.services.into_iter().next().expect("a service")
+}
+
+/// The faults of a body of keys, without their place.
+fn faults_of(text: &str) -> String {
+    let (_, faults) = plan_of(&[("t", text)], &[]);
+    let cut = |fault: &String| fault.split_once(": ").map_or("", |(_, message)| message).to_string();
+    faults.iter().map(cut).collect::<Vec<_>>().join("\n")
 }
