@@ -44,6 +44,15 @@ pub fn exists(path: &str) -> bool {
     Path::new(path).exists()
 }
 
+/// Writes at most `most` bytes over a file that exists; nothing is made, and a failure is nobody's business.
+pub fn overwrite(path: &str, text: &str, most: usize) {
+    use std::io::Write as _;
+    let file = std::fs::OpenOptions::new().write(true).truncate(true).open(path);
+    if let Ok(mut file) = file {
+        let _ = file.write_all(text.as_bytes().get(..text.len().min(most)).unwrap_or_default());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
