@@ -112,7 +112,10 @@ mod tests {
             _ => None,
         };
         let later = ["SOON".to_string()];
-        expand(text, &Scope { variable: &variable, exists: &|_| false, read: &|_| Err(String::new()), later: &later })
+        expand(
+            text,
+            &Scope { variable: &variable, exists: &|_| false, read: &|_| Err(String::new()), later: &later },
+        )
     }
 
     #[test]

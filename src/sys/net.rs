@@ -112,7 +112,9 @@ fn routes(v4: &str, v6: &str) -> Vec<(String, bool)> {
     const UP: u32 = 1;
     const REJECT: u32 = 0x200;
     let usable = |flags: Option<&&str>| {
-        flags.and_then(|hex| u32::from_str_radix(hex, 16).ok()).is_some_and(|f| f & UP != 0 && f & REJECT == 0)
+        flags
+            .and_then(|hex| u32::from_str_radix(hex, 16).ok())
+            .is_some_and(|f| f & UP != 0 && f & REJECT == 0)
     };
     let mut found = Vec::new();
     for line in v4.lines() {
@@ -290,7 +292,8 @@ mod tests {
 
     #[test]
     fn hosts_know_addresses_and_all_names() {
-        let hosts = parse_hosts("127.0.0.1 localhost\n# no\n172.17.0.2\tweb 1234abcd web-1 # trailing\nbad x\n");
+        let hosts =
+            parse_hosts("127.0.0.1 localhost\n# no\n172.17.0.2\tweb 1234abcd web-1 # trailing\nbad x\n");
         assert_eq!(hosts.len(), 2);
         assert_eq!(hosts[1].names, ["web", "1234abcd", "web-1"]);
     }
@@ -303,7 +306,8 @@ mod tests {
              1: 0100007F:1F91 0100007F:1F90 01 00000000:00000000\n\
              2: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A 0\n";
         let found = sockets(text, Protocol::Tcp);
-        let want: Vec<SocketAddr> = vec!["127.0.0.1:8080".parse().expect("v4"), "[::1]:80".parse().expect("v6")];
+        let want: Vec<SocketAddr> =
+            vec!["127.0.0.1:8080".parse().expect("v4"), "[::1]:80".parse().expect("v6")];
         assert_eq!(found, want);
     }
 
