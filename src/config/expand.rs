@@ -1,6 +1,7 @@
 //! `${NAME}` in string values, as Compose has it, and the facts that the configuration may ask about.
 
 /// What the configuration may know about the container: its environment and which paths exist.
+#[derive(Clone, Copy)]
 pub struct Scope<'a> {
     /// The value of a variable. An empty value is `Some("")`.
     pub variable: &'a dyn Fn(&str) -> Option<String>,

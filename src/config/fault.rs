@@ -86,7 +86,8 @@ impl Sources {
 /// The known name that is nearest to `word`, when one is near enough to be a slip of the finger.
 #[must_use]
 pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let far = (word.chars().count() / 3).clamp(1, 3);
+    // A word of one or two letters is near to everything.
+    let far = (word.chars().count() / 3).min(3);
     known
         .into_iter()
         .map(|name| (distance(&word.to_ascii_lowercase(), &name.to_ascii_lowercase()), name))

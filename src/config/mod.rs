@@ -1,12 +1,20 @@
 //! Text -> checked configuration. Reading (files -> one tree) and resolving (tree -> what is to be done)
 //! are two steps, because the second depends on what the checks export.
 
+pub mod env_file;
 pub mod expand;
+pub mod explain;
 pub mod fault;
+pub mod files;
+pub mod resolve;
 pub mod table;
 pub mod tree;
 pub mod when;
 pub mod words;
+
+pub use explain::explain;
+pub use files::Files;
+pub use resolve::{for_this_command, resolve};
 
 use crate::model::{Rules, Whole};
 use fault::At;

@@ -10,7 +10,7 @@ use super::tree::{Entry, Node, Value};
 use super::words;
 use crate::model::Signal;
 use serde::Deserialize;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 /// What all tables of one reading share: what variables mean, and the faults found so far.
@@ -18,18 +18,40 @@ pub struct Reading<'a> {
     /// What `${NAME}` means.
     pub scope: Scope<'a>,
     faults: RefCell<Vec<Fault>>,
+    lenient: Cell<bool>,
 }
 
 impl<'a> Reading<'a> {
     /// Begins a reading.
     #[must_use]
     pub fn new(scope: Scope<'a>) -> Self {
-        Self { scope, faults: RefCell::default() }
+        Self { scope, faults: RefCell::default(), lenient: Cell::new(false) }
+    }
+
+    /// From here on an unset variable is no fault, and what needs it reads as `None`: for a service that is off.
+    pub fn forgive_unset(&self) {
+        self.lenient.set(true);
+    }
+
+    /// Whether [`Reading::forgive_unset`] holds.
+    #[must_use]
+    pub fn forgives(&self) -> bool {
+        self.lenient.get()
+    }
+
+    /// Takes over the faults of another reading of the same files.
+    pub fn absorb(&self, faults: Vec<Fault>) {
+        for fault in faults {
+            self.note(fault);
+        }
     }
 
     /// Notes a fault.
     pub fn fault(&self, at: At, message: String) {
-        let fault = Fault { at: Some(at), message };
+        self.note(Fault { at: Some(at), message });
+    }
+
+    fn note(&self, fault: Fault) {
         let mut faults = self.faults.borrow_mut();
         // `[defaults]` is read once for each service; its faults are told once.
         if !faults.contains(&fault) {
@@ -55,6 +77,8 @@ pub struct Table<'a> {
     entries: &'a [Entry],
     /// Looked into for keys that `entries` does not have: `[defaults]`.
     fallback: &'a [Entry],
+    /// What that is called in messages.
+    fallback_path: String,
     reading: &'a Reading<'a>,
     asked: RefCell<Vec<&'static str>>,
 }
@@ -63,9 +87,7 @@ impl<'a> Table<'a> {
     /// Begins to read a node as a table; anything else is a fault.
     pub fn open(reading: &'a Reading<'a>, path: String, at: At, node: &'a Node) -> Option<Self> {
         match &node.value {
-            Value::Table(entries) => {
-                Some(Self { path, at, entries, fallback: &[], reading, asked: RefCell::default() })
-            }
+            Value::Table(entries) => Some(Self::of(reading, path, at, entries)),
             other => {
                 reading.fault(node.at, format!("{path}: found {}, expected a table", other.kind()));
                 None
@@ -73,11 +95,17 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// The same table with defaults for the keys that it lacks. A table key that both have is merged by its reader.
+    fn of(reading: &'a Reading<'a>, path: String, at: At, entries: &'a [Entry]) -> Self {
+        let fallback_path = String::new();
+        Self { path, at, entries, fallback: &[], fallback_path, reading, asked: RefCell::default() }
+    }
+
+    /// The same table with `[defaults]` for the keys that it lacks. A table that both have is merged key by key.
     #[must_use]
     pub fn with_fallback(mut self, fallback: Option<&'a Node>) -> Self {
         if let Some(Node { value: Value::Table(entries), .. }) = fallback {
             self.fallback = entries;
+            self.fallback_path = "defaults".into();
         }
         self
     }
@@ -93,8 +121,16 @@ impl<'a> Table<'a> {
         if !self.asked.borrow().contains(&key) {
             self.asked.borrow_mut().push(key);
         }
-        let find = |entries: &'a [Entry]| entries.iter().find(|entry| entry.key == key);
-        find(self.entries).or_else(|| find(self.fallback))
+        self.own(key).or_else(|| self.inherited(key))
+    }
+
+    fn own(&self, key: &str) -> Option<&'a Entry> {
+        self.entries.iter().find(|entry| entry.key == key)
+    }
+
+    /// What the fallback says of a key, whether or not the table says it too.
+    pub fn inherited(&self, key: &str) -> Option<&'a Entry> {
+        self.fallback.iter().find(|entry| entry.key == key)
     }
 
     /// The raw node of a key.
@@ -102,10 +138,15 @@ impl<'a> Table<'a> {
         self.entry(key).map(|entry| &entry.node)
     }
 
+    /// Keys that are known here, but read elsewhere or not at all.
+    pub fn ignore(&self, keys: &[&'static str]) {
+        self.asked.borrow_mut().extend(keys);
+    }
+
     /// Whether the key is written in this table itself (not in its fallback).
     #[must_use]
     pub fn has(&self, key: &str) -> bool {
-        self.entries.iter().any(|entry| entry.key == key)
+        self.own(key).is_some()
     }
 
     /// All entries of this table itself, in the order of the file, for tables whose keys are names. All count as asked for.
@@ -125,11 +166,16 @@ impl<'a> Table<'a> {
         self.reading.fault(self.at, format!("{}: {message}", self.path));
     }
 
-    fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_string() } else { format!("{}.{key}", self.path) }
+    /// The key with the path of the table that says it: `services.web.restart`, `defaults.restart`.
+    #[must_use]
+    pub fn path_of(&self, key: &str) -> String {
+        let said = self.has(key) || self.inherited(key).is_none();
+        let path = if said { &self.path } else { &self.fallback_path };
+        if path.is_empty() { key.to_string() } else { format!("{path}.{key}") }
     }
 
-    fn wrong(&self, key: &'static str, node: &Node, expected: &str) {
+    /// Notes that a node (the key's value, or an element of it) is of the wrong kind.
+    pub fn wrong(&self, key: &'static str, node: &Node, expected: &str) {
         let found = node.value.kind();
         self.reading.fault(node.at, format!("{}: found {found}, expected {expected}", self.path_of(key)));
     }
@@ -139,6 +185,7 @@ impl<'a> Table<'a> {
         match expand(text, &self.reading.scope) {
             Ok(Expanded::Text(text)) => Some(text),
             Ok(Expanded::Later) => None,
+            Err(_) if self.reading.forgives() && only_unset(text) => None,
             Err(message) => {
                 self.reading.fault(node.at, format!("{}: {message}", self.path_of(key)));
                 None
@@ -147,7 +194,7 @@ impl<'a> Table<'a> {
     }
 
     /// Reads a key by a function from its expanded text; `expected` says what the text should be.
-    fn parse<T>(
+    pub fn parse<T>(
         &self,
         key: &'static str,
         expected: &str,
@@ -268,13 +315,20 @@ impl<'a> Table<'a> {
     }
 
     /// A command: an array of words, or a string that is split into words (before expansion, so that
-    /// a value with blanks in it stays one word).
+    /// a value with blanks in it stays one word). Words that are not known yet are left out.
     pub fn command(&self, key: &'static str) -> Option<Vec<String>> {
         let node = self.node(key)?;
+        let written = match &node.value {
+            Value::List(items) => items.len(),
+            Value::Text(line) => words::split(line).map_or(0, |words| words.len()),
+            _ => 0,
+        };
         let words = match &node.value {
             Value::List(items) => self.items(key, items),
             Value::Text(line) => match words::split(line) {
-                Ok(words) => words.iter().filter_map(|word| self.expand_node(key, node, word)).collect(),
+                Ok(words) => {
+                    words.iter().filter_map(|word| self.expand_node(key, node, word)).collect::<Vec<_>>()
+                }
                 Err(why) => {
                     self.fault(key, &why);
                     return None;
@@ -285,16 +339,16 @@ impl<'a> Table<'a> {
                 return None;
             }
         };
-        // What only the checks will tell may leave nothing; that is judged when it is known.
-        if matches!(&node.value, Value::List(items) if items.is_empty())
-            || matches!(&node.value, Value::Text(t) if t.trim().is_empty())
-        {
+        if written == 0 {
             self.fault(key, "is empty; expected a program and its arguments");
+        } else if words.len() == written && words.first().is_some_and(String::is_empty) {
+            self.fault(key, "the program's name is empty; expected a program and its arguments");
         }
         Some(words)
     }
 
-    fn items(&self, key: &'static str, items: &[Node]) -> Vec<String> {
+    /// The elements of an array as strings, each expanded. Elements that are not known yet are left out.
+    pub fn items(&self, key: &'static str, items: &[Node]) -> Vec<String> {
         let mut list = Vec::with_capacity(items.len());
         for node in items {
             match &node.value {
@@ -308,10 +362,21 @@ impl<'a> Table<'a> {
         list
     }
 
-    /// A table under this one.
+    /// A table under this one, with the fallback's table of this name as its fallback.
     pub fn table(&self, key: &'static str) -> Option<Table<'a>> {
         let entry = self.entry(key)?;
-        Table::open(self.reading, self.path_of(key), entry.at, &entry.node)
+        let below = self.inherited(key);
+        let path = self.path_of(key);
+        let mut table = match self.own(key) {
+            Some(_) => Table::open(self.reading, path, entry.at, &entry.node)?,
+            // Nothing of it is said here: its keys are those of the fallback alone.
+            None => Table::of(self.reading, path, entry.at, &[]),
+        };
+        if let Some(Entry { node: Node { value: Value::Table(entries), .. }, .. }) = below {
+            table.fallback = entries;
+            table.fallback_path = format!("{}.{key}", self.fallback_path);
+        }
+        Some(table)
     }
 
     /// The tables under this one, whose keys are names; the place is that of the name.
@@ -345,6 +410,17 @@ impl<'a> Table<'a> {
     }
 }
 
+/// Whether a text that cannot be expanded could be if all its variables were set.
+fn only_unset(text: &str) -> bool {
+    let set = Scope {
+        variable: &|_| Some("set".into()),
+        exists: &|_| false,
+        read: &|_| Err(String::new()),
+        later: &[],
+    };
+    expand(text, &set).is_ok()
+}
+
 /// A number or bool as its text.
 pub fn scalar(value: &Value) -> Option<String> {
     match value {
@@ -368,7 +444,10 @@ pub fn signal(text: &str) -> Result<Signal, String> {
 pub fn one_of<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, String> {
     let words = serde::de::value::StrDeserializer::<UnknownWord>::new(text);
     T::deserialize(words).map_err(|unknown| {
-        let expected: Vec<String> = unknown.0.iter().map(|word| format!("\"{word}\"")).collect();
+        // An alias that holds the word itself ("service_started") is known, but not advertised.
+        let alias = |word: &str| unknown.0.iter().any(|other| word != *other && word.contains(other));
+        let words = unknown.0.iter().filter(|word| !alias(word));
+        let expected: Vec<String> = words.map(|word| format!("\"{word}\"")).collect();
         format!("expected {}{}", expected.join(" or "), did_you_mean(text, unknown.0.iter().copied()))
     })
 }

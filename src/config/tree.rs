@@ -128,7 +128,15 @@ pub fn merge(lower: &mut Node, upper: Node) {
         (Value::Table(below), Value::Table(above)) => {
             for entry in above {
                 match below.iter_mut().find(|known| known.key == entry.key) {
-                    Some(known) => merge(&mut known.node, entry.node),
+                    Some(known) => {
+                        if !matches!(
+                            (&known.node.value, &entry.node.value),
+                            (Value::Table(_), Value::Table(_))
+                        ) {
+                            known.at = entry.at;
+                        }
+                        merge(&mut known.node, entry.node);
+                    }
                     None => below.push(entry),
                 }
             }

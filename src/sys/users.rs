@@ -2,7 +2,6 @@
 //! container may have neither file. A number needs no entry anywhere.
 
 use nix::errno::Errno;
-use std::io;
 
 /// A line of passwd(5).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -160,12 +159,12 @@ pub fn current() -> Identity {
 }
 
 /// Takes on other ids for good: groups, then group, then user, for the last takes the right to the others
-/// away. Raw system calls: this process has one thread, and a C library would look for more.
-pub fn switch_to(who: &Identity) -> io::Result<()> {
+/// away. Async-signal-safe. Raw system calls: this process has one thread, and a C library would look for more.
+pub fn switch_to(who: &Identity) -> Result<(), Errno> {
     let (uid, gid) = (who.uid, who.gid);
     if uid == u32::MAX || gid == u32::MAX {
         // -1 would leave the id as it is.
-        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        return Err(Errno::EINVAL);
     }
     // SAFETY: setgroups(2) reads `len` numbers behind a pointer that is valid for them during the call.
     let groups = unsafe { libc::syscall(libc::SYS_setgroups, who.groups.len(), who.groups.as_ptr()) };
