@@ -78,6 +78,8 @@ fn visit(start: &World, memory: Duration) -> Result<usize, String> {
             }
             next.seen.clear();
             next.rebase(memory);
+            // What was given up is nobody's any more; the random walk lets it end.
+            next.groups.retain(|_, group| !group.given_up);
             if known.insert(next.key()) {
                 ends(&next)?;
                 queue.push_back(next);
@@ -184,10 +186,10 @@ fn every_state_of_a_probed_service_and_its_dependent() {
         1000,
         &two(|below, above, whole| {
             below.health = Some(health());
-            below.restart.max_attempts = Some(1);
+            below.restart.when = Restart::No;
             above.depends_on = vec![on(0, Some(Condition::Healthy))];
             above.restart.when = Restart::No;
-            whole.stop_within = Some(3 * S);
+            whole.stop_within = Some(2 * S);
         }),
     );
 }

@@ -1,7 +1,6 @@
 //! A world of simulated processes around the core, which checks after every step what must always
 //! hold. It knows the core only by its actions, but for the few looks inside that say so.
 
-#![allow(dead_code)]
 use super::super::event::{Action, Cause, Event, Next, Note};
 use super::super::service::{End, Probe, State};
 use super::super::shutdown::Phase;
@@ -543,7 +542,8 @@ impl World {
                 State::Running { since, .. } => shift(since),
                 State::Backoff { until } => shift(until),
                 State::Ending(ending) => {
-                    [&mut ending.since, &mut ending.asked, &mut ending.due].into_iter().for_each(shift);
+                    [&mut ending.since, &mut ending.due].into_iter().for_each(shift);
+                    ending.asked = Moment(NOON); // Only ever told.
                     if let Some((_, at)) = &mut ending.leader {
                         shift(at);
                     }
