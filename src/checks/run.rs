@@ -316,3 +316,6 @@ fn group(label: &str, members: &[(&Check, Option<&Finding>)]) -> Entry {
         line: 0,
     }
 }
+
+#[cfg(test)]
+mod tests;
