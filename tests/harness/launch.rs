@@ -55,9 +55,15 @@ impl Launch {
 
     /// A file in [`FILES`], and nothing else: the test names it where it needs it.
     pub fn file(self, name: &str, text: &str) -> Self {
+        self.file_with_mode(name, text, 0o644)
+    }
+
+    /// A file with this mode.
+    pub fn file_with_mode(self, name: &str, text: &str, mode: u32) -> Self {
         let path = self.files.0.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         self
     }
 

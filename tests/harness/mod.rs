@@ -44,6 +44,7 @@ mod sandbox;
 
 pub use inits::{Init, Kind};
 pub use launch::Launch;
+pub use probe::now_ns;
 pub use process::{Process, has_signal};
 pub use running::{Ended, Running};
 
