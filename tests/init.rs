@@ -193,12 +193,14 @@ fn says_when_it_cannot_fork() {
     launch.run().expect(71);
 }
 
-/// What was given to rinit as ignored or blocked is undone in rinit itself where it needs it.
+/// What its parent ignored is for the command; rinit itself hears of it.
 #[test]
-fn hears_term_where_its_parent_ignored_it() {
-    let run = Init::RINIT.sh("trap 'exit 3' TERM; echo up; sleep 1000 & wait").ignoring(&[libc::SIGCHLD]).start();
-    run.wait_for("up");
-    run.stop().expect(3);
+fn hears_what_its_parent_ignored() {
+    let script = format!("echo up; exec {PROBE} signals 1");
+    let run = Init::RINIT.sh(&script).ignoring(&[libc::SIGCHLD, libc::SIGHUP]).start();
+    run.wait_for("ready");
+    run.signal(libc::SIGHUP);
+    run.end().expect(0);
 }
 
 /// A word that begins with a dash is an option only before the command.
