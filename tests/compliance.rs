@@ -160,7 +160,7 @@ fn forwards_every_signal(init: Init, pid_1: bool) {
         Kind::Tini => &[SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGABRT, SIGTRAP, SIGSYS, SIGTTIN, SIGTTOU],
         Kind::Catatonit => {
             &[SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGABRT, SIGTRAP, SIGSYS, SIGTSTP, SIGTTIN, SIGTTOU]
-        },
+        }
         // These become SIGSTOP.
         Kind::DumbInit => &[SIGTSTP, SIGTTIN, SIGTTOU],
         _ => &[],

@@ -24,7 +24,8 @@ fn orphans_leave_no_zombie(count: usize, pid_1: bool) {
     let own = run.processes().len() - count;
     run.signal(libc::SIGUSR1);
     run.wait_for("released");
-    let alive = |run: &harness::Running| run.processes().iter().filter(|process| !process.is_zombie()).count();
+    let alive =
+        |run: &harness::Running| run.processes().iter().filter(|process| !process.is_zombie()).count();
     eventually_within(Duration::from_secs(60), "the orphans have died", || alive(&run) == own);
     let died = Instant::now();
     eventually_within(REAPING, "every orphan is reaped", || run.processes().len() == own);

@@ -778,7 +778,9 @@ fn the_command_starts_after_the_services_and_ends_them() {
 #[test]
 fn term_reaches_the_command_beside_services() {
     let config = "[services.cache]\ncommand = \"/mnt/probe serve cache\"";
-    let run = Init::config(config).sh("trap 'echo told; exit 6' TERM; echo up; while :; do sleep 0.01; done").start();
+    let run = Init::config(config)
+        .sh("trap 'echo told; exit 6' TERM; echo up; while :; do sleep 0.01; done")
+        .start();
     run.wait_for("up\n");
     run.wait_for("cache up");
     let ended = stops_at_once(run).expect(6);

@@ -81,7 +81,8 @@ struct Ready<'a> {
 pub(super) fn start(mut plan: Plan) -> io::Result<Started> {
     let (go_read, go_write) = pipe()?;
     let (fault_read, fault_write) = pipe()?;
-    let (status_read, status_write) = if plan.nested { pipe().map(|(r, w)| (Some(r), Some(w)))? } else { (None, None) };
+    let (status_read, status_write) =
+        if plan.nested { pipe().map(|(r, w)| (Some(r), Some(w)))? } else { (None, None) };
     let (stdio, output) = standard_streams(plan.stdio)?;
     let fds = std::mem::take(&mut plan.fds);
     let fds = fds.into_iter().map(|(fd, to)| Ok((high(fd)?, to))).collect::<io::Result<Vec<_>>>()?;
@@ -155,7 +156,8 @@ fn release(first: libc::pid_t, nested: bool, go: OwnedFd, fault: OwnedFd) -> io:
     match fault.read(&mut told)? {
         0 => Ok(init),
         _ => {
-            let error = io::Error::from_raw_os_error(i32::from_ne_bytes([told[1], told[2], told[3], told[4]]));
+            let error =
+                io::Error::from_raw_os_error(i32::from_ne_bytes([told[1], told[2], told[3], told[4]]));
             Err(io::Error::other(format!("the sandbox cannot be made, step {}: {error}", told[0])))
         }
     }
@@ -194,7 +196,8 @@ impl Step<'_> {
 
     fn mount(&mut self, source: &CStr, target: &CStr, kind: &CStr, flags: u64) {
         // SAFETY: strings that live until the call returns.
-        let result = unsafe { libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, ptr::null()) };
+        let result =
+            unsafe { libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, ptr::null()) };
         self.must(result);
     }
 
@@ -206,7 +209,14 @@ impl Step<'_> {
         let recursive = if all { libc::AT_RECURSIVE } else { 0 };
         // SAFETY: the structure is as long as its length says.
         let result = unsafe {
-            libc::syscall(libc::SYS_mount_setattr, libc::AT_FDCWD, target.as_ptr(), recursive, attr.as_ptr(), size_of_val(&attr))
+            libc::syscall(
+                libc::SYS_mount_setattr,
+                libc::AT_FDCWD,
+                target.as_ptr(),
+                recursive,
+                attr.as_ptr(),
+                size_of_val(&attr),
+            )
         };
         self.must(if result == 0 { 0 } else { -1 });
     }
@@ -318,7 +328,11 @@ fn descriptors(step: &mut Step) {
     let ready = step.0;
     // SAFETY: numbers of descriptors that this process owns a copy of.
     unsafe {
-        step.must(if libc::syscall(libc::SYS_close_range, 3, c_int::MAX, libc::CLOSE_RANGE_CLOEXEC) == 0 { 0 } else { -1 });
+        step.must(if libc::syscall(libc::SYS_close_range, 3, c_int::MAX, libc::CLOSE_RANGE_CLOEXEC) == 0 {
+            0
+        } else {
+            -1
+        });
         for number in 0..3 {
             match &ready.stdio {
                 Some(streams) => step.must(libc::dup2(streams[number as usize].as_raw_fd(), number)),
