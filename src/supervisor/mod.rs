@@ -1,2 +1,300 @@
-//! The pure core.
+//! The pure core: decides everything, does nothing.
+//!
+//! [`Supervisor::step`] is told what happened and answers with what is to be done. There is no I/O,
+//! no clock and no Linux in here: time comes in as data, and a timer is a field that
+//! [`Supervisor::deadline`] finds. The same events give the same actions, which is how the tests
+//! walk every reachable state of a small set of services.
+//!
+//! What the shell must hold to: it does each action at once and in order, and reaps one child at a
+//! time: reap, `step`, act, reap the next. (A pid that was reaped before a spawn and told after it
+//! might be the new child's own.)
+
 pub mod event;
+pub mod graph;
+
+mod end;
+mod health;
+mod pids;
+mod restart;
+mod service;
+mod shutdown;
+mod signals;
+mod start;
+mod table;
+
+/// `faulty!(core, Fault)` is false, except for a test that injects that fault to show that the
+/// walk's invariants catch it.
+#[cfg(test)]
+macro_rules! faulty {
+    ($core:expr, $fault:ident) => {
+        $core.mutant == Some(crate::supervisor::tests::Mutant::$fault)
+    };
+}
+#[cfg(not(test))]
+macro_rules! faulty {
+    ($core:expr, $fault:ident) => {
+        false
+    };
+}
+use faulty;
+
+#[cfg(test)]
+mod tests;
+
+pub use service::Status;
+
+use crate::model::{Moment, Outcome, Pid, Rules, ServiceId, Whole};
+use event::{Action, Cause, Event, Note};
+use graph::Graph;
+use pids::{End as ProcessEnd, Owner, Pids};
+use restart::Random;
+use service::{Ending, Record, State};
+use shutdown::{Phase, Stop};
+use std::time::Duration;
+use table::Table;
+
+/// How long a killed process may take to vanish before it is waited for no longer.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// The state of every service and of the container as a whole.
+#[derive(Clone)]
+pub struct Supervisor {
+    whole: Whole,
+    rules: Table<Rules>,
+    records: Table<Record>,
+    graph: Graph,
+    pids: Pids,
+    phase: Phase,
+    stop: Stop,
+    /// The share of its grace that a service gets when the container stops.
+    share: f64,
+    /// The exit code, once something has decided it.
+    code: Option<u8>,
+    /// Services of which anything is still to be expected.
+    busy: usize,
+    /// Services whose first process is gone and whose group is not.
+    lingering: Vec<ServiceId>,
+    /// Signals for the main service that came while it was being spawned, as the kernel keeps
+    /// pending signals: one bit each.
+    pending: u64,
+    /// Services that changed in this step in a way that others wait for. Empty between steps.
+    news: Vec<ServiceId>,
+    random: Random,
+    #[cfg(test)]
+    mutant: Option<tests::Mutant>,
+}
+
+impl Supervisor {
+    /// A supervisor of these services, which [`ServiceId`] names by their place in the list.
+    #[must_use]
+    pub fn new(mut services: Vec<Rules>, whole: Whole) -> Self {
+        let graph = Graph::new(&mut services);
+        let records: Vec<Record> = services.iter().map(|rules| Record::new(rules.enabled)).collect();
+        let mut core = Self {
+            busy: records.iter().filter(|record| record.state.is_busy()).count(),
+            records: Table::new(records, Record::new(false)),
+            rules: Table::new(services, Rules { enabled: false, ..Rules::default() }),
+            graph,
+            pids: Pids::default(),
+            phase: Phase::New,
+            stop: Stop::default(),
+            share: 1.0,
+            code: None,
+            lingering: Vec::new(),
+            pending: 0,
+            news: Vec::new(),
+            random: Random::new(whole.seed),
+            whole,
+            #[cfg(test)]
+            mutant: None,
+        };
+        core.share = core.share_of_graces();
+        core
+    }
+
+    /// What is to be done because of `event`, appended to `out` in order.
+    pub fn step(&mut self, now: Moment, event: Event, out: &mut Vec<Action>) {
+        Turn { core: self, now, out }.take(event);
+    }
+
+    /// The earliest moment at which [`Event::Tick`] must be told. Looks at every service: for once
+    /// a wait, not once an event.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Moment> {
+        let services = self.records.ids().filter_map(|id| self.due(id));
+        services.chain(self.whole_due()).min().filter(|_| self.phase != Phase::Halted)
+    }
+
+    /// The groups whose first process is gone and which still had members when that was told. The
+    /// shell looks at them after each batch of reaped children, and tells [`Event::GroupGone`].
+    pub fn lingering(&self) -> impl Iterator<Item = (ServiceId, Pid)> {
+        self.lingering.iter().filter_map(|id| match self.records[*id].state {
+            State::Ending(Ending { pid, .. }) => Some((*id, pid)),
+            State::Off
+            | State::Waiting
+            | State::Spawning { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Down(_) => None,
+        })
+    }
+
+    /// Whether this process is a service's or a probe's. A shell that asks before [`Event::Exited`] may keep
+    /// all others to itself.
+    #[must_use]
+    pub fn knows(&self, pid: Pid) -> bool {
+        self.pids.knows(pid)
+    }
+
+    /// All services, each after those that it depends on.
+    #[must_use]
+    pub fn start_order(&self) -> Vec<ServiceId> {
+        self.graph.order.clone()
+    }
+
+    /// What this service is doing.
+    #[must_use]
+    pub fn state_of(&self, service: ServiceId) -> Status {
+        self.records[service].state.status()
+    }
+
+    /// Restarts of this service in a row, so far.
+    #[must_use]
+    pub fn attempts_of(&self, service: ServiceId) -> u32 {
+        self.records[service].attempts
+    }
+
+    /// Whether the container is stopping, or has stopped.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        match self.phase {
+            Phase::New | Phase::Up => false,
+            Phase::Stopping | Phase::Sweeping { .. } | Phase::Halted => true,
+        }
+    }
+
+    fn due(&self, id: ServiceId) -> Option<Moment> {
+        self.records[id].due(&self.rules[id], !self.is_stopping())
+    }
+
+    /// The main service, unless there is none or it is off.
+    fn main(&self) -> Option<ServiceId> {
+        self.whole.main.filter(|id| self.records[*id].state != State::Off)
+    }
+}
+
+/// One step: the supervisor, the moment, and where the actions go. The modules beside this one add
+/// their part of what can happen in it.
+struct Turn<'a> {
+    core: &'a mut Supervisor,
+    now: Moment,
+    out: &'a mut Vec<Action>,
+}
+
+impl Turn<'_> {
+    fn take(&mut self, event: Event) {
+        if self.core.phase == Phase::Halted {
+            return;
+        }
+        match event {
+            Event::Begin => self.begin(),
+            Event::Spawned { service, pid } => self.spawned(service, pid),
+            Event::SpawnFailed { service, lasting, code } => self.spawn_failed(service, lasting, code),
+            Event::Exited { pid, outcome, group_left } => self.exited(pid, outcome, group_left),
+            Event::GroupGone { service } => self.group_gone(service),
+            Event::ProbeSpawned { service, pid } => self.probe_spawned(service, pid),
+            Event::ProbeFailed { service } => self.probe_failed(service),
+            Event::Signal(signal) => self.signal(signal),
+            Event::Stop { code } => self.stop_with(code),
+            Event::Childless => self.childless(),
+            Event::Tick => self.tick(),
+        }
+        self.spread();
+    }
+
+    fn exited(&mut self, pid: Pid, outcome: Outcome, group_left: bool) {
+        let end = ProcessEnd { outcome, group_left };
+        match self.core.pids.ended(pid, end) {
+            Some(Owner::Leader(id)) => self.leader_gone(id, end),
+            Some(Owner::Probe(id)) => self.probe_gone(id, pid, outcome),
+            None => {}
+        }
+    }
+
+    /// Everything that is due. What one timer does may make another due at once (a grace of
+    /// nothing), hence the repetition; every one of them moves on or is gone, so it ends.
+    fn tick(&mut self) {
+        let mut quiet = faulty!(self.core, BusyLoop);
+        while !quiet && self.core.phase != Phase::Halted {
+            quiet = true;
+            for id in self.core.records.ids() {
+                while self.core.due(id).is_some_and(|at| at <= self.now) {
+                    self.service_due(id);
+                    quiet = false;
+                }
+            }
+            self.spread();
+            if self.core.whole_due().is_some_and(|at| at <= self.now) {
+                self.fire_whole();
+                quiet = false;
+            }
+        }
+    }
+
+    fn service_due(&mut self, id: ServiceId) {
+        match self.core.records[id].state {
+            State::Running { since, ready, .. } => {
+                let rules = &self.core.rules[id];
+                let past = |span: Duration| since.after(span) <= self.now;
+                if !ready && rules.start_timeout.is_some_and(past) {
+                    self.stop(id, Cause::StartTimeout);
+                } else if rules.run_timeout.is_some_and(past) {
+                    self.stop(id, Cause::RunTimeout);
+                } else {
+                    self.probe_due(id);
+                }
+            }
+            State::Ending(ending) => self.escalate(id, ending),
+            State::Backoff { .. } => self.start_again(id),
+            // None of these waits for a moment.
+            State::Off | State::Waiting | State::Spawning { .. } | State::Down(_) => {}
+        }
+    }
+
+    /// Tell those concerned what changed, until nothing changes any more, and see what that means
+    /// for the container. A queue and not recursion: a chain may be as long as the list.
+    fn spread(&mut self) {
+        let mut at = 0;
+        while let Some(id) = self.core.news.get(at).copied() {
+            at += 1;
+            match self.core.phase {
+                Phase::New => {}
+                Phase::Up => self.tell_dependents(id),
+                Phase::Stopping | Phase::Sweeping { .. } | Phase::Halted => self.let_go(id),
+            }
+        }
+        self.core.news.clear();
+        if self.core.busy == 0 {
+            self.nothing_left();
+        }
+    }
+
+    fn set(&mut self, id: ServiceId, state: State) {
+        let record = &mut self.core.records[id];
+        let (before, after) = (record.state.is_busy(), state.is_busy());
+        record.state = state;
+        match (before, after) {
+            (false, true) => self.core.busy += 1,
+            (true, false) => self.core.busy = self.core.busy.saturating_sub(1),
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        self.out.push(action);
+    }
+
+    fn tell(&mut self, note: Note) {
+        self.out.push(Action::Tell(note));
+    }
+}

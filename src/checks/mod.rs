@@ -1,0 +1,200 @@
+//! Checks: facts about the container that must hold before anything starts.
+//!
+//! A kind is one file: it reads its table into a value that implements [`Judge`], and is named once in
+//! [`KINDS`]. What all kinds share (level, wait, any_of, export, when) is read in [`read`] and applied in
+//! [`run`]; the words for the user are made in [`report`].
+
+pub mod env;
+pub mod facts;
+pub mod link;
+pub mod mount;
+pub mod network;
+pub mod pattern;
+pub mod port;
+pub mod read;
+pub mod report;
+pub mod run;
+pub mod user;
+pub mod volume;
+pub mod wire;
+
+pub use facts::Facts;
+pub use read::{exported, read};
+
+use crate::config::fault::At;
+use crate::config::table::Table;
+use std::time::Duration;
+
+/// A kind of check: its name in `[checks.KIND.NAME]`, and how its table is read. `name` is NAME, already
+/// expanded; `None` for a kind whose table has no names (`[checks.user]`). The reader asks for its own
+/// keys only; it must not close the table.
+pub struct Kind {
+    /// As it stands in the file.
+    pub name: &'static str,
+    /// Whether `[checks.KIND]` itself is the check (one a container), besides `[checks.KIND.NAME]`.
+    pub nameless: bool,
+    /// Reads the kind's own keys.
+    pub read: fn(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>>,
+}
+
+/// What a kind knows how to do.
+pub trait Judge {
+    /// What is looked at, in a few words: `link web:80`, `env WEB_HOST`, `mount /data`.
+    fn subject(&self) -> String;
+
+    /// What must hold, in words that follow "expected": `a string that is set and not empty`.
+    fn expected(&self) -> String;
+
+    /// Looks once and judges. Runs in rinit's own process unless [`Judge::may_block`], in a helper process
+    /// otherwise (and whenever `wait` or `as_user` ask for one); it must not change anything.
+    fn judge(&self, facts: &Facts) -> Finding;
+
+    /// Whether looking may take longer than a system call on local data: a name server, a peer, a network file system.
+    fn may_block(&self) -> bool {
+        false
+    }
+
+    /// Variables that this check may set, so that `${NAME}` elsewhere is known to come later.
+    fn sets(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// What a look at one fact has found.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Finding {
+    /// Whether it holds.
+    pub ok: bool,
+    /// What was found, in words that follow "found": `a string that is empty`. Never a secret.
+    pub found: String,
+    /// What to do when it does not hold, if the check's own `hint` does not say it better.
+    pub remedy: String,
+    /// Whether looking again could find something else (a peer that is not up yet). False ends a `wait` early.
+    pub may_change: bool,
+    /// The value that `export` hands on (for a link: host, `export_as` has chosen).
+    pub value: Option<String>,
+    /// Variables to set besides `export` (the `default` of an `env` check).
+    pub sets: Vec<(String, String)>,
+    /// Variables to remove (`NAME_FILE` once its file has been read).
+    pub unsets: Vec<String>,
+    /// Things worth a warning although the check holds.
+    pub warnings: Vec<String>,
+}
+
+impl Finding {
+    /// It holds; `value` is what `export` hands on.
+    #[must_use]
+    pub fn pass(found: String, value: String) -> Self {
+        Self { ok: true, found, value: Some(value), ..Self::default() }
+    }
+
+    /// It does not hold, but may on another look.
+    #[must_use]
+    pub fn fail(found: String, remedy: String) -> Self {
+        Self { found, remedy, may_change: true, ..Self::default() }
+    }
+
+    /// It does not hold and never will in this container.
+    #[must_use]
+    pub fn fail_for_good(found: String, remedy: String) -> Self {
+        Self { found, remedy, ..Self::default() }
+    }
+}
+
+/// How much a failed check weighs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// The container does not start: exit code 69.
+    #[default]
+    Error,
+    /// It is told.
+    Warn,
+}
+
+/// One check of the configuration.
+pub struct Check {
+    /// `link`
+    pub kind: &'static str,
+    /// `web`; empty for a nameless one.
+    pub name: String,
+    /// Where its table stands.
+    pub at: At,
+    /// Why it is off (`when_*`), if it is.
+    pub off: Option<String>,
+    /// Error or warning.
+    pub level: Level,
+    /// The user's own words on what to do.
+    pub hint: Option<String>,
+    /// How long to keep trying.
+    pub wait: Option<Duration>,
+    /// Between two tries.
+    pub interval: Duration,
+    /// Of the checks that share this label, one must hold.
+    pub any_of: Option<String>,
+    /// Whose rights to judge with: `user[:group]`, names or numbers.
+    pub as_user: Option<String>,
+    /// The variable that gets the finding's value.
+    pub export: Option<String>,
+    /// What the kind looks at.
+    pub judge: Box<dyn Judge>,
+}
+
+/// Every kind there is.
+pub const KINDS: &[Kind] =
+    &[env::KIND, link::KIND, mount::KIND, network::KIND, port::KIND, user::KIND, volume::KIND];
+
+/// A value as a message shows it: in quotes, on one line, not too long, without the password of a URL.
+#[must_use]
+pub(crate) fn quoted(value: &str) -> String {
+    const MOST: usize = 100;
+    let hidden = value.split_once("://").and_then(|(scheme, rest)| {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let at = rest.get(..end)?.rfind('@')?;
+        let (user, _) = rest.get(..at)?.split_once(':')?;
+        Some(format!("{scheme}://{user}:***{}", rest.get(at..)?))
+    });
+    let value = hidden.as_deref().unwrap_or(value);
+    let mut shown = String::from("\"");
+    for (n, c) in value.chars().enumerate() {
+        if n == MOST {
+            shown.push('…');
+            break;
+        }
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown.push('"');
+    shown
+}
+
+/// `a, b or c`, each in quotes.
+#[must_use]
+pub(crate) fn listed(words: &[String]) -> String {
+    let mut shown = String::new();
+    for (n, word) in words.iter().enumerate() {
+        if n > 0 {
+            shown.push_str(if n + 1 == words.len() { " or " } else { ", " });
+        }
+        shown.push_str(&quoted(word));
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_shown_on_one_line_and_without_its_password() {
+        for (value, want) in [
+            ("plain", "\"plain\""),
+            ("two\nlines", "\"two\\nlines\""),
+            ("postgres://me:pass@word@db:5432/x", "\"postgres://me:***@db:5432/x\""),
+            ("http://db:80/a@b", "\"http://db:80/a@b\""),
+        ] {
+            assert_eq!(quoted(value), want);
+        }
+        assert_eq!(quoted(&"x".repeat(200)).chars().count(), 103);
+        assert_eq!(listed(&["a".into(), "b".into(), "c".into()]), "\"a\", \"b\" or \"c\"");
+    }
+}

@@ -1,0 +1,384 @@
+//! Arguments -> what is asked for. Pure: nothing is looked up, nothing is printed.
+
+use crate::config::fault::did_you_mean;
+use crate::config::words;
+use crate::model::Signal;
+use std::ffi::{CStr, CString};
+use std::time::Duration;
+
+/// What the command line asks for.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Parsed {
+    /// The text of `--help`.
+    Help,
+    /// The version.
+    Version,
+    /// All else.
+    Run(Invocation),
+}
+
+/// What is to be done with the configuration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Mode {
+    /// Check, then supervise.
+    #[default]
+    Supervise,
+    /// Check, then become the command.
+    Exec,
+    /// Check and report.
+    Check,
+    /// Report the faults of the configuration.
+    Validate,
+    /// Tell what would be done.
+    Explain,
+}
+
+/// How a report of checks is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// For people.
+    #[default]
+    Human,
+    /// One object.
+    Json,
+    /// Test Anything Protocol.
+    Tap,
+    /// The XML of JUnit.
+    Junit,
+}
+
+/// How rinit's own lines are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// `rinit: web: exited with code 3`.
+    #[default]
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// How much rinit says.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// What ends the container.
+    Error,
+    /// What is likely to be a mistake.
+    Warn,
+    /// What a service does.
+    Info,
+    /// What rinit does.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// A command line that asks for something to be run.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Invocation {
+    /// `--config`, in order.
+    pub config: Vec<String>,
+    /// What to do.
+    pub mode: Mode,
+    /// `--format`.
+    pub format: Format,
+    /// `-g`: signals go to the command's process group.
+    pub group: bool,
+    /// `-s`: become a subreaper, which rinit does by itself when it is not PID 1.
+    pub subreaper: bool,
+    /// `-p`: the signal that rinit gets when its parent dies.
+    pub pdeathsig: Option<Signal>,
+    /// `-w`: tell of each orphan that is reaped.
+    pub warn_on_reap: bool,
+    /// `-e`: exit codes of the command that become 0.
+    pub remap: Vec<u8>,
+    /// `-v`, counted.
+    pub verbosity: u8,
+    /// `-r`: a signal, and what it becomes; `None` drops it.
+    pub rewrites: Vec<(Signal, Option<Signal>)>,
+    /// `-q`.
+    pub quiet: bool,
+    /// `--log-level`.
+    pub log_level: Option<LogLevel>,
+    /// `--log-format`.
+    pub log_format: Option<LogFormat>,
+    /// `--kill-after`: how long what the command leaves behind may take to stop.
+    pub kill_after: Option<Duration>,
+    /// The COMMAND and its arguments, byte for byte.
+    pub command: Vec<CString>,
+}
+
+/// The text of `--help`.
+pub const HELP: &str = "\
+Usage: rinit [OPTIONS] [--] [COMMAND [ARG]...]
+
+An init for containers: checks the environment, starts and supervises services,
+forwards signals, reaps orphans, and ends with the command's exit code.
+
+Configuration:
+  -c, --config PATH       a file, or a folder whose *.toml are read in name order; may be repeated
+                          (default: $RINIT_CONFIG, else /etc/rinit.toml and /etc/rinit.d/*.toml)
+      --check             run the checks, report, and end; nothing is changed
+      --format FORMAT     of that report: human, json, tap or junit
+      --validate          report every fault of the configuration, and end
+      --explain           tell what would be checked and started, in what order, and end
+      --exec              check, then become the COMMAND: no rinit stays behind
+
+Command:
+  -g, --group             send signals to the command's process group
+  -r, --rewrite FROM:TO   send TO in place of the signal FROM; 0 drops it
+  -e, --remap-exit CODE   end with 0 when the command ends with CODE; may be repeated
+  -p, --pdeathsig SIGNAL  take SIGNAL when rinit's own parent dies
+  -s, --subreaper         adopt orphans when not PID 1 (done by itself)
+  -w, --warn-on-reap      tell of each orphan that is reaped
+      --kill-after TIME   kill what the command leaves behind after TIME (default 2s)
+
+Messages:
+  -v                      say more; repeat for more
+  -q, --quiet             say errors only
+      --log-level LEVEL   error, warn, info, debug or trace (also $RINIT_LOG)
+      --log-format FORMAT text or json (also $RINIT_LOG_FORMAT)
+  -h, --help              print this
+  -V, --version           print the version
+";
+
+/// Options with their long names; `true` where a value follows.
+const OPTIONS: &[(char, &str, bool)] = &[
+    ('c', "config", true),
+    ('\0', "check", false),
+    ('\0', "format", true),
+    ('\0', "validate", false),
+    ('\0', "explain", false),
+    ('\0', "print-config", false),
+    ('\0', "exec", false),
+    ('g', "group", false),
+    ('r', "rewrite", true),
+    ('e', "remap-exit", true),
+    ('p', "pdeathsig", true),
+    ('s', "subreaper", false),
+    ('w', "warn-on-reap", false),
+    ('\0', "kill-after", true),
+    ('v', "verbose", false),
+    ('q', "quiet", false),
+    ('\0', "log-level", true),
+    ('\0', "log-format", true),
+    ('h', "help", false),
+    ('V', "version", false),
+];
+
+/// Reads the arguments behind the program's name. The error is one line for the user.
+pub fn parse(arguments: &[&CStr]) -> Result<Parsed, String> {
+    let mut invocation = Invocation::default();
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.as_slice().first() {
+        let word = argument.to_bytes();
+        if !word.starts_with(b"-") || word == b"-" {
+            break;
+        }
+        rest.next();
+        if word == b"--" {
+            break;
+        }
+        let text = argument.to_str().map_err(|_| format!("unknown option {argument:?}"))?;
+        let special = match text.strip_prefix("--") {
+            Some(long) => long_option(&mut invocation, long, &mut rest)?,
+            None => short_options(&mut invocation, text.strip_prefix('-').unwrap_or(text), &mut rest)?,
+        };
+        if let Some(special) = special {
+            return Ok(special);
+        }
+    }
+    invocation.command = rest.map(|word| CString::from(*word)).collect();
+    Ok(Parsed::Run(invocation))
+}
+
+type Rest<'r, 'a> = std::slice::Iter<'r, &'a CStr>;
+
+fn long_option(
+    invocation: &mut Invocation,
+    text: &str,
+    rest: &mut Rest<'_, '_>,
+) -> Result<Option<Parsed>, String> {
+    let (name, inline) = match text.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (text, None),
+    };
+    let Some((_, name, valued)) = OPTIONS.iter().find(|(_, long, _)| *long == name) else {
+        let hint = did_you_mean(name, OPTIONS.iter().map(|(_, long, _)| *long)).replace('"', "");
+        let hint = hint.replace("mean ", "mean --");
+        return Err(format!(
+            "unknown option --{name}{hint}; rinit --help lists them; a COMMAND that begins with - goes behind --"
+        ));
+    };
+    if *valued {
+        return apply(invocation, name, &value(&format!("--{name}"), inline, rest)?);
+    }
+    match inline {
+        None => apply(invocation, name, ""),
+        Some(_) => Err(format!("--{name} takes no value")),
+    }
+}
+
+fn short_options(
+    invocation: &mut Invocation,
+    letters: &str,
+    rest: &mut Rest<'_, '_>,
+) -> Result<Option<Parsed>, String> {
+    for (at, letter) in letters.char_indices() {
+        let Some((_, name, valued)) = OPTIONS.iter().find(|(short, ..)| *short == letter && letter != '\0')
+        else {
+            return Err(format!(
+                "unknown option -{letter}; rinit --help lists them; a COMMAND that begins with - goes behind --"
+            ));
+        };
+        if *valued {
+            let attached = letters.get(at + letter.len_utf8()..).filter(|tail| !tail.is_empty());
+            return apply(invocation, name, &value(&format!("-{letter}"), attached, rest)?);
+        }
+        if let Some(special) = apply(invocation, name, "")? {
+            return Ok(Some(special));
+        }
+    }
+    Ok(None)
+}
+
+fn value(option: &str, given: Option<&str>, rest: &mut Rest<'_, '_>) -> Result<String, String> {
+    if let Some(value) = given {
+        return Ok(value.to_string());
+    }
+    let next = rest.next().ok_or_else(|| format!("{option} needs a value"))?;
+    next.to_str().map(str::to_string).map_err(|_| format!("{option}: the value is not UTF-8"))
+}
+
+fn apply(invocation: &mut Invocation, name: &str, value: &str) -> Result<Option<Parsed>, String> {
+    let wrong = |why: String| format!("--{name} {value}: {why}");
+    match name {
+        "help" => return Ok(Some(Parsed::Help)),
+        "version" => return Ok(Some(Parsed::Version)),
+        "config" => invocation.config.push(value.to_string()),
+        "check" => mode(invocation, Mode::Check)?,
+        "validate" => mode(invocation, Mode::Validate)?,
+        "explain" | "print-config" => mode(invocation, Mode::Explain)?,
+        "exec" => mode(invocation, Mode::Exec)?,
+        "format" => invocation.format = crate::config::table::one_of(value).map_err(wrong)?,
+        "group" => invocation.group = true,
+        "subreaper" => invocation.subreaper = true,
+        "warn-on-reap" => invocation.warn_on_reap = true,
+        "verbose" => invocation.verbosity = invocation.verbosity.saturating_add(1),
+        "quiet" => invocation.quiet = true,
+        "pdeathsig" => invocation.pdeathsig = Some(signal(value).map_err(wrong)?),
+        "rewrite" => invocation.rewrites.push(rewrite(value).map_err(wrong)?),
+        "remap-exit" => {
+            invocation
+                .remap
+                .push(value.parse().map_err(|_| wrong("expected an exit code, 0 to 255".into()))?);
+        }
+        "kill-after" => invocation.kill_after = Some(words::duration(value).map_err(wrong)?),
+        "log-level" => invocation.log_level = Some(crate::config::table::one_of(value).map_err(wrong)?),
+        "log-format" => invocation.log_format = Some(crate::config::table::one_of(value).map_err(wrong)?),
+        _ => {}
+    }
+    Ok(None)
+}
+
+fn mode(invocation: &mut Invocation, mode: Mode) -> Result<(), String> {
+    if invocation.mode != Mode::Supervise && invocation.mode != mode {
+        return Err("--exec, --check, --validate and --explain exclude each other".into());
+    }
+    invocation.mode = mode;
+    Ok(())
+}
+
+fn signal(text: &str) -> Result<Signal, String> {
+    crate::config::table::signal(text)
+}
+
+/// dumb-init's `FROM:TO`, with names too.
+fn rewrite(text: &str) -> Result<(Signal, Option<Signal>), String> {
+    let (from, to) = text.split_once(':').ok_or("expected FROM:TO, such as 15:3 or TERM:QUIT")?;
+    let to = if to.trim() == "0" { None } else { Some(signal(to)?) };
+    Ok((signal(from)?, to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(words: &[&str]) -> Result<Parsed, String> {
+        let owned: Vec<CString> = words.iter().map(|word| CString::new(*word).expect("no NUL")).collect();
+        parse(&owned.iter().map(CString::as_c_str).collect::<Vec<_>>())
+    }
+
+    fn run(words: &[&str]) -> Invocation {
+        match of(words) {
+            Ok(Parsed::Run(invocation)) => invocation,
+            other => panic!("{words:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_first_word_that_is_no_option_begins_the_command() {
+        for (words, command) in [
+            (&["--", "app", "-v"][..], &["app", "-v"][..]),
+            (&["app", "--", "x"], &["app", "--", "x"]),
+            (&["-g", "app", "--help"], &["app", "--help"]),
+            (&["--", "--"], &["--"]),
+            (&["status"], &["status"]),
+            (&["-"], &["-"]),
+            (&[], &[]),
+        ] {
+            let got: Vec<String> =
+                run(words).command.iter().map(|w| w.to_string_lossy().into_owned()).collect();
+            assert_eq!(got, command, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn options_with_values_take_them_in_every_form() {
+        let invocation = run(&[
+            "-ca.toml",
+            "-c",
+            "b",
+            "--config=c",
+            "--config",
+            "d",
+            "-gvvp",
+            "INT",
+            "-e3",
+            "-e",
+            "4",
+            "-r15:3",
+            "--rewrite",
+            "HUP:0",
+            "x",
+        ]);
+        assert_eq!(invocation.config, ["a.toml", "b", "c", "d"]);
+        assert!(invocation.group && invocation.verbosity == 2);
+        assert_eq!(invocation.pdeathsig, Some(Signal::INT));
+        assert_eq!(invocation.remap, [3, 4]);
+        assert_eq!(invocation.rewrites, [(Signal::TERM, Some(Signal::QUIT)), (Signal::HUP, None)]);
+    }
+
+    #[test]
+    fn a_wrong_command_line_says_what_is_wrong() {
+        for (words, part) in [
+            (&["--chek"][..], "did you mean --check?"),
+            (&["-x"], "unknown option -x"),
+            (&["-c"], "-c needs a value"),
+            (&["--config"], "--config needs a value"),
+            (&["--group=1"], "--group takes no value"),
+            (&["-e", "256"], "expected an exit code"),
+            (&["-r", "15"], "expected FROM:TO"),
+            (&["-p", "TREM"], "did you mean \"TERM\"?"),
+            (&["--exec", "--check"], "exclude each other"),
+            (&["--log-level", "loud"], "expected \"error\""),
+        ] {
+            let error = of(words).expect_err(&format!("{words:?}"));
+            assert!(error.contains(part), "{words:?}: {error}");
+        }
+        assert_eq!(of(&["-gh", "--nonsense"]), Ok(Parsed::Help));
+        assert_eq!(of(&["--version"]), Ok(Parsed::Version));
+    }
+}

@@ -1,0 +1,188 @@
+//! What `--explain` shows of the configuration: the order, what is off, how long a stop may take, and
+//! every key with its place.
+
+use super::fault::At;
+use super::tree::{Node, Value};
+use super::words::show_duration;
+use super::{Files, Plan, Service};
+use crate::model::{Condition, Dependency, ServiceType};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// Renders a plan, and the files that it comes from. Values are shown as they are written, not expanded, so that
+/// no secret of the environment is shown. The checks are others' business.
+#[must_use]
+pub fn explain(files: Option<&Files>, plan: &Plan) -> String {
+    let mut text = String::new();
+    let order = order(plan);
+    if !order.is_empty() {
+        text.push_str("start order:\n");
+    }
+    for (number, index) in order.iter().enumerate() {
+        let Some(service) = plan.services.get(*index) else { continue };
+        let kind = match service.rules.kind {
+            _ if plan.whole.main.is_some_and(|main| main.index() == *index) => "the command",
+            ServiceType::Daemon => "daemon",
+            ServiceType::Oneshot => "oneshot",
+        };
+        let _ = write!(text, "{:>4}. {} ({kind})", number + 1, service.name);
+        let waits: Vec<String> =
+            service.rules.depends_on.iter().filter_map(|edge| wait(plan, edge)).collect();
+        if !waits.is_empty() {
+            let _ = write!(text, ", waits for {}", waits.join(", "));
+        }
+        text.push('\n');
+    }
+    let off: Vec<&Service> = plan.services.iter().filter(|service| service.off.is_some()).collect();
+    if !off.is_empty() {
+        text.push_str("off:\n");
+    }
+    for service in off {
+        let _ = writeln!(text, "      {}: {}", service.name, service.off.as_deref().unwrap_or(""));
+    }
+    if !order.is_empty() {
+        text.push_str(&stop(plan, &order));
+    }
+    if let Some(files) = files {
+        text.push_str("keys:\n");
+        keys(files, &files.root, "", files.root.at, &mut text);
+    }
+    text
+}
+
+/// What an edge waits for, in words.
+fn wait(plan: &Plan, edge: &Dependency) -> Option<String> {
+    let name = &plan.services.get(edge.on.index()).filter(|service| service.is_on())?.name;
+    let what = match edge.condition {
+        None => "if it starts",
+        Some(Condition::Started) => "started",
+        Some(Condition::Healthy) => "healthy",
+        Some(Condition::Completed) => "completed",
+    };
+    let optional = if edge.required || edge.condition.is_none() { "" } else { ", not required" };
+    Some(format!("{name} ({what}{optional})"))
+}
+
+/// The services that are on, each behind those that it waits for, else in the order of the files.
+fn order(plan: &Plan) -> Vec<usize> {
+    let mut order = Vec::with_capacity(plan.services.len());
+    let mut placed: Vec<bool> = plan.services.iter().map(|service| !service.is_on()).collect();
+    loop {
+        let before = order.len();
+        for (index, service) in plan.services.iter().enumerate() {
+            let ready =
+                service.rules.depends_on.iter().all(|edge| placed.get(edge.on.index()) != Some(&false));
+            if let Some(done) = placed.get_mut(index).filter(|done| ready && !**done) {
+                *done = true;
+                order.push(index);
+            }
+        }
+        if order.len() == before {
+            return order;
+        }
+    }
+}
+
+/// The longest time that a stop can take: the dearest way through the graph, in reverse, then the sweep.
+fn stop(plan: &Plan, order: &[usize]) -> String {
+    let mut waits: Vec<Duration> = vec![Duration::ZERO; plan.services.len()];
+    let mut longest = Duration::ZERO;
+    for index in order.iter().rev() {
+        let Some(service) = plan.services.get(*index) else { continue };
+        let end = waits.get(*index).copied().unwrap_or_default().saturating_add(service.rules.stop_grace);
+        longest = longest.max(end);
+        for edge in &service.rules.depends_on {
+            if let Some(wait) = waits.get_mut(edge.on.index()) {
+                *wait = end.max(*wait);
+            }
+        }
+    }
+    let sum = show_duration(longest.saturating_add(plan.whole.sweep_grace));
+    match plan.whole.stop_within {
+        Some(within) => {
+            let within = show_duration(within);
+            format!(
+                "a stop takes at most {within} (stop.within; the grace periods alone would allow {sum})\n"
+            )
+        }
+        None => format!("a stop takes at most {sum}\n"),
+    }
+}
+
+fn keys(files: &Files, node: &Node, path: &str, at: At, text: &mut String) {
+    match &node.value {
+        Value::Table(entries) if !entries.is_empty() => {
+            for entry in entries {
+                let key = quoted(&entry.key);
+                let path = if path.is_empty() { key } else { format!("{path}.{key}") };
+                keys(files, &entry.node, &path, entry.at, text);
+            }
+        }
+        Value::Table(_) if path.is_empty() => {}
+        Value::Table(_) => {
+            let _ = writeln!(text, "  {path} = {{}}  ({})", files.sources.file_line(at));
+        }
+        _ => {
+            let place = files.sources.file_line(node.at);
+            let written = files.sources.text(node.at.file);
+            let written = written.get(node.at.start as usize..node.at.end as usize).unwrap_or("");
+            let line: Vec<&str> = written.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+            let _ = writeln!(text, "  {path} = {}  ({place})", line.join(" "));
+        }
+    }
+}
+
+/// A key as TOML wants it.
+fn quoted(key: &str) -> String {
+    let bare = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+    if bare { key.to_string() } else { format!("\"{}\"", key.escape_debug()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::expand::Scope;
+    use crate::config::files::{Io, load};
+    use crate::config::{explain, resolve};
+    use std::io;
+
+    #[test]
+    fn a_plan_is_shown_with_order_reasons_and_places_and_no_secret() {
+        let text = "stop.within = '9s'\n[services.web]\ncommand = ['nginx',\n  '-q']\ndepends_on = { once = 'completed', cache = { required = false } }
+stop_grace_period = '8s'\n[services.once]\ntype = 'oneshot'\ncommand = 'a ${TOKEN}'\n[services.cache]\ncommand = 'c'
+[services.'off.1']\ncommand = 'o'\nwhen_env = 'DEBUG'\n[checks.user]\n";
+        let read = |_: &str| Ok(text.as_bytes().to_vec());
+        let list = |_: &str| Err(io::Error::from(io::ErrorKind::NotFound));
+        let mut faults = Vec::new();
+        let files = load(&["/e".to_string()], None, &Io { read: &read, list: &list }, &mut faults);
+        let variable = |name: &str| (name == "TOKEN").then(|| "hidden".to_string());
+        let scope =
+            Scope { variable: &variable, exists: &|_| false, read: &|_| Err(String::new()), later: &[] };
+        let plan = resolve(files.as_ref(), &scope, &[c"app".into()], &mut faults);
+        assert_eq!(faults, []);
+        let shown = explain(files.as_ref(), &plan);
+        assert_eq!(
+            shown,
+            "start order:
+   1. once (oneshot)
+   2. cache (daemon)
+   3. web (daemon), waits for once (completed), cache (started, not required)
+   4. main (the command), waits for web (started), once (completed), cache (started)
+off:
+      off.1: DEBUG is not set
+a stop takes at most 9s (stop.within; the grace periods alone would allow 30s)
+keys:
+  stop.within = '9s'  (/e:1)
+  services.web.command = ['nginx', '-q']  (/e:3)
+  services.web.depends_on.once = 'completed'  (/e:5)
+  services.web.depends_on.cache.required = false  (/e:5)
+  services.web.stop_grace_period = '8s'  (/e:6)
+  services.once.type = 'oneshot'  (/e:8)
+  services.once.command = 'a ${TOKEN}'  (/e:9)
+  services.cache.command = 'c'  (/e:11)
+  services.\"off.1\".command = 'o'  (/e:13)
+  services.\"off.1\".when_env = 'DEBUG'  (/e:14)
+  checks.user = {}  (/e:15)
+"
+        );
+    }
+}

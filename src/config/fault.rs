@@ -1,0 +1,152 @@
+//! Faults of the configuration: where, what, what was expected, what to do; and the text they point into.
+
+use std::fmt::Write as _;
+
+/// A stretch of a configuration file, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct At {
+    /// Index into [`Sources`].
+    pub file: u16,
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+/// One thing that is wrong. All faults of all files are collected before any is shown.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// Where, when it is at a place in a file.
+    pub at: Option<At>,
+    /// One line, lower case: the key's path, what was found, what was expected, what to do.
+    pub message: String,
+}
+
+/// The files that were read, kept so that a fault can show its line.
+#[derive(Default, Debug)]
+pub struct Sources {
+    files: Vec<(String, String)>,
+}
+
+impl Sources {
+    /// Adds a file and returns its index.
+    pub fn add(&mut self, name: String, text: String) -> u16 {
+        self.files.push((name, text));
+        u16::try_from(self.files.len().saturating_sub(1)).unwrap_or(u16::MAX)
+    }
+
+    /// The text of a file.
+    #[must_use]
+    pub fn text(&self, file: u16) -> &str {
+        self.files.get(usize::from(file)).map_or("", |(_, text)| text)
+    }
+
+    /// Names of all files, in the order in which they were read.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// File name, line and column, both from 1; the column counts characters.
+    #[must_use]
+    pub fn place(&self, at: At) -> (&str, usize, usize) {
+        let name = self.files.get(usize::from(at.file)).map_or("", |(name, _)| name);
+        let text = self.text(at.file);
+        let before = text.get(..at.start as usize).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |n| n + 1);
+        let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
+        let column = before.get(line_start..).map_or(0, |s| s.chars().count()) + 1;
+        (name, line, column)
+    }
+
+    /// `file:line` of a place, as reports name it.
+    #[must_use]
+    pub fn file_line(&self, at: At) -> String {
+        let (name, line, _) = self.place(at);
+        format!("{name}:{line}")
+    }
+
+    /// The fault as it is shown: `file:line:column: message`, the line itself, and a mark under the place.
+    #[must_use]
+    pub fn render(&self, fault: &Fault) -> String {
+        let Some(at) = fault.at else { return fault.message.clone() };
+        let (name, line, column) = self.place(at);
+        let text = self.text(at.file).lines().nth(line - 1).unwrap_or("");
+        let width = self
+            .text(at.file)
+            .get(at.start as usize..at.end as usize)
+            .map_or(1, |s| s.lines().next().unwrap_or("").chars().count())
+            .max(1);
+        let pad: String = text.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let mut shown = format!("{name}:{line}:{column}: {}", fault.message);
+        let _ = write!(shown, "\n{line:>5} | {text}\n      | {pad}{}", "^".repeat(width));
+        shown
+    }
+}
+
+/// The known name that is nearest to `word`, when one is near enough to be a slip of the finger.
+#[must_use]
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    // A word of one or two letters is near to everything.
+    let far = (word.chars().count() / 3).min(3);
+    known
+        .into_iter()
+        .map(|name| (distance(&word.to_ascii_lowercase(), &name.to_ascii_lowercase()), name))
+        .filter(|(steps, _)| *steps <= far)
+        .min_by_key(|(steps, _)| *steps)
+        .map(|(_, name)| name)
+}
+
+/// `; did you mean "web"?`, or nothing.
+#[must_use]
+pub fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+    nearest(word, known).map_or_else(String::new, |name| format!("; did you mean \"{name}\"?"))
+}
+
+/// Edits (insert, delete, replace, swap of neighbours) from `a` to `b`: optimal string alignment.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    let mut previous = None;
+    for (i, x) in a.chars().enumerate() {
+        let mut row = vec![i + 1];
+        let mut left_char = None;
+        for (j, y) in b.iter().enumerate() {
+            let at = |row: &[usize], n: usize| row.get(n).copied().unwrap_or(usize::MAX / 2);
+            let mut best =
+                (at(&above, j) + usize::from(x != *y)).min(at(&above, j + 1) + 1).min(at(&row, j) + 1);
+            if j > 0 && previous == Some(*y) && left_char == Some(x) {
+                best = best.min(at(&before, j - 1) + 1);
+            }
+            row.push(best);
+            left_char = Some(*y);
+        }
+        before = above;
+        above = row;
+        previous = Some(x);
+    }
+    above.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_finger_finds_its_word() {
+        let known = ["command", "environment", "user"];
+        assert_eq!(nearest("comand", known), Some("command"));
+        assert_eq!(nearest("enviroment", known), Some("environment"));
+        assert_eq!(nearest("uesr", known), Some("user"));
+        assert_eq!(nearest("replicas", known), None);
+    }
+
+    #[test]
+    fn a_fault_shows_file_line_column_and_the_line() {
+        let mut sources = Sources::default();
+        let file = sources.add("a.toml".into(), "x = 1\n\ty = \"ä\" # z\n".into());
+        let at = At { file, start: 7, end: 8 };
+        let shown = sources.render(&Fault { at: Some(at), message: "wrong".into() });
+        assert_eq!(shown, "a.toml:2:2: wrong\n    2 | \ty = \"ä\" # z\n      | \t^");
+    }
+}

@@ -1,0 +1,98 @@
+//! Text -> checked configuration. Reading (files -> one tree) and resolving (tree -> what is to be done)
+//! are two steps, because the second depends on what the checks export.
+
+pub mod env_file;
+pub mod expand;
+pub mod explain;
+pub mod fault;
+pub mod files;
+pub mod reading;
+pub mod resolve;
+pub mod table;
+pub mod tree;
+pub mod when;
+pub mod word;
+pub mod words;
+
+pub use explain::explain;
+pub use files::Files;
+pub use resolve::{for_this_command, resolve};
+
+use crate::model::{Rules, Whole};
+use fault::At;
+
+/// Everything that is to be run, by the tree and one state of the environment.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// All services in the order of the files, `main` last; a `ServiceId` is an index into this list.
+    pub services: Vec<Service>,
+    /// What holds for the container as a whole.
+    pub whole: Whole,
+}
+
+/// One service, complete.
+#[derive(Debug, Default)]
+pub struct Service {
+    /// NAME of `[services.NAME]`.
+    pub name: String,
+    /// Where its table stands; `None` for a COMMAND that no file describes.
+    pub at: Option<At>,
+    /// Why it is off (`enabled`, `when_*`), if it is.
+    pub off: Option<String>,
+    /// What the supervisor decides by.
+    pub rules: Rules,
+    /// What is run.
+    pub program: Program,
+}
+
+/// What a service's process is: everything that its spawn needs, and nothing that the supervisor does.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Program {
+    /// The program and its arguments. Bytes, not text: a COMMAND is passed on as it came.
+    pub argv: Vec<std::ffi::CString>,
+    /// Variables on top of what is inherited, in order: `env_file` first, then `environment`.
+    pub environment: Vec<(String, String)>,
+    /// Whether nothing is inherited.
+    pub clear_env: bool,
+    /// Where it starts; `None`: where rinit was started.
+    pub working_dir: Option<String>,
+    /// Whose rights it has; `None`: those of rinit.
+    pub user: Option<UserSpec>,
+    /// Its file mode creation mask; `None`: as inherited.
+    pub umask: Option<u32>,
+    /// Where its output goes.
+    pub logging: Logging,
+    /// What its healthcheck runs.
+    pub probe: Option<Probe>,
+}
+
+/// `user`, `group` and `groups`, as written; looked up when the process is started.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct UserSpec {
+    /// A name or a number; empty when only the group is given.
+    pub user: String,
+    /// A name or a number; `None`: the user's own.
+    pub group: Option<String>,
+    /// Supplementary groups, names or numbers; `None`: those that the user is a member of.
+    pub groups: Option<Vec<String>>,
+}
+
+/// Where a service's output goes (`logging.driver`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Logging {
+    /// To rinit's own stdout and stderr.
+    #[default]
+    Inherit,
+    /// Nowhere.
+    None,
+}
+
+/// What a healthcheck does.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Probe {
+    /// Runs a command as the service's user, in its environment; exit code 0 is healthy.
+    Exec(Vec<std::ffi::CString>),
+    /// Connects to this host and port.
+    Tcp(String, u16),
+}

@@ -1,0 +1,160 @@
+//! `environment` and `env_file`: the variables of a service.
+
+use super::c_string;
+use super::service::text_of;
+use crate::config::env_file::{self, check_name};
+use crate::config::fault::{At, Sources};
+use crate::config::table::{Reading, Table};
+use crate::config::tree::{Node, Value};
+
+/// All variables in order: those of the files, of `[defaults]`, of the service; a later one replaces an earlier one.
+pub fn read(table: &Table<'_>, sources: &Sources, clear_env: bool) -> Vec<(String, String)> {
+    let mut variables = Variables { list: Vec::new(), clear_env };
+    files(table, sources, &mut variables);
+    let own = table.node("environment").filter(|_| table.has("environment"));
+    if let Some(entry) = table.inherited("environment") {
+        variables.read(table, &entry.node, "defaults.environment");
+    }
+    if let Some(node) = own {
+        variables.read(table, node, &format!("{}.environment", table.path));
+    }
+    variables.list
+}
+
+struct Variables {
+    list: Vec<(String, String)>,
+    clear_env: bool,
+}
+
+impl Variables {
+    fn set(&mut self, name: &str, value: String) {
+        match self.list.iter_mut().find(|(known, _)| known == name) {
+            Some((_, known)) => *known = value,
+            None => self.list.push((name.to_string(), value)),
+        }
+    }
+
+    /// A name alone: what rinit was given under it, which is inherited by itself unless something is in the way.
+    fn pass(&mut self, reading: &Reading<'_>, name: &str) {
+        let covered = self.list.iter().any(|(known, _)| known == name);
+        if (self.clear_env || covered)
+            && let Some(value) = (reading.scope.variable)(name)
+        {
+            self.set(name, value);
+        }
+    }
+
+    fn read(&mut self, table: &Table<'_>, node: &Node, path: &str) {
+        const KEY: &str = "environment";
+        let reading = table.reading();
+        let fault = |at: At, why: &str| reading.fault(at, format!("{path}: {why}"));
+        match &node.value {
+            Value::Table(entries) => {
+                for entry in entries {
+                    if let Err(why) = check_name(&entry.key) {
+                        fault(entry.at, &why);
+                    }
+                    if let Some(value) = text_of(table, KEY, &entry.node, "a string") {
+                        self.checked(&entry.key, value).unwrap_or_else(|why| fault(entry.node.at, why));
+                    }
+                }
+            }
+            Value::List(items) => {
+                for item in items {
+                    let Value::Text(text) = &item.value else {
+                        table.wrong(KEY, item, "\"NAME=value\" or \"NAME\"");
+                        continue;
+                    };
+                    let (name, value) =
+                        text.split_once('=').map_or((text.as_str(), None), |(n, v)| (n, Some(v)));
+                    if let Err(why) = check_name(name) {
+                        fault(item.at, &why);
+                    }
+                    match value {
+                        None => self.pass(reading, name),
+                        Some(value) => {
+                            if let Some(value) = table.expand_node(KEY, item, value) {
+                                self.checked(name, value).unwrap_or_else(|why| fault(item.at, why));
+                            }
+                        }
+                    }
+                }
+            }
+            _ => table.wrong(KEY, node, "a table, or a list of \"NAME=value\""),
+        }
+    }
+
+    fn checked(&mut self, name: &str, value: String) -> Result<(), &'static str> {
+        c_string(value.clone())?;
+        self.set(name, value);
+        Ok(())
+    }
+}
+
+fn files(table: &Table<'_>, sources: &Sources, variables: &mut Variables) {
+    const KEY: &str = "env_file";
+    let Some(node) = table.node(KEY) else { return };
+    let items = match &node.value {
+        Value::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(node),
+    };
+    for item in items {
+        let file = match &item.value {
+            Value::Table(_) => {
+                let Some(below) = Table::open(table.reading(), table.path_of(KEY), item.at, item) else {
+                    continue;
+                };
+                let required = below.flag("required").unwrap_or(true);
+                let path = below.text("path");
+                if !below.has("path") {
+                    below.fault_here("has no path; expected { path = \"/etc/app.env\", required = false }");
+                }
+                below.close();
+                path.map(|path| (path, required))
+            }
+            _ => text_of(table, KEY, item, "a path, or { path, required }").map(|path| (path, true)),
+        };
+        if let Some((path, required)) = file {
+            load(table, item.at, &beside(sources, item.at, &path), required, variables);
+        }
+    }
+}
+
+/// A relative path begins at the folder of the file that names it, as in Compose.
+fn beside(sources: &Sources, at: At, path: &str) -> String {
+    let (file, ..) = sources.place(at);
+    match file.rsplit_once('/') {
+        Some((folder, _)) if !path.starts_with('/') => format!("{folder}/{path}"),
+        _ => path.to_string(),
+    }
+}
+
+fn load(table: &Table<'_>, at: At, path: &str, required: bool, variables: &mut Variables) {
+    let reading = table.reading();
+    // A service that is off needs no file.
+    if reading.forgives() {
+        return;
+    }
+    let key = table.path_of("env_file");
+    let text = match (reading.scope.read)(path) {
+        Ok(text) => text,
+        Err(_) if !required && !(reading.scope.exists)(path) => return,
+        Err(why) => {
+            let remedy = if required { "; expected a file, or { path, required = false }" } else { "" };
+            reading.fault(at, format!("{key}: {path} {why}{remedy}"));
+            return;
+        }
+    };
+    let (found, faults) = env_file::parse(&text, &reading.scope);
+    faults.into_iter().for_each(|why| reading.fault(at, format!("{key}: {path}: {why}")));
+    for (name, value) in found {
+        match value {
+            None => variables.pass(reading, &name),
+            Some(value) => {
+                if let Err(why) = variables.checked(&name, value) {
+                    reading.fault(at, format!("{key}: {path}: {name} {why}"));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The tree -> what is to be run. One reading finds every fault there is.
+
+mod depends;
+mod environment;
+mod health;
+mod main;
+mod restart;
+mod service;
+mod signals;
+
+#[cfg(test)]
+mod tests;
+
+pub use main::for_this_command;
+
+use super::expand::Scope;
+use super::fault::{At, Fault, Sources};
+use super::files::Files;
+use super::table::{Reading, Table};
+use super::tree::{Node, Value};
+use super::{Plan, Service};
+use crate::model::{ServiceId, Whole};
+use depends::Draft;
+use std::ffi::CString;
+
+/// The name of the service that the COMMAND is.
+pub const MAIN: &str = "main";
+
+/// What `[services.main]` is when no file has it.
+static NOTHING: Node = Node { value: Value::Table(Vec::new()), at: At { file: 0, start: 0, end: 0 } };
+
+/// `when_idle`: what follows when nothing is left to run.
+#[derive(serde::Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum WhenIdle {
+    Exit,
+    Stay,
+}
+
+/// Resolves the configuration, and the COMMAND with it, for one state of the environment. `files` is `None`
+/// when there is no configuration, or when it is not meant for this COMMAND ([`for_this_command`]). The plan
+/// is to be used only if no fault was added.
+pub fn resolve(
+    files: Option<&Files>,
+    scope: &Scope<'_>,
+    command: &[CString],
+    faults: &mut Vec<Fault>,
+) -> Plan {
+    let Some(files) = files else { return main::alone(command) };
+    let reading = Reading::new(*scope);
+    let mut plan = Plan::default();
+    if let Some(root) = Table::open(&reading, String::new(), files.root.at, &files.root) {
+        plan = whole(&root, &files.sources, command);
+        root.close();
+    }
+    faults.extend(reading.into_faults());
+    plan
+}
+
+fn whole(root: &Table<'_>, sources: &Sources, command: &[CString]) -> Plan {
+    // Read by `checks::read`, before anything here.
+    let _ = root.node("checks");
+    let defaults = root.node("defaults");
+    if let Some(table) = root.table("defaults") {
+        service::check_defaults(&table, sources);
+    }
+    let mut drafts = services(root, defaults, sources, command);
+    let main = drafts.last().filter(|draft| draft.is_main && draft.service.off.is_none());
+    let main = main.and_then(|_| id(drafts.len() - 1));
+    depends::link(root.reading(), &mut drafts);
+    let within = root.table("stop").and_then(|table| {
+        let within = table.duration("within");
+        if within.is_some_and(|span| span.is_zero()) {
+            table.fault("within", "found no time at all, expected how long a stop may take, such as \"9s\"");
+        }
+        table.close();
+        within
+    });
+    let names: Vec<&str> = drafts.iter().map(|draft| draft.service.name.as_str()).collect();
+    let signals = root.table("signals").map_or_else(Vec::new, |table| signals::read(&table, &names));
+    let whole = Whole {
+        main,
+        stop_within: within,
+        signals,
+        term_stops_main: true,
+        stay_when_idle: root.word("when_idle") == Some(WhenIdle::Stay),
+        ..Whole::default()
+    };
+    Plan { services: drafts.into_iter().map(|draft| draft.service).collect(), whole }
+}
+
+/// All services as they are written, `main` last.
+fn services(root: &Table<'_>, defaults: Option<&Node>, sources: &Sources, command: &[CString]) -> Vec<Draft> {
+    let reading = root.reading();
+    let table = root.table("services");
+    let written = table.as_ref().map_or(&[][..], Table::entries);
+    if written.len() > usize::from(u16::MAX) {
+        reading.fault(root.at, format!("found {} services, expected at most {}", written.len(), u16::MAX));
+        return Vec::new();
+    }
+    let mut drafts = Vec::with_capacity(written.len() + 1);
+    for entry in written.iter().filter(|entry| entry.key != MAIN) {
+        check_name(reading, &entry.key, entry.at);
+        let place =
+            service::Place { name: &entry.key, at: Some(entry.at), node: &entry.node, defaults, sources };
+        drafts.push(service::read(reading, &place, None));
+    }
+    let main = written.iter().find(|entry| entry.key == MAIN);
+    if main.is_some() || !command.is_empty() {
+        let node = main.map_or(&NOTHING, |entry| &entry.node);
+        let place = service::Place { name: MAIN, at: main.map(|entry| entry.at), node, defaults, sources };
+        drafts.push(service::read(reading, &place, Some(command)));
+    }
+    drafts
+}
+
+fn check_name(reading: &Reading<'_>, name: &str, at: At) {
+    let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '"' | '\'');
+    if name.is_empty() || name.starts_with('-') || name.contains(bad) {
+        let shown = name.escape_debug();
+        let message = format!(
+            "\"{shown}\" cannot name a service; expected letters, digits, \"-\", \"_\" or \".\", not \"-\" first"
+        );
+        reading.fault(at, format!("services: {message}"));
+    }
+}
+
+/// The service at this place of the list.
+fn id(index: usize) -> Option<ServiceId> {
+    u16::try_from(index).ok().map(ServiceId)
+}
+
+/// A text for execve(2), which ends at the first NUL.
+fn c_string(text: String) -> Result<CString, &'static str> {
+    CString::new(text).map_err(|_| "holds a NUL character, which no program can be given")
+}
+
+impl Service {
+    /// Whether it is started by itself.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.off.is_none()
+    }
+}

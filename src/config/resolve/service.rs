@@ -1,0 +1,267 @@
+//! One `[services.NAME]` table, without what it says of other services.
+
+use super::depends::{self, Draft};
+use super::{c_string, environment, health, main, restart};
+use crate::config::expand::Scope;
+use crate::config::fault::{At, Sources};
+use crate::config::table::{Reading, Table, scalar};
+use crate::config::tree::{Node, Value};
+use crate::config::{Logging, Program, UserSpec, when};
+use crate::model::{Rules, ServiceType};
+use std::ffi::CString;
+use std::time::Duration;
+
+/// The path of `[defaults]`, where a key may be that acts for some services only.
+pub const DEFAULTS: &str = "defaults";
+
+/// What is being read, and from where.
+pub struct Place<'p> {
+    /// NAME.
+    pub name: &'p str,
+    /// Where NAME stands.
+    pub at: Option<At>,
+    /// Its table.
+    pub node: &'p Node,
+    /// `[defaults]`.
+    pub defaults: Option<&'p Node>,
+    /// The files, whose folders relative paths begin at.
+    pub sources: &'p Sources,
+}
+
+/// Reads a service. `command` is the COMMAND when it is `main`.
+pub fn read(outer: &Reading<'_>, place: &Place<'_>, command: Option<&[CString]>) -> Draft {
+    let variable = |name: &str| match name {
+        "RINIT_SERVICE" => Some(place.name.to_string()),
+        _ => (outer.scope.variable)(name),
+    };
+    let reading = Reading::new(Scope { variable: &variable, ..outer.scope });
+    let path = format!("services.{}", place.name);
+    let mut draft = Draft::new(place.name, place.at, command.is_some());
+    if let Some(table) = Table::open(&reading, path, place.at.unwrap_or_default(), place.node) {
+        let table = table.with_fallback(place.defaults);
+        draft.service.off = off(&table, command);
+        if draft.service.off.is_some() {
+            reading.forgive_unset();
+        }
+        fill(&table, place.sources, &mut draft, command);
+        table.close();
+    }
+    outer.absorb(reading.into_faults());
+    draft
+}
+
+/// Reads `[defaults]` for the faults in it, which would be told for no service if there is none.
+pub fn check_defaults(table: &Table<'_>, sources: &Sources) {
+    const OWN: &[&str] = &["command", "depends_on", "after", "type", "when_command"];
+    let reading = table.reading();
+    for entry in table.entries().iter().filter(|entry| OWN.contains(&entry.key.as_str())) {
+        let key = &entry.key;
+        let message = format!("defaults.{key}: is each service's own; write it under [services.NAME]");
+        reading.fault(entry.at, message);
+    }
+    health::check_defaults(table);
+    // Unset variables are told where they are used, if they are.
+    let lenient = Reading::new(reading.scope);
+    lenient.forgive_unset();
+    let node = Node { value: Value::Table(table.entries().to_vec()), at: table.at };
+    if let Some(shadow) = Table::open(&lenient, table.path.clone(), table.at, &node) {
+        let mut draft = Draft::new(DEFAULTS, None, false);
+        let _ = off(&shadow, None);
+        shadow.ignore(OWN);
+        keys(&shadow, sources, &mut draft);
+        shadow.close();
+    }
+    reading.absorb(lenient.into_faults());
+}
+
+/// Why it is off. A COMMAND that was typed runs, whatever the file says.
+fn off(table: &Table<'_>, command: Option<&[CString]>) -> Option<String> {
+    let enabled = table.flag("enabled");
+    let condition = when::condition(table);
+    if command.is_some_and(|command| !command.is_empty()) {
+        return None;
+    }
+    if command.is_some() && !table.has("command") {
+        return Some("no COMMAND was given".into());
+    }
+    if enabled == Some(false) {
+        return Some("enabled is false".into());
+    }
+    condition.err()
+}
+
+fn fill(table: &Table<'_>, sources: &Sources, draft: &mut Draft, command: Option<&[CString]>) {
+    let kind = table.word("type").unwrap_or_default();
+    draft.service.rules.kind = kind;
+    keys(table, sources, draft);
+    depends::read(table, draft);
+    let written = argv(table);
+    match command {
+        Some(command) => {
+            main::check_when_command(table);
+            if table.flag("essential") == Some(false) {
+                table.fault("essential", "found false, but rinit ends with main in any case; drop the key");
+            }
+            draft.service.rules.essential = true;
+            draft.service.program.argv = main::argv(written, command);
+        }
+        None => {
+            if !table.has("command") {
+                table.fault_here("has no command; expected command = [\"program\", \"argument\"]");
+            }
+            draft.service.program.argv = written.unwrap_or_default();
+        }
+    }
+}
+
+fn argv(table: &Table<'_>) -> Option<Vec<CString>> {
+    // `[defaults]` has none; what is written there is told as a fault of its own.
+    if !table.has("command") {
+        let _ = table.node("command");
+        return None;
+    }
+    Some(words(table, "command", table.command("command")?))
+}
+
+/// Words for execve(2).
+pub fn words(table: &Table<'_>, key: &'static str, words: Vec<String>) -> Vec<CString> {
+    let words = words.into_iter().filter_map(|word| c_string(word).map_err(|why| table.fault(key, why)).ok());
+    words.collect()
+}
+
+/// All keys that `[defaults]` may have too.
+fn keys(table: &Table<'_>, sources: &Sources, draft: &mut Draft) {
+    let kind = draft.service.rules.kind;
+    let standard = Rules::default();
+    let health = health::read(table, kind);
+    let (rules_health, probe) = health.map_or((None, None), |(rules, probe)| (Some(rules), probe));
+    let start_timeout = limit(table, "start_timeout");
+    if kind == ServiceType::Daemon
+        && table.has("start_timeout")
+        && table.path != DEFAULTS
+        && start_timeout.is_some()
+        && rules_health.is_none()
+    {
+        table.fault(
+            "start_timeout",
+            "can never act: a daemon without a healthcheck is ready once it runs; add a healthcheck, or drop the key",
+        );
+    }
+    draft.service.rules = Rules {
+        kind,
+        enabled: draft.service.off.is_none(),
+        essential: table.flag("essential").unwrap_or(true),
+        depends_on: Vec::new(),
+        restart: restart::read(table, kind, draft.is_main),
+        success: restart::outcomes(table, "success_exit_codes"),
+        start_timeout,
+        run_timeout: limit(table, "run_timeout"),
+        stop_signal: table.signal("stop_signal").unwrap_or(standard.stop_signal),
+        stop_grace: table.duration("stop_grace_period").unwrap_or(standard.stop_grace),
+        health: rules_health,
+    };
+    let clear_env = table.flag("clear_env").unwrap_or(false);
+    draft.service.program = Program {
+        argv: Vec::new(),
+        environment: environment::read(table, sources, clear_env),
+        clear_env,
+        working_dir: working_dir(table),
+        user: user(table),
+        umask: umask(table),
+        logging: logging(table),
+        probe,
+    };
+}
+
+fn limit(table: &Table<'_>, key: &'static str) -> Option<Duration> {
+    let span = table.duration_or_none(key)??;
+    if span.is_zero() {
+        table.fault(key, "found no time at all, expected a duration, or \"none\" for no limit");
+    }
+    Some(span)
+}
+
+fn working_dir(table: &Table<'_>) -> Option<String> {
+    const KEY: &str = "working_dir";
+    let path = table.text(KEY)?;
+    if !path.starts_with('/') {
+        table.fault(KEY, "is not an absolute path; expected one that begins with \"/\"");
+    }
+    c_string(path.clone()).map_err(|why| table.fault(KEY, why)).ok().map(|_| path)
+}
+
+fn logging(table: &Table<'_>) -> Logging {
+    let Some(logging) = table.table("logging") else { return Logging::default() };
+    let driver = logging.word("driver").unwrap_or_default();
+    logging.close();
+    driver
+}
+
+fn umask(table: &Table<'_>) -> Option<u32> {
+    const EXPECTED: &str = "an octal number as a string, such as \"0077\"";
+    table.parse(
+        "umask",
+        EXPECTED,
+        |_| None,
+        |text| {
+            let digits = text.strip_prefix("0o").unwrap_or(text);
+            let mask = u32::from_str_radix(digits, 8).ok().filter(|mask| *mask <= 0o777);
+            mask.ok_or_else(|| format!("expected {EXPECTED}, at most \"0777\""))
+        },
+    )
+}
+
+fn user(table: &Table<'_>) -> Option<UserSpec> {
+    let user = table.text_or_number("user");
+    let group = table.text_or_number("group");
+    let groups = table.list("groups");
+    if user.is_none() && group.is_none() && groups.is_none() {
+        return None;
+    }
+    let mut spec = UserSpec { user: String::new(), group, groups };
+    if let Some(user) = user {
+        let (name, with) = user.split_once(':').map_or((user.as_str(), None), |(u, g)| (u, Some(g)));
+        owner(table, "user", name);
+        name.clone_into(&mut spec.user);
+        if let Some(with) = with {
+            owner(table, "user", with);
+            if table.has("group") && table.has("user") {
+                table.fault("group", "found a group in user too; keep one of them");
+            }
+            // What the service says of its group stands above what `[defaults]` says of the user's.
+            if spec.group.is_none() || table.has("user") {
+                spec.group = Some(with.to_string());
+            }
+        }
+    }
+    if let Some(group) = spec.group.as_deref().filter(|_| table.node("group").is_some()) {
+        owner(table, "group", group);
+    }
+    spec.groups.iter().flatten().for_each(|group| owner(table, "groups", group));
+    Some(spec)
+}
+
+/// A user's or group's name or number.
+fn owner(table: &Table<'_>, key: &'static str, text: &str) {
+    if text.is_empty() {
+        table.fault(key, "is empty; expected a name or a number, such as \"app\" or \"1000:1000\"");
+    } else if text.starts_with('-')
+        || text.contains(|c: char| c.is_whitespace() || c.is_control() || c == ':')
+    {
+        table.fault(key, "is neither a name nor a number; expected one, such as \"app\" or \"1000:1000\"");
+    } else if text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u32>().map_or(true, |n| n == u32::MAX)
+    {
+        table.fault(key, &format!("the number is too large; expected at most {}", u32::MAX - 1));
+    }
+}
+
+/// The text of a node, a scalar taken as its text. `None`: not known yet, or a fault.
+pub fn text_of(table: &Table<'_>, key: &'static str, node: &Node, expected: &str) -> Option<String> {
+    match &node.value {
+        Value::Text(text) => table.expand_node(key, node, text),
+        value => scalar(value).or_else(|| {
+            table.wrong(key, node, expected);
+            None
+        }),
+    }
+}

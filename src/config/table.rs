@@ -1,0 +1,369 @@
+//! A table of the configuration as its reader sees it: typed access by key, expansion on the way,
+//! every fault noted and none fatal, and at the end a fault for each key that nobody asked for.
+//!
+//! A key that is absent and a key that is faulty both read as `None`: the fault is noted, the reader
+//! goes on with its default, so that one run finds all faults.
+
+use super::expand::{Expanded, Scope, expand};
+use super::fault::{At, did_you_mean};
+pub use super::reading::Reading;
+use super::tree::{Entry, Node, Value};
+pub use super::word::{one_of, scalar, signal};
+use super::words;
+use crate::model::Signal;
+use serde::Deserialize;
+use std::cell::RefCell;
+use std::time::Duration;
+
+/// One table, being read.
+pub struct Table<'a> {
+    /// Where it stands in the hierarchy: `services.web`.
+    pub path: String,
+    /// Its header, or the value itself for an inline table.
+    pub at: At,
+    entries: &'a [Entry],
+    /// Looked into for keys that `entries` does not have: `[defaults]`.
+    fallback: &'a [Entry],
+    /// What that is called in messages.
+    fallback_path: String,
+    reading: &'a Reading<'a>,
+    asked: RefCell<Vec<&'static str>>,
+}
+
+impl<'a> Table<'a> {
+    /// Begins to read a node as a table; anything else is a fault.
+    pub fn open(reading: &'a Reading<'a>, path: String, at: At, node: &'a Node) -> Option<Self> {
+        match &node.value {
+            Value::Table(entries) => Some(Self::of(reading, path, at, entries)),
+            other => {
+                reading.fault(node.at, format!("{path}: found {}, expected a table", other.kind()));
+                None
+            }
+        }
+    }
+
+    fn of(reading: &'a Reading<'a>, path: String, at: At, entries: &'a [Entry]) -> Self {
+        let fallback_path = String::new();
+        Self { path, at, entries, fallback: &[], fallback_path, reading, asked: RefCell::default() }
+    }
+
+    /// The same table with `[defaults]` for the keys that it lacks. A table that both have is merged key by key.
+    #[must_use]
+    pub fn with_fallback(mut self, fallback: Option<&'a Node>) -> Self {
+        if let Some(Node { value: Value::Table(entries), .. }) = fallback {
+            self.fallback = entries;
+            self.fallback_path = "defaults".into();
+        }
+        self
+    }
+
+    /// The reading that this table is part of.
+    #[must_use]
+    pub fn reading(&self) -> &'a Reading<'a> {
+        self.reading
+    }
+
+    /// The raw entry of a key, for values that have several forms. Counts as asked for.
+    pub fn entry(&self, key: &'static str) -> Option<&'a Entry> {
+        if !self.asked.borrow().contains(&key) {
+            self.asked.borrow_mut().push(key);
+        }
+        self.own(key).or_else(|| self.inherited(key))
+    }
+
+    fn own(&self, key: &str) -> Option<&'a Entry> {
+        self.entries.iter().find(|entry| entry.key == key)
+    }
+
+    /// What the fallback says of a key, whether or not the table says it too.
+    pub fn inherited(&self, key: &str) -> Option<&'a Entry> {
+        self.fallback.iter().find(|entry| entry.key == key)
+    }
+
+    /// The raw node of a key.
+    pub fn node(&self, key: &'static str) -> Option<&'a Node> {
+        self.entry(key).map(|entry| &entry.node)
+    }
+
+    /// Keys that are known here, but read elsewhere or not at all.
+    pub fn ignore(&self, keys: &[&'static str]) {
+        self.asked.borrow_mut().extend(keys);
+    }
+
+    /// Whether the key is written in this table itself (not in its fallback).
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.own(key).is_some()
+    }
+
+    /// All entries of this table itself, in the order of the file, for tables whose keys are names. All count as asked for.
+    #[must_use]
+    pub fn entries(&self) -> &'a [Entry] {
+        self.entries
+    }
+
+    /// Notes a fault at a key's value, or at the table when the key is not there.
+    pub fn fault(&self, key: &'static str, message: &str) {
+        let at = self.node(key).map_or(self.at, |node| node.at);
+        self.reading.fault(at, format!("{}: {message}", self.path_of(key)));
+    }
+
+    /// Notes a fault about the table as a whole.
+    pub fn fault_here(&self, message: &str) {
+        self.reading.fault(self.at, format!("{}: {message}", self.path));
+    }
+
+    /// The key with the path of the table that says it: `services.web.restart`, `defaults.restart`.
+    #[must_use]
+    pub fn path_of(&self, key: &str) -> String {
+        let said = self.has(key) || self.inherited(key).is_none();
+        let path = if said { &self.path } else { &self.fallback_path };
+        if path.is_empty() { key.to_string() } else { format!("{path}.{key}") }
+    }
+
+    /// Notes that a node (the key's value, or an element of it) is of the wrong kind.
+    pub fn wrong(&self, key: &'static str, node: &Node, expected: &str) {
+        let found = node.value.kind();
+        self.reading.fault(node.at, format!("{}: found {found}, expected {expected}", self.path_of(key)));
+    }
+
+    /// Expands a text node. `None`: not known before the checks, or a fault (noted).
+    pub fn expand_node(&self, key: &str, node: &Node, text: &str) -> Option<String> {
+        match expand(text, &self.reading.scope) {
+            Ok(Expanded::Text(text)) => Some(text),
+            Ok(Expanded::Later) => None,
+            Err(_) if self.reading.forgives() && only_unset(text) => None,
+            Err(message) => {
+                self.reading.fault(node.at, format!("{}: {message}", self.path_of(key)));
+                None
+            }
+        }
+    }
+
+    /// Reads a key by a function from its expanded text; `expected` says what the text should be.
+    pub fn parse<T>(
+        &self,
+        key: &'static str,
+        expected: &str,
+        other: impl Fn(&Value) -> Option<T>,
+        text: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let node = self.node(key)?;
+        if let Some(value) = other(&node.value) {
+            return Some(value);
+        }
+        let Value::Text(raw) = &node.value else {
+            self.wrong(key, node, expected);
+            return None;
+        };
+        let expanded = self.expand_node(key, node, raw)?;
+        text(&expanded)
+            .map_err(|why| {
+                // The expanded value may be a secret: only what stands in the file is shown.
+                self.reading.fault(node.at, format!("{}: \"{raw}\": {why}", self.path_of(key)));
+            })
+            .ok()
+    }
+
+    /// A string.
+    pub fn text(&self, key: &'static str) -> Option<String> {
+        self.parse(key, "a string", |_| None, |text| Ok(text.to_string()))
+    }
+
+    /// A string, or a number or bool taken as its text (`user = 1000`).
+    pub fn text_or_number(&self, key: &'static str) -> Option<String> {
+        self.parse(key, "a string or a number", scalar, |text| Ok(text.to_string()))
+    }
+
+    /// A bool, or a string that is one after expansion.
+    pub fn flag(&self, key: &'static str) -> Option<bool> {
+        let other = |value: &Value| if let Value::Bool(flag) = value { Some(*flag) } else { None };
+        self.parse(key, "true or false", other, |text| match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Ok(true),
+            "false" | "no" | "off" | "0" | "" => Ok(false),
+            _ => Err("expected true or false".into()),
+        })
+    }
+
+    /// An integer between `min` and `max`, or a string that is one after expansion.
+    pub fn integer(&self, key: &'static str, min: i64, max: i64) -> Option<i64> {
+        let other = |value: &Value| if let Value::Integer(number) = value { Some(*number) } else { None };
+        let expected = match (min, max) {
+            (i64::MIN, i64::MAX) => "an integer".to_string(),
+            (min, i64::MAX) => format!("an integer of at least {min}"),
+            (min, max) => format!("an integer from {min} to {max}"),
+        };
+        let number = self.parse(key, &expected, other, |text| {
+            text.trim().parse().map_err(|_| format!("expected {expected}"))
+        })?;
+        if (min..=max).contains(&number) {
+            return Some(number);
+        }
+        self.fault(key, &format!("found {number}, expected {expected}"));
+        None
+    }
+
+    /// A number between `min` and `max`, or a string that is one after expansion.
+    pub fn number(&self, key: &'static str, min: f64, max: f64) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "a factor, not a count")]
+        let other = |value: &Value| match value {
+            Value::Integer(number) => Some(*number as f64),
+            Value::Float(number) => Some(*number),
+            _ => None,
+        };
+        let parse = |text: &str| text.trim().parse().map_err(|_| "expected a number".to_string());
+        let number = self.parse(key, "a number", other, parse)?;
+        if (min..=max).contains(&number) {
+            return Some(number);
+        }
+        let most = if max == f64::MAX { String::new() } else { format!(" and at most {max}") };
+        self.fault(key, &format!("found {number}, expected at least {min}{most}"));
+        None
+    }
+
+    /// A duration, with its unit.
+    pub fn duration(&self, key: &'static str) -> Option<Duration> {
+        self.parse(key, "a duration with its unit, such as \"10s\"", |_| None, words::duration)
+    }
+
+    /// A duration or `"none"`. The outer `None`: not written.
+    pub fn duration_or_none(&self, key: &'static str) -> Option<Option<Duration>> {
+        let parse = |text: &str| if text == "none" { Ok(None) } else { words::duration(text).map(Some) };
+        self.parse(key, "a duration with its unit, or \"none\"", |_| None, parse)
+    }
+
+    /// A size in bytes.
+    pub fn size(&self, key: &'static str) -> Option<u64> {
+        let other = |value: &Value| if let Value::Integer(n) = value { u64::try_from(*n).ok() } else { None };
+        self.parse(key, "a size such as \"64MiB\"", other, words::size)
+    }
+
+    /// A signal: a name with or without SIG, or a number.
+    pub fn signal(&self, key: &'static str) -> Option<Signal> {
+        let other = |value: &Value| match value {
+            Value::Integer(number) => i32::try_from(*number).ok().and_then(Signal::from_number),
+            _ => None,
+        };
+        self.parse(key, "a signal's name or number, 1 to 64", other, signal)
+    }
+
+    /// One word of a closed list: the variants of `T`, as serde names them.
+    pub fn word<T: for<'de> Deserialize<'de>>(&self, key: &'static str) -> Option<T> {
+        self.parse(key, "a word", |_| None, one_of)
+    }
+
+    /// A string or an array of strings, each expanded. Elements that are not known yet are left out.
+    pub fn list(&self, key: &'static str) -> Option<Vec<String>> {
+        let node = self.node(key)?;
+        match &node.value {
+            Value::List(items) => Some(self.items(key, items)),
+            _ => self.text_or_number(key).map(|text| vec![text]),
+        }
+    }
+
+    /// A command: an array of words, or a string that is split into words (before expansion, so that
+    /// a value with blanks in it stays one word). Words that are not known yet are left out.
+    pub fn command(&self, key: &'static str) -> Option<Vec<String>> {
+        let node = self.node(key)?;
+        let written = match &node.value {
+            Value::List(items) => items.len(),
+            Value::Text(line) => words::split(line).map_or(0, |words| words.len()),
+            _ => 0,
+        };
+        let words = match &node.value {
+            Value::List(items) => self.items(key, items),
+            Value::Text(line) => match words::split(line) {
+                Ok(words) => {
+                    words.iter().filter_map(|word| self.expand_node(key, node, word)).collect::<Vec<_>>()
+                }
+                Err(why) => {
+                    self.fault(key, &why);
+                    return None;
+                }
+            },
+            _ => {
+                self.wrong(key, node, "an array of words, or a string");
+                return None;
+            }
+        };
+        if written == 0 {
+            self.fault(key, "is empty; expected a program and its arguments");
+        } else if words.len() == written && words.first().is_some_and(String::is_empty) {
+            self.fault(key, "the program's name is empty; expected a program and its arguments");
+        }
+        Some(words)
+    }
+
+    /// The elements of an array as strings, each expanded. Elements that are not known yet are left out.
+    pub fn items(&self, key: &'static str, items: &[Node]) -> Vec<String> {
+        let mut list = Vec::with_capacity(items.len());
+        for node in items {
+            match &node.value {
+                Value::Text(text) => list.extend(self.expand_node(key, node, text)),
+                value => match scalar(value) {
+                    Some(text) => list.push(text),
+                    None => self.wrong(key, node, "a string"),
+                },
+            }
+        }
+        list
+    }
+
+    /// A table under this one, with the fallback's table of this name as its fallback.
+    pub fn table(&self, key: &'static str) -> Option<Table<'a>> {
+        let entry = self.entry(key)?;
+        let below = self.inherited(key);
+        let path = self.path_of(key);
+        let mut table = match self.own(key) {
+            Some(_) => Table::open(self.reading, path, entry.at, &entry.node)?,
+            // Nothing of it is said here: its keys are those of the fallback alone.
+            None => Table::of(self.reading, path, entry.at, &[]),
+        };
+        if let Some(Entry { node: Node { value: Value::Table(entries), .. }, .. }) = below {
+            table.fallback = entries;
+            table.fallback_path = format!("{}.{key}", self.fallback_path);
+        }
+        Some(table)
+    }
+
+    /// The tables under this one, whose keys are names; the place is that of the name.
+    pub fn tables(&self) -> Vec<(&'a str, Table<'a>)> {
+        self.entries
+            .iter()
+            .filter_map(|entry| {
+                let path = self.path_of(&entry.key);
+                Some((entry.key.as_str(), Table::open(self.reading, path, entry.at, &entry.node)?))
+            })
+            .collect()
+    }
+
+    /// Ends the reading of this table: every key that nobody asked for is a fault that names the nearest one.
+    pub fn close(self) {
+        let asked = self.asked.into_inner();
+        for entry in self.entries.iter().filter(|entry| !asked.contains(&entry.key.as_str())) {
+            let kind = if matches!(entry.node.value, Value::Table(_)) { "table" } else { "key" };
+            let mut message = format!("unknown {kind} \"{}\"", entry.key);
+            if !self.path.is_empty() {
+                message = format!("{}: {message}", self.path);
+            }
+            let hint = did_you_mean(&entry.key, asked.iter().copied());
+            if hint.is_empty() {
+                let mut known = asked.clone();
+                known.sort_unstable();
+                message.push_str(&format!("; known here: {}", known.join(", ")));
+            }
+            self.reading.fault(entry.at, message + &hint);
+        }
+    }
+}
+
+/// Whether a text that cannot be expanded could be if all its variables were set.
+fn only_unset(text: &str) -> bool {
+    let set = Scope {
+        variable: &|_| Some("set".into()),
+        exists: &|_| false,
+        read: &|_| Err(String::new()),
+        later: &[],
+    };
+    expand(text, &set).is_ok()
+}

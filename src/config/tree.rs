@@ -1,0 +1,146 @@
+//! The TOML text as a tree that knows the place of every value, and the merge of several files into one.
+
+use super::fault::{At, Fault, Sources};
+use toml::de::{DeTable, DeValue};
+
+/// A value and where it stands.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Node {
+    /// What it is.
+    pub value: Value,
+    /// Where it is.
+    pub at: At,
+}
+
+/// What TOML can say, without dates (no key of rinit's is one; a date is kept as its text).
+#[derive(Clone, PartialEq, Debug)]
+pub enum Value {
+    /// A string, not yet expanded.
+    Text(String),
+    /// An integer.
+    Integer(i64),
+    /// A float.
+    Float(f64),
+    /// A bool.
+    Bool(bool),
+    /// An array.
+    List(Vec<Node>),
+    /// A table, in the order of the file.
+    Table(Vec<Entry>),
+}
+
+/// A key of a table with its value.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Entry {
+    /// The key, unquoted.
+    pub key: String,
+    /// Where the key stands.
+    pub at: At,
+    /// What it holds.
+    pub node: Node,
+}
+
+impl Value {
+    /// What to call it in a message.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "a string",
+            Self::Integer(_) => "an integer",
+            Self::Float(_) => "a number",
+            Self::Bool(_) => "a bool",
+            Self::List(_) => "an array",
+            Self::Table(_) => "a table",
+        }
+    }
+}
+
+/// Parses one file. Every syntax error becomes a fault; what could be read is returned all the same.
+pub fn parse(sources: &Sources, file: u16, faults: &mut Vec<Fault>) -> Node {
+    let (document, errors) = DeTable::parse_recoverable(sources.text(file));
+    for error in errors {
+        let span = error.span().unwrap_or(0..0);
+        let at = place(file, &span);
+        let message = error.message().replace('\n', ", ");
+        faults.push(Fault { at: Some(at), message: format!("not TOML: {message}") });
+    }
+    let span = document.span();
+    let mut reader = Reader { file, faults };
+    Node { value: reader.table(document.get_ref()), at: place(file, &span) }
+}
+
+fn place(file: u16, span: &std::ops::Range<usize>) -> At {
+    let cut = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    At { file, start: cut(span.start), end: cut(span.end) }
+}
+
+struct Reader<'f> {
+    file: u16,
+    faults: &'f mut Vec<Fault>,
+}
+
+impl Reader<'_> {
+    fn table(&mut self, table: &DeTable<'_>) -> Value {
+        let mut entries: Vec<Entry> = table
+            .iter()
+            .map(|(key, value)| Entry {
+                key: key.get_ref().to_string(),
+                at: place(self.file, &key.span()),
+                node: self.node(value.get_ref(), &value.span()),
+            })
+            .collect();
+        // The parser sorts by name; people expect the order in which they wrote.
+        entries.sort_by_key(|entry| entry.at.start);
+        Value::Table(entries)
+    }
+
+    fn node(&mut self, value: &DeValue<'_>, span: &std::ops::Range<usize>) -> Node {
+        let at = place(self.file, span);
+        let value = match value {
+            DeValue::String(text) => Value::Text(text.to_string()),
+            DeValue::Boolean(flag) => Value::Bool(*flag),
+            DeValue::Array(items) => {
+                Value::List(items.iter().map(|item| self.node(item.get_ref(), &item.span())).collect())
+            }
+            DeValue::Table(table) => self.table(table),
+            DeValue::Datetime(date) => Value::Text(date.to_string()),
+            DeValue::Integer(digits) => match i64::from_str_radix(digits.as_str(), digits.radix()) {
+                Ok(number) => Value::Integer(number),
+                Err(_) => self.out_of_range(at),
+            },
+            DeValue::Float(digits) => match digits.as_str().parse() {
+                Ok(number) => Value::Float(number),
+                Err(_) => self.out_of_range(at),
+            },
+        };
+        Node { value, at }
+    }
+
+    fn out_of_range(&mut self, at: At) -> Value {
+        self.faults.push(Fault { at: Some(at), message: "a number that no computer word can hold".into() });
+        Value::Integer(0)
+    }
+}
+
+/// Lays `upper` over `lower`, table by table: what `upper` says replaces, what it does not say stays.
+pub fn merge(lower: &mut Node, upper: Node) {
+    match (&mut lower.value, upper.value) {
+        (Value::Table(below), Value::Table(above)) => {
+            for entry in above {
+                match below.iter_mut().find(|known| known.key == entry.key) {
+                    Some(known) => {
+                        if !matches!(
+                            (&known.node.value, &entry.node.value),
+                            (Value::Table(_), Value::Table(_))
+                        ) {
+                            known.at = entry.at;
+                        }
+                        merge(&mut known.node, entry.node);
+                    }
+                    None => below.push(entry),
+                }
+            }
+        }
+        (_, value) => *lower = Node { value, at: upper.at },
+    }
+}

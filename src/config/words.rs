@@ -1,0 +1,226 @@
+//! Small texts with a grammar: a command line, a duration, a size, a user.
+
+use std::time::Duration;
+
+/// Splits a command line into words as a shell would: blanks separate, quotes and backslashes protect.
+/// No shell runs, so an operator of the shell is an error and not an argument that surprises.
+pub fn split(line: &str) -> Result<Vec<String>, String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quoted = false;
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\'' | '"' => {
+                quoted = true;
+                quote(c, &mut chars, word.get_or_insert_default())?;
+            }
+            '\\' => {
+                quoted = true;
+                let next = chars.next().ok_or("ends in a backslash that protects nothing")?;
+                word.get_or_insert_default().push(next);
+            }
+            c if c.is_whitespace() => {
+                finish(&mut words, &mut word, quoted)?;
+                quoted = false;
+            }
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    finish(&mut words, &mut word, quoted)?;
+    Ok(words)
+}
+
+fn quote(mark: char, chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), String> {
+    loop {
+        match chars.next() {
+            None => return Err(format!("a quotation mark {mark} that is never closed")),
+            Some(c) if c == mark => return Ok(()),
+            Some('\\') if mark == '"' => match chars.next() {
+                Some(c @ ('"' | '\\' | '$' | '`')) => word.push(c),
+                Some(c) => word.extend(['\\', c]),
+                None => return Err(format!("a quotation mark {mark} that is never closed")),
+            },
+            Some(c) => word.push(c),
+        }
+    }
+}
+
+fn finish(words: &mut Vec<String>, word: &mut Option<String>, quoted: bool) -> Result<(), String> {
+    const OPERATORS: &[&str] = &["|", "||", "&", "&&", ";", ">", ">>", "<", "2>&1", "2>"];
+    if let Some(word) = word.take() {
+        if !quoted && OPERATORS.contains(&word.as_str()) {
+            return Err(format!(
+                "\"{word}\" means something to a shell, but no shell runs; write [\"sh\", \"-c\", \"…\"]"
+            ));
+        }
+        words.push(word);
+    }
+    Ok(())
+}
+
+/// A duration with units, as Compose and systemd write them: `500ms`, `1m30s`, `1.5s`, `0s`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    const EXPECTED: &str = "a duration with its unit, such as \"500ms\", \"10s\" or \"1m30s\"";
+    let mut total = 0f64;
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return Err(format!("expected {EXPECTED}"));
+    }
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
+        let (number, tail) = rest.split_at(digits);
+        let letters = tail.len() - tail.trim_start_matches(|c: char| c.is_alphabetic()).len();
+        let (unit, tail) = tail.split_at(letters);
+        let number: f64 = number.parse().map_err(|_| format!("expected {EXPECTED}"))?;
+        let scale = match unit {
+            "us" | "µs" => 1e-6,
+            "ms" => 1e-3,
+            "s" | "sec" => 1.0,
+            "m" | "min" => 60.0,
+            "h" => 3600.0,
+            "d" => 86400.0,
+            "" => return Err(format!("the number {number} has no unit; expected {EXPECTED}")),
+            other => return Err(format!("unknown unit \"{other}\"; expected {EXPECTED}")),
+        };
+        total += number * scale;
+        rest = tail.trim_start();
+    }
+    // Rounded to a microsecond: 0.1 has no exact float.
+    Duration::try_from_secs_f64((total * 1e6).round() / 1e6)
+        .map_err(|_| format!("too long; expected {EXPECTED}"))
+}
+
+/// A duration as people write it: the inverse of [`duration`], to the millisecond.
+#[must_use]
+pub fn show_duration(span: Duration) -> String {
+    let millis = span.as_millis();
+    if millis < 1000 {
+        return format!("{millis}ms");
+    }
+    if millis < 60_000 {
+        let tenths = millis / 100;
+        return if tenths.is_multiple_of(10) {
+            format!("{}s", tenths / 10)
+        } else {
+            format!("{}.{}s", tenths / 10, tenths % 10)
+        };
+    }
+    let seconds = millis / 1000;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let mut shown = String::new();
+    for (number, unit) in [(hours, "h"), (minutes, "m"), (seconds, "s")] {
+        if number > 0 {
+            shown.push_str(&format!("{number}{unit}"));
+        }
+    }
+    shown
+}
+
+/// A size in bytes: `64MiB`, `64M` and `64m` (powers of 1024, as Docker has them), `64MB` (powers of 1000), `512`.
+pub fn size(text: &str) -> Result<u64, String> {
+    const EXPECTED: &str = "expected a size such as \"64MiB\", \"1G\" or \"512\"";
+    let text = text.trim();
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| EXPECTED.to_string())?;
+    let unit = unit.trim().to_ascii_lowercase();
+    let (prefix, base) = match unit.as_str() {
+        "" | "b" => ("", 1024u64),
+        u if u.ends_with("ib") => (u.trim_end_matches("ib"), 1024),
+        u if u.ends_with('b') => (u.trim_end_matches('b'), 1000),
+        u => (u, 1024),
+    };
+    let power = match prefix {
+        "" => 0,
+        "k" => 1,
+        "m" => 2,
+        "g" => 3,
+        "t" => 4,
+        other => return Err(format!("unknown unit \"{other}\"; {EXPECTED}")),
+    };
+    base.checked_pow(power)
+        .and_then(|scale| number.checked_mul(scale))
+        .ok_or_else(|| format!("too large; {EXPECTED}"))
+}
+
+/// A size as people write it.
+#[must_use]
+pub fn show_size(bytes: u64) -> String {
+    for (unit, shift) in [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)] {
+        let scale = 1u64 << shift;
+        if bytes >= scale {
+            let tenths = u128::from(bytes) * 10 / u128::from(scale);
+            return if tenths.is_multiple_of(10) {
+                format!("{} {unit}", tenths / 10)
+            } else {
+                format!("{}.{} {unit}", tenths / 10, tenths % 10)
+            };
+        }
+    }
+    format!("{bytes} bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_split_as_a_shell_splits_it() {
+        let table: &[(&str, &[&str])] = &[
+            ("nginx -g 'daemon off;'", &["nginx", "-g", "daemon off;"]),
+            ("a  \t b", &["a", "b"]),
+            (r#"a "b c" d\ e "" '' "x\"y""#, &["a", "b c", "d e", "", "", "x\"y"]),
+            (r#"pre"mid"'post'"#, &["premidpost"]),
+            (r#"echo '|' "&&""#, &["echo", "|", "&&"]),
+            ("", &[]),
+        ];
+        for (line, want) in table {
+            assert_eq!(split(line).expect(line), *want, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_shell_operator_is_refused_with_the_remedy() {
+        for line in ["a | b", "a && b", "a > f", "a 2>&1", "a &", "a ; b"] {
+            assert!(split(line).expect_err(line).contains("[\"sh\", \"-c\""), "{line}");
+        }
+        assert!(split("a 'b").expect_err("open").contains("never closed"));
+    }
+
+    #[test]
+    fn durations_mean_what_they_say() {
+        for (text, millis) in [
+            ("500ms", 500),
+            ("1.5s", 1500),
+            ("1m30s", 90_000),
+            ("0s", 0),
+            ("2h", 7_200_000),
+            ("1m 5s", 65_000),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "5", "s", "5 parsecs", "-1s", "1s2", "1..2s", "9999999999999999999999999d"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+        for (millis, text) in
+            [(5, "5ms"), (2100, "2.1s"), (10_000, "10s"), (90_000, "1m30s"), (3_600_000, "1h")]
+        {
+            assert_eq!(show_duration(Duration::from_millis(millis)), text);
+        }
+    }
+
+    #[test]
+    fn sizes_mean_what_docker_means() {
+        for (text, bytes) in
+            [("512", 512), ("64MiB", 64 << 20), ("64m", 64 << 20), ("1kB", 1000), ("1G", 1 << 30), ("3b", 3)]
+        {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "MiB", "1X", "-1", "99999999999T"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+        assert_eq!(show_size(64 << 20), "64 MiB");
+        assert_eq!(show_size(1536), "1.5 KiB");
+    }
+}

@@ -1,0 +1,88 @@
+//! An environment: what rinit was given, and what checks, files and services add. Names and values
+//! are bytes, as execve(2) has them; nothing is lost that is not UTF-8.
+
+use std::ffi::{CStr, CString};
+
+/// `NAME=value` entries in the order in which they were given.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Environ {
+    entries: Vec<CString>,
+}
+
+impl Environ {
+    /// From the entries that execve(2) handed over.
+    pub fn from_entries(entries: impl IntoIterator<Item = CString>) -> Self {
+        Self { entries: entries.into_iter().collect() }
+    }
+
+    /// The entries, as execve(2) takes them.
+    #[must_use]
+    pub fn entries(&self) -> &[CString] {
+        &self.entries
+    }
+
+    /// Names and values; an entry without `=` is left out.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.entries.iter().filter_map(|entry| split(entry))
+    }
+
+    /// The value of a variable, as it is.
+    #[must_use]
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+        self.iter().find(|(known, _)| *known == name.as_bytes()).map(|(_, value)| value)
+    }
+
+    /// The value of a variable; what is not UTF-8 in it is replaced.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.bytes(name).map(|value| String::from_utf8_lossy(value).into_owned())
+    }
+
+    /// The value of a variable that is set and not empty.
+    #[must_use]
+    pub fn get_full(&self, name: &str) -> Option<String> {
+        self.get(name).filter(|value| !value.is_empty())
+    }
+
+    /// Sets a variable. A name or value with a NUL or a name with `=` cannot be set, and is not.
+    pub fn set(&mut self, name: &str, value: &str) {
+        let Ok(entry) = CString::new(format!("{name}={value}")) else { return };
+        if name.is_empty() || name.contains('=') {
+            return;
+        }
+        match self.entries.iter_mut().find(|known| split(known).is_some_and(|(n, _)| n == name.as_bytes())) {
+            Some(known) => *known = entry,
+            None => self.entries.push(entry),
+        }
+    }
+
+    /// Removes a variable.
+    pub fn remove(&mut self, name: &str) {
+        self.entries.retain(|known| split(known).is_none_or(|(n, _)| n != name.as_bytes()));
+    }
+}
+
+fn split(entry: &CStr) -> Option<(&[u8], &[u8])> {
+    let bytes = entry.to_bytes();
+    let equals = bytes.iter().position(|b| *b == b'=')?;
+    Some((bytes.get(..equals)?, bytes.get(equals + 1..)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_word_on_a_name_holds_and_order_stays() {
+        let mut environ = Environ::from_entries([c"A=1".into(), c"B=x=y".into(), c"odd".into()]);
+        environ.set("A", "2");
+        environ.set("C", "");
+        environ.set("BAD=", "x");
+        assert_eq!(environ.get("A").as_deref(), Some("2"));
+        assert_eq!(environ.get("B").as_deref(), Some("x=y"));
+        assert_eq!((environ.get("C").as_deref(), environ.get_full("C")), (Some(""), None));
+        environ.remove("B");
+        let left: Vec<_> = environ.entries().iter().map(|e| e.to_str().expect("utf-8")).collect();
+        assert_eq!(left, ["A=2", "odd", "C="]);
+    }
+}

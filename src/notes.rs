@@ -1,0 +1,124 @@
+//! What the supervisor has to say, in words.
+
+use crate::cli::LogLevel;
+use crate::config::words::show_duration;
+use crate::model::{Outcome, ServiceId, Signal};
+use crate::supervisor::event::{Cause, Next, Note};
+
+/// A note as it is told.
+pub struct Words {
+    /// How much it matters.
+    pub level: LogLevel,
+    /// Whom it is about.
+    pub service: Option<ServiceId>,
+    /// One line.
+    pub text: String,
+}
+
+/// Puts a note into words. `name` gives a service's name.
+pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
+    let (level, service, text) = match note {
+        Note::Started { service, pid } => (LogLevel::Info, Some(service), format!("started (pid {pid})")),
+        Note::Healthy { service } => (LogLevel::Info, Some(service), "healthy".into()),
+        Note::Unhealthy { service, failures } => (
+            LogLevel::Warn,
+            Some(service),
+            format!("unhealthy: its healthcheck failed {failures} times in a row"),
+        ),
+        Note::Ended { service, outcome, after, cause, next } => {
+            let (level, text) = ended(outcome, &show_duration(after), cause, next, &name);
+            (level, Some(service), text)
+        }
+        Note::NotStarted { service, next } => {
+            let (level, what) = following(next);
+            (level, Some(service), format!("not started; {what}"))
+        }
+        Note::Unreachable { service, needs } => (
+            LogLevel::Error,
+            Some(service),
+            format!(
+                "not started: it needs {}, which failed; required = false starts it without",
+                name(needs)
+            ),
+        ),
+        Note::Stopping { service, cause } => {
+            let level = if cause == Cause::Shutdown { LogLevel::Debug } else { LogLevel::Warn };
+            (level, Some(service), format!("stopping{}", because(cause, &name)))
+        }
+        Note::Killing { service, after, leader } => {
+            let who = if leader { "it" } else { "its process group" };
+            let text = format!("did not stop within {}; killing {who}", show_duration(after));
+            (LogLevel::Warn, Some(service), text)
+        }
+        Note::Stuck { service } => (
+            LogLevel::Error,
+            Some(service),
+            "killed, but still there (in uninterruptible sleep?); waiting for it no longer".into(),
+        ),
+        Note::ShuttingDown { because: None } => (LogLevel::Info, None, "stopping".into()),
+        Note::ShuttingDown { because: Some(service) } => {
+            (LogLevel::Info, None, format!("stopping, because {} has ended", name(service)))
+        }
+        Note::KillingAll => (LogLevel::Warn, None, "asked to stop again; killing everything".into()),
+        Note::Sweeping { signal } => {
+            (LogLevel::Debug, None, format!("sending {signal} to the processes that are left over"))
+        }
+        Note::Forwarded { signal, service } => {
+            (LogLevel::Debug, Some(service), format!("passed on {signal}"))
+        }
+    };
+    Words { level, service, text }
+}
+
+fn ended<'n>(
+    outcome: Outcome,
+    after: &str,
+    cause: Cause,
+    next: Next,
+    name: &impl Fn(ServiceId) -> &'n str,
+) -> (LogLevel, String) {
+    let (level, what) = following(next);
+    let reason = because(cause, name);
+    let text = if next == Next::Stopped && reason.is_empty() && asked_for(outcome) {
+        format!("stopped after {after}")
+    } else if next == Next::Done || next == Next::Stopped && reason.is_empty() {
+        format!("{outcome} after {after}")
+    } else {
+        format!("{outcome} after {after}{reason}; {what}")
+    };
+    (level, text)
+}
+
+/// Whether a service that was asked to stop ended as such a service does.
+fn asked_for(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Code(code) => code == 0,
+        Outcome::Signal(signal) => signal != Signal::KILL,
+    }
+}
+
+fn following(next: Next) -> (LogLevel, String) {
+    match next {
+        Next::Restarting { delay, attempt, of } => {
+            let count = of.map_or_else(|| format!("{attempt}"), |of| format!("{attempt} of {of}"));
+            (LogLevel::Warn, format!("restarting in {} ({count})", show_duration(delay)))
+        }
+        Next::Done => (LogLevel::Info, "done".into()),
+        Next::Failed => (LogLevel::Error, "failed, and its restart policy does not start it again".into()),
+        Next::GivenUp { attempts: 1 } => (LogLevel::Error, "failed; given up after 1 restart".into()),
+        Next::GivenUp { attempts } => {
+            (LogLevel::Error, format!("failed; given up after {attempts} restarts"))
+        }
+        Next::Stopped => (LogLevel::Info, "stopped".into()),
+    }
+}
+
+fn because<'n>(cause: Cause, name: &impl Fn(ServiceId) -> &'n str) -> String {
+    match cause {
+        Cause::Itself | Cause::Shutdown => String::new(),
+        Cause::StartTimeout => " (not ready within start_timeout)".into(),
+        Cause::RunTimeout => " (ran longer than run_timeout)".into(),
+        Cause::Unhealthy => " (unhealthy)".into(),
+        Cause::Dependency(on) => format!(" (because {} is restarted)", name(on)),
+    }
+}

@@ -1,0 +1,282 @@
+//! The loop: wait, tell the supervisor what happened, do what it answers.
+
+use crate::cli::LogLevel;
+use crate::config::Service;
+use crate::model::{Outcome, Pid, ServiceId, ServiceType, Signal};
+use crate::notes;
+use crate::starter::{Failure, Role, Starter};
+use crate::supervisor::Supervisor;
+use crate::supervisor::event::{Action, Cause, Event, Note};
+use crate::sys::reap::{self, Reaped};
+use crate::sys::wait::{Waiter, Wake};
+use crate::sys::{kill, procs, stdio, time};
+use std::collections::VecDeque;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+/// Everything that the loop works with.
+pub struct Runtime {
+    /// Decides.
+    pub core: Supervisor,
+    /// What the services are, by their ids.
+    pub services: Vec<Service>,
+    /// Makes their processes.
+    pub starter: Starter,
+    /// The service that the COMMAND is.
+    pub main: Option<ServiceId>,
+    /// Waits.
+    pub waiter: Waiter,
+    /// Signals that are taken for another, or (`None`) dropped.
+    pub rewrites: Vec<(Signal, Option<Signal>)>,
+    /// Whether the COMMAND is all there is: then its end is not news.
+    pub alone: bool,
+    /// Whether each orphan that is reaped is told as a warning.
+    pub warn_on_reap: bool,
+    /// Descriptors that are the COMMAND's and not rinit's: closed once it has them.
+    pub given: Given,
+}
+
+/// The descriptors above 2 that rinit was given.
+pub enum Given {
+    /// These.
+    Some(Vec<RawFd>),
+    /// All there are: rinit has none of its own.
+    All,
+}
+
+/// How the loop ended.
+pub struct Ending {
+    /// rinit's exit code.
+    pub code: u8,
+    /// What failed last, for the termination log.
+    pub last_words: String,
+}
+
+impl Runtime {
+    /// Runs until the supervisor says that it is over.
+    pub fn run(self) -> Ending {
+        let mut turn = Turn {
+            last_words: String::new(),
+            events: VecDeque::new(),
+            actions: Vec::new(),
+            sweeping: false,
+            code: None,
+            main_pid: None,
+            runtime: self,
+        };
+        turn.feed(Event::Begin);
+        loop {
+            if let Some(code) = turn.code {
+                return Ending { code, last_words: turn.last_words };
+            }
+            let until = turn.runtime.core.deadline();
+            match turn.runtime.waiter.wait(until, &[]) {
+                Wake::Signal { signal: Signal::CHLD, .. } => turn.reap(),
+                Wake::Signal { signal, sender } => turn.signal(signal, sender),
+                Wake::Due => turn.feed(Event::Tick),
+                Wake::Readable(_) => {}
+            }
+        }
+    }
+}
+
+struct Turn {
+    runtime: Runtime,
+    events: VecDeque<Event>,
+    actions: Vec<Action>,
+    sweeping: bool,
+    code: Option<u8>,
+    last_words: String,
+    main_pid: Option<Pid>,
+}
+
+impl Turn {
+    /// Tells the supervisor one event, does what it asks, and tells it what came of that.
+    fn feed(&mut self, event: Event) {
+        self.events.push_back(event);
+        while let Some(event) = self.events.pop_front() {
+            let mut actions = std::mem::take(&mut self.actions);
+            self.runtime.core.step(time::now(), event, &mut actions);
+            for action in actions.drain(..) {
+                self.act(action);
+            }
+            self.actions = actions;
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Spawn { service } => self.spawn(service),
+            // ESRCH: it has ended in this moment, and will be reaped.
+            Action::Signal { pid, group, signal, wake } => {
+                let send = |signal| if group { kill::group(pid, signal) } else { kill::process(pid, signal) };
+                let _ = send(signal);
+                if wake {
+                    let _ = send(Signal::CONT);
+                }
+            }
+            Action::Probe { service } => self.probe(service),
+            Action::KillProbe { pid } => drop(kill::group(pid, Signal::KILL)),
+            Action::Sweep { signal } => self.sweep(signal),
+            Action::Halt { code } => self.code = Some(code),
+            Action::Tell(note) => self.tell(note),
+        }
+    }
+
+    fn spawn(&mut self, service: ServiceId) {
+        let is_main = self.runtime.main == Some(service);
+        let Some(program) = self.runtime.services.get(service.index()).map(|service| &service.program) else {
+            return;
+        };
+        let role = if is_main { Role::Main } else { Role::Service };
+        match self.runtime.starter.start(program, role) {
+            Ok(pid) => {
+                if is_main {
+                    self.main_pid = Some(pid);
+                    self.let_go();
+                }
+                self.events.push_back(Event::Spawned { service, pid });
+            }
+            Err(Failure { lasting, code, why }) => {
+                self.say(LogLevel::Error, Some(service).filter(|_| !is_main), &why);
+                self.events.push_back(Event::SpawnFailed { service, lasting, code });
+            }
+        }
+    }
+
+    /// The COMMAND has what was given for it; rinit keeps no descriptor and no folder busy.
+    fn let_go(&mut self) {
+        match &mut self.runtime.given {
+            Given::Some(fds) => stdio::close(&std::mem::take(fds)),
+            Given::All => stdio::close_above_stderr(),
+        }
+        if self.runtime.starter.folder.is_none() {
+            self.runtime.starter.folder = crate::sys::sit_in_root();
+        }
+    }
+
+    fn probe(&mut self, service: ServiceId) {
+        let Some(found) = self.runtime.services.get(service.index()) else { return };
+        let timeout = found.rules.health.as_ref().map_or(Duration::from_secs(5), |health| health.timeout);
+        match self.runtime.starter.probe(&found.program, timeout) {
+            Ok(pid) => self.events.push_back(Event::ProbeSpawned { service, pid }),
+            Err(failure) => {
+                self.say(LogLevel::Warn, Some(service), &format!("healthcheck: {}", failure.why));
+                self.events.push_back(Event::ProbeFailed { service });
+            }
+        }
+    }
+
+    fn sweep(&mut self, signal: Signal) {
+        self.sweeping = true;
+        if reap::any_child() {
+            self.tell(Note::Sweeping { signal });
+            kill::everything(signal);
+        } else {
+            self.events.push_back(Event::Childless);
+        }
+    }
+
+    fn reap(&mut self) {
+        loop {
+            match reap::next() {
+                Reaped::Ended(pid, outcome) if self.runtime.core.knows(pid) => {
+                    let group_left = kill::group_exists(pid);
+                    self.feed(Event::Exited { pid, outcome, group_left });
+                }
+                Reaped::Ended(pid, _) => self.orphan(pid),
+                Reaped::Stopped(pid, signal) => self.stopped(pid, signal),
+                Reaped::NoneReady => break,
+                Reaped::NoChildren => {
+                    if self.sweeping {
+                        self.feed(Event::Childless);
+                    }
+                    break;
+                }
+            }
+        }
+        let gone: Vec<ServiceId> = self
+            .runtime
+            .core
+            .lingering()
+            .filter(|(_, pid)| !kill::group_exists(*pid))
+            .map(|(service, _)| service)
+            .collect();
+        for service in gone {
+            self.feed(Event::GroupGone { service });
+        }
+    }
+
+    /// A child was stopped. That matters when it is the COMMAND in a terminal, and rinit a job of a shell there.
+    fn stopped(&self, pid: Pid, signal: Signal) {
+        let by_terminal = matches!(signal, Signal::TSTP | Signal::TTIN | Signal::TTOU | Signal::STOP);
+        if by_terminal && self.main_pid == Some(pid) && crate::sys::pid() != 1 {
+            crate::sys::tty::stop_with(pid);
+        }
+    }
+
+    fn orphan(&self, pid: Pid) {
+        let level = if self.runtime.warn_on_reap { LogLevel::Warn } else { LogLevel::Trace };
+        if self.runtime.warn_on_reap || tracing::enabled!(tracing::Level::TRACE) {
+            self.say(level, None, &format!("reaped an orphan (pid {pid})"));
+        }
+    }
+
+    fn signal(&mut self, came: Signal, sender: Pid) {
+        let taken = self.runtime.rewrites.iter().find(|(from, _)| *from == came);
+        let signal = taken.map_or(Some(came), |(_, to)| *to);
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            let from =
+                if sender == 0 { "from outside the container".into() } else { format!("from pid {sender}") };
+            self.say(LogLevel::Debug, None, &format!("{came} came {from}"));
+        }
+        if let Some(signal) = signal {
+            self.feed(Event::Signal(signal));
+        }
+    }
+
+    fn tell(&mut self, note: Note) {
+        let services = &self.runtime.services;
+        let name = |id: ServiceId| services.get(id.index()).map_or("?", |service| service.name.as_str());
+        let mut words = notes::words(note, name);
+        if words.level <= LogLevel::Error {
+            let who = words.service.map_or_else(String::new, |id| format!("{}: ", name(id)));
+            self.last_words = format!("{who}{}", words.text);
+        }
+        // The end of the one command is its user's own business, as with any init.
+        if self.runtime.alone {
+            words.level = words.level.max(LogLevel::Debug);
+        }
+        self.say(words.level, words.service, &words.text);
+        if let Note::Ended { service, outcome: Outcome::Code(0), cause: Cause::Itself, .. } = note {
+            self.look_for_daemon(service);
+        }
+    }
+
+    /// A service that ended well and left a process in a session of its own has put itself into the background,
+    /// where nobody can supervise it.
+    fn look_for_daemon(&self, service: ServiceId) {
+        let Some(found) = self.runtime.services.get(service.index()) else { return };
+        if found.rules.kind != ServiceType::Daemon || self.runtime.main == Some(service) {
+            return;
+        }
+        let program = found.program.argv.first().map_or(&b""[..], |word| word.to_bytes());
+        let name = program.rsplit(|b| *b == b'/').next().unwrap_or(program);
+        let name = String::from_utf8_lossy(name.get(..name.len().min(15)).unwrap_or(name));
+        let children = procs::children(crate::sys::pid());
+        let mut strangers = children.iter().filter(|child| !self.runtime.core.knows(child.pid));
+        if let Some(daemon) = strangers.find(|child| child.name == name) {
+            let text = format!(
+                "left {} (pid {}) running: it puts itself into the background, where it cannot be supervised; give it the option that keeps it in the foreground (nginx: -g 'daemon off;'), or make it a oneshot",
+                daemon.name, daemon.pid
+            );
+            self.say(LogLevel::Error, Some(service), &text);
+        }
+    }
+
+    /// One line of rinit's own.
+    fn say(&self, level: LogLevel, service: Option<ServiceId>, text: &str) {
+        let found = service.and_then(|id| self.runtime.services.get(id.index()));
+        crate::say::line(level, found.map_or("", |service| service.name.as_str()), text);
+    }
+}

@@ -1,0 +1,224 @@
+//! From a service's configuration to its process: environment, user, folder, descriptors.
+
+use crate::config::{Logging, Probe, Program, UserSpec};
+use crate::diagnosis;
+use crate::environ::Environ;
+use crate::model::{Pid, Signal};
+use crate::sys::inspect::{self, Content};
+use crate::sys::signals::Inherited;
+use crate::sys::spawn::{self, Environment, Place, Recipe, Slate, SpawnError};
+use crate::sys::users::{self, Accounts, Identity};
+use crate::sys::{Errno, helper};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::time::Duration;
+
+/// Why a process could not be started.
+#[derive(Debug)]
+pub struct Failure {
+    /// Whether the next attempt would fail in the same way.
+    pub lasting: bool,
+    /// What rinit exits with when this decides it.
+    pub code: u8,
+    /// One line for the user.
+    pub why: String,
+}
+
+/// What all processes that rinit starts have in common.
+pub struct Starter {
+    /// What rinit was given of signals.
+    pub inherited: Inherited,
+    /// The environment for services, with what the checks exported; `None`: exactly what rinit was given.
+    pub environ: Option<Environ>,
+    /// Signals that rinit's parent ignored: reset for services.
+    pub ignored: Vec<Signal>,
+    /// Where rinit was started, when it sits elsewhere now.
+    pub folder: Option<CString>,
+    /// /dev/null, for those who get no input or no output.
+    pub null: Option<OwnedFd>,
+}
+
+/// How a process stands to rinit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// The COMMAND: what rinit was given is passed on to it.
+    Main,
+    /// A service, or a probe: a clean slate.
+    Service,
+    /// The COMMAND in rinit's own place.
+    Replacement,
+}
+
+/// What the program's user means on this system.
+#[derive(Default)]
+struct Person {
+    ids: Option<Identity>,
+    /// `HOME`, `USER`, `LOGNAME`.
+    variables: Vec<(&'static str, String)>,
+}
+
+impl Starter {
+    /// Starts a service, or the COMMAND.
+    pub fn start(&self, program: &Program, role: Role) -> Result<Pid, Failure> {
+        self.with_recipe(program, &program.argv, role, spawn::spawn)
+    }
+
+    /// Becomes the program; the failure that came instead.
+    #[must_use]
+    pub fn replace(&self, program: &Program) -> Failure {
+        let run = |recipe: &Recipe<'_>| -> Result<Pid, SpawnError> { Err(spawn::replace(recipe)) };
+        match self.with_recipe(program, &program.argv, Role::Replacement, run) {
+            Err(failure) => failure,
+            Ok(_) => Failure { lasting: true, code: 71, why: String::new() },
+        }
+    }
+
+    /// Starts one probe of a service's health.
+    pub fn probe(&self, program: &Program, timeout: Duration) -> Result<Pid, Failure> {
+        match &program.probe {
+            Some(Probe::Exec(argv)) => self.with_recipe(program, argv, Role::Service, spawn::spawn),
+            Some(Probe::Tcp(host, port)) => {
+                helper::fork(&self.ignored, || u8::from(!helper::connects(host, *port, timeout))).map_err(
+                    |errno| Failure {
+                        lasting: false,
+                        code: 71,
+                        why: format!("no process for a probe: {errno}"),
+                    },
+                )
+            }
+            None => Err(Failure { lasting: true, code: 71, why: "no healthcheck".into() }),
+        }
+    }
+
+    fn with_recipe(
+        &self,
+        program: &Program,
+        argv: &[CString],
+        role: Role,
+        run: impl Fn(&Recipe<'_>) -> Result<Pid, SpawnError>,
+    ) -> Result<Pid, Failure> {
+        let word = argv.first().map_or(c"", CString::as_c_str);
+        let person = self.person(program.user.as_ref(), word)?;
+        let entries = self.entries(program, &person);
+        let path = entries
+            .as_ref()
+            .map_or_else(|| crate::sys::given::variable("PATH"), |environ| environ.bytes("PATH"));
+        let candidates = spawn::candidates(word, path);
+        let directory = program
+            .working_dir
+            .as_ref()
+            .and_then(|dir| CString::new(dir.as_str()).ok())
+            .or_else(|| self.folder.clone());
+        let null = self.null.as_ref().map(|fd| fd.as_raw_fd());
+        let recipe = Recipe {
+            candidates: &candidates,
+            argv,
+            environment: entries
+                .as_ref()
+                .map_or(Environment::Given, |environ| Environment::Entries(environ.entries())),
+            directory: directory.as_deref(),
+            ids: person.ids.as_ref(),
+            umask: program.umask,
+            stdio: match (role, program.logging) {
+                (Role::Service, Logging::Inherit) => [null, None, None],
+                (Role::Service, Logging::None) => [null; 3],
+                (Role::Main | Role::Replacement, Logging::None) => [None, null, null],
+                (Role::Main | Role::Replacement, Logging::Inherit) => [None; 3],
+            },
+            place: match role {
+                Role::Main => Place::Foreground,
+                Role::Service => Place::Session,
+                Role::Replacement => Place::Stay,
+            },
+            slate: if role == Role::Service {
+                Slate::Clean(&self.ignored)
+            } else {
+                Slate::AsGiven(&self.inherited)
+            },
+        };
+        run(&recipe).or_else(|error| recover(&recipe, error, word, program, run))
+    }
+
+    /// `user`, `group` and `groups` as numbers, and the variables that follow the user.
+    fn person(&self, spec: Option<&UserSpec>, word: &CStr) -> Result<Person, Failure> {
+        let Some(spec) = spec else { return Ok(Person::default()) };
+        let accounts = Accounts::read();
+        let own = users::current();
+        let wrong = |why: String| Failure {
+            lasting: true,
+            code: 71,
+            why: format!(
+                "cannot start \"{}\": {why}; add it to the image, or use a number",
+                word.to_string_lossy()
+            ),
+        };
+        let name = if spec.user.is_empty() { own.uid.to_string() } else { spec.user.clone() };
+        let full = spec.group.as_ref().map_or_else(|| name.clone(), |group| format!("{name}:{group}"));
+        let mut ids = accounts.identity(&full).map_err(wrong)?;
+        if let Some(groups) = &spec.groups {
+            let number = |group: &String| {
+                accounts.gid(group).ok_or_else(|| wrong(format!("no group \"{group}\" in /etc/group")))
+            };
+            ids.groups = groups.iter().map(number).collect::<Result<_, _>>()?;
+        }
+        let variables = if spec.user.is_empty() {
+            Vec::new()
+        } else {
+            let entry = accounts.user_of(ids.uid);
+            let home = entry.map_or("/", |user| user.home.as_str()).to_string();
+            let login = entry.map_or_else(|| ids.uid.to_string(), |user| user.name.clone());
+            vec![("HOME", home), ("USER", login.clone()), ("LOGNAME", login)]
+        };
+        // Who is it already needs no right to become it (rinit as a plain user).
+        let already = own.uid != 0 && own.uid == ids.uid && own.gid == ids.gid;
+        Ok(Person { ids: Some(ids).filter(|_| !already), variables })
+    }
+
+    /// The environment of a process; `None`: exactly what rinit was given.
+    fn entries(&self, program: &Program, person: &Person) -> Option<Environ> {
+        let plain = !program.clear_env && program.environment.is_empty() && person.variables.is_empty();
+        if plain && self.environ.is_none() {
+            return None;
+        }
+        let mut environ = match (&self.environ, program.clear_env) {
+            (_, true) => Environ::default(),
+            (Some(environ), false) => environ.clone(),
+            (None, false) => crate::sys::given::environment(),
+        };
+        for (name, value) in &person.variables {
+            environ.set(name, value);
+        }
+        for (name, value) in &program.environment {
+            environ.set(name, value);
+        }
+        Some(environ)
+    }
+}
+
+/// A script without a first line is run by /bin/sh, as execvp(3) does; all else is explained.
+fn recover(
+    recipe: &Recipe<'_>,
+    error: SpawnError,
+    word: &CStr,
+    program: &Program,
+    run: impl Fn(&Recipe<'_>) -> Result<Pid, SpawnError>,
+) -> Result<Pid, Failure> {
+    let look = inspect::look(word, recipe.candidates, recipe.ids);
+    if error.errno == Errno::ENOEXEC
+        && let Some(found) = look.found.as_ref().filter(|found| found.content == Content::Text)
+        && let Ok(path) = CString::new(found.path.as_str())
+    {
+        let shell = [c"/bin/sh".to_owned()];
+        let mut argv = vec![c"/bin/sh".to_owned(), path];
+        argv.extend(recipe.argv.iter().skip(1).cloned());
+        let script = Recipe { candidates: &shell, argv: &argv, ..*recipe };
+        if let Ok(pid) = run(&script) {
+            return Ok(pid);
+        }
+    }
+    Err(Failure {
+        lasting: !error.may_pass(),
+        code: diagnosis::exit_code(error),
+        why: diagnosis::explain(error, &look, program.working_dir.as_deref()),
+    })
+}

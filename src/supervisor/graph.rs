@@ -1,0 +1,103 @@
+//! Who waits for whom: the order of a start, the dependents of each service, cycles, longest chains.
+
+use super::table::Table;
+use crate::model::{Dependency, Rules, ServiceId};
+use std::time::Duration;
+
+/// The edges seen from the other end, and one order in which all of them point backwards.
+#[derive(Clone, Debug)]
+pub(super) struct Graph {
+    /// Every service after all that it depends on, otherwise as listed.
+    pub(super) order: Vec<ServiceId>,
+    /// For each service those that depend on it, as listed.
+    pub(super) dependents: Table<Vec<Dependent>>,
+}
+
+/// An edge seen from the service that is depended on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dependent {
+    pub(super) by: ServiceId,
+    pub(super) edge: Dependency,
+}
+
+impl Graph {
+    /// The graph of these services. An edge that closes a cycle or leads to no service is taken out
+    /// of the rules: the configuration refuses both, and here they could only make a stop hang.
+    pub(super) fn new(services: &mut [Rules]) -> Self {
+        let deps: Vec<&[Dependency]> = services.iter().map(|rules| rules.depends_on.as_slice()).collect();
+        let (order, _) = walk(&deps);
+        let mut place = Table::new(vec![0_usize; services.len()], usize::MAX);
+        for (at, id) in order.iter().enumerate() {
+            place[*id] = at;
+        }
+        let mut dependents = Table::new(vec![Vec::new(); services.len()], Vec::new());
+        for (by, rules) in place.ids().zip(services) {
+            rules.depends_on.retain(|edge| place[edge.on] < place[by]);
+            for edge in &rules.depends_on {
+                dependents[edge.on].push(Dependent { by, edge: *edge });
+            }
+        }
+        Self { order, dependents }
+    }
+
+    /// The largest sum of `cost` along a chain of dependents.
+    pub(super) fn longest(&self, cost: impl Fn(ServiceId) -> Duration) -> Duration {
+        let mut totals = Table::new(vec![Duration::ZERO; self.order.len()], Duration::ZERO);
+        for id in self.order.iter().rev() {
+            let above = self.dependents[*id].iter().map(|dependent| totals[dependent.by]).max();
+            totals[*id] = cost(*id).saturating_add(above.unwrap_or_default());
+        }
+        self.order.iter().map(|id| totals[*id]).max().unwrap_or_default()
+    }
+}
+
+/// A cycle among the dependencies of services 0, 1, 2 …: each member depends on the next, the last
+/// on the first.
+#[must_use]
+pub fn cycle<D: AsRef<[Dependency]>>(deps: &[D]) -> Option<Vec<ServiceId>> {
+    walk(deps).1
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mark {
+    New,
+    Open,
+    Done,
+}
+
+/// Depth first with a stack of its own (a chain may be as long as the list): every service after
+/// its dependencies, and the first cycle met.
+fn walk<D: AsRef<[Dependency]>>(deps: &[D]) -> (Vec<ServiceId>, Option<Vec<ServiceId>>) {
+    let mut marks = Table::new(vec![Mark::New; deps.len()], Mark::Done);
+    let mut order = Vec::with_capacity(deps.len());
+    let mut cycle = None;
+    let mut stack: Vec<(ServiceId, usize)> = Vec::new();
+    for root in marks.ids() {
+        if marks[root] == Mark::New {
+            marks[root] = Mark::Open;
+            stack.push((root, 0));
+        }
+        while let Some(top) = stack.last_mut() {
+            let (id, at) = *top;
+            top.1 += 1;
+            let Some(edge) = deps.get(id.index()).and_then(|edges| edges.as_ref().get(at)) else {
+                marks[id] = Mark::Done;
+                order.push(id);
+                stack.pop();
+                continue;
+            };
+            match marks[edge.on] {
+                Mark::Done => {}
+                Mark::New => {
+                    marks[edge.on] = Mark::Open;
+                    stack.push((edge.on, 0));
+                }
+                Mark::Open => {
+                    let path = stack.iter().map(|(id, _)| *id).skip_while(|id| *id != edge.on);
+                    cycle.get_or_insert_with(|| path.collect());
+                }
+            }
+        }
+    }
+    (order, cycle)
+}

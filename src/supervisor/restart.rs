@@ -1,0 +1,91 @@
+//! Policy, end and attempts so far in; what follows out.
+
+use super::event::Next;
+use crate::model::{Outcome, Restart, RestartPolicy, Rules, ServiceType};
+use std::time::Duration;
+
+/// An end, as far as the policy is concerned.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Verdict {
+    /// Whether it counts as success.
+    pub(super) success: bool,
+    /// How the process ended, if it did so by itself: `never_on` and `always_on` are about ends
+    /// that a program chose, not about those that rinit brought about.
+    pub(super) outcome: Option<Outcome>,
+}
+
+/// What follows an end, when nobody asked for it.
+pub(super) fn decide(rules: &Rules, verdict: Verdict, attempts: u32, random: &mut Random) -> Next {
+    let policy = &rules.restart;
+    let good_enough = if verdict.success { Next::Done } else { Next::Failed };
+    if !wants_restart(rules, verdict) || policy.max_attempts == Some(0) {
+        return good_enough;
+    }
+    if policy.max_attempts.is_some_and(|most| attempts >= most) {
+        return Next::GivenUp { attempts };
+    }
+    let attempt = attempts.saturating_add(1);
+    Next::Restarting { delay: delay(policy, attempt, random), attempt, of: policy.max_attempts }
+}
+
+fn wants_restart(rules: &Rules, verdict: Verdict) -> bool {
+    let policy = &rules.restart;
+    let listed = |list: &[Outcome]| verdict.outcome.is_some_and(|outcome| list.contains(&outcome));
+    if rules.kind == ServiceType::Oneshot && verdict.success {
+        return false; // Its work is done; doing it again is what a schedule is for.
+    }
+    if listed(&policy.never_on) {
+        return false;
+    }
+    listed(&policy.always_on)
+        || match policy.when {
+            Restart::No => false,
+            Restart::OnFailure => !verdict.success,
+            Restart::Always | Restart::UnlessStopped => true,
+        }
+}
+
+/// The wait before restart number `attempt`, which counts from 1.
+fn delay(policy: &RestartPolicy, attempt: u32, random: &mut Random) -> Duration {
+    if policy.delay.is_zero() {
+        return Duration::ZERO; // Nothing times infinity is not a number.
+    }
+    let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
+    let mut share = policy.factor.max(1.0).powi(exponent);
+    if policy.jitter > 0.0 {
+        share *= 1.0 + policy.jitter.min(0.5) * (2.0 * random.share() - 1.0);
+    }
+    scaled(policy.delay, share).min(policy.max_delay)
+}
+
+/// `span` times `share`; the longest possible span instead of an overflow.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "saturates"
+)]
+pub(super) fn scaled(span: Duration, share: f64) -> Duration {
+    Duration::from_nanos((span.as_nanos() as f64 * share) as u64)
+}
+
+/// xorshift64*: enough to keep restarts from marching in step, and the same again for the same seed.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) fn new(seed: u64) -> Self {
+        // Zero is the one state that xorshift never leaves.
+        Self(if seed == 0 { 0x9E37_79B9_7F4A_7C15 } else { seed })
+    }
+
+    /// At least 0, less than 1.
+    #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
+    fn share(&mut self) -> f64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let bits = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11;
+        bits as f64 / (1_u64 << 53) as f64
+    }
+}

@@ -1,0 +1,227 @@
+//! One service: the states it can be in, and what is remembered about it.
+
+use super::event::Cause;
+use crate::model::{Moment, Outcome, Pid, Rules, ServiceId};
+
+/// The life of a service:
+///
+/// - It is `Off` when the configuration does not enable it. Nothing leads out of `Off`.
+/// - It is `Waiting` until what it depends on is there. From there it is spawned, or it is down
+///   because something that it needs never will be there.
+/// - It is `Spawning` from the request to start its process until the answer.
+/// - It is `Running` from that answer until its first process ends or is asked to stop.
+/// - It is `Ending` while anything of its process group is left after that: it was asked to stop
+///   and has not done so, or its first process ended and left others behind.
+/// - It is in `Backoff` between an end and the restart that follows.
+/// - It is `Down` when it has ended and no restart follows. Nothing leads out of `Down`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum State {
+    Off,
+    Waiting,
+    Spawning {
+        /// Something that it depends on with `restart = true` was restarted meanwhile.
+        disturbed: Option<ServiceId>,
+    },
+    Running {
+        pid: Pid,
+        since: Moment,
+        /// A daemon is ready at once or when first healthy; a oneshot is ready when done.
+        ready: bool,
+    },
+    Ending(Ending),
+    Backoff {
+        until: Moment,
+    },
+    Down(End),
+}
+
+/// A service whose process group is on its way out.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Ending {
+    /// The first process, which gave its id to the group.
+    pub(super) pid: Pid,
+    /// When it was started.
+    pub(super) since: Moment,
+    /// When it was asked to stop.
+    pub(super) asked: Moment,
+    /// How and when the first process ended, once it has.
+    pub(super) leader: Option<(Outcome, Moment)>,
+    /// When the next harder step is due: the kill, and after that giving up.
+    pub(super) due: Moment,
+    /// Whether it was killed.
+    pub(super) killed: bool,
+    /// Why.
+    pub(super) cause: Cause,
+}
+
+/// How a service ended for good.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum End {
+    Success,
+    Failure,
+    /// The container stopped before it could start, or it did as it was asked.
+    Stopped,
+}
+
+/// The probes of a service's health.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Probe {
+    /// No probe: the service does not run, or has no healthcheck.
+    Off,
+    /// The next probe starts at this moment.
+    Due(Moment),
+    /// A probe was asked for; the answer is outstanding.
+    Asked,
+    /// The same, but the run that it was for is over: it is killed when it comes.
+    Stale,
+    /// A probe runs and must be done by then.
+    Running { pid: Pid, until: Moment },
+    /// A probe took too long and was killed. The next starts at this moment, if by then the killed
+    /// one is gone; if not, that is one more failure.
+    Killed { pid: Pid, again: Moment },
+}
+
+/// All that changes about one service.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Record {
+    pub(super) state: State,
+    pub(super) probe: Probe,
+    /// Failed probes in a row.
+    pub(super) failures: u32,
+    /// Restarts in a row.
+    pub(super) attempts: u32,
+    /// The exit code of its last end.
+    pub(super) code: u8,
+    /// While it waits: the place in `depends_on` of what it was last found to wait for. Nothing
+    /// else about it needs looking at before that one changes.
+    pub(super) blocker: usize,
+    /// While the container stops: dependents that have not let go of it yet.
+    pub(super) held: usize,
+    /// Whether it has let go of what it depends on itself.
+    pub(super) let_go: bool,
+}
+
+impl Record {
+    pub(super) fn new(enabled: bool) -> Self {
+        Self {
+            state: if enabled { State::Waiting } else { State::Off },
+            probe: Probe::Off,
+            failures: 0,
+            attempts: 0,
+            code: 0,
+            blocker: 0,
+            held: 0,
+            let_go: false,
+        }
+    }
+
+    /// The moment at which something must happen to it. `up`: the container is not stopping; while
+    /// it stops, a service that runs only waits for its turn.
+    pub(super) fn due(&self, rules: &Rules, up: bool) -> Option<Moment> {
+        match self.state {
+            State::Running { since, ready, .. } if up => {
+                let start = rules.start_timeout.filter(|_| !ready).map(|span| since.after(span));
+                let run = rules.run_timeout.map(|span| since.after(span));
+                [start, run, self.probe.due()].into_iter().flatten().min()
+            }
+            State::Ending(ending) => Some(ending.due),
+            State::Backoff { until } => Some(until),
+            State::Off | State::Waiting | State::Spawning { .. } | State::Running { .. } | State::Down(_) => {
+                None
+            }
+        }
+    }
+}
+
+impl Probe {
+    /// The moment at which something must happen to it.
+    pub(super) fn due(self) -> Option<Moment> {
+        match self {
+            Self::Due(at) | Self::Running { until: at, .. } | Self::Killed { again: at, .. } => Some(at),
+            Self::Off | Self::Asked | Self::Stale => None,
+        }
+    }
+}
+
+impl State {
+    /// Whether anything of it runs, or is about to.
+    pub(super) fn is_live(self) -> bool {
+        match self {
+            Self::Spawning { .. } | Self::Running { .. } | Self::Ending(_) => true,
+            Self::Off | Self::Waiting | Self::Backoff { .. } | Self::Down(_) => false,
+        }
+    }
+
+    /// Whether anything is still to be expected from it.
+    pub(super) fn is_busy(self) -> bool {
+        self.is_live() || matches!(self, Self::Waiting | Self::Backoff { .. })
+    }
+
+    /// Its first process, while that one lives.
+    pub(super) fn leader(self) -> Option<Pid> {
+        match self {
+            Self::Running { pid, .. } | Self::Ending(Ending { pid, leader: None, .. }) => Some(pid),
+            Self::Off
+            | Self::Waiting
+            | Self::Spawning { .. }
+            | Self::Ending(_)
+            | Self::Backoff { .. }
+            | Self::Down(_) => None,
+        }
+    }
+
+    /// What the world may know of it.
+    pub(super) fn status(self) -> Status {
+        match self {
+            Self::Off => Status::Off,
+            Self::Waiting => Status::Waiting,
+            Self::Spawning { .. } => Status::Starting,
+            Self::Running { pid, since, ready } => Status::Running { pid, since, ready },
+            Self::Ending(Ending { pid, since, cause, .. }) => Status::Stopping { pid, since, cause },
+            Self::Backoff { until } => Status::Backoff { until },
+            Self::Down(End::Success) => Status::Done,
+            Self::Down(End::Failure) => Status::Failed,
+            Self::Down(End::Stopped) => Status::Stopped,
+        }
+    }
+}
+
+/// The state of a service, for `status`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Status {
+    /// Not enabled.
+    Off,
+    /// Waits for what it depends on.
+    Waiting,
+    /// Its process is about to exist.
+    Starting,
+    /// Runs.
+    Running {
+        /// Its first process.
+        pid: Pid,
+        /// When that was started.
+        since: Moment,
+        /// Whether it is ready: healthy once, where it has a healthcheck. A oneshot never is before it is done.
+        ready: bool,
+    },
+    /// Was asked to stop, or left processes behind that are being cleared away.
+    Stopping {
+        /// Its process group.
+        pid: Pid,
+        /// When its first process was started.
+        since: Moment,
+        /// Why.
+        cause: Cause,
+    },
+    /// Ended, and is started again at this moment.
+    Backoff {
+        /// That moment.
+        until: Moment,
+    },
+    /// Ended for good, with success.
+    Done,
+    /// Ended for good, or could not start.
+    Failed,
+    /// Stopped with the container.
+    Stopped,
+}

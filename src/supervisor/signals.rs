@@ -1,0 +1,119 @@
+//! What a signal that rinit receives means.
+
+use super::Turn;
+use super::event::{Action, Note};
+use super::service::State;
+use crate::model::{ServiceId, Signal, SignalRule};
+
+impl Turn<'_> {
+    pub(super) fn signal(&mut self, signal: Signal) {
+        let rule = self.core.whole.signals.iter().find(|(from, _)| *from == signal).map(|(_, rule)| *rule);
+        match rule {
+            None => self.plain_signal(signal),
+            Some(SignalRule::As(other)) => self.plain_signal(other),
+            Some(SignalRule::Ignore) => {}
+            Some(SignalRule::Stop) => {
+                let code = self.code_without_main(signal);
+                self.request_stop(code);
+            }
+            Some(SignalRule::To(id, other)) => {
+                self.pass_on(id, other, false);
+            }
+        }
+    }
+
+    /// A signal without a rule, or as a rule has it.
+    fn plain_signal(&mut self, signal: Signal) {
+        let Some(main) = self.core.main() else {
+            if asks_to_stop(signal) {
+                self.request_stop(None);
+            }
+            return;
+        };
+        if self.core.is_stopping() {
+            self.signal_while_stopping(main, signal);
+            return;
+        }
+        match self.core.records[main].state {
+            State::Running { .. } if signal == Signal::TERM && self.core.whole.term_stops_main => {
+                self.request_stop(None);
+            }
+            State::Running { .. } => self.pass_on(main, signal, self.core.whole.group_signals),
+            // Between fork and exec, or before the answer: it is told as soon as it is there.
+            State::Spawning { .. } => self.core.pending |= bit(signal),
+            // Nobody is there to take it, so it is rinit that is meant.
+            State::Waiting | State::Backoff { .. } => {
+                if asks_to_stop(signal) || signal == Signal::HUP {
+                    let code = self.code_without_main(signal);
+                    self.request_stop(code);
+                }
+            }
+            // It is ending anyway, and might come back.
+            State::Ending(_) if asks_to_stop(signal) => self.request_stop(None),
+            State::Ending(_) => self.pass_on(main, signal, self.core.whole.group_signals),
+            // Then the container is stopping, or there is no main; both were seen to above.
+            State::Off | State::Down(_) => {}
+        }
+    }
+
+    fn signal_while_stopping(&mut self, main: ServiceId, signal: Signal) {
+        let again = self.core.stop.asked;
+        if asks_to_stop(signal) {
+            self.request_stop(None);
+        }
+        if asks_to_stop(signal) && again {
+            return; // Everything was killed.
+        }
+        match self.core.records[main].state {
+            State::Running { .. } | State::Ending(_) => {
+                self.pass_on(main, signal, self.core.whole.group_signals);
+            }
+            State::Spawning { .. } => self.core.pending |= bit(signal),
+            State::Off | State::Waiting | State::Backoff { .. } | State::Down(_) => {}
+        }
+    }
+
+    /// The code of a stop by this signal when there is a main service that is not there to take it.
+    fn code_without_main(&self, signal: Signal) -> Option<u8> {
+        let main = self.core.main()?;
+        match self.core.records[main].state {
+            State::Waiting | State::Backoff { .. } => Some(128 | signal.number()),
+            State::Off
+            | State::Spawning { .. }
+            | State::Running { .. }
+            | State::Ending(_)
+            | State::Down(_) => None,
+        }
+    }
+
+    /// The answer for the main service came: what was kept for it comes now.
+    pub(super) fn release_signals(&mut self, id: ServiceId) {
+        if self.core.main() != Some(id) {
+            return;
+        }
+        let pending = std::mem::take(&mut self.core.pending);
+        for signal in (1..=64).filter_map(Signal::from_number) {
+            if pending & bit(signal) != 0 {
+                self.plain_signal(signal);
+            }
+        }
+    }
+
+    /// Send a signal to a service's first process, while that one lives.
+    fn pass_on(&mut self, id: ServiceId, signal: Signal, group: bool) {
+        if let Some(pid) = self.core.records[id].state.leader() {
+            self.act(Action::Signal { pid, group, signal, wake: false });
+            self.tell(Note::Forwarded { signal, service: id });
+        }
+    }
+}
+
+/// The signals that ask a program to end: by `docker stop`, by a terminal.
+fn asks_to_stop(signal: Signal) -> bool {
+    [Signal::TERM, Signal::INT, Signal::QUIT].contains(&signal)
+}
+
+/// The place of a signal in a set.
+fn bit(signal: Signal) -> u64 {
+    1 << (signal.number() - 1)
+}

@@ -1,0 +1,114 @@
+//! Files as the kernel judges them: who owns them, who may use them, how much room is left.
+
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::unistd::{AccessFlags, faccessat};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+
+/// What a look at a path tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Stat {
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Permission bits, with set-id and sticky: 0o7777.
+    pub mode: u32,
+    /// Whether it is a folder.
+    pub dir: bool,
+    /// Whether it is a regular file.
+    pub file: bool,
+    /// Whether it is a socket.
+    pub socket: bool,
+}
+
+/// What is to be done with a path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Read it; list a folder.
+    Read,
+    /// Write it; make and remove what is in a folder.
+    Write,
+    /// Run it; enter a folder.
+    Execute,
+}
+
+/// Room on a file system.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Space {
+    /// Bytes that a user without privileges can still write.
+    pub free: u64,
+    /// Bytes in all.
+    pub size: u64,
+}
+
+/// Looks at a path; links are followed.
+pub fn stat(path: &str) -> io::Result<Stat> {
+    let data = std::fs::metadata(path)?;
+    let kind = data.file_type();
+    Ok(Stat {
+        uid: data.uid(),
+        gid: data.gid(),
+        mode: data.mode() & 0o7777,
+        dir: kind.is_dir(),
+        file: kind.is_file(),
+        socket: kind.is_socket(),
+    })
+}
+
+/// The path without links and dots.
+pub fn real_path(path: &str) -> io::Result<String> {
+    Ok(std::fs::canonicalize(path)?.to_string_lossy().into_owned())
+}
+
+/// Whether this process, with the ids and capabilities that it has now, may use a path. The kernel's own
+/// answer: EACCES by the mode, EROFS on a read-only mount. Nothing is changed.
+pub fn access(path: &str, access: Access) -> io::Result<()> {
+    let mode = match access {
+        Access::Read => AccessFlags::R_OK,
+        Access::Write => AccessFlags::W_OK,
+        Access::Execute => AccessFlags::X_OK,
+    };
+    Ok(faccessat(AT_FDCWD, path, mode, AtFlags::AT_EACCESS)?)
+}
+
+/// Room on the file system of a path.
+pub fn space(path: &str) -> io::Result<Space> {
+    let data = nix::sys::statvfs::statvfs(path)?;
+    // The types differ between C libraries.
+    #[allow(clippy::useless_conversion)]
+    let (unit, free, size) =
+        (u64::from(data.fragment_size()), u64::from(data.blocks_available()), u64::from(data.blocks()));
+    Ok(Space { free: free.saturating_mul(unit), size: size.saturating_mul(unit) })
+}
+
+/// The first `limit` bytes of a file; one that is longer is an error. A FIFO without a writer is not waited for.
+pub fn read(path: &str, limit: u64) -> io::Result<Vec<u8>> {
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let mut bytes = Vec::new();
+    let most = file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if most as u64 > limit {
+        return Err(io::Error::from_raw_os_error(libc::EFBIG));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_answers() {
+        assert!(stat("/").expect("root").dir);
+        assert!(access("/", Access::Read).is_ok());
+        assert_eq!(access("/nowhere", Access::Read).expect_err("none").raw_os_error(), Some(libc::ENOENT));
+        assert!(space("/").expect("statvfs").size > 0);
+        assert_eq!(real_path("/proc/../proc/./sys").expect("path"), "/proc/sys");
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_its_limit() {
+        assert!(read("/proc/self/status", 1 << 20).expect("status").starts_with(b"Name:"));
+        assert_eq!(read("/proc/self/status", 3).expect_err("long").raw_os_error(), Some(libc::EFBIG));
+    }
+}

@@ -1,0 +1,44 @@
+//! Processes of rinit's own, for whatever may block: a probe, a check that waits. They are reaped like
+//! every other child; one that hangs is killed, one that dies has failed, and PID 1 takes no harm.
+
+use super::{Errno, signals};
+use crate::model::{Pid, Signal};
+use std::net::ToSocketAddrs as _;
+use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
+use std::time::Duration;
+
+/// Forks. The child leads a session of its own, has nothing blocked or ignored (`ignored` is what rinit was
+/// given), runs `job` and ends with the code that it returns.
+pub fn fork(ignored: &[Signal], job: impl FnOnce() -> u8) -> Result<Pid, Errno> {
+    // SAFETY: rinit is single-threaded, so its child may do anything that rinit may.
+    match Errno::result(unsafe { libc::fork() })? {
+        0 => {
+            // SAFETY: no arguments.
+            unsafe { libc::setsid() };
+            signals::clean_slate(ignored);
+            let code = job();
+            // SAFETY: ends the child at once, without the parent's exit handlers.
+            unsafe { libc::_exit(i32::from(code)) }
+        }
+        pid => Ok(pid),
+    }
+}
+
+/// A pipe, both ends closed on exec: the end to read, the end to write.
+pub fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let mut ends: [RawFd; 2] = [-1, -1];
+    // SAFETY: a place for two descriptors.
+    Errno::result(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })?;
+    let [read, write] = ends;
+    // SAFETY: both are new, and owned from here on.
+    Ok(unsafe { (OwnedFd::from_raw_fd(read), OwnedFd::from_raw_fd(write)) })
+}
+
+/// Whether something accepts connections at `host:port` within `patience` for each of its addresses.
+#[must_use]
+pub fn connects(host: &str, port: u16, patience: Duration) -> bool {
+    let addresses = (host, port).to_socket_addrs();
+    addresses.is_ok_and(|mut all| {
+        all.any(|address| std::net::TcpStream::connect_timeout(&address, patience).is_ok())
+    })
+}

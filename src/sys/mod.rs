@@ -1,0 +1,53 @@
+//! The shell: the only place that touches Linux, and the only place with `unsafe`.
+//!
+//! Each file is one subject. What comes out is in the words of [`crate::model`] or plain data; what
+//! goes wrong comes out as an [`Errno`].
+
+pub mod disk;
+pub mod files;
+pub mod given;
+pub mod helper;
+pub mod inspect;
+pub mod kill;
+pub mod mounts;
+pub mod net;
+pub mod procs;
+pub mod reap;
+pub mod signals;
+pub mod spawn;
+pub mod stdio;
+pub mod time;
+pub mod tty;
+pub mod users;
+pub mod wait;
+
+pub use nix::errno::Errno;
+
+/// This process's id; 1 in a container.
+#[must_use]
+pub fn pid() -> crate::model::Pid {
+    nix::unistd::getpid().as_raw()
+}
+
+/// Makes orphans below this process its children, as those of PID 1 are (prctl(2), PR_SET_CHILD_SUBREAPER).
+pub fn become_subreaper() -> Result<(), Errno> {
+    // SAFETY: prctl with integer arguments only; it touches no memory of ours.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }).map(drop)
+}
+
+/// Asks the kernel for `signal` when rinit's own parent dies (prctl(2), PR_SET_PDEATHSIG).
+pub fn signal_at_parents_death(signal: crate::model::Signal) -> Result<(), Errno> {
+    let number = libc::c_ulong::from(signal.number());
+    // SAFETY: as above.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, number, 0, 0, 0) }).map(drop)
+}
+
+/// Goes to `/`, so that no mount is kept busy by rinit. The folder that was left, if it can be named.
+pub fn sit_in_root() -> Option<std::ffi::CString> {
+    use std::os::unix::ffi::OsStringExt as _;
+    let before = nix::unistd::getcwd()
+        .ok()
+        .and_then(|dir| std::ffi::CString::new(dir.into_os_string().into_vec()).ok());
+    let _ = nix::unistd::chdir(c"/");
+    before
+}

@@ -1,0 +1,158 @@
+//! What is mounted where: `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
+
+use std::io;
+
+/// One line of mountinfo.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Mount {
+    /// Where it is mounted.
+    pub point: String,
+    /// `ext4`, `overlay`, `tmpfs`.
+    pub fstype: String,
+    /// What is mounted: a device, `tmpfs`, `none`.
+    pub source: String,
+    /// Options of this mount, with commas: `ro,noexec`.
+    pub options: String,
+    /// Options of the file system, which all its mounts share.
+    pub super_options: String,
+}
+
+impl Mount {
+    /// Whether nothing can be written through this mount: its own flag, or the file system's.
+    #[must_use]
+    pub fn read_only(&self) -> bool {
+        self.lists("ro")
+    }
+
+    /// Whether an option holds: one that is listed (`noexec`, `size`, `size=64k`), or the plain state whose
+    /// opposite is not (`rw`, `exec`, `suid`, `dev`).
+    #[must_use]
+    pub fn has(&self, option: &str) -> bool {
+        match option {
+            "rw" => !self.read_only(),
+            "exec" | "suid" | "dev" => !self.lists(&format!("no{option}")),
+            option => self.lists(option),
+        }
+    }
+
+    fn lists(&self, option: &str) -> bool {
+        self.options
+            .split(',')
+            .chain(self.super_options.split(','))
+            .any(|one| one == option || one.split_once('=').is_some_and(|(key, _)| key == option))
+    }
+}
+
+/// All mounts of this process's mount namespace, in the kernel's order: a later one covers an earlier one.
+pub fn read() -> io::Result<Vec<Mount>> {
+    let bytes = std::fs::read("/proc/self/mountinfo")?;
+    Ok(parse(&String::from_utf8_lossy(&bytes)))
+}
+
+/// Reads the text of mountinfo. A line of another shape is left out.
+#[must_use]
+pub fn parse(text: &str) -> Vec<Mount> {
+    text.lines().filter_map(line).collect()
+}
+
+fn line(line: &str) -> Option<Mount> {
+    // Optional fields (`shared:1`) end with a lone hyphen.
+    let (left, right) = line.split_once(" - ")?;
+    let mut left = left.split(' ').skip(4);
+    let mut right = right.split(' ');
+    Some(Mount {
+        point: unescape(left.next()?),
+        options: left.next()?.to_string(),
+        fstype: right.next()?.to_string(),
+        source: unescape(right.next()?),
+        super_options: right.next().unwrap_or("").to_string(),
+    })
+}
+
+/// Undoes the kernel's octal escapes of blank, tab, newline and backslash.
+fn unescape(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let code = match (first, tail) {
+            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', ..]) => {
+                Some((a - b'0') * 64 + (b - b'0') * 8 + (c - b'0'))
+            }
+            _ => None,
+        };
+        out.push(code.unwrap_or(*first));
+        rest = if code.is_some() { tail.get(3..).unwrap_or(&[]) } else { tail };
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The mount that a path (absolute, without links) lies on: the longest mount point that leads to it, the
+/// last of those that are equal.
+#[must_use]
+pub fn mount_of<'m>(mounts: &'m [Mount], path: &str) -> Option<&'m Mount> {
+    let leads = |point: &str| {
+        point == "/" || path.strip_prefix(point).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    mounts.iter().filter(|mount| leads(&mount.point)).max_by_key(|mount| mount.point.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+22 1 0:20 / / rw,relatime shared:1 - overlay overlay rw,lowerdir=/a
+23 22 0:21 / /data rw - ext4 /dev/sda1 rw
+24 22 0:22 / /data/deep ro,noexec master:2 - tmpfs tmpfs rw,size=64k
+25 22 0:23 / /with\\040blank\\134 rw - tmpfs none ro
+26 22 0:24 / /data rw - xfs /dev/sdb1 rw
+odd line
+";
+
+    #[test]
+    fn lines_are_read_and_escapes_undone() {
+        let mounts = parse(TEXT);
+        assert_eq!(mounts.len(), 5);
+        assert_eq!(mounts[3].point, "/with blank\\");
+        assert!(mounts[3].read_only() && mounts[2].read_only() && !mounts[0].read_only());
+        assert_eq!((mounts[1].fstype.as_str(), mounts[1].source.as_str()), ("ext4", "/dev/sda1"));
+    }
+
+    #[test]
+    fn the_longest_and_last_mount_point_has_the_path() {
+        let mounts = parse(TEXT);
+        for (path, fstype) in [
+            ("/", "overlay"),
+            ("/data", "xfs"),
+            ("/data/x", "xfs"),
+            ("/database", "overlay"),
+            ("/data/deep/x", "tmpfs"),
+        ] {
+            assert_eq!(mount_of(&mounts, path).map(|m| m.fstype.as_str()), Some(fstype), "{path}");
+        }
+    }
+
+    #[test]
+    fn options_are_found_by_name_value_and_opposite() {
+        let mounts = parse(TEXT);
+        let deep = &mounts[2];
+        for (option, want) in [
+            ("noexec", true),
+            ("exec", false),
+            ("suid", true),
+            ("rw", false),
+            ("ro", true),
+            ("size", true),
+            ("size=64k", true),
+            ("size=1k", false),
+        ] {
+            assert_eq!(deep.has(option), want, "{option}");
+        }
+    }
+
+    #[test]
+    fn this_machine_has_a_root() {
+        let mounts = read().expect("mountinfo");
+        assert!(mount_of(&mounts, "/").is_some());
+    }
+}

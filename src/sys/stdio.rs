@@ -1,0 +1,135 @@
+//! Descriptors 0, 1 and 2, the descriptors rinit was given besides, and writing that never blocks PID 1.
+
+use super::Errno;
+use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
+
+/// Opens /dev/null (or, without it, an unconnected socket) on each of 0, 1 and 2 that is closed, so that no
+/// file of ours, or of a child's, lands there.
+pub fn fill_gaps() {
+    let mut set = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
+    // SAFETY: a list of three entries of ours; no time is spent waiting.
+    let bad = unsafe { libc::poll(set.as_mut_ptr(), 3, 0) };
+    if bad <= 0 {
+        return;
+    }
+    for _ in set.iter().filter(|entry| entry.revents & libc::POLLNVAL != 0) {
+        // SAFETY: opens the lowest free descriptor, which is the gap; it stays open for the whole run.
+        unsafe {
+            if libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) < 0 {
+                libc::socket(libc::AF_UNIX, libc::SOCK_DGRAM, 0);
+            }
+        }
+    }
+}
+
+/// /dev/null, for reading and writing, closed on exec; `None` where there is none.
+#[must_use]
+pub fn open_null() -> Option<OwnedFd> {
+    // SAFETY: a new descriptor, owned from here on.
+    unsafe {
+        let fd = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
+        (fd >= 0).then(|| OwnedFd::from_raw_fd(fd))
+    }
+}
+
+/// Closes every descriptor from 3 on (close_range(2), or one by one before Linux 5.9). Async-signal-safe.
+pub fn close_above_stderr() {
+    // SAFETY: rinit keeps no owned descriptor when it calls this; a child has none at all to lose.
+    unsafe {
+        if libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32) == 0 {
+            return;
+        }
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
+        let most = libc::c_int::try_from(limit.rlim_cur).unwrap_or(65_536).min(65_536);
+        for fd in 3..most {
+            libc::close(fd);
+        }
+    }
+}
+
+/// The descriptors from 3 on that are open now.
+#[must_use]
+pub fn open_above_stderr() -> Vec<RawFd> {
+    // SAFETY: a query on a number; a closed descriptor is an error, not a fault.
+    let open = |fd: &RawFd| unsafe { libc::fcntl(*fd, libc::F_GETFD) } >= 0;
+    match std::fs::read_dir("/proc/self/fd") {
+        Ok(entries) => {
+            let mut fds: Vec<RawFd> =
+                entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+            // The folder's own descriptor is among them, and closed by now.
+            fds.retain(|fd| *fd > 2 && open(fd));
+            fds
+        }
+        Err(_) => (3..1024).filter(open).collect(),
+    }
+}
+
+/// Closes descriptors that were given to rinit and are nobody's any more.
+pub fn close(fds: &[RawFd]) {
+    for fd in fds {
+        // SAFETY: the caller has them from `open_above_stderr`; no owner in rinit has these numbers.
+        unsafe { libc::close(*fd) };
+    }
+}
+
+/// Writes one message; what a reader that has stopped reading cannot take is dropped, since PID 1 must not
+/// block. Returns whether all of it was written.
+pub fn write_or_drop(fd: RawFd, bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        // A pipe promises room for a page when it polls writable, not for more.
+        let piece = rest.get(..rest.len().min(4096)).unwrap_or(rest);
+        match write_once(fd, piece) {
+            Ok(0) => return false,
+            Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
+fn write_once(fd: RawFd, piece: &[u8]) -> Result<usize, Errno> {
+    let part = libc::iovec { iov_base: piece.as_ptr().cast_mut().cast(), iov_len: piece.len() };
+    // SAFETY: one part that is borrowed for the call; -1 writes at the current position.
+    let count = unsafe { libc::pwritev2(fd, &raw const part, 1, -1, libc::RWF_NOWAIT) };
+    if let Ok(count) = Errno::result(count) {
+        return Ok(count.unsigned_abs());
+    }
+    match Errno::last() {
+        // This kind of file knows no such flag (a terminal), or would wait (a disk): ask, then write.
+        Errno::EAGAIN | Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL | Errno::ESPIPE => {
+            let mut ask = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+            // SAFETY: one entry of ours; no time is spent waiting.
+            if unsafe { libc::poll(&raw mut ask, 1, 0) } != 1 || ask.revents & libc::POLLOUT == 0 {
+                return Err(Errno::EAGAIN);
+            }
+            // SAFETY: the bytes are borrowed for the call.
+            let count = unsafe { libc::write(fd, piece.as_ptr().cast(), piece.len()) };
+            Errno::result(count).map(|count| count.unsigned_abs())
+        }
+        error => Err(error),
+    }
+}
+
+/// Writes all of an answer that was asked for on the command line (`--help`), waiting for the reader.
+pub fn write_all(fd: RawFd, bytes: &[u8]) {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        // SAFETY: the bytes are borrowed for the call.
+        let count = unsafe { libc::write(fd, rest.as_ptr().cast(), rest.len()) };
+        match Errno::result(count) {
+            Ok(count) => rest = rest.get(count.unsigned_abs()..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// Whether a descriptor is a terminal.
+#[must_use]
+pub fn is_terminal(fd: RawFd) -> bool {
+    // SAFETY: a query on a number.
+    unsafe { libc::isatty(fd) == 1 }
+}

@@ -1,0 +1,91 @@
+//! The one wait: for a signal, for a descriptor, or until a moment.
+
+use super::{signals, time};
+use crate::model::{Moment, Pid, Signal};
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::time::Duration;
+
+/// What ended a wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wake {
+    /// This signal came. `sender`: who sent it; 0 when that is outside of this PID namespace, or the kernel.
+    Signal {
+        /// Which.
+        signal: Signal,
+        /// From whom.
+        sender: Pid,
+    },
+    /// This descriptor can be read (or its other end is closed).
+    Readable(RawFd),
+    /// The moment has come.
+    Due,
+}
+
+/// Waits. Without descriptors it is a bare rt_sigtimedwait(2), the cheapest there is; with some, a
+/// signalfd(2) joins them in one ppoll(2).
+#[derive(Default)]
+pub struct Waiter {
+    signals: Option<OwnedFd>,
+}
+
+impl Waiter {
+    /// Waits until a signal comes, a descriptor of `fds` can be read, or `until` is reached.
+    pub fn wait(&mut self, until: Option<Moment>, fds: &[RawFd]) -> Wake {
+        loop {
+            let left = until.map(|moment| moment.since(time::now()));
+            let wake = if fds.is_empty() { wait_for_signal(left) } else { self.poll(left, fds) };
+            if let Some(wake) = wake {
+                return wake;
+            }
+            if until.is_some_and(|moment| time::now() >= moment) {
+                return Wake::Due;
+            }
+        }
+    }
+
+    fn poll(&mut self, left: Option<Duration>, fds: &[RawFd]) -> Option<Wake> {
+        let signal_fd = self.signal_fd();
+        let entry = |fd: RawFd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        let mut set: Vec<libc::pollfd> = fds.iter().copied().map(entry).collect();
+        set.extend(signal_fd.map(entry));
+        let timeout = left.map(time::timespec);
+        let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        let count = libc::nfds_t::try_from(set.len()).unwrap_or(0);
+        // SAFETY: `set` is a list of `count` entries of ours, the timeout is null or ours.
+        let ready = unsafe { libc::ppoll(set.as_mut_ptr(), count, timeout, std::ptr::null()) };
+        if ready <= 0 {
+            return None;
+        }
+        // A signal first: a stop must not wait behind a busy descriptor.
+        if let Some(Wake::Signal { signal, sender }) = wait_for_signal(Some(Duration::ZERO)) {
+            return Some(Wake::Signal { signal, sender });
+        }
+        set.iter()
+            .find(|entry| entry.revents != 0 && Some(entry.fd) != signal_fd)
+            .map(|entry| Wake::Readable(entry.fd))
+    }
+
+    fn signal_fd(&mut self) -> Option<RawFd> {
+        if self.signals.is_none() {
+            self.signals = signals::descriptor();
+        }
+        self.signals.as_ref().map(|fd| fd.as_raw_fd())
+    }
+
+    /// Gives the descriptor back; the next wait on descriptors makes a new one.
+    pub fn close(&mut self) {
+        self.signals = None;
+    }
+}
+
+/// Takes one pending signal, waiting for one until `left` has passed. `None`: time is over, or the wait was interrupted.
+fn wait_for_signal(left: Option<Duration>) -> Option<Wake> {
+    let (signal, info) = signals::take_one(left)?;
+    let sender = if info.si_code <= 0 {
+        // SAFETY: a user's signal carries its sender's pid.
+        unsafe { info.si_pid() }
+    } else {
+        0
+    };
+    Some(Wake::Signal { signal, sender })
+}
