@@ -154,7 +154,7 @@ impl Running {
     #[track_caller]
     pub fn init(&self) -> Process {
         let pid = if self.first == self.init { "1" } else { "2" };
-        Process::read(self.proc().join(pid)).unwrap()
+        Process::read(self.proc().join(pid)).unwrap_or_else(|| panic!("the init is gone\n{}", self.story()))
     }
 
     /// The init's pid as the test sees it, for a tool that looks at it.
