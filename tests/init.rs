@@ -259,3 +259,14 @@ fn says_why_a_program_cannot_be_started() {
         launch.run().expect(code).tells(&[&path, word]);
     }
 }
+
+/// Read-only root, nothing in `/run` and `/tmp`. One case proves that the harness makes such a place;
+/// `RINIT_BARE=1` runs all the others in it.
+#[test]
+fn works_on_a_bare_root() {
+    let script =
+        "for f in /x /run/x /tmp/x /etc/x /dev/x /mnt/x; do touch $f 2>/dev/null && echo wrote $f; done
+                  ls -A /run /tmp; touch here && echo wrote here; exit 3";
+    let ended = Init::RINIT.sh(script).bare().run().expect(3);
+    assert_eq!(ended.out, "/run:\n\n/tmp:\nwrote here\n", "{}", ended.story());
+}
