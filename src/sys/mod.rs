@@ -23,6 +23,12 @@ pub mod wait;
 
 pub use nix::errno::Errno;
 
+/// The system's number in an error of the standard library.
+#[must_use]
+pub fn errno(error: &std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(0))
+}
+
 /// This process's id; 1 in a container.
 #[must_use]
 pub fn pid() -> crate::model::Pid {
