@@ -6,6 +6,7 @@
 pub mod disk;
 pub mod files;
 pub mod given;
+pub mod heap;
 pub mod helper;
 pub mod inspect;
 pub mod kill;
