@@ -345,10 +345,14 @@ fn remaps_exit_codes(init: Init, pid_1: bool) {
 
 fn adopts(launch: Launch) {
     let run = launch.nested().sh("(sleep 1000 & sleep 1000 &); exec sleep 2000").start();
-    eventually("the init is the orphans' parent", || {
-        run.find("sleep 1000").iter().filter(|orphan| orphan.parent == run.init().pid).count() == 2
-    });
-    for orphan in run.find("sleep 1000") {
+    let init = run.init().pid;
+    let adopted = || {
+        let mut others = run.others();
+        others.retain(|process| process.command == "sleep 1000" && process.parent == init);
+        others
+    };
+    eventually("the init is the orphans' parent", || adopted().len() == 2);
+    for orphan in adopted() {
         run.signal_to(&orphan, libc::SIGKILL);
     }
     eventually("the orphans are reaped", || run.others().len() == 1);
