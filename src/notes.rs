@@ -2,7 +2,7 @@
 
 use crate::cli::LogLevel;
 use crate::config::words::show_duration;
-use crate::model::{Outcome, ServiceId};
+use crate::model::{Outcome, ServiceId, Signal};
 use crate::supervisor::event::{Cause, Next, Note};
 
 /// A note as it is told.
@@ -79,12 +79,22 @@ fn ended<'n>(
 ) -> (LogLevel, String) {
     let (level, what) = following(next);
     let reason = because(cause, name);
-    let text = if next == Next::Done || next == Next::Stopped && reason.is_empty() {
+    let text = if next == Next::Stopped && reason.is_empty() && asked_for(outcome) {
+        format!("stopped after {after}")
+    } else if next == Next::Done || next == Next::Stopped && reason.is_empty() {
         format!("{outcome} after {after}")
     } else {
         format!("{outcome} after {after}{reason}; {what}")
     };
     (level, text)
+}
+
+/// Whether a service that was asked to stop ended as such a service does.
+fn asked_for(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Code(code) => code == 0,
+        Outcome::Signal(signal) => signal != Signal::KILL,
+    }
 }
 
 fn following(next: Next) -> (LogLevel, String) {

@@ -2,14 +2,14 @@
 
 use crate::cli::LogLevel;
 use crate::config::Service;
-use crate::model::{Pid, ServiceId, Signal};
+use crate::model::{Outcome, Pid, ServiceId, ServiceType, Signal};
 use crate::notes;
 use crate::starter::{Failure, Role, Starter};
 use crate::supervisor::Supervisor;
-use crate::supervisor::event::{Action, Event, Note};
+use crate::supervisor::event::{Action, Cause, Event, Note};
 use crate::sys::reap::{self, Reaped};
 use crate::sys::wait::{Waiter, Wake};
-use crate::sys::{kill, stdio, time};
+use crate::sys::{kill, procs, stdio, time};
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::time::Duration;
@@ -61,6 +61,7 @@ impl Runtime {
             actions: Vec::new(),
             sweeping: false,
             code: None,
+            main_pid: None,
             runtime: self,
         };
         turn.feed(Event::Begin);
@@ -86,6 +87,7 @@ struct Turn {
     sweeping: bool,
     code: Option<u8>,
     last_words: String,
+    main_pid: Option<Pid>,
 }
 
 impl Turn {
@@ -130,6 +132,7 @@ impl Turn {
         match self.runtime.starter.start(program, role) {
             Ok(pid) => {
                 if is_main {
+                    self.main_pid = Some(pid);
                     self.let_go();
                 }
                 self.events.push_back(Event::Spawned { service, pid });
@@ -182,7 +185,7 @@ impl Turn {
                     self.feed(Event::Exited { pid, outcome, group_left });
                 }
                 Reaped::Ended(pid, _) => self.orphan(pid),
-                Reaped::Stopped(..) => {}
+                Reaped::Stopped(pid, signal) => self.stopped(pid, signal),
                 Reaped::NoneReady => break,
                 Reaped::NoChildren => {
                     if self.sweeping {
@@ -201,6 +204,14 @@ impl Turn {
             .collect();
         for service in gone {
             self.feed(Event::GroupGone { service });
+        }
+    }
+
+    /// A child was stopped. That matters when it is the COMMAND in a terminal, and rinit a job of a shell there.
+    fn stopped(&self, pid: Pid, signal: Signal) {
+        let by_terminal = matches!(signal, Signal::TSTP | Signal::TTIN | Signal::TTOU | Signal::STOP);
+        if by_terminal && self.main_pid == Some(pid) && crate::sys::pid() != 1 {
+            crate::sys::tty::stop_with(pid);
         }
     }
 
@@ -237,6 +248,30 @@ impl Turn {
             words.level = words.level.max(LogLevel::Debug);
         }
         self.say(words.level, words.service, &words.text);
+        if let Note::Ended { service, outcome: Outcome::Code(0), cause: Cause::Itself, .. } = note {
+            self.look_for_daemon(service);
+        }
+    }
+
+    /// A service that ended well and left a process in a session of its own has put itself into the background,
+    /// where nobody can supervise it.
+    fn look_for_daemon(&self, service: ServiceId) {
+        let Some(found) = self.runtime.services.get(service.index()) else { return };
+        if found.rules.kind != ServiceType::Daemon || self.runtime.main == Some(service) {
+            return;
+        }
+        let program = found.program.argv.first().map_or(&b""[..], |word| word.to_bytes());
+        let name = program.rsplit(|b| *b == b'/').next().unwrap_or(program);
+        let name = String::from_utf8_lossy(name.get(..name.len().min(15)).unwrap_or(name));
+        let children = procs::children(crate::sys::pid());
+        let mut strangers = children.iter().filter(|child| !self.runtime.core.knows(child.pid));
+        if let Some(daemon) = strangers.find(|child| child.name == name) {
+            let text = format!(
+                "left {} (pid {}) running: it puts itself into the background, where it cannot be supervised; give it the option that keeps it in the foreground (nginx: -g 'daemon off;'), or make it a oneshot",
+                daemon.name, daemon.pid
+            );
+            self.say(LogLevel::Error, Some(service), &text);
+        }
     }
 
     /// One line of rinit's own.

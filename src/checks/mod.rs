@@ -1,12 +1,28 @@
 //! Checks: facts about the container that must hold before anything starts.
 //!
 //! A kind is one file: it reads its table into a value that implements [`Judge`], and is named once in
-//! [`KINDS`]. What all kinds share (level, wait, any_of, export, when) is read and applied here and in
+//! [`KINDS`]. What all kinds share (level, wait, any_of, export, when) is read in [`read`] and applied in
 //! [`run`]; the words for the user are made in [`report`].
+
+pub mod env;
+pub mod facts;
+pub mod link;
+pub mod mount;
+pub mod network;
+pub mod pattern;
+pub mod port;
+pub mod read;
+pub mod report;
+pub mod run;
+pub mod user;
+pub mod volume;
+pub mod wire;
+
+pub use facts::Facts;
+pub use read::{exported, read};
 
 use crate::config::fault::At;
 use crate::config::table::Table;
-use crate::environ::Environ;
 use std::time::Duration;
 
 /// A kind of check: its name in `[checks.KIND.NAME]`, and how its table is read. `name` is NAME, already
@@ -44,12 +60,6 @@ pub trait Judge {
     }
 }
 
-/// What is known about the container when checks are judged. Files of /proc and /etc are read once.
-pub struct Facts {
-    /// The environment that rinit was given, with what earlier checks exported.
-    pub environ: Environ,
-}
-
 /// What a look at one fact has found.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Finding {
@@ -65,8 +75,30 @@ pub struct Finding {
     pub value: Option<String>,
     /// Variables to set besides `export` (the `default` of an `env` check).
     pub sets: Vec<(String, String)>,
+    /// Variables to remove (`NAME_FILE` once its file has been read).
+    pub unsets: Vec<String>,
     /// Things worth a warning although the check holds.
     pub warnings: Vec<String>,
+}
+
+impl Finding {
+    /// It holds; `value` is what `export` hands on.
+    #[must_use]
+    pub fn pass(found: String, value: String) -> Self {
+        Self { ok: true, found, value: Some(value), ..Self::default() }
+    }
+
+    /// It does not hold, but may on another look.
+    #[must_use]
+    pub fn fail(found: String, remedy: String) -> Self {
+        Self { found, remedy, may_change: true, ..Self::default() }
+    }
+
+    /// It does not hold and never will in this container.
+    #[must_use]
+    pub fn fail_for_good(found: String, remedy: String) -> Self {
+        Self { found, remedy, ..Self::default() }
+    }
 }
 
 /// How much a failed check weighs.
@@ -109,4 +141,60 @@ pub struct Check {
 }
 
 /// Every kind there is.
-pub const KINDS: &[Kind] = &[];
+pub const KINDS: &[Kind] =
+    &[env::KIND, link::KIND, mount::KIND, network::KIND, port::KIND, user::KIND, volume::KIND];
+
+/// A value as a message shows it: in quotes, on one line, not too long, without the password of a URL.
+#[must_use]
+pub(crate) fn quoted(value: &str) -> String {
+    const MOST: usize = 100;
+    let hidden = value.split_once("://").and_then(|(scheme, rest)| {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let at = rest.get(..end)?.rfind('@')?;
+        let (user, _) = rest.get(..at)?.split_once(':')?;
+        Some(format!("{scheme}://{user}:***{}", rest.get(at..)?))
+    });
+    let value = hidden.as_deref().unwrap_or(value);
+    let mut shown = String::from("\"");
+    for (n, c) in value.chars().enumerate() {
+        if n == MOST {
+            shown.push('…');
+            break;
+        }
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown.push('"');
+    shown
+}
+
+/// `a, b or c`, each in quotes.
+#[must_use]
+pub(crate) fn listed(words: &[String]) -> String {
+    let mut shown = String::new();
+    for (n, word) in words.iter().enumerate() {
+        if n > 0 {
+            shown.push_str(if n + 1 == words.len() { " or " } else { ", " });
+        }
+        shown.push_str(&quoted(word));
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_shown_on_one_line_and_without_its_password() {
+        for (value, want) in [
+            ("plain", "\"plain\""),
+            ("two\nlines", "\"two\\nlines\""),
+            ("postgres://me:pass@word@db:5432/x", "\"postgres://me:***@db:5432/x\""),
+            ("http://db:80/a@b", "\"http://db:80/a@b\""),
+        ] {
+            assert_eq!(quoted(value), want);
+        }
+        assert_eq!(quoted(&"x".repeat(200)).chars().count(), 103);
+        assert_eq!(listed(&["a".into(), "b".into(), "c".into()]), "\"a\", \"b\" or \"c\"");
+    }
+}

@@ -26,6 +26,16 @@ pub enum Expanded {
 /// `${NAME:+other}`, `${NAME+other}` and `$$`. A `$` before anything else stands for itself, so that
 /// `sh -c 'echo $HOME'` needs no doubling. The error is one line for the user.
 pub fn expand(text: &str, scope: &Scope<'_>) -> Result<Expanded, String> {
+    expand_in(text, scope, 0)
+}
+
+/// How deep defaults may nest. A file must not be able to use up the stack of PID 1.
+const DEEPEST: usize = 16;
+
+fn expand_in(text: &str, scope: &Scope<'_>, depth: usize) -> Result<Expanded, String> {
+    if depth > DEEPEST {
+        return Err(format!("\"${{\" within \"${{\" more than {DEEPEST} deep; write it in fewer steps"));
+    }
     let mut out = String::with_capacity(text.len());
     let mut later = false;
     let mut rest = text;
@@ -40,7 +50,7 @@ pub fn expand(text: &str, scope: &Scope<'_>) -> Result<Expanded, String> {
                 "a \"${\" without its \"}\"; write \"$${\" for the characters themselves".to_string()
             })?;
             let (body, after) = inside.split_at(end);
-            match reference(body, scope)? {
+            match reference(body, scope, depth + 1)? {
                 Expanded::Text(value) => out.push_str(&value),
                 Expanded::Later => later = true,
             }
@@ -68,7 +78,7 @@ fn closing_brace(text: &str) -> Option<usize> {
     None
 }
 
-fn reference(body: &str, scope: &Scope<'_>) -> Result<Expanded, String> {
+fn reference(body: &str, scope: &Scope<'_>, depth: usize) -> Result<Expanded, String> {
     let name_len = body.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
     let (name, operation) = body.split_at(name_len);
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
@@ -86,8 +96,10 @@ fn reference(body: &str, scope: &Scope<'_>) -> Result<Expanded, String> {
     let set = word;
     let argument = operator.get(1..).unwrap_or("");
     match operator.chars().next() {
-        Some('-') => set.map_or_else(|| expand(argument, scope), |v| Ok(Expanded::Text(v))),
-        Some('+') => set.map_or_else(|| Ok(Expanded::Text(String::new())), |_| expand(argument, scope)),
+        Some('-') => set.map_or_else(|| expand_in(argument, scope, depth), |v| Ok(Expanded::Text(v))),
+        Some('+') => {
+            set.map_or_else(|| Ok(Expanded::Text(String::new())), |_| expand_in(argument, scope, depth))
+        }
         Some('?') => set.map(Expanded::Text).ok_or_else(|| {
             if argument.is_empty() { unset(name) } else { format!("{name} is not set: {argument}") }
         }),
@@ -155,6 +167,13 @@ mod tests {
             let error = with(text).expect_err(text);
             assert!(error.contains(part), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn nesting_has_an_end() {
+        let deep = |levels: usize| format!("{}x{}", "${NO:-".repeat(levels), "}".repeat(levels));
+        assert_eq!(with(&deep(16)), Ok(Expanded::Text("x".into())));
+        assert!(with(&deep(200_000)).expect_err("deep").contains("more than 16 deep"));
     }
 
     #[test]

@@ -6,10 +6,12 @@ pub mod expand;
 pub mod explain;
 pub mod fault;
 pub mod files;
+pub mod reading;
 pub mod resolve;
 pub mod table;
 pub mod tree;
 pub mod when;
+pub mod word;
 pub mod words;
 
 pub use explain::explain;

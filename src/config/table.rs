@@ -5,68 +5,15 @@
 //! goes on with its default, so that one run finds all faults.
 
 use super::expand::{Expanded, Scope, expand};
-use super::fault::{At, Fault, did_you_mean};
+use super::fault::{At, did_you_mean};
+pub use super::reading::Reading;
 use super::tree::{Entry, Node, Value};
+pub use super::word::{one_of, scalar, signal};
 use super::words;
 use crate::model::Signal;
 use serde::Deserialize;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::time::Duration;
-
-/// What all tables of one reading share: what variables mean, and the faults found so far.
-pub struct Reading<'a> {
-    /// What `${NAME}` means.
-    pub scope: Scope<'a>,
-    faults: RefCell<Vec<Fault>>,
-    lenient: Cell<bool>,
-}
-
-impl<'a> Reading<'a> {
-    /// Begins a reading.
-    #[must_use]
-    pub fn new(scope: Scope<'a>) -> Self {
-        Self { scope, faults: RefCell::default(), lenient: Cell::new(false) }
-    }
-
-    /// From here on an unset variable is no fault, and what needs it reads as `None`: for a service that is off.
-    pub fn forgive_unset(&self) {
-        self.lenient.set(true);
-    }
-
-    /// Whether [`Reading::forgive_unset`] holds.
-    #[must_use]
-    pub fn forgives(&self) -> bool {
-        self.lenient.get()
-    }
-
-    /// Takes over the faults of another reading of the same files.
-    pub fn absorb(&self, faults: Vec<Fault>) {
-        for fault in faults {
-            self.note(fault);
-        }
-    }
-
-    /// Notes a fault.
-    pub fn fault(&self, at: At, message: String) {
-        self.note(Fault { at: Some(at), message });
-    }
-
-    fn note(&self, fault: Fault) {
-        let mut faults = self.faults.borrow_mut();
-        // `[defaults]` is read once for each service; its faults are told once.
-        if !faults.contains(&fault) {
-            faults.push(fault);
-        }
-    }
-
-    /// All faults, in the order of the files.
-    #[must_use]
-    pub fn into_faults(self) -> Vec<Fault> {
-        let mut faults = self.faults.into_inner();
-        faults.sort_by_key(|fault| fault.at.map(|at| (at.file, at.start)));
-        faults
-    }
-}
 
 /// One table, being read.
 pub struct Table<'a> {
@@ -394,11 +341,11 @@ impl<'a> Table<'a> {
     pub fn close(self) {
         let asked = self.asked.into_inner();
         for entry in self.entries.iter().filter(|entry| !asked.contains(&entry.key.as_str())) {
-            let mut message = if self.path.is_empty() {
-                format!("unknown table \"{}\"", entry.key)
-            } else {
-                format!("{}: unknown key \"{}\"", self.path, entry.key)
-            };
+            let kind = if matches!(entry.node.value, Value::Table(_)) { "table" } else { "key" };
+            let mut message = format!("unknown {kind} \"{}\"", entry.key);
+            if !self.path.is_empty() {
+                message = format!("{}: {message}", self.path);
+            }
             let hint = did_you_mean(&entry.key, asked.iter().copied());
             if hint.is_empty() {
                 let mut known = asked.clone();
@@ -419,57 +366,4 @@ fn only_unset(text: &str) -> bool {
         later: &[],
     };
     expand(text, &set).is_ok()
-}
-
-/// A number or bool as its text.
-pub fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::Integer(number) => Some(number.to_string()),
-        Value::Float(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        Value::Text(_) | Value::List(_) | Value::Table(_) => None,
-    }
-}
-
-/// A signal's name or number.
-pub fn signal(text: &str) -> Result<Signal, String> {
-    Signal::parse(text).ok_or_else(|| {
-        let name = text.to_ascii_uppercase();
-        let hint = did_you_mean(name.strip_prefix("SIG").unwrap_or(&name), Signal::names());
-        format!("no such signal; expected a name such as \"SIGTERM\" or a number from 1 to 64{hint}")
-    })
-}
-
-/// Reads a word as a variant of `T`; the error lists the words there are, or the nearest one.
-pub fn one_of<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, String> {
-    let words = serde::de::value::StrDeserializer::<UnknownWord>::new(text);
-    T::deserialize(words).map_err(|unknown| {
-        // An alias that holds the word itself ("service_started") is known, but not advertised.
-        let alias = |word: &str| unknown.0.iter().any(|other| word != *other && word.contains(other));
-        let words = unknown.0.iter().filter(|word| !alias(word));
-        let expected: Vec<String> = words.map(|word| format!("\"{word}\"")).collect();
-        format!("expected {}{}", expected.join(" or "), did_you_mean(text, unknown.0.iter().copied()))
-    })
-}
-
-/// serde's complaint about an unknown variant, reduced to the words that it knows.
-#[derive(Debug)]
-struct UnknownWord(&'static [&'static str]);
-
-impl std::fmt::Display for UnknownWord {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("unknown word")
-    }
-}
-
-impl std::error::Error for UnknownWord {}
-
-impl serde::de::Error for UnknownWord {
-    fn custom<T: std::fmt::Display>(_: T) -> Self {
-        Self(&[])
-    }
-
-    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
-        Self(expected)
-    }
 }

@@ -23,7 +23,7 @@ impl Turn<'_> {
                 return;
             }
         };
-        if !end.group_left {
+        if !end.group_left || faulty!(self.core, ForgetGroup) {
             self.settle(id, ending, end.outcome);
             return;
         }
@@ -71,6 +71,10 @@ impl Turn<'_> {
 
     /// A service that is on its way out has not gone in time.
     pub(super) fn escalate(&mut self, id: ServiceId, ending: Ending) {
+        if faulty!(self.core, NeverEscalate) {
+            self.set(id, State::Ending(Ending { due: self.now.after(LINGER), ..ending }));
+            return;
+        }
         if !ending.killed {
             let after = self.now.since(ending.asked);
             self.tell(Note::Killing { service: id, after, leader: ending.leader.is_none() });

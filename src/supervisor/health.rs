@@ -1,9 +1,9 @@
 //! When a service is probed, and what a probe's result means.
 
-use super::Turn;
 use super::event::{Action, Cause, Note};
 use super::pids::Owner;
 use super::service::{Probe, State};
+use super::{Turn, faulty};
 use crate::model::{HealthRules, Moment, OnUnhealthy, Outcome, Pid, ServiceId};
 use std::time::Duration;
 
@@ -34,7 +34,9 @@ impl Turn<'_> {
             Probe::Asked | Probe::Stale => Probe::Stale,
             Probe::Running { pid, .. } => {
                 self.core.pids.forget(pid);
-                self.act(Action::KillProbe { pid });
+                if !faulty!(self.core, LeaveProbe) {
+                    self.act(Action::KillProbe { pid });
+                }
                 Probe::Off
             }
             Probe::Killed { pid, .. } => {

@@ -224,7 +224,7 @@ impl Turn<'_> {
     /// Everything that is due. What one timer does may make another due at once (a grace of
     /// nothing), hence the repetition; every one of them moves on or is gone, so it ends.
     fn tick(&mut self) {
-        let mut quiet = false;
+        let mut quiet = faulty!(self.core, BusyLoop);
         while !quiet && self.core.phase != Phase::Halted {
             quiet = true;
             for id in self.core.records.ids() {

@@ -97,6 +97,12 @@ impl Pids {
         }
     }
 
+    /// Whether an end of this process is kept.
+    #[cfg(test)]
+    pub(super) fn has_early(&self, pid: Pid) -> bool {
+        self.early.iter().any(|(early, _)| *early == pid)
+    }
+
     fn find(&self, pid: Pid) -> Result<usize, usize> {
         self.known.binary_search_by_key(&pid, |(known, _)| *known)
     }

@@ -190,8 +190,14 @@ impl Turn<'_> {
         }
     }
 
+    /// Wait as at first. What it needs may have failed meanwhile, and then nothing else is worth
+    /// waiting for.
     pub(super) fn wait_again(&mut self, id: ServiceId) {
         self.set(id, State::Waiting);
-        self.consider(id);
+        let mut edges = self.core.rules[id].depends_on.iter();
+        match edges.find(|edge| self.hold(edge) == Hold::Never).map(|edge| edge.on) {
+            Some(needs) => self.unreachable(id, needs),
+            None => self.consider(id),
+        }
     }
 }

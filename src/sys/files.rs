@@ -52,3 +52,23 @@ pub fn overwrite(path: &str, text: &str, most: usize) {
         let _ = file.write_all(text.as_bytes().get(..text.len().min(most)).unwrap_or_default());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_read_up_to_a_bound() {
+        let root = env!("CARGO_MANIFEST_DIR");
+        assert!(exists(root) && !exists("/no/such/path"));
+        assert!(read_text(&format!("{root}/Cargo.toml")).expect("text").contains("rinit"));
+        assert_eq!(read_text("/no/such/path").expect_err("nothing"), "does not exist");
+        assert_eq!(read_text(root).expect_err("a folder"), "is a folder");
+        assert_eq!(read_text("/dev/zero").expect_err("no end"), "is larger than 4 MiB");
+        let examples = list_toml(&format!("{root}/config-examples/")).expect("a folder");
+        assert!(
+            examples.is_sorted() && examples.contains(&format!("{root}/config-examples/quickstart.toml"))
+        );
+        assert_eq!(list_toml("/no/such/path").expect_err("nothing").kind(), io::ErrorKind::NotFound);
+    }
+}

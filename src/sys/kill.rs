@@ -1,6 +1,6 @@
 //! Sending signals: to one process, to a group, to all that is left.
 
-use super::Errno;
+use super::{Errno, procs};
 use crate::model::{Pid, Signal};
 
 /// kill(2) on one process.
@@ -56,35 +56,11 @@ fn send_to_all(rinit: Pid, signal: Signal) {
         return;
     }
     let spared = [rinit, super::pid()];
-    for pid in descendants(rinit).into_iter().filter(|pid| !spared.contains(pid)) {
+    for pid in procs::descendants(rinit).into_iter().filter(|pid| !spared.contains(pid)) {
         // SAFETY: as above.
         unsafe {
             libc::kill(pid, number);
             libc::kill(pid, libc::SIGCONT);
         }
     }
-}
-
-/// Every process below `root`, found by the parents that /proc names; empty without /proc.
-fn descendants(root: Pid) -> Vec<Pid> {
-    let mut parents: Vec<(Pid, Pid)> = Vec::new();
-    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
-        // The name may hold blanks and parentheses: the fields count from behind its last one.
-        let after = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-        if let Some(parent) = after.split(' ').nth(1).and_then(|field| field.parse().ok()) {
-            parents.push((pid, parent));
-        }
-    }
-    let mut found = vec![root];
-    let mut looked = 0;
-    while let Some(of) = found.get(looked).copied() {
-        found.extend(
-            parents.iter().filter(|(pid, parent)| *parent == of && *pid != root).map(|(pid, _)| *pid),
-        );
-        looked += 1;
-    }
-    found.retain(|pid| *pid != root);
-    found
 }

@@ -11,11 +11,13 @@ pub mod inspect;
 pub mod kill;
 pub mod mounts;
 pub mod net;
+pub mod procs;
 pub mod reap;
 pub mod signals;
 pub mod spawn;
 pub mod stdio;
 pub mod time;
+pub mod tty;
 pub mod users;
 pub mod wait;
 

@@ -4,91 +4,112 @@
 use crate::model::Signal;
 use std::mem::MaybeUninit;
 
+/// A set of signals as the kernel has it, one bit each. Not the C library's: musl keeps the signals 32 to 34
+/// to itself and leaves them out of every set, but they can be sent to rinit like all others.
+pub(super) type Set = u64;
+
+/// Every signal. (The kernel leaves KILL and STOP out by itself.)
+pub(super) static ALL: Set = Set::MAX;
+/// No signal.
+const NONE: Set = 0;
+/// What the kernel wants to be told with each set.
+pub(super) const SET_SIZE: usize = size_of::<Set>();
+
 /// What rinit's parent had blocked, and whether it ignored SIGCHLD.
 pub struct Inherited {
-    mask: libc::sigset_t,
+    mask: Set,
     child_ignored: bool,
 }
 
-/// A set with every signal in it.
-pub(super) fn all() -> libc::sigset_t {
-    let mut set = MaybeUninit::uninit();
-    // SAFETY: sigfillset initialises the whole set.
+/// `struct sigaction` as the kernel has it, whose first word is the handler on every 64-bit machine, with
+/// room for what follows it.
+type KernelAction = [usize; 8];
+
+/// Sets the mask of blocked signals; the one before. Async-signal-safe.
+fn set_mask(mask: Set) -> Set {
+    let mut before: Set = 0;
+    // SAFETY: both sets are ours and as large as is said.
     unsafe {
-        libc::sigfillset(set.as_mut_ptr());
-        set.assume_init()
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const mask,
+            &raw mut before,
+            SET_SIZE,
+        );
     }
+    before
 }
 
-fn none() -> libc::sigset_t {
-    let mut set = MaybeUninit::uninit();
-    // SAFETY: sigemptyset initialises the whole set.
+/// The handler of a signal, an address or `SIG_DFL`, `SIG_IGN`; set to another one if one is given. Async-signal-safe.
+fn disposition(signal: u8, set_to: Option<libc::sighandler_t>) -> libc::sighandler_t {
+    let action: KernelAction = [set_to.unwrap_or(0), 0, 0, 0, 0, 0, 0, 0];
+    let new = set_to.map_or(std::ptr::null(), |_| action.as_ptr());
+    let mut before: KernelAction = [0; 8];
+    // SAFETY: both are at least as large as the kernel's structure, and a handler of rinit's making is SIG_DFL or
+    // SIG_IGN, for which no other field matters.
     unsafe {
-        libc::sigemptyset(set.as_mut_ptr());
-        set.assume_init()
-    }
-}
-
-fn set_disposition(signal: libc::c_int, handler: libc::sighandler_t) -> libc::sighandler_t {
-    let mut before = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: both structures are ours and zero is a valid sigaction; the handler is SIG_DFL or SIG_IGN.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = handler;
-        libc::sigaction(signal, &raw const action, before.as_mut_ptr());
-        before.assume_init().sa_sigaction
-    }
+        libc::syscall(libc::SYS_rt_sigaction, libc::c_int::from(signal), new, before.as_mut_ptr(), SET_SIZE)
+    };
+    let [handler, ..] = before;
+    handler
 }
 
 /// Blocks every signal and takes SIGCHLD back from a parent that ignored it (an ignored SIGCHLD would
 /// let the kernel reap behind rinit's back). A blocked signal is kept even when it is ignored, so nothing
 /// else needs a handler. A fault of rinit's own still kills it: the kernel does not let those be blocked.
 pub fn take_over() -> Inherited {
-    let every = all();
-    let mut mask = MaybeUninit::zeroed();
-    // SAFETY: both sets are ours; zero is a valid set.
-    let mask = unsafe {
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const every, mask.as_mut_ptr());
-        mask.assume_init()
-    };
-    let before = set_disposition(libc::SIGCHLD, libc::SIG_DFL);
+    let mask = set_mask(ALL);
+    let before = disposition(Signal::CHLD.number(), Some(libc::SIG_DFL));
     Inherited { mask, child_ignored: before == libc::SIG_IGN }
 }
 
 /// The signals that are ignored now; a child inherits that through execve(2).
 #[must_use]
 pub fn ignored() -> Vec<Signal> {
-    (1..=64)
-        .filter_map(Signal::from_number)
-        .filter(|signal| {
-            let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-            // SAFETY: a query into a structure of ours.
-            unsafe {
-                libc::sigaction(libc::c_int::from(signal.number()), std::ptr::null(), action.as_mut_ptr())
-                    == 0
-                    && action.assume_init().sa_sigaction == libc::SIG_IGN
-            }
-        })
-        .collect()
+    let is_ignored = |signal: &Signal| disposition(signal.number(), None) == libc::SIG_IGN;
+    (1..=64).filter_map(Signal::from_number).filter(is_ignored).collect()
 }
 
 /// For a child, right before execve: the signal state that rinit was given. Async-signal-safe.
 pub(super) fn restore(inherited: &Inherited) {
     if inherited.child_ignored {
-        set_disposition(libc::SIGCHLD, libc::SIG_IGN);
+        disposition(Signal::CHLD.number(), Some(libc::SIG_IGN));
     }
-    // SAFETY: sets the calling process's mask from a set of ours.
-    unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const inherited.mask, std::ptr::null_mut()) };
+    set_mask(inherited.mask);
 }
 
 /// For a child, right before execve: nothing ignored, nothing blocked. Async-signal-safe.
 pub(super) fn clean_slate(ignored: &[Signal]) {
     for signal in ignored {
-        set_disposition(libc::c_int::from(signal.number()), libc::SIG_DFL);
+        disposition(signal.number(), Some(libc::SIG_DFL));
     }
-    let none = none();
-    // SAFETY: as in `restore`.
-    unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) };
+    set_mask(NONE);
+}
+
+/// Takes one pending signal, waiting for one until `left` has passed (rt_sigtimedwait(2)).
+pub(super) fn take_one(left: Option<std::time::Duration>) -> Option<(Signal, libc::siginfo_t)> {
+    let timeout = left.map(super::time::timespec);
+    let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    // SAFETY: the set, the timeout and the siginfo are ours.
+    let number = unsafe {
+        libc::syscall(libc::SYS_rt_sigtimedwait, &raw const ALL, info.as_mut_ptr(), timeout, SET_SIZE)
+    };
+    let signal = Signal::from_number(i32::try_from(number).ok()?)?;
+    // SAFETY: zero was valid, and the kernel has filled it.
+    Some((signal, unsafe { info.assume_init() }))
+}
+
+/// A descriptor that polls readable while a signal is pending (signalfd(2)).
+pub(super) fn descriptor() -> Option<std::os::fd::OwnedFd> {
+    use std::os::fd::FromRawFd as _;
+    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+    // SAFETY: a new descriptor for a set of ours, owned from here on.
+    unsafe {
+        let fd = libc::syscall(libc::SYS_signalfd4, -1, &raw const ALL, SET_SIZE, flags);
+        i32::try_from(fd).ok().filter(|fd| *fd >= 0).map(|fd| std::os::fd::OwnedFd::from_raw_fd(fd))
+    }
 }
 
 /// Stops rinit itself, as a shell expects of a job whose process has stopped.

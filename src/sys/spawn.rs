@@ -116,7 +116,7 @@ struct Order<'a> {
 }
 
 /// The child's stack: [`child`] and the C library's exec need a fraction of it; what is not touched costs nothing.
-const STACK: usize = 32 * 1024;
+const STACK: usize = 16 * 1024;
 const LISTEN_PID: &[u8] = b"LISTEN_PID=";
 
 /// Starts a process. When this returns `Ok` the program has been loaded and runs.
@@ -167,9 +167,9 @@ fn redirect_listen_pid(block: &mut [*const c_char], text: &mut Vec<u8>) -> *mut 
 }
 
 fn clone_and_wait(mut order: Order<'_>) -> Result<Pid, SpawnError> {
-    let mut stack: Vec<std::mem::MaybeUninit<u128>> = Vec::with_capacity(STACK / size_of::<u128>());
-    // SAFETY: one past the end of the allocation, aligned for a stack, which grows down into it.
-    let top = unsafe { stack.as_mut_ptr().cast::<u8>().add(stack.capacity() * size_of::<u128>()) };
+    // On rinit's own stack, right below this frame, where pages are touched already.
+    let mut stack = [const { std::mem::MaybeUninit::<u128>::uninit() }; STACK / size_of::<u128>()];
+    let top = stack.as_mut_ptr_range().end;
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     // SAFETY: CLONE_VFORK suspends rinit, its only thread, until the child has left this memory by execve
     // or _exit, so `order` and `stack` outlive their use and nobody else writes there meanwhile.

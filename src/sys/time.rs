@@ -16,7 +16,7 @@ pub fn now() -> Moment {
 #[must_use]
 pub(super) fn timespec(span: std::time::Duration) -> libc::timespec {
     libc::timespec {
-        tv_sec: libc::time_t::try_from(span.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: libc::c_long::from(span.subsec_nanos().cast_signed()),
     }
 }

@@ -1,9 +1,8 @@
 //! The one wait: for a signal, for a descriptor, or until a moment.
 
-use super::{Errno, signals, time};
+use super::{signals, time};
 use crate::model::{Moment, Pid, Signal};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::time::Duration;
 
 /// What ended a wait.
@@ -68,12 +67,7 @@ impl Waiter {
 
     fn signal_fd(&mut self) -> Option<RawFd> {
         if self.signals.is_none() {
-            let every = signals::all();
-            // SAFETY: a new descriptor for a set of ours, owned from here on.
-            self.signals = unsafe {
-                let fd = libc::signalfd(-1, &raw const every, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
-                (fd >= 0).then(|| OwnedFd::from_raw_fd(fd))
-            };
+            self.signals = signals::descriptor();
         }
         self.signals.as_ref().map(|fd| fd.as_raw_fd())
     }
@@ -86,15 +80,7 @@ impl Waiter {
 
 /// Takes one pending signal, waiting for one until `left` has passed. `None`: time is over, or the wait was interrupted.
 fn wait_for_signal(left: Option<Duration>) -> Option<Wake> {
-    let every = signals::all();
-    let timeout = left.map(time::timespec);
-    let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-    // SAFETY: the set, the timeout and the siginfo are ours.
-    let number = unsafe { libc::sigtimedwait(&raw const every, info.as_mut_ptr(), timeout) };
-    let signal = Signal::from_number(number)?;
-    // SAFETY: the kernel filled it; for kill(2), sigqueue(3) and SIGCHLD the pid is set, otherwise it is 0.
-    let info = unsafe { info.assume_init() };
+    let (signal, info) = signals::take_one(left)?;
     let sender = if info.si_code <= 0 {
         // SAFETY: a user's signal carries its sender's pid.
         unsafe { info.si_pid() }
@@ -102,10 +88,4 @@ fn wait_for_signal(left: Option<Duration>) -> Option<Wake> {
         0
     };
     Some(Wake::Signal { signal, sender })
-}
-
-/// Whether a wait went wrong for a reason that is not an interruption; for messages only.
-#[must_use]
-pub fn last_error() -> Errno {
-    Errno::last()
 }

@@ -152,6 +152,9 @@ fn tcp(table: &Table<'_>) -> Option<Probe> {
         let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
         let port = port.parse::<u16>().ok().filter(|port| *port > 0);
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        if host.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/') {
+            return Err(format!("expected {EXPECTED}, such as \"db:5432\""));
+        }
         if bare == host && host.contains(':') {
             return Err("expected the address in brackets, as in \"[::1]:6379\"".into());
         }

@@ -225,10 +225,13 @@ fn user(table: &Table<'_>) -> Option<UserSpec> {
         name.clone_into(&mut spec.user);
         if let Some(with) = with {
             owner(table, "user", with);
-            if table.has("group") {
+            if table.has("group") && table.has("user") {
                 table.fault("group", "found a group in user too; keep one of them");
             }
-            spec.group = Some(with.to_string());
+            // What the service says of its group stands above what `[defaults]` says of the user's.
+            if spec.group.is_none() || table.has("user") {
+                spec.group = Some(with.to_string());
+            }
         }
     }
     if let Some(group) = spec.group.as_deref().filter(|_| table.node("group").is_some()) {

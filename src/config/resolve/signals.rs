@@ -7,7 +7,7 @@ use crate::model::{ServiceId, Signal, SignalRule};
 
 const EXPECTED: &str = "\"stop\", \"ignore\", another signal, or { service = \"web\", signal = \"USR1\" }";
 
-/// Reads the table. `services` are the names of all services, by id.
+/// Reads the table. A signal is replaced once, so that two of them may change places. `services` are the names of all services, by id.
 pub fn read(table: &Table<'_>, services: &[&str]) -> Vec<(Signal, SignalRule)> {
     let mut rules: Vec<(Signal, SignalRule)> = Vec::new();
     for entry in table.entries() {
@@ -34,7 +34,6 @@ pub fn read(table: &Table<'_>, services: &[&str]) -> Vec<(Signal, SignalRule)> {
             rules.push((received, rule));
         }
     }
-    chains(table, &rules);
     rules
 }
 
@@ -80,22 +79,6 @@ fn rule(table: &Table<'_>, entry: &Entry, received: Signal, services: &[&str]) -
         other => {
             fault(&format!("found {}, expected {EXPECTED}", other.kind()));
             None
-        }
-    }
-}
-
-/// A signal that stands for another which stands for a third could go round for ever.
-fn chains(table: &Table<'_>, rules: &[(Signal, SignalRule)]) {
-    for (received, rule) in rules {
-        let SignalRule::As(other) = rule else { continue };
-        let again = rules.iter().any(|(known, rule)| known == other && matches!(rule, SignalRule::As(_)));
-        let entry = table.entries().iter().find(|entry| Signal::parse(&entry.key) == Some(*received));
-        if let Some(entry) = entry.filter(|_| again) {
-            let message = format!(
-                "signals.{}: {other} stands for another signal itself; name the meaning at once",
-                entry.key
-            );
-            table.reading().fault(entry.node.at, message);
         }
     }
 }

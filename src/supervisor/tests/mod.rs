@@ -1,11 +1,43 @@
-//! Tests of the core.
+//! Tests of the core: rules one by one ([`tables`]), every state of small sets and random walks
+//! over larger ones ([`walk`]), and faults put in on purpose that the walks must find.
+
+mod tables;
+mod walk;
+mod world;
 
 /// Faults that a test injects to show that the invariants catch them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Mutant {
+    /// A child that died before its pid was known is taken to run.
     DropEarlyExit,
+    /// After the kill nobody looks again.
     LoseKillTimer,
+    /// A service that has started does not tell those that wait for it.
     ForgetDependents,
+    /// A restart that was due goes on while the container stops.
     SpawnDuringStop,
+    /// The stop does not wait for dependents.
     StopAllAtOnce,
+    /// What reaches its grace while it waits to be gone is not killed but asked again for ever.
+    NeverEscalate,
+    /// A probe outlives the service that it was for.
+    LeaveProbe,
+    /// A timer that fired stays armed.
+    BusyLoop,
+    /// The group of a service is given up with its first process.
+    ForgetGroup,
+}
+
+impl Mutant {
+    pub(super) const ALL: [Self; 9] = [
+        Self::DropEarlyExit,
+        Self::LoseKillTimer,
+        Self::ForgetDependents,
+        Self::SpawnDuringStop,
+        Self::StopAllAtOnce,
+        Self::NeverEscalate,
+        Self::LeaveProbe,
+        Self::BusyLoop,
+        Self::ForgetGroup,
+    ];
 }

@@ -185,7 +185,7 @@ fn defaults_hold_key_by_key_where_a_service_says_nothing() {
         within = '9s'
         [defaults]
         restart = 'always'
-        user = '${RINIT_SERVICE}'
+        user = '${RINIT_SERVICE}:all'
         environment = { A = '1', B = '2' }
         restart_policy = { delay = '1s', max_attempts = 4 }
         healthcheck = { interval = '7s' }
@@ -197,7 +197,8 @@ fn defaults_hold_key_by_key_where_a_service_says_nothing() {
         [services.y]
         command = 'a'
         restart = 'no'
-        user = 'root'";
+        user = 'root'
+        group = 'g'";
     let (plan, faults) = plan_of(&[("t", text)], &[]);
     assert_eq!(faults, [""; 0]);
     let (x, y) = (&plan.services[0], &plan.services[1]);
@@ -205,8 +206,9 @@ fn defaults_hold_key_by_key_where_a_service_says_nothing() {
     assert_eq!(x.rules.restart.delay.as_secs(), 2);
     assert_eq!((x.rules.restart.max_attempts, y.rules.restart.max_attempts), (Some(4), Some(4)));
     assert_eq!(format!("{:?}", x.program.environment), r#"[("A", "1"), ("B", "3")]"#);
-    assert_eq!(x.program.user.as_ref().map(|u| u.user.as_str()), Some("x"));
-    assert_eq!(y.program.user.as_ref().map(|u| u.user.as_str()), Some("root"));
+    let user = |s: &Service| s.program.user.clone().map(|u| (u.user, u.group.unwrap_or_default()));
+    assert_eq!(user(x), Some(("x".into(), "all".into())));
+    assert_eq!(user(y), Some(("root".into(), "g".into())));
     assert_eq!(x.rules.health.as_ref().map(|h| h.interval.as_secs()), Some(7));
     assert_eq!(y.rules.health, None);
     assert_eq!((plan.whole.stay_when_idle, plan.whole.stop_within.map(|d| d.as_secs())), (true, Some(9)));

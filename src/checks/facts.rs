@@ -1,0 +1,285 @@
+//! What checks may know: the environment, and the system behind a trait, so that each kind is tested over
+//! facts that a test has made.
+
+use crate::environ::Environ;
+use crate::model::Moment;
+use crate::sys::disk::{self, Access, Space, Stat};
+use crate::sys::mounts::{self, Mount};
+use crate::sys::net::{self, Host, Interface, Protocol};
+use crate::sys::users::{self, Accounts, Identity};
+use std::cell::OnceCell;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// What is known about the container when checks are judged.
+pub struct Facts {
+    /// The environment that rinit was given.
+    pub environ: Environ,
+    /// All else.
+    pub system: Box<dyn System>,
+}
+
+impl Facts {
+    /// The facts of the container that this process runs in.
+    #[must_use]
+    pub fn live(environ: Environ) -> Self {
+        Self { environ, system: Box::new(Live::default()) }
+    }
+}
+
+/// The system's side of the facts. Nothing here changes anything but [`System::switch_to`], the process's own ids.
+#[expect(missing_docs, reason = "each is the function of the same name in `sys`")]
+pub trait System {
+    /// Files of /proc and /etc are read once; this makes the next look read them again.
+    fn forget(&mut self);
+    fn now(&self) -> Moment;
+    fn sleep(&self, span: Duration);
+
+    fn stat(&self, path: &str) -> io::Result<Stat>;
+    fn real_path(&self, path: &str) -> io::Result<String>;
+    fn access(&self, path: &str, access: Access) -> io::Result<()>;
+    fn space(&self, path: &str) -> io::Result<Space>;
+    fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>>;
+    fn mounts(&self) -> &[Mount];
+
+    fn accounts(&self) -> &Accounts;
+    fn current(&self) -> Identity;
+    fn switch_to(&self, who: &Identity) -> io::Result<()>;
+
+    fn interfaces(&self) -> io::Result<Vec<Interface>>;
+    fn default_routes(&self) -> Vec<(String, bool)>;
+    fn hosts(&self) -> &[Host];
+    fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>>;
+    fn connect(&self, address: SocketAddr, timeout: Duration) -> io::Result<()>;
+    fn bind(&self, address: SocketAddr, protocol: Protocol) -> io::Result<()>;
+    fn listening(&self, protocol: Protocol) -> io::Result<Vec<SocketAddr>>;
+    fn unprivileged_port_start(&self) -> u16;
+}
+
+/// An error of the system in one line, lower case, without its number.
+#[must_use]
+pub fn why(error: &io::Error) -> String {
+    let mut text = error.to_string().replace('\n', " ");
+    if let Some(cut) = text.find(" (os error") {
+        text.truncate(cut);
+    }
+    let mut chars = text.chars();
+    let first = chars.next().map(|c| c.to_ascii_lowercase());
+    first.into_iter().chain(chars).collect()
+}
+
+/// The real system.
+struct Live {
+    origin: Instant,
+    mounts: OnceCell<Vec<Mount>>,
+    accounts: OnceCell<Accounts>,
+    hosts: OnceCell<Vec<Host>>,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        let (mounts, accounts, hosts) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { origin: Instant::now(), mounts, accounts, hosts }
+    }
+}
+
+impl System for Live {
+    fn forget(&mut self) {
+        *self = Self { origin: self.origin, ..Self::default() };
+    }
+    fn now(&self) -> Moment {
+        Moment::default().after(self.origin.elapsed())
+    }
+    fn sleep(&self, span: Duration) {
+        std::thread::sleep(span);
+    }
+    fn stat(&self, path: &str) -> io::Result<Stat> {
+        disk::stat(path)
+    }
+    fn real_path(&self, path: &str) -> io::Result<String> {
+        disk::real_path(path)
+    }
+    fn access(&self, path: &str, access: Access) -> io::Result<()> {
+        disk::access(path, access)
+    }
+    fn space(&self, path: &str) -> io::Result<Space> {
+        disk::space(path)
+    }
+    fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
+        disk::read(path, limit)
+    }
+    fn mounts(&self) -> &[Mount] {
+        self.mounts.get_or_init(|| mounts::read().unwrap_or_default())
+    }
+    fn accounts(&self) -> &Accounts {
+        self.accounts.get_or_init(Accounts::read)
+    }
+    fn current(&self) -> Identity {
+        users::current()
+    }
+    fn switch_to(&self, who: &Identity) -> io::Result<()> {
+        users::switch_to(who)
+    }
+    fn interfaces(&self) -> io::Result<Vec<Interface>> {
+        net::interfaces()
+    }
+    fn default_routes(&self) -> Vec<(String, bool)> {
+        net::default_routes()
+    }
+    fn hosts(&self) -> &[Host] {
+        self.hosts.get_or_init(net::hosts)
+    }
+    fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        net::resolve(host)
+    }
+    fn connect(&self, address: SocketAddr, timeout: Duration) -> io::Result<()> {
+        net::connect(address, timeout)
+    }
+    fn bind(&self, address: SocketAddr, protocol: Protocol) -> io::Result<()> {
+        net::bind(address, protocol)
+    }
+    fn listening(&self, protocol: Protocol) -> io::Result<Vec<SocketAddr>> {
+        net::listening(protocol)
+    }
+    fn unprivileged_port_start(&self) -> u16 {
+        net::unprivileged_port_start()
+    }
+}
+
+/// Facts that a test makes. What it does not set is not there.
+#[cfg(test)]
+#[expect(missing_docs, reason = "the names of the facts")]
+pub mod fake {
+    use super::*;
+    use std::cell::{Cell, RefCell};
+    use std::collections::HashMap;
+    use std::rc::Rc;
+
+    /// `Err` of an errno.
+    pub fn errno<T>(number: i32) -> io::Result<T> {
+        Err(io::Error::from_raw_os_error(number))
+    }
+
+    /// A container as a test describes it.
+    #[derive(Default)]
+    pub struct Fake {
+        pub clock: Rc<Cell<Moment>>,
+        pub files: HashMap<String, Stat>,
+        pub texts: HashMap<String, String>,
+        /// Path and what is to be done -> the errno that refuses it.
+        pub refused: HashMap<(String, &'static str), i32>,
+        pub free: u64,
+        pub mounts: Vec<Mount>,
+        pub accounts: Accounts,
+        pub current: RefCell<Identity>,
+        pub interfaces: Vec<Interface>,
+        pub routes: Vec<(String, bool)>,
+        pub hosts: Vec<Host>,
+        pub names: HashMap<String, IpAddr>,
+        pub answers: Vec<SocketAddr>,
+        /// Ports that cannot be bound, and why.
+        pub unbindable: HashMap<u16, i32>,
+        pub listening: Vec<SocketAddr>,
+        /// A name that is known from this moment on.
+        pub appears: Option<(Moment, String)>,
+    }
+
+    impl Fake {
+        /// The facts, with this environment.
+        pub fn facts(self, environ: &[(&str, &str)]) -> Facts {
+            let mut known = Environ::default();
+            for (name, value) in environ {
+                known.set(name, value);
+            }
+            Facts { environ: known, system: Box::new(self) }
+        }
+    }
+
+    impl System for Fake {
+        fn forget(&mut self) {}
+        fn now(&self) -> Moment {
+            self.clock.get()
+        }
+        fn sleep(&self, span: Duration) {
+            self.clock.set(self.clock.get().after(span));
+        }
+        fn stat(&self, path: &str) -> io::Result<Stat> {
+            self.files.get(path).copied().map_or_else(|| errno(libc::ENOENT), Ok)
+        }
+        fn real_path(&self, path: &str) -> io::Result<String> {
+            self.stat(path).map(|_| path.to_string())
+        }
+        fn access(&self, path: &str, access: Access) -> io::Result<()> {
+            let what = match access {
+                Access::Read => "r",
+                Access::Write => "w",
+                Access::Execute => "x",
+            };
+            self.stat(path)?;
+            self.refused.get(&(path.to_string(), what)).map_or(Ok(()), |number| errno(*number))
+        }
+        fn space(&self, path: &str) -> io::Result<Space> {
+            self.stat(path)?;
+            Ok(Space { free: self.free, size: self.free * 2 })
+        }
+        fn read(&self, path: &str, _: u64) -> io::Result<Vec<u8>> {
+            self.texts.get(path).map_or_else(|| errno(libc::ENOENT), |text| Ok(text.clone().into_bytes()))
+        }
+        fn mounts(&self) -> &[Mount] {
+            &self.mounts
+        }
+        fn accounts(&self) -> &Accounts {
+            &self.accounts
+        }
+        fn current(&self) -> Identity {
+            self.current.borrow().clone()
+        }
+        fn switch_to(&self, who: &Identity) -> io::Result<()> {
+            if self.current.borrow().uid != 0 {
+                return errno(libc::EPERM);
+            }
+            *self.current.borrow_mut() = who.clone();
+            Ok(())
+        }
+        fn interfaces(&self) -> io::Result<Vec<Interface>> {
+            Ok(self.interfaces.clone())
+        }
+        fn default_routes(&self) -> Vec<(String, bool)> {
+            self.routes.clone()
+        }
+        fn hosts(&self) -> &[Host] {
+            &self.hosts
+        }
+        fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+            if self.appears.as_ref().is_some_and(|(when, name)| name == host && self.now() >= *when) {
+                return Ok(vec![IpAddr::from([10, 0, 0, 9])]);
+            }
+            self.names
+                .get(host)
+                .map_or_else(|| Err(io::Error::other("Name does not resolve")), |ip| Ok(vec![*ip]))
+        }
+        fn connect(&self, address: SocketAddr, _: Duration) -> io::Result<()> {
+            if self.answers.contains(&address) { Ok(()) } else { errno(libc::ECONNREFUSED) }
+        }
+        fn bind(&self, address: SocketAddr, _: Protocol) -> io::Result<()> {
+            self.unbindable.get(&address.port()).map_or(Ok(()), |number| errno(*number))
+        }
+        fn listening(&self, _: Protocol) -> io::Result<Vec<SocketAddr>> {
+            Ok(self.listening.clone())
+        }
+        fn unprivileged_port_start(&self) -> u16 {
+            1024
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_system_is_told_in_our_style() {
+        assert_eq!(why(&io::Error::from_raw_os_error(libc::ENOENT)), "no such file or directory");
+    }
+}

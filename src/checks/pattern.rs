@@ -1,0 +1,463 @@
+//! A small regular expression for `pattern`: it matches the whole text, in time linear in the text,
+//! whatever the pattern (a set of states, no backtracking).
+//!
+//! Known: characters, `.`, `[a-z]`, `[^…]`, `\d \w \s` and their opposites, `\n \r \t`, `( )`, `(?: )`, `|`,
+//! `*`, `+`, `?`, `{m}`, `{m,}`, `{m,n}`, `^`, `$`. Not known: back references, look-around, flags.
+
+/// A compiled pattern.
+#[derive(Debug)]
+pub struct Pattern {
+    program: Vec<Step>,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Takes one character of the set.
+    Take(Set),
+    /// Goes on at both.
+    Split(usize, usize),
+    /// Goes on there.
+    Jump(usize),
+    /// Only at the beginning.
+    Start,
+    /// Only at the end.
+    End,
+    Match,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Set {
+    ranges: Vec<(char, char)>,
+    negated: bool,
+}
+
+#[derive(Debug)]
+enum Tree {
+    Empty,
+    Set(Set),
+    Start,
+    End,
+    Sequence(Vec<Tree>),
+    Choice(Vec<Tree>),
+    Repeat(Box<Tree>, u32, Option<u32>),
+}
+
+/// The longest program; a pattern such as `(a{999}){999}` is refused.
+const STEPS: usize = 10_000;
+/// The most a `{m,n}` may say.
+const COUNT: u32 = 1000;
+/// Groups within groups.
+const DEPTH: u32 = 50;
+
+impl Pattern {
+    /// Reads a pattern. The error is one line for the user.
+    pub fn new(text: &str) -> Result<Self, String> {
+        let mut parser = Parser { rest: text, depth: 0 };
+        let tree = parser.choice()?;
+        if !parser.rest.is_empty() {
+            return Err("a \")\" without its \"(\"; write \"\\)\" for the character".into());
+        }
+        let mut program = Vec::new();
+        compile(&tree, &mut program)?;
+        program.push(Step::Match);
+        Ok(Self { program })
+    }
+
+    /// Whether the whole text matches.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        let mut now = States::new(self.program.len());
+        let mut then = States::new(self.program.len());
+        self.follow(0, true, text.is_empty(), &mut now);
+        for (at, c) in text.char_indices() {
+            let end = at + c.len_utf8() == text.len();
+            then.clear();
+            for state in &now.list {
+                if let Some(Step::Take(set)) = self.program.get(*state)
+                    && set.has(c)
+                {
+                    self.follow(state + 1, false, end, &mut then);
+                }
+            }
+            std::mem::swap(&mut now, &mut then);
+        }
+        now.list.iter().any(|state| matches!(self.program.get(*state), Some(Step::Match)))
+    }
+
+    /// Adds a state, and all that follow from it without a character.
+    fn follow(&self, from: usize, start: bool, end: bool, states: &mut States) {
+        let mut open = vec![from];
+        while let Some(state) = open.pop() {
+            if !states.add(state) {
+                continue;
+            }
+            match self.program.get(state) {
+                Some(Step::Split(one, other)) => open.extend([*one, *other]),
+                Some(Step::Jump(to)) => open.push(*to),
+                Some(Step::Start) if start => open.push(state + 1),
+                Some(Step::End) if end => open.push(state + 1),
+                _ => {}
+            }
+        }
+    }
+}
+
+struct States {
+    list: Vec<usize>,
+    has: Vec<bool>,
+}
+
+impl States {
+    fn new(size: usize) -> Self {
+        Self { list: Vec::new(), has: vec![false; size] }
+    }
+
+    fn clear(&mut self) {
+        self.list.clear();
+        self.has.fill(false);
+    }
+
+    fn add(&mut self, state: usize) -> bool {
+        let Some(has) = self.has.get_mut(state).filter(|has| !**has) else { return false };
+        *has = true;
+        self.list.push(state);
+        true
+    }
+}
+
+impl Set {
+    fn one(c: char) -> Self {
+        Self { ranges: vec![(c, c)], negated: false }
+    }
+
+    fn has(&self, c: char) -> bool {
+        self.ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != self.negated
+    }
+
+    /// The set with all characters that are in `self` for `[…]`, where sets cannot be nested: its ranges.
+    fn into_ranges(mut self) -> Vec<(char, char)> {
+        if !self.negated {
+            return self.ranges;
+        }
+        self.ranges.sort_unstable();
+        let mut gaps = Vec::new();
+        let mut next = '\0';
+        for (low, high) in self.ranges {
+            if let Some(before) =
+                char::from_u32((low as u32).wrapping_sub(1)).filter(|c| *c >= next && low > next)
+            {
+                gaps.push((next, before));
+            }
+            next = char::from_u32(high as u32 + 1).unwrap_or(char::MAX);
+        }
+        gaps.push((next, char::MAX));
+        gaps
+    }
+}
+
+struct Parser<'t> {
+    rest: &'t str,
+    depth: u32,
+}
+
+impl Parser<'_> {
+    fn peek(&self) -> Option<char> {
+        self.rest.chars().next()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let mut chars = self.rest.chars();
+        let c = chars.next();
+        self.rest = chars.as_str();
+        c
+    }
+
+    fn eat(&mut self, word: &str) -> bool {
+        let rest = self.rest.strip_prefix(word);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    fn choice(&mut self) -> Result<Tree, String> {
+        let mut branches = vec![self.sequence()?];
+        while self.eat("|") {
+            branches.push(self.sequence()?);
+        }
+        Ok(Tree::Choice(branches))
+    }
+
+    fn sequence(&mut self) -> Result<Tree, String> {
+        let mut items = Vec::new();
+        while let Some(c) = self.peek().filter(|c| !matches!(c, '|' | ')')) {
+            if matches!(c, '*' | '+' | '?') {
+                return Err(format!("a \"{c}\" that repeats nothing; write \"\\{c}\" for the character"));
+            }
+            let item = self.atom()?;
+            items.push(self.repeated(item)?);
+        }
+        Ok(Tree::Sequence(items))
+    }
+
+    fn repeated(&mut self, item: Tree) -> Result<Tree, String> {
+        let (min, max) = match self.peek() {
+            Some('*') => (0, None),
+            Some('+') => (1, None),
+            Some('?') => (0, Some(1)),
+            Some('{') => match self.counts()? {
+                Some(counts) => counts,
+                None => return Ok(item),
+            },
+            _ => return Ok(item),
+        };
+        if !self.rest.starts_with('{') {
+            self.next();
+        } else {
+            self.rest = self.rest.split_once('}').map_or("", |(_, rest)| rest);
+        }
+        // As few as possible: the same when the whole text must match.
+        self.eat("?");
+        if self.rest.starts_with(['*', '+', '?']) {
+            return Err("a repetition of a repetition; put the inner one in ( )".into());
+        }
+        Ok(Tree::Repeat(Box::new(item), min, max))
+    }
+
+    /// What `{m}`, `{m,}` or `{m,n}` at this place says; `None` when the brace is a character.
+    fn counts(&self) -> Result<Option<(u32, Option<u32>)>, String> {
+        let Some((inside, _)) = self.rest.strip_prefix('{').and_then(|rest| rest.split_once('}')) else {
+            return Ok(None);
+        };
+        let (low, high) = inside.split_once(',').map_or((inside, None), |(low, high)| (low, Some(high)));
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if !digits(low) || high.is_some_and(|high| !high.is_empty() && !digits(high)) {
+            return Ok(None);
+        }
+        let number = |text: &str| text.parse::<u32>().ok().filter(|n| *n <= COUNT);
+        let too_many = || format!("\"{{{inside}}}\" counts further than {COUNT}");
+        let min = number(low).ok_or_else(too_many)?;
+        let max = match high {
+            None => Some(min),
+            Some("") => None,
+            Some(high) => Some(number(high).ok_or_else(too_many)?),
+        };
+        if max.is_some_and(|max| max < min) {
+            return Err(format!("\"{{{inside}}}\" has its limits the wrong way round"));
+        }
+        Ok(Some((min, max)))
+    }
+
+    fn atom(&mut self) -> Result<Tree, String> {
+        Ok(match self.next() {
+            None => Tree::Empty,
+            Some('^') => Tree::Start,
+            Some('$') => Tree::End,
+            Some('.') => Tree::Set(Set { ranges: vec![('\n', '\n')], negated: true }),
+            Some('[') => Tree::Set(self.class()?),
+            Some('\\') => Tree::Set(self.escape()?),
+            Some('(') => {
+                if self.rest.starts_with('?') && !self.eat("?:") {
+                    return Err("a group that begins with \"(?\" and is not \"(?:\" is not known here".into());
+                }
+                self.depth += 1;
+                if self.depth > DEPTH {
+                    return Err(format!("groups more than {DEPTH} deep"));
+                }
+                let inside = self.choice()?;
+                self.depth -= 1;
+                if !self.eat(")") {
+                    return Err("a \"(\" without its \")\"; write \"\\(\" for the character".into());
+                }
+                inside
+            }
+            Some(c) => Tree::Set(Set::one(c)),
+        })
+    }
+
+    fn class(&mut self) -> Result<Set, String> {
+        let open = || "a \"[\" without its \"]\"; write \"\\[\" for the character".to_string();
+        let mut set = Set { negated: self.eat("^"), ..Set::default() };
+        let mut first = true;
+        loop {
+            if self.rest.starts_with("[:") {
+                return Err("\"[:name:]\" is not known here; write the characters, such as \"a-z\"".into());
+            }
+            let low = match self.next().ok_or_else(open)? {
+                ']' if !first => return Ok(set),
+                '\\' => self.escape()?,
+                c => Set::one(c),
+            };
+            first = false;
+            let single = low.ranges.first().filter(|(a, b)| a == b && low.ranges.len() == 1 && !low.negated);
+            match single.copied() {
+                Some((from, _)) if self.rest.starts_with('-') && !self.rest.starts_with("-]") => {
+                    self.eat("-");
+                    let to = match self.next().ok_or_else(open)? {
+                        '\\' => self.escape()?.ranges.first().map_or('\0', |(c, _)| *c),
+                        c => c,
+                    };
+                    if to < from {
+                        return Err(format!("the range \"{from}-{to}\" is empty"));
+                    }
+                    set.ranges.push((from, to));
+                }
+                _ => set.ranges.extend(low.into_ranges()),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<Set, String> {
+        let c = self.next().ok_or("ends in a backslash that protects nothing")?;
+        let ranges: &[(char, char)] = match c.to_ascii_lowercase() {
+            'd' => &[('0', '9')],
+            'w' => &[('0', '9'), ('A', 'Z'), ('_', '_'), ('a', 'z')],
+            's' => &[('\t', '\r'), (' ', ' ')],
+            _ => &[],
+        };
+        if !ranges.is_empty() {
+            return Ok(Set { ranges: ranges.to_vec(), negated: c.is_ascii_uppercase() });
+        }
+        Ok(Set::one(match c {
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            c if c.is_ascii_alphanumeric() => return Err(format!("\"\\{c}\" is not known here")),
+            c => c,
+        }))
+    }
+}
+
+fn compile(tree: &Tree, program: &mut Vec<Step>) -> Result<(), String> {
+    if program.len() > STEPS {
+        return Err("repeats too much; it would take too much memory".into());
+    }
+    match tree {
+        Tree::Empty => {}
+        Tree::Set(set) => program.push(Step::Take(set.clone())),
+        Tree::Start => program.push(Step::Start),
+        Tree::End => program.push(Step::End),
+        Tree::Sequence(items) => items.iter().try_for_each(|item| compile(item, program))?,
+        Tree::Choice(branches) => {
+            let mut jumps = Vec::new();
+            for (n, branch) in branches.iter().enumerate() {
+                if n + 1 == branches.len() {
+                    compile(branch, program)?;
+                    break;
+                }
+                let split = reserve(program);
+                compile(branch, program)?;
+                jumps.push(reserve(program));
+                let end = program.len();
+                patch(program, split, Step::Split(split + 1, end));
+            }
+            let end = program.len();
+            jumps.into_iter().for_each(|jump| patch(program, jump, Step::Jump(end)));
+        }
+        Tree::Repeat(item, min, max) => {
+            for _ in 0..*min {
+                compile(item, program)?;
+            }
+            let Some(max) = max else {
+                let split = reserve(program);
+                compile(item, program)?;
+                program.push(Step::Jump(split));
+                let end = program.len();
+                patch(program, split, Step::Split(split + 1, end));
+                return Ok(());
+            };
+            let mut splits = Vec::new();
+            for _ in *min..*max {
+                splits.push(reserve(program));
+                compile(item, program)?;
+            }
+            let end = program.len();
+            splits.into_iter().for_each(|split| patch(program, split, Step::Split(split + 1, end)));
+        }
+    }
+    Ok(())
+}
+
+fn reserve(program: &mut Vec<Step>) -> usize {
+    program.push(Step::Match);
+    program.len() - 1
+}
+
+fn patch(program: &mut [Step], at: usize, step: Step) {
+    if let Some(place) = program.get_mut(at) {
+        *place = step;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_text_matches_or_does_not() {
+        let table: &[(&str, &[&str], &[&str])] = &[
+            ("abc", &["abc"], &["ab", "abcd", ""]),
+            ("", &[""], &["a"]),
+            ("a.c", &["abc", "aäc"], &["a\nc", "ac"]),
+            ("[a-c]+", &["abc", "c"], &["", "abd"]),
+            ("[^a-c]*", &["xyz", ""], &["xa"]),
+            ("[]a]", &["]", "a"], &["b"]),
+            ("[a-]", &["-", "a"], &["b"]),
+            (r"[\w.-]+", &["a_9.-"], &["a b"]),
+            (r"[\D]", &["x"], &["5"]),
+            (r"[^\D]", &["5"], &["x"]),
+            (r"[\W]", &["-", "\0", "é"], &["a", "_", "9", "Z"]),
+            (r"\d{4}-\d{2}", &["2024-01"], &["2024-1", "20245-01"]),
+            ("a{2,3}", &["aa", "aaa"], &["a", "aaaa"]),
+            ("a{2,}", &["aa", "aaaaa"], &["a"]),
+            ("a{,2}", &["a{,2}"], &["aa"]),
+            ("a{x}", &["a{x}"], &["a"]),
+            ("a|bc|", &["a", "bc", ""], &["b", "abc"]),
+            ("(a|b)*c", &["c", "abac"], &["ab"]),
+            ("(?:ab)?", &["", "ab"], &["a"]),
+            ("a+?b", &["aab"], &["b"]),
+            ("^a$|^b$", &["a", "b"], &["ab", "c"]),
+            ("a^b", &[], &["ab", "a^b"]),
+            (r"\$\^\.\\", &["$^.\\"], &["a"]),
+            (r"\S+\s\S+", &["a b"], &["ab", "a  b"]),
+            ("(a*)*", &["", "aaa"], &["b"]),
+            ("ä+", &["ää"], &["a"]),
+        ];
+        for (pattern, yes, no) in table {
+            let compiled = Pattern::new(pattern).expect(pattern);
+            for text in *yes {
+                assert!(compiled.matches(text), "{pattern} {text:?}");
+            }
+            for text in *no {
+                assert!(!compiled.matches(text), "{pattern} {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_pattern_says_why() {
+        for (pattern, part) in [
+            ("(a", "without its \")\""),
+            ("a)", "without its \"(\""),
+            ("[a", "without its \"]\""),
+            ("*a", "repeats nothing"),
+            ("a**", "repetition of a repetition"),
+            ("a\\", "protects nothing"),
+            (r"\bword", "not known"),
+            ("(?i)a", "not known"),
+            ("[[:alpha:]]", "not known"),
+            ("[z-a]", "is empty"),
+            ("a{3,2}", "wrong way round"),
+            ("a{2000}", "further than"),
+            ("((a{1000}){1000}){1000}", "too much"),
+        ] {
+            let error = Pattern::new(pattern).expect_err(pattern);
+            assert!(error.contains(part), "{pattern}: {error}");
+        }
+        assert!(Pattern::new(&"(".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn a_pattern_that_backtracks_forever_elsewhere_does_not_here() {
+        let pattern = Pattern::new("(a*)*(a|aa)+b").expect("pattern");
+        assert!(!pattern.matches(&"a".repeat(5_000)));
+    }
+}

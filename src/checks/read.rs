@@ -1,0 +1,215 @@
+//! `[checks.KIND.NAME]` tables -> checks: the keys that all kinds share, and every fault.
+
+use super::{Check, KINDS, Kind};
+use crate::config::expand::{Expanded, expand};
+use crate::config::fault::{At, did_you_mean};
+use crate::config::table::{Reading, Table};
+use crate::config::tree::{Entry, Node, Value};
+use crate::config::when;
+use std::time::Duration;
+
+/// How long to sleep between two looks of a check that waits, unless it says otherwise.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// Reads the table of all checks. Faults are noted in `reading`; a check with a fault is left out.
+#[must_use]
+pub fn read<'a>(root: Option<&'a Node>, reading: &'a Reading<'a>) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let Some(table) = root.and_then(|root| Table::open(reading, "checks".into(), root.at, root)) else {
+        return checks;
+    };
+    for entry in table.entries() {
+        match KINDS.iter().find(|kind| kind.name == entry.key) {
+            Some(kind) => read_kind(kind, entry, reading, &mut checks),
+            None => {
+                let names = || KINDS.iter().map(|kind| kind.name);
+                let mut hint = did_you_mean(&entry.key, names());
+                if hint.is_empty() {
+                    hint = format!("; there are {}", names().collect::<Vec<_>>().join(", "));
+                }
+                reading
+                    .fault(entry.at, format!("checks: no kind of check is called \"{}\"{hint}", entry.key));
+            }
+        }
+    }
+    // TOML groups by kind; people expect the order in which they wrote.
+    checks.sort_by_key(|check: &Check| (check.at.file, check.at.start));
+    checks
+}
+
+/// The variables that these checks may set, as far as they are on.
+#[must_use]
+pub fn exported(checks: &[Check]) -> Vec<String> {
+    let on = checks.iter().filter(|check| check.off.is_none());
+    on.flat_map(|check| check.export.iter().cloned().chain(check.judge.sets())).collect()
+}
+
+fn read_kind(kind: &Kind, entry: &Entry, reading: &Reading<'_>, checks: &mut Vec<Check>) {
+    let path = format!("checks.{}", entry.key);
+    let Value::Table(entries) = &entry.node.value else {
+        // Opened for its fault.
+        let _ = Table::open(reading, path, entry.at, &entry.node);
+        return;
+    };
+    let named = |one: &&Entry| !kind.nameless || matches!(one.node.value, Value::Table(_));
+    for one in entries.iter().filter(named) {
+        let path = format!("{path}.{}", one.key);
+        match expand(&one.key, &reading.scope) {
+            Ok(Expanded::Text(name)) if !name.is_empty() => {
+                let table = Table::open(reading, path, one.at, &one.node);
+                checks.extend(table.and_then(|table| read_check(kind, &name, table)));
+            }
+            Ok(_) => reading.fault(one.at, format!("{path}: an empty name")),
+            Err(why) => reading.fault(one.at, format!("{path}: {why}")),
+        }
+    }
+    let own: Vec<Entry> = entries.iter().filter(|one| !named(one)).cloned().collect();
+    if kind.nameless && (!own.is_empty() || entries.is_empty()) {
+        let node = Node { value: Value::Table(own), at: entry.node.at };
+        let table = Table::open(reading, path, entry.at, &node);
+        checks.extend(table.and_then(|table| read_check(kind, "", table)));
+    } else if entries.is_empty() {
+        reading.fault(entry.at, format!("{path}: says nothing; expected [{path}.NAME]"));
+    }
+}
+
+fn read_check(kind: &Kind, name: &str, table: Table<'_>) -> Option<Check> {
+    let at: At = table.at;
+    let off = when::condition(&table).err();
+    let level = table.word("level").unwrap_or_default();
+    let hint = table.text("hint").map(|hint| hint.lines().collect::<Vec<_>>().join(" "));
+    let wait = table.duration("wait").filter(|wait| !wait.is_zero());
+    let interval = table.duration("interval");
+    if interval.is_some() && !table.has("wait") {
+        table.fault("interval", "does nothing without wait; say how long to keep trying");
+    }
+    if interval.is_some_and(|interval| interval.is_zero()) {
+        table.fault("interval", "is zero; expected some time between two looks");
+    }
+    let any_of = table.text("any_of");
+    if any_of.as_deref() == Some("") {
+        table.fault("any_of", "is empty; expected a label that several checks share");
+    }
+    let as_user = table.text_or_number("as_user");
+    let export = table.text("export").filter(|export| {
+        let named = variable_name(export);
+        if !named {
+            table.fault("export", "is no name of a variable; expected one without \"=\" and blanks");
+        }
+        named
+    });
+    let judge = (kind.read)(name, &table);
+    table.close();
+    Some(Check {
+        kind: kind.name,
+        name: name.to_string(),
+        at,
+        off,
+        level,
+        hint,
+        wait,
+        interval: interval.filter(|interval| !interval.is_zero()).unwrap_or(INTERVAL),
+        any_of,
+        as_user,
+        export,
+        judge: judge?,
+    })
+}
+
+/// Whether an environment can hold it. Not only what a shell could name: programs read `discovery.type` too.
+pub(super) fn variable_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(|c: char| c == '=' || c.is_whitespace() || c.is_control())
+}
+
+/// Reading for tests of this module's kinds.
+#[cfg(test)]
+pub mod testing {
+    use super::*;
+    use crate::config::expand::Scope;
+    use crate::config::fault::Sources;
+    use crate::config::tree;
+
+    /// Reads the checks of a TOML text; the second list is the messages of all faults.
+    pub fn checks(text: &str) -> (Vec<Check>, Vec<String>) {
+        let mut sources = Sources::default();
+        let file = sources.add("rinit.toml".into(), text.into());
+        let mut faults = Vec::new();
+        let root = tree::parse(&sources, file, &mut faults);
+        assert_eq!(faults, [], "{text}");
+        let scope = Scope {
+            variable: &|name| (name == "SET").then(|| "set".to_string()),
+            exists: &|_| false,
+            read: &|_| Err(String::new()),
+            later: &[],
+        };
+        let reading = Reading::new(scope);
+        let Value::Table(entries) = &root.value else { panic!("no table") };
+        let checks = read(entries.iter().find(|e| e.key == "checks").map(|e| &e.node), &reading);
+        (checks, reading.into_faults().into_iter().map(|fault| fault.message).collect())
+    }
+
+    /// The one check of a text without a fault.
+    pub fn one(text: &str) -> Check {
+        let (mut checks, faults) = checks(text);
+        assert!(faults.is_empty(), "{text}: {faults:?}");
+        assert_eq!(checks.len(), 1, "{text}");
+        checks.remove(0)
+    }
+
+    /// The one fault of a text.
+    pub fn fault(text: &str) -> String {
+        let (_, mut faults) = checks(text);
+        assert_eq!(faults.len(), 1, "{text}: {faults:?}");
+        faults.remove(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Level;
+    use super::testing::{checks, fault, one};
+    use super::*;
+
+    #[test]
+    fn what_all_kinds_share_is_read() {
+        let check = one("[checks.env.\"${SET}\"]\nlevel = \"warn\"\nhint = \"do\\nit\"\nwait = \"3s\"\n\
+                         interval = \"1s\"\nany_of = \"x\"\nas_user = 1000\nexport = \"OUT\"\nwhen_env = \"NONE\"");
+        assert_eq!((check.kind, check.name.as_str()), ("env", "set"));
+        assert_eq!(check.level, Level::Warn);
+        assert_eq!(check.hint.as_deref(), Some("do it"));
+        assert_eq!(check.wait, Some(Duration::from_secs(3)));
+        assert_eq!((check.any_of.as_deref(), check.as_user.as_deref()), (Some("x"), Some("1000")));
+        assert_eq!(check.off.as_deref(), Some("NONE is not set"));
+        assert_eq!(exported(&[check]), [""; 0]);
+    }
+
+    #[test]
+    fn a_kind_without_names_takes_both_forms() {
+        let (both, faults) = checks("[checks.user]\nroot = false\n[checks.user.second]\nuid = 0");
+        assert_eq!(faults, [""; 0]);
+        let names: Vec<&str> = both.iter().map(|check| check.name.as_str()).collect();
+        assert_eq!(names, ["", "second"]);
+        assert_eq!(one("[checks.user]").name, "");
+    }
+
+    #[test]
+    fn faults_say_what_to_write() {
+        for (text, part) in [
+            ("[checks.ling.web]", "did you mean \"link\"?"),
+            ("[checks.zzz.web]", "there are env, link,"),
+            ("[checks.env.X]\nrequird = true", "did you mean \"required\"?"),
+            ("[checks.env]\nX = true", "expected a table"),
+            ("[checks]\nenv = 1", "expected a table"),
+            ("[checks.env]", "expected [checks.env.NAME]"),
+            ("[checks.env.X]\nexport = \"a=b\"", "no name of a variable"),
+            ("[checks.env.X]\ninterval = \"1s\"", "nothing without wait"),
+            ("[checks.env.X]\nwait = \"1s\"\ninterval = \"0s\"", "is zero"),
+            ("[checks.env.\"${NONE}\"]", "NONE is not set"),
+            ("[checks.user]\nrot = false", "did you mean \"root\"?"),
+            ("[checks.env.X]\nlevel = \"wrn\"", "did you mean \"warn\"?"),
+        ] {
+            let message = fault(text);
+            assert!(message.contains(part), "{text}: {message}");
+        }
+    }
+}

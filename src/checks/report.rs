@@ -1,0 +1,371 @@
+//! What the checks have found, in words: one line each for people, and JSON, TAP and JUnit for programs.
+//! Nothing is printed here.
+
+use super::Level;
+use crate::environ::Environ;
+use std::fmt::Write as _;
+
+/// How a check came out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Status {
+    /// It holds.
+    Pass,
+    /// It does not hold but is only a warning, or it holds and something is to be said about it.
+    Warn,
+    /// It does not hold: the container does not start.
+    Fail,
+    /// It is off (`when_*`).
+    Skip,
+}
+
+/// One check, or one group of checks of which one must hold (`any_of`).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// `env`; `any_of` for a group.
+    pub kind: &'static str,
+    /// The check's NAME, the group's label.
+    pub name: String,
+    /// What was looked at: `env WEB_HOST`, `"where web is"`.
+    pub subject: String,
+    /// How it came out.
+    pub status: Status,
+    /// Whether it holds; a check that is off does.
+    pub holds: bool,
+    /// What was found, or why it is off.
+    pub found: String,
+    /// What must hold.
+    pub expected: String,
+    /// What to do, when it does not hold.
+    pub hint: String,
+    /// Things worth a warning although it holds.
+    pub warnings: Vec<String>,
+    /// The configuration file.
+    pub file: String,
+    /// Its line there, from 1.
+    pub line: usize,
+}
+
+/// All checks of one run.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Report {
+    /// In the order of the files; a group stands where its first check does.
+    pub entries: Vec<Entry>,
+    /// The environment with what the checks set, for all services and the command.
+    pub environ: Environ,
+}
+
+/// The most that Kubernetes reads of a termination message.
+const SHORT: usize = 4096;
+
+impl Report {
+    /// Whether the container may start.
+    #[must_use]
+    pub fn ok(&self) -> bool {
+        self.count(Status::Fail) == 0
+    }
+
+    fn count(&self, status: Status) -> usize {
+        self.entries.iter().filter(|entry| entry.status == status).count()
+    }
+
+    /// A line for each failure and warning, without `rinit:` and without a newline.
+    #[must_use]
+    pub fn lines(&self) -> Vec<(Level, String)> {
+        let mut lines = Vec::new();
+        for entry in &self.entries {
+            let level = if entry.status == Status::Fail { Level::Error } else { Level::Warn };
+            if !entry.holds {
+                lines.push((level, entry.text()));
+            }
+            let place = format!(" ({}:{})", entry.file, entry.line);
+            lines.extend(entry.warnings.iter().map(|warning| (Level::Warn, format!("{warning}{place}"))));
+        }
+        lines
+    }
+
+    /// `12 checks passed`, `1 of 12 checks failed, 2 skipped`.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let skipped = self.count(Status::Skip);
+        let all = self.entries.len() - skipped;
+        let s = if all == 1 { "" } else { "s" };
+        let mut summary = match self.count(Status::Fail) {
+            0 => format!("{all} check{s} passed"),
+            failed => format!("{failed} of {all} check{s} failed"),
+        };
+        for (count, what) in [(self.count(Status::Warn), "with a warning"), (skipped, "skipped")] {
+            if count > 0 {
+                let _ = write!(summary, ", {count} {what}");
+            }
+        }
+        summary
+    }
+
+    /// For people: the lines of [`Report::lines`] and the summary, each with `rinit:` before it.
+    #[must_use]
+    pub fn human(&self) -> String {
+        let mut text = String::new();
+        for (level, line) in self.lines() {
+            let word = if level == Level::Warn { "warning: " } else { "" };
+            let _ = writeln!(text, "rinit: {word}{line}");
+        }
+        let _ = writeln!(text, "rinit: {}", self.summary());
+        text
+    }
+
+    /// The failures in short, for /dev/termination-log: at most 4096 bytes.
+    #[must_use]
+    pub fn short(&self) -> String {
+        let mut text = String::new();
+        let mut left = self.count(Status::Fail);
+        for entry in self.entries.iter().filter(|entry| entry.status == Status::Fail) {
+            let line = entry.text();
+            // Room for the line that says how many more there are.
+            if text.len() + line.len() + 40 > SHORT {
+                break;
+            }
+            text.push_str(&line);
+            text.push('\n');
+            left -= 1;
+        }
+        if left > 0 {
+            let _ = writeln!(text, "{left} more failed");
+        }
+        text
+    }
+
+    /// `{"ok": bool, "checks": [{"kind", "name", "status", "found", "expected", "hint", "file", "line"}]}`
+    #[must_use]
+    pub fn json(&self) -> String {
+        let mut out = format!("{{\"ok\":{},\"checks\":[", self.ok());
+        for (n, entry) in self.entries.iter().enumerate() {
+            out.push_str(if n == 0 { "\n{" } else { ",\n{" });
+            let texts = [
+                ("kind", entry.kind),
+                ("name", &entry.name),
+                ("status", entry.status.word()),
+                ("found", &entry.found),
+                ("expected", &entry.expected),
+                ("hint", &entry.hint),
+                ("file", &entry.file),
+            ];
+            for (key, value) in texts {
+                let _ = write!(out, "\"{key}\":");
+                json_string(value, &mut out);
+                out.push(',');
+            }
+            let _ = write!(out, "\"line\":{},\"warnings\":[", entry.line);
+            for (n, warning) in entry.warnings.iter().enumerate() {
+                if n > 0 {
+                    out.push(',');
+                }
+                json_string(warning, &mut out);
+            }
+            out.push_str("]}");
+        }
+        out.push_str("\n]}\n");
+        out
+    }
+
+    /// The Test Anything Protocol, version 13.
+    #[must_use]
+    pub fn tap(&self) -> String {
+        let mut out = format!("TAP version 13\n1..{}\n", self.entries.len());
+        for (n, entry) in self.entries.iter().enumerate() {
+            let not = if entry.status == Status::Fail { "not " } else { "" };
+            let subject = entry.subject.replace('\\', "\\\\").replace('#', "\\#");
+            let skip =
+                if entry.status == Status::Skip { format!(" # SKIP {}", entry.found) } else { String::new() };
+            let _ = writeln!(out, "{not}ok {} - {subject}{skip}", n + 1);
+            let told = (!entry.holds).then(|| entry.text());
+            for line in told.iter().chain(&entry.warnings) {
+                let _ = writeln!(out, "# {line}");
+            }
+        }
+        out
+    }
+
+    /// JUnit's XML, as CI servers read it.
+    #[must_use]
+    pub fn junit(&self) -> String {
+        let mut out = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"rinit\" tests=\"{}\" failures=\"{}\" \
+             skipped=\"{}\">\n",
+            self.entries.len(),
+            self.count(Status::Fail),
+            self.count(Status::Skip)
+        );
+        for entry in &self.entries {
+            let (class, name) = (xml(entry.kind), xml(&entry.subject));
+            let _ = write!(out, "<testcase classname=\"{class}\" name=\"{name}\">");
+            match entry.status {
+                Status::Fail => {
+                    let _ = write!(out, "<failure message=\"{}\"/>", xml(&entry.text()));
+                }
+                Status::Skip => {
+                    let _ = write!(out, "<skipped message=\"{}\"/>", xml(&entry.found));
+                }
+                Status::Warn if !entry.holds => {
+                    let _ = write!(out, "<system-out>{}</system-out>", xml(&entry.text()));
+                }
+                Status::Warn => {
+                    let _ = write!(out, "<system-out>{}</system-out>", xml(&entry.warnings.join("\n")));
+                }
+                Status::Pass => {}
+            }
+            out.push_str("</testcase>\n");
+        }
+        out.push_str("</testsuite>\n");
+        out
+    }
+}
+
+impl Entry {
+    /// `check env X failed: found …, expected …; what to do (file:line)`
+    fn text(&self) -> String {
+        let failed = if self.status == Status::Fail { " failed" } else { "" };
+        let mut text = format!("check {}{failed}: ", self.subject);
+        // A group's finding says what it is.
+        let _ = match self.kind {
+            ANY_OF => write!(text, "{}", self.found),
+            _ => write!(text, "found {}, expected {}", self.found, self.expected),
+        };
+        if !self.hint.is_empty() {
+            let _ = write!(text, "; {}", self.hint);
+        }
+        let _ = write!(text, " ({}:{})", self.file, self.line);
+        text
+    }
+}
+
+/// The kind of a group's entry.
+pub const ANY_OF: &str = "any_of";
+
+impl Status {
+    /// As `--format json` has it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+            Self::Skip => "skip",
+        }
+    }
+}
+
+/// A string as JSON has it, with its quotes.
+pub fn json_string(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c < ' ' || c == '\u{7f}' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+/// A text in XML; a character that XML cannot hold is replaced.
+fn xml(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\n' | '\t' => out.push(c),
+            c if c < ' ' || ('\u{fffe}'..='\u{ffff}').contains(&c) => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &str, status: Status) -> Entry {
+        Entry {
+            kind: "env",
+            name: name.into(),
+            subject: format!("env {name}"),
+            status,
+            holds: status != Status::Fail,
+            found: "no \"such\" variable".into(),
+            expected: "a <string>".into(),
+            hint: format!("set {name}"),
+            warnings: Vec::new(),
+            file: "rinit.toml".into(),
+            line: 3,
+        }
+    }
+
+    fn report() -> Report {
+        let warned = Entry { warnings: vec!["B is set".into()], ..entry("B", Status::Warn) };
+        let entries =
+            vec![entry("A", Status::Pass), warned, entry("C", Status::Fail), entry("D#", Status::Skip)];
+        Report { entries, environ: Environ::default() }
+    }
+
+    #[test]
+    fn people_read_one_line_for_each_fault() {
+        assert_eq!(
+            report().human(),
+            "rinit: warning: B is set (rinit.toml:3)\n\
+             rinit: check env C failed: found no \"such\" variable, expected a <string>; set C (rinit.toml:3)\n\
+             rinit: 1 of 3 checks failed, 1 with a warning, 1 skipped\n"
+        );
+        assert_eq!(Report::default().summary(), "0 checks passed");
+        let one = Report { entries: vec![entry("A", Status::Pass)], ..Report::default() };
+        assert_eq!((one.summary().as_str(), one.ok(), one.lines().len()), ("1 check passed", true, 0));
+    }
+
+    #[test]
+    fn json_is_escaped() {
+        let json = report().json();
+        assert!(
+            json.starts_with(
+                "{\"ok\":false,\"checks\":[\n{\"kind\":\"env\",\"name\":\"A\",\"status\":\"pass\""
+            )
+        );
+        assert!(json.contains("\"found\":\"no \\\"such\\\" variable\""));
+        assert!(json.contains("\"line\":3,\"warnings\":[\"B is set\"]}"));
+        let mut out = String::new();
+        json_string("a\u{1}\\\n\u{7f}ä", &mut out);
+        assert_eq!(out, "\"a\\u0001\\\\\\n\\u007fä\"");
+    }
+
+    #[test]
+    fn tap_and_junit_say_the_same() {
+        let tap = report().tap();
+        assert!(
+            tap.starts_with(
+                "TAP version 13\n1..4\nok 1 - env A\nok 2 - env B\n# B is set\nnot ok 3 - env C\n"
+            )
+        );
+        assert!(tap.contains("ok 4 - env D\\# # SKIP no"));
+        let junit = report().junit();
+        assert!(junit.contains("tests=\"4\" failures=\"1\" skipped=\"1\""));
+        assert!(junit.contains("found no &quot;such&quot; variable, expected a &lt;string&gt;"));
+    }
+
+    #[test]
+    fn the_short_form_fits() {
+        let many = Report { entries: vec![entry("X", Status::Fail); 500], ..Report::default() };
+        let short = many.short();
+        assert!(short.len() <= SHORT && short.ends_with(" more failed\n"), "{}", short.len());
+        assert_eq!(report().short().lines().count(), 1);
+        let long = Entry { found: "ä".repeat(5000), ..entry("X", Status::Fail) };
+        assert_eq!(Report { entries: vec![long], ..Report::default() }.short(), "1 more failed\n");
+    }
+}

@@ -1,0 +1,318 @@
+//! Runs all checks: what is instant here, what may block or waits in helper processes side by side; then
+//! groups, exports and the report. PID 1 never blocks in a check, and a stop ends them all at once.
+
+use super::report::{ANY_OF, Entry, Report, Status};
+use super::{Check, Facts, Finding, Level, facts, wire};
+use crate::config::fault::Sources;
+use crate::config::words::show_duration;
+use crate::environ::Environ;
+use crate::model::{Moment, Pid, Signal};
+use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
+
+/// How long one look may take (a name server that does not answer takes most of it).
+const ONE_LOOK: Duration = Duration::from_secs(10);
+/// Helpers at a time.
+const MOST: usize = 256;
+
+/// What became of a wait for helpers.
+#[derive(Debug)]
+pub enum Wake {
+    /// A helper has ended; what it wrote, when it ended well.
+    Done(Pid, Option<Vec<u8>>),
+    /// A signal for rinit.
+    Signal(Signal),
+    /// The moment has come.
+    Due,
+}
+
+/// Processes of rinit's own, as the runtime makes them.
+pub trait Helpers {
+    /// Starts a process that runs `job`, writes what it gives to a pipe, and exits.
+    fn start(&mut self, job: &mut dyn FnMut(&mut Vec<u8>)) -> io::Result<Pid>;
+    /// Waits for a helper's end (its pipe read to the end, the process reaped), a signal, or a moment.
+    fn wait(&mut self, until: Moment) -> Wake;
+    /// Kills a helper. Its end need not be told; if it is, it is ignored.
+    fn kill(&mut self, helper: Pid);
+    /// Now.
+    fn now(&self) -> Moment;
+}
+
+/// The checks were ended by TERM, INT or QUIT.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Interrupted(pub Signal);
+
+/// Runs all checks that are on.
+pub fn run(
+    checks: &[Check],
+    facts: &mut Facts,
+    sources: &Sources,
+    helpers: &mut dyn Helpers,
+) -> Result<Report, Interrupted> {
+    let mut findings: Vec<Option<Finding>> = checks.iter().map(|_| None).collect();
+    let helped = |check: &Check| check.wait.is_some() || check.as_user.is_some() || check.judge.may_block();
+    let mut crew = Crew { checks, helpers, queue: VecDeque::new(), live: Vec::new() };
+    let on = |(_, check): &(usize, &Check)| check.off.is_none();
+    crew.queue = checks.iter().enumerate().filter(on).filter(|(_, c)| helped(c)).map(|(n, _)| n).collect();
+    // First what takes time.
+    crew.fill(facts, &mut findings);
+    for (n, check) in checks.iter().enumerate().filter(on).filter(|(_, check)| !helped(check)) {
+        put(&mut findings, n, check.judge.judge(facts));
+    }
+    crew.collect(facts, &mut findings)?;
+    Ok(conclude(checks, &findings, &facts.environ, sources))
+}
+
+fn put(findings: &mut [Option<Finding>], n: usize, finding: Finding) {
+    if let Some(place) = findings.get_mut(n) {
+        *place = Some(finding);
+    }
+}
+
+/// The helpers at work.
+struct Crew<'c> {
+    checks: &'c [Check],
+    helpers: &'c mut dyn Helpers,
+    /// Checks that have no helper yet.
+    queue: VecDeque<usize>,
+    /// Helper, its check, and when it must be done.
+    live: Vec<(Pid, usize, Moment)>,
+}
+
+impl Crew<'_> {
+    fn fill(&mut self, facts: &mut Facts, findings: &mut [Option<Finding>]) {
+        while let Some(n) = self.queue.front().copied().filter(|_| self.live.len() < MOST) {
+            let Some(check) = self.checks.get(n) else { return };
+            let started = self.helpers.start(&mut |out| wire::encode(&attempt(check, facts), out));
+            match started {
+                Ok(helper) => {
+                    let bound = check.wait.unwrap_or_default().saturating_add(ONE_LOOK);
+                    self.live.push((helper, n, self.helpers.now().after(bound)));
+                }
+                // Processes may be scarce: another try when one has ended.
+                Err(_) if !self.live.is_empty() => return,
+                Err(error) => {
+                    let found = format!("no process to look with: {}", facts::why(&error));
+                    put(findings, n, Finding::fail(found, "raise the limit of processes (pids)".into()));
+                }
+            }
+            self.queue.pop_front();
+        }
+    }
+
+    fn collect(&mut self, facts: &mut Facts, findings: &mut [Option<Finding>]) -> Result<(), Interrupted> {
+        while let Some(until) = self.live.iter().map(|(_, _, until)| *until).min() {
+            match self.helpers.wait(until) {
+                Wake::Done(helper, bytes) => {
+                    let Some(at) = self.live.iter().position(|(known, ..)| *known == helper) else {
+                        continue;
+                    };
+                    let (_, n, _) = self.live.swap_remove(at);
+                    let finding = bytes.and_then(|bytes| wire::decode(&bytes)).unwrap_or_else(|| {
+                        Finding::fail("no answer: the process that looked has died".into(), String::new())
+                    });
+                    put(findings, n, finding);
+                }
+                Wake::Signal(signal @ (Signal::TERM | Signal::INT | Signal::QUIT)) => {
+                    self.live.iter().for_each(|(helper, ..)| self.helpers.kill(*helper));
+                    return Err(Interrupted(signal));
+                }
+                Wake::Signal(_) => {}
+                Wake::Due => self.give_up(findings),
+            }
+            self.fill(facts, findings);
+        }
+        Ok(())
+    }
+
+    /// Ends the helpers that have taken too long.
+    fn give_up(&mut self, findings: &mut [Option<Finding>]) {
+        let now = self.helpers.now();
+        for (helper, n, _) in self.live.extract_if(.., |(_, _, until)| *until <= now) {
+            self.helpers.kill(helper);
+            let wait = self.checks.get(n).and_then(|check| check.wait).unwrap_or_default();
+            let found = format!("no answer within {}", show_duration(wait.saturating_add(ONE_LOOK)));
+            put(findings, n, Finding::fail(found, "look for a name server or file system that hangs".into()));
+        }
+    }
+}
+
+/// In a helper: takes on the user's rights, then looks until it holds, cannot change, or time is up.
+fn attempt(check: &Check, facts: &mut Facts) -> Finding {
+    if let Some(user) = &check.as_user
+        && let Err(finding) = become_user(user, facts)
+    {
+        return finding;
+    }
+    let wait = check.wait.unwrap_or_default();
+    let until = facts.system.now().after(wait);
+    loop {
+        facts.system.forget();
+        let mut finding = check.judge.judge(facts);
+        let left = until.since(facts.system.now());
+        if finding.ok || !finding.may_change {
+            return finding;
+        }
+        if left.is_zero() {
+            if !wait.is_zero() {
+                finding.found.push_str(&format!(", still after {}", show_duration(wait)));
+            }
+            return finding;
+        }
+        facts.system.sleep(check.interval.min(left));
+    }
+}
+
+fn become_user(user: &str, facts: &Facts) -> Result<(), Finding> {
+    let who = facts.system.accounts().identity(user).map_err(|why| {
+        Finding::fail_for_good(why, format!("add {user} to the image, or write its number in as_user"))
+    })?;
+    let now = facts.system.current();
+    if now.uid == who.uid && now.gid == who.gid && now.uid != 0 {
+        return Ok(());
+    }
+    facts.system.switch_to(&who).map_err(|error| {
+        let found = format!("no right to judge as {user}: {}", facts::why(&error));
+        Finding::fail_for_good(found, format!("run as root, or as {user} itself, or leave out as_user"))
+    })
+}
+
+/// Groups, exports, statuses.
+fn conclude(checks: &[Check], findings: &[Option<Finding>], given: &Environ, sources: &Sources) -> Report {
+    let judged: Vec<(&Check, Option<&Finding>)> =
+        checks.iter().zip(findings.iter().map(Option::as_ref)).collect();
+    let (environ, overrides) = exports(&judged, given);
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut labels: Vec<&str> = Vec::new();
+    for (n, (check, finding)) in judged.iter().enumerate() {
+        let mut entry = match check.any_of.as_deref() {
+            None => single(check, *finding),
+            Some(label) if labels.contains(&label) => continue,
+            Some(label) => {
+                labels.push(label);
+                let members = |(one, _): &&(&Check, Option<&Finding>)| one.any_of.as_deref() == Some(label);
+                group(label, &judged.iter().filter(members).copied().collect::<Vec<_>>())
+            }
+        };
+        let ours = |(m, _): &&(usize, String)| {
+            *m == n || check.any_of.is_some() && checks.get(*m).is_some_and(|one| one.any_of == check.any_of)
+        };
+        entry.warnings.extend(overrides.iter().filter(ours).map(|(_, warning)| warning.clone()));
+        if entry.status == Status::Pass && !entry.warnings.is_empty() {
+            entry.status = Status::Warn;
+        }
+        let (file, line, _) = sources.place(check.at);
+        (entry.file, entry.line) = (file.to_string(), line);
+        entries.push(entry);
+    }
+    Report { entries, environ }
+}
+
+/// The environment with what the checks set, and warnings about what was set already, each with its check.
+fn exports(judged: &[(&Check, Option<&Finding>)], given: &Environ) -> (Environ, Vec<(usize, String)>) {
+    let mut environ = given.clone();
+    let held: Vec<(usize, &Check, &Finding)> = judged
+        .iter()
+        .enumerate()
+        .filter_map(|(n, (check, finding))| finding.filter(|finding| finding.ok).map(|f| (n, *check, f)))
+        .collect();
+    // What the user gave in a file comes first, as if it had been set.
+    for (_, _, finding) in held.iter().filter(|(_, _, finding)| !finding.unsets.is_empty()) {
+        finding.sets.iter().for_each(|(name, value)| environ.set(name, value));
+        finding.unsets.iter().for_each(|name| environ.remove(name));
+    }
+    let given = environ.clone();
+    let mut warnings = Vec::new();
+    for (n, check, finding) in &held {
+        let (Some(name), Some(value)) = (&check.export, &finding.value) else { continue };
+        // A check of the variable itself hands on nothing new.
+        if check.kind == "env" && check.name == *name {
+            continue;
+        }
+        if given.get_full(name).is_some() {
+            warnings.push((*n, format!("{name} is set and overrides {}", check.judge.subject())));
+        } else if environ.get_full(name).is_none() {
+            environ.set(name, value);
+        }
+    }
+    // Defaults last: they are for what nothing else has set.
+    for (name, value) in held.iter().flat_map(|(_, _, finding)| &finding.sets) {
+        if environ.get_full(name).is_none() {
+            environ.set(name, value);
+        }
+    }
+    (environ, warnings)
+}
+
+fn single(check: &Check, finding: Option<&Finding>) -> Entry {
+    let holds = finding.is_none_or(|finding| finding.ok);
+    let status = match (finding, holds, check.level) {
+        (None, ..) => Status::Skip,
+        (_, true, _) => Status::Pass,
+        (_, false, Level::Warn) => Status::Warn,
+        (_, false, Level::Error) => Status::Fail,
+    };
+    let off = || check.off.clone().unwrap_or_default();
+    Entry {
+        kind: check.kind,
+        name: check.name.clone(),
+        subject: check.judge.subject(),
+        status,
+        holds,
+        found: finding.map_or_else(off, |finding| finding.found.clone()),
+        expected: check.judge.expected(),
+        hint: if holds { String::new() } else { hint(check, finding) },
+        warnings: finding.map(|finding| finding.warnings.clone()).unwrap_or_default(),
+        file: String::new(),
+        line: 0,
+    }
+}
+
+fn hint(check: &Check, finding: Option<&Finding>) -> String {
+    check.hint.clone().or_else(|| finding.map(|finding| finding.remedy.clone())).unwrap_or_default()
+}
+
+/// One entry for the checks that share a label.
+fn group(label: &str, members: &[(&Check, Option<&Finding>)]) -> Entry {
+    let judged: Vec<(&Check, &Finding)> =
+        members.iter().filter_map(|(check, finding)| finding.map(|finding| (*check, finding))).collect();
+    let holding: Vec<&(&Check, &Finding)> = judged.iter().filter(|(_, finding)| finding.ok).collect();
+    let told =
+        |(check, finding): &(&Check, &Finding)| format!("{} ({})", check.judge.subject(), finding.found);
+    let (mut found, mut hints) = (String::new(), String::new());
+    if !holding.is_empty() {
+        found = holding.iter().map(|one| told(one)).collect::<Vec<_>>().join("; ");
+    } else if !judged.is_empty() {
+        found = format!("none of: {}", judged.iter().map(told).collect::<Vec<_>>().join("; "));
+        // The user's own words, if there are any, say it for all.
+        let mut own: Vec<String> = judged.iter().filter_map(|(check, _)| check.hint.clone()).collect();
+        if own.is_empty() {
+            own =
+                judged.iter().map(|(_, finding)| finding.remedy.clone()).filter(|r| !r.is_empty()).collect();
+        }
+        own.dedup();
+        hints = own.join("; or ");
+    }
+    let holds = !holding.is_empty() || judged.is_empty();
+    let grave = judged.iter().any(|(check, _)| check.level == Level::Error);
+    let subjects: Vec<String> = members.iter().map(|(check, _)| check.judge.subject()).collect();
+    Entry {
+        kind: ANY_OF,
+        name: label.to_string(),
+        subject: format!("\"{label}\""),
+        status: match (judged.is_empty(), holds, grave) {
+            (true, ..) => Status::Skip,
+            (_, true, _) => Status::Pass,
+            (_, false, true) => Status::Fail,
+            (_, false, false) => Status::Warn,
+        },
+        holds,
+        found,
+        expected: format!("one of {}", subjects.join(", ")),
+        hint: hints,
+        warnings: holding.iter().flat_map(|(_, finding)| finding.warnings.clone()).collect(),
+        file: String::new(),
+        line: 0,
+    }
+}

@@ -1,0 +1,248 @@
+//! `[checks.volume.PATH]`: a volume is mounted there, and who is to use it can.
+
+use super::mount::{mounted_at, path};
+use super::{Facts, Finding, Judge, Kind, facts};
+use crate::config::table::Table;
+use crate::config::words::show_size;
+use crate::sys::disk::{Access, Stat};
+use std::fmt::Write as _;
+
+/// `volume`
+pub const KIND: Kind = Kind { name: "volume", nameless: false, read };
+
+struct Volume {
+    path: String,
+    readable: bool,
+    writable: bool,
+    min_free: Option<u64>,
+    owner: Option<String>,
+    group: Option<String>,
+    mode: Option<u32>,
+}
+
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+    let path = path(name, table);
+    if path.as_deref() == Some("/") {
+        table.fault_here("is the root file system, which is no volume; expected [checks.mount.\"/\"]");
+    }
+    let mode = table.text_or_number("mode").and_then(|text| {
+        let octal = text.strip_prefix("0o").unwrap_or(&text);
+        let mode = u32::from_str_radix(octal, 8).ok().filter(|mode| *mode <= 0o7777);
+        let quoted =
+            matches!(table.node("mode").map(|node| &node.value), Some(crate::config::tree::Value::Text(_)));
+        if mode.is_none() || !quoted {
+            table.fault("mode", "is no mode; expected octal digits in quotes, such as \"0755\"");
+        }
+        mode
+    });
+    let writable = table.flag("writable").unwrap_or(true);
+    Some(Box::new(Volume {
+        path: path?,
+        readable: table.flag("readable").unwrap_or(true),
+        writable,
+        min_free: table.size("min_free"),
+        owner: table.text_or_number("owner"),
+        group: table.text_or_number("group"),
+        mode,
+    }))
+}
+
+impl Judge for Volume {
+    fn subject(&self) -> String {
+        format!("volume {}", self.path)
+    }
+
+    fn expected(&self) -> String {
+        let mut expected = String::from(match (self.readable, self.writable) {
+            (_, true) => "a volume that can be written",
+            (true, false) => "a volume that can be read",
+            (false, false) => "a volume",
+        });
+        let mut add = |what: &str, value: &str| {
+            let _ = write!(expected, ", {what} {value}");
+        };
+        if let Some(owner) = &self.owner {
+            add("owned by", owner);
+        }
+        if let Some(group) = &self.group {
+            add("of group", group);
+        }
+        if let Some(mode) = self.mode {
+            add("mode", &format!("{mode:04o}"));
+        }
+        if let Some(free) = self.min_free {
+            add("with at least", &format!("{} free", show_size(free)));
+        }
+        expected
+    }
+
+    fn judge(&self, facts: &Facts) -> Finding {
+        if let Err(finding) = mounted_at(&self.path, facts) {
+            return finding;
+        }
+        let stat = match facts.system.stat(&self.path) {
+            Ok(stat) => stat,
+            Err(error) => return self.refused(&facts::why(&error), facts),
+        };
+        let failed = self.usable(&stat, facts).and_then(|()| self.owned(&stat, facts));
+        match failed.and_then(|()| self.roomy(facts)) {
+            Ok(()) => Finding::pass(format!("a volume {}", shown(&stat, facts)), self.path.clone()),
+            Err(finding) => finding,
+        }
+    }
+
+    fn may_block(&self) -> bool {
+        // A network file system whose server is gone.
+        true
+    }
+}
+
+impl Volume {
+    fn refused(&self, why: &str, facts: &Facts) -> Finding {
+        let uid = facts.system.current().uid;
+        let found = format!("{} cannot be looked at by uid {uid}: {why}", self.path);
+        Finding::fail(found, format!("let uid {uid} enter the folders above {}", self.path))
+    }
+
+    fn usable(&self, stat: &Stat, facts: &Facts) -> Result<(), Finding> {
+        let wanted = [
+            (self.readable, Access::Read, "readable"),
+            (self.writable, Access::Write, "writable"),
+            ((self.readable || self.writable) && stat.dir, Access::Execute, "to be entered"),
+        ];
+        for (_, access, word) in wanted.into_iter().filter(|(wanted, ..)| *wanted) {
+            let Err(error) = facts.system.access(&self.path, access) else { continue };
+            let shown = shown(stat, facts);
+            let who = facts.system.current();
+            let (found, remedy) = match error.raw_os_error() {
+                Some(libc::EROFS) => {
+                    ("mounted read-only".to_string(), "mount the volume rw, not ro".to_string())
+                }
+                Some(libc::EACCES) => (
+                    format!("{shown}, not {word} by uid {}", who.uid),
+                    format!(
+                        "chown {}:{} {} (on the volume), or run as uid {}",
+                        who.uid, who.gid, self.path, stat.uid
+                    ),
+                ),
+                _ => (
+                    format!("{shown}, not {word}: {}", facts::why(&error)),
+                    "look at the volume's driver".into(),
+                ),
+            };
+            return Err(Finding::fail(found, remedy));
+        }
+        Ok(())
+    }
+
+    fn owned(&self, stat: &Stat, facts: &Facts) -> Result<(), Finding> {
+        let accounts = facts.system.accounts();
+        let path = &self.path;
+        let no_such = |what: &str, name: &str, file: &str| {
+            Finding::fail_for_good(
+                format!("no {what} \"{name}\" in {file}"),
+                format!("add the {what}, or use its number"),
+            )
+        };
+        if let Some(owner) = &self.owner {
+            let uid = accounts.uid(owner).ok_or_else(|| no_such("user", owner, "/etc/passwd"))?;
+            if uid != stat.uid {
+                return Err(Finding::fail(shown(stat, facts), format!("chown {owner} {path}")));
+            }
+        }
+        if let Some(group) = &self.group {
+            let gid = accounts.gid(group).ok_or_else(|| no_such("group", group, "/etc/group"))?;
+            if gid != stat.gid {
+                return Err(Finding::fail(shown(stat, facts), format!("chgrp {group} {path}")));
+            }
+        }
+        if let Some(mode) = self.mode.filter(|mode| *mode != stat.mode) {
+            return Err(Finding::fail(shown(stat, facts), format!("chmod {mode:04o} {path}")));
+        }
+        Ok(())
+    }
+
+    fn roomy(&self, facts: &Facts) -> Result<(), Finding> {
+        let Some(wanted) = self.min_free else { return Ok(()) };
+        let (found, ok) = match facts.system.space(&self.path) {
+            Ok(space) => {
+                (format!("{} free of {}", show_size(space.free), show_size(space.size)), space.free >= wanted)
+            }
+            Err(error) => (format!("free room cannot be told: {}", facts::why(&error)), false),
+        };
+        let remedy = format!("make room in {}, or give it a larger volume", self.path);
+        if ok { Ok(()) } else { Err(Finding::fail(found, remedy)) }
+    }
+}
+
+/// `owned by root:root, mode 0755`
+fn shown(stat: &Stat, facts: &Facts) -> String {
+    let accounts = facts.system.accounts();
+    let (user, group) = (accounts.user_name(stat.uid), accounts.group_name(stat.gid));
+    format!("owned by {user}:{group}, mode {:04o}", stat.mode)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::fake::Fake;
+    use super::super::read::testing::{fault, one};
+    use super::*;
+    use crate::sys::mounts;
+    use crate::sys::users::{Accounts, Identity};
+    use std::cell::RefCell;
+
+    fn fake(refused: Option<i32>) -> Fake {
+        let text = "1 0 0:1 / / rw - overlay overlay rw\n2 1 0:2 / /data rw - ext4 /dev/sda1 rw\n";
+        let dir = Stat { dir: true, mode: 0o755, ..Stat::default() };
+        Fake {
+            mounts: mounts::parse(text),
+            files: ["/", "/data", "/srv"].map(|path| (path.to_string(), dir)).into(),
+            refused: refused.map(|errno| (("/data".to_string(), "w"), errno)).into_iter().collect(),
+            free: 1 << 20,
+            accounts: Accounts::parse("root:x:0:0::/:\napp:x:1000:1000::/:\n", "root:x:0:\n"),
+            current: RefCell::new(Identity { uid: 1000, gid: 1000, groups: vec![] }),
+            ..Fake::default()
+        }
+    }
+
+    fn judge(text: &str, refused: Option<i32>) -> Finding {
+        one(text).judge.judge(&fake(refused).facts(&[]))
+    }
+
+    #[test]
+    fn a_folder_of_the_root_is_no_volume() {
+        assert!(judge("[checks.volume.\"/data\"]", None).ok);
+        let folder = judge("[checks.volume.\"/srv\"]", None);
+        assert_eq!(folder.found, "/srv, which is part of the overlay at /");
+        assert!(folder.remedy.contains("--volume"));
+        assert!(!judge("[checks.volume.\"/none\"]", None).ok);
+        assert!(fault("[checks.volume.\"/\"]").contains("[checks.mount.\"/\"]"));
+    }
+
+    #[test]
+    fn who_cannot_write_is_told_what_to_do() {
+        let finding = judge("[checks.volume.\"/data\"]", Some(libc::EACCES));
+        assert_eq!(finding.found, "owned by root:root, mode 0755, not writable by uid 1000");
+        assert_eq!(finding.remedy, "chown 1000:1000 /data (on the volume), or run as uid 0");
+        assert_eq!(judge("[checks.volume.\"/data\"]", Some(libc::EROFS)).found, "mounted read-only");
+        assert!(judge("[checks.volume.\"/data\"]\nwritable = false", Some(libc::EACCES)).ok);
+    }
+
+    #[test]
+    fn owner_mode_and_room_are_judged() {
+        for (keys, ok, found) in [
+            ("owner = \"root\"\ngroup = 0\nmode = \"0755\"", true, "a volume owned by root:root, mode 0755"),
+            ("owner = 1000", false, "owned by root:root, mode 0755"),
+            ("owner = \"nobody\"", false, "no user \"nobody\" in /etc/passwd"),
+            ("group = 5", false, "owned by root:root, mode 0755"),
+            ("mode = \"0700\"", false, "owned by root:root, mode 0755"),
+            ("min_free = \"512KiB\"", true, "a volume owned by root:root, mode 0755"),
+            ("min_free = \"1GiB\"", false, "1 MiB free of 2 MiB"),
+        ] {
+            let finding = judge(&format!("[checks.volume.\"/data\"]\n{keys}"), None);
+            assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{keys}");
+        }
+        // 755 in TOML is a decimal number, which is another mode.
+        assert!(fault("[checks.volume.\"/data\"]\nmode = 755").contains("in quotes"));
+    }
+}

@@ -1,0 +1,455 @@
+//! Every reachable state of two services, and a million random steps of more.
+
+use super::super::event::Event;
+use super::super::service::State;
+use super::Mutant;
+use super::world::{Ask, Group, S, World};
+use crate::model::*;
+use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
+
+// Breadth first.
+
+/// Everything that can happen next, as small programs on a copy of the world.
+fn futures(world: &World) -> Vec<World> {
+    let mut all = Vec::new();
+    let mut then = |what: &dyn Fn(&mut World)| {
+        let mut next = world.clone();
+        what(&mut next);
+        all.push(next);
+    };
+    if world.halted.is_some() {
+        return all;
+    }
+    if !world.asks.is_empty() {
+        then(&|w| {
+            w.answer();
+        });
+        for lasting in [false, true] {
+            then(&|w| w.refuse(lasting, 127));
+        }
+        for outcome in [Outcome::Code(0), Outcome::Code(1)] {
+            then(&|w| w.answer_early(outcome, false));
+        }
+        then(&|w| w.answer_early(Outcome::Code(1), true));
+    }
+    for (pid, group) in &world.groups {
+        if group.leader {
+            let outcomes: &[Outcome] = match (group.killed, group.probe) {
+                (true, _) => &[Outcome::Signal(Signal::KILL)],
+                (false, true) => &[Outcome::Code(0), Outcome::Code(1)],
+                (false, false) => &[Outcome::Code(0), Outcome::Code(1), Outcome::Signal(Signal::TERM)],
+            };
+            for outcome in outcomes {
+                then(&|w| w.end(*pid, *outcome, false));
+            }
+            if !group.probe && !group.given_up {
+                then(&|w| w.end(*pid, Outcome::Code(1), true));
+            }
+        } else if !group.given_up {
+            then(&|w| w.group_gone(group.of.0));
+        }
+    }
+    then(&|w| w.signal(Signal::TERM));
+    then(&|w| w.signal(Signal::HUP));
+    then(&|w| w.feed(Event::Stop { code: 70 }));
+    if world.core.deadline().is_some() {
+        then(&|w| {
+            w.tick();
+        });
+    }
+    if world.groups.is_empty() && world.asks.is_empty() {
+        then(&|w| w.feed(Event::Childless));
+    }
+    all
+}
+
+/// Visit every state that can be reached; how many there are, or the first fault.
+fn visit(start: &World, memory: Duration) -> Result<usize, String> {
+    let mut start = start.clone();
+    start.begin();
+    start.rebase(memory);
+    let mut known = HashSet::from([start.key()]);
+    let mut queue = VecDeque::from([start]);
+    while let Some(world) = queue.pop_front() {
+        for mut next in futures(&world) {
+            if let Some(fault) = next.fault {
+                return Err(fault);
+            }
+            next.seen.clear();
+            next.rebase(memory);
+            if known.insert(next.key()) {
+                ends(&next)?;
+                queue.push_back(next);
+            }
+        }
+    }
+    Ok(known.len())
+}
+
+/// From here a stop ends within the bound, whatever the processes do.
+fn ends(world: &World) -> Result<(), String> {
+    for (react, obey_kill) in [(false, false), (false, true), (true, true)] {
+        stop_in_time(&mut world.clone(), react, obey_kill)?;
+    }
+    Ok(())
+}
+
+/// Stop `world`, whose processes `react` to the request, or not even to a kill.
+fn stop_in_time(world: &mut World, react: bool, obey_kill: bool) -> Result<(), String> {
+    let begin = world.now;
+    let bound = begin.after(world.core.stop_bound());
+    world.feed(Event::Stop { code: 70 });
+    for _ in 0..10_000 {
+        if let Some(fault) = &world.fault {
+            return Err(fault.clone());
+        }
+        if world.halted.is_some() {
+            return Ok(());
+        }
+        if world.now > bound {
+            return Err(format!("a stop took {:?}, bound {:?}", world.now.since(begin), bound.since(begin)));
+        }
+        if !world.asks.is_empty() {
+            world.answer();
+            continue;
+        }
+        let going = world.groups.iter().find(|(_, group)| {
+            let asked = match world.core.records[group.of].state {
+                State::Ending(_) => react,
+                _ => false,
+            };
+            !group.given_up && (asked || (group.killed && obey_kill))
+        });
+        let going = going.map(|(pid, group)| (*pid, *group));
+        match going {
+            Some((pid, Group { leader: true, killed, .. })) => {
+                let signal = if killed { Signal::KILL } else { Signal::TERM };
+                world.end(pid, Outcome::Signal(signal), false);
+            }
+            Some((_, group)) => world.group_gone(group.of.0),
+            None if !world.tick() => return Err("a stop that nothing drives on".into()),
+            None => {}
+        }
+    }
+    Err("a stop that never ends".into())
+}
+
+fn two(change: impl FnOnce(&mut Rules, &mut Rules, &mut Whole)) -> World {
+    let restart = RestartPolicy { delay: S, max_attempts: Some(1), window: S, ..RestartPolicy::default() };
+    let plain = Rules { stop_grace: S, essential: false, restart, ..Rules::default() };
+    let (mut below, mut above, mut whole) =
+        (plain.clone(), plain, Whole { sweep_grace: S, ..Whole::default() });
+    above.depends_on = vec![on(0, Some(Condition::Started))];
+    change(&mut below, &mut above, &mut whole);
+    World::new(vec![below, above], whole)
+}
+
+fn on(id: u16, condition: Option<Condition>) -> Dependency {
+    Dependency { on: ServiceId(id), condition, required: true, restart: false }
+}
+
+fn visits(at_least: usize, world: &World) {
+    let count = visit(world, S).unwrap_or_else(|fault| panic!("{fault}"));
+    println!("{count} states");
+    assert!(count >= at_least, "only {count} states were reached");
+}
+
+#[test]
+fn every_state_of_two_services() {
+    visits(1000, &two(|_, _, _| {}));
+}
+
+#[test]
+fn every_state_of_two_tied_services() {
+    visits(1000, &two(|_, above, _| above.depends_on[0].restart = true));
+}
+
+#[test]
+fn every_state_of_a_oneshot_and_the_main_service() {
+    visits(
+        500,
+        &two(|below, above, whole| {
+            below.kind = ServiceType::Oneshot;
+            above.depends_on = vec![on(0, Some(Condition::Completed))];
+            above.restart.when = Restart::No;
+            (whole.main, whole.term_stops_main) = (Some(ServiceId(1)), true);
+        }),
+    );
+}
+
+#[test]
+fn every_state_of_a_probed_service_and_its_dependent() {
+    visits(
+        1000,
+        &two(|below, above, whole| {
+            below.health = Some(health());
+            below.restart.max_attempts = Some(1);
+            above.depends_on = vec![on(0, Some(Condition::Healthy))];
+            above.restart.when = Restart::No;
+            whole.stop_within = Some(3 * S);
+        }),
+    );
+}
+
+fn health() -> HealthRules {
+    HealthRules {
+        interval: S,
+        timeout: S,
+        retries: 1,
+        start_period: Duration::ZERO,
+        start_interval: S,
+        on_unhealthy: OnUnhealthy::Restart,
+    }
+}
+
+// At random.
+
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % n
+    }
+
+    fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    fn one<T: Clone>(&mut self, of: &[T]) -> T {
+        of[usize::try_from(self.below(of.len() as u64)).unwrap()].clone()
+    }
+
+    fn span(&mut self) -> Duration {
+        Duration::from_millis(self.one(&[0, 1, 100, 1000, 3000, 10_000]))
+    }
+
+    fn outcome(&mut self) -> Outcome {
+        let signals = [Signal::TERM, Signal::KILL, Signal::from_number(11).unwrap(), Signal::INT];
+        let ends = [0, 0, 1, 3, 143].map(Outcome::Code);
+        if self.chance(60) { self.one(&ends) } else { Outcome::Signal(self.one(&signals)) }
+    }
+
+    fn rules(&mut self, id: u16, order: &[u16]) -> Rules {
+        let kind = if self.chance(30) { ServiceType::Oneshot } else { ServiceType::Daemon };
+        let place = order.iter().position(|other| *other == id).unwrap();
+        let mut depends_on = Vec::new();
+        for other in &order[..place] {
+            if self.chance(30) {
+                let conditions = [Condition::Started, Condition::Healthy, Condition::Completed];
+                depends_on.push(Dependency {
+                    on: ServiceId(*other),
+                    condition: if self.chance(25) { None } else { Some(self.one(&conditions)) },
+                    required: self.chance(70),
+                    restart: self.chance(30),
+                });
+            }
+        }
+        Rules {
+            kind,
+            enabled: self.chance(90),
+            essential: self.chance(15),
+            depends_on,
+            restart: RestartPolicy {
+                when: self.one(&[Restart::No, Restart::Always, Restart::OnFailure, Restart::UnlessStopped]),
+                delay: self.span(),
+                jitter: self.one(&[0.0, 0.5]),
+                max_attempts: self.one(&[None, Some(0), Some(1), Some(3)]),
+                window: self.one(&[S, 10 * S]),
+                never_on: if self.chance(20) { vec![self.outcome()] } else { Vec::new() },
+                always_on: if self.chance(20) { vec![self.outcome()] } else { Vec::new() },
+                ..RestartPolicy::default()
+            },
+            success: if self.chance(20) { vec![self.outcome()] } else { Vec::new() },
+            start_timeout: self.chance(20).then(|| self.span()),
+            run_timeout: self.chance(20).then(|| self.span()),
+            stop_signal: self.one(&[Signal::TERM, Signal::INT]),
+            stop_grace: self.span(),
+            health: self.chance(40).then(|| HealthRules {
+                interval: self.span(),
+                timeout: self.span(),
+                retries: self.one(&[1, 2]),
+                start_period: self.span(),
+                start_interval: self.span(),
+                on_unhealthy: self.one(&[OnUnhealthy::Restart, OnUnhealthy::Ignore, OnUnhealthy::Stop]),
+            }),
+        }
+    }
+
+    fn world(&mut self) -> World {
+        let count = u16::try_from(2 + self.below(11)).unwrap();
+        let mut order: Vec<u16> = (0..count).collect();
+        for at in (1..order.len()).rev() {
+            let other = usize::try_from(self.below(at as u64 + 1)).unwrap();
+            order.swap(at, other);
+        }
+        let mut rules: Vec<Rules> = (0..count).map(|id| self.rules(id, &order)).collect();
+        // The configuration refuses to wait for the health of what has no healthcheck.
+        let probed: Vec<bool> = rules.iter().map(|rules| rules.health.is_some()).collect();
+        for edge in rules.iter_mut().flat_map(|rules| &mut rules.depends_on) {
+            if edge.condition == Some(Condition::Healthy) && !probed[edge.on.index()] {
+                edge.condition = Some(Condition::Started);
+            }
+        }
+        let to = SignalRule::To(ServiceId(0), Signal::HUP);
+        let signal_rules = [SignalRule::Stop, SignalRule::Ignore, SignalRule::As(Signal::TERM), to];
+        let whole = Whole {
+            main: self.chance(30).then(|| ServiceId(self.one(&order))),
+            stop_within: self.chance(30).then(|| self.span()),
+            sweep_grace: self.span(),
+            signals: if self.chance(30) { vec![(Signal::HUP, self.one(&signal_rules))] } else { Vec::new() },
+            group_signals: self.chance(50),
+            term_stops_main: self.chance(50),
+            stay_when_idle: self.chance(30),
+            seed: self.0,
+        };
+        World::new(rules, whole)
+    }
+
+    /// Something happens.
+    fn event(&mut self, world: &mut World) {
+        if !world.asks.is_empty() && self.chance(60) {
+            match self.below(10) {
+                0 => world.refuse(self.chance(20), 127),
+                1 => world.answer_early(self.outcome(), self.chance(20)),
+                _ => _ = world.answer(),
+            }
+            return;
+        }
+        match self.below(100) {
+            0..30 => self.time(world),
+            30..75 => self.process(world),
+            75..77 => self.stranger(world),
+            77 => world.feed(Event::Spawned { service: ServiceId(99), pid: 1 }),
+            78 => world.feed(Event::Childless),
+            79 if self.chance(10) => world.feed(Event::Stop { code: 70 }),
+            80 | 81 if self.chance(20) => {
+                let signals = [Signal::TERM, Signal::HUP, Signal::INT, Signal::from_number(10).unwrap()];
+                world.signal(self.one(&signals));
+            }
+            _ => self.time(world),
+        }
+    }
+
+    fn time(&mut self, world: &mut World) {
+        let span = self.span();
+        match world.core.deadline() {
+            Some(at) if at <= world.now.after(span) || self.chance(30) => {
+                world.now = at.max(world.now).after(Duration::from_nanos(self.below(2)));
+                world.feed(Event::Tick);
+            }
+            _ => world.now = world.now.after(span),
+        }
+    }
+
+    fn process(&mut self, world: &mut World) {
+        let all: Vec<(Pid, Group)> = world.groups.iter().map(|(pid, group)| (*pid, *group)).collect();
+        if all.is_empty() {
+            return self.time(world);
+        }
+        let (pid, group) = self.one(&all);
+        let outcome = if group.killed { Outcome::Signal(Signal::KILL) } else { self.outcome() };
+        if group.leader {
+            let outcome = if group.probe && self.chance(50) { Outcome::Code(0) } else { outcome };
+            world.end(pid, outcome, !group.probe && !group.given_up && self.chance(25));
+        } else if group.given_up {
+            world.groups.remove(&pid);
+        } else {
+            world.group_gone(group.of.0);
+        }
+    }
+
+    /// An orphan that nobody knows ends: nothing changes.
+    fn stranger(&mut self, world: &mut World) {
+        let (before, seen) = (world.key(), world.seen.len());
+        world.feed(Event::Exited { pid: 9, outcome: self.outcome(), group_left: self.chance(10) });
+        let changed = world.asks.is_empty() && world.key() != before;
+        if changed || world.seen.len() != seen {
+            world.fault.get_or_insert_with(|| "an unknown pid changed something".into());
+        }
+    }
+}
+
+/// One random life, from the start to a stop, twice. How many steps it took.
+fn life(seed: u64, mutant: Option<Mutant>) -> Result<u64, String> {
+    let mut dice = Dice(seed);
+    let mut world = dice.world().with(mutant);
+    let fresh = world.core.clone();
+    world.events = Some(Vec::new());
+    if dice.chance(98) {
+        world.begin();
+    }
+    for _ in 0..dice.below(400) {
+        if world.halted.is_some() || world.fault.is_some() {
+            break;
+        }
+        dice.event(&mut world);
+    }
+    if let Some(fault) = world.fault {
+        return Err(fault);
+    }
+    stop_in_time(&mut world, dice.chance(50), dice.chance(50))?;
+    for event in [Event::Tick, Event::Begin, Event::Signal(Signal::TERM), Event::Childless] {
+        world.feed(event);
+    }
+    if let Some(fault) = world.fault {
+        return Err(fault);
+    }
+    let (mut again, mut out) = (fresh, Vec::new());
+    for (now, event) in world.events.iter().flatten() {
+        again.step(*now, *event, &mut out);
+    }
+    if out != world.seen {
+        return Err("the same events gave other actions".into());
+    }
+    Ok(world.steps)
+}
+
+#[test]
+fn a_million_random_steps() {
+    let mut steps = 0;
+    let mut seed = 1;
+    while steps < 1_000_000 {
+        steps += life(seed * 0x9E37_79B9, None).unwrap_or_else(|fault| panic!("seed {seed}: {fault}"));
+        seed += 1;
+    }
+    println!("{seed} lives, {steps} steps");
+}
+
+/// The walks are worth something only if they find what is wrong.
+#[test]
+fn the_invariants_find_every_fault_that_is_put_in() {
+    for mutant in Mutant::ALL {
+        let found = (1..2000).find_map(|seed| life(seed * 0x9E37_79B9, Some(mutant)).err());
+        println!("{mutant:?}: {found:?}");
+        assert!(found.is_some(), "nobody noticed {mutant:?}");
+    }
+}
+
+#[test]
+fn the_walk_of_all_states_finds_faults_too() {
+    let mutants =
+        [Mutant::DropEarlyExit, Mutant::LoseKillTimer, Mutant::ForgetDependents, Mutant::StopAllAtOnce];
+    for mutant in mutants {
+        let found = visit(&two(|_, _, _| {}).with(Some(mutant)), S);
+        assert!(found.is_err(), "nobody noticed {mutant:?}");
+    }
+}
+
+#[test]
+fn a_thousand_services_start_in_no_time() {
+    let last = 999;
+    let mut rules = vec![Rules { essential: false, ..Rules::default() }; 1000];
+    rules[last].depends_on = (0..999).map(|id| on(id, Some(Condition::Started))).collect();
+    let mut core = super::super::Supervisor::new(rules, Whole::default());
+    let mut out = Vec::new();
+    core.step(Moment(1), Event::Begin, &mut out);
+    for id in 0..1000 {
+        core.step(Moment(2), Event::Spawned { service: ServiceId(id), pid: 100 + i32::from(id) }, &mut out);
+    }
+    assert!((0..1000).all(|id| matches!(core.state_of(ServiceId(id)), super::super::Status::Running { .. })));
+    let _ = Ask::Spawn(ServiceId(0));
+}

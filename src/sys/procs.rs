@@ -1,0 +1,66 @@
+//! Other processes, as /proc shows them; nobody is there without /proc.
+
+use crate::model::Pid;
+
+/// A process, by its line in /proc/PID/stat (proc_pid_stat(5)).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Process {
+    /// Its id.
+    pub pid: Pid,
+    /// The name of its program, cut to 15 bytes by the kernel.
+    pub name: String,
+    /// Its parent.
+    pub parent: Pid,
+    /// Whether it has ended and waits to be reaped.
+    pub zombie: bool,
+}
+
+/// Every process of this PID namespace.
+#[must_use]
+pub fn all() -> Vec<Process> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(|pid: Pid| parse(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?))
+        .collect()
+}
+
+fn parse(pid: Pid, stat: &str) -> Option<Process> {
+    // The name may hold blanks and parentheses: it ends at the last one.
+    let (before, after) = stat.rsplit_once(") ")?;
+    let (_, name) = before.split_once('(')?;
+    let mut fields = after.split(' ');
+    let zombie = fields.next()? == "Z";
+    Some(Process { pid, name: name.to_string(), parent: fields.next()?.parse().ok()?, zombie })
+}
+
+/// The living children of a process.
+#[must_use]
+pub fn children(of: Pid) -> Vec<Process> {
+    all().into_iter().filter(|process| process.parent == of && !process.zombie).collect()
+}
+
+/// Every process below `root`.
+#[must_use]
+pub fn descendants(root: Pid) -> Vec<Pid> {
+    let processes = all();
+    let mut found = vec![root];
+    let mut looked = 0;
+    while let Some(of) = found.get(looked).copied() {
+        found.extend(processes.iter().filter(|p| p.parent == of && p.pid != root).map(|p| p.pid));
+        looked += 1;
+    }
+    found.retain(|pid| *pid != root);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_is_no_trap() {
+        let process = parse(7, "7 (a) b (c)) S 3 7 7 0 -1").expect("a process");
+        assert_eq!(process, Process { pid: 7, name: "a) b (c)".into(), parent: 3, zombie: false });
+        assert_eq!(parse(7, "7 (x"), None);
+    }
+}

@@ -1,0 +1,28 @@
+//! The terminal, and jobs in it (tcsetpgrp(3)).
+
+use super::signals;
+use crate::model::{Pid, Signal};
+
+/// Hands the terminal, if stdin is one, to a process group. SIGTTOU is blocked in rinit, so this works from the background.
+fn give_to(group: Pid) {
+    // SAFETY: integers only; without a terminal it is an error that means nothing.
+    unsafe { libc::tcsetpgrp(0, group) };
+}
+
+/// The COMMAND was stopped in the terminal, and rinit is a job of some shell: rinit stops too, so that the shell
+/// takes over, and when the shell continues rinit, the COMMAND goes on in the foreground.
+pub fn stop_with(group: Pid) {
+    // SAFETY: no arguments.
+    let own = unsafe { libc::getpgrp() };
+    // SAFETY: integers only.
+    if unsafe { libc::tcgetpgrp(0) } != group {
+        return; // not in the foreground of rinit's terminal: somebody else's business
+    }
+    give_to(own);
+    signals::stop_self();
+    // SAFETY: integers only. `bg` leaves the terminal with the shell.
+    if unsafe { libc::tcgetpgrp(0) } == own {
+        give_to(group);
+    }
+    let _ = super::kill::group(group, Signal::CONT);
+}
