@@ -1,11 +1,16 @@
 //! From the command line to the end: read, check, resolve, run.
 
-use crate::cli::{Invocation, LogFormat, LogLevel, Mode};
+use crate::checks::report::Report;
+use crate::checks::run::Interrupted;
+use crate::checks::{self, Check, Facts};
+use crate::cli::{Format, Invocation, LogFormat, LogLevel, Mode};
 use crate::config::expand::Scope;
 use crate::config::fault::{Fault, Sources};
 use crate::config::files::{self, Files, Io};
-use crate::config::{Plan, resolve};
+use crate::config::table::Reading;
+use crate::config::{self, Plan, resolve};
 use crate::environ::Environ;
+use crate::helpers::Crew;
 use crate::model::Outcome;
 use crate::runtime::{Ending, Given, Runtime};
 use crate::say;
@@ -130,23 +135,93 @@ impl Start<'_> {
 
     /// A configuration, with or without a command.
     fn configured(self, files: &Files) -> u8 {
-        let environ = given::environment();
+        let given = given::environment();
         let mut faults = Vec::new();
-        let plan = self.resolve(files, &environ, &[], &mut faults);
+        let checks = self.read_checks(files, &given, &mut faults);
+        let exported = checks::exported(&checks);
+        let plan = self.resolve(files, &given, &exported, &mut faults);
         if !faults.is_empty() {
             return refuse(&faults, &files.sources);
         }
         match self.invocation.mode {
-            Mode::Validate => {
-                stdio::write_all(1, b"the configuration has no faults\n");
-                return 0;
+            Mode::Validate => stdio::write_all(1, b"the configuration has no faults\n"),
+            Mode::Explain => {
+                let text = checks::explain(&checks, &files.sources) + &config::explain(Some(files), &plan);
+                stdio::write_all(1, text.as_bytes());
             }
-            Mode::Explain => return 0,
-            Mode::Check => return 0,
-            Mode::Exec => return self.exec(&plan, Some(environ)),
-            Mode::Supervise => {}
+            Mode::Check => return self.check(files, &checks, given),
+            Mode::Exec | Mode::Supervise => return self.go(files, &checks, given, plan, &exported),
         }
-        self.supervise(plan, environ)
+        0
+    }
+
+    /// Checks, then what the checks were for.
+    fn go(self, files: &Files, checks: &[Check], given: Environ, mut plan: Plan, exported: &[String]) -> u8 {
+        let environ = match self.judge(files, checks, given) {
+            Ok(report) if report.ok() => report.environ,
+            Ok(report) => {
+                last_words(&report.short());
+                return CHECK_FAILED;
+            }
+            Err(interrupted) => return Outcome::Signal(interrupted.0).exit_code(),
+        };
+        if !exported.is_empty() {
+            // What was not known before the checks is known now.
+            let mut faults = Vec::new();
+            plan = self.resolve(files, &environ, &[], &mut faults);
+            if !faults.is_empty() {
+                return refuse(&faults, &files.sources);
+            }
+        }
+        if self.invocation.mode == Mode::Exec {
+            self.exec(&plan, Some(environ))
+        } else {
+            self.supervise(plan, environ)
+        }
+    }
+
+    /// `--check`: the report and nothing else.
+    fn check(&self, files: &Files, checks: &[Check], given: Environ) -> u8 {
+        let mut crew = Crew::new(signals::ignored());
+        let report = match checks::run::run(checks, &mut Facts::live(given), &files.sources, &mut crew) {
+            Ok(report) => report,
+            Err(interrupted) => return Outcome::Signal(interrupted.0).exit_code(),
+        };
+        let text = match self.invocation.format {
+            Format::Human => report.human(),
+            Format::Json => report.json(),
+            Format::Tap => report.tap(),
+            Format::Junit => report.junit(),
+        };
+        stdio::write_all(1, text.as_bytes());
+        if report.ok() { 0 } else { CHECK_FAILED }
+    }
+
+    /// Runs the checks and tells what they found.
+    fn judge(&self, files: &Files, checks: &[Check], given: Environ) -> Result<Report, Interrupted> {
+        let mut crew = Crew::new(signals::ignored());
+        let report = checks::run::run(checks, &mut Facts::live(given), &files.sources, &mut crew)?;
+        for (level, line) in report.lines() {
+            let level = if level == checks::Level::Error { LogLevel::Error } else { LogLevel::Warn };
+            say::line(level, "", &line);
+        }
+        if !report.ok() {
+            say::line(LogLevel::Error, "", &format!("{}; nothing was started", report.summary()));
+        }
+        Ok(report)
+    }
+
+    fn read_checks(&self, files: &Files, environ: &Environ, faults: &mut Vec<Fault>) -> Vec<Check> {
+        let scope = Scope {
+            variable: &|name| environ.get(name),
+            exists: &|path| std::path::Path::new(path).exists(),
+            read: &crate::sys::files::read_text,
+            later: &[],
+        };
+        let reading = Reading::new(scope);
+        let checks = checks::read(files.root.get("checks"), &reading);
+        faults.extend(reading.into_faults());
+        checks
     }
 
     fn resolve(&self, files: &Files, environ: &Environ, later: &[String], faults: &mut Vec<Fault>) -> Plan {
@@ -235,7 +310,7 @@ fn run(invocation: &Invocation, mut plan: Plan, starter: Starter, given: Given) 
     plan.whole.sweep_grace = invocation.kill_after.unwrap_or(plan.whole.sweep_grace);
     plan.whole.seed = crate::sys::time::now().0;
     let main = plan.whole.main;
-    let alone = matches!(given, Given::All);
+    let alone = plan.whole.main.is_some() && plan.services.len() == 1;
     let rules = plan.services.iter().map(|service| service.rules.clone()).collect();
     let runtime = Runtime {
         core: Supervisor::new(rules, plan.whole),

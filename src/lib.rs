@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod diagnosis;
 pub mod environ;
+pub mod helpers;
 pub mod launch;
 pub mod model;
 pub mod notes;

@@ -119,7 +119,7 @@ impl System for Live {
         users::current()
     }
     fn switch_to(&self, who: &Identity) -> io::Result<()> {
-        users::switch_to(who)
+        Ok(users::switch_to(who)?)
     }
     fn interfaces(&self) -> io::Result<Vec<Interface>> {
         net::interfaces()

@@ -19,7 +19,7 @@ pub mod volume;
 pub mod wire;
 
 pub use facts::Facts;
-pub use read::{exported, read};
+pub use read::{explain, exported, read};
 
 use crate::config::fault::At;
 use crate::config::table::Table;

@@ -2,10 +2,11 @@
 
 use super::{Check, KINDS, Kind};
 use crate::config::expand::{Expanded, expand};
-use crate::config::fault::{At, did_you_mean};
+use crate::config::fault::{At, Sources, did_you_mean};
 use crate::config::table::{Reading, Table};
 use crate::config::tree::{Entry, Node, Value};
 use crate::config::when;
+use crate::config::words::show_duration;
 use std::time::Duration;
 
 /// How long to sleep between two looks of a check that waits, unless it says otherwise.
@@ -42,6 +43,19 @@ pub fn read<'a>(root: Option<&'a Node>, reading: &'a Reading<'a>) -> Vec<Check> 
 pub fn exported(checks: &[Check]) -> Vec<String> {
     let on = checks.iter().filter(|check| check.off.is_none());
     on.flat_map(|check| check.export.iter().cloned().chain(check.judge.sets())).collect()
+}
+
+/// What each check would look at, without looking.
+#[must_use]
+pub fn explain(checks: &[Check], sources: &Sources) -> String {
+    let mut text = String::new();
+    for check in checks {
+        let what = format!("{}: expected {}", check.judge.subject(), check.judge.expected());
+        let off = check.off.as_ref().map_or_else(String::new, |why| format!(" (off: {why})"));
+        let wait = check.wait.map_or_else(String::new, |wait| format!(", within {}", show_duration(wait)));
+        text.push_str(&format!("      {what}{wait}{off} ({})\n", sources.file_line(check.at)));
+    }
+    if text.is_empty() { text } else { format!("checks:\n{text}") }
 }
 
 fn read_kind(kind: &Kind, entry: &Entry, reading: &Reading<'_>, checks: &mut Vec<Check>) {

@@ -40,6 +40,17 @@ pub struct Entry {
     pub node: Node,
 }
 
+impl Node {
+    /// What a table holds under a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        match &self.value {
+            Value::Table(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node),
+            _ => None,
+        }
+    }
+}
+
 impl Value {
     /// What to call it in a message.
     #[must_use]

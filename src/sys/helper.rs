@@ -42,3 +42,21 @@ pub fn connects(host: &str, port: u16, patience: Duration) -> bool {
         all.any(|address| std::net::TcpStream::connect_timeout(&address, patience).is_ok())
     })
 }
+
+/// Reads what is there; nothing at the end of the pipe, or on an error.
+pub fn read_some(from: RawFd, into: &mut Vec<u8>) -> usize {
+    let mut piece = [0u8; 1024];
+    loop {
+        // SAFETY: a place of ours and its size.
+        let count = unsafe { libc::read(from, piece.as_mut_ptr().cast(), piece.len()) };
+        match Errno::result(count) {
+            Err(Errno::EINTR) => {}
+            Err(_) => return 0,
+            Ok(count) => {
+                let count = count.unsigned_abs();
+                into.extend_from_slice(piece.get(..count).unwrap_or_default());
+                return count;
+            }
+        }
+    }
+}

@@ -30,9 +30,8 @@ pub fn for_this_command(root: &Node, command: &[CString]) -> bool {
     else {
         return true;
     };
-    let names = below(root, "services")
-        .and_then(|node| below(node, MAIN))
-        .and_then(|node| below(node, "when_command"));
+    let names =
+        root.get("services").and_then(|node| node.get(MAIN)).and_then(|node| node.get("when_command"));
     let is = |node: &Node| match &node.value {
         Value::Text(name) => {
             let base = program.rsplit(|b| *b == b'/').next().unwrap_or(program);
@@ -44,13 +43,6 @@ pub fn for_this_command(root: &Node, command: &[CString]) -> bool {
         None => true,
         Some((_, Value::List(names))) => names.iter().any(is),
         Some((node, _)) => is(node),
-    }
-}
-
-fn below<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
-    match &node.value {
-        Value::Table(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node),
-        _ => None,
     }
 }
 

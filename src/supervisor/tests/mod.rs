@@ -1,7 +1,11 @@
-//! Tests of the core: rules one by one ([`tables`]), every state of small sets and random walks
-//! over larger ones ([`walk`]), and faults put in on purpose that the walks must find.
+//! Tests of the core: rules one by one ([`services`], [`container`]), every state of small sets and
+//! random walks over larger ones ([`walk`]), and faults put in on purpose that the walks must find.
 
-mod tables;
+mod container;
+mod dice;
+mod invariants;
+mod scenes;
+mod services;
 mod walk;
 mod world;
 

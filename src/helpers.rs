@@ -1,0 +1,108 @@
+//! The helper processes that checks look and wait in, made of `sys`.
+
+use crate::checks::run::{Helpers, Wake};
+use crate::model::{Moment, Outcome, Pid, Signal};
+use crate::sys::reap::{self, Reaped};
+use crate::sys::wait::{self, Waiter};
+use crate::sys::{helper, kill, stdio, time};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+
+/// The helpers of one round of checks.
+pub struct Crew {
+    /// Signals that rinit's parent ignored, reset in each helper.
+    ignored: Vec<Signal>,
+    waiter: Waiter,
+    live: Vec<Helper>,
+    ended: VecDeque<(Pid, Option<Vec<u8>>)>,
+}
+
+struct Helper {
+    pid: Pid,
+    /// `None` once it has been read to its end.
+    pipe: Option<OwnedFd>,
+    bytes: Vec<u8>,
+}
+
+impl Crew {
+    /// A crew without anybody in it.
+    #[must_use]
+    pub fn new(ignored: Vec<Signal>) -> Self {
+        Self { ignored, waiter: Waiter::default(), live: Vec::new(), ended: VecDeque::new() }
+    }
+
+    /// Reaps who has ended, orphans of others too.
+    fn reap(&mut self) {
+        while let Some((pid, outcome)) = next_ended() {
+            let Some(at) = self.live.iter().position(|helper| helper.pid == pid) else { continue };
+            let mut helper = self.live.swap_remove(at);
+            if let Some(pipe) = &helper.pipe {
+                while helper::read_some(pipe.as_raw_fd(), &mut helper.bytes) > 0 {}
+            }
+            self.ended.push_back((pid, Some(helper.bytes).filter(|_| outcome == Outcome::Code(0))));
+        }
+    }
+}
+
+fn next_ended() -> Option<(Pid, Outcome)> {
+    loop {
+        match reap::next() {
+            Reaped::Ended(pid, outcome) => return Some((pid, outcome)),
+            Reaped::Stopped(..) => {}
+            Reaped::NoneReady | Reaped::NoChildren => return None,
+        }
+    }
+}
+
+impl Helpers for Crew {
+    fn start(&mut self, job: &mut dyn FnMut(&mut Vec<u8>)) -> io::Result<Pid> {
+        let (read, write) = helper::pipe()?;
+        let pid = helper::fork(&self.ignored, || {
+            let mut bytes = Vec::new();
+            job(&mut bytes);
+            stdio::write_all(write.as_raw_fd(), &bytes);
+            0
+        })?;
+        self.live.push(Helper { pid, pipe: Some(read), bytes: Vec::new() });
+        Ok(pid)
+    }
+
+    fn wait(&mut self, until: Moment) -> Wake {
+        loop {
+            if let Some((pid, bytes)) = self.ended.pop_front() {
+                return Wake::Done(pid, bytes);
+            }
+            let fds: Vec<_> = self
+                .live
+                .iter()
+                .filter_map(|helper| helper.pipe.as_ref())
+                .map(|pipe| pipe.as_raw_fd())
+                .collect();
+            match self.waiter.wait(Some(until), &fds) {
+                wait::Wake::Due => return Wake::Due,
+                wait::Wake::Signal { signal: Signal::CHLD, .. } => self.reap(),
+                wait::Wake::Signal { signal, .. } => return Wake::Signal(signal),
+                wait::Wake::Readable(fd) => {
+                    let is = |helper: &&mut Helper| {
+                        helper.pipe.as_ref().is_some_and(|pipe| pipe.as_raw_fd() == fd)
+                    };
+                    if let Some(helper) = self.live.iter_mut().find(is)
+                        && helper::read_some(fd, &mut helper.bytes) == 0
+                    {
+                        helper.pipe = None;
+                    }
+                }
+            }
+        }
+    }
+
+    fn kill(&mut self, helper: Pid) {
+        let _ = kill::process(helper, Signal::KILL);
+        self.live.retain(|known| known.pid != helper);
+    }
+
+    fn now(&self) -> Moment {
+        time::now()
+    }
+}

@@ -1,0 +1,242 @@
+//! Each rule of the container as a whole, as a short story.
+
+use super::super::event::{Action, Event, Note};
+use super::super::{Status, graph};
+use super::scenes::*;
+use super::world::{S, World};
+use crate::model::Condition::{Completed, Started};
+use crate::model::*;
+
+// The whole container.
+
+#[test]
+fn the_end_of_an_essential_service_ends_the_container() {
+    for (rules, code, ends) in
+        [(daemon(), 0, Some(0)), (daemon(), 3, Some(3)), (oneshot(), 0, None), (oneshot(), 3, Some(3))]
+    {
+        let mut w = up(vec![essential(rules), daemon()]);
+        w.exit(0, code);
+        assert_eq!(w.core.is_stopping(), ends.is_some());
+        if let Some(ends) = ends {
+            assert_eq!(w.finish(), ends);
+        }
+    }
+}
+
+#[test]
+fn when_nothing_is_left_it_ends_or_stays() {
+    for stay_when_idle in [false, true] {
+        let mut w = up_with(vec![oneshot(), oneshot()], Whole { stay_when_idle, ..Whole::default() });
+        w.exit(0, 0);
+        w.exit(1, 9);
+        assert_eq!(w.core.is_stopping(), !stay_when_idle);
+        w.signal(Signal::TERM);
+        assert_eq!(w.finish(), 0);
+    }
+}
+
+#[test]
+fn dependents_stop_first_and_waiting_ones_never_start() {
+    let mut w = up(vec![
+        daemon(),
+        needs(&[(0, Started)], daemon()),
+        daemon(),
+        oneshot(),
+        needs(&[(3, Completed)], daemon()),
+        restarting(Restart::Always),
+    ]);
+    w.exit(5, 1);
+    w.signal(Signal::TERM);
+    assert!(w.runs(0) && !w.runs(1) && !w.runs(2) && !w.runs(3));
+    assert_eq!((w.status(4), w.status(5)), (Status::Stopped, Status::Stopped));
+    w.die(1, Signal::TERM);
+    assert!(!w.runs(0));
+    assert_eq!(w.finish(), 0);
+}
+
+#[test]
+fn what_is_being_started_is_stopped_when_it_is_there() {
+    let mut w = World::new(vec![daemon()], Whole::default());
+    w.begin();
+    w.signal(Signal::TERM);
+    let pid = w.answer();
+    assert_eq!(w.signals_to(pid), [Signal::TERM]);
+    assert_eq!(w.finish(), 0);
+}
+
+#[test]
+fn a_second_request_kills_at_once() {
+    let mut w = up(vec![daemon(), needs(&[(0, Started)], essential(daemon()))]);
+    let pids = [w.pid(0), w.pid(1)];
+    w.signal(Signal::INT);
+    w.signal(Signal::TERM);
+    assert!(told(&w, Note::KillingAll));
+    assert!(pids.iter().all(|pid| w.signals_to(*pid).last() == Some(&Signal::KILL)));
+    assert_eq!(w.finish(), 137);
+    assert!(w.seen.contains(&Action::Sweep { signal: Signal::KILL }));
+}
+
+#[test]
+fn without_main_other_signals_mean_nothing() {
+    let mut w = up(vec![daemon()]);
+    let actions = w.seen.len();
+    for number in [1, 10, 12, 28] {
+        w.signal(Signal::from_number(number).unwrap());
+    }
+    assert_eq!(w.seen.len(), actions);
+}
+
+#[test]
+fn within_cuts_graces_kills_and_ends() {
+    let rules = vec![daemon(), needs(&[(0, Started)], daemon())];
+    let mut w = up_with(rules, Whole { stop_within: Some(10 * S), ..Whole::default() });
+    assert_eq!(w.core.stop_bound(), 10 * S);
+    let (below, above) = (w.pid(0), w.pid(1));
+    w.signal(Signal::TERM);
+    w.wait(4500 * S / 1000);
+    assert_eq!(w.signals_to(above), [Signal::TERM, Signal::KILL]);
+    w.wait(4500 * S / 1000);
+    assert_eq!(w.signals_to(below).last(), Some(&Signal::KILL));
+    w.wait(S);
+    assert_eq!((w.halted, w.fault.clone()), (Some(0), None));
+}
+
+#[test]
+fn the_bound_is_the_longest_chain() {
+    let w = up(vec![daemon(), needs(&[(0, Started)], daemon()), daemon()]);
+    assert_eq!(w.core.stop_bound(), (10 + 2 + 10 + 2 + 2 + 2) * S);
+}
+
+#[test]
+fn the_sweep_asks_kills_and_ends() {
+    let mut w = up(vec![oneshot()]);
+    w.exit(0, 0);
+    assert_eq!(w.seen.last(), Some(&Action::Sweep { signal: Signal::TERM }));
+    w.wait(2 * S);
+    assert_eq!(w.seen.last(), Some(&Action::Sweep { signal: Signal::KILL }));
+    w.wait(2 * S);
+    assert_eq!(w.seen.last(), Some(&Action::Halt { code: 0 }));
+    assert_eq!(w.core.deadline(), None);
+}
+
+#[test]
+fn a_stop_of_rinits_own_has_its_code() {
+    let mut w = up(vec![essential(daemon())]);
+    w.feed(Event::Stop { code: 71 });
+    assert_eq!(w.finish(), 71);
+}
+
+// The COMMAND.
+
+#[test]
+fn signals_go_to_main_and_its_code_comes_back() {
+    for group_signals in [false, true] {
+        let mut w = up_with(vec![daemon(), daemon()], Whole { group_signals, ..main_is(0) });
+        let pid = w.pid(0);
+        w.signal(Signal::TERM);
+        w.signal(Signal::HUP);
+        let signal = |signal| Action::Signal { pid, group: group_signals, signal, wake: false };
+        assert!(w.seen.contains(&signal(Signal::TERM)) && w.seen.contains(&signal(Signal::HUP)));
+        assert!(!w.core.is_stopping());
+        w.exit(0, 42);
+        assert_eq!(w.finish(), 42);
+    }
+}
+
+#[test]
+fn a_success_of_main_is_0_and_a_signal_is_128_more() {
+    let rules = Rules { success: vec![Outcome::Code(143)], ..daemon() };
+    let mut w = up_with(vec![rules], main_is(0));
+    w.exit(0, 143);
+    assert_eq!(w.finish(), 0);
+    let mut w = up_with(vec![daemon()], main_is(0));
+    w.die(0, Signal::KILL);
+    assert_eq!(w.finish(), 137);
+}
+
+#[test]
+fn term_may_stop_main_with_its_own_signal_and_grace() {
+    let rules = Rules { stop_signal: Signal::QUIT, ..daemon() };
+    let mut w = up_with(vec![rules], Whole { term_stops_main: true, ..main_is(0) });
+    let pid = w.pid(0);
+    w.signal(Signal::TERM);
+    w.wait(10 * S);
+    assert_eq!(w.signals_to(pid), [Signal::QUIT, Signal::KILL]);
+    assert_eq!(w.finish(), 137);
+
+    let mut w = up_with(vec![daemon()], Whole { term_stops_main: true, ..main_is(0) });
+    w.signal(Signal::TERM);
+    w.signal(Signal::TERM);
+    assert!(told(&w, Note::KillingAll));
+}
+
+#[test]
+fn a_signal_while_main_is_being_started_is_not_lost() {
+    let mut w = World::new(vec![daemon()], main_is(0));
+    w.begin();
+    w.signal(Signal::TERM);
+    w.signal(Signal::HUP);
+    let pid = w.answer();
+    assert_eq!(w.signals_to(pid), [Signal::HUP, Signal::TERM]);
+}
+
+#[test]
+fn before_main_runs_a_request_stops_everything() {
+    for (number, code) in [(15, Some(143)), (2, Some(130)), (3, Some(131)), (1, Some(129)), (10, None)] {
+        let mut w = up_with(vec![oneshot(), needs(&[(0, Completed)], daemon())], main_is(1));
+        w.signal(Signal::from_number(number).unwrap());
+        assert_eq!(w.core.is_stopping(), code.is_some());
+        if let Some(code) = code {
+            assert_eq!(w.finish(), code);
+        }
+    }
+}
+
+#[test]
+fn a_first_request_in_a_stop_that_rinit_began_does_not_kill() {
+    let mut w = up_with(vec![daemon(), essential(daemon())], main_is(0));
+    let pid = w.pid(0);
+    w.exit(1, 5);
+    w.signal(Signal::TERM);
+    assert_eq!(w.signals_to(pid), [Signal::TERM, Signal::TERM]);
+    w.signal(Signal::TERM);
+    assert_eq!(w.signals_to(pid).last(), Some(&Signal::KILL));
+    assert_eq!(w.finish(), 5);
+}
+
+#[test]
+fn rules_for_signals() {
+    let usr1 = Signal::from_number(10).unwrap();
+    let rule = |rule| Whole { signals: vec![(usr1, rule)], ..main_is(0) };
+    let world = |whole| {
+        let mut w = up_with(vec![daemon(), daemon()], whole);
+        w.take();
+        w.signal(usr1);
+        w
+    };
+    assert!(world(rule(SignalRule::Stop)).core.is_stopping());
+    assert!(world(rule(SignalRule::Ignore)).seen.is_empty());
+    let w = world(rule(SignalRule::As(Signal::HUP)));
+    assert_eq!(w.signals_to(w.pid(0)), [Signal::HUP]);
+    let w = world(rule(SignalRule::To(ServiceId(1), Signal::QUIT)));
+    assert_eq!(w.signals_to(w.pid(1)), [Signal::QUIT]);
+}
+
+// The graph.
+
+#[test]
+fn a_cycle_is_named_and_does_no_harm() {
+    let rules = vec![
+        needs(&[(1, Started)], daemon()),
+        needs(&[(2, Started)], daemon()),
+        needs(&[(1, Started)], daemon()),
+    ];
+    let deps: Vec<&[Dependency]> = rules.iter().map(|rules| rules.depends_on.as_slice()).collect();
+    assert_eq!(graph::cycle(&deps), Some(vec![ServiceId(1), ServiceId(2)]));
+    assert_eq!(graph::cycle(&deps[..0]), None);
+    let mut core = super::super::Supervisor::new(rules, Whole::default());
+    let mut out = Vec::new();
+    core.step(Moment(1), Event::Begin, &mut out);
+    core.step(Moment(1), Event::Signal(Signal::TERM), &mut out);
+    assert_eq!(core.start_order().len(), 3);
+}

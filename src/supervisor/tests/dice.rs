@@ -1,0 +1,175 @@
+//! Random sets of services, and random things that happen to them.
+
+use super::super::event::Event;
+use super::world::{Group, S, World};
+use crate::model::*;
+use std::time::Duration;
+
+/// Numbers at random, the same for the same seed, and what they make happen.
+pub(super) struct Dice(pub u64);
+
+impl Dice {
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % n
+    }
+
+    pub fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    fn one<T: Clone>(&mut self, of: &[T]) -> T {
+        of[usize::try_from(self.below(of.len() as u64)).unwrap()].clone()
+    }
+
+    fn span(&mut self) -> Duration {
+        Duration::from_millis(self.one(&[0, 1, 100, 1000, 3000, 10_000]))
+    }
+
+    fn outcome(&mut self) -> Outcome {
+        let signals = [Signal::TERM, Signal::KILL, Signal::from_number(11).unwrap(), Signal::INT];
+        let ends = [0, 0, 1, 3, 143].map(Outcome::Code);
+        if self.chance(60) { self.one(&ends) } else { Outcome::Signal(self.one(&signals)) }
+    }
+
+    fn rules(&mut self, id: u16, order: &[u16]) -> Rules {
+        let kind = if self.chance(30) { ServiceType::Oneshot } else { ServiceType::Daemon };
+        let place = order.iter().position(|other| *other == id).unwrap();
+        let mut depends_on = Vec::new();
+        for other in &order[..place] {
+            if self.chance(30) {
+                let conditions = [Condition::Started, Condition::Healthy, Condition::Completed];
+                depends_on.push(Dependency {
+                    on: ServiceId(*other),
+                    condition: if self.chance(25) { None } else { Some(self.one(&conditions)) },
+                    required: self.chance(70),
+                    restart: self.chance(30),
+                });
+            }
+        }
+        Rules {
+            kind,
+            enabled: self.chance(90),
+            essential: self.chance(15),
+            depends_on,
+            restart: RestartPolicy {
+                when: self.one(&[Restart::No, Restart::Always, Restart::OnFailure, Restart::UnlessStopped]),
+                delay: self.span(),
+                jitter: self.one(&[0.0, 0.5]),
+                max_attempts: self.one(&[None, Some(0), Some(1), Some(3)]),
+                window: self.one(&[S, 10 * S]),
+                never_on: if self.chance(20) { vec![self.outcome()] } else { Vec::new() },
+                always_on: if self.chance(20) { vec![self.outcome()] } else { Vec::new() },
+                ..RestartPolicy::default()
+            },
+            success: if self.chance(20) { vec![self.outcome()] } else { Vec::new() },
+            start_timeout: self.chance(20).then(|| self.span()),
+            run_timeout: self.chance(20).then(|| self.span()),
+            stop_signal: self.one(&[Signal::TERM, Signal::INT]),
+            stop_grace: self.span(),
+            health: self.chance(40).then(|| HealthRules {
+                interval: self.span(),
+                timeout: self.span(),
+                retries: self.one(&[1, 2]),
+                start_period: self.span(),
+                start_interval: self.span(),
+                on_unhealthy: self.one(&[OnUnhealthy::Restart, OnUnhealthy::Ignore, OnUnhealthy::Stop]),
+            }),
+        }
+    }
+
+    pub fn world(&mut self) -> World {
+        let count = u16::try_from(2 + self.below(11)).unwrap();
+        let mut order: Vec<u16> = (0..count).collect();
+        for at in (1..order.len()).rev() {
+            let other = usize::try_from(self.below(at as u64 + 1)).unwrap();
+            order.swap(at, other);
+        }
+        let mut rules: Vec<Rules> = (0..count).map(|id| self.rules(id, &order)).collect();
+        // The configuration refuses to wait for the health of what has no healthcheck.
+        let probed: Vec<bool> = rules.iter().map(|rules| rules.health.is_some()).collect();
+        for edge in rules.iter_mut().flat_map(|rules| &mut rules.depends_on) {
+            if edge.condition == Some(Condition::Healthy) && !probed[edge.on.index()] {
+                edge.condition = Some(Condition::Started);
+            }
+        }
+        let to = SignalRule::To(ServiceId(0), Signal::HUP);
+        let signal_rules = [SignalRule::Stop, SignalRule::Ignore, SignalRule::As(Signal::TERM), to];
+        let whole = Whole {
+            main: self.chance(30).then(|| ServiceId(self.one(&order))),
+            stop_within: self.chance(30).then(|| self.span()),
+            sweep_grace: self.span(),
+            signals: if self.chance(30) { vec![(Signal::HUP, self.one(&signal_rules))] } else { Vec::new() },
+            group_signals: self.chance(50),
+            term_stops_main: self.chance(50),
+            stay_when_idle: self.chance(30),
+            seed: self.0,
+        };
+        World::new(rules, whole)
+    }
+
+    /// Something happens.
+    pub fn event(&mut self, world: &mut World) {
+        if !world.asks.is_empty() && self.chance(60) {
+            match self.below(10) {
+                0 => world.refuse(self.chance(20), 127),
+                1 => world.answer_early(self.outcome(), self.chance(20)),
+                _ => _ = world.answer(),
+            }
+            return;
+        }
+        match self.below(100) {
+            0..30 => self.time(world),
+            30..75 => self.process(world),
+            75..77 => self.stranger(world),
+            77 => world.feed(Event::Spawned { service: ServiceId(99), pid: 1 }),
+            78 => world.feed(Event::Childless),
+            79 if self.chance(10) => world.feed(Event::Stop { code: 70 }),
+            80 | 81 if self.chance(20) => {
+                let signals = [Signal::TERM, Signal::HUP, Signal::INT, Signal::from_number(10).unwrap()];
+                world.signal(self.one(&signals));
+            }
+            _ => self.time(world),
+        }
+    }
+
+    fn time(&mut self, world: &mut World) {
+        let span = self.span();
+        match world.core.deadline() {
+            Some(at) if at <= world.now.after(span) || self.chance(30) => {
+                world.now = at.max(world.now).after(Duration::from_nanos(self.below(2)));
+                world.feed(Event::Tick);
+            }
+            _ => world.now = world.now.after(span),
+        }
+    }
+
+    fn process(&mut self, world: &mut World) {
+        let all: Vec<(Pid, Group)> = world.groups.iter().map(|(pid, group)| (*pid, *group)).collect();
+        if all.is_empty() {
+            return self.time(world);
+        }
+        let (pid, group) = self.one(&all);
+        let outcome = if group.killed { Outcome::Signal(Signal::KILL) } else { self.outcome() };
+        if group.leader {
+            let outcome = if group.probe && self.chance(50) { Outcome::Code(0) } else { outcome };
+            world.end(pid, outcome, !group.probe && !group.given_up && self.chance(25));
+        } else if group.given_up {
+            world.groups.remove(&pid);
+        } else {
+            world.group_gone(group.of.0);
+        }
+    }
+
+    /// An orphan that nobody knows ends: nothing changes.
+    fn stranger(&mut self, world: &mut World) {
+        let (before, seen) = (world.key(), world.seen.len());
+        world.feed(Event::Exited { pid: 9, outcome: self.outcome(), group_left: self.chance(10) });
+        let changed = world.asks.is_empty() && world.key() != before;
+        if changed || world.seen.len() != seen {
+            world.fault.get_or_insert_with(|| "an unknown pid changed something".into());
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! What must always hold, checked for every action and after every step. What the core may do is
+//! judged by the world alone; how it keeps its books, by a look inside.
+
+use super::super::Status;
+use super::super::event::{Action, Cause, Event, Next, Note};
+use super::super::service::{End, Probe, State};
+use super::super::shutdown::Phase;
+use super::world::{Ask, Group, Known, World};
+use crate::model::*;
+
+impl World {
+    pub(super) fn check(&mut self, action: &Action) -> Result<(), &'static str> {
+        if self.halted.is_some() {
+            return Err("an action after the last one");
+        }
+        match *action {
+            Action::Spawn { service } => {
+                self.asks.push(Ask::Spawn(service));
+                self.check_spawn(service)?;
+                self.known[service.index()] = Known::Spawning;
+            }
+            Action::Probe { service } => {
+                self.asks.push(Ask::Probe(service));
+                let runs =
+                    |group: &Group| group.of == service && !group.probe && group.leader && !group.given_up;
+                rule(self.groups.values().any(runs), "a probe of a service that does not run")?;
+                rule(!self.stopping, "a probe while the container stops")?;
+                let probes = self
+                    .groups
+                    .values()
+                    .filter(|group| group.of == service && group.probe && !group.given_up);
+                rule(probes.filter(|group| !group.killed).count() == 0, "two probes of one service")?;
+            }
+            Action::Signal { pid, group, signal, .. } => {
+                let target = self.groups.get_mut(&pid).ok_or("a signal to nobody")?;
+                rule(target.leader || (group && target.members), "a signal to a process that is gone")?;
+                rule(!target.given_up, "a signal to what was given up")?;
+                rule(!(signal == Signal::KILL && target.killed), "killed twice")?;
+                target.killed |= signal == Signal::KILL;
+            }
+            Action::KillProbe { pid } => {
+                let target = self.groups.get_mut(&pid).ok_or("nobody is killed")?;
+                rule(target.probe && target.leader && !target.killed, "killed, but no probe that lives")?;
+                target.killed = true;
+            }
+            Action::Sweep { .. } => {
+                let left = self.groups.values().any(|group| !group.probe && !group.given_up);
+                rule(!left && !self.asks.iter().any(|ask| matches!(ask, Ask::Spawn(_))), "swept too early")?;
+                (self.stopping, self.swept) = (true, true);
+            }
+            Action::Halt { code } => self.halted = Some(code),
+            Action::Tell(note) => return self.check_note(&note),
+        }
+        Ok(())
+    }
+
+    fn check_spawn(&self, id: ServiceId) -> Result<(), &'static str> {
+        rule(!self.stopping, "a start while the container stops")?;
+        rule(self.asks.iter().filter(|ask| **ask == Ask::Spawn(id)).count() == 1, "spawned twice")?;
+        let mine = |group: &Group| group.of == id && !group.probe && !group.given_up;
+        rule(!self.groups.values().any(mine), "two lives of one service")?;
+        let edges = &self.rules[id.index()].depends_on;
+        if self.known[id.index()] == Known::Restarting && !edges.iter().any(|edge| edge.restart) {
+            return Ok(());
+        }
+        for edge in edges {
+            let on = &self.rules[edge.on.index()];
+            let known = self.known[edge.on.index()];
+            let started = matches!(known, Known::Started | Known::Healthy);
+            let is_ready =
+                known == Known::Healthy || (started && on.kind == ServiceType::Daemon && on.health.is_none());
+            let over = !on.enabled || matches!(known, Known::Done | Known::Failed);
+            let met = match edge.condition {
+                None => is_ready || over,
+                Some(Condition::Started) => started || known == Known::Done,
+                Some(Condition::Healthy) => known == Known::Healthy,
+                Some(Condition::Completed) => known == Known::Done,
+            };
+            rule(met || (!edge.required && over), "started before what it depends on")?;
+        }
+        Ok(())
+    }
+
+    fn check_note(&mut self, note: &Note) -> Result<(), &'static str> {
+        match *note {
+            Note::Started { service, .. } => self.known[service.index()] = Known::Started,
+            Note::Healthy { service } => self.known[service.index()] = Known::Healthy,
+            Note::Ended { service, next, .. } | Note::NotStarted { service, next } => {
+                self.known[service.index()] = match next {
+                    Next::Restarting { .. } => Known::Restarting,
+                    Next::Done => Known::Done,
+                    // Given up after an end that was a success in itself: `always` ran out.
+                    Next::GivenUp { .. } => match self.core.state_of(service) {
+                        Status::Done => Known::Done,
+                        _ => Known::Failed,
+                    },
+                    Next::Failed => Known::Failed,
+                    Next::Stopped => Known::Stopped,
+                };
+                let mine = |group: &Group| group.of == service && !group.probe && !group.given_up;
+                rule(!self.groups.values().any(mine), "ended, but it lives")?;
+            }
+            Note::Unreachable { service, .. } => self.known[service.index()] = Known::Failed,
+            Note::Stopping { service, cause: Cause::Shutdown } => {
+                let above = self.above[service.index()];
+                let holds = |group: &Group| !group.probe && !group.given_up && above & (1 << group.of.0) != 0;
+                rule(!self.groups.values().any(holds), "stopped before a dependent was gone")?;
+                let asked = |ask: &Ask| matches!(ask, Ask::Spawn(id) if above & (1 << id.0) != 0);
+                rule(!self.asks.iter().any(asked), "stopped before a dependent had come and gone")?;
+            }
+            Note::Stuck { service } => {
+                let stuck = self
+                    .groups
+                    .values_mut()
+                    .find(|group| group.of == service && !group.probe && !group.given_up);
+                let stuck = stuck.ok_or("stuck, but not there")?;
+                rule(stuck.killed, "given up and never killed")?;
+                stuck.given_up = true;
+            }
+            Note::ShuttingDown { .. } => {
+                rule(!self.stopping, "stops twice")?;
+                self.stopping = true;
+            }
+            Note::Stopping { .. }
+            | Note::Unhealthy { .. }
+            | Note::Killing { .. }
+            | Note::KillingAll
+            | Note::Sweeping { .. }
+            | Note::Forwarded { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// What must hold between two steps.
+    pub(super) fn check_state(&mut self, event: Event) -> Result<(), &'static str> {
+        let deadline = self.core.deadline();
+        if self.halted.is_some() {
+            return rule(deadline.is_none(), "a timer after the end");
+        }
+        if event == Event::Tick {
+            rule(deadline.is_none_or(|at| at > self.now), "a timer that fired is still armed")?;
+        }
+        let mut lingering = 0;
+        for id in self.core.records.ids() {
+            let record = &self.core.records[id];
+            match record.state {
+                State::Off | State::Down(_) | State::Waiting | State::Backoff { .. } => {
+                    rule(matches!(record.probe, Probe::Off | Probe::Stale), "a probe of what does not run")?;
+                    if matches!(record.state, State::Off | State::Down(_)) {
+                        rule(self.core.due(id).is_none(), "a timer of what is down")?;
+                    }
+                }
+                State::Spawning { .. } => {
+                    rule(self.asks.contains(&Ask::Spawn(id)), "waits for an answer to nothing")?;
+                }
+                State::Running { pid, .. } => {
+                    rule(self.groups.get(&pid).is_some_and(|group| group.leader), "what runs is dead")?;
+                }
+                State::Ending(ending) => {
+                    let group = self.groups.get(&ending.pid).ok_or("what ends is gone")?;
+                    rule(group.leader == ending.leader.is_none(), "alive or not?")?;
+                    rule(group.killed == ending.killed, "killed or not?")?;
+                    rule(matches!(record.probe, Probe::Off | Probe::Stale), "a probe of what ends")?;
+                    lingering += usize::from(ending.leader.is_some());
+                }
+            }
+            if self.core.phase == Phase::Up && record.state == State::Waiting {
+                rule(self.waits_rightly(id), "waits for nothing")?;
+            }
+        }
+        rule(self.core.lingering().count() == lingering, "who lingers?")?;
+        for (pid, group) in &self.groups {
+            if group.probe && !group.killed && !group.given_up {
+                let theirs = match self.core.records[group.of].probe {
+                    Probe::Running { pid: probe, .. } => probe == *pid,
+                    _ => false,
+                };
+                rule(theirs, "a probe that nobody waits for")?;
+            }
+            if !group.probe && !group.given_up {
+                let theirs = match self.core.state_of(group.of) {
+                    Status::Running { pid: leader, .. } | Status::Stopping { pid: leader, .. } => {
+                        leader == *pid
+                    }
+                    _ => false,
+                };
+                rule(theirs, "a service's process that nobody waits for")?;
+            }
+        }
+        let busy = self.core.records.ids().filter(|id| self.core.records[*id].state.is_busy()).count();
+        rule(self.core.busy == busy && self.core.news.is_empty(), "the books are wrong")
+    }
+
+    /// Whether a waiting service has something to wait for, and nothing that will never come.
+    fn waits_rightly(&self, id: ServiceId) -> bool {
+        let mut blocked = false;
+        for edge in &self.rules[id.index()].depends_on {
+            let on = &self.core.records[edge.on];
+            let retries = self.rules[edge.on.index()].health.as_ref().map_or(1, |health| health.retries);
+            match (on.state, edge.condition) {
+                (State::Waiting | State::Spawning { .. } | State::Ending(_) | State::Backoff { .. }, _) => {
+                    blocked = true
+                }
+                (State::Running { .. }, Some(Condition::Completed)) => blocked = true,
+                (State::Running { ready, .. }, Some(Condition::Healthy)) => {
+                    blocked |= !ready || on.failures >= retries
+                }
+                (State::Running { ready, .. }, None) => blocked |= !ready,
+                (State::Running { .. }, Some(Condition::Started)) => {}
+                (State::Down(End::Success), Some(Condition::Healthy)) => {
+                    if edge.required {
+                        return false;
+                    }
+                }
+                (State::Down(End::Success), _) => {}
+                (State::Off | State::Down(_), Some(_)) if edge.required => return false,
+                (State::Off | State::Down(_), _) => {}
+            }
+        }
+        blocked
+    }
+}
+
+fn rule(holds: bool, otherwise: &'static str) -> Result<(), &'static str> {
+    if holds { Ok(()) } else { Err(otherwise) }
+}

@@ -1,0 +1,86 @@
+//! What the stories begin with, and what they ask in the end.
+
+use super::super::event::{Action, Next, Note};
+use super::world::{S, World};
+use crate::model::*;
+use std::time::Duration;
+
+pub(super) fn daemon() -> Rules {
+    let restart = RestartPolicy { when: Restart::No, delay: S, ..RestartPolicy::default() };
+    Rules { essential: false, stop_grace: 10 * S, restart, ..Rules::default() }
+}
+
+pub(super) fn oneshot() -> Rules {
+    Rules { kind: ServiceType::Oneshot, ..daemon() }
+}
+
+pub(super) fn restarting(when: Restart) -> Rules {
+    Rules { restart: RestartPolicy { when, ..daemon().restart }, ..daemon() }
+}
+
+pub(super) fn essential(rules: Rules) -> Rules {
+    Rules { essential: true, ..rules }
+}
+
+pub(super) fn probed() -> Rules {
+    let health = HealthRules {
+        interval: 10 * S,
+        timeout: 3 * S,
+        retries: 2,
+        start_period: 20 * S,
+        start_interval: S,
+        on_unhealthy: OnUnhealthy::Restart,
+    };
+    Rules { health: Some(health), ..restarting(Restart::OnFailure) }
+}
+
+pub(super) fn needs(on: &[(u16, Condition)], rules: Rules) -> Rules {
+    let edge = |(on, condition): &(u16, Condition)| Dependency {
+        on: ServiceId(*on),
+        condition: Some(*condition),
+        required: true,
+        restart: false,
+    };
+    Rules { depends_on: on.iter().map(edge).collect(), ..rules }
+}
+
+pub(super) fn after(on: u16, rules: Rules) -> Rules {
+    let edge = Dependency { on: ServiceId(on), condition: None, required: false, restart: false };
+    Rules { depends_on: vec![edge], ..rules }
+}
+
+/// A world that has begun and in which every process that was asked for runs.
+pub(super) fn up(rules: Vec<Rules>) -> World {
+    up_with(rules, Whole::default())
+}
+
+pub(super) fn up_with(rules: Vec<Rules>, whole: Whole) -> World {
+    let mut w = World::new(rules, whole);
+    w.begin();
+    w.answer_all();
+    w
+}
+
+pub(super) fn main_is(id: u16) -> Whole {
+    Whole { main: Some(ServiceId(id)), ..Whole::default() }
+}
+
+pub(super) fn spawns(w: &World) -> Vec<u16> {
+    let spawn = |a: &Action| if let Action::Spawn { service } = a { Some(service.0) } else { None };
+    w.seen.iter().filter_map(spawn).collect()
+}
+
+pub(super) fn probes(w: &World) -> usize {
+    w.seen.iter().filter(|a| matches!(a, Action::Probe { .. })).count()
+}
+
+pub(super) fn told(w: &World, note: Note) -> bool {
+    w.notes().any(|n| *n == note)
+}
+
+pub(super) fn restarts_in(w: &World, id: u16) -> Option<Duration> {
+    match w.next(id) {
+        Some(Next::Restarting { delay, .. }) => Some(delay),
+        _ => None,
+    }
+}

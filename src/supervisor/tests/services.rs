@@ -1,0 +1,311 @@
+//! Each rule of one service's life, as a short story: what happens, and what must come of it.
+
+use super::super::Status;
+use super::super::event::{Action, Cause, Next, Note};
+use super::scenes::*;
+use super::world::{S, World};
+use crate::model::Condition::{Completed, Healthy, Started};
+use crate::model::*;
+
+// Starting.
+
+#[test]
+fn services_start_as_listed_and_after_what_they_need() {
+    let w = up(vec![needs(&[(2, Started)], daemon()), daemon(), daemon()]);
+    assert_eq!(spawns(&w), [1, 2, 0]);
+    assert_eq!(w.core.start_order().iter().map(|id| id.0).collect::<Vec<_>>(), [2, 0, 1]);
+}
+
+#[test]
+fn completed_waits_for_success() {
+    let mut w = up(vec![oneshot(), needs(&[(0, Completed)], daemon())]);
+    assert!(!w.runs(1));
+    w.exit(0, 0);
+    w.answer_all();
+    assert!(w.runs(1));
+    assert_eq!(w.next(0), Some(Next::Done));
+}
+
+#[test]
+fn what_needs_a_failed_service_is_unreachable_all_the_way() {
+    let mut w =
+        up(vec![oneshot(), needs(&[(0, Completed)], daemon()), needs(&[(1, Started)], essential(daemon()))]);
+    w.exit(0, 7);
+    assert!(told(&w, Note::Unreachable { service: ServiceId(1), needs: ServiceId(0) }));
+    assert!(told(&w, Note::Unreachable { service: ServiceId(2), needs: ServiceId(1) }));
+    assert!(told(&w, Note::ShuttingDown { because: Some(ServiceId(2)) }));
+    assert_eq!(w.finish(), 7);
+}
+
+#[test]
+fn what_needs_a_service_that_is_off_is_unreachable() {
+    let off = Rules { enabled: false, ..daemon() };
+    let mut w = up(vec![off, needs(&[(0, Started)], essential(daemon()))]);
+    assert_eq!(w.finish(), 1);
+}
+
+#[test]
+fn what_is_not_required_is_not_missed() {
+    let mut rules = vec![oneshot(), needs(&[(0, Completed)], daemon())];
+    rules[1].depends_on[0].required = false;
+    let mut w = up(rules);
+    w.exit(0, 1);
+    w.answer_all();
+    assert!(w.runs(1));
+}
+
+#[test]
+fn after_waits_for_what_starts_and_for_nothing_else() {
+    let mut w =
+        up(vec![oneshot(), after(0, daemon()), after(3, daemon()), Rules { enabled: false, ..daemon() }]);
+    assert!(!w.runs(1) && w.runs(2));
+    w.exit(0, 1);
+    w.answer_all();
+    assert!(w.runs(1));
+}
+
+#[test]
+fn a_restart_disturbs_nobody_but_those_that_are_tied() {
+    let mut rules = vec![restarting(Restart::Always)];
+    rules.extend([needs(&[(0, Started)], daemon()), needs(&[(0, Started)], daemon())]);
+    rules[2].depends_on[0].restart = true;
+    let mut w = up(rules);
+    w.exit(0, 1);
+    assert!(w.runs(1));
+    let cause = Cause::Dependency(ServiceId(0));
+    assert!(matches!(w.status(2), Status::Stopping { cause: c, .. } if c == cause));
+    w.die(2, Signal::TERM);
+    assert_eq!(w.status(2), Status::Waiting);
+    w.tick();
+    w.answer_all();
+    assert!(w.runs(0) && w.runs(2));
+    assert_eq!(w.core.attempts_of(ServiceId(2)), 0);
+}
+
+#[test]
+fn a_lasting_failure_to_start_is_final_and_another_is_an_attempt() {
+    let mut w = World::new(vec![essential(restarting(Restart::Always)), daemon()], Whole::default());
+    w.begin();
+    w.refuse(false, 71);
+    assert_eq!(restarts_in(&w, 0), Some(S));
+    w.answer_all();
+    w.tick();
+    w.refuse(true, 127);
+    assert_eq!(w.next(0), Some(Next::Failed));
+    assert_eq!(w.finish(), 127);
+}
+
+#[test]
+fn a_child_that_died_before_its_pid_was_known_is_not_lost() {
+    let mut w = World::new(vec![oneshot(), daemon()], Whole::default());
+    w.begin();
+    w.answer_early(Outcome::Code(3), false);
+    assert_eq!(w.next(0), Some(Next::Failed));
+    assert_eq!(w.status(0), Status::Failed);
+}
+
+// Restarting.
+
+#[test]
+fn the_policy_decides() {
+    let list = [
+        (Restart::No, 1, Some(Next::Failed)),
+        (Restart::No, 0, Some(Next::Done)),
+        (Restart::OnFailure, 0, Some(Next::Done)),
+        (Restart::OnFailure, 1, None),
+        (Restart::Always, 0, None),
+        (Restart::UnlessStopped, 0, None),
+    ];
+    for (when, code, next) in list {
+        let mut w = up(vec![restarting(when), daemon()]);
+        w.exit(0, code);
+        match next {
+            Some(next) => assert_eq!(w.next(0), Some(next), "{when:?} {code}"),
+            None => assert_eq!(restarts_in(&w, 0), Some(S), "{when:?} {code}"),
+        }
+    }
+}
+
+#[test]
+fn never_on_wins_over_always_on_over_when() {
+    let mut rules = restarting(Restart::OnFailure);
+    rules.restart.never_on = vec![Outcome::Code(1), Outcome::Code(2)];
+    rules.restart.always_on = vec![Outcome::Code(0), Outcome::Code(2)];
+    for (code, restarts) in [(0, true), (1, false), (2, false), (3, true)] {
+        let mut w = up(vec![rules.clone(), daemon()]);
+        w.exit(0, code);
+        assert_eq!(restarts_in(&w, 0).is_some(), restarts, "{code}");
+    }
+}
+
+#[test]
+fn a_oneshot_that_succeeded_is_done_whatever_its_policy() {
+    let mut w = up(vec![Rules { kind: ServiceType::Oneshot, ..restarting(Restart::Always) }, daemon()]);
+    w.exit(0, 0);
+    assert_eq!(w.status(0), Status::Done);
+}
+
+#[test]
+fn waits_grow_up_to_the_longest_and_attempts_run_out() {
+    let mut rules = restarting(Restart::No);
+    rules.restart.always_on = vec![Outcome::Code(1)];
+    rules.restart.max_attempts = Some(4);
+    rules.restart.max_delay = 5 * S;
+    let mut w = up(vec![rules, daemon()]);
+    for seconds in [1, 2, 4, 5] {
+        w.exit(0, 1);
+        assert_eq!(restarts_in(&w, 0), Some(seconds * S));
+        w.wait(seconds * S);
+        w.answer_all();
+    }
+    w.exit(0, 1);
+    assert_eq!(w.next(0), Some(Next::GivenUp { attempts: 4 }));
+}
+
+#[test]
+fn a_long_run_clears_the_count() {
+    let mut w = up(vec![restarting(Restart::Always), daemon()]);
+    for (run, delay) in [(S, S), (S, 2 * S), (60 * S, S)] {
+        w.wait(run);
+        w.exit(0, 1);
+        assert_eq!(restarts_in(&w, 0), Some(delay));
+        w.wait(delay);
+        w.answer_all();
+    }
+}
+
+#[test]
+fn jitter_stays_within_its_share_and_the_longest_wait() {
+    let mut rules = restarting(Restart::Always);
+    (rules.restart.jitter, rules.restart.factor, rules.restart.max_delay) = (0.5, 1.0, 1200 * S / 1000);
+    for seed in 0..200 {
+        let mut w = up_with(vec![rules.clone()], Whole { seed, ..Whole::default() });
+        w.exit(0, 1);
+        let delay = restarts_in(&w, 0).unwrap();
+        assert!(delay >= S / 2 && delay <= 1200 * S / 1000, "{delay:?}");
+    }
+}
+
+// Ending.
+
+#[test]
+fn a_stop_is_asked_for_then_killed_then_given_up() {
+    let mut w = up(vec![daemon()]);
+    let pid = w.pid(0);
+    w.take();
+    w.signal(Signal::TERM);
+    assert!(w.seen.contains(&Action::Signal { pid, group: true, signal: Signal::TERM, wake: true }));
+    w.wait(9 * S);
+    assert_eq!(w.signals_to(pid), [Signal::TERM]);
+    w.wait(S);
+    assert!(told(&w, Note::Killing { service: ServiceId(0), after: 10 * S, leader: true }));
+    assert_eq!(w.signals_to(pid), [Signal::TERM, Signal::KILL]);
+    w.wait(2 * S);
+    assert!(told(&w, Note::Stuck { service: ServiceId(0) }));
+    assert!(w.seen.contains(&Action::Sweep { signal: Signal::TERM }));
+}
+
+#[test]
+fn the_rest_of_a_group_is_cleared_away_before_the_restart() {
+    let mut w = up(vec![restarting(Restart::Always)]);
+    let pid = w.pid(0);
+    w.end(pid, Outcome::Code(1), true);
+    assert_eq!(w.signals_to(pid), [Signal::TERM]);
+    assert_eq!(w.core.lingering().collect::<Vec<_>>(), [(ServiceId(0), pid)]);
+    w.wait(10 * S);
+    assert!(told(&w, Note::Killing { service: ServiceId(0), after: 10 * S, leader: false }));
+    w.group_gone(0);
+    assert_eq!(restarts_in(&w, 0), Some(S));
+    assert_eq!(w.core.lingering().count(), 0);
+}
+
+#[test]
+fn timeouts_are_failures() {
+    for cause in [Cause::StartTimeout, Cause::RunTimeout] {
+        let timeout = Some(5 * S);
+        let (start_timeout, run_timeout) =
+            if cause == Cause::StartTimeout { (timeout, None) } else { (None, timeout) };
+        let mut w = up(vec![essential(Rules { start_timeout, run_timeout, ..oneshot() })]);
+        w.wait(5 * S);
+        assert!(told(&w, Note::Stopping { service: ServiceId(0), cause }));
+        w.exit(0, 0);
+        assert_eq!(w.next(0), Some(Next::Failed));
+        assert_eq!(w.finish(), 1);
+    }
+}
+
+#[test]
+fn a_daemon_that_is_ready_has_no_start_timeout() {
+    let w = up(vec![Rules { start_timeout: Some(S), ..daemon() }]);
+    assert_eq!(w.core.deadline(), None);
+}
+
+// Health.
+
+#[test]
+fn probes_follow_the_clock() {
+    let mut w = up(vec![probed(), needs(&[(0, Healthy)], daemon())]);
+    assert_eq!(probes(&w), 1);
+    for failures in 1..5 {
+        w.probe(0, 1); // These do not count yet.
+        w.wait(S);
+        w.answer_all();
+        assert_eq!(probes(&w), failures + 1);
+    }
+    w.probe(0, 0);
+    w.answer_all();
+    assert!(told(&w, Note::Healthy { service: ServiceId(0) }));
+    assert!(w.runs(1));
+    w.wait(9 * S);
+    assert_eq!(probes(&w), 5);
+    w.wait(S);
+    assert_eq!(probes(&w), 6);
+}
+
+#[test]
+fn enough_failures_are_unhealthy() {
+    for (on_unhealthy, restarts) in [(OnUnhealthy::Restart, true), (OnUnhealthy::Stop, false)] {
+        let mut rules = probed();
+        rules.health.as_mut().unwrap().on_unhealthy = on_unhealthy;
+        let mut w = up(vec![rules, daemon()]);
+        w.probe(0, 0);
+        w.wait(10 * S);
+        w.answer_all();
+        w.wait(3 * S); // The probe takes too long.
+        let pid = w.probe_pid(0);
+        assert!(w.seen.contains(&Action::KillProbe { pid }));
+        w.end(pid, Outcome::Signal(Signal::KILL), false);
+        w.wait(10 * S);
+        w.refuse(false, 0);
+        assert!(told(&w, Note::Unhealthy { service: ServiceId(0), failures: 2 }));
+        w.die(0, Signal::TERM);
+        assert_eq!(restarts_in(&w, 0).is_some(), restarts);
+        assert!(restarts || w.status(0) == Status::Failed);
+    }
+}
+
+#[test]
+fn who_ignores_it_is_told_once_and_runs_on() {
+    let mut rules = probed();
+    rules.health.as_mut().unwrap().on_unhealthy = OnUnhealthy::Ignore;
+    let mut w = up(vec![rules]);
+    w.probe(0, 0);
+    for _ in 0..5 {
+        w.wait(10 * S);
+        w.answer_all();
+        w.probe(0, 1);
+    }
+    assert!(w.runs(0));
+    assert_eq!(w.notes().filter(|note| matches!(note, Note::Unhealthy { .. })).count(), 1);
+}
+
+#[test]
+fn a_probe_does_not_outlive_its_service() {
+    let mut w = up(vec![probed(), daemon()]);
+    let pid = w.probe_pid(0);
+    w.exit(0, 1);
+    assert!(w.seen.contains(&Action::KillProbe { pid }));
+    let actions = w.seen.len();
+    w.end(pid, Outcome::Code(0), false);
+    assert_eq!(w.seen.len(), actions);
+}
