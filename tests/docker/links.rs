@@ -56,7 +56,7 @@ fn a_link_is_found_from_scratch_and_under_exec() {
     let web = web();
     let config = Config::example(EXAMPLE);
     let link = format!("--link={}:web", web.name);
-    let script = "echo $WEB_HOST; cat /proc/1/comm";
+    let script = "echo $WEB_HOST; cat /proc/1/comm; exit 0";
     let options = [link.as_str(), &config.mount, &format!("--entrypoint={RINIT}")];
     let ran = run(&options, scratch(), &["--exec", "--", "sh", "-c", script]);
     assert_eq!((ran.code, ran.out.as_str()), (0, "web\nsh\n"), "{ran:?}");

@@ -74,8 +74,8 @@ fn the_windows_size_follows() {
     terminal.shows("resized: 33 101.");
     terminal.resize(12, 40);
     terminal.shows("resized: 12 40.");
-    terminal.types(CTRL_BACKSLASH);
-    terminal.ends();
+    terminal.types(CTRL_C);
+    assert_eq!(terminal.ends(), 130);
 }
 
 /// A full-screen program: it needs the terminal in the foreground, or it is stopped by SIGTTOU.
