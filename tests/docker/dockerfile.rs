@@ -9,23 +9,20 @@ use std::process::Command;
 
 /// An image with this machine's Rust, in the places of the official one, and with the crates that Cargo.lock names.
 fn rust() -> String {
-    let tag = import("rust", "gcc,libc6-dev,ca-certificates", |tree| {
+    const PACKAGES: &str = "gcc,libc6-dev,ca-certificates";
+    let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock");
+    let key = fs::read_to_string(lock).expect("Cargo.lock") + &output("rustc", &["--verbose", "--version"]);
+    let tag = import("rust", PACKAGES, &key, |tree| {
         let rustup = home("RUSTUP_HOME", ".rustup");
         let cargo = home("CARGO_HOME", ".cargo");
-        let toolchain = output("rustc", &["--print", "sysroot"]);
-        let name = Path::new(&toolchain).file_name().expect("a toolchain").to_str().expect("UTF-8");
-        for (from, to) in [
-            (rustup.join("settings.toml"), "usr/local/rustup/settings.toml".to_owned()),
-            (cargo.join("bin"), "usr/local/cargo/bin".to_owned()),
-            (cargo.join("registry"), "usr/local/cargo/registry".to_owned()),
-            (Path::new(&toolchain).join("bin"), format!("usr/local/rustup/toolchains/{name}/bin")),
-            (Path::new(&toolchain).join("lib"), format!("usr/local/rustup/toolchains/{name}/lib")),
-        ] {
-            let to = tree.join(to);
-            fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
-            let copied = Command::new("cp").arg("-a").arg(&from).arg(&to).status().expect("cp");
-            assert!(copied.success(), "{} to {}", from.display(), to.display());
-        }
+        let toolchain = PathBuf::from(output("rustc", &["--print", "sysroot"]));
+        let name = toolchain.file_name().expect("a toolchain").to_str().expect("UTF-8");
+        let place = format!("usr/local/rustup/toolchains/{name}");
+        copy(&rustup.join("settings.toml"), &tree.join("usr/local/rustup/settings.toml"));
+        copy(&cargo.join("bin"), &tree.join("usr/local/cargo/bin"));
+        copy(&cargo.join("registry"), &tree.join("usr/local/cargo/registry"));
+        copy(&toolchain.join("bin"), &tree.join(&place).join("bin"));
+        copy(&toolchain.join("lib"), &tree.join(&place).join("lib"));
     });
     // The variables of the official image; and there is nobody to ask.
     let base = docker_ok(&["image", "inspect", "--format", "{{.Id}}", &tag]);
@@ -41,6 +38,12 @@ fn rust() -> String {
     let image = docker_ok(&["commit", &container]);
     docker_ok(&["rm", &container]);
     image
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
+    let copied = Command::new("cp").arg("-a").args([from, to]).status().expect("cp");
+    assert!(copied.success(), "{} to {}", from.display(), to.display());
 }
 
 fn home(variable: &str, folder: &str) -> PathBuf {

@@ -2,10 +2,11 @@
 
 use crate::engine::{Container, docker, docker_ok};
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -36,36 +37,43 @@ pub fn scratch() -> &'static str {
 /// The same Debian without rinit.
 pub fn debian_base() -> &'static str {
     const PACKAGES: &str = "nginx-light,redis-server,redis-tools,procps,less,vim-tiny";
-    static IMAGE: LazyLock<String> = LazyLock::new(|| import("debian", PACKAGES, |_| {}));
+    static IMAGE: LazyLock<String> = LazyLock::new(|| import("debian", PACKAGES, "", |_| {}));
     &IMAGE
 }
 
-/// Imports a tree of Debian's packages as an image; `add` puts more into the tree. Made once: the tree is
-/// kept as an archive under `target`, the image by the engine.
-pub fn import(name: &str, packages: &str, add: impl FnOnce(&Path)) -> String {
-    let tag = format!("rinit-test/{name}");
+/// Imports a tree of Debian's packages as an image; `add` puts more into the tree, which depends on `key`.
+/// Made once: the engine keeps the image, until the packages or the key are others.
+pub fn import(name: &str, packages: &str, key: &str, add: impl FnOnce(&Path)) -> String {
+    let mut hasher = DefaultHasher::new();
+    (packages, key).hash(&mut hasher);
+    let tag = format!("rinit-test/{name}:{:016x}", hasher.finish());
     if docker(&["image", "inspect", &tag]).code == 0 {
         return tag;
     }
-    let archive = workplace().join(format!("{name}.tar"));
-    if !archive.exists() {
-        let tree = workplace().join(format!("{name}.{}", std::process::id()));
-        let include = format!("--include={packages}");
-        let mirror = std::env::var("DEBIAN_MIRROR").unwrap_or("http://deb.debian.org/debian".into());
-        let path = tree.to_str().expect("a path in UTF-8");
-        command("debootstrap", &["--variant=minbase", &include, "bookworm", path, &mirror]);
-        for list in ["var/lib/apt/lists", "var/cache/apt", "usr/share/doc", "usr/share/locale"] {
-            let _ = fs::remove_dir_all(tree.join(list));
-        }
-        // So that `apt-get update` in a test asks nobody: all that is needed is there.
-        fs::write(tree.join("etc/apt/sources.list"), "").expect("a sources.list");
-        add(&tree);
-        let partial = workplace().join(format!("{name}.tar.{}", std::process::id()));
-        command("tar", &["-C", path, "-cf", partial.to_str().expect("a path in UTF-8"), "."]);
-        fs::rename(&partial, &archive).expect("the archive in its place");
-        fs::remove_dir_all(&tree).expect("no tree beside it");
+    let tree = workplace().join(format!("{name}-{}", std::process::id()));
+    let path = tree.to_str().expect("a path in UTF-8");
+    let include = format!("--include={packages}");
+    let mirror = std::env::var("DEBIAN_MIRROR").unwrap_or("http://deb.debian.org/debian".into());
+    command("debootstrap", &["--variant=minbase", &include, "bookworm", path, &mirror]);
+    for folder in ["var/lib/apt/lists", "var/cache/apt", "usr/share/doc", "usr/share/locale"] {
+        let _ = fs::remove_dir_all(tree.join(folder));
     }
-    docker_ok(&["import", archive.to_str().expect("a path in UTF-8"), &tag]);
+    // So that `apt-get update` in a test asks nobody: all that is needed is there.
+    fs::write(tree.join("etc/apt/sources.list"), "").expect("a sources.list");
+    add(&tree);
+    let mut archive = Command::new("tar")
+        .args(["-C", path, "-c", "."])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the `tar` command");
+    let imported = Command::new("docker")
+        .args(["import", "-", &tag])
+        .stdin(archive.stdout.take().expect("a pipe"))
+        .output()
+        .expect("the `docker` command");
+    assert!(archive.wait().expect("tar").success(), "tar of {path}");
+    assert!(imported.status.success(), "docker import: {}", String::from_utf8_lossy(&imported.stderr));
+    fs::remove_dir_all(&tree).expect("no tree left behind");
     tag
 }
 

@@ -123,7 +123,7 @@ fn a_tmpfs() {
 
     let volume = Config::new("[checks.volume.\"/data\"]\nmin_free = \"64MiB\"\n");
     let ran = run(&["--tmpfs=/data:size=1m", &volume.mount], debian(), &command);
-    refused(&ran, 69, &["/data", "64MiB"]);
+    refused(&ran, 69, &["volume /data", "64 MiB free"]);
     assert_eq!(run(&["--tmpfs=/data:size=100m", &volume.mount], debian(), &command).code, 0);
 }
 
