@@ -6,11 +6,12 @@ use crate::model::Moment;
 use crate::sys::disk::{self, Access, Space, Stat};
 use crate::sys::mounts::{self, Mount};
 use crate::sys::net::{self, Host, Interface, Protocol};
+use crate::sys::time;
 use crate::sys::users::{self, Accounts, Identity};
 use std::cell::OnceCell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What is known about the container when checks are judged.
 pub struct Facts {
@@ -70,26 +71,19 @@ pub fn why(error: &io::Error) -> String {
 }
 
 /// The real system.
+#[derive(Default)]
 struct Live {
-    origin: Instant,
     mounts: OnceCell<Vec<Mount>>,
     accounts: OnceCell<Accounts>,
     hosts: OnceCell<Vec<Host>>,
 }
 
-impl Default for Live {
-    fn default() -> Self {
-        let (mounts, accounts, hosts) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { origin: Instant::now(), mounts, accounts, hosts }
-    }
-}
-
 impl System for Live {
     fn forget(&mut self) {
-        *self = Self { origin: self.origin, ..Self::default() };
+        *self = Self::default();
     }
     fn now(&self) -> Moment {
-        Moment::default().after(self.origin.elapsed())
+        time::now()
     }
     fn sleep(&self, span: Duration) {
         std::thread::sleep(span);

@@ -1,7 +1,7 @@
 //! `[checks.link.ALIAS]`: another container is known here as ALIAS, by a legacy link's variables, by those of
 //! a Kubernetes service, by /etc/hosts or by the name server; and, with `connect`, it answers.
 
-use super::{Facts, Finding, Judge, Kind, facts};
+use super::{Facts, Failure, Finding, Judge, Kind, facts};
 use crate::config::table::Table;
 use crate::environ::Environ;
 use crate::sys::net::Protocol;
@@ -34,6 +34,7 @@ struct Link {
     /// `None`: any; a port is asked for as TCP then.
     protocol: Option<Protocol>,
     connect: bool,
+    export: bool,
     export_as: As,
 }
 
@@ -78,7 +79,14 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         table.fault_here("is no alias; expected a name without blanks");
     }
     let export_as = export_as.unwrap_or_default();
-    Some(Box::new(Link { alias: name.to_string(), port, protocol, connect, export_as }))
+    Some(Box::new(Link {
+        alias: name.to_string(),
+        port,
+        protocol,
+        connect,
+        export: table.has("export"),
+        export_as,
+    }))
 }
 
 impl Judge for Link {
@@ -122,7 +130,7 @@ impl Judge for Link {
         if self.connect
             && let Err(failed) = self.answer(&known, facts)
         {
-            return failed;
+            return failed.into();
         }
         self.pass(&known)
     }
@@ -151,7 +159,7 @@ impl Link {
         let Exposed { port, protocol, host } = exposed;
         let (by, resolves) = match &variables.kubernetes {
             // Docker writes a legacy link's alias into /etc/hosts; Kubernetes needs a name server for it.
-            Some(by) => (by.clone(), self.export_as_needs_name() && self.resolve(facts).is_ok()),
+            Some(by) => (by.clone(), self.exports_name() && self.resolve(facts).is_ok()),
             None => {
                 let protocol = protocol.name().to_ascii_uppercase();
                 (format!("{}_PORT_{port}_{protocol}", prefix(&self.alias)), true)
@@ -160,8 +168,8 @@ impl Link {
         Known { by, address: host.clone(), port: Some(*port), resolves }
     }
 
-    fn export_as_needs_name(&self) -> bool {
-        matches!(self.export_as, As::Host | As::Url)
+    fn exports_name(&self) -> bool {
+        self.export && matches!(self.export_as, As::Host | As::Url)
     }
 
     fn by_name(&self, facts: &Facts) -> Result<Known, String> {
@@ -195,10 +203,10 @@ impl Link {
         Finding::fail(found, remedy)
     }
 
-    fn answer(&self, known: &Known, facts: &Facts) -> Result<(), Finding> {
+    fn answer(&self, known: &Known, facts: &Facts) -> Result<(), Failure> {
         let Some(port) = self.port.or(known.port) else {
             let found = format!("{}, but no port to connect to", self.alias);
-            return Err(Finding::fail_for_good(found, "name the port with port = …".into()));
+            return Err(Failure::for_good(found, "name the port with port = …".into()));
         };
         let addresses: Vec<IpAddr> = match known.address.parse() {
             Ok(address) => vec![address],
@@ -214,7 +222,7 @@ impl Link {
         }
         let found = format!("{} (by {}), but {last}", self.alias, known.by);
         let remedy = format!("start the service on port {port} of {}, or keep trying with wait", self.alias);
-        Err(Finding::fail(found, remedy))
+        Err(Failure::new(found, remedy))
     }
 
     fn pass(&self, known: &Known) -> Finding {

@@ -26,8 +26,8 @@ use crate::config::table::Table;
 use std::time::Duration;
 
 /// A kind of check: its name in `[checks.KIND.NAME]`, and how its table is read. `name` is NAME, already
-/// expanded; `None` for a kind whose table has no names (`[checks.user]`). The reader asks for its own
-/// keys only; it must not close the table.
+/// expanded; empty where there is none (`[checks.user]`). The reader asks for its own keys only; it must
+/// not close the table.
 pub struct Kind {
     /// As it stands in the file.
     pub name: &'static str,
@@ -81,6 +81,37 @@ pub struct Finding {
     pub warnings: Vec<String>,
 }
 
+/// Why a check does not hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// As [`Finding::found`].
+    pub found: String,
+    /// As [`Finding::remedy`].
+    pub remedy: String,
+    /// As [`Finding::may_change`].
+    pub may_change: bool,
+}
+
+impl From<Failure> for Finding {
+    fn from(Failure { found, remedy, may_change }: Failure) -> Self {
+        Self { found, remedy, may_change, ..Self::default() }
+    }
+}
+
+impl Failure {
+    /// It may hold on another look.
+    #[must_use]
+    pub fn new(found: String, remedy: String) -> Self {
+        Self { found, remedy, may_change: true }
+    }
+
+    /// It never will in this container.
+    #[must_use]
+    pub fn for_good(found: String, remedy: String) -> Self {
+        Self { found, remedy, may_change: false }
+    }
+}
+
 impl Finding {
     /// It holds; `value` is what `export` hands on.
     #[must_use]
@@ -91,13 +122,13 @@ impl Finding {
     /// It does not hold, but may on another look.
     #[must_use]
     pub fn fail(found: String, remedy: String) -> Self {
-        Self { found, remedy, may_change: true, ..Self::default() }
+        Failure::new(found, remedy).into()
     }
 
     /// It does not hold and never will in this container.
     #[must_use]
     pub fn fail_for_good(found: String, remedy: String) -> Self {
-        Self { found, remedy, ..Self::default() }
+        Failure::for_good(found, remedy).into()
     }
 }
 

@@ -1,6 +1,6 @@
 //! `[checks.mount.PATH]`: a file system is mounted there, as it should be.
 
-use super::{Facts, Finding, Judge, Kind, facts, listed};
+use super::{Facts, Failure, Finding, Judge, Kind, facts, listed};
 use crate::config::table::Table;
 use crate::sys::disk::Access;
 use crate::sys::mounts::{Mount, mount_of};
@@ -67,20 +67,20 @@ fn asserting(table: &Table<'_>, key: &'static str) -> Vec<String> {
 }
 
 /// What is mounted at a path, or the finding that nothing is.
-pub(super) fn mounted_at<'f>(path: &str, facts: &'f Facts) -> Result<&'f Mount, Finding> {
+pub(super) fn mounted_at<'f>(path: &str, facts: &'f Facts) -> Result<&'f Mount, Failure> {
     let remedy = || format!("mount something at {path} (docker run --volume …:{path}, or --tmpfs {path})");
     let real = facts.system.real_path(path).map_err(|error| {
-        Finding::fail(format!("{path} cannot be looked at: {}", facts::why(&error)), remedy())
+        Failure::new(format!("{path} cannot be looked at: {}", facts::why(&error)), remedy())
     })?;
     let mounts = facts.system.mounts();
     let Some(mount) = mount_of(mounts, &real) else {
-        return Err(Finding::fail("no list of mounts".into(), "mount /proc in the container".into()));
+        return Err(Failure::new("no list of mounts".into(), "mount /proc in the container".into()));
     };
     if mount.point == real {
         return Ok(mount);
     }
     let found = format!("{path}, which is part of the {} at {}", mount.fstype, mount.point);
-    Err(Finding::fail(found, remedy()))
+    Err(Failure::new(found, remedy()))
 }
 
 impl Judge for MountCheck {
@@ -109,7 +109,7 @@ impl Judge for MountCheck {
     fn judge(&self, facts: &Facts) -> Finding {
         match mounted_at(&self.path, facts) {
             Ok(mount) => self.judge_mount(mount, facts),
-            Err(finding) => finding,
+            Err(failure) => failure.into(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! `[checks.network]` or `[checks.network.INTERFACE]`: there is a network, it is up and has an address.
 
-use super::{Facts, Finding, Judge, Kind, facts};
+use super::{Facts, Failure, Finding, Judge, Kind, facts};
 use crate::config::table::Table;
 use crate::sys::net::Interface;
 use std::net::IpAddr;
@@ -75,7 +75,7 @@ impl Judge for Network {
         for one in candidates {
             match self.judge_one(one, &routes) {
                 Ok(finding) => return finding,
-                Err(finding) => why.get_or_insert(finding),
+                Err(failure) => why.get_or_insert(Finding::from(failure)),
             };
         }
         why.unwrap_or_else(|| {
@@ -88,10 +88,10 @@ impl Judge for Network {
 }
 
 impl Network {
-    fn judge_one(&self, one: &Interface, routes: &[(String, bool)]) -> Result<Finding, Finding> {
+    fn judge_one(&self, one: &Interface, routes: &[(String, bool)]) -> Result<Finding, Failure> {
         let name = &one.name;
         if !one.up {
-            return Err(Finding::fail(format!("{name}, which is down"), format!("set {name} up")));
+            return Err(Failure::new(format!("{name}, which is down"), format!("set {name} up")));
         }
         let address = one.addresses.iter().find(|address| self.counts(address));
         if self.address && address.is_none() {
@@ -101,20 +101,22 @@ impl Network {
                 Some(Family::Ipv6) => "enable IPv6 on the container's network",
                 _ => "connect the container to a network that gives it an address",
             };
-            return Err(Finding::fail(format!("{name} with {has}"), remedy.into()));
+            return Err(Failure::new(format!("{name} with {has}"), remedy.into()));
         }
+        // No default route at all is meant, when no interface is named.
+        let any = self.interface.is_none() && self.default_route == Some(false);
         let routed = routes.iter().any(|(through, v6)| {
-            through == name && self.family.is_none_or(|family| (family == Family::Ipv6) == *v6)
+            (any || through == name) && self.family.is_none_or(|family| (family == Family::Ipv6) == *v6)
         });
         match self.default_route {
             Some(true) if !routed => {
                 let remedy = "connect the container to a network with a gateway (not an internal one)";
-                return Err(Finding::fail(format!("{name} without a default route"), remedy.into()));
+                return Err(Failure::new(format!("{name} without a default route"), remedy.into()));
             }
             Some(false) if routed => {
                 let remedy =
                     "connect the container to an internal network (docker network create --internal)";
-                return Err(Finding::fail(format!("{name} with a default route"), remedy.into()));
+                return Err(Failure::new(format!("{name} with a default route"), remedy.into()));
             }
             _ => {}
         }

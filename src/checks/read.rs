@@ -145,6 +145,12 @@ pub mod testing {
 
     /// Reads the checks of a TOML text; the second list is the messages of all faults.
     pub fn checks(text: &str) -> (Vec<Check>, Vec<String>) {
+        let (checks, faults, _) = with_sources(text);
+        (checks, faults)
+    }
+
+    /// As [`checks`], with the files that they stand in.
+    pub fn with_sources(text: &str) -> (Vec<Check>, Vec<String>, Sources) {
         let mut sources = Sources::default();
         let file = sources.add("rinit.toml".into(), text.into());
         let mut faults = Vec::new();
@@ -159,7 +165,8 @@ pub mod testing {
         let reading = Reading::new(scope);
         let Value::Table(entries) = &root.value else { panic!("no table") };
         let checks = read(entries.iter().find(|e| e.key == "checks").map(|e| &e.node), &reading);
-        (checks, reading.into_faults().into_iter().map(|fault| fault.message).collect())
+        let faults = reading.into_faults().into_iter().map(|fault| fault.message).collect();
+        (checks, faults, sources)
     }
 
     /// The one check of a text without a fault.

@@ -234,7 +234,8 @@ impl Entry {
             let _ = write!(text, "; {}", self.hint);
         }
         let _ = write!(text, " ({}:{})", self.file, self.line);
-        text
+        // One line, whatever a path or a hint holds.
+        text.replace(char::is_control, " ")
     }
 }
 

@@ -2,7 +2,7 @@
 //! groups, exports and the report. PID 1 never blocks in a check, and a stop ends them all at once.
 
 use super::report::{ANY_OF, Entry, Report, Status};
-use super::{Check, Facts, Finding, Level, facts, wire};
+use super::{Check, Facts, Failure, Finding, Level, facts, wire};
 use crate::config::fault::Sources;
 use crate::config::words::show_duration;
 use crate::environ::Environ;
@@ -141,9 +141,9 @@ impl Crew<'_> {
 /// In a helper: takes on the user's rights, then looks until it holds, cannot change, or time is up.
 fn attempt(check: &Check, facts: &mut Facts) -> Finding {
     if let Some(user) = &check.as_user
-        && let Err(finding) = become_user(user, facts)
+        && let Err(failure) = become_user(user, facts)
     {
-        return finding;
+        return failure.into();
     }
     let wait = check.wait.unwrap_or_default();
     let until = facts.system.now().after(wait);
@@ -164,9 +164,9 @@ fn attempt(check: &Check, facts: &mut Facts) -> Finding {
     }
 }
 
-fn become_user(user: &str, facts: &Facts) -> Result<(), Finding> {
+fn become_user(user: &str, facts: &Facts) -> Result<(), Failure> {
     let who = facts.system.accounts().identity(user).map_err(|why| {
-        Finding::fail_for_good(why, format!("add {user} to the image, or write its number in as_user"))
+        Failure::for_good(why, format!("add {user} to the image, or write its number in as_user"))
     })?;
     let now = facts.system.current();
     if now.uid == who.uid && now.gid == who.gid && now.uid != 0 {
@@ -174,7 +174,7 @@ fn become_user(user: &str, facts: &Facts) -> Result<(), Finding> {
     }
     facts.system.switch_to(&who).map_err(|error| {
         let found = format!("no right to judge as {user}: {}", facts::why(&error));
-        Finding::fail_for_good(found, format!("run as root, or as {user} itself, or leave out as_user"))
+        Failure::for_good(found, format!("run as root, or as {user} itself, or leave out as_user"))
     })
 }
 
@@ -316,3 +316,6 @@ fn group(label: &str, members: &[(&Check, Option<&Finding>)]) -> Entry {
         line: 0,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,7 @@ impl Judge for User {
         let accounts = facts.system.accounts();
         let name = accounts.user_name(who.uid);
         let found = if name == who.uid.to_string() {
-            format!("uid {}, which has no name in /etc/passwd", who.uid)
+            format!("uid {} (no name in /etc/passwd)", who.uid)
         } else {
             format!("user {name} (uid {})", who.uid)
         };
@@ -148,7 +148,7 @@ mod tests {
         let root = judge("[checks.user]\nroot = false", 0);
         assert_eq!(root.found, "user root (uid 0)");
         assert!(root.remedy.contains("docker run --user"));
-        assert_eq!(judge("[checks.user]", 77).found, "uid 77, which has no name in /etc/passwd");
+        assert_eq!(judge("[checks.user]", 77).found, "uid 77 (no name in /etc/passwd)");
         assert_eq!(judge("[checks.user]", 1000).value.as_deref(), Some("app"));
         assert_eq!(judge("[checks.user]", 77).value.as_deref(), Some("77"));
     }

@@ -1,7 +1,7 @@
 //! `[checks.volume.PATH]`: a volume is mounted there, and who is to use it can.
 
 use super::mount::{mounted_at, path};
-use super::{Facts, Finding, Judge, Kind, facts};
+use super::{Facts, Failure, Finding, Judge, Kind, facts};
 use crate::config::table::Table;
 use crate::config::words::show_size;
 use crate::sys::disk::{Access, Stat};
@@ -77,8 +77,8 @@ impl Judge for Volume {
     }
 
     fn judge(&self, facts: &Facts) -> Finding {
-        if let Err(finding) = mounted_at(&self.path, facts) {
-            return finding;
+        if let Err(failure) = mounted_at(&self.path, facts) {
+            return failure.into();
         }
         let stat = match facts.system.stat(&self.path) {
             Ok(stat) => stat,
@@ -87,7 +87,7 @@ impl Judge for Volume {
         let failed = self.usable(&stat, facts).and_then(|()| self.owned(&stat, facts));
         match failed.and_then(|()| self.roomy(facts)) {
             Ok(()) => Finding::pass(format!("a volume {}", shown(&stat, facts)), self.path.clone()),
-            Err(finding) => finding,
+            Err(failure) => failure.into(),
         }
     }
 
@@ -104,7 +104,7 @@ impl Volume {
         Finding::fail(found, format!("let uid {uid} enter the folders above {}", self.path))
     }
 
-    fn usable(&self, stat: &Stat, facts: &Facts) -> Result<(), Finding> {
+    fn usable(&self, stat: &Stat, facts: &Facts) -> Result<(), Failure> {
         let wanted = [
             (self.readable, Access::Read, "readable"),
             (self.writable, Access::Write, "writable"),
@@ -130,16 +130,16 @@ impl Volume {
                     "look at the volume's driver".into(),
                 ),
             };
-            return Err(Finding::fail(found, remedy));
+            return Err(Failure::new(found, remedy));
         }
         Ok(())
     }
 
-    fn owned(&self, stat: &Stat, facts: &Facts) -> Result<(), Finding> {
+    fn owned(&self, stat: &Stat, facts: &Facts) -> Result<(), Failure> {
         let accounts = facts.system.accounts();
         let path = &self.path;
         let no_such = |what: &str, name: &str, file: &str| {
-            Finding::fail_for_good(
+            Failure::for_good(
                 format!("no {what} \"{name}\" in {file}"),
                 format!("add the {what}, or use its number"),
             )
@@ -147,22 +147,22 @@ impl Volume {
         if let Some(owner) = &self.owner {
             let uid = accounts.uid(owner).ok_or_else(|| no_such("user", owner, "/etc/passwd"))?;
             if uid != stat.uid {
-                return Err(Finding::fail(shown(stat, facts), format!("chown {owner} {path}")));
+                return Err(Failure::new(shown(stat, facts), format!("chown {owner} {path}")));
             }
         }
         if let Some(group) = &self.group {
             let gid = accounts.gid(group).ok_or_else(|| no_such("group", group, "/etc/group"))?;
             if gid != stat.gid {
-                return Err(Finding::fail(shown(stat, facts), format!("chgrp {group} {path}")));
+                return Err(Failure::new(shown(stat, facts), format!("chgrp {group} {path}")));
             }
         }
         if let Some(mode) = self.mode.filter(|mode| *mode != stat.mode) {
-            return Err(Finding::fail(shown(stat, facts), format!("chmod {mode:04o} {path}")));
+            return Err(Failure::new(shown(stat, facts), format!("chmod {mode:04o} {path}")));
         }
         Ok(())
     }
 
-    fn roomy(&self, facts: &Facts) -> Result<(), Finding> {
+    fn roomy(&self, facts: &Facts) -> Result<(), Failure> {
         let Some(wanted) = self.min_free else { return Ok(()) };
         let (found, ok) = match facts.system.space(&self.path) {
             Ok(space) => {
@@ -171,7 +171,7 @@ impl Volume {
             Err(error) => (format!("free room cannot be told: {}", facts::why(&error)), false),
         };
         let remedy = format!("make room in {}, or give it a larger volume", self.path);
-        if ok { Ok(()) } else { Err(Finding::fail(found, remedy)) }
+        if ok { Ok(()) } else { Err(Failure::new(found, remedy)) }
     }
 }
 

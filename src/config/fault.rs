@@ -22,6 +22,9 @@ pub struct Fault {
     pub message: String,
 }
 
+/// As much of a line as a fault shows, in characters.
+const WIDEST: usize = 160;
+
 /// The files that were read, kept so that a fault can show its line.
 #[derive(Default, Debug)]
 pub struct Sources {
@@ -76,9 +79,15 @@ impl Sources {
             .get(at.start as usize..at.end as usize)
             .map_or(1, |s| s.lines().next().unwrap_or("").chars().count())
             .max(1);
-        let pad: String = text.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        // Of a line that no screen holds, the part around the place.
+        let skipped =
+            if text.chars().nth(WIDEST).is_some() { (column - 1).saturating_sub(WIDEST / 2) } else { 0 };
+        let seen: String = text.chars().skip(skipped).take(WIDEST).collect();
+        let before = seen.chars().take(column - 1 - skipped);
+        let pad: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let marks = "^".repeat(width.min(WIDEST - (column - 1 - skipped).min(WIDEST - 1)));
         let mut shown = format!("{name}:{line}:{column}: {}", fault.message);
-        let _ = write!(shown, "\n{line:>5} | {text}\n      | {pad}{}", "^".repeat(width));
+        let _ = write!(shown, "\n{line:>5} | {seen}\n      | {pad}{marks}");
         shown
     }
 }
@@ -148,5 +157,16 @@ mod tests {
         let at = At { file, start: 7, end: 8 };
         let shown = sources.render(&Fault { at: Some(at), message: "wrong".into() });
         assert_eq!(shown, "a.toml:2:2: wrong\n    2 | \ty = \"ä\" # z\n      | \t^");
+    }
+    #[test]
+    fn of_a_long_line_the_part_around_the_place_is_shown() {
+        let mut sources = Sources::default();
+        let file = sources.add("a.toml".into(), format!("{}X{}", "a".repeat(1000), "b".repeat(1000)));
+        for (start, end, column, marks) in [(1000, 1001, 80, 1), (0, 2001, 0, 160), (2001, 2001, 80, 1)] {
+            let shown = sources.render(&Fault { at: Some(At { file, start, end }), message: "wrong".into() });
+            let mark = shown.lines().nth(2).expect("a mark");
+            assert_eq!(mark, format!("      | {}{}", " ".repeat(column), "^".repeat(marks)), "{shown}");
+            assert!(shown.lines().all(|line| line.len() <= 168), "{shown}");
+        }
     }
 }

@@ -73,7 +73,11 @@ pub fn parse(sources: &Sources, file: u16, faults: &mut Vec<Fault>) -> Node {
         let span = error.span().unwrap_or(0..0);
         let at = place(file, &span);
         let message = error.message().replace('\n', ", ");
-        faults.push(Fault { at: Some(at), message: format!("not TOML: {message}") });
+        let fault = Fault { at: Some(at), message: format!("not TOML: {message}") };
+        // The parser tells of a bracket that is never closed once for each bracket.
+        if faults.last() != Some(&fault) {
+            faults.push(fault);
+        }
     }
     let span = document.span();
     let mut reader = Reader { file, faults };

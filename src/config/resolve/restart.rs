@@ -4,7 +4,6 @@ use super::service::text_of;
 use crate::config::table::{Table, one_of, signal};
 use crate::config::tree::Value;
 use crate::model::{Outcome, Restart, RestartPolicy, ServiceType};
-use std::time::Duration;
 
 /// Reads both. What `[defaults]` says of `restart` does not hold for `main`, which ends when its program does.
 pub fn read(table: &Table<'_>, kind: ServiceType, is_main: bool) -> RestartPolicy {
@@ -14,16 +13,13 @@ pub fn read(table: &Table<'_>, kind: ServiceType, is_main: bool) -> RestartPolic
     let mut policy = RestartPolicy { when, max_attempts: attempts, ..RestartPolicy::default() };
     if let Some(below) = table.table("restart_policy") {
         limits(&below, &mut policy);
-        if when == Restart::No
-            && written.is_none()
-            && table.has("restart_policy")
-            && policy.always_on.is_empty()
-        {
-            let what = if is_main { "main" } else { "a oneshot" };
-            table.fault(
-                "restart_policy",
-                &format!("can never act: {what} is not restarted by itself; add restart = \"on-failure\""),
-            );
+        if when == Restart::No && table.has("restart_policy") && policy.always_on.is_empty() {
+            let why = match written {
+                Some(_) => "restart is \"no\"; take one of them away",
+                None if is_main => "main is not restarted by itself; add restart = \"on-failure\"",
+                None => "a oneshot is not restarted by itself; add restart = \"on-failure\"",
+            };
+            table.fault("restart_policy", &format!("its max_attempts and delays can never act: {why}"));
         }
         below.close();
     }
@@ -54,8 +50,8 @@ fn when(table: &Table<'_>) -> Option<(Restart, Option<u32>)> {
 }
 
 fn limits(table: &Table<'_>, policy: &mut RestartPolicy) {
-    let delay = span(table, "delay");
-    let max_delay = span(table, "max_delay");
+    let delay = table.duration("delay");
+    let max_delay = table.duration("max_delay");
     match (delay, max_delay) {
         (Some(delay), Some(most)) if most < delay => {
             table.fault(
@@ -83,16 +79,6 @@ fn limits(table: &Table<'_>, policy: &mut RestartPolicy) {
         };
         table.fault("always_on", &format!("{end} is in never_on too; keep it in one of them"));
     }
-}
-
-/// A wait of no time would let a program that fails at once take all of the CPU.
-fn span(table: &Table<'_>, key: &'static str) -> Option<Duration> {
-    let span = table.duration(key)?;
-    if span < Duration::from_millis(1) {
-        table.fault(key, "is too short; expected at least \"1ms\"");
-        return None;
-    }
-    Some(span)
 }
 
 fn attempts(table: &Table<'_>, policy: &mut RestartPolicy) {

@@ -1,31 +1,26 @@
 //! From the command line to the end: read, check, resolve, run.
 
-use crate::checks::report::Report;
-use crate::checks::run::Interrupted;
-use crate::checks::{self, Check, Facts};
-use crate::cli::{Format, Invocation, LogFormat, LogLevel, Mode};
+mod configured;
+
+use crate::cli::{Invocation, LogFormat, LogLevel, Mode};
 use crate::config::expand::Scope;
 use crate::config::fault::{Fault, Sources};
-use crate::config::files::{self, Files, Io};
-use crate::config::table::Reading;
-use crate::config::{self, Plan, resolve};
+use crate::config::files::{self, Io};
+use crate::config::{Plan, resolve};
 use crate::environ::Environ;
-use crate::helpers::Crew;
-use crate::model::Outcome;
+use crate::model::{Outcome, Signal};
 use crate::runtime::{Ending, Given, Runtime};
 use crate::say;
 use crate::starter::Starter;
 use crate::supervisor::Supervisor;
 use crate::sys::signals::Inherited;
 use crate::sys::wait::Waiter;
-use crate::sys::{given, signals, stdio};
+use crate::sys::{given, stdio};
 
 /// sysexits(3): the command line is wrong.
 pub const USAGE: u8 = 64;
 /// sysexits(3): a check failed (EX_UNAVAILABLE).
 pub const CHECK_FAILED: u8 = 69;
-/// sysexits(3): the system refused something (EX_OSERR).
-pub const SYSTEM: u8 = 71;
 /// sysexits(3): the configuration is wrong.
 pub const CONFIG: u8 = 78;
 
@@ -133,144 +128,9 @@ impl Start<'_> {
         run(self.invocation, plan, starter, Given::All)
     }
 
-    /// A configuration, with or without a command.
-    fn configured(self, files: &Files) -> u8 {
-        let given = given::environment();
-        let mut faults = Vec::new();
-        let checks = self.read_checks(files, &given, &mut faults);
-        let exported = checks::exported(&checks);
-        let plan = self.resolve(files, &given, &exported, &mut faults);
-        if !faults.is_empty() {
-            return refuse(&faults, &files.sources);
-        }
-        match self.invocation.mode {
-            Mode::Validate => stdio::write_all(1, b"the configuration has no faults\n"),
-            Mode::Explain => {
-                let text = checks::explain(&checks, &files.sources) + &config::explain(Some(files), &plan);
-                stdio::write_all(1, text.as_bytes());
-            }
-            Mode::Check => return self.check(files, &checks, given),
-            Mode::Exec | Mode::Supervise => return self.go(files, &checks, given, plan, &exported),
-        }
-        0
-    }
-
-    /// Checks, then what the checks were for.
-    fn go(self, files: &Files, checks: &[Check], given: Environ, mut plan: Plan, exported: &[String]) -> u8 {
-        let environ = match self.judge(files, checks, given) {
-            Ok(report) if report.ok() => report.environ,
-            Ok(report) => {
-                last_words(&report.short());
-                return CHECK_FAILED;
-            }
-            Err(interrupted) => return Outcome::Signal(interrupted.0).exit_code(),
-        };
-        if !exported.is_empty() {
-            // What was not known before the checks is known now.
-            let mut faults = Vec::new();
-            plan = self.resolve(files, &environ, &[], &mut faults);
-            if !faults.is_empty() {
-                return refuse(&faults, &files.sources);
-            }
-        }
-        if self.invocation.mode == Mode::Exec {
-            self.exec(&plan, Some(environ))
-        } else {
-            self.supervise(plan, environ)
-        }
-    }
-
-    /// `--check`: the report and nothing else.
-    fn check(&self, files: &Files, checks: &[Check], given: Environ) -> u8 {
-        let mut crew = Crew::new(signals::ignored());
-        let report = match checks::run::run(checks, &mut Facts::live(given), &files.sources, &mut crew) {
-            Ok(report) => report,
-            Err(interrupted) => return Outcome::Signal(interrupted.0).exit_code(),
-        };
-        let text = match self.invocation.format {
-            Format::Human => report.human(),
-            Format::Json => report.json(),
-            Format::Tap => report.tap(),
-            Format::Junit => report.junit(),
-        };
-        stdio::write_all(1, text.as_bytes());
-        if report.ok() { 0 } else { CHECK_FAILED }
-    }
-
-    /// Runs the checks and tells what they found.
-    fn judge(&self, files: &Files, checks: &[Check], given: Environ) -> Result<Report, Interrupted> {
-        let mut crew = Crew::new(signals::ignored());
-        let report = checks::run::run(checks, &mut Facts::live(given), &files.sources, &mut crew)?;
-        for (level, line) in report.lines() {
-            let level = if level == checks::Level::Error { LogLevel::Error } else { LogLevel::Warn };
-            say::line(level, "", &line);
-        }
-        if !report.ok() {
-            say::line(LogLevel::Error, "", &format!("{}; nothing was started", report.summary()));
-        }
-        Ok(report)
-    }
-
-    fn read_checks(&self, files: &Files, environ: &Environ, faults: &mut Vec<Fault>) -> Vec<Check> {
-        let scope = Scope {
-            variable: &|name| environ.get(name),
-            exists: &|path| std::path::Path::new(path).exists(),
-            read: &crate::sys::files::read_text,
-            later: &[],
-        };
-        let reading = Reading::new(scope);
-        let checks = checks::read(files.root.get("checks"), &reading);
-        faults.extend(reading.into_faults());
-        checks
-    }
-
-    fn resolve(&self, files: &Files, environ: &Environ, later: &[String], faults: &mut Vec<Fault>) -> Plan {
-        let scope = Scope {
-            variable: &|name| environ.get(name),
-            exists: &|path| std::path::Path::new(path).exists(),
-            read: &crate::sys::files::read_text,
-            later,
-        };
-        resolve::resolve(Some(files), &scope, &self.invocation.command, faults)
-    }
-
-    fn supervise(self, plan: Plan, environ: Environ) -> u8 {
-        let fds = stdio::open_above_stderr();
-        let given = if plan.whole.main.is_some() {
-            Given::Some(fds)
-        } else {
-            stdio::close(&fds);
-            Given::Some(Vec::new())
-        };
-        let starter = Starter {
-            inherited: self.inherited,
-            environ: Some(environ),
-            ignored: signals::ignored(),
-            folder: crate::sys::sit_in_root().filter(|folder| folder.as_c_str() != c"/"),
-            null: stdio::open_null(),
-        };
-        run(self.invocation, plan, starter, given)
-    }
-
     /// Becomes the command.
     fn exec(self, plan: &Plan, environ: Option<Environ>) -> u8 {
-        let others =
-            plan.services.iter().enumerate().find(|(at, service)| {
-                service.is_on() && plan.whole.main.is_none_or(|main| main.index() != *at)
-            });
-        if let Some((_, service)) = others {
-            say::line(
-                LogLevel::Error,
-                "",
-                &format!(
-                    "--exec leaves no rinit behind to supervise the service {}; drop --exec, or the services",
-                    service.name
-                ),
-            );
-            return USAGE;
-        }
         let Some(main) = plan.whole.main.and_then(|main| plan.services.get(main.index())) else {
-            say::line(LogLevel::Error, "", "--exec needs a COMMAND to become: rinit --exec -- COMMAND");
             return USAGE;
         };
         let starter = Starter {
@@ -304,6 +164,9 @@ fn run(invocation: &Invocation, mut plan: Plan, starter: Starter, given: Given) 
         let _ = crate::sys::signal_at_parents_death(signal);
     }
     if let Some(main) = plan.whole.main.and_then(|main| plan.services.get_mut(main.index())) {
+        // 128 + N stands for a death by the signal N too.
+        let signals = invocation.remap.iter().filter_map(|code| Signal::from_number(i32::from(*code) - 128));
+        main.rules.success.extend(signals.map(Outcome::Signal));
         main.rules.success.extend(invocation.remap.iter().map(|code| Outcome::Code(*code)));
     }
     plan.whole.group_signals = invocation.group;

@@ -1,0 +1,296 @@
+use super::super::facts::fake::{Fake, errno};
+use super::super::read::testing::with_sources;
+use super::*;
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// Helpers that run at once, on a clock of their own each, and are told in the order of their ends.
+#[derive(Default)]
+struct Bench {
+    clock: Rc<Cell<Moment>>,
+    done: Vec<(Moment, Pid, Option<Vec<u8>>)>,
+    signal: Option<(Moment, Signal)>,
+    /// Helpers that never end; that end without a word.
+    hang: bool,
+    die: bool,
+    /// Processes that there may be at a time.
+    room: Option<usize>,
+    started: i32,
+    killed: Vec<Pid>,
+}
+
+impl Helpers for Bench {
+    fn start(&mut self, job: &mut dyn FnMut(&mut Vec<u8>)) -> io::Result<Pid> {
+        if self.room.is_some_and(|room| self.done.len() >= room) {
+            return errno(libc::EAGAIN);
+        }
+        self.started += 1;
+        let begin = self.clock.get();
+        let mut bytes = Vec::new();
+        job(&mut bytes);
+        let end = self.clock.replace(begin);
+        if !self.hang {
+            self.done.push((end, self.started, (!self.die).then_some(bytes)));
+        }
+        Ok(self.started)
+    }
+
+    fn wait(&mut self, until: Moment) -> Wake {
+        self.done.sort_by_key(|(end, ..)| std::cmp::Reverse(*end));
+        let next = self.done.last().map(|(end, ..)| *end).filter(|end| *end <= until);
+        if let Some((when, signal)) = self.signal.filter(|(when, _)| next.is_none_or(|end| *when <= end)) {
+            self.clock.set(when);
+            self.signal = None;
+            return Wake::Signal(signal);
+        }
+        if next.is_some()
+            && let Some((end, helper, bytes)) = self.done.pop()
+        {
+            self.clock.set(end);
+            return Wake::Done(helper, bytes);
+        }
+        self.clock.set(until);
+        Wake::Due
+    }
+
+    fn kill(&mut self, helper: Pid) {
+        self.killed.push(helper);
+        self.done.retain(|(_, known, _)| *known != helper);
+    }
+
+    fn now(&self) -> Moment {
+        self.clock.get()
+    }
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+fn run_all(
+    text: &str,
+    fake: Fake,
+    environ: &[(&str, &str)],
+    bench: &mut Bench,
+) -> Result<Report, Interrupted> {
+    let (checks, faults, sources) = with_sources(text);
+    assert_eq!(faults, [""; 0], "{text}");
+    bench.clock = Rc::clone(&fake.clock);
+    run(&checks, &mut fake.facts(environ), &sources, bench)
+}
+
+fn report(text: &str, fake: Fake, environ: &[(&str, &str)]) -> Report {
+    run_all(text, fake, environ, &mut Bench::default()).expect("no signal")
+}
+
+const WHERE_WEB_IS: &str = r#"
+[checks.link.web]
+port = 80
+any_of = "where web is"
+export = "WEB_HOST"
+
+[checks.env.WEB_HOST]
+any_of = "where web is"
+hint = "link a container as web, or set WEB_HOST"
+"#;
+const LINKED: (&str, &str) = ("WEB_PORT_80_TCP", "tcp://172.17.0.5:80");
+
+#[test]
+fn a_linked_web_is_exported() {
+    let report = report(WHERE_WEB_IS, Fake::default(), &[LINKED]);
+    assert!(report.ok());
+    assert_eq!(report.environ.get("WEB_HOST").as_deref(), Some("web"));
+    assert_eq!(report.lines(), []);
+    assert_eq!(report.summary(), "1 check passed");
+}
+
+#[test]
+fn web_host_overrides_the_link_with_a_warning() {
+    let report = report(WHERE_WEB_IS, Fake::default(), &[LINKED, ("WEB_HOST", "elsewhere")]);
+    assert!(report.ok());
+    assert_eq!(report.environ.get("WEB_HOST").as_deref(), Some("elsewhere"));
+    let warning = "WEB_HOST is set and overrides link web:80 (rinit.toml:2)";
+    assert_eq!(report.lines(), [(Level::Warn, warning.to_string())]);
+}
+
+#[test]
+fn web_host_alone_will_do() {
+    let report = report(WHERE_WEB_IS, Fake::default(), &[("WEB_HOST", "elsewhere")]);
+    assert!(report.ok() && report.lines().is_empty());
+    // An empty one is not set; the link is exported over it.
+    let report = self::report(WHERE_WEB_IS, Fake::default(), &[LINKED, ("WEB_HOST", "")]);
+    assert_eq!(report.environ.get("WEB_HOST").as_deref(), Some("web"));
+}
+
+#[test]
+fn neither_fails_once_with_the_hint() {
+    let report = report(WHERE_WEB_IS, Fake::default(), &[]);
+    assert!(!report.ok());
+    let lines = report.lines();
+    assert_eq!(lines.len(), 1);
+    let (level, line) = &lines[0];
+    assert_eq!(*level, Level::Error);
+    for part in [
+        "check \"where web is\" failed: none of: link web:80 (no WEB_PORT_…",
+        "; env WEB_HOST (no such variable); link a container as web, or set WEB_HOST (rinit.toml:2)",
+    ] {
+        assert!(line.contains(part), "{line}");
+    }
+    assert_eq!(report.environ.get("WEB_HOST"), None);
+    assert!(report.short().contains("none of: link web:80"));
+}
+
+#[test]
+fn every_failure_is_told_in_the_order_of_the_file() {
+    let text = "[checks.env.A]\n[checks.link.db]\n[checks.env.B]\nlevel = \"warn\"\n[checks.env.C]\nwhen_env = \"X\"\n\
+                [checks.user]\nroot = false\nhint = \"mine\"";
+    let report = report(text, Fake::default(), &[]);
+    let told: Vec<(&str, Status)> = report.entries.iter().map(|e| (e.subject.as_str(), e.status)).collect();
+    let want = [
+        ("env A", Status::Fail),
+        ("link db", Status::Fail),
+        ("env B", Status::Warn),
+        ("env C", Status::Skip),
+        ("user", Status::Fail),
+    ];
+    assert_eq!(told, want);
+    assert_eq!(report.lines().len(), 4);
+    assert_eq!(
+        report.lines()[0].1,
+        "check env A failed: found no such variable, expected a string that is not empty; set A (rinit.toml:1)"
+    );
+    assert!(report.lines()[3].1.contains("; mine (rinit.toml:7)"), "{:?}", report.lines());
+    assert_eq!(report.summary(), "3 of 4 checks failed, 1 with a warning, 1 skipped");
+}
+
+#[test]
+fn waits_run_side_by_side() {
+    let mut text = String::new();
+    for n in 0..20 {
+        text.push_str(&format!("[checks.link.host{n}]\nwait = \"2s\"\n"));
+    }
+    let mut bench = Bench::default();
+    let report = run_all(&text, Fake::default(), &[], &mut bench).expect("no signal");
+    assert_eq!((bench.now(), bench.started), (Moment(2 * SECOND), 20));
+    assert!(report.entries.iter().all(|e| e.status == Status::Fail && e.found.ends_with(", still after 2s")));
+}
+
+#[test]
+fn a_wait_ends_when_it_holds_or_never_will() {
+    let mut bench = Bench::default();
+    let fake = Fake { appears: Some((Moment(3 * SECOND), "late".into())), ..Fake::default() };
+    let report = run_all("[checks.link.late]\nwait = \"30s\"\ninterval = \"1s\"", fake, &[], &mut bench);
+    assert!(report.expect("no signal").ok());
+    assert_eq!(bench.now(), Moment(3 * SECOND));
+    let mut bench = Bench::default();
+    let report = run_all("[checks.env.X]\nwait = \"30s\"", Fake::default(), &[], &mut bench);
+    assert!(!report.expect("no signal").ok());
+    assert_eq!(bench.now(), Moment(0));
+}
+
+#[test]
+fn a_signal_ends_all_at_once() {
+    let text = "[checks.link.a]\nwait = \"30s\"\n[checks.link.b]\nwait = \"30s\"";
+    for signal in [Signal::TERM, Signal::INT, Signal::QUIT] {
+        let mut bench = Bench { signal: Some((Moment(SECOND), signal)), ..Bench::default() };
+        let ended = run_all(text, Fake::default(), &[], &mut bench);
+        assert_eq!(ended, Err(Interrupted(signal)));
+        assert_eq!((bench.now(), bench.killed), (Moment(SECOND), vec![1, 2]));
+    }
+    let hup = Signal::HUP;
+    let mut bench = Bench { signal: Some((Moment(SECOND), hup)), ..Bench::default() };
+    assert!(run_all(text, Fake::default(), &[], &mut bench).is_ok());
+}
+
+#[test]
+fn a_helper_that_hangs_or_dies_is_a_failed_check() {
+    let text = "[checks.link.a]\nwait = \"5s\"\n[checks.link.b]";
+    let mut bench = Bench { hang: true, ..Bench::default() };
+    let report = run_all(text, Fake::default(), &[], &mut bench).expect("no signal");
+    let found: Vec<&str> = report.entries.iter().map(|entry| entry.found.as_str()).collect();
+    assert_eq!(found, ["no answer within 15s", "no answer within 10s"]);
+    assert_eq!((bench.now(), bench.killed), (Moment(15 * SECOND), vec![2, 1]));
+
+    let mut bench = Bench { die: true, ..Bench::default() };
+    let report = run_all(text, Fake::default(), &[], &mut bench).expect("no signal");
+    assert!(report.entries.iter().all(|entry| entry.found.contains("has died")));
+}
+
+#[test]
+fn scarce_processes_are_waited_for() {
+    let text = "[checks.link.a]\n[checks.link.b]\n[checks.link.c]";
+    let mut bench = Bench { room: Some(1), ..Bench::default() };
+    let report = run_all(text, Fake::default(), &[], &mut bench).expect("no signal");
+    assert_eq!((bench.started, report.entries.len()), (3, 3));
+    assert!(report.entries.iter().all(|entry| entry.found.starts_with("no ")));
+    let mut bench = Bench { room: Some(0), ..Bench::default() };
+    let report = run_all(text, Fake::default(), &[], &mut bench).expect("no signal");
+    assert!(report.entries.iter().all(|entry| entry.found.contains("no process to look with")));
+}
+
+#[test]
+fn a_check_is_judged_with_the_rights_of_its_user() {
+    let text = "[checks.user]\nuid = 1000\nas_user = \"1000:1000\"";
+    assert!(report(text, Fake::default(), &[]).ok());
+    let user = |uid| Fake {
+        current: std::cell::RefCell::new(crate::sys::users::Identity { uid, gid: 1000, groups: vec![] }),
+        ..Fake::default()
+    };
+    // Already that user: nothing to switch.
+    assert!(report(text, user(1000), &[]).ok());
+    let denied = report(text, user(5), &[]);
+    assert_eq!(denied.entries[0].found, "no right to judge as 1000:1000: operation not permitted");
+    let unknown = report("[checks.user]\nas_user = \"redis\"", Fake::default(), &[]);
+    assert_eq!(unknown.entries[0].found, "no user \"redis\" in /etc/passwd");
+}
+
+#[test]
+fn files_come_before_exports_and_defaults_after() {
+    let files = [("/s".to_string(), "secret".to_string())].into();
+    let text = "[checks.env.HOST]\ndefault = \"localhost\"\n[checks.link.web]\nexport = \"HOST\"\n\
+                [checks.link.web2]\nexport = \"HOST\"\nlevel = \"warn\"\n\
+                [checks.env.KEY]\nfile = true\n[checks.env.PORT]\ndefault = 80";
+    let environ = [LINKED, ("WEB2_PORT_80_TCP", "tcp://1.2.3.4:80"), ("KEY_FILE", "/s")];
+    let report = report(text, Fake { texts: files, ..Fake::default() }, &environ);
+    assert!(report.ok() && report.lines().is_empty(), "{:?}", report.lines());
+    let get = |name| report.environ.get(name);
+    assert_eq!(get("HOST").as_deref(), Some("web"));
+    assert_eq!((get("KEY").as_deref(), get("KEY_FILE")), (Some("secret"), None));
+    assert_eq!(get("PORT").as_deref(), Some("80"));
+}
+
+#[test]
+fn a_group_that_is_off_is_skipped() {
+    let text = "[checks.env.A]\nany_of = \"x\"\nwhen_env = \"NO\"\n[checks.env.B]\nany_of = \"x\"\nwhen_env = \"NO\"";
+    let report = report(text, Fake::default(), &[]);
+    assert_eq!(report.entries.iter().map(|e| e.status).collect::<Vec<_>>(), [Status::Skip]);
+    assert!(report.ok());
+    let warn =
+        "[checks.env.A]\nany_of = \"x\"\nlevel = \"warn\"\n[checks.env.B]\nany_of = \"x\"\nlevel = \"warn\"";
+    let report = self::report(warn, Fake::default(), &[]);
+    assert_eq!((report.ok(), report.entries[0].status), (true, Status::Warn));
+}
+
+#[test]
+fn no_form_of_the_report_shows_a_secret() {
+    let text = "[checks.env.TOKEN]\nsecret = true\ntype = \"int\"\n[checks.env.KEY]\nfile = true\nsecret = true\nmin = 5";
+    let files = [("/s".to_string(), "hunter3\n".to_string())].into();
+    let fake = Fake { texts: files, ..Fake::default() };
+    let report = report(text, fake, &[("TOKEN", "hunter2"), ("KEY_FILE", "/s")]);
+    assert_eq!(report.lines().len(), 2);
+    for shown in [report.human(), report.json(), report.tap(), report.junit(), report.short()] {
+        assert!(!shown.contains("hunter"), "{shown}");
+    }
+}
+
+#[test]
+fn the_container_that_runs_this_test_is_judged() {
+    let text = "[checks.user]\n[checks.mount.\"/\"]\n[checks.env.HOME]\n[checks.link.localhost]\nexport = \"L\"\n\
+                [checks.link.\"no-such-host.invalid\"]\nlevel = \"warn\"";
+    let (checks, faults, sources) = with_sources(text);
+    assert_eq!(faults, [""; 0]);
+    let mut environ = Environ::default();
+    environ.set("HOME", "/");
+    let report = run(&checks, &mut Facts::live(environ), &sources, &mut Bench::default()).expect("no signal");
+    let told: Vec<Status> = report.entries.iter().map(|entry| entry.status).collect();
+    assert_eq!(told, [Status::Pass, Status::Pass, Status::Pass, Status::Pass, Status::Warn], "{report:?}");
+    assert_eq!(report.environ.get("L").as_deref(), Some("localhost"));
+}

@@ -1,0 +1,168 @@
+//! A start by a configuration: check, resolve, supervise.
+
+use super::{CHECK_FAILED, Start, USAGE, last_words, refuse, run};
+use crate::checks::report::Report;
+use crate::checks::run::Interrupted;
+use crate::checks::{self, Check, Facts};
+use crate::cli::{Format, LogLevel, Mode};
+use crate::config::expand::Scope;
+use crate::config::fault::Fault;
+use crate::config::files::Files;
+use crate::config::table::Reading;
+use crate::config::{self, Plan, resolve};
+use crate::environ::Environ;
+use crate::helpers::Crew;
+use crate::model::Outcome;
+use crate::runtime::Given;
+use crate::say;
+use crate::starter::Starter;
+use crate::sys::{given, signals, stdio};
+
+impl Start<'_> {
+    /// A configuration, with or without a command.
+    pub(super) fn configured(self, files: &Files) -> u8 {
+        let given = given::environment();
+        let mut faults = Vec::new();
+        let checks = self.read_checks(files, &given, &mut faults);
+        let exported = checks::exported(&checks);
+        let plan = self.resolve(files, &given, &exported, &mut faults);
+        if !faults.is_empty() {
+            return refuse(&faults, &files.sources);
+        }
+        match self.invocation.mode {
+            Mode::Validate => stdio::write_all(1, b"the configuration has no faults\n"),
+            Mode::Explain => {
+                let text = checks::explain(&checks, &files.sources) + &config::explain(Some(files), &plan);
+                stdio::write_all(1, text.as_bytes());
+            }
+            Mode::Check => return self.report(files, &checks, given),
+            Mode::Exec | Mode::Supervise => {
+                if let Err(why) = self.something_to_run(&plan) {
+                    say::line(LogLevel::Error, "", &why);
+                    return USAGE;
+                }
+                return self.go(files, &checks, given, plan, &exported);
+            }
+        }
+        0
+    }
+
+    /// Whether there is anything to start, and, with `--exec`, nothing that would need a supervisor.
+    fn something_to_run(&self, plan: &Plan) -> Result<(), String> {
+        let is_main = |at: usize| plan.whole.main.is_some_and(|main| main.index() == at);
+        let mut others =
+            plan.services.iter().enumerate().filter(|(at, _)| !is_main(*at)).map(|(_, service)| service);
+        if self.invocation.mode == Mode::Exec {
+            return match others.find(|service| service.is_on()) {
+                Some(service) => Err(format!(
+                    "--exec leaves no rinit behind to supervise the service {}; drop --exec, or the services",
+                    service.name
+                )),
+                None if plan.whole.main.is_none() => {
+                    Err("--exec needs a COMMAND to become: rinit --exec -- COMMAND".into())
+                }
+                None => Ok(()),
+            };
+        }
+        if plan.whole.main.is_none() && others.next().is_none() {
+            return Err("nothing to run: the configuration has no services, and there is no COMMAND; --check runs the checks alone".into());
+        }
+        Ok(())
+    }
+
+    /// Checks, then what the checks were for.
+    fn go(self, files: &Files, checks: &[Check], given: Environ, mut plan: Plan, exported: &[String]) -> u8 {
+        let environ = match Self::judge(files, checks, given) {
+            Ok(report) if report.ok() => report.environ,
+            Ok(report) => {
+                last_words(&report.short());
+                return CHECK_FAILED;
+            }
+            Err(interrupted) => return Outcome::Signal(interrupted.0).exit_code(),
+        };
+        if !exported.is_empty() {
+            // What was not known before the checks is known now.
+            let mut faults = Vec::new();
+            plan = self.resolve(files, &environ, &[], &mut faults);
+            if !faults.is_empty() {
+                return refuse(&faults, &files.sources);
+            }
+        }
+        if self.invocation.mode == Mode::Exec {
+            self.exec(&plan, Some(environ))
+        } else {
+            self.supervise(plan, environ)
+        }
+    }
+
+    /// `--check`: the report and nothing else.
+    fn report(&self, files: &Files, checks: &[Check], given: Environ) -> u8 {
+        let report = match look(files, checks, given) {
+            Ok(report) => report,
+            Err(interrupted) => return Outcome::Signal(interrupted.0).exit_code(),
+        };
+        let text = match self.invocation.format {
+            Format::Human => report.human(),
+            Format::Json => report.json(),
+            Format::Tap => report.tap(),
+            Format::Junit => report.junit(),
+        };
+        stdio::write_all(1, text.as_bytes());
+        if report.ok() { 0 } else { CHECK_FAILED }
+    }
+
+    /// Runs the checks and tells what they found.
+    fn judge(files: &Files, checks: &[Check], given: Environ) -> Result<Report, Interrupted> {
+        let report = look(files, checks, given)?;
+        for (level, line) in report.lines() {
+            let level = if level == checks::Level::Error { LogLevel::Error } else { LogLevel::Warn };
+            say::line(level, "", &line);
+        }
+        if !report.ok() {
+            say::line(LogLevel::Error, "", &format!("{}; nothing was started", report.summary()));
+        }
+        Ok(report)
+    }
+
+    fn read_checks(&self, files: &Files, environ: &Environ, faults: &mut Vec<Fault>) -> Vec<Check> {
+        let variable = |name: &str| environ.get(name);
+        let reading = Reading::new(scope(&variable, &[]));
+        let checks = checks::read(files.root.get("checks"), &reading);
+        faults.extend(reading.into_faults());
+        checks
+    }
+
+    fn resolve(&self, files: &Files, environ: &Environ, later: &[String], faults: &mut Vec<Fault>) -> Plan {
+        let variable = |name: &str| environ.get(name);
+        resolve::resolve(Some(files), &scope(&variable, later), &self.invocation.command, faults)
+    }
+
+    fn supervise(self, plan: Plan, environ: Environ) -> u8 {
+        let fds = stdio::open_above_stderr();
+        let given = if plan.whole.main.is_some() {
+            Given::Some(fds)
+        } else {
+            stdio::close(&fds);
+            Given::Some(Vec::new())
+        };
+        let starter = Starter {
+            inherited: self.inherited,
+            environ: Some(environ),
+            ignored: signals::ignored(),
+            folder: crate::sys::sit_in_root().filter(|folder| folder.as_c_str() != c"/"),
+            null: stdio::open_null(),
+        };
+        run(self.invocation, plan, starter, given)
+    }
+}
+
+/// What the configuration may know: these variables, and the files of this system.
+fn scope<'a>(variable: &'a dyn Fn(&str) -> Option<String>, later: &'a [String]) -> Scope<'a> {
+    Scope { variable, exists: &crate::sys::files::exists, read: &crate::sys::files::read_text, later }
+}
+
+/// Runs the checks, each that may block or waits in a process of its own.
+fn look(files: &Files, checks: &[Check], given: Environ) -> Result<Report, Interrupted> {
+    let mut crew = Crew::new(signals::ignored());
+    checks::run::run(checks, &mut Facts::live(given), &files.sources, &mut crew)
+}

@@ -1,0 +1,215 @@
+//! What to start, and in which surroundings.
+
+use super::running::Running;
+use super::sandbox::{Plan, Stdio};
+use super::{FILES, Init};
+use std::ffi::CString;
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// One start of an init. Made by [`Init::launch`], ended by [`Launch::start`].
+#[derive(Debug)]
+pub struct Launch {
+    init: Init,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+    files: Files,
+    /// A name for the init other than its path (argv[0]).
+    name: Option<String>,
+    pub(super) plan: Plan,
+}
+
+impl Launch {
+    pub(super) fn new(init: Init) -> Self {
+        let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let bare = std::env::var_os("RINIT_BARE").is_some_and(|v| v == "1");
+        let plan = Plan { bare, cwd: CString::new(FILES).unwrap(), ..Plan::default() };
+        Self {
+            init,
+            args: Vec::new(),
+            env: vec![("PATH".into(), path.into()), ("HOME".into(), "/root".into())],
+            files: Files::new(),
+            name: None,
+            plan,
+        }
+    }
+
+    /// Arguments, after those that are there.
+    pub fn args(mut self, words: &[&str]) -> Self {
+        self.args.extend(words.iter().map(|&word| word.to_owned()));
+        self
+    }
+
+    /// `--` and these words.
+    pub fn command(self, words: &[&str]) -> Self {
+        self.args(&["--"]).args(words)
+    }
+
+    /// `--` and this shell script.
+    pub fn sh(self, script: &str) -> Self {
+        self.command(&["sh", "-c", script])
+    }
+
+    /// A file in [`FILES`], and nothing else: the test names it where it needs it.
+    pub fn file(self, name: &str, text: &str) -> Self {
+        self.file_with_mode(name, text, 0o644)
+    }
+
+    /// A file with this mode.
+    pub fn file_with_mode(self, name: &str, text: &str, mode: u32) -> Self {
+        let path = self.files.0.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        self
+    }
+
+    /// The configuration, as `rinit.toml` in [`FILES`].
+    pub fn config(self, text: &str) -> Self {
+        self.file("rinit.toml", text).args(&["--config", &format!("{FILES}/rinit.toml")])
+    }
+
+    /// One variable of the environment more, or another value for it.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.retain(|(known, _)| known != name);
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The init sees itself called by this name.
+    pub fn called(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
+        self
+    }
+
+    /// Not PID 1, but a child of a PID 1 that only waits; what the init leaves behind stays visible.
+    pub fn as_a_child(mut self) -> Self {
+        self.plan.nested = true;
+        self
+    }
+
+    /// As PID 1 or not, as `pid_1` says.
+    pub fn as_pid_1(mut self, pid_1: bool) -> Self {
+        self.plan.nested = !pid_1;
+        self
+    }
+
+    /// Read-only root, no `/run`, no `/tmp`. What `RINIT_BARE=1` does to all.
+    pub fn bare(mut self) -> Self {
+        self.plan.bare = true;
+        self
+    }
+
+    /// A network of its own, with nothing but a loopback.
+    pub fn network(mut self) -> Self {
+        self.plan.network = true;
+        self
+    }
+
+    /// This folder is empty.
+    pub fn hide(mut self, folder: &str) -> Self {
+        self.plan.hidden.push(CString::new(folder).unwrap());
+        self
+    }
+
+    /// Descriptors 0, 1 and 2 are a terminal, which controls the session of the init.
+    pub fn tty(mut self) -> Self {
+        self.plan.stdio = Stdio::Tty;
+        self
+    }
+
+    /// Nobody reads standard output and error: a write gets SIGPIPE, or EPIPE.
+    pub fn without_reader(mut self) -> Self {
+        self.plan.stdio = Stdio::Deaf;
+        self
+    }
+
+    /// Descriptors 0, 1 and 2 are closed.
+    pub fn without_stdio(mut self) -> Self {
+        self.plan.stdio = Stdio::Closed;
+        self
+    }
+
+    /// This descriptor is open in the init under that number.
+    pub fn fd(mut self, fd: OwnedFd, number: i32) -> Self {
+        self.plan.fds.push((fd, number));
+        self
+    }
+
+    /// Signals that are ignored from the start.
+    pub fn ignoring(mut self, signals: &[i32]) -> Self {
+        self.plan.ignored.extend_from_slice(signals);
+        self
+    }
+
+    /// Signals that are blocked from the start.
+    pub fn blocking(mut self, signals: &[i32]) -> Self {
+        self.plan.blocked.extend_from_slice(signals);
+        self
+    }
+
+    /// The init runs as this user and this group, with no others.
+    pub fn user(mut self, id: u32) -> Self {
+        super::needs_root();
+        self.plan.user = Some(id);
+        self
+    }
+
+    /// The init's working directory, when it is not [`FILES`].
+    pub fn cwd(mut self, folder: &str) -> Self {
+        self.plan.cwd = CString::new(folder).unwrap();
+        self
+    }
+
+    /// A resource limit, soft and hard.
+    pub fn limit(mut self, resource: u32, value: u64) -> Self {
+        self.plan.limits.push((resource, value));
+        self
+    }
+
+    /// Starts it. Returns when the kernel has begun to run it: it has not done anything yet.
+    #[track_caller]
+    pub fn start(mut self) -> Running {
+        let name = self.name.as_deref().unwrap_or(self.init.path);
+        let words = std::iter::once(name).chain(self.args.iter().map(String::as_str));
+        self.plan.argv = words.map(|word| CString::new(word).unwrap()).collect();
+        let pairs = self.env.iter().map(|(name, value)| format!("{name}={value}"));
+        self.plan.envp = pairs.map(|pair| CString::new(pair).unwrap()).collect();
+        self.plan.program = CString::new(self.init.path).unwrap();
+        self.plan.folder = CString::new(self.files.0.to_str().unwrap()).unwrap();
+        self.plan.rinit = CString::new(Init::rinit_binary()).unwrap();
+        Running::start(self.plan, self.files)
+    }
+
+    /// Starts it and waits for its end.
+    #[track_caller]
+    pub fn run(self) -> super::Ended {
+        self.start().end()
+    }
+}
+
+/// The folder that is [`FILES`] inside; gone with the start that it was made for.
+#[derive(Debug)]
+pub(super) struct Files(pub PathBuf);
+
+impl Files {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("start-{}-{number}", std::process::id());
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&path).unwrap();
+        // Services of other users write here.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,371 @@
+//! An init that runs, or has ended.
+
+use super::launch::Files;
+use super::process::Process;
+use super::sandbox::{self, Plan, Started};
+use super::{PATIENCE, eventually, eventually_within, ms};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// An init that was started. Dropped, it takes its whole namespace with it.
+#[derive(Debug)]
+pub struct Running {
+    first: libc::pid_t,
+    init: libc::pid_t,
+    /// Of PID 1, open until it is reaped.
+    pidfd: OwnedFd,
+    status: Option<File>,
+    streams: Vec<Stream>,
+    files: Files,
+    started: Instant,
+    ended: Option<ExitStatus>,
+    reaped: bool,
+}
+
+/// How an init ended, and all that was written until then.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: ExitStatus,
+    /// Standard output, or all of the terminal.
+    pub out: String,
+    pub err: String,
+    /// From the start to the end.
+    pub after: Duration,
+    /// The moment of the end.
+    pub at: Instant,
+    /// Who is left in the namespace. Always empty for PID 1: the kernel sees to that.
+    pub left: Vec<Process>,
+}
+
+impl Ended {
+    /// The exit code; when a signal killed the init itself, 1000 and the signal, which no case expects.
+    pub fn code(&self) -> i32 {
+        self.status.code().unwrap_or_else(|| 1000 + self.status.signal().unwrap_or(0))
+    }
+
+    /// Fails the test when the exit code is another.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code(), code, "exit code\n{}", self.story());
+        self
+    }
+
+    /// Fails the test unless rinit's own lines contain each of these words.
+    #[track_caller]
+    pub fn tells(self, words: &[&str]) -> Self {
+        for word in words {
+            assert!(self.err.contains(word), "nothing is said of `{word}`\n{}", self.story());
+        }
+        self
+    }
+
+    /// Everything that was written, for a message.
+    pub fn story(&self) -> String {
+        format!("after {:?}\n--- out\n{}--- err\n{}---", self.after, self.out, self.err)
+    }
+}
+
+impl Running {
+    #[track_caller]
+    pub(super) fn start(plan: Plan, files: Files) -> Self {
+        let started = Instant::now();
+        let Started { first, init, status, output } = sandbox::start(plan).unwrap();
+        // SAFETY: our own child, not reaped; the descriptor is owned by nobody else.
+        let pidfd = unsafe {
+            let fd = libc::syscall(libc::SYS_pidfd_open, first, 0);
+            OwnedFd::from_raw_fd(i32::try_from(fd).unwrap())
+        };
+        let streams = output.into_iter().map(Stream::new).collect();
+        let status = status.map(File::from);
+        Self { first, init, pidfd, status, streams, files, started, ended: None, reaped: false }
+    }
+
+    // ------------------------------------------------------------------------------ looking
+
+    /// What the init and its children wrote to standard output so far, or the terminal shows.
+    pub fn out(&self) -> String {
+        self.streams.first().map(Stream::text).unwrap_or_default()
+    }
+
+    /// What they wrote to standard error so far.
+    pub fn err(&self) -> String {
+        self.streams.get(1).map(Stream::text).unwrap_or_default()
+    }
+
+    /// The folder that is [`super::FILES`] inside.
+    pub fn folder(&self) -> &Path {
+        &self.files.0
+    }
+
+    /// A file in that folder; empty when it is not there.
+    pub fn file(&self, name: &str) -> String {
+        fs::read_to_string(self.folder().join(name)).unwrap_or_default()
+    }
+
+    /// Waits until standard output contains this.
+    #[track_caller]
+    pub fn wait_for(&self, text: &str) {
+        let start = Instant::now();
+        while !self.out().contains(text) {
+            assert!(start.elapsed() < PATIENCE, "`{text}` was not written\n{}", self.story());
+            std::thread::sleep(ms(1));
+        }
+    }
+
+    /// Waits until standard error contains this.
+    #[track_caller]
+    pub fn wait_for_err(&self, text: &str) {
+        let start = Instant::now();
+        while !self.err().contains(text) {
+            assert!(start.elapsed() < PATIENCE, "`{text}` was not said\n{}", self.story());
+            std::thread::sleep(ms(1));
+        }
+    }
+
+    fn story(&self) -> String {
+        format!("--- out\n{}--- err\n{}--- processes\n{:#?}", self.out(), self.err(), self.processes())
+    }
+
+    fn proc(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root/proc", self.first))
+    }
+
+    /// Every process of the namespace, the init too; without it, and the nanny, see [`Self::others`].
+    pub fn processes(&self) -> Vec<Process> {
+        let entries = fs::read_dir(self.proc()).into_iter().flatten().flatten();
+        let numbers = entries.filter(|entry| entry.file_name().as_encoded_bytes()[0].is_ascii_digit());
+        numbers.filter_map(|entry| Process::read(entry.path())).collect()
+    }
+
+    /// Every process but PID 1 and the init.
+    pub fn others(&self) -> Vec<Process> {
+        let own = if self.first == self.init { 1 } else { 2 };
+        self.processes().into_iter().filter(|process| process.pid > own).collect()
+    }
+
+    /// The init itself, as a process.
+    #[track_caller]
+    pub fn init(&self) -> Process {
+        let pid = if self.first == self.init { "1" } else { "2" };
+        Process::read(self.proc().join(pid)).unwrap_or_else(|| panic!("the init is gone\n{}", self.story()))
+    }
+
+    /// The init's pid as the test sees it, for a tool that looks at it.
+    pub fn pid_outside(&self) -> i32 {
+        self.init
+    }
+
+    /// How many wait to be reaped.
+    pub fn zombies(&self) -> usize {
+        self.processes().iter().filter(|process| process.is_zombie()).count()
+    }
+
+    /// The processes whose command line contains this.
+    pub fn find(&self, command: &str) -> Vec<Process> {
+        self.others().into_iter().filter(|process| process.command.contains(command)).collect()
+    }
+
+    /// The one process whose command line contains this; waits for it.
+    #[track_caller]
+    pub fn the(&self, command: &str) -> Process {
+        let mut found = Vec::new();
+        eventually(&format!("there is one process `{command}`"), || {
+            found = self.find(command);
+            found.len() == 1
+        });
+        found.remove(0)
+    }
+
+    // ------------------------------------------------------------------------------ acting
+
+    /// Sends a signal to the init, from outside of its namespace as an engine does.
+    #[track_caller]
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: numbers; the process is a child that is not reaped, or below one.
+        let result = unsafe { libc::kill(self.init, signal) };
+        // A nanny may have reaped it: then it needs no signal.
+        assert!(result == 0 || self.status.is_some(), "kill: {}", std::io::Error::last_os_error());
+    }
+
+    /// Waits until the init can take this signal: has a handler for it, or blocks it to fetch it later
+    /// (the kernel does not show what a process blocks while sigwait stands open for it; by then there
+    /// is a child). Before that moment the kernel drops what is sent to a PID 1.
+    #[track_caller]
+    pub fn wait_until_it_takes(&self, signal: i32) {
+        let start = Instant::now();
+        loop {
+            let init = self.init();
+            if super::has_signal(init.mask("SigCgt") | init.mask("SigBlk"), signal)
+                || !self.others().is_empty()
+            {
+                return;
+            }
+            assert!(start.elapsed() < PATIENCE, "it never takes signal {signal}\n{}", self.story());
+        }
+    }
+
+    /// Sends a signal to any process of the namespace.
+    #[track_caller]
+    pub fn signal_to(&self, process: &Process, signal: i32) {
+        // SAFETY: numbers.
+        let result = unsafe { libc::kill(self.outside(process.pid), signal) };
+        assert_eq!(result, 0, "kill {process:?}: {}", std::io::Error::last_os_error());
+    }
+
+    /// The pid that a process of the namespace has outside.
+    #[track_caller]
+    fn outside(&self, pid: i32) -> i32 {
+        let space = |host: &str| fs::read_link(format!("/proc/{host}/ns/pid")).ok();
+        let own = space(&self.first.to_string());
+        let hosts = fs::read_dir("/proc").unwrap().flatten();
+        let hosts = hosts.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut hosts = hosts.filter(|host| host.parse::<i32>().is_ok());
+        let found = hosts.find(|host| {
+            let status = fs::read_to_string(format!("/proc/{host}/status")).unwrap_or_default();
+            let inner = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+            inner.and_then(|pids| pids.split_whitespace().last()) == Some(&pid.to_string())
+                && space(host) == own
+        });
+        found.expect("the process is gone").parse().unwrap()
+    }
+
+    /// Types on the terminal.
+    #[track_caller]
+    pub fn type_in(&mut self, text: &str) {
+        self.streams[0].file.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Stops reading standard output or error (1, 2): the pipe fills up, as behind a log driver that hangs.
+    pub fn stop_reading(&self, fd: usize) {
+        *self.streams[fd - 1].paused.lock().unwrap() = true;
+    }
+
+    // ------------------------------------------------------------------------------ the end
+
+    /// Whether the init has ended, without waiting.
+    pub fn has_ended(&mut self) -> bool {
+        self.poll(Duration::ZERO)
+    }
+
+    /// Waits for the end, within [`PATIENCE`].
+    #[track_caller]
+    pub fn end(self) -> Ended {
+        self.end_within(PATIENCE)
+    }
+
+    /// Waits for the end, and fails the test when it does not come in time.
+    #[track_caller]
+    pub fn end_within(mut self, patience: Duration) -> Ended {
+        assert!(self.poll(patience), "it has not ended within {patience:?}\n{}", self.story());
+        let at = Instant::now();
+        let left = self.others().into_iter().filter(|process| !process.is_zombie()).collect();
+        self.kill();
+        let [out, err] = [0, 1].map(|n| self.streams.get_mut(n).map(Stream::finish).unwrap_or_default());
+        let status = self.ended.take().unwrap();
+        Ended { status, out, err, after: at - self.started, at, left }
+    }
+
+    /// SIGTERM, and the end.
+    #[track_caller]
+    pub fn stop(self) -> Ended {
+        self.signal(libc::SIGTERM);
+        self.end()
+    }
+
+    /// Waits for the end of the init at most this long; whether it has come.
+    fn poll(&mut self, patience: Duration) -> bool {
+        if self.ended.is_some() {
+            return true;
+        }
+        let fd = self.status.as_ref().map_or(self.pidfd.as_raw_fd(), AsRawFd::as_raw_fd);
+        let mut wanted = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        let span = i32::try_from(patience.as_millis()).unwrap();
+        // SAFETY: one structure, and its count is one.
+        if unsafe { libc::poll(&raw mut wanted, 1, span) } <= 0 {
+            return false;
+        }
+        let mut status = [0; 4];
+        if let Some(pipe) = &mut self.status {
+            pipe.read_exact(&mut status).expect("the nanny died");
+            self.ended = Some(ExitStatus::from_raw(i32::from_ne_bytes(status)));
+        } else {
+            self.reap();
+        }
+        true
+    }
+
+    fn reap(&mut self) {
+        let mut status = 0;
+        // SAFETY: our own child, reaped once.
+        unsafe { libc::waitpid(self.first, &raw mut status, 0) };
+        self.reaped = true;
+        self.ended.get_or_insert(ExitStatus::from_raw(status));
+    }
+
+    /// Ends the namespace.
+    fn kill(&mut self) {
+        if !self.reaped {
+            // SAFETY: our own child, not reaped.
+            unsafe { libc::kill(self.first, libc::SIGKILL) };
+            self.reap();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A pipe or terminal that a thread reads, so that no writer ever waits for the test.
+#[derive(Debug)]
+struct Stream {
+    file: File,
+    text: Arc<Mutex<Vec<u8>>>,
+    paused: Arc<Mutex<bool>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Stream {
+    fn new(fd: OwnedFd) -> Self {
+        let file = File::from(fd);
+        let text = Arc::new(Mutex::new(Vec::new()));
+        let paused = Arc::new(Mutex::new(false));
+        let (mut source, kept, wait) = (file.try_clone().unwrap(), Arc::clone(&text), Arc::clone(&paused));
+        let reader = std::thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            loop {
+                while *wait.lock().unwrap() {
+                    std::thread::sleep(ms(1));
+                }
+                // A terminal whose other side is gone says EIO.
+                match source.read(&mut chunk) {
+                    Ok(0) | Err(_) => return,
+                    Ok(count) => kept.lock().unwrap().extend_from_slice(&chunk[..count]),
+                }
+            }
+        });
+        Self { file, text, paused, reader: Some(reader) }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
+    }
+
+    /// Reads to the end, which has come when every writer is gone.
+    fn finish(&mut self) -> String {
+        *self.paused.lock().unwrap() = false;
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        self.text()
+    }
+}

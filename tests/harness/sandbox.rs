@@ -1,0 +1,455 @@
+//! From a [`Plan`] to a process in namespaces of its own.
+//!
+//! The test process has threads, so between clone and exec only system calls are made: everything
+//! that needs memory is prepared before (`Ready`), and a step that fails is told through a pipe.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+/// What descriptors 0, 1 and 2 are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Stdio {
+    /// /dev/null and two pipes that the test reads.
+    #[default]
+    Pipes,
+    /// /dev/null and two pipes whose reader is gone.
+    Deaf,
+    /// A terminal that the test types on.
+    Tty,
+    /// Nothing.
+    Closed,
+}
+
+/// What to start; see [`super::Launch`] for the words.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub program: CString,
+    pub argv: Vec<CString>,
+    pub envp: Vec<CString>,
+    pub folder: CString,
+    pub rinit: CString,
+    pub nested: bool,
+    pub bare: bool,
+    pub network: bool,
+    pub hidden: Vec<CString>,
+    pub stdio: Stdio,
+    pub fds: Vec<(OwnedFd, RawFd)>,
+    pub ignored: Vec<c_int>,
+    pub blocked: Vec<c_int>,
+    pub user: Option<u32>,
+    pub cwd: CString,
+    pub limits: Vec<(u32, u64)>,
+}
+
+/// What was started.
+pub(super) struct Started {
+    /// PID 1 of the namespace, as the test sees it.
+    pub first: libc::pid_t,
+    /// The init under test, as the test sees it: the same, or the nanny's child.
+    pub init: libc::pid_t,
+    /// Where a nanny reports the wait status of the init.
+    pub status: Option<OwnedFd>,
+    /// What the test reads: standard output and error, or the terminal.
+    pub output: Vec<OwnedFd>,
+}
+
+/// Descriptors of the child's are kept above those that a test asks for.
+const HIGH: RawFd = 200;
+
+/// Everything that the child needs, in the form that system calls want.
+struct Ready<'a> {
+    plan: &'a Plan,
+    argv: Vec<*const c_char>,
+    envp: Vec<*const c_char>,
+    probe: CString,
+    /// For 0, 1 and 2.
+    stdio: Option<[OwnedFd; 3]>,
+    /// (from, to)
+    fds: Vec<(OwnedFd, RawFd)>,
+    mask: libc::sigset_t,
+    /// One byte is one leave to go on.
+    go: OwnedFd,
+    /// (step, errno) when a step fails.
+    fault: OwnedFd,
+    status: Option<OwnedFd>,
+}
+
+/// Starts it; an error says which step failed.
+pub(super) fn start(mut plan: Plan) -> io::Result<Started> {
+    let (go_read, go_write) = pipe()?;
+    let (fault_read, fault_write) = pipe()?;
+    let (status_read, status_write) =
+        if plan.nested { pipe().map(|(r, w)| (Some(r), Some(w)))? } else { (None, None) };
+    let (stdio, output) = standard_streams(plan.stdio)?;
+    let fds = std::mem::take(&mut plan.fds);
+    let fds = fds.into_iter().map(|(fd, to)| Ok((high(fd)?, to))).collect::<io::Result<Vec<_>>>()?;
+    let ready = Ready {
+        argv: pointers(&plan.argv),
+        envp: pointers(&plan.envp),
+        probe: CString::new(std::env::current_exe()?.into_os_string().into_encoded_bytes())?,
+        stdio,
+        fds,
+        mask: signal_set(&plan.blocked),
+        go: high(go_read)?,
+        fault: high(fault_write)?,
+        status: status_write.map(high).transpose()?,
+        plan: &plan,
+    };
+    let first = spawn(&ready)?;
+    drop(ready);
+    match release(first, plan.nested, go_write, fault_read) {
+        Ok(init) => Ok(Started { first, init, status: status_read, output }),
+        Err(error) => {
+            // SAFETY: our own child, which is not reaped yet.
+            unsafe { (libc::kill(first, libc::SIGKILL), libc::waitpid(first, ptr::null_mut(), 0)) };
+            Err(error)
+        }
+    }
+}
+
+/// The clone itself. Returns in the test alone.
+fn spawn(ready: &Ready) -> io::Result<libc::pid_t> {
+    let mut flags = libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::SIGCHLD;
+    if ready.plan.network {
+        flags |= libc::CLONE_NEWNET;
+    }
+    // SAFETY: reads a number.
+    if unsafe { libc::geteuid() } != 0 {
+        flags |= libc::CLONE_NEWUSER;
+    }
+    // SAFETY: without CLONE_VM this is fork; the child makes system calls until it execs or exits.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
+    match pid {
+        0 => child(ready),
+        -1 => Err(io::Error::last_os_error()),
+        pid => Ok(libc::pid_t::try_from(pid).unwrap()),
+    }
+}
+
+/// Lets the child go on, step by step, until the init runs. Returns the init's pid.
+fn release(first: libc::pid_t, nested: bool, go: OwnedFd, fault: OwnedFd) -> io::Result<libc::pid_t> {
+    // SAFETY: reads two numbers.
+    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    if uid != 0 {
+        fs::write(format!("/proc/{first}/setgroups"), "deny")?;
+        fs::write(format!("/proc/{first}/uid_map"), format!("0 {uid} 1"))?;
+        fs::write(format!("/proc/{first}/gid_map"), format!("0 {gid} 1"))?;
+    }
+    let mut go = fs::File::from(go);
+    let mut fault = fs::File::from(fault);
+    go.write_all(b"1")?;
+    let mut init = first;
+    if nested {
+        let children = format!("/proc/{first}/task/{first}/children");
+        super::eventually("the nanny has its child", || {
+            let text = fs::read_to_string(&children).unwrap_or_default();
+            // A nanny that is gone has failed; the pipe knows where.
+            text.trim().parse().map(|pid| init = pid).is_ok() || is_gone(first)
+        });
+        // Nobody reads it when a step has failed.
+        let _ = go.write_all(b"2");
+    }
+    let mut told = [0; 5];
+    match fault.read(&mut told)? {
+        0 => Ok(init),
+        _ => {
+            let error =
+                io::Error::from_raw_os_error(i32::from_ne_bytes([told[1], told[2], told[3], told[4]]));
+            Err(io::Error::other(format!("the sandbox cannot be made, step {}: {error}", told[0])))
+        }
+    }
+}
+
+fn is_gone(pid: libc::pid_t) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "))
+}
+
+// ---------------------------------------------------------------- in the child: system calls only
+
+/// A call that must succeed; its number is what a failure is known by.
+struct Step<'a>(&'a Ready<'a>, u8);
+
+impl Step<'_> {
+    fn must(&mut self, result: c_int) -> c_int {
+        self.1 += 1;
+        if result < 0 {
+            // SAFETY: errno is thread local and there; the buffer is ours.
+            unsafe {
+                let errno = (*libc::__errno_location()).to_ne_bytes();
+                let told = [self.1, errno[0], errno[1], errno[2], errno[3]];
+                libc::write(self.0.fault.as_raw_fd(), told.as_ptr().cast(), told.len());
+                libc::_exit(125);
+            }
+        }
+        result
+    }
+
+    fn wait_for_leave(&mut self) {
+        let mut byte = 0u8;
+        // SAFETY: one byte into one byte.
+        let count = unsafe { libc::read(self.0.go.as_raw_fd(), ptr::from_mut(&mut byte).cast(), 1) };
+        self.must(if count == 1 { 0 } else { -1 });
+    }
+
+    fn mount(&mut self, source: &CStr, target: &CStr, kind: &CStr, flags: u64) {
+        // SAFETY: strings that live until the call returns.
+        let result =
+            unsafe { libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, ptr::null()) };
+        self.must(result);
+    }
+
+    /// Sets or clears read-only on a mount, or on all below it.
+    fn read_only(&mut self, target: &CStr, set: bool, all: bool) {
+        const MOUNT_ATTR_RDONLY: u64 = 1;
+        // struct mount_attr: set, clear, propagation, user namespace.
+        let attr = [u64::from(set) * MOUNT_ATTR_RDONLY, u64::from(!set) * MOUNT_ATTR_RDONLY, 0, 0];
+        let recursive = if all { libc::AT_RECURSIVE } else { 0 };
+        // SAFETY: the structure is as long as its length says.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_mount_setattr,
+                libc::AT_FDCWD,
+                target.as_ptr(),
+                recursive,
+                attr.as_ptr(),
+                size_of_val(&attr),
+            )
+        };
+        self.must(if result == 0 { 0 } else { -1 });
+    }
+}
+
+fn child(ready: &Ready) -> ! {
+    let mut step = Step(ready, 0);
+    step.wait_for_leave(); // 1
+    surroundings(&mut step, ready.plan, &ready.probe);
+    step.1 = 50;
+    // Nothing outlives the test.
+    // SAFETY: no memory is involved.
+    step.must(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) });
+    if ready.plan.nested {
+        // SAFETY: as the first clone.
+        let pid = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
+        if pid != 0 {
+            step.must(if pid < 0 { -1 } else { 0 });
+            nanny(ready, pid);
+        }
+        step.wait_for_leave();
+    }
+    step.1 = 60;
+    person(&mut step);
+    step.1 = 70;
+    descriptors(&mut step);
+    step.1 = 80;
+    // SAFETY: null-terminated arrays of null-terminated strings, the mask is a valid set.
+    step.must(unsafe {
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const ready.mask, ptr::null_mut());
+        libc::execve(ready.plan.program.as_ptr(), ready.argv.as_ptr(), ready.envp.as_ptr())
+    });
+    unreachable!("execve has returned")
+}
+
+/// Mounts and network, steps 2 to 49.
+fn surroundings(step: &mut Step, plan: &Plan, probe: &CStr) {
+    step.mount(c"none", c"/", c"none", libc::MS_REC | libc::MS_PRIVATE);
+    step.mount(c"proc", c"/proc", c"proc", 0);
+    step.mount(c"tmpfs", c"/mnt", c"tmpfs", 0);
+    for (from, to) in [(plan.rinit.as_c_str(), c"/mnt/rinit"), (probe, c"/mnt/probe")] {
+        // SAFETY: a string that lives; the descriptor is closed at once.
+        unsafe { libc::close(step.must(libc::open(to.as_ptr(), libc::O_CREAT | libc::O_CLOEXEC, 0o755))) };
+        step.mount(from, to, c"none", libc::MS_BIND);
+    }
+    // SAFETY: a string that lives.
+    step.must(unsafe { libc::mkdir(c"/mnt/files".as_ptr(), 0o755) });
+    step.mount(&plan.folder, c"/mnt/files", c"none", libc::MS_BIND);
+    for folder in &plan.hidden {
+        step.mount(c"tmpfs", folder, c"tmpfs", libc::MS_RDONLY);
+    }
+    if plan.bare {
+        step.mount(c"tmpfs", c"/run", c"tmpfs", 0);
+        step.mount(c"tmpfs", c"/tmp", c"tmpfs", 0);
+        step.read_only(c"/", true, true);
+        step.read_only(c"/mnt/files", false, false);
+        if !plan.hidden.iter().any(|folder| folder.as_c_str() == c"/proc") {
+            step.read_only(c"/proc", false, false);
+        }
+    }
+    if plan.network {
+        loopback(step);
+    }
+}
+
+/// Brings `lo` up, which gives it 127.0.0.1.
+fn loopback(step: &mut Step) {
+    // SAFETY: all zeros is a valid request; the union's flags are what SIOCSIFFLAGS reads.
+    unsafe {
+        let mut request: libc::ifreq = std::mem::zeroed();
+        request.ifr_name[0] = c_char::from_ne_bytes(*b"l");
+        request.ifr_name[1] = c_char::from_ne_bytes(*b"o");
+        request.ifr_ifru.ifru_flags = libc::c_short::try_from(libc::IFF_UP).unwrap_or(1);
+        let socket = step.must(libc::socket(libc::AF_INET, libc::SOCK_DGRAM, 0));
+        step.must(libc::ioctl(socket, libc::SIOCSIFFLAGS as _, &raw const request));
+        libc::close(socket);
+    }
+}
+
+/// Session, signals, limits and user, steps from 60.
+fn person(step: &mut Step) {
+    let plan = step.0.plan;
+    // SAFETY: numbers, and a string that lives.
+    unsafe {
+        step.must(libc::setsid());
+        for signal in 1..=64 {
+            // Some cannot be set; those stand at their default anyway.
+            let how = if plan.ignored.contains(&signal) { libc::SIG_IGN } else { libc::SIG_DFL };
+            libc::signal(signal, how);
+        }
+        if !plan.cwd.is_empty() {
+            step.must(libc::chdir(plan.cwd.as_ptr()));
+        }
+        for &(resource, value) in &plan.limits {
+            let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
+            step.must(libc::setrlimit(resource as _, &raw const limit));
+        }
+        if let Some(id) = plan.user {
+            step.must(libc::setgroups(0, ptr::null()));
+            // The system calls themselves: the C library's would want all threads to follow.
+            step.must(if libc::syscall(libc::SYS_setresgid, id, id, id) == 0 { 0 } else { -1 });
+            step.must(if libc::syscall(libc::SYS_setresuid, id, id, id) == 0 { 0 } else { -1 });
+        }
+    }
+}
+
+/// Descriptors, steps from 70.
+fn descriptors(step: &mut Step) {
+    let ready = step.0;
+    // SAFETY: numbers of descriptors that this process owns a copy of.
+    unsafe {
+        step.must(if libc::syscall(libc::SYS_close_range, 3, c_int::MAX, libc::CLOSE_RANGE_CLOEXEC) == 0 {
+            0
+        } else {
+            -1
+        });
+        for number in 0..3 {
+            match &ready.stdio {
+                Some(streams) => step.must(libc::dup2(streams[number as usize].as_raw_fd(), number)),
+                None => libc::close(number),
+            };
+        }
+        if ready.plan.stdio == Stdio::Tty {
+            step.must(libc::ioctl(0, libc::TIOCSCTTY as _, 0));
+        }
+        for (from, to) in &ready.fds {
+            step.must(libc::dup2(from.as_raw_fd(), *to));
+        }
+    }
+}
+
+/// PID 1 where the init under test is not: reaps, tells how the init ended, and stays.
+fn nanny(ready: &Ready, init: i64) -> ! {
+    // SAFETY: numbers, and a buffer of our own. Every descriptor but the status pipe is let go of,
+    // so that the test sees the end of the streams.
+    unsafe {
+        let status_fd = libc::dup2(ready.status.as_ref().map_or(-1, AsRawFd::as_raw_fd), 3);
+        libc::syscall(libc::SYS_close_range, 0, 2, 0);
+        libc::syscall(libc::SYS_close_range, 4, c_int::MAX, 0);
+        loop {
+            let mut status: c_int = 0;
+            let pid = libc::waitpid(-1, &raw mut status, 0);
+            if i64::from(pid) == init {
+                libc::write(status_fd, (&raw const status).cast::<c_void>(), size_of::<c_int>());
+            } else if pid < 0 {
+                libc::pause();
+            }
+        }
+    }
+}
+
+// ---------------------------------------------------------------- before the child
+
+fn pointers(words: &[CString]) -> Vec<*const c_char> {
+    words.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect()
+}
+
+fn signal_set(signals: &[c_int]) -> libc::sigset_t {
+    // SAFETY: sigemptyset makes the set valid before it is used.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        for &signal in signals {
+            libc::sigaddset(&raw mut set, signal);
+        }
+        set
+    }
+}
+
+/// A pipe that no other start inherits.
+pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [0; 2];
+    // SAFETY: two numbers are written, and owned by nobody else.
+    unsafe {
+        if libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok((OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])))
+    }
+}
+
+/// The same descriptor, at [`HIGH`] or above.
+fn high(fd: OwnedFd) -> io::Result<OwnedFd> {
+    // SAFETY: a new descriptor, owned by nobody else.
+    unsafe {
+        match libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, HIGH) {
+            -1 => Err(io::Error::last_os_error()),
+            new => Ok(OwnedFd::from_raw_fd(new)),
+        }
+    }
+}
+
+/// The child's 0, 1 and 2, and what the test reads.
+fn standard_streams(kind: Stdio) -> io::Result<(Option<[OwnedFd; 3]>, Vec<OwnedFd>)> {
+    match kind {
+        Stdio::Closed => Ok((None, Vec::new())),
+        Stdio::Pipes | Stdio::Deaf => {
+            let null = OwnedFd::from(fs::File::open("/dev/null")?);
+            let (out_read, out_write) = pipe()?;
+            let (err_read, err_write) = pipe()?;
+            let read = if kind == Stdio::Deaf { Vec::new() } else { vec![out_read, err_read] };
+            Ok((Some([high(null)?, high(out_write)?, high(err_write)?]), read))
+        }
+        Stdio::Tty => {
+            let (master, slave) = terminal()?;
+            Ok((Some([high(slave.try_clone()?)?, high(slave.try_clone()?)?, high(slave)?]), vec![master]))
+        }
+    }
+}
+
+/// A pseudo terminal: the test's end and the child's.
+fn terminal() -> io::Result<(OwnedFd, OwnedFd)> {
+    // SAFETY: each descriptor is checked and owned once; the size is a plain structure.
+    unsafe {
+        let master = libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC);
+        if master < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let master = OwnedFd::from_raw_fd(master);
+        let mut name = [0; 64];
+        if libc::grantpt(master.as_raw_fd()) < 0
+            || libc::unlockpt(master.as_raw_fd()) < 0
+            || libc::ptsname_r(master.as_raw_fd(), name.as_mut_ptr(), name.len()) != 0
+        {
+            return Err(io::Error::last_os_error());
+        }
+        let slave = libc::open(name.as_ptr(), libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC);
+        if slave < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let slave = OwnedFd::from_raw_fd(slave);
+        let size = libc::winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        libc::ioctl(master.as_raw_fd(), libc::TIOCSWINSZ as _, &raw const size);
+        Ok((master, slave))
+    }
+}
