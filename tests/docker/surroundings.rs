@@ -1,0 +1,193 @@
+//! What careful people and odd set-ups do to a container.
+
+use crate::engine::{Container, Ran, Volume, run};
+use crate::eventually;
+use crate::images::{Config, answers_pings, debian, scratch, serves_pages};
+use crate::services::WEB_AND_CACHE;
+use std::time::Duration;
+
+/// What failed, and how to mend it, as `docker run` shows it.
+#[track_caller]
+fn refused(ran: &Ran, code: i32, parts: &[&str]) {
+    assert_eq!((ran.code, ran.out.as_str()), (code, ""), "{ran:?}");
+    for part in parts {
+        assert!(ran.err.contains(part), "no {part:?} in\n{}", ran.err);
+    }
+}
+
+/// A read-only root without any folder that can be written: rinit needs none.
+#[test]
+fn a_read_only_root() {
+    let ran = run(&["--read-only"], scratch(), &["--", "sh", "-c", "echo x >/x || exit 5"]);
+    assert_eq!(ran.code, 5, "{ran:?}");
+
+    let config = Config::new(
+        "[services.once]\ntype = \"oneshot\"\ncommand = [\"echo\", \"prepared\"]\n\
+         [services.side]\ncommand = [\"sleep\", \"1000\"]\n",
+    );
+    let ran = run(&["--read-only", &config.mount], scratch(), &["--", "echo", "done"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "prepared\ndone\n"), "{ran:?}");
+}
+
+/// Real services there, with what they themselves need to write in memory.
+#[test]
+fn services_on_a_read_only_root() {
+    let config = Config::new(WEB_AND_CACHE);
+    let options =
+        ["--read-only", "--tmpfs=/run", "--tmpfs=/var/lib/nginx", "--tmpfs=/var/log/nginx", &config.mount];
+    let container = Container::start(&options, debian(), &[]);
+    eventually("nginx serves", || serves_pages(&container));
+    eventually("redis answers", || answers_pings(&container));
+    container.stop();
+    assert_eq!(container.wait(), 0);
+}
+
+/// The mode of the root file system is a fact that can be asked for.
+#[test]
+fn the_mode_of_the_root_can_be_checked() {
+    let wanted = Config::new("[checks.mount.\"/\"]\nmode = \"ro\"\n");
+    let command = ["--", "echo", "started"];
+    refused(&run(&[&wanted.mount], scratch(), &command), 69, &["mount /", "--read-only"]);
+    assert_eq!(run(&["--read-only", &wanted.mount], scratch(), &command).code, 0);
+}
+
+/// A plain user, without an entry in any passwd.
+#[test]
+fn a_plain_user() {
+    let config = Config::new(
+        "[services.side]\ncommand = [\"sh\", \"-c\", \"id -u; exec sleep 1000\"]\n\
+         [services.main]\ndepends_on = []\n",
+    );
+    let ran = run(&["--user=1000"], scratch(), &["--", "id", "-u"]);
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "1000\n", ""), "{ran:?}");
+
+    let container = Container::start(&["--user=1000:1000", &config.mount], debian(), &[]);
+    container.says("1000");
+    assert!(container.stop() < Duration::from_secs(4));
+}
+
+/// A plain user cannot become another: told as what it is, at the service whose start needs it.
+#[test]
+fn a_plain_user_cannot_become_redis() {
+    let config = Config::new(WEB_AND_CACHE);
+    let ran = run(&["--user=1000", &config.mount], debian(), &[]);
+    assert_eq!(ran.code, 71, "{ran:?}");
+    for part in ["cache", "redis", "SETUID"] {
+        assert!(ran.err.contains(part), "no {part:?} in\n{}", ran.err);
+    }
+}
+
+/// The user that an image insists on.
+#[test]
+fn the_user_can_be_checked() {
+    let config = Config::new("[checks.user]\nroot = false\n");
+    refused(&run(&[&config.mount], debian(), &["--", "id", "-u"]), 69, &["user", "--user"]);
+    let ran = run(&["--user=1000", &config.mount], debian(), &["--", "id", "-u"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "1000\n"), "{ran:?}");
+}
+
+const DATA: &str = "[checks.volume.\"/data\"]\nowner = \"redis\"\n";
+
+/// A volume that nobody has mounted: the data would be lost with the container.
+#[test]
+fn a_missing_volume_is_told() {
+    let config = Config::new(DATA);
+    let ran = run(&[&config.mount], debian(), &["--", "echo", "started"]);
+    refused(&ran, 69, &["/data", "--volume"]);
+}
+
+/// The engine makes volumes for root. The message is the command that mends it, and having followed it mends it.
+#[test]
+fn a_volume_with_the_wrong_owner_is_told_and_can_be_mended() {
+    let config = Config::new(DATA);
+    let volume = Volume::new();
+    let data = format!("--volume={}:/data", volume.0);
+    let ran = run(&[&data, &config.mount], debian(), &["--", "echo", "started"]);
+    refused(&ran, 69, &["volume /data", "owned by root:root", "chown redis /data"]);
+
+    assert_eq!(run(&[&data], debian(), &["--", "chown", "redis", "/data"]).code, 0);
+    let ran = run(&[&data, &config.mount], debian(), &["--", "echo", "started"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "started\n"), "{ran:?}");
+}
+
+/// A tmpfs is a volume, too; its size is a fact.
+#[test]
+fn a_tmpfs() {
+    let config = Config::new("[checks.mount.\"/data\"]\nfstype = [\"tmpfs\"]\nmode = \"rw\"\n");
+    let command = ["--", "sh", "-c", "echo kept >/data/x && cat /data/x"];
+    let ran = run(&["--read-only", "--tmpfs=/data", &config.mount], debian(), &command);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "kept\n"), "{ran:?}");
+    refused(&run(&[&config.mount], debian(), &command), 69, &["/data", "--tmpfs"]);
+    let ran = run(&["--tmpfs=/data:ro", &config.mount], debian(), &command);
+    refused(&ran, 69, &["/data", "read-only"]);
+
+    let volume = Config::new("[checks.volume.\"/data\"]\nmin_free = \"64MiB\"\n");
+    let ran = run(&["--tmpfs=/data:size=1m", &volume.mount], debian(), &command);
+    refused(&ran, 69, &["volume /data", "64 MiB free"]);
+    assert_eq!(run(&["--tmpfs=/data:size=100m", &volume.mount], debian(), &command).code, 0);
+}
+
+/// No capabilities at all: what needs none works.
+#[test]
+fn no_capabilities() {
+    let ran = run(&["--cap-drop=ALL"], scratch(), &["--", "sh", "-c", "kill -TERM $$"]);
+    assert_eq!((ran.code, ran.err.as_str()), (143, ""), "{ran:?}");
+
+    let config = Config::new("[services.side]\ncommand = [\"sleep\", \"1000\"]\n");
+    let container = Container::start(&["--cap-drop=ALL", &config.mount], scratch(), &[]);
+    container.says("side: started");
+    assert!(container.stop() < Duration::from_secs(4));
+    assert_eq!(container.wait(), 0);
+
+    // Root by number alone: it may not become redis, which is a capability.
+    let services = Config::new(WEB_AND_CACHE);
+    let ran = run(&["--cap-drop=ALL", &services.mount], debian(), &[]);
+    assert_eq!(ran.code, 71, "{ran:?}");
+    assert!(ran.err.contains("redis") && ran.err.to_lowercase().contains("cap"), "{ran:?}");
+}
+
+/// A `no-new-privileges` container, with the engine's other restrictions.
+#[test]
+fn no_new_privileges_and_few_processes() {
+    let options = ["--security-opt=no-new-privileges", "--pids-limit=20", "--memory=64m", "--network=none"];
+    let ran = run(&options, scratch(), &["--", "sh", "-c", "exit 4"]);
+    assert_eq!((ran.code, ran.err.as_str()), (4, ""), "{ran:?}");
+}
+
+/// `docker run --init` puts an init of its own before rinit, which then is no PID 1: services are supervised,
+/// orphans adopted and the stop is the same.
+#[test]
+fn beside_docker_init() {
+    let ran = run(&["--init"], debian(), &["--", "sh", "-c", "cat /proc/1/comm; exit 6"]);
+    assert_eq!((ran.code, ran.err.as_str()), (6, ""), "{ran:?}");
+    assert!(!ran.out.contains("rinit"), "{ran:?}");
+
+    let config = Config::new(WEB_AND_CACHE);
+    let container = Container::start(&["--init", &config.mount], debian(), &[]);
+    eventually("nginx serves", || serves_pages(&container));
+    container.exec(&["pkill", "-KILL", "-o", "-x", "nginx"]);
+    container.says("web: killed by SIGKILL");
+    eventually("nginx serves again", || serves_pages(&container));
+    let took = container.stop();
+    assert_eq!(container.wait(), 0);
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+/// An engine that is slow to read the log, or nobody who reads it: the services go on.
+#[test]
+fn many_lines_reach_the_log() {
+    let script = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done";
+    let ran = run(&[], scratch(), &["--", "sh", "-c", script]);
+    assert_eq!(ran.code, 0);
+    assert_eq!(ran.out.lines().count(), 20000);
+    assert!(ran.out.ends_with("line 19999\n"));
+}
+
+/// The engine kills a container that takes more memory than it has; PID 1 is not what it takes.
+#[test]
+fn a_command_that_takes_too_much_memory() {
+    let config = Config::new("[services.side]\ncommand = [\"sleep\", \"1000\"]\n");
+    let options = ["--memory=32m", "--memory-swap=32m", &config.mount];
+    let ran = run(&options, debian(), &["--", "sh", "-c", "tail -c 200m /dev/zero | cat >/dev/null; exit 8"]);
+    assert_eq!(ran.code, 8, "{ran:?}");
+}
