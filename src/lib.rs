@@ -1,4 +1,35 @@
 //! rinit: the init process for containers.
+//!
+//! One file that an image starts as PID 1. It checks the environment that the container was given,
+//! starts and supervises services, forwards signals, reaps orphans, and ends with a truthful exit code.
+//!
+//! # How it is built
+//!
+//! A pure core decides; a thin shell acts.
+//!
+//! - [`supervisor`] is the core. [`supervisor::Supervisor::step`] is told one event and answers with
+//!   actions; `deadline` says when it wants to be woken. It has no I/O, no clock and no Linux: time is an
+//!   argument. Its whole vocabulary is one page, [`supervisor::event`].
+//! - [`sys`] is the shell: the only place that names nix, libc or signal_hook, and the only one with `unsafe`.
+//! - [`runtime`] joins them: wait, tell the core what happened, do what it answers. One thread, one wait.
+//! - [`config`] turns text into a plan; every fault of every file is found in one run and knows its place.
+//! - [`checks`] judge facts about the container; a kind is one file. [`helpers`] are the processes in
+//!   which whatever may block is done, so that PID 1 never waits for anything but its one wait.
+//! - [`launch`] is the way from the command line to the loop: read, check, resolve, run. [`starter`] makes a
+//!   service's process, and [`diagnosis`] says why there is none. [`say`] is how rinit speaks, [`notes`]
+//!   what the supervisor has to say.
+//!
+//! Who may know whom: `main -> launch -> runtime -> {supervisor, starter, sys}`, `launch -> {config, checks}`,
+//! `checks -> {config, sys}`, everybody -> [`model`]. `supervisor` and `sys` never see each other, and
+//! `config` sees neither; `tests/layering.rs` holds that line.
+//!
+//! # What always holds
+//!
+//! - PID 1 does not panic: `unwrap`, `expect`, `panic!`, indexing and the print macros are denied.
+//! - Every child is reaped in one place, [`sys::reap`]; nobody else waits for a process.
+//! - Every signal is blocked, always, and taken by the one wait; none is lost, whatever rinit was given.
+//! - Only CLOCK_MONOTONIC drives a timer, and a timer is a field of the core, not an object.
+//! - Nothing is written to disk, but the last words to `/dev/termination-log` where that exists.
 
 pub mod checks;
 pub mod cli;

@@ -6,6 +6,9 @@
 
 use std::ffi::{c_char, c_int};
 
+#[global_allocator]
+static HEAP: rinit::sys::heap::Heap = rinit::sys::heap::Heap::new();
+
 /// What the C start-up code calls.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {

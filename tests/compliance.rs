@@ -60,6 +60,7 @@ matrix! {
     ends_with_the_command_not_with_its_children: rinit tini dumb_init catatonit;
     takes_a_signal_in_its_first_moment: rinit tini catatonit;
     hands_on_descriptors: rinit tini dumb_init catatonit;
+    hands_on_sockets_in_the_commands_name: rinit;
     hands_on_what_is_ignored: rinit tini catatonit;
     hands_on_what_is_blocked: rinit tini;
     leaves_nothing_of_its_own_to_the_command: rinit tini dumb_init;
@@ -92,7 +93,7 @@ fn peers_are_there() {
 /// The container's exit code is the one thing that every orchestrator looks at.
 fn hands_on_every_exit_code(init: Init, pid_1: bool) {
     for code in 0..=255 {
-        init.sh(&format!("exit {code}")).as_pid_1(pid_1).run().expect(code);
+        init.sh(&format!("exit {code}")).pid_1(pid_1).run().expect(code);
     }
 }
 
@@ -102,8 +103,8 @@ fn reports_a_death_by_signal_as_128_and_the_signal(init: Init, pid_1: bool) {
     let harmless = [libc::SIGCONT, libc::SIGURG, libc::SIGWINCH, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
     for signal in catchable_signals().chain([libc::SIGKILL]).filter(|signal| !harmless.contains(signal)) {
         let script = format!("kill -{signal} $$; echo survived");
-        let launch = init.sh(&script).limit(libc::RLIMIT_CORE as u32, 0);
-        launch.as_pid_1(pid_1).run().expect(128 + signal);
+        let launch = init.sh(&script).limit(libc::RLIMIT_CORE, 0);
+        launch.pid_1(pid_1).run().expect(128 + signal);
     }
 }
 
@@ -115,7 +116,7 @@ fn says_when_there_is_no_such_program(init: Init, pid_1: bool) {
         _ => 127,
     };
     for program in ["/nowhere/program", "no-such-program", ""] {
-        let ended = init.command(&[program]).as_pid_1(pid_1).run().expect(code);
+        let ended = init.command(&[program]).pid_1(pid_1).run().expect(code);
         assert!(!ended.err.is_empty(), "it must say why\n{}", ended.story());
     }
 }
@@ -128,7 +129,7 @@ fn says_when_a_file_is_not_executable(init: Init, pid_1: bool) {
         _ => 126,
     };
     for program in ["/mnt/files/text", "/mnt"] {
-        let ended = init.command(&[program]).file("text", "not a program").as_pid_1(pid_1).run().expect(code);
+        let ended = init.command(&[program]).file("text", "not a program").pid_1(pid_1).run().expect(code);
         assert!(!ended.err.is_empty(), "it must say why\n{}", ended.story());
     }
 }
@@ -138,14 +139,14 @@ fn keeps_every_word_as_it_is(init: Init, pid_1: bool) {
     let words = ["a  b", "", "*", "$HOME", "'", "\"", "\\", "--", "-x", "tab\tnewline\n", "ünï"];
     let printf = ["sh", "-c", r#"printf '<%s>' "$@"; exit 3"#, "sh"];
     let command: Vec<_> = printf.iter().chain(&words).copied().collect();
-    let ended = init.command(&command).as_pid_1(pid_1).run().expect(3);
+    let ended = init.command(&command).pid_1(pid_1).run().expect(3);
     assert_eq!(ended.out, words.map(|word| format!("<{word}>")).concat());
 }
 
 /// Nothing added, nothing lost, though rinit and dumb-init themselves move to `/`.
 fn keeps_the_environment_and_the_folder(init: Init, pid_1: bool) {
     let launch = init.command(&[PROBE, "report"]).env("A", "b=c d").env("EMPTY", "").cwd("/usr");
-    let out = launch.as_pid_1(pid_1).run().expect(0).out;
+    let out = launch.pid_1(pid_1).run().expect(0).out;
     let environment: Vec<_> = out.lines().filter(|line| line.starts_with('$')).collect();
     assert!(environment.contains(&"$A=b=c d") && environment.contains(&"$EMPTY="), "{environment:?}");
     assert_eq!(environment.len(), 4, "{environment:?}");
@@ -165,7 +166,7 @@ fn forwards_every_signal(init: Init, pid_1: bool) {
         Kind::DumbInit => &[SIGTSTP, SIGTTIN, SIGTTOU],
         _ => &[],
     };
-    let run = init.command(&[PROBE, "signals"]).as_pid_1(pid_1).start();
+    let run = init.command(&[PROBE, "signals"]).pid_1(pid_1).start();
     run.wait_for("ready");
     for signal in catchable_signals().filter(|signal| !kept.contains(signal)) {
         if init.kind == Kind::DumbInit && signal > 31 {
@@ -179,7 +180,7 @@ fn forwards_every_signal(init: Init, pid_1: bool) {
 /// A program that is stopped (SIGSTOP, Ctrl-Z) gets TERM when it goes on, and an init that waits with
 /// WUNTRACED must not take the stop for an end.
 fn forwards_to_a_command_that_is_stopped(init: Init, pid_1: bool) {
-    let mut run = init.sh("kill -STOP $$; echo went on; exit 4").as_pid_1(pid_1).start();
+    let mut run = init.sh("kill -STOP $$; echo went on; exit 4").pid_1(pid_1).start();
     eventually("the command is stopped", || run.others().iter().any(|process| process.state == 'T'));
     assert!(!run.has_ended());
     run.signal(libc::SIGCONT);
@@ -192,7 +193,7 @@ fn reaps_orphans(init: Init, pid_1: bool) {
     if init.kind != Kind::Rinit && !pid_1 {
         return;
     }
-    let run = init.command(&[PROBE, "orphans", "1000"]).as_pid_1(pid_1).start();
+    let run = init.command(&[PROBE, "orphans", "1000"]).pid_1(pid_1).start();
     run.wait_for("ready");
     let own = run.processes().len() - 1000;
     run.signal(libc::SIGUSR1);
@@ -203,7 +204,7 @@ fn reaps_orphans(init: Init, pid_1: bool) {
 
 /// The orphan that keeps standard output open delays nothing.
 fn ends_with_the_command_not_with_its_children(init: Init, pid_1: bool) {
-    let ended = init.sh("sleep 1000 & exit 5").as_pid_1(pid_1).run().expect(5);
+    let ended = init.sh("sleep 1000 & exit 5").pid_1(pid_1).run().expect(5);
     assert!(ended.after < ms(5000), "{:?}", ended.after);
 }
 
@@ -211,7 +212,7 @@ fn ends_with_the_command_not_with_its_children(init: Init, pid_1: bool) {
 /// is kept, not lost: `docker stop` right after `docker start`.
 fn takes_a_signal_in_its_first_moment(init: Init, pid_1: bool) {
     for _ in 0..200 {
-        let run = init.command(&["sleep", "1000"]).as_pid_1(pid_1).start();
+        let run = init.command(&["sleep", "1000"]).pid_1(pid_1).start();
         run.wait_until_it_takes(libc::SIGTERM);
         run.signal(libc::SIGTERM);
         run.end().expect(128 + libc::SIGTERM);
@@ -222,17 +223,29 @@ fn takes_a_signal_in_its_first_moment(init: Init, pid_1: bool) {
 fn hands_on_descriptors(init: Init, pid_1: bool) {
     let (read, write) = std::io::pipe().unwrap();
     let launch = init.sh("echo through 7 >&7").fd(OwnedFd::from(write), 7);
-    launch.as_pid_1(pid_1).run().expect(0);
+    launch.pid_1(pid_1).run().expect(0);
     let mut text = String::new();
     std::io::BufReader::new(read).read_to_string(&mut text).unwrap();
     assert_eq!(text, "through 7\n");
+}
+
+/// The receiver of sockets looks whether LISTEN_PID is its own pid; the one who set it meant the init.
+/// (catatonit does this from 0.2 on; Debian has 0.1.)
+fn hands_on_sockets_in_the_commands_name(init: Init, pid_1: bool) {
+    let (_read, write) = std::io::pipe().unwrap();
+    let own = if pid_1 { "1" } else { "2" };
+    let launch = init.command(&[PROBE, "report"]).fd(OwnedFd::from(write), 3);
+    let launch = launch.env("LISTEN_PID", own).env("LISTEN_FDS", "1");
+    let out = launch.pid_1(pid_1).run().expect(0).out;
+    assert_eq!(value(&out, "$LISTEN_PID"), value(&out, "pid"), "{out}");
+    assert_eq!(value(&out, "$LISTEN_FDS"), "1", "{out}");
 }
 
 /// `nohup`, and parents that ignore SIGPIPE or SIGINT on purpose.
 fn hands_on_what_is_ignored(init: Init, pid_1: bool) {
     let ignored = [libc::SIGHUP, libc::SIGINT, libc::SIGUSR2, libc::SIGPIPE];
     let launch = init.command(&[PROBE, "report"]).ignoring(&ignored);
-    let out = launch.as_pid_1(pid_1).run().expect(0).out;
+    let out = launch.pid_1(pid_1).run().expect(0).out;
     assert!(out.contains(&format!("ignored={ignored:?}\n")), "{out}");
 }
 
@@ -240,14 +253,14 @@ fn hands_on_what_is_ignored(init: Init, pid_1: bool) {
 fn hands_on_what_is_blocked(init: Init, pid_1: bool) {
     let blocked = [libc::SIGUSR1, libc::SIGWINCH, 40];
     let launch = init.command(&[PROBE, "report"]).blocking(&blocked);
-    let out = launch.as_pid_1(pid_1).run().expect(0).out;
+    let out = launch.pid_1(pid_1).run().expect(0).out;
     assert!(out.contains(&format!("blocked={blocked:?}\n")), "{out}");
 }
 
 /// No descriptor, no ignored signal, no mask that the command would not have without an init.
 /// (Rust's own start-up code would leave SIGPIPE ignored.)
 fn leaves_nothing_of_its_own_to_the_command(init: Init, pid_1: bool) {
-    let out = init.command(&[PROBE, "report"]).as_pid_1(pid_1).run().expect(0).out;
+    let out = init.command(&[PROBE, "report"]).pid_1(pid_1).run().expect(0).out;
     assert!(out.contains("ignored=[]\n"), "{out}");
     assert!(out.contains("blocked=[]\n"), "{out}");
     assert!(out.contains("fds=[0, 1, 2]\n"), "{out}");
@@ -260,7 +273,7 @@ fn value<'a>(report: &'a str, key: &str) -> &'a str {
 
 /// `docker run -it IMAGE sh` wants job control, and reads from a background group are SIGTTIN.
 fn gives_the_terminal_to_the_command(init: Init, pid_1: bool) {
-    let out = init.command(&[PROBE, "report"]).tty().as_pid_1(pid_1).run().expect(0).out;
+    let out = init.command(&[PROBE, "report"]).tty().pid_1(pid_1).run().expect(0).out;
     assert_eq!(value(&out, "foreground"), value(&out, "pid"), "{out}");
     assert_eq!(value(&out, "group"), value(&out, "pid"), "{out}");
 }
@@ -268,7 +281,7 @@ fn gives_the_terminal_to_the_command(init: Init, pid_1: bool) {
 /// Ctrl-C is sent to the foreground group by the kernel. When the init were in it and forwarded its
 /// own copy, the command would get two: many programs take the second for "at once".
 fn lets_a_key_reach_the_command_once(init: Init, pid_1: bool) {
-    let mut run = init.command(&[PROBE, "signals", "2"]).tty().as_pid_1(pid_1).start();
+    let mut run = init.command(&[PROBE, "signals", "2"]).tty().pid_1(pid_1).start();
     run.wait_for("ready");
     run.type_in("\x03");
     run.wait_for("got 2\r\n");
@@ -280,18 +293,18 @@ fn lets_a_key_reach_the_command_once(init: Init, pid_1: bool) {
 
 /// A container runtime may give none; the first file that is opened must not become descriptor 1.
 fn starts_without_standard_streams(init: Init, pid_1: bool) {
-    init.sh("exit 7").without_stdio().as_pid_1(pid_1).run().expect(7);
+    init.sh("exit 7").without_stdio().pid_1(pid_1).run().expect(7);
 }
 
 /// An ignored SIGCHLD makes the kernel throw exit codes away, which a parent may leave behind.
 fn starts_where_sigchld_is_ignored(init: Init, pid_1: bool) {
-    init.sh("exit 8").ignoring(&[libc::SIGCHLD]).as_pid_1(pid_1).run().expect(8);
+    init.sh("exit 8").ignoring(&[libc::SIGCHLD]).pid_1(pid_1).run().expect(8);
 }
 
 /// The mask is for the command; the init itself must hear of its children.
 fn starts_where_everything_is_blocked(init: Init, pid_1: bool) {
     let all: Vec<i32> = (1..=64).collect();
-    init.sh("exit 9").blocking(&all).as_pid_1(pid_1).run().expect(9);
+    init.sh("exit 9").blocking(&all).pid_1(pid_1).run().expect(9);
 }
 
 fn with_group_signals(init: Init) -> Launch {
@@ -305,7 +318,7 @@ fn with_group_signals(init: Init) -> Launch {
 /// A shell script that does not `exec` its program: the program is to hear of the stop too.
 fn signals_the_whole_group_on_request(init: Init, pid_1: bool) {
     let script = format!("trap : USR2; {PROBE} signals & {PROBE} signals & wait; sleep 1000");
-    let run = with_group_signals(init).sh(&script).as_pid_1(pid_1).start();
+    let run = with_group_signals(init).sh(&script).pid_1(pid_1).start();
     eventually("both are ready", || run.out().matches("ready").count() == 2);
     run.signal(libc::SIGUSR2);
     eventually("both got it", || run.out().matches("got 12").count() == 2);
@@ -314,7 +327,7 @@ fn signals_the_whole_group_on_request(init: Init, pid_1: bool) {
 /// A shell may want to see to its children itself.
 fn signals_the_command_alone_by_default(init: Init, pid_1: bool) {
     let script = format!("trap 'echo told' USR2; {PROBE} signals & echo up; wait; wait");
-    let run = init.sh(&script).as_pid_1(pid_1).start();
+    let run = init.sh(&script).pid_1(pid_1).start();
     run.wait_for("up");
     run.wait_for("ready");
     run.signal(libc::SIGUSR2);
@@ -324,18 +337,22 @@ fn signals_the_command_alone_by_default(init: Init, pid_1: bool) {
 
 /// Java ends with 143 at SIGTERM, and that is success.
 fn remaps_exit_codes(init: Init, pid_1: bool) {
-    let launch = || init.launch().args(&["-e", "143", "-e", "7"]).as_pid_1(pid_1);
+    let launch = || init.launch().args(&["-e", "143", "-e", "7"]).pid_1(pid_1);
     launch().sh("exit 7").run().expect(0);
     launch().sh("exit 8").run().expect(8);
     launch().sh("kill -TERM $$").run().expect(0);
 }
 
 fn adopts(launch: Launch) {
-    let run = launch.as_a_child().sh("(sleep 1000 & sleep 1000 &); exec sleep 2000").start();
-    eventually("the init is the orphans' parent", || {
-        run.find("sleep 1000").iter().filter(|orphan| orphan.parent == run.init().pid).count() == 2
-    });
-    for orphan in run.find("sleep 1000") {
+    let run = launch.nested().sh("(sleep 1000 & sleep 1000 &); exec sleep 2000").start();
+    let init = run.init().pid;
+    let adopted = || {
+        let mut others = run.others();
+        others.retain(|process| process.command == "sleep 1000" && process.parent == init);
+        others
+    };
+    eventually("the init is the orphans' parent", || adopted().len() == 2);
+    for orphan in adopted() {
         run.signal_to(&orphan, libc::SIGKILL);
     }
     eventually("the orphans are reaped", || run.others().len() == 1);
@@ -354,7 +371,7 @@ fn takes_the_subreaper_flag_from_tinis_variable(init: Init, _pid_1: bool) {
 fn signals_when_its_parent_dies(init: Init, pid_1: bool) {
     let parent = format!("{} -s -p SIGUSR1 -- {PROBE} signals & wait", init.path);
     let run = Init::SHELL.launch().args(&["-c", &format!("sh -c '{parent}' & wait; sleep 1000")]);
-    let run = run.as_pid_1(pid_1).start();
+    let run = run.pid_1(pid_1).start();
     run.wait_for("ready");
     let parent = run.find("sh -c").into_iter().max_by_key(|process| process.pid).unwrap();
     run.signal_to(&parent, libc::SIGKILL);
@@ -364,7 +381,7 @@ fn signals_when_its_parent_dies(init: Init, pid_1: bool) {
 /// nginx wants QUIT for a graceful stop; the engine sends TERM.
 fn rewrites_signals(init: Init, pid_1: bool) {
     let launch = init.launch().args(&["--rewrite", "15:3"]).command(&[PROBE, "signals"]);
-    let run = launch.as_pid_1(pid_1).start();
+    let run = launch.pid_1(pid_1).start();
     run.wait_for("ready");
     run.signal(libc::SIGTERM);
     run.wait_for("got 3\n");
@@ -372,7 +389,7 @@ fn rewrites_signals(init: Init, pid_1: bool) {
 
 fn drops_signals(init: Init, pid_1: bool) {
     let launch = init.launch().args(&["-r", "28:0"]).command(&[PROBE, "signals", "1"]);
-    let run = launch.as_pid_1(pid_1).start();
+    let run = launch.pid_1(pid_1).start();
     run.wait_for("ready");
     run.signal(libc::SIGWINCH);
     run.signal(libc::SIGUSR1);
@@ -381,5 +398,5 @@ fn drops_signals(init: Init, pid_1: bool) {
 
 /// Somebody closed the pipe: a message that cannot be written must not end PID 1, nor change the code.
 fn runs_without_a_reader_of_its_messages(init: Init, pid_1: bool) {
-    init.launch().sh("exit 6").without_reader().as_pid_1(pid_1).run().expect(6);
+    init.launch().sh("exit 6").without_reader().pid_1(pid_1).run().expect(6);
 }

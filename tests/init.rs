@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 const REAPING: Duration = ms(200);
 
 fn orphans_leave_no_zombie(count: usize, pid_1: bool) {
-    let run = Init::RINIT.command(&[PROBE, "orphans", &count.to_string()]).as_pid_1(pid_1).start();
+    let run = Init::RINIT.command(&[PROBE, "orphans", &count.to_string()]).pid_1(pid_1).start();
     eventually_within(Duration::from_secs(60), "the orphans are there", || run.out().contains("ready"));
     let own = run.processes().len() - count;
     run.signal(libc::SIGUSR1);
@@ -68,7 +68,7 @@ fn what_the_command_leaves_is_asked_to_stop() {
 fn what_ignores_the_request_is_killed_before_rinit_ends() {
     let script = "trap '' TERM; sleep 1000 & setsid sleep 2000 & (sleep 3000 &); exit 3";
     for pid_1 in [true, false] {
-        let ended = Init::RINIT.sh(script).as_pid_1(pid_1).run().expect(3);
+        let ended = Init::RINIT.sh(script).pid_1(pid_1).run().expect(3);
         assert!(ended.left.is_empty(), "left over: {:#?}", ended.left);
     }
 }
@@ -79,7 +79,7 @@ fn what_ignores_the_request_is_killed_before_rinit_ends() {
 fn the_end_follows_the_last_child_within_50_ms() {
     for pid_1 in [true, false] {
         let best = (0..5).map(|_| {
-            let run = Init::RINIT.command(&[PROBE, "last-words"]).as_pid_1(pid_1).start();
+            let run = Init::RINIT.command(&[PROBE, "last-words"]).pid_1(pid_1).start();
             let ended = run.end().expect(0);
             let now = harness::now_ns() - u64::try_from(ended.at.elapsed().as_nanos()).unwrap();
             Duration::from_nanos(now - ended.out.trim().parse::<u64>().unwrap())
@@ -123,7 +123,7 @@ fn holds_few_descriptors() {
 #[test]
 fn works_for_a_user_without_rights() {
     for pid_1 in [true, false] {
-        let run = Init::RINIT.sh("id -u; (sleep 1000 &); exit 4").user(1000).as_pid_1(pid_1).start();
+        let run = Init::RINIT.sh("id -u; (sleep 1000 &); exit 4").user(1000).pid_1(pid_1).start();
         let ended = run.end().expect(4);
         assert_eq!(ended.out, "1000\n", "{}", ended.story());
         assert!(ended.left.is_empty(), "left over: {:#?}", ended.left);
@@ -190,7 +190,7 @@ fn a_reader_that_hangs_delays_no_end() {
 /// `EAGAIN` at the first fork: an error that is told, not a panic and not a hang.
 #[test]
 fn says_when_it_cannot_fork() {
-    let launch = Init::RINIT.sh("exit 3").user(61_234).limit(libc::RLIMIT_NPROC as u32, 0);
+    let launch = Init::RINIT.sh("exit 3").user(61_234).limit(libc::RLIMIT_NPROC, 0);
     launch.run().expect(71);
 }
 
@@ -258,4 +258,15 @@ fn says_why_a_program_cannot_be_started() {
         let launch = Init::RINIT.command(&[&path]).file_with_mode(name, text, mode);
         launch.run().expect(code).tells(&[&path, word]);
     }
+}
+
+/// Read-only root, nothing in `/run` and `/tmp`. One case proves that the harness makes such a place;
+/// `RINIT_BARE=1` runs all the others in it.
+#[test]
+fn works_on_a_bare_root() {
+    let script =
+        "for f in /x /run/x /tmp/x /etc/x /dev/x /mnt/x; do touch $f 2>/dev/null && echo wrote $f; done
+                  ls -A /run /tmp; touch here && echo wrote here; exit 3";
+    let ended = Init::RINIT.sh(script).bare().run().expect(3);
+    assert_eq!(ended.out, "/run:\n\n/tmp:\nwrote here\n", "{}", ended.story());
 }

@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stderr,
     reason = "a test that meets the unexpected is to stop, loudly"
 )]
 
@@ -53,7 +54,7 @@ impl Dice {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let seed = std::env::var("RINIT_SEED").ok().and_then(|seed| seed.parse().ok());
         let dice = Self(seed.unwrap_or(u64::from(now.subsec_nanos()) | 1));
-        println!("RINIT_SEED={}", dice.0);
+        eprintln!("RINIT_SEED={}", dice.0);
         dice
     }
 
@@ -70,7 +71,7 @@ impl Dice {
 fn stop_at_random(config: &str, pid_1: bool, tries: u32) {
     let mut dice = Dice::new();
     for number in 0..tries {
-        let run = Init::config(config).as_pid_1(pid_1).start();
+        let run = Init::config(config).pid_1(pid_1).start();
         // Before this moment nobody is there to hear it, as PID 1; as a child it would simply die.
         run.wait_until_it_takes(libc::SIGTERM);
         let delay = Duration::from_micros(dice.roll(30_000));
@@ -101,7 +102,7 @@ fn a_stop_at_any_moment_leaves_nobody() {
 fn a_stop_during_a_check_that_waits_is_quick() {
     let config = format!("{CHECKED}{BOOT}");
     for pid_1 in [true, false] {
-        let run = Init::config(&config).network().as_pid_1(pid_1).start();
+        let run = Init::config(&config).network().pid_1(pid_1).start();
         run.wait_until_it_takes(libc::SIGTERM);
         std::thread::sleep(ms(50));
         let asked = Instant::now();
@@ -118,7 +119,7 @@ fn a_stop_during_a_check_that_waits_is_quick() {
 fn impatience_never_hangs() {
     let mut dice = Dice::new();
     for number in 0..60 {
-        let run = Init::config(BOOT).as_a_child().start();
+        let run = Init::config(BOOT).nested().start();
         run.wait_until_it_takes(libc::SIGTERM);
         for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGTERM] {
             std::thread::sleep(Duration::from_micros(dice.roll(10_000)));

@@ -42,7 +42,7 @@ fn forty_oneshots_that_end_at_once_are_all_seen() {
         write!(config, "[services.s{number}]\ntype = \"oneshot\"\ncommand = \"true\"\n").unwrap();
     }
     for pid_1 in [true, false] {
-        Init::config(&config).as_pid_1(pid_1).run().expect(0);
+        Init::config(&config).pid_1(pid_1).run().expect(0);
     }
 }
 
@@ -70,7 +70,7 @@ fn an_essential_service_that_fails_ends_the_container_with_its_code() {
         command = "sleep 1000"
     "#;
     for pid_1 in [true, false] {
-        let ended = Init::config(config).as_pid_1(pid_1).run().expect(42).tells(&["web", "42"]);
+        let ended = Init::config(config).pid_1(pid_1).run().expect(42).tells(&["web", "42"]);
         assert!(ended.left.is_empty(), "left over: {:#?}", ended.left);
         assert!(ended.after < AT_ONCE, "{}", ended.story());
     }
@@ -83,7 +83,7 @@ fn a_service_killed_by_a_signal_ends_the_container_with_128_and_the_signal() {
         command = ["sh", "-c", "kill -SEGV $$$$"]
         restart = "no"
     "#;
-    Init::config(config).limit(libc::RLIMIT_CORE as u32, 0).run().expect(139).tells(&["web", "SEGV"]);
+    Init::config(config).limit(libc::RLIMIT_CORE, 0).run().expect(139).tells(&["web", "SEGV"]);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn an_idle_rinit_may_be_told_to_stay() {
 fn a_service_that_is_killed_is_started_again() {
     let config = "[services.web]\ncommand = \"/mnt/probe serve web\"\nrestart_policy = { delay = \"10ms\" }";
     for pid_1 in [true, false] {
-        let run = Init::config(config).as_pid_1(pid_1).start();
+        let run = Init::config(config).pid_1(pid_1).start();
         for starts in 1..=5 {
             eventually("it is up", || count(&run.out(), "web up") == starts);
             run.signal_to(&run.the("serve web"), libc::SIGKILL);
@@ -244,7 +244,7 @@ fn stops_in_the_reverse_order_of_start() {
         command = "/mnt/probe serve a 30"
     "#;
     for pid_1 in [true, false] {
-        let run = Init::config(config).as_pid_1(pid_1).start();
+        let run = Init::config(config).pid_1(pid_1).start();
         for name in ["a", "b", "c"] {
             run.wait_for(&format!("{name} up"));
         }
@@ -360,7 +360,7 @@ fn a_stop_while_a_probe_hangs_is_quick() {
         healthcheck = { exec = ["sh", "-c", "trap '' TERM; echo probing; sleep 1000"], timeout = "1h" }
     "#;
     for pid_1 in [true, false] {
-        let run = Init::config(config).as_pid_1(pid_1).start();
+        let run = Init::config(config).pid_1(pid_1).start();
         run.wait_for("db up");
         eventually("a probe runs", || !run.find("sleep 1000").is_empty());
         let ended = stops_at_once(run).expect(0);
@@ -375,7 +375,7 @@ const STUBBORN: &str = r#"["sh", "-c", "trap '' TERM; echo up; while :; do sleep
 fn the_grace_is_what_was_written() {
     let config = format!("[services.web]\ncommand = {STUBBORN}\nstop_grace_period = \"500ms\"");
     for pid_1 in [true, false] {
-        let run = Init::config(&config).as_pid_1(pid_1).start();
+        let run = Init::config(&config).pid_1(pid_1).start();
         run.wait_for("up");
         let asked = Instant::now();
         let ended = run.stop().tells(&["web"]);
@@ -393,7 +393,7 @@ fn a_second_request_kills_at_once() {
         command = ["sh", "-c", "trap 'echo told' TERM; echo up; while :; do sleep 0.01; done"]
         stop_grace_period = "1h"
     "#;
-    let run = Init::config(config).as_a_child().start();
+    let run = Init::config(config).nested().start();
     run.wait_for("up");
     run.signal(libc::SIGTERM);
     // Two that are pending at the same time are one.
@@ -425,7 +425,7 @@ fn the_whole_group_is_gone_before_rinit() {
         restart = "no"
         stop_grace_period = "300ms"
     "#;
-    let ended = Init::config(config).as_a_child().run().expect(0);
+    let ended = Init::config(config).nested().run().expect(0);
     assert!(ended.left.is_empty(), "left over: {:#?}", ended.left);
     assert!((ms(300)..ms(3000)).contains(&ended.after), "{}", ended.story());
 }
@@ -439,7 +439,7 @@ fn the_whole_group_is_gone_before_a_restart() {
         restart_policy = { delay = "10ms", max_attempts = 3 }
         stop_grace_period = "300ms"
     "#;
-    let run = Init::config(config).as_a_child().start();
+    let run = Init::config(config).nested().start();
     eventually("it was restarted", || {
         let left = run.others().into_iter().filter(|process| process.command == "sleep 1000");
         assert!(left.count() <= 1);
@@ -455,7 +455,7 @@ fn a_daemon_that_escaped_is_stopped_too() {
         [services.web]
         command = ["sh", "-c", "setsid -f sleep 1000; exec /mnt/probe serve web"]
     "#;
-    let run = Init::config(config).as_a_child().start();
+    let run = Init::config(config).nested().start();
     run.wait_for("web up");
     run.the("sleep 1000");
     let ended = stops_at_once(run).expect(0);
@@ -533,7 +533,7 @@ fn signals_have_the_meaning_that_the_file_gives_them() {
 #[test]
 fn signals_without_a_meaning_are_survived() {
     for pid_1 in [true, false] {
-        let run = Init::config("[services.web]\ncommand = \"/mnt/probe serve web\"").as_pid_1(pid_1).start();
+        let run = Init::config("[services.web]\ncommand = \"/mnt/probe serve web\"").pid_1(pid_1).start();
         run.wait_for("web up");
         let stop = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT];
         for signal in harness::catchable_signals().filter(|signal| !stop.contains(signal)) {
@@ -629,7 +629,7 @@ fn a_probe_that_hangs_has_failed() {
         restart = "no"
         healthcheck = { exec = ["sh", "-c", "sleep 1000; true"], timeout = "50ms", interval = "10ms", retries = 3 }
     "#;
-    let ended = Init::config(config).as_a_child().run();
+    let ended = Init::config(config).nested().run();
     assert_ne!(ended.code(), 0, "{}", ended.story());
     assert!(ended.left.is_empty(), "left over: {:#?}", ended.left);
 }
@@ -772,7 +772,7 @@ fn the_command_starts_after_the_services_and_ends_them() {
     "#;
     for pid_1 in [true, false] {
         let command = "while ! grep -q serve /proc/*/cmdline; do :; done; echo command; exit 5";
-        let ended = Init::config(config).sh(command).as_pid_1(pid_1).run().expect(5);
+        let ended = Init::config(config).sh(command).pid_1(pid_1).run().expect(5);
         let out: Vec<_> = ended.out.lines().filter(|line| *line != "cache up").collect();
         assert_eq!(out.first(), Some(&"migrated"), "{}", ended.story());
         assert_eq!(out.get(1), Some(&"command"), "{}", ended.story());
@@ -816,4 +816,77 @@ fn the_file_may_describe_the_command() {
     assert_eq!(Init::config(config).command(&["-x", "y"]).run().expect(0).out, "<-x><y>");
     let ended = Init::config(config).command(&["sh", "-c", "umask"]).run().expect(0);
     assert_eq!(ended.out, "0077\n");
+}
+
+// ------------------------------------------------------------------------------ hard times
+
+/// A log driver that hangs: whoever writes waits, and that is never PID 1. It goes on to restart, and
+/// ends when it is asked to, though its own words find no room.
+#[test]
+fn a_reader_that_hangs_does_not_stop_rinit() {
+    let config = r#"
+        [services.loud]
+        command = ["sh", "-c", "exec head -c 10000000 /dev/zero >&2"]
+        [services.web]
+        command = ["sh", "-c", "echo run >> /mnt/files/runs; exit 1"]
+        restart_policy = { delay = "1ms", max_delay = "1ms" }
+    "#;
+    let run = Init::config(config).start();
+    run.stop_reading(2);
+    // Each run is a line or two of rinit's: far more than what fits into a pipe by then.
+    eventually("it is restarted all the same", || run.file("runs").lines().count() > 1500);
+    let asked = Instant::now();
+    run.signal(libc::SIGTERM);
+    let mut run = run;
+    eventually("it has ended", || run.has_ended());
+    assert!(asked.elapsed() < AT_ONCE, "{:?}", asked.elapsed());
+}
+
+/// No more processes for this user: an attempt that failed, not the end of rinit. The limit is for rinit
+/// and one service; the other gets its turn.
+#[test]
+fn a_fork_that_fails_is_tried_again() {
+    let service = "type = \"oneshot\"\ncommand = [\"sh\", \"-c\", \"echo ran; exec sleep 0.2\"]\n\
+                   restart = \"on-failure\"\nrestart_policy = { delay = \"20ms\", factor = 1.0 }\n";
+    let config = format!("[services.a]\n{service}[services.b]\n{service}");
+    let launch = Init::config(&config).user(61_235).limit(libc::RLIMIT_NPROC, 2);
+    let ended = launch.run().expect(0);
+    assert_eq!(count(&ended.out, "ran"), 2, "{}", ended.story());
+    assert!(ended.after > ms(400), "the limit did not act\n{}", ended.story());
+}
+
+/// Few descriptors are enough, however many services there are.
+#[test]
+fn forty_services_need_few_descriptors() {
+    let mut config = String::new();
+    for number in 0..40 {
+        write!(config, "[services.s{number}]\ncommand = \"/mnt/probe serve s{number}\"\n").unwrap();
+    }
+    let run = Init::config(&config).limit(libc::RLIMIT_NOFILE, 16).start();
+    eventually("all are up", || run.out().matches(" up").count() == 40);
+    let ended = stops_at_once(run).expect(0);
+    assert_eq!(ended.out.matches(" down").count(), 40, "{}", ended.story());
+}
+
+/// A program that goes into the background leaves nobody to supervise; the message says what to do.
+#[test]
+fn a_program_that_daemonizes_is_told() {
+    let daemon = "touch /mnt/files/up; while :; do sleep 0.01; done";
+    let config = format!(
+        "[services.web]\ncommand = [\"sh\", \"-c\", \"(setsid sh -c '{daemon}' &); \
+         until test -e /mnt/files/up; do sleep 0.01; done\"]\nrestart = \"no\""
+    );
+    let ended = Init::config(&config).nested().run().tells(&["web", "background", "foreground"]);
+    assert!(ended.left.is_empty(), "left over: {:#?}", ended.left);
+}
+
+/// Nobody reads what it writes: a death by SIGPIPE as in any shell, and rinit's own lines are lost alone.
+#[test]
+fn a_service_whose_output_has_no_reader_is_its_own_affair() {
+    let config = r#"
+        [services.loud]
+        command = "yes"
+        restart_policy = { delay = "1ms", max_attempts = 3 }
+    "#;
+    Init::config(config).without_reader().run().expect(141);
 }

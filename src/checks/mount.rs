@@ -4,6 +4,7 @@ use super::{Facts, Failure, Finding, Judge, Kind, facts, listed};
 use crate::config::table::Table;
 use crate::sys::disk::Access;
 use crate::sys::mounts::{Mount, mount_of};
+use crate::sys::{Errno, errno};
 
 /// `mount`
 pub const KIND: Kind = Kind { name: "mount", nameless: false, read };
@@ -131,8 +132,7 @@ impl MountCheck {
         }
         // The flags, and what the kernel answers: a file system may turn read-only after an error.
         let refused = facts.system.access(path, Access::Write).err();
-        let read_only =
-            mount.read_only() || refused.is_some_and(|error| error.raw_os_error() == Some(libc::EROFS));
+        let read_only = mount.read_only() || refused.is_some_and(|error| errno(&error) == Errno::EROFS);
         match self.mode {
             Some(Mode::Rw) if read_only => {
                 let remedy =

@@ -3,6 +3,7 @@
 use super::{Facts, Finding, Judge, Kind, facts};
 use crate::config::table::Table;
 use crate::sys::net::Protocol;
+use crate::sys::{Errno, errno};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -89,7 +90,7 @@ impl Port {
                 Err(error) => error,
             };
             // A container without IPv6 has nothing there that could be taken.
-            let no_family = matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL));
+            let no_family = matches!(errno(&error), Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL);
             if no_family && self.address.is_none() {
                 continue;
             }
@@ -100,12 +101,12 @@ impl Port {
 
     fn refused(&self, error: &io::Error, facts: &Facts) -> Finding {
         let place = self.place();
-        match error.raw_os_error() {
-            Some(libc::EADDRINUSE) => Finding::fail(
+        match errno(error) {
+            Errno::EADDRINUSE => Finding::fail(
                 format!("{place} taken by another process"),
                 format!("stop what listens on {place} in this network namespace, or use another port"),
             ),
-            Some(libc::EACCES) => {
+            Errno::EACCES => {
                 let (uid, start) = (facts.system.current().uid, facts.system.unprivileged_port_start());
                 let found = format!(
                     "{place} refused to uid {uid}: below net.ipv4.ip_unprivileged_port_start = {start} and without \
@@ -117,7 +118,7 @@ impl Port {
                 );
                 Finding::fail_for_good(found, remedy)
             }
-            Some(libc::EADDRNOTAVAIL) => Finding::fail(
+            Errno::EADDRNOTAVAIL => Finding::fail(
                 format!("{place}, whose address no interface has"),
                 "correct address, or connect the container to that network".into(),
             ),

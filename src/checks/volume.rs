@@ -5,6 +5,7 @@ use super::{Facts, Failure, Finding, Judge, Kind, facts};
 use crate::config::table::Table;
 use crate::config::words::show_size;
 use crate::sys::disk::{Access, Stat};
+use crate::sys::{Errno, errno};
 use std::fmt::Write as _;
 
 /// `volume`
@@ -114,11 +115,9 @@ impl Volume {
             let Err(error) = facts.system.access(&self.path, access) else { continue };
             let shown = shown(stat, facts);
             let who = facts.system.current();
-            let (found, remedy) = match error.raw_os_error() {
-                Some(libc::EROFS) => {
-                    ("mounted read-only".to_string(), "mount the volume rw, not ro".to_string())
-                }
-                Some(libc::EACCES) => (
+            let (found, remedy) = match errno(&error) {
+                Errno::EROFS => ("mounted read-only".to_string(), "mount the volume rw, not ro".to_string()),
+                Errno::EACCES => (
                     format!("{shown}, not {word} by uid {}", who.uid),
                     format!(
                         "chown {}:{} {} (on the volume), or run as uid {}",

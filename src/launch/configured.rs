@@ -19,7 +19,8 @@ use crate::starter::Starter;
 use crate::sys::{given, signals, stdio};
 
 impl Start<'_> {
-    /// A configuration, with or without a command.
+    /// A configuration, with or without a command. Apart, so that its frame is not on the stack of a plain start.
+    #[inline(never)]
     pub(super) fn configured(self, files: &Files) -> u8 {
         let given = given::environment();
         let mut faults = Vec::new();

@@ -6,6 +6,7 @@
 pub mod disk;
 pub mod files;
 pub mod given;
+pub mod heap;
 pub mod helper;
 pub mod inspect;
 pub mod kill;
@@ -22,6 +23,12 @@ pub mod users;
 pub mod wait;
 
 pub use nix::errno::Errno;
+
+/// The system's number in an error of the standard library.
+#[must_use]
+pub fn errno(error: &std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(0))
+}
 
 /// This process's id; 1 in a container.
 #[must_use]

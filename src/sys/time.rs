@@ -6,8 +6,9 @@ use crate::model::Moment;
 #[must_use]
 pub fn now() -> Moment {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // Not through the vDSO: its first use costs two page faults, and rinit asks a few times in its life.
     // SAFETY: the kernel fills a timespec that is ours. It cannot fail for this clock.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    unsafe { libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_MONOTONIC, &raw mut time) };
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     Moment(seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0))
 }

@@ -86,13 +86,13 @@ impl Launch {
     }
 
     /// Not PID 1, but a child of a PID 1 that only waits; what the init leaves behind stays visible.
-    pub fn as_a_child(mut self) -> Self {
+    pub fn nested(mut self) -> Self {
         self.plan.nested = true;
         self
     }
 
     /// As PID 1 or not, as `pid_1` says.
-    pub fn as_pid_1(mut self, pid_1: bool) -> Self {
+    pub fn pid_1(mut self, pid_1: bool) -> Self {
         self.plan.nested = !pid_1;
         self
     }

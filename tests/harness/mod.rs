@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! test process ── PID 1: the init under test          Launch::start
-//!              └─ PID 1: nanny ── the init under test Launch::as_a_child: not PID 1, survivors stay visible
+//!              └─ PID 1: nanny ── the init under test Launch::nested: not PID 1, survivors stay visible
 //! ```
 //!
 //! Inside, whatever the machine's folders are called, stand

@@ -249,7 +249,9 @@ fn child(ready: &Ready) -> ! {
         libc::sigprocmask(libc::SIG_SETMASK, &raw const ready.mask, ptr::null_mut());
         libc::execve(ready.plan.program.as_ptr(), ready.argv.as_ptr(), ready.envp.as_ptr())
     });
-    unreachable!("execve has returned")
+    // Not reached: a failed execve has ended the process above.
+    // SAFETY: ends the process.
+    unsafe { libc::_exit(125) }
 }
 
 /// Mounts and network, steps 2 to 49.
@@ -312,7 +314,7 @@ fn person(step: &mut Step) {
         }
         for &(resource, value) in &plan.limits {
             let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
-            step.must(libc::setrlimit(resource as _, &raw const limit));
+            step.must(libc::setrlimit(resource, &raw const limit));
         }
         if let Some(id) = plan.user {
             step.must(libc::setgroups(0, ptr::null()));

@@ -1,0 +1,144 @@
+//! The allocator: the first few KiB come from a place in the file's own .bss, all else from the C library.
+//!
+//! rinit in front of one command needs less than this and so never asks the kernel for memory: its data lies
+//! on two or three pages side by side, where malloc(3) would touch a page for each size of object. What is
+//! given back there is not reused, unless it was the last; what is long-lived or large comes from malloc
+//! and is reused like any memory.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// Enough for a start without a configuration.
+const SIZE: usize = 16 * 1024;
+
+/// See the module.
+pub struct Heap {
+    place: UnsafeCell<[MaybeUninit<u128>; SIZE / size_of::<u128>()]>,
+    /// Bytes handed out, from the start of `place`.
+    used: AtomicUsize,
+}
+
+// SAFETY: `used` hands each byte of `place` to one owner only, by compare and exchange.
+unsafe impl Sync for Heap {}
+
+impl Heap {
+    /// An allocator that has handed out nothing.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "made once, in a static")]
+    pub const fn new() -> Self {
+        Self {
+            place: UnsafeCell::new([const { MaybeUninit::uninit() }; SIZE / size_of::<u128>()]),
+            used: AtomicUsize::new(0),
+        }
+    }
+
+    fn start(&self) -> *mut u8 {
+        self.place.get().cast()
+    }
+
+    /// Where in `place` a pointer points, if it does.
+    fn offset(&self, pointer: *mut u8) -> Option<usize> {
+        let offset = pointer.addr().checked_sub(self.start().addr())?;
+        (offset < SIZE).then_some(offset)
+    }
+}
+
+// SAFETY: a block of the layout's size and alignment comes from `place`, where `used` only ever moves over free bytes,
+// or from `System`, which gets back just what was its own.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let used = self.used.load(Relaxed);
+        let from = used.next_multiple_of(layout.align());
+        // Of large blocks the place would soon be full, and they are rare.
+        if layout.align() <= align_of::<u128>()
+            && layout.size() <= SIZE / 4
+            && from + layout.size() <= SIZE
+            && self.used.compare_exchange(used, from + layout.size(), Relaxed, Relaxed).is_ok()
+        {
+            // SAFETY: within `place`, as just compared.
+            return unsafe { self.start().add(from) };
+        }
+        // SAFETY: the caller's own promise on the layout.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        match self.offset(pointer) {
+            // Given back if it was the last; else it stays as it is.
+            Some(offset) => {
+                let _ = self.used.compare_exchange(offset + layout.size(), offset, Relaxed, Relaxed);
+            }
+            // SAFETY: not ours, so System's.
+            None => unsafe { System.dealloc(pointer, layout) },
+        }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let Some(offset) = self.offset(pointer) else {
+            // SAFETY: not ours, so System's.
+            return unsafe { System.realloc(pointer, layout, size) };
+        };
+        let (end, new_end) = (offset + layout.size(), offset + size);
+        if new_end <= SIZE && self.used.compare_exchange(end, new_end, Relaxed, Relaxed).is_ok() {
+            return pointer; // the last one grows where it is
+        }
+        // SAFETY: the caller promises that `size` and this alignment make a layout.
+        let new = unsafe { self.alloc(Layout::from_size_align_unchecked(size, layout.align())) };
+        if !new.is_null() {
+            // SAFETY: two blocks of at least that many bytes, which do not overlap.
+            unsafe { std::ptr::copy_nonoverlapping(pointer, new, layout.size().min(size)) };
+            // SAFETY: the caller gives this block up.
+            unsafe { self.dealloc(pointer, layout) };
+        }
+        new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(size: usize, align: usize) -> Layout {
+        Layout::from_size_align(size, align).expect("a layout")
+    }
+
+    #[test]
+    fn blocks_are_apart_aligned_and_grow() {
+        let heap = Box::leak(Box::new(Heap::new()));
+        // SAFETY: each block is used within its size and given back once.
+        unsafe {
+            let a = heap.alloc(layout(3, 1));
+            let b = heap.alloc(layout(8, 8));
+            assert_eq!(b.addr() % 8, 0);
+            assert!(b.addr() >= a.addr() + 3);
+            b.write_bytes(7, 8);
+            let grown = heap.realloc(b, layout(8, 8), 64);
+            assert_eq!(grown, b, "the last block grows in place");
+            let moved = heap.realloc(a, layout(3, 1), 32);
+            assert_ne!(moved, a, "an inner one moves");
+            assert_eq!(*grown, 7);
+            heap.dealloc(moved, layout(32, 1));
+            let again = heap.alloc(layout(32, 1));
+            assert_eq!(again, moved, "the last one is given back");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_comes_from_the_system() {
+        let heap = Box::leak(Box::new(Heap::new()));
+        // SAFETY: as above.
+        unsafe {
+            let large = heap.alloc(layout(SIZE, 16));
+            assert!(heap.offset(large).is_none());
+            large.write_bytes(1, SIZE);
+            let larger = heap.realloc(large, layout(SIZE, 16), 2 * SIZE);
+            assert_eq!(*larger.add(SIZE - 1), 1);
+            heap.dealloc(larger, layout(2 * SIZE, 16));
+            let small: Vec<_> = (0..5000).map(|_| heap.alloc(layout(16, 16))).collect();
+            assert!(small.iter().any(|block| heap.offset(*block).is_none()));
+            small.into_iter().for_each(|block| heap.dealloc(block, layout(16, 16)));
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Who may know whom in `src`. The architecture is in `src/lib.rs`; this holds it.
+
+#![expect(clippy::expect_used, reason = "a test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn sources(under: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(under)];
+    while let Some(path) = folders.pop() {
+        if path.is_dir() {
+            folders
+                .extend(fs::read_dir(&path).expect("a folder").map(|entry| entry.expect("an entry").path()));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            let text = fs::read_to_string(&path).expect("text");
+            found.push((path, text));
+        }
+    }
+    assert!(!found.is_empty(), "no sources under {under}");
+    found
+}
+
+/// The code without comments and strings' worth of doubt: lines that begin with `//` are left out, and
+/// everything from the tests of a file on.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let end = text.find("#[cfg(test)]\n").unwrap_or(text.len());
+    text[..end].lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
+
+fn forbid(under: &str, words: &[&str], except: &[&str]) {
+    let mut faults = Vec::new();
+    for (path, text) in sources(under) {
+        let shown =
+            path.strip_prefix(env!("CARGO_MANIFEST_DIR")).expect("under the manifest").display().to_string();
+        if shown.ends_with("tests.rs") || except.iter().any(|part| shown.contains(part)) {
+            continue;
+        }
+        for (number, line) in code(&text) {
+            for word in words.iter().filter(|word| line.contains(**word)) {
+                faults.push(format!("{shown}:{}: names {word}: {}", number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// The core decides and does nothing: no I/O, no clock, no Linux, no log.
+#[test]
+fn the_supervisor_knows_only_the_model() {
+    let words = [
+        "crate::sys",
+        "crate::config",
+        "crate::checks",
+        "crate::runtime",
+        "crate::say",
+        "libc::",
+        "nix::",
+        "std::fs",
+        "std::process",
+        "std::io",
+        "std::net",
+        "std::env",
+        "Instant::now",
+        "SystemTime",
+        "tracing",
+        "unsafe",
+    ];
+    forbid("supervisor", &words, &["/tests/"]);
+}
+
+/// Only `sys` touches Linux.
+#[test]
+fn only_sys_names_the_system() {
+    forbid("", &["libc::", "nix::", "signal_hook", "std::os::fd::FromRawFd"], &["src/sys/"]);
+    forbid("", &["std::fs::", "std::net::Tcp", "std::net::Udp", "std::process::Command"], &["src/sys/"]);
+}
+
+/// Only `sys` is unsafe; the door's exported name is the one exception.
+#[test]
+fn only_sys_is_unsafe() {
+    forbid("", &["unsafe"], &["src/sys/", "src/main.rs"]);
+}
+
+/// `sys` knows plain data: it never sees who uses it.
+#[test]
+fn sys_looks_down_only() {
+    forbid(
+        "sys",
+        &[
+            "crate::supervisor",
+            "crate::runtime",
+            "crate::launch",
+            "crate::checks",
+            "crate::say",
+            "crate::starter",
+        ],
+        &[],
+    );
+}
+
+/// A configuration is text that is understood, nothing that is done.
+#[test]
+fn the_configuration_does_nothing() {
+    forbid(
+        "config",
+        &["crate::sys", "crate::runtime", "crate::supervisor::Supervisor", "std::fs", "libc::"],
+        &["explain.rs"],
+    );
+}
+
+/// Files are for people: none is longer than about 400 lines.
+#[test]
+fn files_are_short() {
+    for (path, text) in sources("") {
+        let lines = code(&text).count();
+        assert!(lines <= 420, "{}: {lines} lines want splitting by subject", path.display());
+    }
+}
