@@ -2,6 +2,7 @@
 //! missing interpreter and a missing loader alike; the difference is told here. Pure: the facts are
 //! [`crate::sys::inspect`]'s.
 
+use crate::cli::Persona;
 use crate::config::fault::did_you_mean;
 use crate::sys::Errno;
 use crate::sys::inspect::{Content, Found, Look};
@@ -15,6 +16,26 @@ pub fn exit_code(error: SpawnError) -> u8 {
         (Stage::Exec, Errno::ENOENT | Errno::ENOTDIR) => 127,
         (Stage::Exec, _) => 126,
         _ => 71,
+    }
+}
+
+/// What the init that rinit stands in for would say, and its exit code.
+#[must_use]
+pub fn as_said_by(persona: Persona, error: SpawnError, program: &str) -> (u8, String) {
+    let why = error.errno.desc();
+    let unmade = error.stage == Stage::Fork;
+    match persona {
+        _ if unmade => (1, format!("fork failed: {why}")),
+        Persona::DumbInit => (2, format!("{program}: {why}")),
+        Persona::Catatonit => (1, format!("failed to exec pid1: {why}")),
+        Persona::Tini | Persona::Rinit => {
+            let code = match error.errno {
+                Errno::ENOENT => 127,
+                Errno::EACCES => 126,
+                _ => 1,
+            };
+            (code, format!("exec {program} failed: {why}"))
+        }
     }
 }
 

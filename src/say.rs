@@ -1,7 +1,7 @@
 //! rinit's own lines: one event a line, to stderr, through `tracing`. A line that a stopped reader cannot
 //! take is dropped; PID 1 never waits for it.
 
-use crate::cli::{LogFormat, LogLevel};
+use crate::cli::{LogFormat, LogLevel, Persona};
 use std::fmt::{self, Write as _};
 use std::io;
 use tracing::field::{Field, Visit};
@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter}
 use tracing_subscriber::registry::LookupSpan;
 
 /// Installs the subscriber. Until then, lines go nowhere and cost a load and a branch.
-pub fn install(level: LogLevel, format: LogFormat) {
+pub fn install(level: LogLevel, format: LogFormat, persona: Persona) {
     let level = match level {
         LogLevel::Error => Level::ERROR,
         LogLevel::Warn => Level::WARN,
@@ -24,7 +24,7 @@ pub fn install(level: LogLevel, format: LogFormat) {
         .log_internal_errors(false)
         .with_ansi(false)
         .with_writer(Stderr)
-        .event_format(Line { format })
+        .event_format(Line { format, persona })
         .finish();
     // Fails only when one is installed already, and that one serves.
     let _ = tracing::subscriber::set_global_default(subscriber);
@@ -44,6 +44,24 @@ pub fn line(level: LogLevel, service: &str, text: &str) {
 /// One event as one line.
 struct Line {
     format: LogFormat,
+    persona: Persona,
+}
+
+impl Line {
+    /// What a line begins with: the mark of the init that rinit stands in for.
+    fn begin(&self, out: &mut Writer<'_>, level: Level) -> fmt::Result {
+        let level = match (self.persona, level) {
+            (Persona::Rinit, _) => return out.write_str("rinit: "),
+            (Persona::DumbInit, _) => return out.write_str("[dumb-init] "),
+            (Persona::Tini, Level::ERROR) => "FATAL",
+            (_, level) => level.as_str(),
+        };
+        let pid = crate::sys::pid();
+        match self.persona {
+            Persona::Tini => write!(out, "[{level:<5} tini ({pid})] "),
+            _ => write!(out, "{level} (catatonit:{pid}): "),
+        }
+    }
 }
 
 impl<S, N> FormatEvent<S, N> for Line
@@ -57,7 +75,7 @@ where
         let service = Some(fields.service.as_str()).filter(|name| !name.is_empty());
         match self.format {
             LogFormat::Text => {
-                out.write_str("rinit: ")?;
+                self.begin(&mut out, *event.metadata().level())?;
                 if let Some(name) = service {
                     write!(out, "{name}: ")?;
                 }

@@ -22,6 +22,8 @@ pub struct Failure {
     pub code: u8,
     /// One line for the user.
     pub why: String,
+    /// What the kernel refused, if that was it.
+    pub error: Option<SpawnError>,
 }
 
 /// What all processes that rinit starts have in common.
@@ -32,6 +34,8 @@ pub struct Starter {
     pub environ: Option<Environ>,
     /// Signals that rinit's parent ignored: reset for services.
     pub ignored: Vec<Signal>,
+    /// Where the COMMAND belongs.
+    pub place: Place,
     /// Where rinit was started, when it sits elsewhere now.
     pub folder: Option<CString>,
     /// /dev/null, for those who get no input or no output.
@@ -69,7 +73,7 @@ impl Starter {
         let run = |recipe: &Recipe<'_>| -> Result<Pid, SpawnError> { Err(spawn::replace(recipe)) };
         match self.with_recipe(program, &program.argv, Role::Replacement, run) {
             Err(failure) => failure,
-            Ok(_) => Failure { lasting: true, code: 71, why: String::new() },
+            Ok(_) => Failure { lasting: true, code: 71, why: String::new(), error: None },
         }
     }
 
@@ -83,10 +87,11 @@ impl Starter {
                         lasting: false,
                         code: 71,
                         why: format!("no process for a probe: {errno}"),
+                        error: None,
                     },
                 )
             }
-            None => Err(Failure { lasting: true, code: 71, why: "no healthcheck".into() }),
+            None => Err(Failure { lasting: true, code: 71, why: "no healthcheck".into(), error: None }),
         }
     }
 
@@ -126,7 +131,7 @@ impl Starter {
                 (Role::Main | Role::Replacement, Logging::Inherit) => [None; 3],
             },
             place: match role {
-                Role::Main => Place::Foreground,
+                Role::Main => self.place,
                 Role::Service => Place::Session,
                 Role::Replacement => Place::Stay,
             },
@@ -151,6 +156,7 @@ impl Starter {
                 "cannot start \"{}\": {why}; add it to the image, or use a number",
                 word.to_string_lossy()
             ),
+            error: None,
         };
         let name = if spec.user.is_empty() { own.uid.to_string() } else { spec.user.clone() };
         let full = spec.group.as_ref().map_or_else(|| name.clone(), |group| format!("{name}:{group}"));
@@ -220,5 +226,6 @@ fn recover(
         lasting: !error.may_pass(),
         code: diagnosis::exit_code(error),
         why: diagnosis::explain(error, &look, program.working_dir.as_deref()),
+        error: Some(error),
     })
 }

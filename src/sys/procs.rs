@@ -33,6 +33,13 @@ fn parse(pid: Pid, stat: &str) -> Option<Process> {
     Some(Process { pid, name: name.to_string(), parent: fields.next()?.parse().ok()?, zombie })
 }
 
+/// The name of a process, a dead one that was not reaped included.
+#[must_use]
+pub fn name(pid: Pid) -> Option<String> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(text.trim_end().to_string())
+}
+
 /// The living children of a process.
 #[must_use]
 pub fn children(of: Pid) -> Vec<Process> {
