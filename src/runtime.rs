@@ -10,7 +10,7 @@ use crate::supervisor::Supervisor;
 use crate::supervisor::event::{Action, Cause, Event, Note};
 use crate::sys::reap::{self, Reaped};
 use crate::sys::wait::{Waiter, Wake};
-use crate::sys::{kill, procs, signals, stdio, time};
+use crate::sys::{kill, procs, signals, stdio, time, tty};
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::time::Duration;
@@ -159,9 +159,7 @@ impl Turn {
             Given::Some(fds) => stdio::close(&std::mem::take(fds)),
             Given::All => stdio::close_above_stderr(),
         }
-        if self.runtime.starter.folder.is_none() {
-            self.runtime.starter.folder = crate::sys::sit_in_root();
-        }
+        crate::sys::sit_in_root();
     }
 
     fn probe(&mut self, service: ServiceId) {
@@ -227,11 +225,17 @@ impl Turn {
         }
     }
 
-    /// A child was stopped. That matters when it is the COMMAND in a terminal, and rinit a job of a shell there.
+    /// A child was stopped. That matters when it is the COMMAND in a terminal: a shell above rinit is to take over;
+    /// where there is none, nobody could continue it.
     fn stopped(&self, pid: Pid, signal: Signal) {
-        let by_terminal = matches!(signal, Signal::TSTP | Signal::TTIN | Signal::TTOU | Signal::STOP);
-        if by_terminal && self.main_pid == Some(pid) && crate::sys::pid() != 1 {
-            crate::sys::tty::stop_with(pid);
+        if self.main_pid != Some(pid) {
+            return;
+        }
+        match (crate::sys::pid(), signal) {
+            (1, Signal::TSTP) => tty::undo_stop(pid),
+            (1, _) => {}
+            (_, Signal::TSTP | Signal::TTIN | Signal::TTOU | Signal::STOP) => tty::stop_with(pid),
+            (_, _) => {}
         }
     }
 

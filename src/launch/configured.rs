@@ -152,9 +152,10 @@ impl Start<'_> {
             environ: Some(environ),
             ignored: signals::ignored(),
             place: Place::Foreground,
-            folder: crate::sys::sit_in_root().filter(|folder| folder.as_c_str() != c"/"),
+            folder: crate::sys::folder().filter(|folder| folder.as_c_str() != c"/"),
             null: stdio::open_null(),
         };
+        crate::sys::sit_in_root();
         super::adopt_orphans();
         run(self.invocation, plan, starter, given)
     }

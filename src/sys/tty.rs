@@ -37,3 +37,12 @@ pub fn stop_with(group: Pid) {
     }
     let _ = super::kill::group(group, Signal::CONT);
 }
+
+/// The COMMAND was stopped by Ctrl-Z, and above rinit there is no shell that could ever continue it (a container's
+/// terminal): it goes on.
+pub fn undo_stop(group: Pid) {
+    // SAFETY: integers only.
+    if unsafe { libc::tcgetpgrp(0) } == group {
+        let _ = super::kill::group(group, Signal::CONT);
+    }
+}
