@@ -1,6 +1,6 @@
 //! The loop: wait, tell the supervisor what happened, do what it answers.
 
-use crate::cli::LogLevel;
+use crate::cli::{LogLevel, Persona};
 use crate::config::Service;
 use crate::diagnosis;
 use crate::model::{Outcome, Pid, ServiceId, ServiceType, Signal};
@@ -10,7 +10,7 @@ use crate::supervisor::event::{Action, Cause, Event, Next, Note};
 use crate::supervisor::{Status, Supervisor};
 use crate::sys::reap::{self, Reaped};
 use crate::sys::wait::{Waiter, Wake};
-use crate::sys::{kill, stdio, time, tty};
+use crate::sys::{kill, procs, signals, stdio, time, tty};
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::time::Duration;
@@ -33,6 +33,8 @@ pub struct Runtime {
     pub alone: bool,
     /// Whether each orphan that is reaped is told as a warning.
     pub warn_on_reap: bool,
+    /// Whose manners rinit has.
+    pub persona: Persona,
     /// Descriptors that are the COMMAND's and not rinit's: closed once it has them.
     pub given: Given,
 }
@@ -148,7 +150,13 @@ impl Turn {
                 }
                 self.events.push_back(Event::Spawned { service, pid });
             }
-            Err(Failure { lasting, code, why }) => {
+            Err(Failure { lasting, mut code, mut why, error }) => {
+                let persona = self.runtime.persona;
+                if let Some(error) = error.filter(|_| persona != Persona::Rinit) {
+                    let word =
+                        program.argv.first().map_or_else(Default::default, |word| word.to_string_lossy());
+                    (code, why) = diagnosis::as_said_by(persona, error, &word);
+                }
                 self.say(LogLevel::Error, Some(service).filter(|_| !is_main), &why);
                 self.events.push_back(Event::SpawnFailed { service, lasting, code });
             }
@@ -193,15 +201,26 @@ impl Turn {
     }
 
     fn reap(&mut self) {
+        let verbose = tracing::enabled!(tracing::Level::DEBUG);
         loop {
+            // A name is to be had only before.
+            let dead = if verbose { reap::peek() } else { None };
+            let name = dead.and_then(procs::name);
             match reap::next() {
-                Reaped::Ended(pid, outcome) if self.runtime.core.knows(pid) => {
+                Reaped::Ended(pid, outcome) => {
+                    if verbose {
+                        let name = name.unwrap_or_default();
+                        self.say(LogLevel::Debug, None, &format!("reaped pid {pid} ({name}): {outcome}"));
+                    }
+                    if !self.runtime.core.knows(pid) {
+                        self.orphan(pid);
+                        continue;
+                    }
                     let group_left = kill::group_exists(pid);
                     self.ended = Some((pid, outcome));
                     self.feed(Event::Exited { pid, outcome, group_left });
                     self.ended = None;
                 }
-                Reaped::Ended(pid, _) => self.orphan(pid),
                 Reaped::Stopped(pid, signal) => self.stopped(pid, signal),
                 Reaped::NoneReady => break,
                 Reaped::NoChildren => {
@@ -239,22 +258,35 @@ impl Turn {
     }
 
     fn orphan(&self, pid: Pid) {
-        let level = if self.runtime.warn_on_reap { LogLevel::Warn } else { LogLevel::Trace };
-        if self.runtime.warn_on_reap || tracing::enabled!(tracing::Level::TRACE) {
-            self.say(level, None, &format!("reaped an orphan (pid {pid})"));
+        if self.runtime.warn_on_reap {
+            let text = match self.runtime.persona {
+                Persona::Tini => format!("Reaped zombie process with pid={pid}"),
+                _ => format!("reaped an orphan (pid {pid})"),
+            };
+            self.say(LogLevel::Warn, None, &text);
         }
     }
 
-    fn signal(&mut self, came: Signal, sender: Pid) {
+    fn signal(&mut self, came: Signal, sender: Option<Pid>) {
         let taken = self.runtime.rewrites.iter().find(|(from, _)| *from == came);
         let signal = taken.map_or(Some(came), |(_, to)| *to);
         if tracing::enabled!(tracing::Level::DEBUG) {
-            let from =
-                if sender == 0 { "from outside the container".into() } else { format!("from pid {sender}") };
-            self.say(LogLevel::Debug, None, &format!("{came} came {from}"));
+            let from = match sender {
+                None => "from the kernel".into(),
+                Some(0) => "from outside the container".into(),
+                Some(pid) => format!("from pid {pid} ({})", procs::name(pid).unwrap_or_default()),
+            };
+            let dropped = if signal.is_none() { "; it is dropped" } else { "" };
+            self.say(LogLevel::Debug, None, &format!("{came} came {from}{dropped}"));
         }
         if let Some(signal) = signal {
             self.feed(Event::Signal(signal));
+        }
+        // dumb-init stops with its child, for the shell whose job it is.
+        if self.runtime.persona == Persona::DumbInit
+            && [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&came)
+        {
+            signals::stop_self();
         }
     }
 

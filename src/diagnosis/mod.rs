@@ -7,6 +7,7 @@ mod remedy;
 #[cfg(test)]
 mod tests;
 
+use crate::cli::Persona;
 use crate::config::fault::did_you_mean;
 use crate::config::words::show_size;
 use crate::sys::Errno;
@@ -40,6 +41,26 @@ pub fn fill(template: &str, parts: &[&str]) -> String {
         text.push_str(parts.next().unwrap_or(&""));
     }
     text
+}
+
+/// What the init that rinit stands in for would say, and its exit code.
+#[must_use]
+pub fn as_said_by(persona: Persona, error: SpawnError, program: &str) -> (u8, String) {
+    let why = error.errno.desc();
+    let unmade = error.stage == Stage::Fork;
+    match persona {
+        _ if unmade => (1, ["fork failed: ", why].concat()),
+        Persona::DumbInit => (2, [program, ": ", why].concat()),
+        Persona::Catatonit => (1, ["failed to exec pid1: ", why].concat()),
+        Persona::Tini | Persona::Rinit => {
+            let code = match error.errno {
+                Errno::ENOENT => 127,
+                Errno::EACCES => 126,
+                _ => 1,
+            };
+            (code, ["exec ", program, " failed: ", why].concat())
+        }
+    }
 }
 
 /// One line: what, where, what is wrong with it, what to do.

@@ -44,6 +44,14 @@ pub fn become_subreaper() -> Result<(), Errno> {
     Errno::result(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }).map(drop)
 }
 
+/// Whether this process is one that orphans below it go to.
+#[must_use]
+pub fn is_subreaper() -> bool {
+    let mut is: libc::c_int = 0;
+    // SAFETY: the kernel writes one number, ours.
+    unsafe { libc::prctl(libc::PR_GET_CHILD_SUBREAPER, &raw mut is) == 0 && is != 0 }
+}
+
 /// Asks the kernel for `signal` when rinit's own parent dies (prctl(2), PR_SET_PDEATHSIG).
 pub fn signal_at_parents_death(signal: crate::model::Signal) -> Result<(), Errno> {
     let number = libc::c_ulong::from(signal.number());

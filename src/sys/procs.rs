@@ -39,6 +39,19 @@ fn parse(pid: Pid, stat: &str) -> Option<Process> {
     Some(Process { pid, name: name.to_string(), parent, group, session, zombie })
 }
 
+/// The name of a process, a dead one that was not reaped included.
+#[must_use]
+pub fn name(pid: Pid) -> Option<String> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(text.trim_end().to_string())
+}
+
+/// The living children of a process.
+#[must_use]
+pub fn children(of: Pid) -> Vec<Process> {
+    all().into_iter().filter(|process| process.parent == of && !process.zombie).collect()
+}
+
 /// Every process below `root`.
 #[must_use]
 pub fn descendants(root: Pid) -> Vec<Pid> {
