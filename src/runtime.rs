@@ -150,9 +150,7 @@ impl Turn {
             Given::Some(fds) => stdio::close(&std::mem::take(fds)),
             Given::All => stdio::close_above_stderr(),
         }
-        if self.runtime.starter.folder.is_none() {
-            self.runtime.starter.folder = crate::sys::sit_in_root();
-        }
+        crate::sys::sit_in_root();
     }
 
     fn probe(&mut self, service: ServiceId) {

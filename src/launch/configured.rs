@@ -150,9 +150,10 @@ impl Start<'_> {
             inherited: self.inherited,
             environ: Some(environ),
             ignored: signals::ignored(),
-            folder: crate::sys::sit_in_root().filter(|folder| folder.as_c_str() != c"/"),
+            folder: crate::sys::folder().filter(|folder| folder.as_c_str() != c"/"),
             null: stdio::open_null(),
         };
+        crate::sys::sit_in_root();
         run(self.invocation, plan, starter, given)
     }
 }

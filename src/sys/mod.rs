@@ -49,12 +49,15 @@ pub fn signal_at_parents_death(signal: crate::model::Signal) -> Result<(), Errno
     Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, number, 0, 0, 0) }).map(drop)
 }
 
-/// Goes to `/`, so that no mount is kept busy by rinit. The folder that was left, if it can be named.
-pub fn sit_in_root() -> Option<std::ffi::CString> {
+/// The folder that rinit is in, if it can be named.
+#[must_use]
+pub fn folder() -> Option<std::ffi::CString> {
     use std::os::unix::ffi::OsStringExt as _;
-    let before = nix::unistd::getcwd()
-        .ok()
-        .and_then(|dir| std::ffi::CString::new(dir.into_os_string().into_vec()).ok());
+    let folder = nix::unistd::getcwd().ok()?;
+    std::ffi::CString::new(folder.into_os_string().into_vec()).ok()
+}
+
+/// Goes to `/`, so that no mount is kept busy by rinit.
+pub fn sit_in_root() {
     let _ = nix::unistd::chdir(c"/");
-    before
 }
