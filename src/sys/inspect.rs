@@ -278,7 +278,7 @@ fn names(folder: &Path) -> Vec<String> {
 
 /// The capabilities for other users and their files that this process does not have (capabilities(7)).
 fn lacks() -> Vec<&'static str> {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = super::files::system_text("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let Some(bits) = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()) else { return Vec::new() };
     let known = [("DAC_OVERRIDE", 1), ("SETGID", 6), ("SETUID", 7)];
