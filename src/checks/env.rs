@@ -4,7 +4,7 @@ use super::pattern::Pattern;
 use super::read::variable_name;
 use super::{Facts, Finding, Judge, Kind, facts, listed, quoted};
 use crate::config::table::Table;
-use crate::config::words;
+use crate::config::words::{self, Number};
 use std::net::IpAddr;
 
 /// `env`
@@ -37,8 +37,8 @@ struct Env {
     kind: Type,
     pattern: Option<(String, Pattern)>,
     one_of: Vec<String>,
-    min: Option<f64>,
-    max: Option<f64>,
+    min: Option<Number>,
+    max: Option<Number>,
     default: Option<String>,
     secret: bool,
     file: bool,
@@ -59,17 +59,17 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     if one_of.as_ref().is_some_and(Vec::is_empty) {
         table.fault("one_of", "is empty, so that nothing would do; expected the values that are allowed");
     }
-    let bound = |key| table.number(key, f64::MIN, f64::MAX);
-    let (min, max) = (bound("min"), bound("max"));
+    let (min, max) = (table.number("min"), table.number("max"));
     let bounded = min.is_some() || max.is_some();
     let kind = table.word("type").unwrap_or(if bounded { Type::Float } else { Type::String });
     if bounded && !matches!(kind, Type::Int | Type::Float | Type::Port) {
         let key = if min.is_some() { "min" } else { "max" };
         table.fault(key, "bounds a number; expected type = \"int\", \"float\" or \"port\"");
     }
-    if let (Some(min), Some(max)) = (min, max)
-        && min > max
+    if let (Some(min), Some(max)) = (&min, &max)
+        && min.value > max.value
     {
+        let (min, max) = (&min.text, &max.text);
         table.fault("min", &format!("is {min}, more than max = {max}, so that nothing would do"));
     }
     let flag = |key, default| table.flag(key).unwrap_or(default);
@@ -205,18 +205,19 @@ impl Env {
         if self.min.is_none() && self.max.is_none() {
             return true;
         }
-        let Ok(number) = value.trim().parse::<f64>() else { return false };
-        self.min.is_none_or(|min| number >= min) && self.max.is_none_or(|max| number <= max)
+        let Some(number) = words::number(value.trim()) else { return false };
+        self.min.as_ref().is_none_or(|min| number.value >= min.value)
+            && self.max.as_ref().is_none_or(|max| number.value <= max.value)
     }
 
     /// What a value must look like.
     fn form(&self) -> String {
         let mut form =
             if self.one_of.is_empty() { self.kind.form().to_string() } else { listed(&self.one_of) };
-        match (self.min, self.max) {
-            (Some(min), Some(max)) => form.push_str(&format!(" from {min} to {max}")),
-            (Some(min), None) => form.push_str(&format!(" of at least {min}")),
-            (None, Some(max)) => form.push_str(&format!(" of at most {max}")),
+        match (&self.min, &self.max) {
+            (Some(min), Some(max)) => form.push_str(&format!(" from {} to {}", min.text, max.text)),
+            (Some(min), None) => form.push_str(&format!(" of at least {}", min.text)),
+            (None, Some(max)) => form.push_str(&format!(" of at most {}", max.text)),
             (None, None) => {}
         }
         if let Some((text, _)) = &self.pattern {
@@ -247,7 +248,7 @@ impl Type {
         match self {
             Self::String => true,
             Self::Int => value.parse::<i64>().is_ok(),
-            Self::Float => value.parse::<f64>().is_ok_and(f64::is_finite),
+            Self::Float => words::number(value).is_some(),
             Self::Bool => {
                 let lower = value.to_ascii_lowercase();
                 matches!(lower.as_str(), "true" | "false" | "yes" | "no" | "on" | "off" | "1" | "0")
