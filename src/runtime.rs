@@ -259,6 +259,10 @@ impl Turn {
     }
 
     fn signal(&mut self, came: Signal, sender: Option<Pid>) {
+        // The kernel's answer to a line of rinit's own that nobody reads.
+        if came == Signal::PIPE && sender == Some(crate::sys::pid()) {
+            return;
+        }
         let taken = self.runtime.rewrites.iter().find(|(from, _)| *from == came);
         let signal = taken.map_or(Some(came), |(_, to)| *to);
         if tracing::enabled!(tracing::Level::DEBUG) {
