@@ -61,6 +61,25 @@ fn word(errno: Errno) -> &'static str {
     }
 }
 
+/// What would keep a program from being started that has been looked at; `None` when nothing is seen to.
+#[must_use]
+pub fn why_not(look: &Look) -> Option<String> {
+    let Some(found) = &look.found else { return Some(exec(Errno::ENOENT, look)) };
+    let sound = match &found.content {
+        Content::Script { interpreter: (_, there), carriage_return } => *there && !carriage_return,
+        Content::Elf { machine, loader } => {
+            // A 64-bit machine runs the programs of its 32-bit one.
+            let kin = matches!((OWN_MACHINE, machine), (62, 3) | (183, 40));
+            (kin || *machine == OWN_MACHINE) && loader.as_ref().is_none_or(|(_, there)| *there)
+        }
+        Content::Unreadable => true,
+        _ => false,
+    };
+    let allowed = look.closed.is_none() && !found.folder && found.executable && !found.noexec;
+    let errno = if found.noexec || !found.executable { Errno::EACCES } else { Errno::ENOEXEC };
+    (!allowed || !sound).then(|| exec(errno, look))
+}
+
 fn exec(errno: Errno, look: &Look) -> String {
     if let Some((folder, mode)) = &look.closed {
         return format!(

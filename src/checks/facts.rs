@@ -4,6 +4,7 @@
 use crate::environ::Environ;
 use crate::model::Moment;
 use crate::sys::disk::{self, Access, Space, Stat};
+use crate::sys::inspect::{self, Look};
 use crate::sys::mounts::{self, Mount};
 use crate::sys::net::{self, Host, Interface, Protocol};
 use crate::sys::time;
@@ -42,6 +43,10 @@ pub trait System {
     fn access(&self, path: &str, access: Access) -> io::Result<()>;
     fn space(&self, path: &str) -> io::Result<Space>;
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>>;
+    fn read_link(&self, path: &str) -> io::Result<String>;
+    fn list(&self, path: &str) -> io::Result<Vec<String>>;
+    fn sha256(&self, path: &str) -> io::Result<String>;
+    fn look(&self, word: &str, path: Option<&[u8]>) -> Look;
     fn mounts(&self) -> &[Mount];
 
     fn accounts(&self) -> &Accounts;
@@ -103,6 +108,18 @@ impl System for Live {
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
         disk::read(path, limit)
     }
+    fn read_link(&self, path: &str) -> io::Result<String> {
+        disk::read_link(path)
+    }
+    fn list(&self, path: &str) -> io::Result<Vec<String>> {
+        disk::list(path)
+    }
+    fn sha256(&self, path: &str) -> io::Result<String> {
+        disk::sha256(path)
+    }
+    fn look(&self, word: &str, path: Option<&[u8]>) -> Look {
+        inspect::look_for(word, path)
+    }
     fn mounts(&self) -> &[Mount] {
         self.mounts.get_or_init(|| mounts::read().unwrap_or_default())
     }
@@ -161,6 +178,8 @@ pub mod fake {
         pub clock: Rc<Cell<Moment>>,
         pub files: HashMap<String, Stat>,
         pub texts: HashMap<String, String>,
+        pub links: HashMap<String, String>,
+        pub looks: HashMap<String, Look>,
         /// Path and what is to be done -> the errno that refuses it.
         pub refused: HashMap<(String, &'static str), i32>,
         pub free: u64,
@@ -219,6 +238,26 @@ pub mod fake {
         }
         fn read(&self, path: &str, _: u64) -> io::Result<Vec<u8>> {
             self.texts.get(path).map_or_else(|| errno(libc::ENOENT), |text| Ok(text.clone().into_bytes()))
+        }
+        fn read_link(&self, path: &str) -> io::Result<String> {
+            self.links.get(path).map_or_else(|| errno(libc::EINVAL), |to| Ok(to.clone()))
+        }
+        fn list(&self, path: &str) -> io::Result<Vec<String>> {
+            let below = |name: &&String| name.strip_prefix(path).is_some_and(|name| name.starts_with('/'));
+            Ok(self
+                .files
+                .keys()
+                .filter(below)
+                .filter_map(|name| name.rsplit('/').next())
+                .map(Into::into)
+                .collect())
+        }
+        fn sha256(&self, path: &str) -> io::Result<String> {
+            crate::sys::digest::sha256(&mut self.read(path, 0)?.as_slice())
+        }
+        fn look(&self, word: &str, _: Option<&[u8]>) -> Look {
+            let missing = || Look { word: word.into(), searched: vec!["/bin".into()], ..Look::default() };
+            self.looks.get(word).cloned().unwrap_or_else(missing)
         }
         fn mounts(&self) -> &[Mount] {
             &self.mounts

@@ -4,13 +4,19 @@
 //! [`KINDS`]. What all kinds share (level, wait, any_of, export, when) is read in [`read`] and applied in
 //! [`run`]; the words for the user are made in [`report`].
 
+mod asked;
+mod dir;
 pub mod env;
 pub mod facts;
+mod file;
 pub mod link;
+mod link_target;
 pub mod mount;
 pub mod network;
+mod path;
 pub mod pattern;
 pub mod port;
+mod program;
 pub mod read;
 pub mod report;
 pub mod run;
@@ -52,6 +58,11 @@ pub trait Judge {
     /// Whether looking may take longer than a system call on local data: a name server, a peer, a network file system.
     fn may_block(&self) -> bool {
         false
+    }
+
+    /// How long one look may take before it is given up, where it may block.
+    fn patience(&self) -> Duration {
+        asked::PATIENCE
     }
 
     /// Variables that this check may set, so that `${NAME}` elsewhere is known to come later.
@@ -172,8 +183,18 @@ pub struct Check {
 }
 
 /// Every kind there is.
-pub const KINDS: &[Kind] =
-    &[env::KIND, link::KIND, mount::KIND, network::KIND, port::KIND, user::KIND, volume::KIND];
+pub const KINDS: &[Kind] = &[
+    dir::KIND,
+    env::KIND,
+    file::KIND,
+    link::KIND,
+    link_target::KIND,
+    mount::KIND,
+    network::KIND,
+    port::KIND,
+    user::KIND,
+    volume::KIND,
+];
 
 /// A value as a message shows it: in quotes, on one line, not too long, without the password of a URL.
 #[must_use]

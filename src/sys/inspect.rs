@@ -112,6 +112,14 @@ pub fn look(word: &CStr, candidates: &[CString], ids: Option<&Identity>) -> Look
     look
 }
 
+/// Looks for a program before anybody starts it: by its path, or by its name in the folders of `path`.
+#[must_use]
+pub fn look_for(word: &str, path: Option<&[u8]>) -> Look {
+    // A NUL cannot be part of a name.
+    let word = CString::new(word).unwrap_or_default();
+    look(&word, &super::spawn::candidates(&word, path), None)
+}
+
 /// Whether the permission bits give `ids` the right `bit` (4, 2 or 1). Root needs one x for anybody to execute.
 fn allows(meta: &std::fs::Metadata, ids: &Identity, bit: u32) -> bool {
     if ids.uid == 0 {
