@@ -78,6 +78,15 @@ pub(super) fn word(table: &Table<'_>, key: &'static str, words: &[&'static str])
     known.copied()
 }
 
+/// How long one attempt may take.
+pub(super) fn timeout(table: &Table<'_>, default: Duration) -> Duration {
+    let timeout = table.duration("timeout").unwrap_or(default);
+    if timeout.is_zero() {
+        table.fault("timeout", "is zero; expected some time for an answer");
+    }
+    timeout
+}
+
 /// Adds to a list of what is expected: `a, b`.
 pub(super) fn add(expected: &mut String, parts: &[&str]) {
     if !expected.is_empty() {

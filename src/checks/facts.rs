@@ -4,6 +4,7 @@
 use crate::environ::Environ;
 use crate::model::Moment;
 use crate::sys::disk::{self, Access, Space, Stat};
+use crate::sys::exchange;
 use crate::sys::inspect::{self, Look};
 use crate::sys::mounts::{self, Mount};
 use crate::sys::net::{self, Host, Interface, Protocol};
@@ -58,6 +59,8 @@ pub trait System {
     fn hosts(&self) -> &[Host];
     fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>>;
     fn connect(&self, address: SocketAddr, timeout: Duration) -> io::Result<()>;
+    fn connect_unix(&self, path: &str) -> io::Result<()>;
+    fn exchange(&self, address: SocketAddr, request: &[u8], timeout: Duration) -> io::Result<Vec<u8>>;
     fn bind(&self, address: SocketAddr, protocol: Protocol) -> io::Result<()>;
     fn listening(&self, protocol: Protocol) -> io::Result<Vec<SocketAddr>>;
     fn unprivileged_port_start(&self) -> u16;
@@ -147,6 +150,12 @@ impl System for Live {
     fn connect(&self, address: SocketAddr, timeout: Duration) -> io::Result<()> {
         net::connect(address, timeout)
     }
+    fn connect_unix(&self, path: &str) -> io::Result<()> {
+        exchange::connect_unix(path)
+    }
+    fn exchange(&self, address: SocketAddr, request: &[u8], timeout: Duration) -> io::Result<Vec<u8>> {
+        exchange::exchange(address, request, timeout)
+    }
     fn bind(&self, address: SocketAddr, protocol: Protocol) -> io::Result<()> {
         net::bind(address, protocol)
     }
@@ -191,6 +200,11 @@ pub mod fake {
         pub hosts: Vec<Host>,
         pub names: HashMap<String, IpAddr>,
         pub answers: Vec<SocketAddr>,
+        /// What a peer answers, and what it was asked.
+        pub answer: String,
+        pub sent: Rc<RefCell<String>>,
+        /// The errno of a connection to any socket in the file system; 0: it is accepted.
+        pub unix: i32,
         /// Ports that cannot be bound, and why.
         pub unbindable: HashMap<u16, i32>,
         pub listening: Vec<SocketAddr>,
@@ -294,6 +308,14 @@ pub mod fake {
         }
         fn connect(&self, address: SocketAddr, _: Duration) -> io::Result<()> {
             if self.answers.contains(&address) { Ok(()) } else { errno(libc::ECONNREFUSED) }
+        }
+        fn connect_unix(&self, _: &str) -> io::Result<()> {
+            if self.unix == 0 { Ok(()) } else { errno(self.unix) }
+        }
+        fn exchange(&self, address: SocketAddr, request: &[u8], _: Duration) -> io::Result<Vec<u8>> {
+            self.connect(address, Duration::ZERO)?;
+            *self.sent.borrow_mut() = String::from_utf8_lossy(request).into_owned();
+            Ok(self.answer.clone().into_bytes())
         }
         fn bind(&self, address: SocketAddr, _: Protocol) -> io::Result<()> {
             self.unbindable.get(&address.port()).map_or(Ok(()), |number| errno(*number))

@@ -6,20 +6,25 @@
 
 mod asked;
 mod dir;
+mod dns;
 pub mod env;
 pub mod facts;
 mod file;
+mod http;
 pub mod link;
 mod link_target;
 pub mod mount;
 pub mod network;
 mod path;
 pub mod pattern;
+mod peer;
 pub mod port;
 mod program;
 pub mod read;
 pub mod report;
 pub mod run;
+mod tcp;
+mod unix;
 pub mod user;
 pub mod volume;
 pub mod wire;
@@ -185,13 +190,17 @@ pub struct Check {
 /// Every kind there is.
 pub const KINDS: &[Kind] = &[
     dir::KIND,
+    dns::KIND,
     env::KIND,
     file::KIND,
+    http::KIND,
     link::KIND,
     link_target::KIND,
     mount::KIND,
     network::KIND,
     port::KIND,
+    tcp::KIND,
+    unix::KIND,
     user::KIND,
     volume::KIND,
 ];

@@ -5,6 +5,7 @@
 
 pub mod digest;
 pub mod disk;
+pub mod exchange;
 pub mod files;
 pub mod given;
 pub mod heap;
