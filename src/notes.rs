@@ -63,8 +63,9 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
         Note::Sweeping { signal } => {
             (LogLevel::Debug, None, format!("sending {signal} to the processes that are left over"))
         }
-        Note::Forwarded { signal, service } => {
-            (LogLevel::Debug, Some(service), format!("passed on {signal}"))
+        Note::Forwarded { signal, service, pid, group } => {
+            let whom = if group { "process group" } else { "pid" };
+            (LogLevel::Debug, Some(service), format!("passed {signal} on to {whom} {pid}"))
         }
     };
     Words { level, service, text }

@@ -133,7 +133,8 @@ mod tests {
     use super::super::facts::fake::Fake;
     use super::super::read::testing::{fault, one};
     use super::*;
-    use crate::sys::inspect::{Content, Found, Look};
+    use crate::sys::content::Content;
+    use crate::sys::inspect::{Found, Look, Rights};
     use crate::sys::users::{Accounts, Identity};
     use std::cell::RefCell;
 
@@ -208,28 +209,32 @@ mod tests {
 
     #[test]
     fn an_executable_file_can_be_run() {
+        let sound = |path: &str, content: Content| Found {
+            path: path.into(),
+            folder: false,
+            rights: Rights { mode: 0o755, execute: true, ..Rights::default() },
+            noexec: None,
+            content,
+        };
         let judge = |content: Content| {
-            let found = Found {
-                path: "/etc/key".into(),
-                folder: false,
-                mode: 0o755,
-                owner: (0, 0),
-                executable: true,
-                noexec: false,
-                content,
-            };
+            let found = sound("/etc/key", content);
             let look = Look { word: "/etc/key".into(), found: Some(found), ..Look::default() };
             let fake = Fake { looks: [("/etc/key".to_string(), look)].into(), ..fake() };
             one("[checks.file.\"/etc/key\"]\nexecutable = true").judge.judge(&fake.facts(&[]))
         };
-        let script = |name: &str, there, carriage_return| Content::Script {
-            interpreter: (name.into(), there),
+        let own =
+            || Content::Elf { machine: if cfg!(target_arch = "x86_64") { 62 } else { 183 }, loader: None };
+        let script = |there: bool, carriage_return| Content::Script {
+            interpreter: "/bin/bash".into(),
+            found: there.then(|| Box::new(sound("/bin/bash", own()))),
+            asked: None,
             carriage_return,
         };
-        assert!(judge(script("/bin/sh", true, false)).ok);
+        assert!(judge(own()).ok);
+        assert!(judge(script(true, false)).ok);
         for (content, part) in [
-            (script("/bin/bash", false, false), "/bin/bash, is not there"),
-            (script("/bin/sh", true, true), "carriage return"),
+            (script(false, false), "/bin/bash, is not there"),
+            (script(true, true), "carriage return"),
             (Content::ByteOrderMark, "byte order mark"),
             (Content::Empty, "empty file"),
             (Content::Elf { machine: 2, loader: None }, "machine number 2"),

@@ -7,6 +7,7 @@
 mod asked;
 mod dir;
 mod dns;
+pub mod docs;
 pub mod env;
 pub mod facts;
 mod file;
@@ -29,6 +30,7 @@ pub mod user;
 pub mod volume;
 pub mod wire;
 
+pub use docs::Doc;
 pub use facts::Facts;
 pub use read::{explain, exported, read};
 
@@ -73,6 +75,11 @@ pub trait Judge {
     /// Variables that this check may set, so that `${NAME}` elsewhere is known to come later.
     fn sets(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// The variable that this check speaks of, for `--env-docs`.
+    fn doc(&self) -> Option<Doc> {
+        None
     }
 }
 

@@ -24,7 +24,7 @@ fn allow(look: &mut Look, facts: &Facts) {
     if let Some(found) = look.found.as_mut().filter(|found| !found.folder)
         && facts.system.access(&found.path, Access::Execute).is_ok()
     {
-        (found.executable, found.noexec) = (true, false);
-        look.closed = None;
+        (found.rights.execute, found.noexec) = (true, None);
+        look.obstacle = None;
     }
 }
