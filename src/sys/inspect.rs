@@ -168,6 +168,14 @@ pub fn look(ask: &Ask<'_>) -> Look {
     look
 }
 
+/// Looks for a program before anybody starts it: by its path, or by its name in the folders of `path`.
+#[must_use]
+pub fn look_for(word: &str, path: Option<&[u8]>) -> Look {
+    // A NUL cannot be part of a name.
+    let word = &CString::new(word).unwrap_or_default();
+    look(&Ask { word, candidates: &spawn::candidates(word, path), path, ids: None, directory: None })
+}
+
 fn path_of(bytes: &CStr) -> &Path {
     Path::new(OsStr::from_bytes(bytes.to_bytes()))
 }
