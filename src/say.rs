@@ -1,14 +1,14 @@
 //! rinit's own lines: one event a line, to stderr, through `tracing`. A line that a stopped reader cannot
 //! take is dropped; PID 1 never waits for it.
 
-use crate::cli::{LogFormat, LogLevel};
+use crate::cli::{LogFormat, LogLevel, Persona};
 use std::fmt::{self, Write as _};
 use tracing::field::{Field, Visit};
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber, span};
 use tracing_subscriber::filter::LevelFilter;
 
 /// Installs the subscriber. Until then, lines go nowhere and cost a load and a branch.
-pub fn install(level: LogLevel, format: LogFormat) {
+pub fn install(level: LogLevel, format: LogFormat, persona: Persona) {
     let level = LevelFilter::from_level(match level {
         LogLevel::Error => Level::ERROR,
         LogLevel::Warn => Level::WARN,
@@ -17,7 +17,7 @@ pub fn install(level: LogLevel, format: LogFormat) {
         LogLevel::Trace => Level::TRACE,
     });
     // Fails only when one is installed already, and that one serves.
-    let _ = tracing::dispatcher::set_global_default(Dispatch::new(Lines { level, format }));
+    let _ = tracing::dispatcher::set_global_default(Dispatch::new(Lines { level, format, persona }));
 }
 
 /// Says one line; `service` is empty when it is about none.
@@ -36,6 +36,7 @@ pub fn line(level: LogLevel, service: &str, text: &str) {
 struct Lines {
     level: LevelFilter,
     format: LogFormat,
+    persona: Persona,
 }
 
 impl Subscriber for Lines {
@@ -51,7 +52,7 @@ impl Subscriber for Lines {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let mut line = String::new();
-        let _ = self.format.write(&mut line, *event.metadata().level(), &fields);
+        let _ = self.format.write(&mut line, self.persona, *event.metadata().level(), &fields);
         crate::sys::stdio::write_or_drop(2, line.as_bytes());
     }
 
@@ -64,12 +65,27 @@ impl Subscriber for Lines {
     fn exit(&self, _: &span::Id) {}
 }
 
+/// What a line begins with: the mark of the init that rinit stands in for.
+fn begin(out: &mut String, persona: Persona, level: Level) -> fmt::Result {
+    let level = match (persona, level) {
+        (Persona::Rinit, _) => return out.write_str("rinit: "),
+        (Persona::DumbInit, _) => return out.write_str("[dumb-init] "),
+        (Persona::Tini, Level::ERROR) => "FATAL",
+        (_, level) => level.as_str(),
+    };
+    let pid = crate::sys::pid();
+    match persona {
+        Persona::Tini => write!(out, "[{level:<5} tini ({pid})] "),
+        _ => write!(out, "{level} (catatonit:{pid}): "),
+    }
+}
+
 impl LogFormat {
-    fn write(self, out: &mut String, level: Level, fields: &Fields) -> fmt::Result {
+    fn write(self, out: &mut String, persona: Persona, level: Level, fields: &Fields) -> fmt::Result {
         let service = Some(fields.service.as_str()).filter(|name| !name.is_empty());
         match self {
             Self::Text => {
-                out.push_str("rinit: ");
+                begin(out, persona, level)?;
                 if let Some(name) = service {
                     write!(out, "{name}: ")?;
                 }

@@ -3,6 +3,8 @@
 //! Each file is one subject. What comes out is in the words of [`crate::model`] or plain data; what
 //! goes wrong comes out as an [`Errno`].
 
+pub mod cgroup;
+pub mod content;
 pub mod disk;
 pub mod files;
 pub mod given;
@@ -40,6 +42,14 @@ pub fn pid() -> crate::model::Pid {
 pub fn become_subreaper() -> Result<(), Errno> {
     // SAFETY: prctl with integer arguments only; it touches no memory of ours.
     Errno::result(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }).map(drop)
+}
+
+/// Whether this process is one that orphans below it go to.
+#[must_use]
+pub fn is_subreaper() -> bool {
+    let mut is: libc::c_int = 0;
+    // SAFETY: the kernel writes one number, ours.
+    unsafe { libc::prctl(libc::PR_GET_CHILD_SUBREAPER, &raw mut is) == 0 && is != 0 }
 }
 
 /// Asks the kernel for `signal` when rinit's own parent dies (prctl(2), PR_SET_PDEATHSIG).
