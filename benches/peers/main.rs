@@ -25,13 +25,18 @@
     reason = "a measurement that meets the unexpected is to stop, loudly"
 )]
 
+mod idle;
 mod launch;
 mod pidns;
 mod procs;
 mod programs;
+mod reaping;
+mod restart;
 mod resting;
 mod services;
+mod signal;
 mod table;
+mod thousand;
 
 use programs::Programs;
 use table::Table;
@@ -53,12 +58,18 @@ impl Options {
 
 type Subject = fn(&Programs, &Options) -> Vec<Table>;
 
-const SUBJECTS: [(&str, Subject); 5] = [
+const SUBJECTS: [(&str, Subject); 11] = [
     ("size", resting::size),
     ("memory", resting::memory),
     ("launch", launch::launch),
     ("run", launch::run),
     ("configured", launch::configured),
+    ("orphans", reaping::orphans),
+    ("blow", reaping::blow),
+    ("signal", signal::signal),
+    ("restart", restart::restart),
+    ("thousand", thousand::thousand),
+    ("idle", idle::idle),
 ];
 
 fn main() {

@@ -7,7 +7,7 @@
 //! | `stay PATH` | the same, and stays; holds PATH open until it dies |
 //! | `exit` | ends |
 //! | `signal PATH` | after SIGUSR1, in the handler: writes the clock |
-//! | `orphans N` | makes N orphans one after the other that end at once |
+//! | `orphans N` | makes N orphans one after the other that end at once; writes, and stays |
 //! | `blow N` | makes N orphans that end together; writes how long it took until none was left |
 //! | `bare N WORD… [-- WORD…]` | the bare loop: N × vfork and exec, then once what follows `--`; waits and starts again what was killed |
 //! | `wait` | waits for a signal: an init without anything |
@@ -174,6 +174,8 @@ unsafe extern "C" fn begin(stack: *const usize) -> ! {
             let pid = spawn(parent_of_one, core::ptr::null(), VFORK);
             call(WAIT4, [pid.unsigned_abs(), 0, 0, 0]);
         }
+        write(1, [now, 0]);
+        pause()
     } else if is(what, b"blow\0") {
         blow(number(word(2)));
     } else if is(what, b"bare\0") {

@@ -27,7 +27,8 @@ impl Init {
 
 /// Everything that was found.
 pub struct Programs {
-    /// rinit, its peers for one command, and `direct`, which is no init at all.
+    /// rinit, its peers for one command, and `direct`, which is no init at all, and `bare`, which
+    /// has no C library and only does vfork, exec and wait.
     pub inits: Vec<Init>,
     /// The program that they start.
     pub probe: String,
@@ -41,7 +42,10 @@ impl Programs {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         let probe = build_probe(&folder);
-        let mut inits = vec![Init { name: "direct", path: String::new(), before: &[] }];
+        let mut inits = vec![
+            Init { name: "direct", path: String::new(), before: &[] },
+            Init { name: "bare", path: probe.clone(), before: &["bare", "0", "--"] },
+        ];
         let built = format!("{}/../x86_64-unknown-linux-musl/release/rinit", env!("CARGO_TARGET_TMPDIR"));
         let ours = std::env::var("RINIT_BIN").unwrap_or(built);
         assert!(
