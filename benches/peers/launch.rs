@@ -64,8 +64,11 @@ pub fn configured(programs: &Programs, options: &Options) -> Vec<Table> {
     let at = path.to_str().unwrap();
     let config = services::rinit_config(programs, 10, at, services::CHECKS);
     let mark = [programs.probe.as_str(), "stay"];
-    let bare: Vec<String> =
-        [&[&programs.probe, "bare", "10", &programs.probe, "stay", at, "--"], &mark[..]].concat().into_iter().map(str::to_owned).collect();
+    let bare: Vec<String> = [&[&programs.probe, "bare", "10", &programs.probe, "stay", at, "--"], &mark[..]]
+        .concat()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
     let mut starts = vec![("bare", bare)];
     for init in programs.ours() {
         let words = [init.path(), "--quiet", "--config", &config, "--", mark[0], mark[1]];
@@ -86,5 +89,8 @@ pub fn configured(programs: &Programs, options: &Options) -> Vec<Table> {
             }
         }
     }
-    vec![Table::new("10 services and 10 checks, exec to the first instruction of the command", "µs", rows).bar(1.3, &["bare"])]
+    vec![
+        Table::new("10 services and 10 checks, exec to the first instruction of the command", "µs", rows)
+            .bar(1.3, &["bare"]),
+    ]
 }

@@ -84,7 +84,8 @@ struct Order {
 /// Starts it. When this returns, the program has been loaded.
 pub fn start(what: &Start) -> Running {
     let words: Vec<CString> = what.words.iter().map(|word| CString::new(word.as_str()).unwrap()).collect();
-    let env = [c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", c"HOME=/root", c"WHO=me"];
+    let env =
+        [c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", c"HOME=/root", c"WHO=me"];
     let null = fs::File::options().read(true).write(true).open("/dev/null").unwrap();
     let mut order = Order {
         argv: words.iter().map(|word| word.as_ptr()).chain([std::ptr::null()]).collect(),

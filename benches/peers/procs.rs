@@ -7,7 +7,8 @@ use std::path::Path;
 pub fn inside(first: libc::pid_t) -> Vec<libc::pid_t> {
     let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
     let Some(wanted) = namespace(&first.to_string()) else { return Vec::new() };
-    let names = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let names =
+        fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().into_string().ok());
     names
         .filter(|name| name.bytes().all(|b| b.is_ascii_digit()))
         .filter(|name| namespace(name).as_ref() == Some(&wanted))

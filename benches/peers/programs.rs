@@ -17,7 +17,11 @@ impl Init {
     /// The words that start this command under it.
     pub fn words(&self, command: &[&str]) -> Vec<String> {
         let path = (!self.path.is_empty()).then_some(self.path.as_str());
-        path.into_iter().chain(self.before.iter().copied()).chain(command.iter().copied()).map(str::to_owned).collect()
+        path.into_iter()
+            .chain(self.before.iter().copied())
+            .chain(command.iter().copied())
+            .map(str::to_owned)
+            .collect()
     }
 
     pub fn path(&self) -> &str {
@@ -93,8 +97,13 @@ impl Programs {
         };
         let mut text = String::new();
         let cpus = std::thread::available_parallelism().unwrap();
-        writeln!(text, "{}, Linux {}, {cpus} CPUs.\n", out("date", &["-u", "+%Y-%m-%d"]), out("uname", &["-rm"]))
-            .unwrap();
+        writeln!(
+            text,
+            "{}, Linux {}, {cpus} CPUs.\n",
+            out("date", &["-u", "+%Y-%m-%d"]),
+            out("uname", &["-rm"])
+        )
+        .unwrap();
         for init in self.ours() {
             let size = fs::metadata(&init.path).unwrap().len();
             writeln!(text, "{}: {size} bytes.", init.name).unwrap();
@@ -118,7 +127,8 @@ fn build_probe(folder: &Path) -> String {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/probe.rs");
     let target = folder.join("probe").to_str().unwrap().to_owned();
     let codegen = ["opt-level=2", "panic=abort", "relocation-model=static", "strip=symbols"];
-    let link = ["-nostdlib", "-nostartfiles", "-static", "-no-pie", "-Wl,--build-id=none", "-Wl,-z,noseparate-code"];
+    let link =
+        ["-nostdlib", "-nostartfiles", "-static", "-no-pie", "-Wl,--build-id=none", "-Wl,-z,noseparate-code"];
     let mut rustc = Command::new(std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned()));
     rustc.args(["--edition", "2024", "--crate-type", "bin", source, "-o", &target]);
     rustc.args(codegen.iter().flat_map(|word| ["-C", word]));

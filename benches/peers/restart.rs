@@ -14,8 +14,10 @@ const PEERS: [&str; 6] = ["bare", "s6", "runit", "daemontools", "supervisord", "
 pub fn restart(programs: &Programs, options: &Options) -> Vec<Table> {
     let old = one(programs, 2000, options.samples(40));
     let young = one(programs, 100, options.samples(40));
-    let old = Table::new("kill -9 of a service that lived 2 s to the next one's first instruction", "µs", old);
-    let young = Table::new("kill -9 of a service that lived 100 ms to the next one's first instruction", "µs", young);
+    let old =
+        Table::new("kill -9 of a service that lived 2 s to the next one's first instruction", "µs", old);
+    let young =
+        Table::new("kill -9 of a service that lived 100 ms to the next one's first instruction", "µs", young);
     vec![old.bar(1.25, &["bare"]).bar(0.85, &["daemontools"]), young.bar(1.25, &["bare"])]
 }
 
@@ -39,7 +41,8 @@ fn one(programs: &Programs, age: u64, count: usize) -> Vec<(String, super::table
                 std::thread::sleep(Duration::from_millis(1));
             }
             let inside = procs::inside(run.pid);
-            let service = inside.into_iter().find(|pid| *pid != run.pid && procs::runs(*pid, &programs.probe));
+            let service =
+                inside.into_iter().find(|pid| *pid != run.pid && procs::runs(*pid, &programs.probe));
             let service = service.expect("the service runs");
             let before = now();
             // SAFETY: a process of this benchmark's making, by its pid.

@@ -87,8 +87,28 @@ fn tree(programs: &Programs, name: &str, count: usize, fifo: &str) -> (String, V
     (root.to_str().unwrap().to_owned(), folders)
 }
 
+/// A program that supervises what it finds in a folder.
+struct Scanner {
+    name: &'static str,
+    program: &'static str,
+    options: &'static [&'static str],
+    /// What ends its services, when no signal does.
+    stop: Option<&'static [&'static str]>,
+}
+
+const SCANNERS: [Scanner; 3] = [
+    Scanner { name: "s6", program: "s6-svscan", options: &["-c", "1100"], stop: None },
+    Scanner { name: "runit", program: "runsvdir", options: &["-P"], stop: Some(&["sv", "exit"]) },
+    Scanner { name: "daemontools", program: "svscan", options: &[], stop: Some(&["svc", "-dx"]) },
+];
+
 /// Lays out `count` services, which report to `fifo`, for every supervisor in `wanted` that is installed.
-pub fn all(programs: &Programs, count: usize, fifo: impl Fn(&str) -> String, wanted: &[&str]) -> Vec<Supervisor> {
+pub fn all(
+    programs: &Programs,
+    count: usize,
+    fifo: impl Fn(&str) -> String,
+    wanted: &[&str],
+) -> Vec<Supervisor> {
     let mut all = vec![Supervisor {
         name: "bare",
         words: [&programs.probe, "bare", &count.to_string(), &programs.probe, "stay", &fifo("bare")]
@@ -108,12 +128,7 @@ pub fn all(programs: &Programs, count: usize, fifo: impl Fn(&str) -> String, wan
             folders: Vec::new(),
         });
     }
-    let scanners: [(&'static str, &str, &[&str], Option<&[&str]>); 3] = [
-        ("s6", "s6-svscan", &["-c", "1100"], None),
-        ("runit", "runsvdir", &["-P"], Some(&["sv", "exit"])),
-        ("daemontools", "svscan", &[], Some(&["svc", "-dx"])),
-    ];
-    for (name, program, options, stop) in scanners {
+    for Scanner { name, program, options, stop } in SCANNERS {
         let Some(path) = find(program) else {
             eprintln!("{name} is not installed");
             continue;

@@ -1,10 +1,10 @@
 //! From a signal to PID 1 to the handler in its command.
 
+use super::Options;
 use super::launch::micros;
 use super::pidns::{Fifo, Quiet, Start, now, start};
 use super::programs::Programs;
 use super::table::{Of, Table, rows};
-use super::Options;
 
 /// All inits stand side by side and get one signal each in every round.
 pub fn signal(programs: &Programs, options: &Options) -> Vec<Table> {

@@ -101,7 +101,11 @@ impl Table {
             lines.push([name.clone(), number(samples.median()), number(samples.p99()), ratio, count]);
         }
         let title = format!("{} ({})", self.title, self.unit);
-        if markdown { format!("### {title}\n\n{}\n", grid(&lines)) } else { format!("{title}\n{}\n", plain(&lines)) }
+        if markdown {
+            format!("### {title}\n\n{}\n", grid(&lines))
+        } else {
+            format!("{title}\n{}\n", plain(&lines))
+        }
     }
 
     pub fn judged(&self) -> Vec<Judged> {
@@ -114,7 +118,13 @@ impl Table {
                 let (text, measured, met) = match best {
                     Some((peer, value)) => (
                         format!("≤ {} × {peer}", bar.times),
-                        format!("{} × ({} : {} {})", ratio(own, value), number(own), number(value), self.unit),
+                        format!(
+                            "{} × ({} : {} {})",
+                            ratio(own, value),
+                            number(own),
+                            number(value),
+                            self.unit
+                        ),
                         // Nothing against nothing is no worse.
                         Some(own <= value * bar.times),
                     ),
@@ -167,7 +177,11 @@ pub fn bars(bars: &[Judged], markdown: bool) -> String {
             met.to_owned(),
         ]);
     }
-    if markdown { format!("## The bars\n\n{}\n", grid(&lines)) } else { format!("The bars\n{}\n", plain(&lines)) }
+    if markdown {
+        format!("## The bars\n\n{}\n", grid(&lines))
+    } else {
+        format!("The bars\n{}\n", plain(&lines))
+    }
 }
 
 fn ratio(own: f64, other: f64) -> String {

@@ -62,10 +62,18 @@ pub fn thousand(programs: &Programs, options: &Options) -> Vec<Table> {
         all.iter().map(|figures| (figures.name.to_owned(), pick(figures).clone())).collect()
     };
     vec![
-        Table::new("1,000 services: exec until all run", "ms", rows(|one| &one.up)).bar(0.25, &["s6"]).bar(1.5, &["bare"]),
-        Table::new("1,000 services: CPU time of all processes until all run", "ms", rows(|one| &one.cpu)).bar(0.2, &["runit"]),
-        Table::new("1,000 services: until all are gone", "ms", rows(|one| &one.gone)).bar(0.3, &["runit", "daemontools"]),
-        Table::new("1,000 services: private dirty memory of the whole supervision", "KiB", rows(|one| &one.memory))
-            .bar(600.0, &[]),
+        Table::new("1,000 services: exec until all run", "ms", rows(|one| &one.up))
+            .bar(0.25, &["s6"])
+            .bar(1.5, &["bare"]),
+        Table::new("1,000 services: CPU time of all processes until all run", "ms", rows(|one| &one.cpu))
+            .bar(0.2, &["runit"]),
+        Table::new("1,000 services: until all are gone", "ms", rows(|one| &one.gone))
+            .bar(0.3, &["runit", "daemontools"]),
+        Table::new(
+            "1,000 services: private dirty memory of the whole supervision",
+            "KiB",
+            rows(|one| &one.memory),
+        )
+        .bar(600.0, &[]),
     ]
 }
