@@ -1,10 +1,12 @@
 //! From a service's configuration to its process: environment, user, folder, descriptors.
 
+use crate::config::fault::did_you_mean;
 use crate::config::{Logging, Probe, Program, UserSpec};
 use crate::diagnosis;
 use crate::environ::Environ;
 use crate::model::{Pid, Signal};
-use crate::sys::inspect::{self, Content};
+use crate::sys::content::Content;
+use crate::sys::inspect::{self, Ask};
 use crate::sys::signals::Inherited;
 use crate::sys::spawn::{self, Environment, Place, Recipe, Slate, SpawnError};
 use crate::sys::users::{self, Accounts, Identity};
@@ -22,6 +24,8 @@ pub struct Failure {
     pub code: u8,
     /// One line for the user.
     pub why: String,
+    /// What the kernel refused, if that was it.
+    pub error: Option<SpawnError>,
 }
 
 /// What all processes that rinit starts have in common.
@@ -32,6 +36,8 @@ pub struct Starter {
     pub environ: Option<Environ>,
     /// Signals that rinit's parent ignored: reset for services.
     pub ignored: Vec<Signal>,
+    /// Where the COMMAND belongs.
+    pub place: Place,
     /// Where rinit was started, when it sits elsewhere now.
     pub folder: Option<CString>,
     /// /dev/null, for those who get no input or no output.
@@ -60,33 +66,41 @@ struct Person {
 impl Starter {
     /// Starts a service, or the COMMAND.
     pub fn start(&self, program: &Program, role: Role) -> Result<Pid, Failure> {
-        self.with_recipe(program, &program.argv, role, spawn::spawn)
+        self.with_recipe(program, &program.argv, role, &spawn::spawn)
+    }
+
+    /// Why a program that could be started ended with 126 or 127 at once, when that can be told.
+    #[must_use]
+    pub fn excuse(&self, program: &Program, role: Role) -> Option<String> {
+        let failure = self.with_recipe(program, &program.argv, role, &|_| Err(diagnosis::STARTED)).err()?;
+        (!failure.why.is_empty()).then_some(failure.why)
     }
 
     /// Becomes the program; the failure that came instead.
     #[must_use]
     pub fn replace(&self, program: &Program) -> Failure {
         let run = |recipe: &Recipe<'_>| -> Result<Pid, SpawnError> { Err(spawn::replace(recipe)) };
-        match self.with_recipe(program, &program.argv, Role::Replacement, run) {
+        match self.with_recipe(program, &program.argv, Role::Replacement, &run) {
             Err(failure) => failure,
-            Ok(_) => Failure { lasting: true, code: 71, why: String::new() },
+            Ok(_) => Failure { lasting: true, code: 71, why: String::new(), error: None },
         }
     }
 
     /// Starts one probe of a service's health.
     pub fn probe(&self, program: &Program, timeout: Duration) -> Result<Pid, Failure> {
         match &program.probe {
-            Some(Probe::Exec(argv)) => self.with_recipe(program, argv, Role::Service, spawn::spawn),
+            Some(Probe::Exec(argv)) => self.with_recipe(program, argv, Role::Service, &spawn::spawn),
             Some(Probe::Tcp(host, port)) => {
                 helper::fork(&self.ignored, || u8::from(!helper::connects(host, *port, timeout))).map_err(
                     |errno| Failure {
                         lasting: false,
                         code: 71,
-                        why: format!("no process for a probe: {errno}"),
+                        why: diagnosis::fill("no process for a probe: {}", &[errno.desc()]),
+                        error: None,
                     },
                 )
             }
-            None => Err(Failure { lasting: true, code: 71, why: "no healthcheck".into() }),
+            None => Err(Failure { lasting: true, code: 71, why: "no healthcheck".into(), error: None }),
         }
     }
 
@@ -95,7 +109,7 @@ impl Starter {
         program: &Program,
         argv: &[CString],
         role: Role,
-        run: impl Fn(&Recipe<'_>) -> Result<Pid, SpawnError>,
+        run: &dyn Fn(&Recipe<'_>) -> Result<Pid, SpawnError>,
     ) -> Result<Pid, Failure> {
         let word = argv.first().map_or(c"", CString::as_c_str);
         let person = self.person(program.user.as_ref(), word)?;
@@ -126,7 +140,7 @@ impl Starter {
                 (Role::Main | Role::Replacement, Logging::Inherit) => [None; 3],
             },
             place: match role {
-                Role::Main => Place::Foreground,
+                Role::Main => self.place,
                 Role::Service => Place::Session,
                 Role::Replacement => Place::Stay,
             },
@@ -136,7 +150,7 @@ impl Starter {
                 Slate::AsGiven(&self.inherited)
             },
         };
-        run(&recipe).or_else(|error| recover(&recipe, error, word, program, run))
+        run(&recipe).or_else(|error| recover(&recipe, error, word, path, run))
     }
 
     /// `user`, `group` and `groups` as numbers, and the variables that follow the user.
@@ -144,21 +158,24 @@ impl Starter {
         let Some(spec) = spec else { return Ok(Person::default()) };
         let accounts = Accounts::read();
         let own = users::current();
-        let wrong = |why: String| Failure {
-            lasting: true,
-            code: 71,
-            why: format!(
-                "cannot start \"{}\": {why}; add it to the image, or use a number",
-                word.to_string_lossy()
-            ),
+        let wrong = |why: &str, name: &str, known: &mut dyn Iterator<Item = &str>| {
+            let near = did_you_mean(name, known);
+            let end = "{}{}; add it to the image (in the Dockerfile: RUN adduser), or use a number";
+            self::wrong(word, &diagnosis::fill(end, &[why, &near]))
+        };
+        let no_group = |name: &str| {
+            let why = diagnosis::fill("no group \"{}\" in /etc/group", &[name]);
+            wrong(&why, name, &mut accounts.groups.iter().map(|group| group.name.as_str()))
         };
         let name = if spec.user.is_empty() { own.uid.to_string() } else { spec.user.clone() };
-        let full = spec.group.as_ref().map_or_else(|| name.clone(), |group| format!("{name}:{group}"));
-        let mut ids = accounts.identity(&full).map_err(wrong)?;
+        let group = spec.group.as_ref();
+        let full = group.map_or_else(|| name.clone(), |group| [&name, ":", group].concat());
+        let mut ids = accounts.identity(&full).map_err(|why| match group {
+            Some(group) if accounts.uid(&name).is_some() => no_group(group),
+            _ => wrong(&why, &name, &mut accounts.users.iter().map(|user| user.name.as_str())),
+        })?;
         if let Some(groups) = &spec.groups {
-            let number = |group: &String| {
-                accounts.gid(group).ok_or_else(|| wrong(format!("no group \"{group}\" in /etc/group")))
-            };
+            let number = |group: &String| accounts.gid(group).ok_or_else(|| no_group(group));
             ids.groups = groups.iter().map(number).collect::<Result<_, _>>()?;
         }
         let variables = if spec.user.is_empty() {
@@ -195,15 +212,21 @@ impl Starter {
     }
 }
 
+fn wrong(word: &CStr, why: &str) -> Failure {
+    let why = diagnosis::fill("cannot start \"{}\": {}", &[&word.to_string_lossy(), why]);
+    Failure { lasting: true, code: 71, why, error: None }
+}
+
 /// A script without a first line is run by /bin/sh, as execvp(3) does; all else is explained.
 fn recover(
     recipe: &Recipe<'_>,
     error: SpawnError,
     word: &CStr,
-    program: &Program,
-    run: impl Fn(&Recipe<'_>) -> Result<Pid, SpawnError>,
+    path: Option<&[u8]>,
+    run: &dyn Fn(&Recipe<'_>) -> Result<Pid, SpawnError>,
 ) -> Result<Pid, Failure> {
-    let look = inspect::look(word, recipe.candidates, recipe.ids);
+    let Recipe { candidates, ids, directory, .. } = *recipe;
+    let look = inspect::look(&Ask { word, candidates, path, ids, directory });
     if error.errno == Errno::ENOEXEC
         && let Some(found) = look.found.as_ref().filter(|found| found.content == Content::Text)
         && let Ok(path) = CString::new(found.path.as_str())
@@ -219,6 +242,7 @@ fn recover(
     Err(Failure {
         lasting: !error.may_pass(),
         code: diagnosis::exit_code(error),
-        why: diagnosis::explain(error, &look, program.working_dir.as_deref()),
+        why: diagnosis::explain(error, &look),
+        error: Some(error),
     })
 }

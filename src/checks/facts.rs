@@ -17,6 +17,8 @@ use std::time::Duration;
 pub struct Facts {
     /// The environment that rinit was given.
     pub environ: Environ,
+    /// The variables that a check speaks of.
+    pub known: Vec<String>,
     /// All else.
     pub system: Box<dyn System>,
 }
@@ -25,7 +27,7 @@ impl Facts {
     /// The facts of the container that this process runs in.
     #[must_use]
     pub fn live(environ: Environ) -> Self {
-        Self { environ, system: Box::new(Live::default()) }
+        Self { environ, known: Vec::new(), system: Box::new(Live::default()) }
     }
 }
 
@@ -186,7 +188,7 @@ pub mod fake {
             for (name, value) in environ {
                 known.set(name, value);
             }
-            Facts { environ: known, system: Box::new(self) }
+            Facts { environ: known, known: Vec::new(), system: Box::new(self) }
         }
     }
 

@@ -4,6 +4,7 @@
 //! [`KINDS`]. What all kinds share (level, wait, any_of, export, when) is read in [`read`] and applied in
 //! [`run`]; the words for the user are made in [`report`].
 
+pub mod docs;
 pub mod env;
 pub mod facts;
 pub mod link;
@@ -18,6 +19,7 @@ pub mod user;
 pub mod volume;
 pub mod wire;
 
+pub use docs::Doc;
 pub use facts::Facts;
 pub use read::{explain, exported, read};
 
@@ -57,6 +59,11 @@ pub trait Judge {
     /// Variables that this check may set, so that `${NAME}` elsewhere is known to come later.
     fn sets(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// The variable that this check speaks of, for `--env-docs`.
+    fn doc(&self) -> Option<Doc> {
+        None
     }
 }
 

@@ -50,6 +50,8 @@ pub fn run(
     sources: &Sources,
     helpers: &mut dyn Helpers,
 ) -> Result<Report, Interrupted> {
+    let docs = checks.iter().filter_map(|check| check.judge.doc());
+    facts.known = docs.flat_map(|doc| [Some(doc.name), doc.file]).flatten().collect();
     let mut findings: Vec<Option<Finding>> = checks.iter().map(|_| None).collect();
     let helped = |check: &Check| check.wait.is_some() || check.as_user.is_some() || check.judge.may_block();
     let mut crew = Crew { checks, helpers, queue: VecDeque::new(), live: Vec::new() };

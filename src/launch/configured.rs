@@ -16,6 +16,7 @@ use crate::model::Outcome;
 use crate::runtime::Given;
 use crate::say;
 use crate::starter::Starter;
+use crate::sys::spawn::Place;
 use crate::sys::{given, signals, stdio};
 
 impl Start<'_> {
@@ -150,9 +151,12 @@ impl Start<'_> {
             inherited: self.inherited,
             environ: Some(environ),
             ignored: signals::ignored(),
-            folder: crate::sys::sit_in_root().filter(|folder| folder.as_c_str() != c"/"),
+            place: Place::Foreground,
+            folder: crate::sys::folder().filter(|folder| folder.as_c_str() != c"/"),
             null: stdio::open_null(),
         };
+        crate::sys::sit_in_root();
+        super::adopt_orphans();
         run(self.invocation, plan, starter, given)
     }
 }

@@ -224,6 +224,11 @@ fn switch_on(socket: &OwnedFd, level: libc::c_int, option: libc::c_int) -> io::R
 
 /// Addresses on which somebody in this network namespace listens (TCP) or receives from anybody (UDP).
 pub fn listening(protocol: Protocol) -> io::Result<Vec<SocketAddr>> {
+    Ok(listeners(protocol)?.into_iter().map(|(address, _)| address).collect())
+}
+
+/// The same, each with the inode of its socket.
+pub fn listeners(protocol: Protocol) -> io::Result<Vec<(SocketAddr, u64)>> {
     let (v4, v6) = match protocol {
         Protocol::Tcp => ("/proc/net/tcp", "/proc/net/tcp6"),
         Protocol::Udp => ("/proc/net/udp", "/proc/net/udp6"),
@@ -234,7 +239,7 @@ pub fn listening(protocol: Protocol) -> io::Result<Vec<SocketAddr>> {
     Ok(found)
 }
 
-fn sockets(text: &str, protocol: Protocol) -> Vec<SocketAddr> {
+fn sockets(text: &str, protocol: Protocol) -> Vec<(SocketAddr, u64)> {
     // TCP_LISTEN; an unconnected UDP socket is in TCP_CLOSE.
     let state = if protocol == Protocol::Tcp { "0A" } else { "07" };
     let one = |line: &str| {
@@ -242,7 +247,8 @@ fn sockets(text: &str, protocol: Protocol) -> Vec<SocketAddr> {
         let (address, port) = fields.next()?.split_once(':')?;
         let port = u16::from_str_radix(port, 16).ok()?;
         (fields.nth(1)? == state).then_some(())?;
-        Some(SocketAddr::new(hex_ip(address)?, port))
+        let inode = fields.nth(5)?.parse().ok()?;
+        Some((SocketAddr::new(hex_ip(address)?, port), inode))
     };
     text.lines().filter_map(one).collect()
 }
@@ -302,12 +308,12 @@ mod tests {
     #[cfg(target_endian = "little")]
     fn listening_sockets_are_read_as_the_kernel_prints_them() {
         let text = "  sl  local_address rem_address   st tx_queue\n\
-             0: 0100007F:1F90 00000000:0000 0A 00000000:00000000\n\
-             1: 0100007F:1F91 0100007F:1F90 01 00000000:00000000\n\
-             2: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A 0\n";
+             0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  0  0 7001 1 0\n\
+             1: 0100007F:1F91 0100007F:1F90 01 00000000:00000000 00:00000000 00000000  0  0 7002 1 0\n\
+             2: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 7003 1\n";
         let found = sockets(text, Protocol::Tcp);
-        let want: Vec<SocketAddr> =
-            vec!["127.0.0.1:8080".parse().expect("v4"), "[::1]:80".parse().expect("v6")];
+        let want: Vec<(SocketAddr, u64)> =
+            vec![("127.0.0.1:8080".parse().expect("v4"), 7001), ("[::1]:80".parse().expect("v6"), 7003)];
         assert_eq!(found, want);
     }
 

@@ -11,6 +11,10 @@ pub struct Process {
     pub name: String,
     /// Its parent.
     pub parent: Pid,
+    /// Its process group.
+    pub group: Pid,
+    /// Its session.
+    pub session: Pid,
     /// Whether it has ended and waits to be reaped.
     pub zombie: bool,
 }
@@ -30,7 +34,16 @@ fn parse(pid: Pid, stat: &str) -> Option<Process> {
     let (_, name) = before.split_once('(')?;
     let mut fields = after.split(' ');
     let zombie = fields.next()? == "Z";
-    Some(Process { pid, name: name.to_string(), parent: fields.next()?.parse().ok()?, zombie })
+    let mut number = || fields.next()?.parse().ok();
+    let (parent, group, session) = (number()?, number()?, number()?);
+    Some(Process { pid, name: name.to_string(), parent, group, session, zombie })
+}
+
+/// The name of a process, a dead one that was not reaped included.
+#[must_use]
+pub fn name(pid: Pid) -> Option<String> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(text.trim_end().to_string())
 }
 
 /// The living children of a process.
@@ -53,14 +66,24 @@ pub fn descendants(root: Pid) -> Vec<Pid> {
     found
 }
 
+/// The sockets that a process has open, by their inodes; none when it may not be looked into.
+#[must_use]
+pub fn sockets(pid: Pid) -> Vec<u64> {
+    let files = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let links =
+        files.filter_map(|file| std::fs::read_link(file.path()).ok()?.into_os_string().into_string().ok());
+    links.filter_map(|link| link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_name_with_parentheses_is_no_trap() {
-        let process = parse(7, "7 (a) b (c)) S 3 7 7 0 -1").expect("a process");
-        assert_eq!(process, Process { pid: 7, name: "a) b (c)".into(), parent: 3, zombie: false });
+        let process = parse(7, "7 (a) b (c)) S 3 6 5 0 -1").expect("a process");
+        let name = "a) b (c)".to_string();
+        assert_eq!(process, Process { pid: 7, name, parent: 3, group: 6, session: 5, zombie: false });
         assert_eq!(parse(7, "7 (x"), None);
     }
 }

@@ -64,6 +64,25 @@ pub fn take_over() -> Inherited {
     Inherited { mask, child_ignored: before == libc::SIG_IGN }
 }
 
+/// Forgets what was given: nothing is blocked and nothing ignored for the child (as dumb-init's is).
+pub fn forget(inherited: &mut Inherited) {
+    *inherited = Inherited { mask: NONE, child_ignored: false };
+    for signal in 1..=31 {
+        disposition(signal, Some(libc::SIG_DFL));
+    }
+}
+
+/// Throws away what is pending of these signals.
+pub(super) fn drop_pending(signals: &[Signal]) {
+    let set = signals.iter().fold(NONE, |set, signal| set | 1 << (signal.number() - 1));
+    let now = super::time::timespec(std::time::Duration::ZERO);
+    // SAFETY: the set and the time are ours; nobody asks for the details.
+    while unsafe {
+        libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, 0usize, &raw const now, SET_SIZE)
+    } > 0
+    {}
+}
+
 /// The signals that are ignored now; a child inherits that through execve(2).
 #[must_use]
 pub fn ignored() -> Vec<Signal> {

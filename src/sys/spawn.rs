@@ -62,6 +62,8 @@ pub enum Place {
     Foreground,
     /// A session of its own, out of the terminal's reach (a service).
     Session,
+    /// A session of its own that takes the terminal at standard input (dumb-init).
+    OwnTerminal,
     /// Where rinit is: the process that takes rinit's place (`--exec`).
     Stay,
 }
@@ -262,6 +264,14 @@ fn join_group(place: Place) -> Result<(), SpawnError> {
         Place::Stay => return Ok(()),
         // SAFETY: no arguments. The child leads no group yet, so this cannot be refused.
         Place::Session => return call(Stage::Group, libc::c_long::from(unsafe { libc::setsid() })),
+        Place::OwnTerminal => {
+            // SAFETY: integers only; without a terminal the second is an error that means nothing.
+            return call(Stage::Group, unsafe {
+                let session = libc::c_long::from(libc::setsid());
+                libc::ioctl(0, libc::TIOCSCTTY as _, 0);
+                session
+            });
+        }
         Place::Foreground => {}
     }
     // SAFETY: integers only.

@@ -1,0 +1,314 @@
+//! Why a program could not be started, in words that mend: what, where, what was found, what to do. The kernel says
+//! ENOENT for a missing file, a missing interpreter and a missing loader alike; the difference is told here. Pure:
+//! the facts are [`crate::sys::inspect`]'s.
+
+mod end;
+mod remedy;
+#[cfg(test)]
+mod tests;
+
+use crate::cli::Persona;
+use crate::config::fault::did_you_mean;
+use crate::config::words::show_size;
+use crate::sys::Errno;
+use crate::sys::content::Content;
+use crate::sys::inspect::{Found, Look, Obstacle, Rights};
+use crate::sys::spawn::{SpawnError, Stage};
+pub use end::{at_once, background, killed, never_healthy};
+
+/// What is asked when a program was started and ended at once with 126 or 127: env(1), as a script's interpreter,
+/// ends so. Anything else has told its reason itself.
+pub const STARTED: SpawnError = SpawnError { stage: Stage::Exec, errno: Errno::UnknownErrno };
+
+/// The exit code for a program that could not be started, as the shell, tini and Docker have it: 127 when there
+/// is none, 126 when it cannot be executed; 71 (EX_OSERR) when the system refused something before that.
+#[must_use]
+pub fn exit_code(error: SpawnError) -> u8 {
+    match (error.stage, error.errno) {
+        (Stage::Exec, Errno::ENOENT | Errno::ENOTDIR) => 127,
+        (Stage::Exec, _) => 126,
+        _ => 71,
+    }
+}
+
+/// `template` with each `{}` replaced by the next of `parts`: `format!` at a fraction of its code, of which there
+/// would be much here.
+pub fn fill(template: &str, parts: &[&str]) -> String {
+    let mut text = String::new();
+    let mut parts = parts.iter();
+    for piece in template.split("{}") {
+        text.push_str(piece);
+        text.push_str(parts.next().unwrap_or(&""));
+    }
+    text
+}
+
+/// What the init that rinit stands in for would say, and its exit code.
+#[must_use]
+pub fn as_said_by(persona: Persona, error: SpawnError, program: &str) -> (u8, String) {
+    let why = error.errno.desc();
+    let unmade = error.stage == Stage::Fork;
+    match persona {
+        _ if unmade => (1, ["fork failed: ", why].concat()),
+        Persona::DumbInit => (2, [program, ": ", why].concat()),
+        Persona::Catatonit => (1, ["failed to exec pid1: ", why].concat()),
+        Persona::Tini | Persona::Rinit => {
+            let code = match error.errno {
+                Errno::ENOENT => 127,
+                Errno::EACCES => 126,
+                _ => 1,
+            };
+            (code, ["exec ", program, " failed: ", why].concat())
+        }
+    }
+}
+
+/// One line: what, where, what is wrong with it, what to do.
+#[must_use]
+pub fn explain(error: SpawnError, look: &Look) -> String {
+    if error == STARTED {
+        return asked_of_env(look).unwrap_or_default();
+    }
+    let why = match error.stage {
+        Stage::Exec => exec(error.errno, look),
+        Stage::Fork => fork(error.errno, look),
+        Stage::Credentials => credentials(error.errno, look),
+        Stage::Directory => {
+            let found = look.no_directory.as_ref().map(|obstacle| in_the_way(obstacle, look));
+            let found = found.unwrap_or_else(|| word(error.errno).into());
+            fill("working directory {}: {}; or correct working_dir", &[&look.directory, &found])
+        }
+        Stage::Group | Stage::Stdio => word(error.errno).into(),
+    };
+    fill("cannot start \"{}\": {}", &[&look.word, &why])
+}
+
+/// The system's words for an error, lower case.
+fn word(errno: Errno) -> &'static str {
+    match errno {
+        Errno::ENOENT => "no such file or directory",
+        Errno::EACCES => {
+            "permission denied, though its mode allows it; an ACL, SELinux or AppArmor may forbid it (see the host's log)"
+        }
+        Errno::EPERM => {
+            "operation not permitted; it may have file capabilities that this container is not given: add them (docker run --cap-add), or remove them from the file (setcap -r)"
+        }
+        Errno::ENOMEM => "out of memory",
+        Errno::EAGAIN => {
+            "its user has as many processes as its limit allows (ulimit -u); raise that (docker run --ulimit nproc=N)"
+        }
+        Errno::E2BIG => "its arguments and environment are too long",
+        Errno::ELOOP => "too many symbolic links, or interpreters of interpreters",
+        Errno::ETXTBSY => "the file is open for writing",
+        other => other.desc(),
+    }
+}
+
+fn fork(errno: Errno, look: &Look) -> String {
+    match (errno, look.most) {
+        (Errno::EAGAIN, (Some(most), _)) => fill(
+            "no process could be made: the container has as many as it may have (pids.max is {}); raise that (docker run --pids-limit), or run fewer",
+            &[&most.to_string()],
+        ),
+        (Errno::EAGAIN, (None, _)) => {
+            "no process could be made: the limit of the user (ulimit -u) or of the machine (kernel.threads-max, kernel.pid_max) is reached".into()
+        }
+        (Errno::ENOMEM, (_, Some(most))) => fill(
+            "no process could be made: out of memory, limit {}; raise that (docker run --memory)",
+            &[&show_size(most)],
+        ),
+        _ => fill("no process could be made: {}", &[word(errno)]),
+    }
+}
+
+fn credentials(errno: Errno, look: &Look) -> String {
+    let lacks: Vec<&str> = look.lacks.iter().copied().filter(|name| name.starts_with("SET")).collect();
+    if !look.root {
+        return fill(
+            "it is to run as {}, and rinit, which is not root, may not become another user; start the container as root (docker run --user 0, no USER in the Dockerfile), or drop user from the configuration",
+            &[&look.who],
+        );
+    }
+    if errno == Errno::EPERM && !lacks.is_empty() {
+        return fill(
+            "to run it as {} rinit needs the capability {}, which this container is not given; docker run --cap-add {}, or drop user from the configuration",
+            &[&look.who, &lacks.join(" and "), &lacks.join(" --cap-add ")],
+        );
+    }
+    fill(
+        "it cannot be run as {}: {}; the user namespace does not have that user or group, or forbids it (/proc/self/uid_map, gid_map, setgroups)",
+        &[&look.who, errno.desc()],
+    )
+}
+
+fn in_the_way(obstacle: &Obstacle, look: &Look) -> String {
+    match obstacle {
+        Obstacle::Missing(folder) => {
+            fill("there is no folder {}; make it (in the Dockerfile: RUN mkdir -p {})", &[folder, folder])
+        }
+        Obstacle::File(path) => fill("{} is a file, not a folder", &[path]),
+        Obstacle::Closed(folder, rights) => {
+            fill("{} may not enter the folder {} {}", &[&look.who, folder, &mend(folder, rights, look)])
+        }
+    }
+}
+
+/// `(mode 0700, owner root:root); chmod o+x PATH`, and what root could do without that.
+fn mend(path: &str, rights: &Rights, look: &Look) -> String {
+    let mode = format!("{:04o}", rights.mode);
+    let class = if rights.mode & 0o111 == 0 { "a" } else { rights.class };
+    let root = if look.who == "root" && look.lacks.contains(&"DAC_OVERRIDE") {
+        ", or give root the capability that passes by this (docker run --cap-add DAC_OVERRIDE)"
+    } else {
+        ""
+    };
+    fill("(mode {}, owner {}); chmod {}+x {}{}", &[&mode, &rights.owner, class, path, root])
+}
+
+fn exec(errno: Errno, look: &Look) -> String {
+    match (&look.obstacle, &look.found) {
+        (Some(obstacle @ (Obstacle::Closed(..) | Obstacle::File(_))), _) => in_the_way(obstacle, look),
+        (_, Some(found)) => existing(errno, found, look),
+        (_, None) => missing(errno, look),
+    }
+}
+
+fn missing(errno: Errno, look: &Look) -> String {
+    if look.word.is_empty() {
+        return "the command is an empty word; name a program".into();
+    }
+    if look.whole_line {
+        let words: Vec<&str> = look.word.split_whitespace().collect();
+        return fill(
+            "no file has this name, blanks included: a whole command line stands in one word; write each word by itself: [\"{}\"]",
+            &[&words.join("\", \"")],
+        );
+    }
+    if let Some(target) = &look.link {
+        let path = if look.path.is_empty() { &look.word } else { &look.path };
+        let text = "{} is a link to {}, which is not there; install what it leads to, or correct the link";
+        return fill(text, &[path, target]);
+    }
+    if errno == Errno::ELOOP {
+        return word(errno).into();
+    }
+    let mut text = match (&look.obstacle, look.searched.is_empty()) {
+        (Some(Obstacle::Missing(folder)), true) => {
+            fill("no such file: {}; there is no folder {}", &[&look.path, folder])
+        }
+        (_, true) => fill("no such file: {}", &[&look.path]),
+        (_, false) => fill("not found in PATH ({})", &[&look.searched.join(":")]),
+    };
+    text.push_str(&instead(look));
+    text
+}
+
+/// What may have been meant, and what to do.
+fn instead(look: &Look) -> String {
+    let by_path = look.searched.is_empty();
+    if let Some(path) = &look.elsewhere {
+        let end = if by_path { "" } else { ", or add its folder to PATH" };
+        return fill("; it is at {}: give that path{}", &[path, end]);
+    }
+    if let Some(point) = &look.covered {
+        return fill(
+            "; {} is a mount of its own, a volume for example, which hides what the image has there: mount it elsewhere, or put the program elsewhere",
+            &[point],
+        );
+    }
+    let name = look.word.rsplit('/').next().unwrap_or("");
+    let hint = did_you_mean(name, look.names.iter().map(String::as_str));
+    let end = if by_path {
+        "; correct the path, or put the program into the image"
+    } else {
+        "; install it, or give its full path"
+    };
+    hint + end
+}
+
+fn existing(errno: Errno, found: &Found, look: &Look) -> String {
+    let path = &found.path;
+    if found.folder {
+        return fill("{} is a folder; name the program in it", &[path]);
+    }
+    if let Some(point) = found.noexec.as_ref().filter(|_| errno == Errno::EACCES) {
+        return fill(
+            "{} lies on {}, which is mounted noexec; mount that with exec (docker run --tmpfs {}:exec), or put the program elsewhere",
+            &[path, point, point],
+        );
+    }
+    if !found.rights.execute {
+        let text = "{} is not executable for {} {} (in a Dockerfile: COPY --chmod=755)";
+        return fill(text, &[path, &look.who, &mend(path, &found.rights, look)]);
+    }
+    match (&found.content, errno) {
+        (Content::Script { .. }, _) => script(errno, found, look),
+        (Content::Elf { machine, .. }, Errno::ENOEXEC) if *machine != remedy::OWN_MACHINE => fill(
+            "{} is a program for {}, this machine is {}; build the image for this platform (docker build --platform)",
+            &[path, &remedy::machine(*machine), &remedy::machine(remedy::OWN_MACHINE)],
+        ),
+        (Content::Elf { loader: Some((loader, false)), .. }, _) => {
+            fill("the loader of {}, {}, is not there; {}", &[path, loader, remedy::loader(loader)])
+        }
+        (Content::Empty, Errno::ENOEXEC) => fill("{} is an empty file; copy the program again", &[path]),
+        (Content::ByteOrderMark, _) => fill(
+            "{} begins with a byte order mark, before #!; save it as UTF-8 without one: sed -i '1s/^\\xEF\\xBB\\xBF//' {}",
+            &[path, path],
+        ),
+        (Content::Foreign(system), _) => {
+            fill("{} is a program for {}; build it for Linux, best in the image itself", &[path, system])
+        }
+        (Content::Text, Errno::ENOEXEC) => fill(
+            "{} is a text without a first line that names its interpreter; begin it with #!/bin/sh",
+            &[path],
+        ),
+        (_, Errno::ENOEXEC) => fill("{} is no program that this machine can run; is it complete?", &[path]),
+        _ => fill("{}: {}", &[path, word(errno)]),
+    }
+}
+
+/// A script that is executable itself: it is its interpreter that cannot be started.
+fn script(errno: Errno, script: &Found, look: &Look) -> String {
+    let path = &script.path;
+    let Content::Script { interpreter, found, carriage_return, .. } = &script.content else {
+        return String::new();
+    };
+    if interpreter.is_empty() {
+        return fill("the first line of {} is #! without an interpreter; write #!/bin/sh", &[path]);
+    }
+    if *carriage_return {
+        return carriage(path, interpreter);
+    }
+    match found {
+        Some(found) if found.path != *path => fill(
+            "{} is a script, and its interpreter cannot be started: {}",
+            &[path, &existing(errno, found, look)],
+        ),
+        Some(_) => fill("{} names itself as its interpreter; correct its first line", &[path]),
+        None => no_interpreter("the interpreter of {}, {}, is not there; {}", path, interpreter, look),
+    }
+}
+
+fn no_interpreter(template: &str, path: &str, name: &str, look: &Look) -> String {
+    let elsewhere = look.elsewhere.as_ref();
+    let mend = elsewhere.map(|path| fill("it is at {}: write that into the first line", &[path]));
+    fill(template, &[path, name, &mend.unwrap_or_else(|| remedy::interpreter(name).into())])
+}
+
+fn carriage(path: &str, interpreter: &str) -> String {
+    fill(
+        "the first line of {} ends in a carriage return, so that its interpreter is looked for as \"{}\\r\"; save it with unix line ends: sed -i 's/\\r$//' {}",
+        &[path, interpreter, path],
+    )
+}
+
+/// env(1) was started by a script's first line, and did not find what it was asked for.
+fn asked_of_env(look: &Look) -> Option<String> {
+    let found = look.found.as_ref()?;
+    let Content::Script { asked: Some(asked), carriage_return, .. } = &found.content else { return None };
+    if *carriage_return {
+        return Some(carriage(&found.path, asked));
+    }
+    let text = "the first line of {} asks env for {}, which is not in PATH; {}";
+    look.env_fails.then(|| no_interpreter(text, &found.path, asked, look))
+}

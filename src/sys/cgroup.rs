@@ -1,0 +1,68 @@
+//! The limits that this container is held to, and what the kernel has killed for them: cgroups(7), of version 2
+//! and of version 1. Nothing is known where neither is mounted. Only looked at after something has failed.
+
+/// A file of the cgroup that this process is in: its name in version 2, the controller and its name in version 1.
+fn read(v2: &str, controller: &str, v1: &str) -> Option<String> {
+    let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    own.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        let (root, file) = match controllers {
+            "" => (String::new(), v2),
+            names if names.split(',').any(|name| name == controller) => (["/", controller].concat(), v1),
+            _ => return None,
+        };
+        // In a container the path is often that of the host, and the mount begins below it.
+        [path, ""].iter().find_map(|path| {
+            std::fs::read_to_string(["/sys/fs/cgroup", &root, path, "/", file].concat()).ok()
+        })
+    })
+}
+
+/// How many processes may be at once. `None`: as many as the machine bears.
+#[must_use]
+pub fn most_processes() -> Option<u64> {
+    limit(&read("pids.max", "pids", "pids.max")?)
+}
+
+/// How many bytes of memory there may be in use. `None`: as many as the machine has.
+#[must_use]
+pub fn most_memory() -> Option<u64> {
+    limit(&read("memory.max", "memory", "memory.limit_in_bytes")?)
+}
+
+/// How many processes the kernel has killed here for want of memory.
+#[must_use]
+pub fn killed_for_memory() -> u64 {
+    read("memory.events", "memory", "memory.oom_control").map_or(0, |text| kills(&text))
+}
+
+fn limit(text: &str) -> Option<u64> {
+    // Version 1 writes a number near the largest there is, version 2 the word `max`.
+    text.trim().parse().ok().filter(|limit| *limit < 1 << 60)
+}
+
+fn kills(text: &str) -> u64 {
+    let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+    count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_versions_are_read() {
+        for (text, want) in [("536870912\n", Some(1 << 29)), ("max\n", None), ("9223372036854771712\n", None)]
+        {
+            assert_eq!(limit(text), want, "{text}");
+        }
+        for (text, want) in [
+            ("low 0\nhigh 0\nmax 7\noom 2\noom_kill 3\noom_group_kill 1\n", 3),
+            ("oom_kill_disable 0\nunder_oom 0\noom_kill 2\n", 2),
+            ("oom_kill_disable 0\nunder_oom 0\n", 0),
+            ("", 0),
+        ] {
+            assert_eq!(kills(text), want, "{text}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What a file is that was to be run, by its first bytes: a script, an ELF file, or why it is neither.
+
+use super::inspect::{Eyes, Found};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+/// What the first bytes of a file make of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Content {
+    /// Nothing in it.
+    Empty,
+    /// An ELF file for this machine number, with this loader if it names one.
+    Elf {
+        /// `e_machine` of elf(5).
+        machine: u16,
+        /// The path of its loader, and whether that is there.
+        loader: Option<(String, bool)>,
+    },
+    /// A first line `#!INTERPRETER`.
+    Script {
+        /// The path of the interpreter, without a carriage return behind it.
+        interpreter: String,
+        /// What is there; `None`: nothing.
+        found: Option<Box<Found>>,
+        /// The program that env(1), as the interpreter, is to find in PATH.
+        asked: Option<String>,
+        /// The line ends in a carriage return, as an editor on Windows writes it.
+        carriage_return: bool,
+    },
+    /// A byte order mark before the text.
+    ByteOrderMark,
+    /// A program for another kind of system: its name.
+    Foreign(&'static str),
+    /// Text without a first line that names an interpreter.
+    Text,
+    /// Neither.
+    Other,
+    /// Not to be read by rinit.
+    Unreadable,
+}
+
+/// Beginnings of programs that Linux does not run: PE, and Mach-O in its three forms.
+const FOREIGN: &[(&[u8], &str)] = &[
+    (b"MZ", "Windows"),
+    (b"\xcf\xfa\xed\xfe", "macOS"),
+    (b"\xce\xfa\xed\xfe", "macOS"),
+    (b"\xca\xfe\xba\xbe", "macOS (or a Java class)"),
+];
+
+/// What a file is. `deeper`: how many interpreters of interpreters are followed.
+pub(super) fn content(path: &Path, eyes: &Eyes<'_>, deeper: u8) -> Content {
+    let mut head = Vec::new();
+    let Ok(file) = File::open(path) else { return Content::Unreadable };
+    if file.take(4096).read_to_end(&mut head).is_err() {
+        return Content::Unreadable;
+    }
+    if head.is_empty() {
+        return Content::Empty;
+    }
+    if head.starts_with(b"\x7fELF") {
+        return elf(&head);
+    }
+    if [&b"\xef\xbb\xbf"[..], b"\xff\xfe", b"\xfe\xff"].iter().any(|mark| head.starts_with(mark)) {
+        return Content::ByteOrderMark;
+    }
+    if let Some((_, system)) = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)) {
+        return Content::Foreign(system);
+    }
+    if let Some(rest) = head.strip_prefix(b"#!") {
+        return script(rest, eyes, deeper);
+    }
+    let start = head.get(..head.len().min(256)).unwrap_or(&head);
+    if start.contains(&0) { Content::Other } else { Content::Text }
+}
+
+fn script(rest: &[u8], eyes: &Eyes<'_>, deeper: u8) -> Content {
+    let line = String::from_utf8_lossy(rest.split(|b| *b == b'\n').next().unwrap_or_default());
+    let mut words = line.split_whitespace();
+    let interpreter = words.next().unwrap_or("").to_string();
+    let by_env = interpreter.ends_with("/env");
+    let asked = words.find(|word| by_env && !word.starts_with('-') && !word.contains('='));
+    Content::Script {
+        found: deeper
+            .checked_sub(1)
+            .and_then(|deeper| eyes.found(Path::new(&interpreter), deeper))
+            .map(Box::new),
+        interpreter,
+        asked: asked.map(str::to_string),
+        carriage_return: line.ends_with('\r'),
+    }
+}
+
+/// The machine and the loader (program header PT_INTERP) of a 32- or 64-bit ELF file, elf(5).
+fn elf(head: &[u8]) -> Content {
+    let wide = head.get(4) == Some(&2);
+    let big = head.get(5) == Some(&2);
+    let number = |at: usize, size: usize| -> Option<usize> {
+        let bytes = head.get(at..at + size)?;
+        let fold = |sum: usize, byte: &u8| sum << 8 | usize::from(*byte);
+        Some(if big { bytes.iter().fold(0, fold) } else { bytes.iter().rev().fold(0, fold) })
+    };
+    let machine = number(18, 2).and_then(|n| u16::try_from(n).ok()).unwrap_or(0);
+    let table = if wide {
+        (number(32, 8), number(54, 2), number(56, 2))
+    } else {
+        (number(28, 4), number(42, 2), number(44, 2))
+    };
+    let mut loader = None;
+    if let (Some(start), Some(size), Some(count)) = table {
+        for header in (0..count.min(64)).map(|n| start.saturating_add(n.saturating_mul(size))) {
+            if number(header, 4) != Some(3) {
+                continue;
+            }
+            let (offset, length) = if wide {
+                (number(header + 8, 8), number(header + 32, 8))
+            } else {
+                (number(header + 4, 4), number(header + 16, 4))
+            };
+            if let (Some(offset), Some(length)) = (offset, length)
+                && let Some(bytes) = head.get(offset..offset.saturating_add(length))
+            {
+                let path = String::from_utf8_lossy(bytes).trim_end_matches('\0').to_string();
+                let there = Path::new(&path).exists();
+                loader = Some((path, there));
+            }
+        }
+    }
+    Content::Elf { machine, loader }
+}
