@@ -118,7 +118,7 @@ pub fn look(ask: &Ask<'_>) -> Look {
     let ids = ask.ids.unwrap_or(&own);
     let lacks = lacks();
     let mighty = ids.uid == 0 && !lacks.contains(&"DAC_OVERRIDE");
-    let eyes = Eyes { ids, mighty, accounts: Accounts::read() };
+    let eyes = Eyes::new(ids, mighty);
     let directory = &std::env::current_dir().unwrap_or_default().join(path_of(ask.directory.unwrap_or(c"")));
     let paths: Vec<PathBuf> = ask.candidates.iter().map(|path| directory.join(path_of(path))).collect();
     let word = ask.word.to_string_lossy().into_owned();
@@ -182,7 +182,11 @@ fn is_whole_line(word: &str, paths: &[PathBuf]) -> bool {
     first != word && !first.is_empty() && (Path::new(first).exists() || paths.iter().any(there))
 }
 
-impl Eyes<'_> {
+impl<'a> Eyes<'a> {
+    pub(super) fn new(ids: &'a Identity, mighty: bool) -> Self {
+        Self { ids, mighty, accounts: Accounts::read() }
+    }
+
     fn rights(&self, meta: &Metadata) -> Rights {
         let (class, shift) = if meta.uid() == self.ids.uid {
             ("u", 6)

@@ -317,8 +317,10 @@ fn person(step: &mut Step) {
             step.must(libc::setrlimit(resource, &raw const limit));
         }
         if let Some(id) = plan.user {
-            step.must(libc::setgroups(0, ptr::null()));
-            // The system calls themselves: the C library's would want all threads to follow.
+            // The system calls themselves: the C library's would want all threads to follow, and wait for ever
+            // for a lock that one of them held when this process was made.
+            let none = ptr::null::<libc::gid_t>();
+            step.must(if libc::syscall(libc::SYS_setgroups, 0, none) == 0 { 0 } else { -1 });
             step.must(if libc::syscall(libc::SYS_setresgid, id, id, id) == 0 { 0 } else { -1 });
             step.must(if libc::syscall(libc::SYS_setresuid, id, id, id) == 0 { 0 } else { -1 });
         }
