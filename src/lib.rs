@@ -55,16 +55,21 @@ pub fn run(argc: c_int, argv: *const *const c_char) -> u8 {
     // First of all: from here on no signal is lost.
     let inherited = sys::signals::take_over();
     let arguments = sys::given::arguments(argc, argv);
-    match cli::parse(arguments.get(1..).unwrap_or_default()) {
+    match cli::parse(&arguments, &sys::given::variable) {
         Ok(cli::Parsed::Help) => sys::stdio::write_all(1, cli::HELP.as_bytes()),
         Ok(cli::Parsed::Version) => {
             sys::stdio::write_all(1, concat!("rinit ", env!("CARGO_PKG_VERSION"), "\n").as_bytes());
         }
+        Ok(cli::Parsed::Answer(answer)) => {
+            sys::stdio::write_all(answer.fd, answer.text.as_bytes());
+            return answer.code;
+        }
         Ok(cli::Parsed::Run(invocation)) => return launch::launch(&invocation, inherited),
         Err(why) => {
-            say::install(cli::LogLevel::Error, cli::LogFormat::Text);
+            let persona = cli::Persona::of(arguments.first().map_or(b"", |name| name.to_bytes()));
+            say::install(cli::LogLevel::Error, cli::LogFormat::Text, persona);
             say::line(cli::LogLevel::Error, "", &why);
-            return launch::USAGE;
+            return if persona == cli::Persona::Rinit { launch::USAGE } else { 1 };
         }
     }
     0

@@ -93,6 +93,8 @@ impl Signal {
     /// See signal(7).
     pub const TERM: Self = Self(15);
     /// See signal(7).
+    pub const PIPE: Self = Self(13);
+    /// See signal(7).
     pub const CHLD: Self = Self(17);
     /// See signal(7).
     pub const CONT: Self = Self(18);
@@ -368,6 +370,17 @@ pub enum SignalRule {
     To(ServiceId, Signal),
 }
 
+/// What becomes of processes that are there when the COMMAND has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Leftovers {
+    /// They are asked to stop, killed when they do not, and waited for.
+    Stop,
+    /// The COMMAND's process group is sent this signal, and nobody is waited for (dumb-init).
+    Tell(Signal),
+    /// Nothing: the kernel ends them with PID 1 (tini, catatonit).
+    Leave,
+}
+
 /// What holds for the container as a whole.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Whole {
@@ -377,6 +390,8 @@ pub struct Whole {
     pub stop_within: Option<Duration>,
     /// How long what is left over, when every service is gone, may take to stop before it is killed.
     pub sweep_grace: Duration,
+    /// What becomes of what the COMMAND leaves behind.
+    pub leftovers: Leftovers,
     /// Signals with a meaning of their own, by `[signals]`.
     pub signals: Vec<(Signal, SignalRule)>,
     /// Whether signals for the COMMAND go to its whole process group (`-g`).
@@ -396,6 +411,7 @@ impl Default for Whole {
             main: None,
             stop_within: None,
             sweep_grace: Duration::from_secs(2),
+            leftovers: Leftovers::Stop,
             signals: Vec::new(),
             group_signals: false,
             term_stops_main: false,

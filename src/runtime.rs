@@ -1,16 +1,17 @@
 //! The loop: wait, tell the supervisor what happened, do what it answers.
 
-use crate::cli::LogLevel;
+mod telling;
+
+use crate::cli::{LogLevel, Persona};
 use crate::config::Service;
 use crate::diagnosis;
-use crate::model::{Outcome, Pid, ServiceId, ServiceType, Signal};
-use crate::notes;
+use crate::model::{Outcome, Pid, ServiceId, Signal};
 use crate::starter::{Failure, Role, Starter};
-use crate::supervisor::event::{Action, Cause, Event, Next, Note};
-use crate::supervisor::{Status, Supervisor};
+use crate::supervisor::Supervisor;
+use crate::supervisor::event::{Action, Event, Note};
 use crate::sys::reap::{self, Reaped};
 use crate::sys::wait::{Waiter, Wake};
-use crate::sys::{kill, stdio, time};
+use crate::sys::{kill, procs, signals, stdio, time, tty};
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub struct Runtime {
     pub alone: bool,
     /// Whether each orphan that is reaped is told as a warning.
     pub warn_on_reap: bool,
+    /// Whose manners rinit has.
+    pub persona: Persona,
     /// Descriptors that are the COMMAND's and not rinit's: closed once it has them.
     pub given: Given,
 }
@@ -148,7 +151,13 @@ impl Turn {
                 }
                 self.events.push_back(Event::Spawned { service, pid });
             }
-            Err(Failure { lasting, code, why }) => {
+            Err(Failure { lasting, mut code, mut why, error }) => {
+                let persona = self.runtime.persona;
+                if let Some(error) = error.filter(|_| persona != Persona::Rinit) {
+                    let word =
+                        program.argv.first().map_or_else(Default::default, |word| word.to_string_lossy());
+                    (code, why) = diagnosis::as_said_by(persona, error, &word);
+                }
                 self.say(LogLevel::Error, Some(service).filter(|_| !is_main), &why);
                 self.events.push_back(Event::SpawnFailed { service, lasting, code });
             }
@@ -161,9 +170,7 @@ impl Turn {
             Given::Some(fds) => stdio::close(&std::mem::take(fds)),
             Given::All => stdio::close_above_stderr(),
         }
-        if self.runtime.starter.folder.is_none() {
-            self.runtime.starter.folder = crate::sys::sit_in_root();
-        }
+        crate::sys::sit_in_root();
     }
 
     fn probe(&mut self, service: ServiceId) {
@@ -195,15 +202,26 @@ impl Turn {
     }
 
     fn reap(&mut self) {
+        let verbose = tracing::enabled!(tracing::Level::DEBUG);
         loop {
+            // A name is to be had only before.
+            let dead = if verbose { reap::peek() } else { None };
+            let name = dead.and_then(procs::name);
             match reap::next() {
-                Reaped::Ended(pid, outcome) if self.runtime.core.knows(pid) => {
+                Reaped::Ended(pid, outcome) => {
+                    if verbose {
+                        let name = name.unwrap_or_default();
+                        self.say(LogLevel::Debug, None, &format!("reaped pid {pid} ({name}): {outcome}"));
+                    }
+                    if !self.runtime.core.knows(pid) {
+                        self.orphan(pid);
+                        continue;
+                    }
                     let group_left = kill::group_exists(pid);
                     self.ended = Some((pid, outcome));
                     self.feed(Event::Exited { pid, outcome, group_left });
                     self.ended = None;
                 }
-                Reaped::Ended(pid, _) => self.orphan(pid),
                 Reaped::Stopped(pid, signal) => self.stopped(pid, signal),
                 Reaped::NoneReady => break,
                 Reaped::NoChildren => {
@@ -226,123 +244,44 @@ impl Turn {
         }
     }
 
-    /// A child was stopped. That matters when it is the COMMAND in a terminal, and rinit a job of a shell there.
+    /// A child was stopped. That matters when it is the COMMAND in a terminal: a shell above rinit is to take over;
+    /// where there is none, nobody could continue it.
     fn stopped(&self, pid: Pid, signal: Signal) {
-        let by_terminal = matches!(signal, Signal::TSTP | Signal::TTIN | Signal::TTOU | Signal::STOP);
-        if by_terminal && self.main_pid == Some(pid) && crate::sys::pid() != 1 {
-            crate::sys::tty::stop_with(pid);
+        if self.main_pid != Some(pid) {
+            return;
+        }
+        match (crate::sys::pid(), signal) {
+            (1, Signal::TSTP) => tty::undo_stop(pid),
+            (1, _) => {}
+            (_, Signal::TSTP | Signal::TTIN | Signal::TTOU | Signal::STOP) => tty::stop_with(pid),
+            (_, _) => {}
         }
     }
 
-    fn orphan(&self, pid: Pid) {
-        let level = if self.runtime.warn_on_reap { LogLevel::Warn } else { LogLevel::Trace };
-        if self.runtime.warn_on_reap || tracing::enabled!(tracing::Level::TRACE) {
-            self.say(level, None, &format!("reaped an orphan (pid {pid})"));
+    fn signal(&mut self, came: Signal, sender: Option<Pid>) {
+        // The kernel's answer to a line of rinit's own that nobody reads.
+        if came == Signal::PIPE && sender == Some(crate::sys::pid()) {
+            return;
         }
-    }
-
-    fn signal(&mut self, came: Signal, sender: Pid) {
         let taken = self.runtime.rewrites.iter().find(|(from, _)| *from == came);
         let signal = taken.map_or(Some(came), |(_, to)| *to);
         if tracing::enabled!(tracing::Level::DEBUG) {
-            let from =
-                if sender == 0 { "from outside the container".into() } else { format!("from pid {sender}") };
-            self.say(LogLevel::Debug, None, &format!("{came} came {from}"));
+            let from = match sender {
+                None => "from the kernel".into(),
+                Some(0) => "from outside the container".into(),
+                Some(pid) => format!("from pid {pid} ({})", procs::name(pid).unwrap_or_default()),
+            };
+            let dropped = if signal.is_none() { "; it is dropped" } else { "" };
+            self.say(LogLevel::Debug, None, &format!("{came} came {from}{dropped}"));
         }
         if let Some(signal) = signal {
             self.feed(Event::Signal(signal));
         }
-    }
-
-    fn tell(&mut self, note: Note) {
-        let services = &self.runtime.services;
-        let name = |id: ServiceId| services.get(id.index()).map_or("?", |service| service.name.as_str());
-        let mut words = notes::words(note, name);
-        let who = words.service.map_or_else(String::new, |id| format!("{}: ", name(id)));
-        let hint = self.hint(note);
-        if words.level <= LogLevel::Error {
-            let more = hint.as_ref().map_or_else(String::new, |(_, text)| format!("; {text}"));
-            self.last_words = format!("{who}{}{more}", words.text);
-        }
-        // The end of the one command is its user's own business, as with any init.
-        if self.runtime.alone {
-            words.level = words.level.max(LogLevel::Debug);
-        }
-        self.say(words.level, words.service, &words.text);
-        if let Some((level, text)) = hint {
-            self.say(level, words.service.filter(|_| !self.runtime.alone), &text);
-        }
-    }
-
-    /// What this system shows beyond what the supervisor knows: why a service ended, or is never healthy.
-    fn hint(&mut self, note: Note) -> Option<(LogLevel, String)> {
-        let (service, outcome, after, next) = match note {
-            Note::Ended { service, outcome, after, cause: Cause::Itself, next } => {
-                (service, outcome, after, next)
-            }
-            Note::Unhealthy { service, .. } => {
-                let (Status::Running { pid, .. } | Status::Stopping { pid, .. }) =
-                    self.runtime.core.state_of(service)
-                else {
-                    return None;
-                };
-                let found = self.runtime.services.get(service.index())?;
-                let why = diagnosis::never_healthy(found, pid, self.ended.map(|(_, outcome)| outcome));
-                return why.map(|why| (LogLevel::Warn, why));
-            }
-            _ => return None,
-        };
-        let found = self.runtime.services.get(service.index())?;
-        let is_main = self.runtime.main == Some(service);
-        let first = !matches!(next, Next::Restarting { attempt: 2.., .. } | Next::GivenUp { .. });
-        match outcome {
-            Outcome::Signal(Signal::KILL) | Outcome::Code(137) => {
-                diagnosis::killed(&mut self.short_of_memory).map(|why| (LogLevel::Error, why))
-            }
-            Outcome::Code(126 | 127) if first => {
-                let role = if is_main { Role::Main } else { Role::Service };
-                self.runtime.starter.excuse(&found.program, role).map(|why| (LogLevel::Error, why))
-            }
-            Outcome::Code(0) if found.rules.kind == ServiceType::Daemon => {
-                let (leader, _) = self.ended?;
-                if let Some(why) = self.background(service, leader) {
-                    return Some((LogLevel::Error, why));
-                }
-                let at_once = first && !is_main && after < Duration::from_secs(1);
-                at_once.then(|| (LogLevel::Warn, diagnosis::at_once(found)))
-            }
-            _ => None,
-        }
-    }
-
-    fn background(&self, service: ServiceId, leader: Pid) -> Option<String> {
-        let found = self.runtime.services.get(service.index())?;
-        let by_name = self.runtime.main == Some(service);
-        diagnosis::background(found, leader, by_name, &|pid| self.runtime.core.knows(pid))
-    }
-
-    /// The processes of a group are asked to stop: if that is because its leader just ended with success, a daemon
-    /// may have tried to go into the background.
-    fn left_behind(&self, pid: Pid) {
-        if self.ended != Some((pid, Outcome::Code(0))) {
-            return;
-        }
-        let Some((service, _)) = self.runtime.core.lingering().find(|(_, leader)| *leader == pid) else {
-            return;
-        };
-        let found = self.runtime.services.get(service.index());
-        let is_daemon = found.is_some_and(|found| found.rules.kind == ServiceType::Daemon);
-        if is_daemon
-            && self.runtime.main != Some(service)
-            && let Some(why) = self.background(service, pid)
+        // dumb-init stops with its child, for the shell whose job it is.
+        if self.runtime.persona == Persona::DumbInit
+            && [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&came)
         {
-            self.say(LogLevel::Error, Some(service), &why);
+            signals::stop_self();
         }
-    }
-
-    /// One line of rinit's own.
-    fn say(&self, level: LogLevel, service: Option<ServiceId>, text: &str) {
-        let found = service.and_then(|id| self.runtime.services.get(id.index()));
-        crate::say::line(level, found.map_or("", |service| service.name.as_str()), text);
     }
 }

@@ -1,33 +1,23 @@
 //! rinit's own lines: one event a line, to stderr, through `tracing`. A line that a stopped reader cannot
 //! take is dropped; PID 1 never waits for it.
 
-use crate::cli::{LogFormat, LogLevel};
+use crate::cli::{LogFormat, LogLevel, Persona};
 use std::fmt::{self, Write as _};
-use std::io;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
-use tracing_subscriber::registry::LookupSpan;
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber, span};
+use tracing_subscriber::filter::LevelFilter;
 
 /// Installs the subscriber. Until then, lines go nowhere and cost a load and a branch.
-pub fn install(level: LogLevel, format: LogFormat) {
-    let level = match level {
+pub fn install(level: LogLevel, format: LogFormat, persona: Persona) {
+    let level = LevelFilter::from_level(match level {
         LogLevel::Error => Level::ERROR,
         LogLevel::Warn => Level::WARN,
         LogLevel::Info => Level::INFO,
         LogLevel::Debug => Level::DEBUG,
         LogLevel::Trace => Level::TRACE,
-    };
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .log_internal_errors(false)
-        .with_ansi(false)
-        .with_writer(Stderr)
-        .event_format(Line { format })
-        .finish();
+    });
     // Fails only when one is installed already, and that one serves.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    let _ = tracing::dispatcher::set_global_default(Dispatch::new(Lines { level, format, persona }));
 }
 
 /// Says one line; `service` is empty when it is about none.
@@ -41,31 +31,69 @@ pub fn line(level: LogLevel, service: &str, text: &str) {
     }
 }
 
-/// One event as one line.
-struct Line {
+/// Writes each event as one line. rinit has no spans, so there is no registry of them: that of
+/// tracing-subscriber's `fmt` would touch a dozen pages in each start.
+struct Lines {
+    level: LevelFilter,
     format: LogFormat,
+    persona: Persona,
 }
 
-impl<S, N> FormatEvent<S, N> for Line
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+impl Subscriber for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= self.level
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.level)
+    }
+
+    fn event(&self, event: &Event<'_>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
+        let mut line = String::new();
+        let _ = self.format.write(&mut line, self.persona, *event.metadata().level(), &fields);
+        crate::sys::stdio::write_or_drop(2, line.as_bytes());
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// What a line begins with: the mark of the init that rinit stands in for.
+fn begin(out: &mut String, persona: Persona, level: Level) -> fmt::Result {
+    let level = match (persona, level) {
+        (Persona::Rinit, _) => return out.write_str("rinit: "),
+        (Persona::DumbInit, _) => return out.write_str("[dumb-init] "),
+        (Persona::Tini, Level::ERROR) => "FATAL",
+        (_, level) => level.as_str(),
+    };
+    let pid = crate::sys::pid();
+    match persona {
+        Persona::Tini => write!(out, "[{level:<5} tini ({pid})] "),
+        _ => write!(out, "{level} (catatonit:{pid}): "),
+    }
+}
+
+impl LogFormat {
+    fn write(self, out: &mut String, persona: Persona, level: Level, fields: &Fields) -> fmt::Result {
         let service = Some(fields.service.as_str()).filter(|name| !name.is_empty());
-        match self.format {
-            LogFormat::Text => {
-                out.write_str("rinit: ")?;
+        match self {
+            Self::Text => {
+                begin(out, persona, level)?;
                 if let Some(name) = service {
                     write!(out, "{name}: ")?;
                 }
                 // A message of several lines (a fault with its line) keeps them.
                 writeln!(out, "{}", fields.message)
             }
-            LogFormat::Json => {
-                let level = event.metadata().level().as_str().to_ascii_lowercase();
+            Self::Json => {
+                let level = level.as_str().to_ascii_lowercase();
                 write!(out, "{{\"level\":\"{level}\"")?;
                 if let Some(name) = service {
                     write!(out, ",\"service\":{}", Quoted(name))?;
@@ -91,6 +119,11 @@ impl Visit for Fields {
             _ => Ok(()),
         };
     }
+
+    // No event has such a field; what would print them takes 10 KB.
+    fn record_f64(&mut self, _: &Field, _: f64) {}
+    fn record_i128(&mut self, _: &Field, _: i128) {}
+    fn record_u128(&mut self, _: &Field, _: u128) {}
 
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
@@ -118,26 +151,5 @@ impl fmt::Display for Quoted<'_> {
             }
         }
         f.write_char('"')
-    }
-}
-
-struct Stderr;
-
-impl MakeWriter<'_> for Stderr {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        Self
-    }
-}
-
-impl io::Write for Stderr {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        crate::sys::stdio::write_or_drop(2, line);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

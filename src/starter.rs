@@ -24,6 +24,8 @@ pub struct Failure {
     pub code: u8,
     /// One line for the user.
     pub why: String,
+    /// What the kernel refused, if that was it.
+    pub error: Option<SpawnError>,
 }
 
 /// What all processes that rinit starts have in common.
@@ -34,6 +36,8 @@ pub struct Starter {
     pub environ: Option<Environ>,
     /// Signals that rinit's parent ignored: reset for services.
     pub ignored: Vec<Signal>,
+    /// Where the COMMAND belongs.
+    pub place: Place,
     /// Where rinit was started, when it sits elsewhere now.
     pub folder: Option<CString>,
     /// /dev/null, for those who get no input or no output.
@@ -78,7 +82,7 @@ impl Starter {
         let run = |recipe: &Recipe<'_>| -> Result<Pid, SpawnError> { Err(spawn::replace(recipe)) };
         match self.with_recipe(program, &program.argv, Role::Replacement, &run) {
             Err(failure) => failure,
-            Ok(_) => Failure { lasting: true, code: 71, why: String::new() },
+            Ok(_) => Failure { lasting: true, code: 71, why: String::new(), error: None },
         }
     }
 
@@ -92,10 +96,11 @@ impl Starter {
                         lasting: false,
                         code: 71,
                         why: diagnosis::fill("no process for a probe: {}", &[errno.desc()]),
+                        error: None,
                     },
                 )
             }
-            None => Err(Failure { lasting: true, code: 71, why: "no healthcheck".into() }),
+            None => Err(Failure { lasting: true, code: 71, why: "no healthcheck".into(), error: None }),
         }
     }
 
@@ -135,7 +140,7 @@ impl Starter {
                 (Role::Main | Role::Replacement, Logging::Inherit) => [None; 3],
             },
             place: match role {
-                Role::Main => Place::Foreground,
+                Role::Main => self.place,
                 Role::Service => Place::Session,
                 Role::Replacement => Place::Stay,
             },
@@ -209,7 +214,7 @@ impl Starter {
 
 fn wrong(word: &CStr, why: &str) -> Failure {
     let why = diagnosis::fill("cannot start \"{}\": {}", &[&word.to_string_lossy(), why]);
-    Failure { lasting: true, code: 71, why }
+    Failure { lasting: true, code: 71, why, error: None }
 }
 
 /// A script without a first line is run by /bin/sh, as execvp(3) does; all else is explained.
@@ -238,5 +243,6 @@ fn recover(
         lasting: !error.may_pass(),
         code: diagnosis::exit_code(error),
         why: diagnosis::explain(error, &look),
+        error: Some(error),
     })
 }

@@ -164,6 +164,18 @@ fn what_is_no_configuration_is_told() {
     }
 }
 
+/// The line that is shown comes from a file that may be anything: it must neither command the terminal nor
+/// fill the log.
+#[test]
+fn the_line_that_is_shown_is_harmless() {
+    let long = "x".repeat(100_000);
+    let text = format!("[services.web]\ncommand = \"true\"\n\u{1b}[2J\u{7}{long} = 1\n");
+    let ended = Init::config(&text).run().expect(78).tells(&["rinit.toml:3:"]);
+    let controls = ended.err.chars().filter(|c| c.is_control() && *c != '\n').count();
+    assert_eq!(controls, 0, "control characters reach the terminal");
+    assert!(ended.err.len() < 4096, "{} bytes for one fault", ended.err.len());
+}
+
 // ------------------------------------------------------------------------------ several files
 
 /// A base image ships `10-base.toml`; the image on it adds `20-app.toml` and wins, table by table.

@@ -402,6 +402,20 @@ fn a_second_request_kills_at_once() {
     assert!(ended.left.is_empty(), "left over: {:#?}", ended.left);
 }
 
+/// What ends because it was asked to was not given up by its policy, and is not said to have been.
+#[test]
+fn a_stop_is_told_as_a_stop() {
+    let config = r#"
+        [services.web]
+        command = ["sh", "-c", "trap 'exit 1' TERM; echo up; while :; do sleep 0.01; done"]
+        restart = "always"
+    "#;
+    let run = Init::config(config).start();
+    run.wait_for("up");
+    let ended = run.stop();
+    assert!(!ended.err.contains("policy"), "{}", ended.story());
+}
+
 /// The bound of the whole holds, whatever each service was promised.
 #[test]
 fn the_bound_of_the_whole_stop_is_kept() {

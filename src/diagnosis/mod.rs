@@ -2,17 +2,20 @@
 //! ENOENT for a missing file, a missing interpreter and a missing loader alike; the difference is told here. Pure:
 //! the facts are [`crate::sys::inspect`]'s.
 
+mod ahead;
 mod end;
 mod remedy;
 #[cfg(test)]
 mod tests;
 
+use crate::cli::Persona;
 use crate::config::fault::did_you_mean;
 use crate::config::words::show_size;
 use crate::sys::Errno;
 use crate::sys::content::Content;
 use crate::sys::inspect::{Found, Look, Obstacle, Rights};
 use crate::sys::spawn::{SpawnError, Stage};
+pub use ahead::why_not;
 pub use end::{at_once, background, killed, never_healthy};
 
 /// What is asked when a program was started and ended at once with 126 or 127: env(1), as a script's interpreter,
@@ -40,6 +43,26 @@ pub fn fill(template: &str, parts: &[&str]) -> String {
         text.push_str(parts.next().unwrap_or(&""));
     }
     text
+}
+
+/// What the init that rinit stands in for would say, and its exit code.
+#[must_use]
+pub fn as_said_by(persona: Persona, error: SpawnError, program: &str) -> (u8, String) {
+    let why = error.errno.desc();
+    let unmade = error.stage == Stage::Fork;
+    match persona {
+        _ if unmade => (1, ["fork failed: ", why].concat()),
+        Persona::DumbInit => (2, [program, ": ", why].concat()),
+        Persona::Catatonit => (1, ["failed to exec pid1: ", why].concat()),
+        Persona::Tini | Persona::Rinit => {
+            let code = match error.errno {
+                Errno::ENOENT => 127,
+                Errno::EACCES => 126,
+                _ => 1,
+            };
+            (code, ["exec ", program, " failed: ", why].concat())
+        }
+    }
 }
 
 /// One line: what, where, what is wrong with it, what to do.

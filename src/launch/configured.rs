@@ -16,7 +16,8 @@ use crate::model::Outcome;
 use crate::runtime::Given;
 use crate::say;
 use crate::starter::Starter;
-use crate::sys::{given, signals, stdio};
+use crate::sys::spawn::Place;
+use crate::sys::{given, stdio};
 
 impl Start<'_> {
     /// A configuration, with or without a command. Apart, so that its frame is not on the stack of a plain start.
@@ -73,7 +74,7 @@ impl Start<'_> {
 
     /// Checks, then what the checks were for.
     fn go(self, files: &Files, checks: &[Check], given: Environ, mut plan: Plan, exported: &[String]) -> u8 {
-        let environ = match Self::judge(files, checks, given) {
+        let environ = match self.judge(files, checks, given) {
             Ok(report) if report.ok() => report.environ,
             Ok(report) => {
                 last_words(&report.short());
@@ -98,7 +99,7 @@ impl Start<'_> {
 
     /// `--check`: the report and nothing else.
     fn report(&self, files: &Files, checks: &[Check], given: Environ) -> u8 {
-        let report = match look(files, checks, given) {
+        let report = match self.look(files, checks, given) {
             Ok(report) => report,
             Err(interrupted) => return Outcome::Signal(interrupted.0).exit_code(),
         };
@@ -113,8 +114,8 @@ impl Start<'_> {
     }
 
     /// Runs the checks and tells what they found.
-    fn judge(files: &Files, checks: &[Check], given: Environ) -> Result<Report, Interrupted> {
-        let report = look(files, checks, given)?;
+    fn judge(&self, files: &Files, checks: &[Check], given: Environ) -> Result<Report, Interrupted> {
+        let report = self.look(files, checks, given)?;
         for (level, line) in report.lines() {
             let level = if level == checks::Level::Error { LogLevel::Error } else { LogLevel::Warn };
             say::line(level, "", &line);
@@ -138,6 +139,12 @@ impl Start<'_> {
         resolve::resolve(Some(files), &scope(&variable, later), &self.invocation.command, faults)
     }
 
+    /// Runs the checks, each that may block or waits in a process of its own.
+    fn look(&self, files: &Files, checks: &[Check], given: Environ) -> Result<Report, Interrupted> {
+        let mut crew = Crew::new(self.ignored.clone());
+        checks::run::run(checks, &mut Facts::live(given), &files.sources, &mut crew)
+    }
+
     fn supervise(self, plan: Plan, environ: Environ) -> u8 {
         let fds = stdio::open_above_stderr();
         let given = if plan.whole.main.is_some() {
@@ -149,10 +156,13 @@ impl Start<'_> {
         let starter = Starter {
             inherited: self.inherited,
             environ: Some(environ),
-            ignored: signals::ignored(),
-            folder: crate::sys::sit_in_root().filter(|folder| folder.as_c_str() != c"/"),
+            ignored: self.ignored,
+            place: Place::Foreground,
+            folder: crate::sys::folder().filter(|folder| folder.as_c_str() != c"/"),
             null: stdio::open_null(),
         };
+        crate::sys::sit_in_root();
+        super::adopt_orphans();
         run(self.invocation, plan, starter, given)
     }
 }
@@ -160,10 +170,4 @@ impl Start<'_> {
 /// What the configuration may know: these variables, and the files of this system.
 fn scope<'a>(variable: &'a dyn Fn(&str) -> Option<String>, later: &'a [String]) -> Scope<'a> {
     Scope { variable, exists: &crate::sys::files::exists, read: &crate::sys::files::read_text, later }
-}
-
-/// Runs the checks, each that may block or waits in a process of its own.
-fn look(files: &Files, checks: &[Check], given: Environ) -> Result<Report, Interrupted> {
-    let mut crew = Crew::new(signals::ignored());
-    checks::run::run(checks, &mut Facts::live(given), &files.sources, &mut crew)
 }

@@ -1,21 +1,24 @@
 //! From the command line to the end: read, check, resolve, run.
 
 mod configured;
+mod dropin;
 
-use crate::cli::{Invocation, LogFormat, LogLevel, Mode};
+use crate::cli::{Invocation, LogFormat, LogLevel, Mode, Persona};
 use crate::config::expand::Scope;
 use crate::config::fault::{Fault, Sources};
 use crate::config::files::{self, Io};
 use crate::config::{Plan, resolve};
 use crate::environ::Environ;
-use crate::model::{Outcome, Signal};
+use crate::model::{Leftovers, Outcome, Signal};
 use crate::runtime::{Ending, Given, Runtime};
 use crate::say;
 use crate::starter::Starter;
 use crate::supervisor::Supervisor;
 use crate::sys::signals::Inherited;
+use crate::sys::spawn::Place;
 use crate::sys::wait::Waiter;
 use crate::sys::{given, stdio};
+use std::ffi::CString;
 
 /// sysexits(3): the command line is wrong.
 pub const USAGE: u8 = 64;
@@ -29,10 +32,16 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
     let mut faults = Vec::new();
     let io = Io { read: &crate::sys::files::read, list: &crate::sys::files::list_toml };
     let variable = given::variable("RINIT_CONFIG").and_then(|value| std::str::from_utf8(value).ok());
-    let files = files::load(&invocation.config, variable, &io, &mut faults);
+    let files = match invocation.persona {
+        Persona::Rinit => files::load(&invocation.config, variable, &io, &mut faults),
+        // None of the others reads a file.
+        _ => None,
+    };
     let meant = files.as_ref().filter(|files| resolve::for_this_command(&files.root, &invocation.command));
     let plain = meant.is_none();
-    let start = Start { invocation, inherited };
+    // Only the children of a configuration get a clean slate.
+    let ignored = if plain { Vec::new() } else { crate::sys::signals::ignored() };
+    let start = Start { invocation, inherited, ignored };
     start.install_log(plain);
     if !faults.is_empty() {
         let empty = Sources::default();
@@ -40,6 +49,7 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
     }
     match meant {
         Some(files) => start.configured(files),
+        None if invocation.persona != Persona::Rinit => start.dropin(),
         None => start.plain(files.is_some()),
     }
 }
@@ -65,6 +75,8 @@ fn last_words(text: &str) {
 struct Start<'i> {
     invocation: &'i Invocation,
     inherited: Inherited,
+    /// What rinit's parent ignored.
+    ignored: Vec<Signal>,
 }
 
 impl Start<'_> {
@@ -82,7 +94,11 @@ impl Start<'_> {
         };
         let format =
             invocation.log_format.or_else(|| format.and_then(|word| crate::config::table::one_of(word).ok()));
-        say::install(invocation.log_level.unwrap_or(level), format.unwrap_or(LogFormat::Text));
+        say::install(
+            invocation.log_level.unwrap_or(level),
+            format.unwrap_or(LogFormat::Text),
+            invocation.persona,
+        );
     }
 
     /// One command, no configuration.
@@ -92,12 +108,7 @@ impl Start<'_> {
             say::line(LogLevel::Error, "", text);
             return USAGE;
         }
-        let mut plan = resolve::resolve(
-            None,
-            &Scope { variable: &|_| None, exists: &|_| false, read: &|_| Err(String::new()), later: &[] },
-            &self.invocation.command,
-            &mut Vec::new(),
-        );
+        let mut plan = alone(&self.invocation.command);
         match self.invocation.mode {
             Mode::Supervise => {}
             Mode::Exec => return self.exec(&plan, None),
@@ -118,14 +129,8 @@ impl Start<'_> {
         if let Some(main) = plan.services.first_mut() {
             main.rules.stop_grace = self.invocation.kill_after.unwrap_or(plan.whole.sweep_grace);
         }
-        let starter = Starter {
-            inherited: self.inherited,
-            environ: None,
-            ignored: Vec::new(),
-            folder: None,
-            null: None,
-        };
-        run(self.invocation, plan, starter, Given::All)
+        adopt_orphans();
+        run(self.invocation, plan, bare(self.inherited, Place::Foreground), Given::All)
     }
 
     /// Becomes the command.
@@ -133,13 +138,8 @@ impl Start<'_> {
         let Some(main) = plan.whole.main.and_then(|main| plan.services.get(main.index())) else {
             return USAGE;
         };
-        let starter = Starter {
-            inherited: self.inherited,
-            environ,
-            ignored: Vec::new(),
-            folder: None,
-            null: stdio::open_null(),
-        };
+        let starter =
+            Starter { environ, null: stdio::open_null(), ..bare(self.inherited, Place::Foreground) };
         let failure = starter.replace(&main.program);
         say::line(LogLevel::Error, "", &failure.why);
         last_words(&failure.why);
@@ -147,8 +147,19 @@ impl Start<'_> {
     }
 }
 
-/// Supervises until the end.
-fn run(invocation: &Invocation, mut plan: Plan, starter: Starter, given: Given) -> u8 {
+/// The plan for a COMMAND alone.
+fn alone(command: &[CString]) -> Plan {
+    let scope = Scope { variable: &|_| None, exists: &|_| false, read: &|_| Err(String::new()), later: &[] };
+    resolve::resolve(None, &scope, command, &mut Vec::new())
+}
+
+/// What starts a COMMAND that gets everything as it was given.
+fn bare(inherited: Inherited, place: Place) -> Starter {
+    Starter { inherited, environ: None, ignored: Vec::new(), place, folder: None, null: None }
+}
+
+/// As a child of something else, orphans have to be asked for.
+fn adopt_orphans() {
     if crate::sys::pid() != 1
         && let Err(errno) = crate::sys::become_subreaper()
     {
@@ -160,6 +171,10 @@ fn run(invocation: &Invocation, mut plan: Plan, starter: Starter, given: Given) 
             ),
         );
     }
+}
+
+/// Supervises until the end.
+fn run(invocation: &Invocation, mut plan: Plan, starter: Starter, given: Given) -> u8 {
     if let Some(signal) = invocation.pdeathsig {
         let _ = crate::sys::signal_at_parents_death(signal);
     }
@@ -171,6 +186,9 @@ fn run(invocation: &Invocation, mut plan: Plan, starter: Starter, given: Given) 
     }
     plan.whole.group_signals = invocation.group;
     plan.whole.sweep_grace = invocation.kill_after.unwrap_or(plan.whole.sweep_grace);
+    if plan.whole.sweep_grace.is_zero() && plan.whole.leftovers == Leftovers::Stop {
+        plan.whole.leftovers = Leftovers::Leave;
+    }
     plan.whole.seed = crate::sys::time::now().0;
     let main = plan.whole.main;
     let alone = plan.whole.main.is_some() && plan.services.len() == 1;
@@ -184,6 +202,7 @@ fn run(invocation: &Invocation, mut plan: Plan, starter: Starter, given: Given) 
         rewrites: invocation.rewrites.clone(),
         alone,
         warn_on_reap: invocation.warn_on_reap,
+        persona: invocation.persona,
         given,
     };
     let Ending { code, last_words: words } = runtime.run();

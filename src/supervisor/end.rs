@@ -5,7 +5,7 @@ use super::pids::End as ProcessEnd;
 use super::restart::{Verdict, decide};
 use super::service::{End, Ending, State};
 use super::{LINGER, Turn, faulty};
-use crate::model::{OnUnhealthy, Outcome, Rules, ServiceId, ServiceType, Signal};
+use crate::model::{Leftovers, OnUnhealthy, Outcome, Pid, Restart, Rules, ServiceId, ServiceType, Signal};
 
 impl Turn<'_> {
     /// The first process of a service ended.
@@ -23,7 +23,7 @@ impl Turn<'_> {
                 return;
             }
         };
-        if !end.group_left || faulty!(self.core, ForgetGroup) {
+        if !end.group_left || self.leaves(id, ending.pid) || faulty!(self.core, ForgetGroup) {
             self.settle(id, ending, end.outcome);
             return;
         }
@@ -37,6 +37,20 @@ impl Turn<'_> {
         } else {
             let signal = self.core.rules[id].stop_signal;
             self.act(Action::Signal { pid: ending.pid, group: true, signal, wake: true });
+        }
+    }
+
+    /// Whether what is left of this service's group is nobody's business; it may be told.
+    fn leaves(&mut self, id: ServiceId, pid: Pid) -> bool {
+        // A command that might come again is not to meet what it left.
+        let main = self.core.whole.main == Some(id) && self.core.rules[id].restart.when == Restart::No;
+        match self.core.whole.leftovers {
+            Leftovers::Tell(signal) if main => {
+                self.act(Action::Signal { pid, group: true, signal, wake: false });
+                true
+            }
+            Leftovers::Leave => main,
+            Leftovers::Tell(_) | Leftovers::Stop => false,
         }
     }
 

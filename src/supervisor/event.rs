@@ -115,6 +115,6 @@ pub enum Note {
     KillingAll,
     /// Processes that belong to no service are asked to stop, or killed.
     Sweeping { signal: Signal },
-    /// A signal was passed on to a service.
-    Forwarded { signal: Signal, service: ServiceId },
+    /// A signal was passed on to a service: to this process, or to its group.
+    Forwarded { signal: Signal, service: ServiceId, pid: Pid, group: bool },
 }

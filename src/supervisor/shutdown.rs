@@ -5,7 +5,7 @@ use super::event::{Action, Note};
 use super::restart::scaled;
 use super::service::{End, Ending, State};
 use super::{LINGER, Supervisor, Turn, faulty};
-use crate::model::{Moment, ServiceId, Signal};
+use crate::model::{Leftovers, Moment, ServiceId, Signal};
 use std::time::Duration;
 
 /// The share of `within` that services may take to stop by themselves. What is left then is killed.
@@ -215,6 +215,10 @@ impl Turn<'_> {
 
     /// Ask all that is left to go; kill it if it was asked before, or if there is no patience.
     fn sweep(&mut self) {
+        if self.core.whole.leftovers != Leftovers::Stop {
+            self.halt();
+            return;
+        }
         let asked = match self.core.phase {
             Phase::Sweeping { .. } => true,
             Phase::New | Phase::Up | Phase::Stopping | Phase::Halted => false,

@@ -103,7 +103,7 @@ impl Turn<'_> {
     fn pass_on(&mut self, id: ServiceId, signal: Signal, group: bool) {
         if let Some(pid) = self.core.records[id].state.leader() {
             self.act(Action::Signal { pid, group, signal, wake: false });
-            self.tell(Note::Forwarded { signal, service: id });
+            self.tell(Note::Forwarded { signal, service: id, pid, group });
         }
     }
 }

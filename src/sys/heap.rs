@@ -16,22 +16,27 @@ const SIZE: usize = 16 * 1024;
 /// See the module.
 pub struct Heap {
     place: UnsafeCell<[MaybeUninit<u128>; SIZE / size_of::<u128>()]>,
-    /// Bytes handed out, from the start of `place`.
-    used: AtomicUsize,
+    /// Bytes handed out, from the start of `place`. Apart from it, and not 0 at the start: so it lies in .data,
+    /// whose page is written at every start anyway, and the first look at it does not fetch a page of .bss.
+    used: &'static AtomicUsize,
 }
+
+/// See [`Heap::used`].
+static USED: AtomicUsize = AtomicUsize::new(size_of::<u128>());
 
 // SAFETY: `used` hands each byte of `place` to one owner only, by compare and exchange.
 unsafe impl Sync for Heap {}
 
 impl Heap {
-    /// An allocator that has handed out nothing.
+    /// The allocator. There can be only one, for there is one count.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "made once, in a static")]
     pub const fn new() -> Self {
-        Self {
-            place: UnsafeCell::new([const { MaybeUninit::uninit() }; SIZE / size_of::<u128>()]),
-            used: AtomicUsize::new(0),
-        }
+        Self::counting(&USED)
+    }
+
+    const fn counting(used: &'static AtomicUsize) -> Self {
+        Self { place: UnsafeCell::new([const { MaybeUninit::uninit() }; SIZE / size_of::<u128>()]), used }
     }
 
     fn start(&self) -> *mut u8 {
@@ -106,7 +111,7 @@ mod tests {
 
     #[test]
     fn blocks_are_apart_aligned_and_grow() {
-        let heap = Box::leak(Box::new(Heap::new()));
+        let heap = Box::leak(Box::new(Heap::counting(Box::leak(Box::new(AtomicUsize::new(0))))));
         // SAFETY: each block is used within its size and given back once.
         unsafe {
             let a = heap.alloc(layout(3, 1));
@@ -127,7 +132,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_comes_from_the_system() {
-        let heap = Box::leak(Box::new(Heap::new()));
+        let heap = Box::leak(Box::new(Heap::counting(Box::leak(Box::new(AtomicUsize::new(0))))));
         // SAFETY: as above.
         unsafe {
             let large = heap.alloc(layout(SIZE, 16));

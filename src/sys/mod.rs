@@ -5,7 +5,9 @@
 
 pub mod cgroup;
 pub mod content;
+pub mod digest;
 pub mod disk;
+pub mod exchange;
 pub mod files;
 pub mod given;
 pub mod heap;
@@ -44,6 +46,14 @@ pub fn become_subreaper() -> Result<(), Errno> {
     Errno::result(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }).map(drop)
 }
 
+/// Whether this process is one that orphans below it go to.
+#[must_use]
+pub fn is_subreaper() -> bool {
+    let mut is: libc::c_int = 0;
+    // SAFETY: the kernel writes one number, ours.
+    unsafe { libc::prctl(libc::PR_GET_CHILD_SUBREAPER, &raw mut is) == 0 && is != 0 }
+}
+
 /// Asks the kernel for `signal` when rinit's own parent dies (prctl(2), PR_SET_PDEATHSIG).
 pub fn signal_at_parents_death(signal: crate::model::Signal) -> Result<(), Errno> {
     let number = libc::c_ulong::from(signal.number());
@@ -51,12 +61,15 @@ pub fn signal_at_parents_death(signal: crate::model::Signal) -> Result<(), Errno
     Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, number, 0, 0, 0) }).map(drop)
 }
 
-/// Goes to `/`, so that no mount is kept busy by rinit. The folder that was left, if it can be named.
-pub fn sit_in_root() -> Option<std::ffi::CString> {
+/// The folder that rinit is in, if it can be named.
+#[must_use]
+pub fn folder() -> Option<std::ffi::CString> {
     use std::os::unix::ffi::OsStringExt as _;
-    let before = nix::unistd::getcwd()
-        .ok()
-        .and_then(|dir| std::ffi::CString::new(dir.into_os_string().into_vec()).ok());
+    let folder = nix::unistd::getcwd().ok()?;
+    std::ffi::CString::new(folder.into_os_string().into_vec()).ok()
+}
+
+/// Goes to `/`, so that no mount is kept busy by rinit.
+pub fn sit_in_root() {
     let _ = nix::unistd::chdir(c"/");
-    before
 }

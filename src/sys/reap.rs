@@ -40,6 +40,19 @@ pub fn next() -> Reaped {
     }
 }
 
+/// Who would be reaped next, for a look at it before.
+#[must_use]
+pub fn peek() -> Option<Pid> {
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: the siginfo is ours, zero is valid, and without a child that has ended it stays zero.
+    let pid = unsafe {
+        libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options);
+        info.assume_init().si_pid()
+    };
+    (pid != 0).then_some(pid)
+}
+
 /// Whether any child is left, dead or alive. Reaps nothing.
 #[must_use]
 pub fn any_child() -> bool {

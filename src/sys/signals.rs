@@ -64,6 +64,40 @@ pub fn take_over() -> Inherited {
     Inherited { mask, child_ignored: before == libc::SIG_IGN }
 }
 
+/// Forgets what was given: nothing is blocked and nothing ignored for the child (as dumb-init's is).
+pub fn forget(inherited: &mut Inherited) {
+    *inherited = Inherited { mask: NONE, child_ignored: false };
+    for signal in 1..=31 {
+        disposition(signal, Some(libc::SIG_DFL));
+    }
+}
+
+/// For a child that the terminal can stop: Ctrl-Z before execve is swallowed (execve puts the default back), for
+/// it would stop the child while rinit, which is suspended until then, waits for it. Async-signal-safe.
+pub(super) fn outlast_terminal_stop() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    if disposition(Signal::TSTP.number(), None) != libc::SIG_DFL {
+        return;
+    }
+    // SAFETY: zero is valid; the handler does nothing, and lives in memory that the child shares.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = nothing as *const () as libc::sighandler_t;
+        libc::sigaction(libc::SIGTSTP, &raw const action, std::ptr::null_mut());
+    }
+}
+
+/// Throws away what is pending of these signals.
+pub(super) fn drop_pending(signals: &[Signal]) {
+    let set = signals.iter().fold(NONE, |set, signal| set | 1 << (signal.number() - 1));
+    let now = super::time::timespec(std::time::Duration::ZERO);
+    // SAFETY: the set and the time are ours; nobody asks for the details.
+    while unsafe {
+        libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, 0usize, &raw const now, SET_SIZE)
+    } > 0
+    {}
+}
+
 /// The signals that are ignored now; a child inherits that through execve(2).
 #[must_use]
 pub fn ignored() -> Vec<Signal> {

@@ -62,6 +62,8 @@ pub enum Place {
     Foreground,
     /// A session of its own, out of the terminal's reach (a service).
     Session,
+    /// A session of its own that takes the terminal at standard input (dumb-init).
+    OwnTerminal,
     /// Where rinit is: the process that takes rinit's place (`--exec`).
     Stay,
 }
@@ -259,9 +261,20 @@ fn prepare(recipe: &Recipe<'_>) -> Result<(), SpawnError> {
 
 fn join_group(place: Place) -> Result<(), SpawnError> {
     match place {
-        Place::Stay => return Ok(()),
+        Place::Stay => {
+            signals::outlast_terminal_stop();
+            return Ok(());
+        }
         // SAFETY: no arguments. The child leads no group yet, so this cannot be refused.
         Place::Session => return call(Stage::Group, libc::c_long::from(unsafe { libc::setsid() })),
+        Place::OwnTerminal => {
+            // SAFETY: integers only; without a terminal the second is an error that means nothing.
+            return call(Stage::Group, unsafe {
+                let session = libc::c_long::from(libc::setsid());
+                libc::ioctl(0, libc::TIOCSCTTY as _, 0);
+                session
+            });
+        }
         Place::Foreground => {}
     }
     // SAFETY: integers only.
@@ -272,6 +285,7 @@ fn join_group(place: Place) -> Result<(), SpawnError> {
         }
         // Only the group in the foreground may give the terminal away; SIGTTOU is blocked here.
         if libc::tcgetpgrp(0) == before {
+            signals::outlast_terminal_stop();
             libc::tcsetpgrp(0, libc::getpid());
         }
     }

@@ -9,6 +9,17 @@ fn give_to(group: Pid) {
     unsafe { libc::tcsetpgrp(0, group) };
 }
 
+/// Lets go of the controlling terminal, so that the COMMAND can take it into a session of its own. To the leader
+/// of a session that lets go the kernel sends HUP and CONT, which are not for the COMMAND.
+pub fn let_go() {
+    // SAFETY: integers only; without a terminal it is an error that means nothing.
+    let gone = unsafe { libc::ioctl(0, libc::TIOCNOTTY as _) } == 0;
+    // SAFETY: integers only.
+    if gone && unsafe { libc::getsid(0) } == super::pid() {
+        signals::drop_pending(&[Signal::HUP, Signal::CONT]);
+    }
+}
+
 /// The COMMAND was stopped in the terminal, and rinit is a job of some shell: rinit stops too, so that the shell
 /// takes over, and when the shell continues rinit, the COMMAND goes on in the foreground.
 pub fn stop_with(group: Pid) {
@@ -25,4 +36,13 @@ pub fn stop_with(group: Pid) {
         give_to(group);
     }
     let _ = super::kill::group(group, Signal::CONT);
+}
+
+/// The COMMAND was stopped by Ctrl-Z, and above rinit there is no shell that could ever continue it (a container's
+/// terminal): it goes on.
+pub fn undo_stop(group: Pid) {
+    // SAFETY: integers only.
+    if unsafe { libc::tcgetpgrp(0) } == group {
+        let _ = super::kill::group(group, Signal::CONT);
+    }
 }

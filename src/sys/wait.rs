@@ -8,12 +8,12 @@ use std::time::Duration;
 /// What ended a wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Wake {
-    /// This signal came. `sender`: who sent it; 0 when that is outside of this PID namespace, or the kernel.
+    /// This signal came.
     Signal {
         /// Which.
         signal: Signal,
-        /// From whom.
-        sender: Pid,
+        /// From whom; 0 is outside of this PID namespace, and `None` the kernel (a key on the terminal).
+        sender: Option<Pid>,
     },
     /// This descriptor can be read (or its other end is closed).
     Readable(RawFd),
@@ -81,11 +81,7 @@ impl Waiter {
 /// Takes one pending signal, waiting for one until `left` has passed. `None`: time is over, or the wait was interrupted.
 fn wait_for_signal(left: Option<Duration>) -> Option<Wake> {
     let (signal, info) = signals::take_one(left)?;
-    let sender = if info.si_code <= 0 {
-        // SAFETY: a user's signal carries its sender's pid.
-        unsafe { info.si_pid() }
-    } else {
-        0
-    };
+    // SAFETY: a user's signal carries its sender's pid.
+    let sender = (info.si_code <= 0).then(|| unsafe { info.si_pid() });
     Some(Wake::Signal { signal, sender })
 }

@@ -104,6 +104,17 @@ impl Container {
         })
     }
 
+    /// Waits until the engine's own start-up code has become rinit. `docker run` returns before that, and a
+    /// signal that comes so early is the engine's (which then ends with 2).
+    #[track_caller]
+    pub fn has_begun(&self) {
+        let name = format!("/proc/{}/comm", self.inspect(".State.Pid"));
+        eventually("rinit as the container's first process", || {
+            let name = std::fs::read_to_string(&name).unwrap_or_default();
+            (!name.starts_with("runc")).then_some(())
+        });
+    }
+
     /// `docker exec`
     pub fn exec(&self, words: &[&str]) -> Ran {
         docker(&[&["exec", &self.name], words].concat())

@@ -12,6 +12,7 @@ const AT_ONCE: Duration = Duration::from_secs(4);
 fn right_after_the_start() {
     for _ in 0..5 {
         let container = Container::start(&[], scratch(), &["--", "sleep", "1000"]);
+        container.has_begun();
         let took = container.stop();
         assert_eq!(container.wait(), 143);
         assert!(took < AT_ONCE, "{took:?}");
@@ -24,6 +25,7 @@ fn right_after_the_start_of_services() {
     let config = Config::new(crate::services::WEB_AND_CACHE);
     for _ in 0..3 {
         let container = Container::start(&[&config.mount], debian(), &[]);
+        container.has_begun();
         let took = container.stop();
         let code = container.wait();
         assert!(code == 0 || code == 143, "{code}: a stop, not a failure");

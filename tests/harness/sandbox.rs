@@ -1,7 +1,9 @@
 //! From a [`Plan`] to a process in namespaces of its own.
 //!
 //! The test process has threads, so between clone and exec only system calls are made: everything
-//! that needs memory is prepared before (`Ready`), and a step that fails is told through a pipe.
+//! that needs memory is prepared before (`Ready`), and a step that fails is told through a pipe. Where
+//! the C library does more than the call (it makes all threads follow a `setgroups`, under a lock that
+//! another thread may have held at the clone), the call is made without it.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fs;
@@ -264,6 +266,10 @@ fn surroundings(step: &mut Step, plan: &Plan, probe: &CStr) {
         unsafe { libc::close(step.must(libc::open(to.as_ptr(), libc::O_CREAT | libc::O_CLOEXEC, 0o755))) };
         step.mount(from, to, c"none", libc::MS_BIND);
     }
+    for name in [c"/mnt/tini", c"/mnt/dumb-init", c"/mnt/catatonit"] {
+        // SAFETY: strings that live.
+        step.must(unsafe { libc::symlink(c"rinit".as_ptr(), name.as_ptr()) });
+    }
     // SAFETY: a string that lives.
     step.must(unsafe { libc::mkdir(c"/mnt/files".as_ptr(), 0o755) });
     step.mount(&plan.folder, c"/mnt/files", c"none", libc::MS_BIND);
@@ -307,7 +313,9 @@ fn person(step: &mut Step) {
         for signal in 1..=64 {
             // Some cannot be set; those stand at their default anyway.
             let how = if plan.ignored.contains(&signal) { libc::SIG_IGN } else { libc::SIG_DFL };
-            libc::signal(signal, how);
+            // The kernel's structure: handler, flags, restorer, mask.
+            let action = [how, 0, 0, 0];
+            libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), ptr::null_mut::<c_void>(), 8);
         }
         if !plan.cwd.is_empty() {
             step.must(libc::chdir(plan.cwd.as_ptr()));
@@ -317,10 +325,7 @@ fn person(step: &mut Step) {
             step.must(libc::setrlimit(resource, &raw const limit));
         }
         if let Some(id) = plan.user {
-            // The system calls themselves: the C library's would want all threads to follow, and wait for ever
-            // for a lock that one of them held when this process was made.
-            let none = ptr::null::<libc::gid_t>();
-            step.must(if libc::syscall(libc::SYS_setgroups, 0, none) == 0 { 0 } else { -1 });
+            step.must(if libc::syscall(libc::SYS_setgroups, 0, ptr::null::<u32>()) == 0 { 0 } else { -1 });
             step.must(if libc::syscall(libc::SYS_setresgid, id, id, id) == 0 { 0 } else { -1 });
             step.must(if libc::syscall(libc::SYS_setresuid, id, id, id) == 0 { 0 } else { -1 });
         }

@@ -240,3 +240,23 @@ fn a_cycle_is_named_and_does_no_harm() {
     core.step(Moment(1), Event::Signal(Signal::TERM), &mut out);
     assert_eq!(core.start_order().len(), 3);
 }
+
+#[test]
+fn what_the_command_leaves_is_stopped_told_or_left() {
+    for leftovers in [Leftovers::Stop, Leftovers::Tell(Signal::QUIT), Leftovers::Leave] {
+        let whole = Whole { main: Some(ServiceId(0)), leftovers, ..Whole::default() };
+        let mut w = up_with(vec![restarting(Restart::No)], whole);
+        let pid = w.pid(0);
+        w.end(pid, Outcome::Code(3), true);
+        let told: &[Signal] = match leftovers {
+            Leftovers::Stop => &[Signal::TERM],
+            Leftovers::Tell(_) => &[Signal::QUIT],
+            Leftovers::Leave => &[],
+        };
+        assert_eq!(w.signals_to(pid), told);
+        assert_eq!(w.halted.is_some(), leftovers != Leftovers::Stop);
+        assert_eq!(w.finish(), 3);
+        let swept = w.seen.iter().any(|action| matches!(action, Action::Sweep { .. }));
+        assert_eq!(swept, leftovers == Leftovers::Stop);
+    }
+}

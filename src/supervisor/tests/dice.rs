@@ -101,6 +101,7 @@ impl Dice {
             main: self.chance(30).then(|| ServiceId(self.one(&order))),
             stop_within: self.chance(30).then(|| self.span()),
             sweep_grace: self.span(),
+            leftovers: self.one(&[Leftovers::Stop, Leftovers::Tell(Signal::TERM), Leftovers::Leave]),
             signals: if self.chance(30) { vec![(Signal::HUP, self.one(&signal_rules))] } else { Vec::new() },
             group_signals: self.chance(50),
             term_stops_main: self.chance(50),

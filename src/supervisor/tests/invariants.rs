@@ -97,8 +97,15 @@ impl World {
                     Next::Failed => Known::Failed,
                     Next::Stopped => Known::Stopped,
                 };
-                let mine = |group: &Group| group.of == service && !group.probe && !group.given_up;
-                rule(!self.groups.values().any(mine), "ended, but it lives")?;
+                let whole = &self.core.whole;
+                let leaves = whole.leftovers != Leftovers::Stop
+                    && whole.main == Some(service)
+                    && self.rules[service.index()].restart.when == Restart::No;
+                let mine = |group: &&mut Group| group.of == service && !group.probe && !group.given_up;
+                for group in self.groups.values_mut().filter(mine) {
+                    rule(leaves && !group.leader, "ended, but it lives")?;
+                    group.given_up = true;
+                }
             }
             Note::Unreachable { service, .. } => self.known[service.index()] = Known::Failed,
             Note::Stopping { service, cause: Cause::Shutdown } => {

@@ -1,5 +1,9 @@
 //! Arguments -> what is asked for. Pure: nothing is looked up, nothing is printed.
 
+mod dropin;
+
+pub use dropin::{Answer, Persona, Variable};
+
 use crate::config::fault::did_you_mean;
 use crate::config::words;
 use crate::model::Signal;
@@ -13,6 +17,8 @@ pub enum Parsed {
     Help,
     /// The version.
     Version,
+    /// What another init would write, in its name.
+    Answer(Answer),
     /// All else.
     Run(Invocation),
 }
@@ -78,6 +84,12 @@ pub enum LogLevel {
 /// A command line that asks for something to be run.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Invocation {
+    /// Whose manners are asked for, by the name that rinit was started under.
+    pub persona: Persona,
+    /// dumb-init's default: the command gets a session of its own, and the terminal with it.
+    pub session: bool,
+    /// catatonit's `-P`: no command; reap until TERM or INT.
+    pub pause: bool,
     /// `--config`, in order.
     pub config: Vec<String>,
     /// What to do.
@@ -104,7 +116,7 @@ pub struct Invocation {
     pub log_level: Option<LogLevel>,
     /// `--log-format`.
     pub log_format: Option<LogFormat>,
-    /// `--kill-after`: how long what the command leaves behind may take to stop.
+    /// `--kill-after`: how long what the command leaves behind may take to stop. Zero: it is left alone.
     pub kill_after: Option<Duration>,
     /// The COMMAND and its arguments, byte for byte.
     pub command: Vec<CString>,
@@ -133,7 +145,7 @@ Command:
   -p, --pdeathsig SIGNAL  take SIGNAL when rinit's own parent dies
   -s, --subreaper         adopt orphans when not PID 1 (done by itself)
   -w, --warn-on-reap      tell of each orphan that is reaped
-      --kill-after TIME   kill what the command leaves behind after TIME (default 2s)
+      --kill-after TIME   kill what the command leaves behind after TIME (default 2s; off leaves it alone)
 
 Messages:
   -v                      say more; repeat for more
@@ -143,6 +155,9 @@ Messages:
   -h, --help              print this
   -V, --version           print the version
 ";
+
+/// What `-l` of tini and `-L` of catatonit print.
+const LICENSE: &str = "rinit: MIT OR Apache-2.0\n";
 
 /// Options with their long names; `true` where a value follows.
 const OPTIONS: &[(char, &str, bool)] = &[
@@ -168,10 +183,19 @@ const OPTIONS: &[(char, &str, bool)] = &[
     ('V', "version", false),
 ];
 
-/// Reads the arguments behind the program's name. The error is one line for the user.
-pub fn parse(arguments: &[&CStr]) -> Result<Parsed, String> {
-    let mut invocation = Invocation::default();
+/// Reads the arguments, the program's name first, and the variables that stand for some of them. The error is
+/// one line for the user.
+pub fn parse(arguments: &[&CStr], variable: Variable<'_>) -> Result<Parsed, String> {
     let mut rest = arguments.iter();
+    let persona = rest.next().map_or(Persona::Rinit, |name| Persona::of(name.to_bytes()));
+    if persona != Persona::Rinit {
+        return dropin::parse(persona, arguments, variable);
+    }
+    let mut invocation = Invocation {
+        group: variable("TINI_KILL_PROCESS_GROUP").is_some(),
+        verbosity: u8::from(variable("DUMB_INIT_DEBUG") == Some(b"1")),
+        ..Invocation::default()
+    };
     while let Some(argument) = rest.as_slice().first() {
         let word = argument.to_bytes();
         if !word.starts_with(b"-") || word == b"-" {
@@ -191,6 +215,9 @@ pub fn parse(arguments: &[&CStr]) -> Result<Parsed, String> {
         }
     }
     invocation.command = rest.map(|word| CString::from(*word)).collect();
+    if invocation.log_level.is_none() && invocation.verbosity == 0 && !invocation.quiet {
+        invocation.log_level = dropin::tini_level(variable);
+    }
     Ok(Parsed::Run(invocation))
 }
 
@@ -275,6 +302,7 @@ fn apply(invocation: &mut Invocation, name: &str, value: &str) -> Result<Option<
                 .remap
                 .push(value.parse().map_err(|_| wrong("expected an exit code, 0 to 255".into()))?);
         }
+        "kill-after" if value == "off" => invocation.kill_after = Some(Duration::ZERO),
         "kill-after" => invocation.kill_after = Some(words::duration(value).map_err(wrong)?),
         "log-level" => invocation.log_level = Some(crate::config::table::one_of(value).map_err(wrong)?),
         "log-format" => invocation.log_format = Some(crate::config::table::one_of(value).map_err(wrong)?),
@@ -303,82 +331,4 @@ fn rewrite(text: &str) -> Result<(Signal, Option<Signal>), String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(words: &[&str]) -> Result<Parsed, String> {
-        let owned: Vec<CString> = words.iter().map(|word| CString::new(*word).expect("no NUL")).collect();
-        parse(&owned.iter().map(CString::as_c_str).collect::<Vec<_>>())
-    }
-
-    fn run(words: &[&str]) -> Invocation {
-        match of(words) {
-            Ok(Parsed::Run(invocation)) => invocation,
-            other => panic!("{words:?}: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_first_word_that_is_no_option_begins_the_command() {
-        for (words, command) in [
-            (&["--", "app", "-v"][..], &["app", "-v"][..]),
-            (&["app", "--", "x"], &["app", "--", "x"]),
-            (&["-g", "app", "--help"], &["app", "--help"]),
-            (&["--", "--"], &["--"]),
-            (&["status"], &["status"]),
-            (&["-"], &["-"]),
-            (&[], &[]),
-        ] {
-            let got: Vec<String> =
-                run(words).command.iter().map(|w| w.to_string_lossy().into_owned()).collect();
-            assert_eq!(got, command, "{words:?}");
-        }
-    }
-
-    #[test]
-    fn options_with_values_take_them_in_every_form() {
-        let invocation = run(&[
-            "-ca.toml",
-            "-c",
-            "b",
-            "--config=c",
-            "--config",
-            "d",
-            "-gvvp",
-            "INT",
-            "-e3",
-            "-e",
-            "4",
-            "-r15:3",
-            "--rewrite",
-            "HUP:0",
-            "x",
-        ]);
-        assert_eq!(invocation.config, ["a.toml", "b", "c", "d"]);
-        assert!(invocation.group && invocation.verbosity == 2);
-        assert_eq!(invocation.pdeathsig, Some(Signal::INT));
-        assert_eq!(invocation.remap, [3, 4]);
-        assert_eq!(invocation.rewrites, [(Signal::TERM, Some(Signal::QUIT)), (Signal::HUP, None)]);
-    }
-
-    #[test]
-    fn a_wrong_command_line_says_what_is_wrong() {
-        for (words, part) in [
-            (&["--chek"][..], "did you mean --check?"),
-            (&["-x"], "unknown option -x"),
-            (&["-c"], "-c needs a value"),
-            (&["--config"], "--config needs a value"),
-            (&["--group=1"], "--group takes no value"),
-            (&["-e", "256"], "expected an exit code"),
-            (&["-r", "15"], "expected FROM:TO"),
-            (&["-p", "TREM"], "did you mean \"TERM\"?"),
-            (&["--exec", "--check"], "exclude each other"),
-            (&["--log-level", "loud"], "expected \"error\""),
-        ] {
-            let error = of(words).expect_err(&format!("{words:?}"));
-            assert!(error.contains(part), "{words:?}: {error}");
-        }
-        assert_eq!(of(&["-gh", "--nonsense"]), Ok(Parsed::Help));
-        assert_eq!(of(&["--version"]), Ok(Parsed::Version));
-    }
-}
+mod tests;

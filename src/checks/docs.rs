@@ -1,0 +1,81 @@
+//! `--env-docs`: the variables that the checks speak of, as a Markdown table and as an example env file.
+
+use super::Check;
+
+/// What is known of a variable.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Doc {
+    /// Its name.
+    pub name: String,
+    /// What it must be, in words.
+    pub form: String,
+    /// Whether the container does not start without it.
+    pub required: bool,
+    /// What it is when it is not set; never a secret.
+    pub default: Option<String>,
+    /// A value that would do.
+    pub example: String,
+    /// The image author's words.
+    pub description: String,
+    /// Whether its value is never shown.
+    pub secret: bool,
+    /// The variable that may name a file with the value.
+    pub file: Option<String>,
+}
+
+/// Both forms, one after the other.
+#[must_use]
+pub fn render(checks: &[Check]) -> String {
+    let docs: Vec<Doc> = checks.iter().filter_map(|check| check.judge.doc()).collect();
+    let mut text =
+        String::from("| variable | required | default | what it is |\n| --- | --- | --- | --- |\n");
+    for doc in &docs {
+        let required = if doc.required { "yes" } else { "no" };
+        let default = doc.default.as_ref().map_or_else(String::new, |default| ["`", default, "`"].concat());
+        let mut what = doc.description.clone();
+        if !what.is_empty() {
+            what.push_str("; ");
+        }
+        what.push_str(&doc.form);
+        if doc.secret {
+            what.push_str("; secret");
+        }
+        if let Some(file) = &doc.file {
+            what.push_str(&["; or `", file, "`, the path of a file that holds it"].concat());
+        }
+        let cells =
+            [&["`", &doc.name, "`"].concat(), required, &default, &what].map(|cell| cell.replace('|', "\\|"));
+        text.push_str(&["| ", &cells.join(" | "), " |\n"].concat());
+    }
+    text.push_str("\n```sh\n");
+    for doc in &docs {
+        let value = if doc.example.is_empty() { doc.default.as_deref().unwrap_or("") } else { &doc.example };
+        let off = if doc.required { "" } else { "# " };
+        if !doc.description.is_empty() {
+            text.push_str(&["# ", &doc.description, "\n"].concat());
+        }
+        text.push_str(&[off, &doc.name, "=", value, "\n"].concat());
+    }
+    text.push_str("```\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read::testing::checks;
+
+    #[test]
+    fn variables_are_a_table_and_an_example() {
+        let (checks, _) = checks(
+            "[checks.env.PORT]\ntype = \"port\"\ndefault = 80\ndescription = \"where it listens\"\n\
+             [checks.env.KEY]\nsecret = true\nfile = true\nexample = \"abc|d\"\n[checks.user]\n",
+        );
+        let text = super::render(&checks);
+        assert!(text.contains("| `PORT` | no | `80` | where it listens; a port, 1 to 65535 |\n"), "{text}");
+        assert!(
+            text.contains("| `KEY` | yes |  | a string that is not empty; secret; or `KEY_FILE`, the path"),
+            "{text}"
+        );
+        assert!(text.contains("# where it listens\n# PORT=80\nKEY=abc|d\n"), "{text}");
+    }
+}

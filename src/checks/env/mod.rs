@@ -1,0 +1,237 @@
+//! `[checks.env.NAME]`: an environment variable is set, not empty, and of the right form.
+
+mod form;
+mod json;
+mod relations;
+#[cfg(test)]
+mod tests;
+mod under;
+
+use super::read::variable_name;
+use super::{Doc, Facts, Finding, Judge, Kind, facts, quoted};
+use crate::config::table::Table;
+use crate::config::tree::Value;
+use form::Form;
+use relations::Relations;
+
+/// `env`
+pub const KIND: Kind = Kind { name: "env", nameless: false, read };
+
+/// The most that execve(2) takes as one entry.
+const LONGEST: u64 = 128 * 1024;
+
+struct Env {
+    name: String,
+    required: bool,
+    form: Form,
+    default: Option<String>,
+    secret: bool,
+    /// The variable that may hold the path of a file with the value.
+    file: Option<String>,
+    /// Whether the value is handed on (`pass`).
+    pass: bool,
+    relations: Relations,
+    description: String,
+    example: String,
+}
+
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+    if name == "*" {
+        return under::read(table);
+    }
+    if !variable_name(name) {
+        table.fault_here("is no name of a variable; expected one without \"=\" and blanks");
+    }
+    let flag = |key, default| table.flag(key).unwrap_or(default);
+    let env = Env {
+        name: name.to_string(),
+        required: flag("required", true),
+        form: form::read(table),
+        default: table.text_or_number("default"),
+        secret: flag("secret", false),
+        file: file_variable(name, table),
+        pass: flag("pass", true),
+        relations: relations::read(name, table),
+        description: table.text("description").unwrap_or_default(),
+        example: table.text_or_number("example").unwrap_or_default(),
+    };
+    let example = Some(&env.example).filter(|example| !example.is_empty());
+    for (key, value) in [("default", env.default.as_ref()), ("example", example)] {
+        if value.is_some_and(|value| !env.form.fits(value)) {
+            table.fault(key, &["does not itself hold; expected ", &env.form.words()].concat());
+        }
+    }
+    if env.relations.unset && (env.default.is_some() || env.file.is_some()) {
+        table.fault("unset", "must not be set, and has a default or a file; keep one of them");
+    }
+    if table.has("required") && env.relations.required_when.is_some() {
+        table.fault("required_when", "says when it is required; drop required");
+    }
+    Some(Box::new(env))
+}
+
+/// `file = true` is NAME_FILE; a string is the variable's own name.
+fn file_variable(name: &str, table: &Table<'_>) -> Option<String> {
+    if matches!(table.node("file")?.value, Value::Text(_)) {
+        let own = table.text("file")?;
+        if !variable_name(&own) || own == name {
+            table.fault(
+                "file",
+                "names no variable of its own; expected true, or a name such as \"NAME__FILE\"",
+            );
+        }
+        return Some(own);
+    }
+    table.flag("file")?.then(|| [name, "_FILE"].concat())
+}
+
+impl Judge for Env {
+    fn subject(&self) -> String {
+        ["env ", &self.name].concat()
+    }
+
+    fn expected(&self) -> String {
+        if self.relations.unset {
+            return "it not to be set".into();
+        }
+        let always = self.required && self.default.is_none() && self.relations.required_when.is_none();
+        let or = match &self.relations.required_when {
+            _ if always => String::new(),
+            Some(when) => format!(", or not set unless {} is {}", when.name, when.value),
+            None => ", or not set".into(),
+        };
+        self.form.words() + &or
+    }
+
+    fn judge(&self, facts: &Facts) -> Finding {
+        let mut finding = self.look(facts);
+        self.relations.judge(&self.name, facts, &mut finding);
+        if !self.pass {
+            finding.sets.retain(|(name, _)| *name != self.name);
+            finding.unsets.push(self.name.clone());
+        }
+        finding
+    }
+
+    fn may_block(&self) -> bool {
+        // The file may lie on a network file system.
+        self.file.is_some()
+    }
+
+    fn sets(&self) -> Vec<String> {
+        let sets = self.file.is_some() || self.default.is_some() || self.relations.renamed_from.is_some();
+        if sets { vec![self.name.clone()] } else { Vec::new() }
+    }
+
+    fn doc(&self) -> Option<Doc> {
+        Some(Doc {
+            name: self.name.clone(),
+            form: self.form.words(),
+            required: self.required
+                && self.default.is_none()
+                && self.relations.required_when.is_none()
+                && !self.relations.unset,
+            default: self.default.clone().filter(|_| !self.secret),
+            example: self.example.clone(),
+            description: self.description.clone(),
+            secret: self.secret,
+            file: self.file.clone(),
+        })
+    }
+}
+
+impl Env {
+    /// Looks at the variable itself.
+    fn look(&self, facts: &Facts) -> Finding {
+        let set = facts.environ.get(&self.name);
+        if self.relations.unset {
+            return match set {
+                Some(_) => Finding::fail_for_good("it set".into(), ["do not set ", &self.name].concat()),
+                None => Finding { ok: true, found: "no such variable".into(), ..Finding::default() },
+            };
+        }
+        let full = set.clone().filter(|value| !value.is_empty());
+        let path = self.file.as_ref().and_then(|file| Some((file.as_str(), facts.environ.get_full(file)?)));
+        match (full, path) {
+            (Some(_), Some((file, _))) => Finding::fail_for_good(
+                format!("both {} and {file}", self.name),
+                format!("set only one of {} and {file}", self.name),
+            ),
+            (Some(value), None) => self.judge_value(value, ""),
+            (None, Some((file, path))) => self.judge_file(file, &path, facts),
+            (None, None) => match self.relations.old_value(facts) {
+                Some((old, value)) => {
+                    let mut finding = self.judge_value(value.clone(), &[" in ", old].concat());
+                    finding.sets.push((self.name.clone(), value));
+                    finding
+                }
+                None => self.judge_unset(set.is_some(), facts),
+            },
+        }
+    }
+
+    fn judge_value(&self, value: String, from: &str) -> Finding {
+        let found = if self.secret { "a value that is not shown".into() } else { quoted(&value) };
+        if self.form.fits(&value) {
+            return Finding::pass(found, value);
+        }
+        Finding::fail_for_good(found + from, ["correct ", &self.name].concat())
+    }
+
+    fn judge_unset(&self, empty: bool, facts: &Facts) -> Finding {
+        let found = if empty { "a string that is empty" } else { "no such variable" };
+        if let Some(default) = &self.default {
+            let shown = if self.secret { String::new() } else { [" ", &quoted(default)].concat() };
+            let mut finding = Finding::pass(format!("{found}, taking the default{shown}"), default.clone());
+            finding.sets.push((self.name.clone(), default.clone()));
+            return finding;
+        }
+        let required = match &self.relations.required_when {
+            Some(when) => when.holds(facts),
+            None => self.required,
+        };
+        if !required {
+            return Finding { ok: true, found: found.into(), ..Finding::default() };
+        }
+        let or_file = self
+            .file
+            .as_ref()
+            .map_or_else(String::new, |file| format!(", or {file} to the path of a file that holds it"));
+        Finding::fail_for_good(found.into(), format!("set {}{or_file}", self.name))
+    }
+
+    fn judge_file(&self, name: &str, path: &str, facts: &Facts) -> Finding {
+        let bytes = match facts.system.read(path, LONGEST) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let found =
+                    format!("{name} = {}, which cannot be read: {}", quoted(path), facts::why(&error));
+                return Finding::fail(found, format!("mount the file at {path}, or correct {name}"));
+            }
+        };
+        let text = String::from_utf8(bytes);
+        let value = text.as_deref().unwrap_or("");
+        // One trailing newline is the editor's, not the secret's.
+        let value = value.strip_suffix('\n').map_or(value, |cut| cut.strip_suffix('\r').unwrap_or(cut));
+        let wrong = match value {
+            _ if text.is_err() => Some("is not text"),
+            "" => Some("is empty"),
+            value => value.contains('\0').then_some("holds a NUL"),
+        };
+        if let Some(wrong) = wrong {
+            return Finding::fail(
+                format!("{path} (by {name}), which {wrong}"),
+                ["put the value into ", path].concat(),
+            );
+        }
+        let mut finding = self.judge_value(value.to_string(), &format!(" in {path} (by {name})"));
+        if finding.ok {
+            finding.sets.push((self.name.clone(), value.to_string()));
+            finding.unsets.push(name.to_string());
+        } else {
+            finding.may_change = true;
+            finding.remedy = ["correct the value in ", path].concat();
+        }
+        finding
+    }
+}

@@ -1,0 +1,79 @@
+//! A start in another init's name: no configuration, and that init's manners towards orphans, session and terminal.
+
+use super::{Start, alone, bare, run};
+use crate::cli::{LogLevel, Persona};
+use crate::config::Plan;
+use crate::model::{Leftovers, Signal, SignalRule};
+use crate::runtime::Given;
+use crate::sys::spawn::Place;
+use crate::sys::{signals, stdio, tty};
+use crate::{say, sys};
+
+/// tini's own words: scripts and its tests look for them.
+const NOT_REAPING: &str = "\
+Tini is not running as PID 1 and isn't registered as a child subreaper.
+Zombie processes will not be re-parented to Tini, so zombie reaping won't work.
+To fix the problem, use the -s option or set the environment variable TINI_SUBREAPER to register Tini as a child subreaper, or run Tini as PID 1.";
+
+impl Start<'_> {
+    pub(super) fn dropin(mut self) -> u8 {
+        let asked = self.invocation;
+        if !self.adopt() {
+            return 1;
+        }
+        if asked.pause {
+            return self.pause();
+        }
+        let mut plan = alone(&asked.command);
+        plan.whole.leftovers = Leftovers::Leave;
+        let mut place = Place::Foreground;
+        if asked.persona == Persona::DumbInit {
+            signals::forget(&mut self.inherited);
+            place = Place::Stay;
+        }
+        if asked.session {
+            tty::let_go();
+            place = Place::OwnTerminal;
+            let term = asked.rewrites.iter().find(|(from, _)| *from == Signal::TERM);
+            if let Some(signal) = term.map_or(Some(Signal::TERM), |(_, to)| *to) {
+                plan.whole.leftovers = Leftovers::Tell(signal);
+            }
+        }
+        let code = run(asked, plan, bare(self.inherited, place), Given::All);
+        // A failed start is the child's end to tini, which `-e` can forgive too.
+        if asked.remap.contains(&code) { 0 } else { code }
+    }
+
+    /// Whose the orphans are, and what is said of it; false when it cannot go on.
+    fn adopt(&self) -> bool {
+        let wanted = match self.invocation.persona {
+            Persona::Tini => self.invocation.subreaper,
+            Persona::Catatonit => sys::pid() != 1,
+            Persona::DumbInit | Persona::Rinit => false,
+        };
+        if wanted {
+            let Err(errno) = sys::become_subreaper() else { return true };
+            say::line(
+                LogLevel::Error,
+                "",
+                &format!("Failed to register as child subreaper: {}", errno.desc()),
+            );
+            return false;
+        }
+        if self.invocation.persona == Persona::Tini && sys::pid() != 1 && !sys::is_subreaper() {
+            say::line(LogLevel::Warn, "", NOT_REAPING);
+        }
+        true
+    }
+
+    /// Reaps until TERM or INT; the root of a pod.
+    fn pause(self) -> u8 {
+        let mut plan = Plan::default();
+        plan.whole.stay_when_idle = true;
+        plan.whole.signals.push((Signal::QUIT, SignalRule::Ignore));
+        plan.whole.leftovers = Leftovers::Leave;
+        stdio::close_above_stderr();
+        sys::sit_in_root();
+        run(self.invocation, plan, bare(self.inherited, Place::Foreground), Given::All)
+    }
+}
