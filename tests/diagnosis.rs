@@ -185,7 +185,7 @@ fn a_mount_that_hides_the_program() {
         "served",
         "",
         127,
-        &["not found in PATH (/usr/bin:/mnt/files/app); /mnt/files/app is a mount of its own"],
+        &["not found in PATH (/usr/bin:/mnt/files/app)", "; /mnt/files/app is a mount of its own"],
     );
 }
 
@@ -236,7 +236,7 @@ fn a_folder_and_a_link_that_leads_nowhere() {
 /// A relative path is told as what it means.
 #[test]
 fn a_path_below_the_working_directory() {
-    let words = ["cannot start \"./run\": no such file: /mnt/files/"];
+    let words = ["cannot start \"./run\": no such file: /mnt/files/run"];
     told(plain, "./run", "working_dir = \"/mnt/files\"", 127, &words);
 }
 
@@ -377,9 +377,9 @@ const UNTIL_UP: &str = "until test -e /mnt/files/up; do sleep 0.01; done";
 
 #[test]
 fn a_daemon_in_the_background_of_another_name() {
-    let config = format!("[services.web]\nrestart = \"no\"\ncommand = [\"/mnt/files/nginx\"]\n");
+    let config = "[services.web]\nrestart = \"no\"\ncommand = [\"/mnt/files/nginx\"]\n";
     let script = format!("#!/bin/sh\nsetsid sh -c '{DAEMON}' &\n{UNTIL_UP}\n");
-    let ended = Init::config(&config).file_with_mode("nginx", &script, 0o755).run();
+    let ended = Init::config(config).file_with_mode("nginx", &script, 0o755).run();
     ended.tells(&["web: it has put itself into the background: sh (pid ", "-g 'daemon off;'", "oneshot"]);
 }
 

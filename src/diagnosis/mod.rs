@@ -215,20 +215,24 @@ fn instead(look: &Look) -> String {
     }
     let name = look.word.rsplit('/').next().unwrap_or("");
     let hint = did_you_mean(name, look.names.iter().map(String::as_str));
-    if hint.is_empty()
-        && let Some(point) = &look.covered
-    {
+    if let Some(point) = &look.covered {
         return fill(
-            "; {} is a mount of its own, a volume for example, which hides what the image has there: mount it elsewhere, or put the program elsewhere",
-            &[point],
+            "{}; {} is a mount of its own, a volume for example, which hides what the image has there: mount it elsewhere, or put the program elsewhere",
+            &[&hint, point],
         );
     }
     let end = if by_path {
-        "; correct the path, or put the program into the image"
+        "correct the path, or put the program into the image"
     } else {
-        "; install it, or give its full path"
+        "install it, or give its full path"
     };
-    hint + end
+    otherwise(&hint, end)
+}
+
+/// `; did you mean "web"? If not, …`, or the second alone.
+#[must_use]
+pub fn otherwise(hint: &str, end: &str) -> String {
+    fill("{}{}{}", &[hint, if hint.is_empty() { "; " } else { " If not, " }, end])
 }
 
 fn existing(errno: Errno, found: &Found, look: &Look) -> String {

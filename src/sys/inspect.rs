@@ -120,7 +120,8 @@ pub fn look(ask: &Ask<'_>) -> Look {
     let mighty = ids.uid == 0 && !lacks.contains(&"DAC_OVERRIDE");
     let eyes = Eyes::new(ids, mighty);
     let directory = &std::env::current_dir().unwrap_or_default().join(path_of(ask.directory.unwrap_or(c"")));
-    let paths: Vec<PathBuf> = ask.candidates.iter().map(|path| directory.join(path_of(path))).collect();
+    let paths: Vec<PathBuf> =
+        ask.candidates.iter().map(|path| directory.join(path_of(path)).components().collect()).collect();
     let word = ask.word.to_string_lossy().into_owned();
     let mut look = Look {
         who: if ids.uid == 0 { "root".into() } else { ["user ", &eyes.accounts.user_name(ids.uid)].concat() },
