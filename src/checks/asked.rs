@@ -1,5 +1,6 @@
 //! What most kinds are made of: words that are known as soon as their table has been read, and one look.
 
+use super::pattern::Pattern;
 use super::{Facts, Failure, Finding, Judge, quoted};
 use crate::config::fault::did_you_mean;
 use crate::config::table::Table;
@@ -76,6 +77,20 @@ pub(super) fn word(table: &Table<'_>, key: &'static str, words: &[&'static str])
         table.fault(key, &["expected ", &listed.join(" or "), &hint].concat());
     }
     known.copied()
+}
+
+/// A pattern that is looked for anywhere in a text of several lines, and how it was written.
+pub(super) fn pattern(table: &Table<'_>, key: &'static str) -> Option<(String, Pattern)> {
+    let text = table.text(key)?;
+    // By itself first: a "(" of its own must not be closed by one of ours.
+    let anywhere = ["(?:.|\n)*(?:", &text, ")(?:.|\n)*"].concat();
+    match Pattern::new(&text).and_then(|_| Pattern::new(&anywhere)) {
+        Ok(pattern) => Some((text, pattern)),
+        Err(why) => {
+            table.fault(key, &[&quoted(&text), ": ", &why].concat());
+            None
+        }
+    }
 }
 
 /// How long one attempt may take.

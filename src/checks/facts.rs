@@ -3,14 +3,17 @@
 
 use crate::environ::Environ;
 use crate::model::Moment;
+use crate::sys::capture::{self, Ran};
 use crate::sys::disk::{self, Access, Space, Stat};
 use crate::sys::exchange;
 use crate::sys::inspect::{self, Look};
 use crate::sys::mounts::{self, Mount};
 use crate::sys::net::{self, Host, Interface, Protocol};
+use crate::sys::spawn::SpawnError;
 use crate::sys::time;
 use crate::sys::users::{self, Accounts, Identity};
 use std::cell::OnceCell;
+use std::ffi::CString;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -55,6 +58,14 @@ pub trait System {
     fn accounts(&self) -> &Accounts;
     fn current(&self) -> Identity;
     fn switch_to(&self, who: &Identity) -> io::Result<()>;
+
+    fn run(
+        &self,
+        path: &str,
+        argv: &[String],
+        environ: &[CString],
+        patience: Duration,
+    ) -> Result<Ran, SpawnError>;
 
     fn interfaces(&self) -> io::Result<Vec<Interface>>;
     fn default_routes(&self) -> Vec<(String, bool)>;
@@ -137,6 +148,15 @@ impl System for Live {
     fn switch_to(&self, who: &Identity) -> io::Result<()> {
         Ok(users::switch_to(who)?)
     }
+    fn run(
+        &self,
+        path: &str,
+        argv: &[String],
+        environ: &[CString],
+        patience: Duration,
+    ) -> Result<Ran, SpawnError> {
+        capture::run(path, argv, environ, patience)
+    }
     fn interfaces(&self) -> io::Result<Vec<Interface>> {
         net::interfaces()
     }
@@ -174,6 +194,8 @@ impl System for Live {
 #[expect(missing_docs, reason = "the names of the facts")]
 pub mod fake {
     use super::*;
+    use crate::sys::content::Content;
+    use crate::sys::inspect::{Found, Rights};
     use std::cell::{Cell, RefCell};
     use std::collections::HashMap;
     use std::rc::Rc;
@@ -191,6 +213,8 @@ pub mod fake {
         pub texts: HashMap<String, String>,
         pub links: HashMap<String, String>,
         pub looks: HashMap<String, Look>,
+        /// What every program does.
+        pub ran: Ran,
         /// Path and what is to be done -> the errno that refuses it.
         pub refused: HashMap<(String, &'static str), i32>,
         pub free: u64,
@@ -215,6 +239,21 @@ pub mod fake {
     }
 
     impl Fake {
+        /// A container with these programs in /bin.
+        pub fn with_programs(names: &[&str]) -> Self {
+            let looks = names.iter().map(|name| {
+                let found = Found {
+                    path: format!("/bin/{name}"),
+                    folder: false,
+                    rights: Rights { execute: true, ..Rights::default() },
+                    noexec: None,
+                    content: Content::Unreadable,
+                };
+                ((*name).to_string(), Look { word: (*name).into(), found: Some(found), ..Look::default() })
+            });
+            Self { looks: looks.collect(), ..Self::default() }
+        }
+
         /// The facts, with this environment.
         pub fn facts(self, environ: &[(&str, &str)]) -> Facts {
             let mut known = Environ::default();
@@ -290,6 +329,9 @@ pub mod fake {
             }
             *self.current.borrow_mut() = who.clone();
             Ok(())
+        }
+        fn run(&self, _: &str, _: &[String], _: &[CString], _: Duration) -> Result<Ran, SpawnError> {
+            Ok(self.ran.clone())
         }
         fn interfaces(&self) -> io::Result<Vec<Interface>> {
             Ok(self.interfaces.clone())

@@ -5,10 +5,12 @@
 //! [`run`]; the words for the user are made in [`report`].
 
 mod asked;
+mod command;
 mod dir;
 mod dns;
 pub mod docs;
 pub mod env;
+mod exec;
 pub mod facts;
 mod file;
 mod http;
@@ -196,9 +198,11 @@ pub struct Check {
 
 /// Every kind there is.
 pub const KINDS: &[Kind] = &[
+    command::KIND,
     dir::KIND,
     dns::KIND,
     env::KIND,
+    exec::KIND,
     file::KIND,
     http::KIND,
     link::KIND,
