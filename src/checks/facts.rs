@@ -10,8 +10,8 @@ use crate::sys::inspect::{self, Look};
 use crate::sys::mounts::{self, Mount};
 use crate::sys::net::{self, Host, Interface, Protocol};
 use crate::sys::spawn::SpawnError;
-use crate::sys::time;
 use crate::sys::users::{self, Accounts, Identity};
+use crate::sys::{cgroup, kernel, limits, time};
 use std::cell::OnceCell;
 use std::ffi::CString;
 use std::io;
@@ -53,7 +53,15 @@ pub trait System {
     fn list(&self, path: &str) -> io::Result<Vec<String>>;
     fn sha256(&self, path: &str) -> io::Result<String>;
     fn look(&self, word: &str, path: Option<&[u8]>) -> Look;
+    fn set_id_files(&self, paths: &[String]) -> io::Result<Vec<String>>;
     fn mounts(&self) -> &[Mount];
+
+    /// `memory` in bytes, `cpus` in thousandths, `pids`, as the cgroup limits them.
+    fn cgroup(&self, what: &str) -> Option<u64>;
+    fn rlimit(&self, name: &str) -> io::Result<(u64, u64)>;
+    fn uname(&self) -> (String, String);
+    fn clock(&self) -> i64;
+    fn has_entropy(&self) -> bool;
 
     fn accounts(&self) -> &Accounts;
     fn current(&self) -> Identity;
@@ -135,6 +143,28 @@ impl System for Live {
     }
     fn look(&self, word: &str, path: Option<&[u8]>) -> Look {
         inspect::look_for(word, path)
+    }
+    fn set_id_files(&self, paths: &[String]) -> io::Result<Vec<String>> {
+        disk::set_id_files(paths)
+    }
+    fn cgroup(&self, what: &str) -> Option<u64> {
+        match what {
+            "memory" => cgroup::most_memory(),
+            "cpus" => cgroup::most_cpus(),
+            _ => cgroup::most_processes(),
+        }
+    }
+    fn rlimit(&self, name: &str) -> io::Result<(u64, u64)> {
+        Ok(limits::get(name)?)
+    }
+    fn uname(&self) -> (String, String) {
+        kernel::uname()
+    }
+    fn clock(&self) -> i64 {
+        kernel::clock()
+    }
+    fn has_entropy(&self) -> bool {
+        kernel::has_entropy()
     }
     fn mounts(&self) -> &[Mount] {
         self.mounts.get_or_init(|| mounts::read().unwrap_or_default())
@@ -218,6 +248,12 @@ pub mod fake {
         /// Path and what is to be done -> the errno that refuses it.
         pub refused: HashMap<(String, &'static str), i32>,
         pub free: u64,
+        pub set_id: Vec<String>,
+        pub cgroup: HashMap<&'static str, u64>,
+        pub rlimits: HashMap<&'static str, (u64, u64)>,
+        pub uname: (String, String),
+        pub unix_time: i64,
+        pub entropy: bool,
         pub mounts: Vec<Mount>,
         pub accounts: Accounts,
         pub current: RefCell<Identity>,
@@ -313,6 +349,24 @@ pub mod fake {
         fn look(&self, word: &str, _: Option<&[u8]>) -> Look {
             let missing = || Look { word: word.into(), searched: vec!["/bin".into()], ..Look::default() };
             self.looks.get(word).cloned().unwrap_or_else(missing)
+        }
+        fn set_id_files(&self, _: &[String]) -> io::Result<Vec<String>> {
+            Ok(self.set_id.clone())
+        }
+        fn cgroup(&self, what: &str) -> Option<u64> {
+            self.cgroup.get(what).copied()
+        }
+        fn rlimit(&self, name: &str) -> io::Result<(u64, u64)> {
+            self.rlimits.get(name).map_or_else(|| errno(libc::EINVAL), |limits| Ok(*limits))
+        }
+        fn uname(&self) -> (String, String) {
+            self.uname.clone()
+        }
+        fn clock(&self) -> i64 {
+            self.unix_time
+        }
+        fn has_entropy(&self) -> bool {
+            self.entropy
         }
         fn mounts(&self) -> &[Mount] {
             &self.mounts

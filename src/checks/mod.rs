@@ -14,6 +14,8 @@ mod exec;
 pub mod facts;
 mod file;
 mod http;
+mod kernel;
+mod limit;
 pub mod link;
 mod link_target;
 pub mod mount;
@@ -22,6 +24,7 @@ mod path;
 pub mod pattern;
 mod peer;
 pub mod port;
+mod privileges;
 mod program;
 pub mod read;
 pub mod report;
@@ -205,11 +208,14 @@ pub const KINDS: &[Kind] = &[
     exec::KIND,
     file::KIND,
     http::KIND,
+    kernel::KIND,
+    limit::KIND,
     link::KIND,
     link_target::KIND,
     mount::KIND,
     network::KIND,
     port::KIND,
+    privileges::KIND,
     tcp::KIND,
     unix::KIND,
     user::KIND,
