@@ -45,18 +45,8 @@ impl Engine {
         ran.out.trim().to_owned()
     }
 
-    /// `FROM scratch` with a static busybox: an image without any init.
     fn import_busybox(&self) {
-        let tree = self.folder.join("tree");
-        fs::create_dir_all(tree.join("bin")).unwrap();
-        fs::copy("/bin/busybox", tree.join("bin/busybox")).expect("Debian's package busybox-static");
-        for name in ["sh", "sleep", "ps", "cat", "kill"] {
-            std::os::unix::fs::symlink("busybox", tree.join("bin").join(name)).unwrap();
-        }
-        let tar = self.folder.join("tree.tar");
-        let [tree, tar] = [&tree, &tar].map(|path| path.to_str().unwrap());
-        assert!(Command::new("tar").args(["-C", tree, "-cf", tar, "."]).status().unwrap().success());
-        self.docker_ok(&["import", tar, "busybox"]);
+        self.docker_ok(&["import", &busybox(&self.folder), "busybox"]);
     }
 
     fn run(&self, words: &[&str]) -> Ran {
@@ -78,6 +68,20 @@ impl Drop for Engine {
         let _ = self.daemon.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// `FROM scratch` with a static busybox, as a tar: an image without any init.
+fn busybox(folder: &Path) -> String {
+    let tree = folder.join("tree");
+    fs::create_dir_all(tree.join("bin")).unwrap();
+    fs::copy("/bin/busybox", tree.join("bin/busybox")).expect("Debian's package busybox-static");
+    for name in ["sh", "sleep", "ps", "cat", "kill"] {
+        std::os::unix::fs::symlink("busybox", tree.join("bin").join(name)).unwrap();
+    }
+    let tar = folder.join("tree.tar");
+    let [tree, tar] = [&tree, &tar].map(|path| path.to_str().unwrap());
+    assert!(Command::new("tar").args(["-C", tree, "-cf", tar, "."]).status().unwrap().success());
+    tar.to_owned()
 }
 
 /// A place for a second engine and its init, which may have any name there.
@@ -120,6 +124,40 @@ fn docker_run_init_runs_rinit_as_pid_1() {
 fn docker_info_reads_the_version_of_docker_init() {
     let engine = engine("docker-init");
     let id = engine.docker_ok(&["info", "--format", "{{.InitCommit.ID}}"]);
-    assert!(id.contains("0.19.0"), "{id}");
+    assert_ne!(id, "N/A");
     assert!(!fs::read_to_string(engine.folder.join("log")).unwrap().contains("unknown output format"));
+}
+
+/// Podman puts its init at /run/podman-init, in catatonit's place.
+#[test]
+fn podman_run_init_runs_rinit_as_pid_1() {
+    let folder = PathBuf::from(format!("/tmp/{}", crate::engine::unique("podman")));
+    fs::create_dir_all(&folder).unwrap();
+    let path = |name: &str| folder.join(name).display().to_string();
+    let podman = |words: &[&str]| {
+        let mut command = Command::new("podman");
+        command.args(["--root", &path("root"), "--runroot", &path("run"), "--storage-driver=vfs"]);
+        command.args(["--cgroup-manager=cgroupfs", "--events-backend=file", "--runtime=runc"]);
+        Ran::from(command.args(words).stdin(Stdio::null()).output().expect("Debian's package podman"))
+    };
+    assert_eq!(podman(&["import", &busybox(&folder), "busybox"]).code, 0);
+    // Podman asks for more than a machine may have to give.
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is ours.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    let files = format!("--ulimit=nofile={0}:{0}", limit.rlim_max);
+    let init = format!("--init-path={}", images::rinit().display());
+    let name = crate::engine::unique("podman");
+    let options = ["run", "--init", &init, "--network=none", &files, "--ulimit=nproc=1000:1000"];
+    let run = |words: &[&str]| podman(&[&options[..], &["--rm", "busybox"], words].concat());
+    let ran = run(&["ps", "-o", "pid,args"]);
+    assert!(ran.out.contains("1 /run/podman-init -- ps -o pid,args"), "{ran:?}");
+    assert_eq!(run(&["sh", "-c", "exit 9"]).code, 9);
+    let ran =
+        podman(&[&options[..], &["--detach", "--name", &name, "busybox", "sleep", "1000"][..]].concat());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(podman(&["stop", &name]).code, 0);
+    assert_eq!(podman(&["inspect", "--format", "{{.State.ExitCode}}", &name]).out.trim(), "143");
+    podman(&["rm", "--force", &name]);
+    let _ = fs::remove_dir_all(&folder);
 }
