@@ -4,6 +4,8 @@
 use crate::environ::Environ;
 use crate::model::Moment;
 use crate::sys::disk::{self, Access, Space, Stat};
+use crate::sys::exchange;
+use crate::sys::inspect::{self, Look};
 use crate::sys::mounts::{self, Mount};
 use crate::sys::net::{self, Host, Interface, Protocol};
 use crate::sys::time;
@@ -44,6 +46,10 @@ pub trait System {
     fn access(&self, path: &str, access: Access) -> io::Result<()>;
     fn space(&self, path: &str) -> io::Result<Space>;
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>>;
+    fn read_link(&self, path: &str) -> io::Result<String>;
+    fn list(&self, path: &str) -> io::Result<Vec<String>>;
+    fn sha256(&self, path: &str) -> io::Result<String>;
+    fn look(&self, word: &str, path: Option<&[u8]>) -> Look;
     fn mounts(&self) -> &[Mount];
 
     fn accounts(&self) -> &Accounts;
@@ -55,6 +61,8 @@ pub trait System {
     fn hosts(&self) -> &[Host];
     fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>>;
     fn connect(&self, address: SocketAddr, timeout: Duration) -> io::Result<()>;
+    fn connect_unix(&self, path: &str) -> io::Result<()>;
+    fn exchange(&self, address: SocketAddr, request: &[u8], timeout: Duration) -> io::Result<Vec<u8>>;
     fn bind(&self, address: SocketAddr, protocol: Protocol) -> io::Result<()>;
     fn listening(&self, protocol: Protocol) -> io::Result<Vec<SocketAddr>>;
     fn unprivileged_port_start(&self) -> u16;
@@ -105,6 +113,18 @@ impl System for Live {
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
         disk::read(path, limit)
     }
+    fn read_link(&self, path: &str) -> io::Result<String> {
+        disk::read_link(path)
+    }
+    fn list(&self, path: &str) -> io::Result<Vec<String>> {
+        disk::list(path)
+    }
+    fn sha256(&self, path: &str) -> io::Result<String> {
+        disk::sha256(path)
+    }
+    fn look(&self, word: &str, path: Option<&[u8]>) -> Look {
+        inspect::look_for(word, path)
+    }
     fn mounts(&self) -> &[Mount] {
         self.mounts.get_or_init(|| mounts::read().unwrap_or_default())
     }
@@ -131,6 +151,12 @@ impl System for Live {
     }
     fn connect(&self, address: SocketAddr, timeout: Duration) -> io::Result<()> {
         net::connect(address, timeout)
+    }
+    fn connect_unix(&self, path: &str) -> io::Result<()> {
+        exchange::connect_unix(path)
+    }
+    fn exchange(&self, address: SocketAddr, request: &[u8], timeout: Duration) -> io::Result<Vec<u8>> {
+        exchange::exchange(address, request, timeout)
     }
     fn bind(&self, address: SocketAddr, protocol: Protocol) -> io::Result<()> {
         net::bind(address, protocol)
@@ -163,6 +189,8 @@ pub mod fake {
         pub clock: Rc<Cell<Moment>>,
         pub files: HashMap<String, Stat>,
         pub texts: HashMap<String, String>,
+        pub links: HashMap<String, String>,
+        pub looks: HashMap<String, Look>,
         /// Path and what is to be done -> the errno that refuses it.
         pub refused: HashMap<(String, &'static str), i32>,
         pub free: u64,
@@ -174,6 +202,11 @@ pub mod fake {
         pub hosts: Vec<Host>,
         pub names: HashMap<String, IpAddr>,
         pub answers: Vec<SocketAddr>,
+        /// What a peer answers, and what it was asked.
+        pub answer: String,
+        pub sent: Rc<RefCell<String>>,
+        /// The errno of a connection to any socket in the file system; 0: it is accepted.
+        pub unix: i32,
         /// Ports that cannot be bound, and why.
         pub unbindable: HashMap<u16, i32>,
         pub listening: Vec<SocketAddr>,
@@ -222,6 +255,26 @@ pub mod fake {
         fn read(&self, path: &str, _: u64) -> io::Result<Vec<u8>> {
             self.texts.get(path).map_or_else(|| errno(libc::ENOENT), |text| Ok(text.clone().into_bytes()))
         }
+        fn read_link(&self, path: &str) -> io::Result<String> {
+            self.links.get(path).map_or_else(|| errno(libc::EINVAL), |to| Ok(to.clone()))
+        }
+        fn list(&self, path: &str) -> io::Result<Vec<String>> {
+            let below = |name: &&String| name.strip_prefix(path).is_some_and(|name| name.starts_with('/'));
+            Ok(self
+                .files
+                .keys()
+                .filter(below)
+                .filter_map(|name| name.rsplit('/').next())
+                .map(Into::into)
+                .collect())
+        }
+        fn sha256(&self, path: &str) -> io::Result<String> {
+            crate::sys::digest::sha256(&mut self.read(path, 0)?.as_slice())
+        }
+        fn look(&self, word: &str, _: Option<&[u8]>) -> Look {
+            let missing = || Look { word: word.into(), searched: vec!["/bin".into()], ..Look::default() };
+            self.looks.get(word).cloned().unwrap_or_else(missing)
+        }
         fn mounts(&self) -> &[Mount] {
             &self.mounts
         }
@@ -257,6 +310,14 @@ pub mod fake {
         }
         fn connect(&self, address: SocketAddr, _: Duration) -> io::Result<()> {
             if self.answers.contains(&address) { Ok(()) } else { errno(libc::ECONNREFUSED) }
+        }
+        fn connect_unix(&self, _: &str) -> io::Result<()> {
+            if self.unix == 0 { Ok(()) } else { errno(self.unix) }
+        }
+        fn exchange(&self, address: SocketAddr, request: &[u8], _: Duration) -> io::Result<Vec<u8>> {
+            self.connect(address, Duration::ZERO)?;
+            *self.sent.borrow_mut() = String::from_utf8_lossy(request).into_owned();
+            Ok(self.answer.clone().into_bytes())
         }
         fn bind(&self, address: SocketAddr, _: Protocol) -> io::Result<()> {
             self.unbindable.get(&address.port()).map_or(Ok(()), |number| errno(*number))

@@ -217,7 +217,7 @@ mod tests {
     fn faults_say_what_to_write() {
         for (text, part) in [
             ("[checks.ling.web]", "did you mean \"link\"?"),
-            ("[checks.zzz.web]", "there are env, link,"),
+            ("[checks.zzz.web]", "; there are "),
             ("[checks.env.X]\nrequird = true", "did you mean \"required\"?"),
             ("[checks.env]\nX = true", "expected a table"),
             ("[checks]\nenv = 1", "expected a table"),

@@ -2,6 +2,7 @@
 //! ENOENT for a missing file, a missing interpreter and a missing loader alike; the difference is told here. Pure:
 //! the facts are [`crate::sys::inspect`]'s.
 
+mod ahead;
 mod end;
 mod remedy;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use crate::sys::Errno;
 use crate::sys::content::Content;
 use crate::sys::inspect::{Found, Look, Obstacle, Rights};
 use crate::sys::spawn::{SpawnError, Stage};
+pub use ahead::why_not;
 pub use end::{at_once, background, killed, never_healthy};
 
 /// What is asked when a program was started and ended at once with 126 or 127: env(1), as a script's interpreter,

@@ -39,7 +39,9 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
     };
     let meant = files.as_ref().filter(|files| resolve::for_this_command(&files.root, &invocation.command));
     let plain = meant.is_none();
-    let start = Start { invocation, inherited };
+    // Only the children of a configuration get a clean slate.
+    let ignored = if plain { Vec::new() } else { crate::sys::signals::ignored() };
+    let start = Start { invocation, inherited, ignored };
     start.install_log(plain);
     if !faults.is_empty() {
         let empty = Sources::default();
@@ -73,6 +75,8 @@ fn last_words(text: &str) {
 struct Start<'i> {
     invocation: &'i Invocation,
     inherited: Inherited,
+    /// What rinit's parent ignored.
+    ignored: Vec<Signal>,
 }
 
 impl Start<'_> {

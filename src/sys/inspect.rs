@@ -168,6 +168,14 @@ pub fn look(ask: &Ask<'_>) -> Look {
     look
 }
 
+/// Looks for a program before anybody starts it: by its path, or by its name in the folders of `path`.
+#[must_use]
+pub fn look_for(word: &str, path: Option<&[u8]>) -> Look {
+    // A NUL cannot be part of a name.
+    let word = &CString::new(word).unwrap_or_default();
+    look(&Ask { word, candidates: &spawn::candidates(word, path), path, ids: None, directory: None })
+}
+
 fn path_of(bytes: &CStr) -> &Path {
     Path::new(OsStr::from_bytes(bytes.to_bytes()))
 }
@@ -278,7 +286,7 @@ fn names(folder: &Path) -> Vec<String> {
 
 /// The capabilities for other users and their files that this process does not have (capabilities(7)).
 fn lacks() -> Vec<&'static str> {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = super::files::system_text("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let Some(bits) = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()) else { return Vec::new() };
     let known = [("DAC_OVERRIDE", 1), ("SETGID", 6), ("SETUID", 7)];

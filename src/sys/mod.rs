@@ -5,7 +5,9 @@
 
 pub mod cgroup;
 pub mod content;
+pub mod digest;
 pub mod disk;
+pub mod exchange;
 pub mod files;
 pub mod given;
 pub mod heap;

@@ -261,7 +261,10 @@ fn prepare(recipe: &Recipe<'_>) -> Result<(), SpawnError> {
 
 fn join_group(place: Place) -> Result<(), SpawnError> {
     match place {
-        Place::Stay => return Ok(()),
+        Place::Stay => {
+            signals::outlast_terminal_stop();
+            return Ok(());
+        }
         // SAFETY: no arguments. The child leads no group yet, so this cannot be refused.
         Place::Session => return call(Stage::Group, libc::c_long::from(unsafe { libc::setsid() })),
         Place::OwnTerminal => {
@@ -282,6 +285,7 @@ fn join_group(place: Place) -> Result<(), SpawnError> {
         }
         // Only the group in the foreground may give the terminal away; SIGTTOU is blocked here.
         if libc::tcgetpgrp(0) == before {
+            signals::outlast_terminal_stop();
             libc::tcsetpgrp(0, libc::getpid());
         }
     }
