@@ -116,7 +116,7 @@ impl Wanted {
             Self::Capabilities(has, list) => capabilities_of(*has, list, facts),
             Self::Status(line, key, remedy, on) => {
                 let is = number(facts, STATUS, line, 10).is_some_and(|n| n > 0);
-                let found = [key, if is { " on" } else { " off" }].concat();
+                let found = [*key, if is { " on" } else { " off" }].concat();
                 if is == *on {
                     return Ok(found);
                 }
