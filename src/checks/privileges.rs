@@ -116,7 +116,7 @@ impl Wanted {
             Self::Capabilities(has, list) => capabilities_of(*has, list, facts),
             Self::Status(line, key, remedy, on) => {
                 let is = number(facts, STATUS, line, 10).is_some_and(|n| n > 0);
-                let found = [if is { "" } else { "no " }, key].concat();
+                let found = [*key, if is { " on" } else { " off" }].concat();
                 if is == *on {
                     return Ok(found);
                 }
@@ -280,10 +280,10 @@ mod tests {
             ("capabilities = { lacks = [\"sys_admin\"] }", true, "capabilities as expected"),
             ("capabilities = { lacks = [\"NET_BIND_SERVICE\"] }", false, "uid 0 with NET_BIND_SERVICE"),
             ("capabilities = { lacks = \"ALL\" }", false, "uid 0 with CHOWN, NET_BIND_SERVICE"),
-            ("no_new_privs = true", true, "no_new_privs"),
-            ("no_new_privs = false", false, "no_new_privs"),
-            ("seccomp = true", false, "no seccomp"),
-            ("seccomp = false", true, "no seccomp"),
+            ("no_new_privs = true", true, "no_new_privs on"),
+            ("no_new_privs = false", false, "no_new_privs on"),
+            ("seccomp = true", false, "seccomp off"),
+            ("seccomp = false", true, "seccomp off"),
             ("apparmor = \"docker-default\"", true, "apparmor docker-default"),
             ("apparmor = true", true, "apparmor docker-default"),
             ("apparmor = false", false, "apparmor docker-default"),

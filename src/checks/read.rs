@@ -222,6 +222,18 @@ mod tests {
     }
 
     #[test]
+    fn the_example_has_every_kind() {
+        let (checks, faults) = checks(include_str!("../../config-examples/checks.toml"));
+        assert_eq!(faults, [""; 0]);
+        for kind in KINDS {
+            assert!(checks.iter().any(|check| check.kind == kind.name), "no {}", kind.name);
+        }
+        for check in checks {
+            assert!(!check.judge.expected().is_empty() && check.judge.subject().starts_with(check.kind));
+        }
+    }
+
+    #[test]
     fn faults_say_what_to_write() {
         for (text, part) in [
             ("[checks.ling.web]", "did you mean \"link\"?"),
