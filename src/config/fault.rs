@@ -82,7 +82,9 @@ impl Sources {
         // Of a line that no screen holds, the part around the place.
         let skipped =
             if text.chars().nth(WIDEST).is_some() { (column - 1).saturating_sub(WIDEST / 2) } else { 0 };
-        let seen: String = text.chars().skip(skipped).take(WIDEST).collect();
+        // What would move the cursor, ring or change colours is not sent to anybody's terminal.
+        let harmless = |c: char| if c != '\t' && c.is_control() { '\u{fffd}' } else { c };
+        let seen: String = text.chars().skip(skipped).take(WIDEST).map(harmless).collect();
         let before = seen.chars().take(column - 1 - skipped);
         let pad: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
         let marks = "^".repeat(width.min(WIDEST - (column - 1 - skipped).min(WIDEST - 1)));

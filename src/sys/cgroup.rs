@@ -3,7 +3,7 @@
 
 /// A file of the cgroup that this process is in: its name in version 2, the controller and its name in version 1.
 fn read(v2: &str, controller: &str, v1: &str) -> Option<String> {
-    let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = super::files::system_text("/proc/self/cgroup").ok()?;
     own.lines().find_map(|line| {
         let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
         let (root, file) = match controllers {
@@ -13,7 +13,7 @@ fn read(v2: &str, controller: &str, v1: &str) -> Option<String> {
         };
         // In a container the path is often that of the host, and the mount begins below it.
         [path, ""].iter().find_map(|path| {
-            std::fs::read_to_string(["/sys/fs/cgroup", &root, path, "/", file].concat()).ok()
+            super::files::system_text(&["/sys/fs/cgroup", &root, path, "/", file].concat()).ok()
         })
     })
 }
