@@ -53,8 +53,8 @@ impl Peer {
         }
         let shown = self.shown();
         Err(failure(
-            &["no answer from ", &why],
-            &["start what is to listen at ", &shown, ", correct the address, or keep trying with wait"],
+            "no answer from {}\nstart what is to listen at {}, correct the address, or keep trying with wait",
+            &[&why, &shown],
         ))
     }
 }
@@ -76,8 +76,8 @@ pub(super) fn addresses(host: &str, facts: &Facts) -> Result<Vec<IpAddr>, Failur
     let servers = servers.map(str::trim).collect::<Vec<_>>().join(", ");
     let servers = if servers.is_empty() { "none" } else { &servers };
     Err(failure(
-        &["no address of ", host, ": ", &why, " (name servers: ", servers, ")"],
-        &["correct the name, or join the network on which ", host, " is known"],
+        "no address of {}: {} (name servers: {})\ncorrect the name, or join the network on which {} is known",
+        &[host, &why, servers, host],
     ))
 }
 

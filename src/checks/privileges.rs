@@ -120,8 +120,10 @@ impl Wanted {
                 if is == *on {
                     return Ok(found);
                 }
-                let how = if *on { ["", remedy] } else { ["leave out what ", remedy] };
-                Err(failure(&[&found], &how))
+                Err(failure(
+                    "{}\n{}{}",
+                    &[&found, if *on { "" } else { "leave out what gives it: " }, remedy],
+                ))
             }
             Self::Apparmor(profile) => apparmor(profile, facts),
             Self::NoSetuid(paths, allow) => setuid(paths, allow, facts),
@@ -147,8 +149,8 @@ fn capabilities_of(has: bool, list: &[(String, u8)], facts: &Facts) -> Result<St
     };
     let option = [" ", verb].concat();
     Err(failure(
-        &["uid ", &uid, " ", which, &names.join(", ")],
-        &["docker run ", verb, &names.join(&option), how],
+        "uid {} {}{}\ndocker run {}{}{}",
+        &[&uid, which, &names.join(", "), verb, &names.join(&option), how],
     ))
 }
 
@@ -167,14 +169,14 @@ fn apparmor(wanted: &str, facts: &Facts) -> Result<String, Failure> {
     if fits {
         return Ok(found);
     }
-    Err(failure(&[&found], &["docker run --security-opt apparmor=", wanted]))
+    Err(failure("{}\ndocker run --security-opt apparmor={}", &[&found, wanted]))
 }
 
 fn setuid(paths: &[String], allow: &[String], facts: &Facts) -> Result<String, Failure> {
     let found = facts.system.set_id_files(paths).map_err(|error| {
         failure(
-            &["a folder that cannot be searched: ", &facts::why(&error)],
-            &["judge as root (as_user = \"root\"), or name other paths"],
+            "a folder that cannot be searched: {}\njudge as root (as_user = \"root\"), or name other paths",
+            &[&facts::why(&error)],
         )
     })?;
     let over: Vec<&str> = found.iter().filter(|path| !allow.contains(path)).map(String::as_str).collect();
@@ -184,8 +186,8 @@ fn setuid(paths: &[String], allow: &[String], facts: &Facts) -> Result<String, F
     let shown = over.get(..over.len().min(10)).unwrap_or_default();
     let more = if over.len() > shown.len() { " …" } else { "" };
     Err(failure(
-        &["setuid ", &shown.join(", "), more],
-        &["in the image: chmod a-s ", &shown.join(" "), ", or name them in allow"],
+        "setuid {}{}\nin the image: chmod a-s {}, or name them in allow",
+        &[&shown.join(", "), more, &shown.join(" ")],
     ))
 }
 
@@ -212,7 +214,7 @@ fn exposed(facts: &Facts) -> Result<String, Failure> {
     if found.is_empty() {
         return Ok("nothing exposed".into());
     }
-    Err(failure(&["exposed: ", &found.join(", ")], &["leave out the volume or option that gives it"]))
+    Err(failure("exposed: {}\nleave out the volume or option that gives it", &[&found.join(", ")]))
 }
 
 fn passwords(facts: &Facts) -> Result<String, Failure> {
@@ -222,8 +224,8 @@ fn passwords(facts: &Facts) -> Result<String, Failure> {
             Ok(bytes) => bytes,
             Err(error) if crate::sys::errno(&error) == crate::sys::Errno::ENOENT => continue,
             Err(error) => {
-                let found = [path, " that cannot be read: ", &facts::why(&error)];
-                return Err(failure(&found, &["judge as root (as_user = \"root\")"]));
+                let template = "{} that cannot be read: {}\njudge as root (as_user = \"root\")";
+                return Err(failure(template, &[path, &facts::why(&error)]));
             }
         };
         for line in String::from_utf8_lossy(&bytes).lines() {
@@ -237,13 +239,13 @@ fn passwords(facts: &Facts) -> Result<String, Failure> {
     }
     if !empty.is_empty() {
         let names = empty.join(", ");
-        return Err(failure(&["an empty password of ", &names], &["in the image: passwd -l ", &names]));
+        return Err(failure("an empty password of {}\nin the image: passwd -l {}", &[&names, &names]));
     }
     let users = &facts.system.accounts().users;
     let twin = users.iter().find(|user| users.iter().any(|one| one.uid == user.uid && one.name != user.name));
     twin.map_or(Ok("no empty password".into()), |user| {
         let uid = user.uid.to_string();
-        Err(failure(&["uid ", &uid, " twice in /etc/passwd"], &["give ", &user.name, " a uid of its own"]))
+        Err(failure("uid {} twice in /etc/passwd\ngive {} a uid of its own", &[&uid, &user.name]))
     })
 }
 
