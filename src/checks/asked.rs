@@ -5,6 +5,7 @@ use super::{Facts, Failure, Finding, Judge, quoted};
 use crate::config::fault::did_you_mean;
 use crate::config::table::Table;
 use crate::diagnosis::fill;
+use std::io;
 use std::time::Duration;
 
 /// What a look gives: what was found, and the value to export.
@@ -30,6 +31,13 @@ pub(super) fn failure(template: &str, parts: &[&str]) -> Failure {
 #[inline(never)]
 pub(super) fn fail<T>(template: &str, parts: &[&str]) -> Result<T, Failure> {
     Err(failure(template, parts))
+}
+
+/// A small file of the system's, as text.
+#[inline(never)]
+pub(super) fn text(facts: &Facts, path: &str) -> io::Result<String> {
+    let bytes = facts.system.read(path, 1 << 20)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// How long a look may take that says nothing of it, where it may block at all.

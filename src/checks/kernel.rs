@@ -1,6 +1,6 @@
 //! `[checks.kernel]`: what the container takes over from the machine that it runs on is as it needs it.
 
-use super::asked::{Asked, add, all, failure, must_ask};
+use super::asked::{Asked, add, all, failure, must_ask, text};
 use super::path::denied;
 use super::{Facts, Failure, Judge, Kind, facts, listed, quoted};
 use crate::config::table::Table;
@@ -161,14 +161,12 @@ impl Wanted {
 }
 
 fn sysctl(name: &str, wanted: &Result<i64, String>, facts: &Facts) -> Result<String, Failure> {
-    let path = ["/proc/sys/", &name.replace('.', "/")].concat();
-    let bytes = facts.system.read(&path, 64 << 10).map_err(|error| {
-        failure(
-            "no {}: {}\ncorrect the name, or run it on a kernel that has {}",
-            &[name, &facts::why(&error), name],
-        )
+    // As sysctl(8): with slashes, a dot is part of a name (net/ipv4/conf/eth0.1/forwarding).
+    let below = if name.contains('/') { name.to_string() } else { name.replace('.', "/") };
+    let text = text(facts, &["/proc/sys/", &below].concat()).map_err(|error| {
+        let template = "no {}: {}\ncorrect the name, or run it on a kernel that has {}";
+        failure(template, &[name, &facts::why(&error), name])
     })?;
-    let text = String::from_utf8_lossy(&bytes);
     let value = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let (fits, value_wanted) = match wanted {
         Ok(least) => (value.parse::<i64>().is_ok_and(|value| value >= *least), least.to_string()),
@@ -295,6 +293,7 @@ mod tests {
             ("arch = [\"arm64\", \"x86_64\"]", true, "x86_64"),
             ("arch = \"arm64\"", false, "arch x86_64"),
             ("sysctl = { \"net.core.somaxconn\" = 1024 }", true, "net.core.somaxconn = 4096"),
+            ("sysctl = { \"net/core/somaxconn\" = 1 }", true, "net/core/somaxconn = 4096"),
             ("sysctl.net.core.somaxconn = 4097", false, "net.core.somaxconn = 4096"),
             ("sysctl = { \"net.core.somaxconn\" = \"4096\" }", true, "net.core.somaxconn = 4096"),
             ("sysctl = { \"net.core.somaxconn\" = \"96\" }", false, "net.core.somaxconn = 4096"),

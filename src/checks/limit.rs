@@ -1,6 +1,6 @@
 //! `[checks.limit]`: the container may use as much memory, as many processors, processes and files as it needs.
 
-use super::asked::{Asked, add, all, failure, must_ask, no_wait};
+use super::asked::{Asked, add, all, failure, must_ask, no_wait, text};
 use super::{Facts, Failure, Judge, Kind, facts};
 use crate::config::table::Table;
 use crate::config::words::{self, show_size};
@@ -147,8 +147,7 @@ fn machine_cpus(facts: &Facts) -> u64 {
 
 /// What a file of /proc says behind a word at the beginning of a line.
 fn line(facts: &Facts, path: &str, word: &str) -> String {
-    let bytes = facts.system.read(path, 64 << 10).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
+    let text = text(facts, path).unwrap_or_default();
     let found = text.lines().find_map(|line| line.strip_prefix(word));
     found.map_or_else(String::new, |rest| rest.trim().to_string())
 }

@@ -1,6 +1,6 @@
 //! What `tcp` and `http` share: a host and a port, found and reached.
 
-use super::asked::failure;
+use super::asked::{failure, text};
 use super::{Facts, Failure, facts};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -70,8 +70,7 @@ pub(super) fn addresses(host: &str, facts: &Facts) -> Result<Vec<IpAddr>, Failur
         }
     };
     // Which server was asked is half of the diagnosis.
-    let config = facts.system.read("/etc/resolv.conf", 64 << 10).unwrap_or_default();
-    let config = String::from_utf8_lossy(&config);
+    let config = text(facts, "/etc/resolv.conf").unwrap_or_default();
     let servers = config.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
     let servers = servers.map(str::trim).collect::<Vec<_>>().join(", ");
     let servers = if servers.is_empty() { "none" } else { &servers };

@@ -1,6 +1,6 @@
 //! `[checks.privileges]`: the container may do what it needs, and no more: the hardened image.
 
-use super::asked::{Asked, PATIENCE, add, all, failure, must_ask, no_wait, word};
+use super::asked::{Asked, PATIENCE, add, all, failure, must_ask, no_wait, text, word};
 use super::limit::number;
 use super::mount::asserting;
 use super::{Facts, Failure, Judge, Kind, facts};
@@ -155,9 +155,10 @@ fn capabilities_of(has: bool, list: &[(String, u8)], facts: &Facts) -> Result<St
 }
 
 fn apparmor(wanted: &str, facts: &Facts) -> Result<String, Failure> {
-    let read = |path: &str| facts.system.read(path, 4096).ok();
-    let bytes = read("/proc/self/attr/apparmor/current").or_else(|| read("/proc/self/attr/current"));
-    let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).trim_matches(['\0', '\n']).to_string();
+    let read = |path: &str| text(facts, path);
+    let own = read("/proc/self/attr/apparmor/current").or_else(|_| read("/proc/self/attr/current"));
+    let own = own.unwrap_or_default();
+    let text = own.trim_matches(['\0', '\n']);
     // `docker-default (enforce)`
     let profile = text.split(" (").next().filter(|name| !name.is_empty()).unwrap_or("unconfined");
     let found = ["apparmor ", profile].concat();
@@ -220,15 +221,15 @@ fn exposed(facts: &Facts) -> Result<String, Failure> {
 fn passwords(facts: &Facts) -> Result<String, Failure> {
     let mut empty: Vec<String> = Vec::new();
     for path in ["/etc/passwd", "/etc/shadow"] {
-        let bytes = match facts.system.read(path, 1 << 20) {
-            Ok(bytes) => bytes,
+        let text = match text(facts, path) {
+            Ok(text) => text,
             Err(error) if crate::sys::errno(&error) == crate::sys::Errno::ENOENT => continue,
             Err(error) => {
                 let template = "{} that cannot be read: {}\njudge as root (as_user = \"root\")";
                 return Err(failure(template, &[path, &facts::why(&error)]));
             }
         };
-        for line in String::from_utf8_lossy(&bytes).lines() {
+        for line in text.lines() {
             let mut fields = line.split(':');
             if let (Some(name), Some("")) = (fields.next(), fields.next())
                 && !name.is_empty()
