@@ -140,18 +140,18 @@ impl Http {
         let status = line.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1));
         let Some(status) = status.and_then(|status| status.parse::<u16>().ok()) else {
             let found = if answer.is_empty() { "no answer" } else { "an answer that is no HTTP" };
-            return fail(&[found], &["look at what listens at ", &self.peer.shown()]);
+            return fail("{}\nlook at what listens at {}", &[found, &self.peer.shown()]);
         };
         let shown = ["status ", &status.to_string()].concat();
         if !self.status.iter().any(|(low, high)| (*low..=*high).contains(&status)) {
             let to = header(&head, "location").map_or_else(String::new, |to| [" to ", &quoted(to)].concat());
-            return fail(&[&shown, &to], &["mend what ", url, " reports, or correct status"]);
+            return fail("{}{}\nmend what {} reports, or correct status", &[&shown, &to, url]);
         }
         let body = if header(&head, "transfer-encoding").is_some() { joined(body) } else { body.to_vec() };
         if let Some(text) = self.contains.iter().find(|text| !holds(&body, text.as_bytes())) {
-            return fail(&[&shown, " without ", &quoted(text)], &["mend what ", url, " answers"]);
+            return fail("{} without {}\nmend what {} answers", &[&shown, &quoted(text), url]);
         }
-        held(&[&shown], &status.to_string())
+        held("{}", &[&shown], &status.to_string())
     }
 }
 
