@@ -118,9 +118,10 @@ pub fn look(ask: &Ask<'_>) -> Look {
     let ids = ask.ids.unwrap_or(&own);
     let lacks = lacks();
     let mighty = ids.uid == 0 && !lacks.contains(&"DAC_OVERRIDE");
-    let eyes = Eyes { ids, mighty, accounts: Accounts::read() };
+    let eyes = Eyes::new(ids, mighty);
     let directory = &std::env::current_dir().unwrap_or_default().join(path_of(ask.directory.unwrap_or(c"")));
-    let paths: Vec<PathBuf> = ask.candidates.iter().map(|path| directory.join(path_of(path))).collect();
+    let paths: Vec<PathBuf> =
+        ask.candidates.iter().map(|path| directory.join(path_of(path)).components().collect()).collect();
     let word = ask.word.to_string_lossy().into_owned();
     let mut look = Look {
         who: if ids.uid == 0 { "root".into() } else { ["user ", &eyes.accounts.user_name(ids.uid)].concat() },
@@ -168,6 +169,14 @@ pub fn look(ask: &Ask<'_>) -> Look {
     look
 }
 
+/// Looks for a program before anybody starts it: by its path, or by its name in the folders of `path`.
+#[must_use]
+pub fn look_for(word: &str, path: Option<&[u8]>) -> Look {
+    // A NUL cannot be part of a name.
+    let word = &CString::new(word).unwrap_or_default();
+    look(&Ask { word, candidates: &spawn::candidates(word, path), path, ids: None, directory: None })
+}
+
 fn path_of(bytes: &CStr) -> &Path {
     Path::new(OsStr::from_bytes(bytes.to_bytes()))
 }
@@ -182,7 +191,11 @@ fn is_whole_line(word: &str, paths: &[PathBuf]) -> bool {
     first != word && !first.is_empty() && (Path::new(first).exists() || paths.iter().any(there))
 }
 
-impl Eyes<'_> {
+impl<'a> Eyes<'a> {
+    pub(super) fn new(ids: &'a Identity, mighty: bool) -> Self {
+        Self { ids, mighty, accounts: Accounts::read() }
+    }
+
     fn rights(&self, meta: &Metadata) -> Rights {
         let (class, shift) = if meta.uid() == self.ids.uid {
             ("u", 6)
@@ -278,7 +291,7 @@ fn names(folder: &Path) -> Vec<String> {
 
 /// The capabilities for other users and their files that this process does not have (capabilities(7)).
 fn lacks() -> Vec<&'static str> {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = super::files::system_text("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let Some(bits) = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()) else { return Vec::new() };
     let known = [("DAC_OVERRIDE", 1), ("SETGID", 6), ("SETUID", 7)];

@@ -1,0 +1,138 @@
+//! What is measured: where it is, and how it is asked to start a command.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// An init for one command.
+pub struct Init {
+    pub name: &'static str,
+    path: String,
+    /// What stands between its name and the command.
+    before: &'static [&'static str],
+}
+
+impl Init {
+    /// The words that start this command under it.
+    pub fn words(&self, command: &[&str]) -> Vec<String> {
+        let path = (!self.path.is_empty()).then_some(self.path.as_str());
+        path.into_iter()
+            .chain(self.before.iter().copied())
+            .chain(command.iter().copied())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+/// Everything that was found.
+pub struct Programs {
+    /// rinit, its peers for one command, and `direct`, which is no init at all, and `bare`, which
+    /// has no C library and only does vfork, exec and wait.
+    pub inits: Vec<Init>,
+    /// The program that they start.
+    pub probe: String,
+    /// A folder of ours on the disk.
+    pub folder: PathBuf,
+}
+
+impl Programs {
+    pub fn find() -> Self {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("peers");
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        let probe = build_probe(&folder);
+        let mut inits = vec![
+            Init { name: "direct", path: String::new(), before: &[] },
+            Init { name: "bare", path: probe.clone(), before: &["bare", "0", "--"] },
+        ];
+        let built = format!("{}/../x86_64-unknown-linux-musl/release/rinit", env!("CARGO_TARGET_TMPDIR"));
+        let ours = std::env::var("RINIT_BIN").unwrap_or(built);
+        assert!(
+            Path::new(&ours).exists(),
+            "no {ours}: cargo build --release --target x86_64-unknown-linux-musl, or set RINIT_BIN"
+        );
+        let copy = |name: &'static str, from: &str| {
+            let path = folder.join(name).to_str().unwrap().to_owned();
+            fs::copy(from, &path).unwrap();
+            Init { name, path, before: &["--"] }
+        };
+        inits.push(copy("rinit", &ours));
+        inits.extend(std::env::var("RINIT_SMALL").ok().map(|small| copy("rinit-small", &small)));
+        for name in ["tini", "tini-static", "dumb-init", "catatonit"] {
+            match find(name) {
+                Some(path) => inits.push(Init { name, path, before: &["--"] }),
+                None => eprintln!("{name} is not installed"),
+            }
+        }
+        // Pages of a file that is not yet on the disk would count as private and dirty.
+        // SAFETY: no arguments.
+        unsafe { libc::sync() };
+        Self { inits, probe, folder }
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.inits.iter().map(|init| init.name)
+    }
+
+    /// rinit itself, and the second one, if any.
+    pub fn ours(&self) -> impl Iterator<Item = &Init> {
+        self.inits.iter().filter(|init| init.name.starts_with("rinit"))
+    }
+
+    /// The words of the probe for one of its roles.
+    pub fn probe<'a>(&'a self, role: &[&'a str]) -> Vec<&'a str> {
+        [&[self.probe.as_str()], role].concat()
+    }
+
+    /// What stands above the tables.
+    pub fn preface(&self) -> String {
+        let out = |program: &str, words: &[&str]| {
+            let out = Command::new(program).args(words).output().unwrap();
+            String::from_utf8_lossy(&out.stdout).trim().to_owned()
+        };
+        let mut text = String::new();
+        let cpus = std::thread::available_parallelism().unwrap();
+        writeln!(
+            text,
+            "{}, Linux {}, {cpus} CPUs.\n",
+            out("date", &["-u", "+%Y-%m-%d"]),
+            out("uname", &["-rm"])
+        )
+        .unwrap();
+        for init in self.ours() {
+            let size = fs::metadata(&init.path).unwrap().len();
+            writeln!(text, "{}: {size} bytes.", init.name).unwrap();
+        }
+        let packages = ["tini", "dumb-init", "catatonit", "s6", "runit", "daemontools", "supervisor"];
+        let versions = out("dpkg-query", &[&["-W", "-f=${Package} ${Version}, "], &packages[..]].concat());
+        writeln!(text, "Peers: {}.\n", versions.trim_end_matches([',', ' '])).unwrap();
+        text
+    }
+}
+
+/// Where a program is installed.
+pub fn find(name: &str) -> Option<String> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let places = path.split(':').map(|folder| format!("{folder}/{name}"));
+    places.into_iter().find(|path| Path::new(path).is_file())
+}
+
+/// The probe has no C library; what cargo knows of targets is of no use to it.
+fn build_probe(folder: &Path) -> String {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/probe.rs");
+    let target = folder.join("probe").to_str().unwrap().to_owned();
+    let codegen = ["opt-level=2", "panic=abort", "relocation-model=static", "strip=symbols"];
+    let link =
+        ["-nostdlib", "-nostartfiles", "-static", "-no-pie", "-Wl,--build-id=none", "-Wl,-z,noseparate-code"];
+    let mut rustc = Command::new(std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned()));
+    rustc.args(["--edition", "2024", "--crate-type", "bin", source, "-o", &target]);
+    rustc.args(codegen.iter().flat_map(|word| ["-C", word]));
+    rustc.args(link.iter().map(|word| format!("-Clink-arg={word}")));
+    assert!(rustc.status().unwrap().success(), "the probe does not build");
+    target
+}

@@ -1,0 +1,57 @@
+//! From kill -9 of a service to the first instruction of the next.
+
+use super::launch::micros;
+use super::pidns::{Fifo, Quiet, Running, Start, now, start};
+use super::programs::Programs;
+use super::services::{self, Supervisor};
+use super::table::{Table, rows};
+use super::{Options, procs};
+use std::time::Duration;
+
+const PEERS: [&str; 6] = ["bare", "s6", "runit", "daemontools", "supervisord", "horust"];
+
+/// One that has lived 2 s, and one that has lived 100 ms.
+pub fn restart(programs: &Programs, options: &Options) -> Vec<Table> {
+    let old = one(programs, 2000, options.samples(40));
+    let young = one(programs, 100, options.samples(40));
+    let old =
+        Table::new("kill -9 of a service that lived 2 s to the next one's first instruction", "µs", old);
+    let young =
+        Table::new("kill -9 of a service that lived 100 ms to the next one's first instruction", "µs", young);
+    vec![old.bar(1.25, &["bare"]).bar(0.85, &["daemontools"]), young.bar(1.25, &["bare"])]
+}
+
+fn one(programs: &Programs, age: u64, count: usize) -> Vec<(String, super::table::Samples)> {
+    let path = |name: &str| programs.folder.join(format!("restart-{name}.fifo"));
+    let supervisors = services::all(programs, 1, |name| path(name).to_str().unwrap().to_owned(), &PEERS);
+    let _quiet = Quiet::new();
+    let mut stand: Vec<(&Supervisor, Fifo, Running, u64)> = supervisors
+        .iter()
+        .map(|one| {
+            let fifo = Fifo::new(&path(one.name), true);
+            let run = start(&Start { words: &one.words, out: None, proc: true });
+            let born = fifo.next(10_000).unwrap_or_else(|| panic!("{} starts its service", one.name)).at;
+            (one, fifo, run, born)
+        })
+        .collect();
+    let mut rows = rows(supervisors.iter().map(|one| one.name));
+    for _ in 0..count {
+        for ((_, fifo, run, born), (_, samples)) in stand.iter_mut().zip(&mut rows) {
+            while now() < *born + age * 1_000_000 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let inside = procs::inside(run.pid);
+            let service =
+                inside.into_iter().find(|pid| *pid != run.pid && procs::runs(*pid, &programs.probe));
+            let service = service.expect("the service runs");
+            let before = now();
+            // SAFETY: a process of this benchmark's making, by its pid.
+            unsafe { libc::kill(service, libc::SIGKILL) };
+            // A second is usual with some; a service that never comes back is no figure.
+            let Some(mark) = fifo.next(10_000) else { panic!("the service does not come back") };
+            *born = mark.at;
+            samples.push(micros(mark.at - before));
+        }
+    }
+    rows
+}

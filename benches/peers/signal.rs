@@ -1,0 +1,37 @@
+//! From a signal to PID 1 to the handler in its command.
+
+use super::Options;
+use super::launch::micros;
+use super::pidns::{Fifo, Quiet, Start, now, start};
+use super::programs::Programs;
+use super::table::{Of, Table, rows};
+
+/// All inits stand side by side and get one signal each in every round.
+pub fn signal(programs: &Programs, options: &Options) -> Vec<Table> {
+    let _quiet = Quiet::new();
+    // The kernel protects PID 1 from signals it has no handler for; `direct` has one, `bare` forwards nothing.
+    let inits: Vec<_> = programs.inits.iter().filter(|init| init.name != "bare").collect();
+    let command = programs.probe(&["signal"]);
+    let stand: Vec<_> = inits
+        .iter()
+        .map(|init| {
+            let (reader, writer) = Fifo::pipe();
+            let run = start(&Start { words: &init.words(&command), out: Some(&writer), proc: false });
+            reader.next(2000).expect("the command is ready");
+            (run, reader)
+        })
+        .collect();
+    let mut rows = rows(inits.iter().map(|init| init.name));
+    for round in 0..options.samples(5000) + 20 {
+        for ((run, reader), (_, samples)) in stand.iter().zip(&mut rows) {
+            let before = now();
+            run.signal(libc::SIGUSR1);
+            let mark = reader.next(2000).expect("the handler's mark");
+            if round >= 20 {
+                samples.push(micros(mark.at - before));
+            }
+        }
+    }
+    let table = Table::new("a signal to PID 1 to the handler in its command", "µs", rows);
+    vec![table.bar(0.95, &["tini"]).bar(1.05, &["dumb-init"]).bar_of(Of::P99, 1.2, &["tini"])]
+}
