@@ -218,6 +218,8 @@ fn wrong(word: &CStr, why: &str) -> Failure {
 }
 
 /// A script without a first line is run by /bin/sh, as execvp(3) does; all else is explained.
+#[cold]
+#[inline(never)]
 fn recover(
     recipe: &Recipe<'_>,
     error: SpawnError,

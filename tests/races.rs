@@ -85,7 +85,7 @@ fn a_signal_around_the_commands_death_changes_nothing() {
 #[test]
 fn a_burst_of_signals_while_children_end_leaves_no_zombie() {
     everywhere(|init, pid_1| {
-        if init.kind == Kind::Tini && !pid_1 || init.kind == Kind::DumbInit && !pid_1 {
+        if !pid_1 && matches!(init.kind, Kind::Tini | Kind::DumbInit) {
             return; // They adopt nobody as a child.
         }
         let run = init.command(&[PROBE, "orphans", "1000"]).pid_1(pid_1).start();
