@@ -58,7 +58,7 @@ pub struct Ending {
 
 impl Runtime {
     /// Runs until the supervisor says that it is over.
-    pub fn run(self) -> Ending {
+    pub fn run(self: Box<Self>) -> Ending {
         let mut turn = Turn {
             last_words: String::new(),
             events: VecDeque::new(),
@@ -88,7 +88,7 @@ impl Runtime {
 }
 
 struct Turn {
-    runtime: Runtime,
+    runtime: Box<Runtime>,
     events: VecDeque<Event>,
     actions: Vec<Action>,
     sweeping: bool,

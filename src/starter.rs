@@ -160,8 +160,8 @@ impl Starter {
         let own = users::current();
         let wrong = |why: &str, name: &str, known: &mut dyn Iterator<Item = &str>| {
             let near = did_you_mean(name, known);
-            let end = "{}{}; add it to the image (in the Dockerfile: RUN adduser), or use a number";
-            self::wrong(word, &diagnosis::fill(end, &[why, &near]))
+            let end = "add it to the image (adduser, addgroup), or use a number";
+            self::wrong(word, &[why, &diagnosis::otherwise(&near, end)].concat())
         };
         let no_group = |name: &str| {
             let why = diagnosis::fill("no group \"{}\" in /etc/group", &[name]);
@@ -218,6 +218,8 @@ fn wrong(word: &CStr, why: &str) -> Failure {
 }
 
 /// A script without a first line is run by /bin/sh, as execvp(3) does; all else is explained.
+#[cold]
+#[inline(never)]
 fn recover(
     recipe: &Recipe<'_>,
     error: SpawnError,

@@ -1,5 +1,6 @@
 //! What most kinds are made of: words that are known as soon as their table has been read, and one look.
 
+use super::pattern::Pattern;
 use super::{Facts, Failure, Finding, Judge, quoted};
 use crate::config::fault::did_you_mean;
 use crate::config::table::Table;
@@ -66,6 +67,27 @@ impl Judge for Asked {
     }
 }
 
+/// Several things that one check asks for, each looked at: all that do not hold are told.
+pub(super) fn all(looks: Vec<Result<String, Failure>>, value: &str) -> Verdict {
+    let mut found: Vec<String> = Vec::new();
+    let mut failed: Option<Failure> = None;
+    for look in looks {
+        match (look, &mut failed) {
+            (Ok(text), _) => found.push(text),
+            (Err(failure), None) => failed = Some(failure),
+            (Err(failure), Some(first)) => {
+                first.found.push_str("; ");
+                first.found.push_str(&failure.found);
+                first.remedy.push_str("; ");
+                first.remedy.push_str(&failure.remedy);
+                first.may_change |= failure.may_change;
+            }
+        }
+    }
+    found.retain(|text| !text.is_empty());
+    failed.map_or_else(|| held(&[&found.join("; ")], value), Err)
+}
+
 /// A key that says one of these words.
 pub(super) fn word(table: &Table<'_>, key: &'static str, words: &[&'static str]) -> Option<&'static str> {
     let text = table.text(key)?;
@@ -78,6 +100,20 @@ pub(super) fn word(table: &Table<'_>, key: &'static str, words: &[&'static str])
     known.copied()
 }
 
+/// A pattern that is looked for anywhere in a text of several lines, and how it was written.
+pub(super) fn pattern(table: &Table<'_>, key: &'static str) -> Option<(String, Pattern)> {
+    let text = table.text(key)?;
+    // By itself first: a "(" of its own must not be closed by one of ours.
+    let anywhere = ["(?:.|\n)*(?:", &text, ")(?:.|\n)*"].concat();
+    match Pattern::new(&text).and_then(|_| Pattern::new(&anywhere)) {
+        Ok(pattern) => Some((text, pattern)),
+        Err(why) => {
+            table.fault(key, &[&quoted(&text), ": ", &why].concat());
+            None
+        }
+    }
+}
+
 /// How long one attempt may take.
 pub(super) fn timeout(table: &Table<'_>, default: Duration) -> Duration {
     let timeout = table.duration("timeout").unwrap_or(default);
@@ -85,6 +121,20 @@ pub(super) fn timeout(table: &Table<'_>, default: Duration) -> Duration {
         table.fault("timeout", "is zero; expected some time for an answer");
     }
     timeout
+}
+
+/// A `wait` for what stays as it is would only delay the failure.
+pub(super) fn no_wait(table: &Table<'_>) {
+    if table.has("wait") {
+        table.fault("wait", "waits for what does not change while the container runs; leave it out");
+    }
+}
+
+/// A table that asks for nothing cannot fail.
+pub(super) fn must_ask(table: &Table<'_>, asks: bool, keys: &str) {
+    if !asks {
+        table.fault_here(&["asserts nothing; expected one of ", keys].concat());
+    }
 }
 
 /// Adds to a list of what is expected: `a, b`.

@@ -3,14 +3,17 @@
 
 use crate::environ::Environ;
 use crate::model::Moment;
+use crate::sys::capture::{self, Ran};
 use crate::sys::disk::{self, Access, Space, Stat};
 use crate::sys::exchange;
 use crate::sys::inspect::{self, Look};
 use crate::sys::mounts::{self, Mount};
 use crate::sys::net::{self, Host, Interface, Protocol};
-use crate::sys::time;
+use crate::sys::spawn::SpawnError;
 use crate::sys::users::{self, Accounts, Identity};
+use crate::sys::{cgroup, kernel, limits, time};
 use std::cell::OnceCell;
+use std::ffi::CString;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -50,11 +53,27 @@ pub trait System {
     fn list(&self, path: &str) -> io::Result<Vec<String>>;
     fn sha256(&self, path: &str) -> io::Result<String>;
     fn look(&self, word: &str, path: Option<&[u8]>) -> Look;
+    fn set_id_files(&self, paths: &[String]) -> io::Result<Vec<String>>;
     fn mounts(&self) -> &[Mount];
+
+    /// `memory` in bytes, `cpus` in thousandths, `pids`, as the cgroup limits them.
+    fn cgroup(&self, what: &str) -> Option<u64>;
+    fn rlimit(&self, name: &str) -> io::Result<(u64, u64)>;
+    fn uname(&self) -> (String, String);
+    fn clock(&self) -> i64;
+    fn has_entropy(&self) -> bool;
 
     fn accounts(&self) -> &Accounts;
     fn current(&self) -> Identity;
     fn switch_to(&self, who: &Identity) -> io::Result<()>;
+
+    fn run(
+        &self,
+        path: &str,
+        argv: &[String],
+        environ: &[CString],
+        patience: Duration,
+    ) -> Result<Ran, SpawnError>;
 
     fn interfaces(&self) -> io::Result<Vec<Interface>>;
     fn default_routes(&self) -> Vec<(String, bool)>;
@@ -125,6 +144,28 @@ impl System for Live {
     fn look(&self, word: &str, path: Option<&[u8]>) -> Look {
         inspect::look_for(word, path)
     }
+    fn set_id_files(&self, paths: &[String]) -> io::Result<Vec<String>> {
+        disk::set_id_files(paths)
+    }
+    fn cgroup(&self, what: &str) -> Option<u64> {
+        match what {
+            "memory" => cgroup::most_memory(),
+            "cpus" => cgroup::most_cpus(),
+            _ => cgroup::most_processes(),
+        }
+    }
+    fn rlimit(&self, name: &str) -> io::Result<(u64, u64)> {
+        Ok(limits::get(name)?)
+    }
+    fn uname(&self) -> (String, String) {
+        kernel::uname()
+    }
+    fn clock(&self) -> i64 {
+        kernel::clock()
+    }
+    fn has_entropy(&self) -> bool {
+        kernel::has_entropy()
+    }
     fn mounts(&self) -> &[Mount] {
         self.mounts.get_or_init(|| mounts::read().unwrap_or_default())
     }
@@ -136,6 +177,15 @@ impl System for Live {
     }
     fn switch_to(&self, who: &Identity) -> io::Result<()> {
         Ok(users::switch_to(who)?)
+    }
+    fn run(
+        &self,
+        path: &str,
+        argv: &[String],
+        environ: &[CString],
+        patience: Duration,
+    ) -> Result<Ran, SpawnError> {
+        capture::run(path, argv, environ, patience)
     }
     fn interfaces(&self) -> io::Result<Vec<Interface>> {
         net::interfaces()
@@ -174,6 +224,8 @@ impl System for Live {
 #[expect(missing_docs, reason = "the names of the facts")]
 pub mod fake {
     use super::*;
+    use crate::sys::content::Content;
+    use crate::sys::inspect::{Found, Rights};
     use std::cell::{Cell, RefCell};
     use std::collections::HashMap;
     use std::rc::Rc;
@@ -191,9 +243,17 @@ pub mod fake {
         pub texts: HashMap<String, String>,
         pub links: HashMap<String, String>,
         pub looks: HashMap<String, Look>,
+        /// What every program does.
+        pub ran: Ran,
         /// Path and what is to be done -> the errno that refuses it.
         pub refused: HashMap<(String, &'static str), i32>,
         pub free: u64,
+        pub set_id: Vec<String>,
+        pub cgroup: HashMap<&'static str, u64>,
+        pub rlimits: HashMap<&'static str, (u64, u64)>,
+        pub uname: (String, String),
+        pub unix_time: i64,
+        pub entropy: bool,
         pub mounts: Vec<Mount>,
         pub accounts: Accounts,
         pub current: RefCell<Identity>,
@@ -215,6 +275,21 @@ pub mod fake {
     }
 
     impl Fake {
+        /// A container with these programs in /bin.
+        pub fn with_programs(names: &[&str]) -> Self {
+            let looks = names.iter().map(|name| {
+                let found = Found {
+                    path: format!("/bin/{name}"),
+                    folder: false,
+                    rights: Rights { execute: true, ..Rights::default() },
+                    noexec: None,
+                    content: Content::Unreadable,
+                };
+                ((*name).to_string(), Look { word: (*name).into(), found: Some(found), ..Look::default() })
+            });
+            Self { looks: looks.collect(), ..Self::default() }
+        }
+
         /// The facts, with this environment.
         pub fn facts(self, environ: &[(&str, &str)]) -> Facts {
             let mut known = Environ::default();
@@ -275,6 +350,24 @@ pub mod fake {
             let missing = || Look { word: word.into(), searched: vec!["/bin".into()], ..Look::default() };
             self.looks.get(word).cloned().unwrap_or_else(missing)
         }
+        fn set_id_files(&self, _: &[String]) -> io::Result<Vec<String>> {
+            Ok(self.set_id.clone())
+        }
+        fn cgroup(&self, what: &str) -> Option<u64> {
+            self.cgroup.get(what).copied()
+        }
+        fn rlimit(&self, name: &str) -> io::Result<(u64, u64)> {
+            self.rlimits.get(name).map_or_else(|| errno(libc::EINVAL), |limits| Ok(*limits))
+        }
+        fn uname(&self) -> (String, String) {
+            self.uname.clone()
+        }
+        fn clock(&self) -> i64 {
+            self.unix_time
+        }
+        fn has_entropy(&self) -> bool {
+            self.entropy
+        }
         fn mounts(&self) -> &[Mount] {
             &self.mounts
         }
@@ -290,6 +383,9 @@ pub mod fake {
             }
             *self.current.borrow_mut() = who.clone();
             Ok(())
+        }
+        fn run(&self, _: &str, _: &[String], _: &[CString], _: Duration) -> Result<Ran, SpawnError> {
+            Ok(self.ran.clone())
         }
         fn interfaces(&self) -> io::Result<Vec<Interface>> {
             Ok(self.interfaces.clone())

@@ -5,13 +5,17 @@
 //! [`run`]; the words for the user are made in [`report`].
 
 mod asked;
+mod command;
 mod dir;
 mod dns;
 pub mod docs;
 pub mod env;
+mod exec;
 pub mod facts;
 mod file;
 mod http;
+mod kernel;
+mod limit;
 pub mod link;
 mod link_target;
 pub mod mount;
@@ -20,6 +24,7 @@ mod path;
 pub mod pattern;
 mod peer;
 pub mod port;
+mod privileges;
 mod program;
 pub mod read;
 pub mod report;
@@ -196,16 +201,21 @@ pub struct Check {
 
 /// Every kind there is.
 pub const KINDS: &[Kind] = &[
+    command::KIND,
     dir::KIND,
     dns::KIND,
     env::KIND,
+    exec::KIND,
     file::KIND,
     http::KIND,
+    kernel::KIND,
+    limit::KIND,
     link::KIND,
     link_target::KIND,
     mount::KIND,
     network::KIND,
     port::KIND,
+    privileges::KIND,
     tcp::KIND,
     unix::KIND,
     user::KIND,

@@ -189,7 +189,7 @@ pub fn show_size(bytes: u64) -> String {
     for (unit, shift) in [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)] {
         let scale = 1u64 << shift;
         if bytes >= scale {
-            let tenths = (bytes >> shift) * 10 + ((bytes & (scale - 1)) * 10 >> shift);
+            let tenths = (bytes >> shift) * 10 + (((bytes & (scale - 1)) * 10) >> shift);
             return if tenths.is_multiple_of(10) {
                 format!("{} {unit}", tenths / 10)
             } else {

@@ -133,7 +133,7 @@ fn credentials(errno: Errno, look: &Look) -> String {
     }
     if errno == Errno::EPERM && !lacks.is_empty() {
         return fill(
-            "to run it as {} rinit needs the capability {}, which this container is not given; docker run --cap-add {}, or drop user from the configuration",
+            "to run it as {} rinit needs {}, capabilities that this container is not given; docker run --cap-add {}, or drop user from the configuration",
             &[&look.who, &lacks.join(" and "), &lacks.join(" --cap-add ")],
         );
     }
@@ -145,9 +145,10 @@ fn credentials(errno: Errno, look: &Look) -> String {
 
 fn in_the_way(obstacle: &Obstacle, look: &Look) -> String {
     match obstacle {
-        Obstacle::Missing(folder) => {
-            fill("there is no folder {}; make it (in the Dockerfile: RUN mkdir -p {})", &[folder, folder])
-        }
+        Obstacle::Missing(folder) => fill(
+            "there is no folder {}; make it (in the Dockerfile: RUN mkdir -p {})",
+            &[folder, &look.directory],
+        ),
         Obstacle::File(path) => fill("{} is a file, not a folder", &[path]),
         Obstacle::Closed(folder, rights) => {
             fill("{} may not enter the folder {} {}", &[&look.who, folder, &mend(folder, rights, look)])
@@ -212,20 +213,26 @@ fn instead(look: &Look) -> String {
         let end = if by_path { "" } else { ", or add its folder to PATH" };
         return fill("; it is at {}: give that path{}", &[path, end]);
     }
-    if let Some(point) = &look.covered {
-        return fill(
-            "; {} is a mount of its own, a volume for example, which hides what the image has there: mount it elsewhere, or put the program elsewhere",
-            &[point],
-        );
-    }
     let name = look.word.rsplit('/').next().unwrap_or("");
     let hint = did_you_mean(name, look.names.iter().map(String::as_str));
+    if let Some(point) = &look.covered {
+        return fill(
+            "{}; {} is a mount of its own, a volume for example, which hides what the image has there: mount it elsewhere, or put the program elsewhere",
+            &[&hint, point],
+        );
+    }
     let end = if by_path {
-        "; correct the path, or put the program into the image"
+        "correct the path, or put the program into the image"
     } else {
-        "; install it, or give its full path"
+        "install it, or give its full path"
     };
-    hint + end
+    otherwise(&hint, end)
+}
+
+/// `; did you mean "web"? If not, …`, or the second alone.
+#[must_use]
+pub fn otherwise(hint: &str, end: &str) -> String {
+    fill("{}{}{}", &[hint, if hint.is_empty() { "; " } else { " If not, " }, end])
 }
 
 fn existing(errno: Errno, found: &Found, look: &Look) -> String {

@@ -128,3 +128,43 @@ fn elf(head: &[u8]) -> Content {
     }
     Content::Elf { machine, loader }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::users;
+
+    #[test]
+    fn first_bytes_are_understood() {
+        let ids = users::current();
+        let eyes = Eyes::new(&ids, true);
+        let path = std::env::temp_dir().join(format!("rinit-content-{}", std::process::id()));
+        let script = |line: &[u8]| match script(line, &eyes, 1) {
+            Content::Script { interpreter, found, asked, carriage_return } => {
+                (interpreter, found.is_some(), asked, carriage_return)
+            }
+            other => panic!("{other:?}"),
+        };
+        let bash = Some("bash".to_string());
+        assert_eq!(script(b" /bin/sh -e\nx"), ("/bin/sh".into(), true, None, false));
+        assert_eq!(script(b"/no/sh\r\n"), ("/no/sh".into(), false, None, true));
+        assert_eq!(script(b"/usr/bin/env bash\n"), ("/usr/bin/env".into(), true, bash.clone(), false));
+        assert_eq!(script(b"/usr/bin/env -S A=b bash -e").2, bash);
+        assert_eq!(script(b"").0, "");
+        for (bytes, want) in [
+            (&b""[..], Content::Empty),
+            (b"\xef\xbb\xbf#!/bin/sh", Content::ByteOrderMark),
+            (b"\xff\xfe#\0!\0", Content::ByteOrderMark),
+            (b"MZ\x90\0", Content::Foreign("Windows")),
+            (b"\xcf\xfa\xed\xfe\x07", Content::Foreign("macOS")),
+            (b"echo x", Content::Text),
+            (b"a\0b", Content::Other),
+            (b"\x7fELF", Content::Elf { machine: 0, loader: None }),
+        ] {
+            std::fs::write(&path, bytes).expect("a file");
+            assert_eq!(content(&path, &eyes, 1), want, "{bytes:?}");
+        }
+        std::fs::remove_file(&path).expect("a file");
+        assert_eq!(content(&path, &eyes, 1), Content::Unreadable);
+    }
+}

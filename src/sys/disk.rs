@@ -72,6 +72,32 @@ pub fn list(path: &str) -> io::Result<Vec<String>> {
     std::fs::read_dir(path)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
 }
 
+/// The files below these paths that give whoever runs them another user or group. Other file systems that are
+/// mounted there are not entered, nor are links followed; a path that does not exist holds none.
+pub fn set_id_files(paths: &[String]) -> io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for path in paths {
+        let Ok(top) = std::fs::metadata(path) else { continue };
+        let mut folders = vec![std::path::PathBuf::from(path)];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder)? {
+                let path = entry?.path();
+                let Ok(data) = std::fs::symlink_metadata(&path) else { continue };
+                if data.dev() != top.dev() {
+                    continue;
+                }
+                if data.is_dir() {
+                    folders.push(path);
+                } else if data.is_file() && data.mode() & 0o6000 != 0 && data.mode() & 0o111 != 0 {
+                    found.push(path.to_string_lossy().into_owned());
+                }
+            }
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
 /// The SHA-256 of a file, in hexadecimal.
 pub fn sha256(path: &str) -> io::Result<String> {
     super::digest::sha256(&mut open(path)?)

@@ -4,6 +4,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// No file of a configuration is larger; `/dev/zero` as one must not fill the memory.
@@ -22,11 +23,16 @@ pub fn read(path: &str) -> io::Result<Vec<u8>> {
 /// is empty, and would be read in pieces of 32 bytes.
 pub fn slurp(path: &str, most: usize) -> io::Result<Vec<u8>> {
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
-    let file = nix::fcntl::open(path, flags, Mode::empty())?;
+    read_all(&nix::fcntl::open(path, flags, Mode::empty())?, most)
+}
+
+/// Apart, so that its frame is not on the stack where there is no file, as in a start without a configuration.
+#[inline(never)]
+fn read_all(file: &OwnedFd, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
     while bytes.len() <= most {
-        match nix::unistd::read(&file, &mut piece) {
+        match nix::unistd::read(file, &mut piece) {
             Ok(0) => break,
             Ok(count) => bytes.extend_from_slice(piece.get(..count).unwrap_or_default()),
             Err(Errno::EINTR) => {}

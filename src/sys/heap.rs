@@ -10,12 +10,20 @@ use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Enough for a start without a configuration.
-const SIZE: usize = 16 * 1024;
+/// Enough for a start without a configuration, the stack of its child included.
+const SIZE: usize = 32 * 1024;
+
+/// Bytes to hand out. They lie in .bss: what is not touched is neither in the file nor in memory.
+pub struct Place(UnsafeCell<[MaybeUninit<u128>; SIZE / size_of::<u128>()]>);
+
+// SAFETY: the count beside it hands each byte to one owner only, by compare and exchange.
+unsafe impl Sync for Place {}
+
+static PLACE: Place = Place(UnsafeCell::new([const { MaybeUninit::uninit() }; SIZE / size_of::<u128>()]));
 
 /// See the module.
 pub struct Heap {
-    place: UnsafeCell<[MaybeUninit<u128>; SIZE / size_of::<u128>()]>,
+    place: &'static Place,
     /// Bytes handed out, from the start of `place`. Apart from it, and not 0 at the start: so it lies in .data,
     /// whose page is written at every start anyway, and the first look at it does not fetch a page of .bss.
     used: &'static AtomicUsize,
@@ -24,23 +32,16 @@ pub struct Heap {
 /// See [`Heap::used`].
 static USED: AtomicUsize = AtomicUsize::new(size_of::<u128>());
 
-// SAFETY: `used` hands each byte of `place` to one owner only, by compare and exchange.
-unsafe impl Sync for Heap {}
-
 impl Heap {
     /// The allocator. There can be only one, for there is one count.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "made once, in a static")]
     pub const fn new() -> Self {
-        Self::counting(&USED)
-    }
-
-    const fn counting(used: &'static AtomicUsize) -> Self {
-        Self { place: UnsafeCell::new([const { MaybeUninit::uninit() }; SIZE / size_of::<u128>()]), used }
+        Self { place: &PLACE, used: &USED }
     }
 
     fn start(&self) -> *mut u8 {
-        self.place.get().cast()
+        self.place.0.get().cast()
     }
 
     /// Where in `place` a pointer points, if it does.
@@ -109,9 +110,14 @@ mod tests {
         Layout::from_size_align(size, align).expect("a layout")
     }
 
+    fn another() -> Heap {
+        let place = Place(UnsafeCell::new([const { MaybeUninit::uninit() }; SIZE / size_of::<u128>()]));
+        Heap { place: Box::leak(Box::new(place)), used: Box::leak(Box::new(AtomicUsize::new(0))) }
+    }
+
     #[test]
     fn blocks_are_apart_aligned_and_grow() {
-        let heap = Box::leak(Box::new(Heap::counting(Box::leak(Box::new(AtomicUsize::new(0))))));
+        let heap = another();
         // SAFETY: each block is used within its size and given back once.
         unsafe {
             let a = heap.alloc(layout(3, 1));
@@ -132,7 +138,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_comes_from_the_system() {
-        let heap = Box::leak(Box::new(Heap::counting(Box::leak(Box::new(AtomicUsize::new(0))))));
+        let heap = another();
         // SAFETY: as above.
         unsafe {
             let large = heap.alloc(layout(SIZE, 16));

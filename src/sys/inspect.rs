@@ -118,9 +118,10 @@ pub fn look(ask: &Ask<'_>) -> Look {
     let ids = ask.ids.unwrap_or(&own);
     let lacks = lacks();
     let mighty = ids.uid == 0 && !lacks.contains(&"DAC_OVERRIDE");
-    let eyes = Eyes { ids, mighty, accounts: Accounts::read() };
+    let eyes = Eyes::new(ids, mighty);
     let directory = &std::env::current_dir().unwrap_or_default().join(path_of(ask.directory.unwrap_or(c"")));
-    let paths: Vec<PathBuf> = ask.candidates.iter().map(|path| directory.join(path_of(path))).collect();
+    let paths: Vec<PathBuf> =
+        ask.candidates.iter().map(|path| directory.join(path_of(path)).components().collect()).collect();
     let word = ask.word.to_string_lossy().into_owned();
     let mut look = Look {
         who: if ids.uid == 0 { "root".into() } else { ["user ", &eyes.accounts.user_name(ids.uid)].concat() },
@@ -190,7 +191,11 @@ fn is_whole_line(word: &str, paths: &[PathBuf]) -> bool {
     first != word && !first.is_empty() && (Path::new(first).exists() || paths.iter().any(there))
 }
 
-impl Eyes<'_> {
+impl<'a> Eyes<'a> {
+    pub(super) fn new(ids: &'a Identity, mighty: bool) -> Self {
+        Self { ids, mighty, accounts: Accounts::read() }
+    }
+
     fn rights(&self, meta: &Metadata) -> Rights {
         let (class, shift) = if meta.uid() == self.ids.uid {
             ("u", 6)
