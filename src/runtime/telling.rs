@@ -34,7 +34,8 @@ impl Turn {
         }
         // The end of the one command is its user's own business, as with any init.
         if self.runtime.alone {
-            words.level = words.level.max(LogLevel::Debug);
+            let usual = if self.runtime.persona == Persona::Tini { LogLevel::Info } else { LogLevel::Debug };
+            words.level = words.level.max(usual);
         }
         self.say(words.level, words.service, &words.text);
         if let Some((level, text)) = hint {
