@@ -5,10 +5,10 @@ mod telling;
 use crate::cli::{LogLevel, Persona};
 use crate::config::Service;
 use crate::diagnosis;
-use crate::model::{Outcome, Pid, ServiceId, Signal};
+use crate::model::{Moment, Outcome, Pid, ServiceId, Signal};
 use crate::starter::{Failure, Role, Starter};
 use crate::supervisor::Supervisor;
-use crate::supervisor::event::{Action, Event, Note};
+use crate::supervisor::event::{Action, Event, Next, Note};
 use crate::sys::reap::{self, Reaped};
 use crate::sys::wait::{Waiter, Wake};
 use crate::sys::{kill, procs, signals, stdio, time, tty};
@@ -66,6 +66,7 @@ impl Runtime {
             sweeping: false,
             code: None,
             main_pid: None,
+            sayings: VecDeque::new(),
             ended: None,
             short_of_memory: 0,
             told: Vec::new(),
@@ -101,19 +102,37 @@ struct Turn {
     short_of_memory: u64,
     /// Services whose healthcheck has no program, which has been told.
     told: Vec<ServiceId>,
+    sayings: VecDeque<Saying>,
+}
+
+/// Something to be said when all is done.
+enum Saying {
+    Note(Note),
+    Line(LogLevel, Option<ServiceId>, String),
 }
 
 impl Turn {
-    /// Tells the supervisor one event, does what it asks, and tells it what came of that.
+    /// Tells the supervisor one event, does what it asks, and tells it what came of that. What there is to say is
+    /// said when all is done: a restart does not wait for words, nor for the look at what they are about.
     fn feed(&mut self, event: Event) {
         self.events.push_back(event);
         while let Some(event) = self.events.pop_front() {
             let mut actions = std::mem::take(&mut self.actions);
-            self.runtime.core.step(time::now(), event, &mut actions);
+            let now = match event {
+                Event::Signal(signal) if self.runtime.core.passes_on(signal) => Moment::default(),
+                _ => time::now(),
+            };
+            self.runtime.core.step(now, event, &mut actions);
             for action in actions.drain(..) {
                 self.act(action);
             }
             self.actions = actions;
+        }
+        while let Some(saying) = self.sayings.pop_front() {
+            match saying {
+                Saying::Note(note) => self.tell(note),
+                Saying::Line(level, service, text) => self.say(level, service, &text),
+            }
         }
     }
 
@@ -133,7 +152,12 @@ impl Turn {
             Action::KillProbe { pid } => drop(kill::group(pid, Signal::KILL)),
             Action::Sweep { signal } => self.sweep(signal),
             Action::Halt { code } => self.code = Some(code),
-            Action::Tell(note) => self.tell(note),
+            Action::Tell(note) => {
+                if let Note::Ended { next: Next::Restarting { delay: Duration::ZERO, .. }, .. } = note {
+                    self.events.push_back(Event::Tick); // due in this moment
+                }
+                self.sayings.push_back(Saying::Note(note));
+            }
         }
     }
 
@@ -158,10 +182,14 @@ impl Turn {
                         program.argv.first().map_or_else(Default::default, |word| word.to_string_lossy());
                     (code, why) = diagnosis::as_said_by(persona, error, &word);
                 }
-                self.say(LogLevel::Error, Some(service).filter(|_| !is_main), &why);
+                self.say_later(LogLevel::Error, Some(service).filter(|_| !is_main), why);
                 self.events.push_back(Event::SpawnFailed { service, lasting, code });
             }
         }
+    }
+
+    fn say_later(&mut self, level: LogLevel, service: Option<ServiceId>, text: String) {
+        self.sayings.push_back(Saying::Line(level, service, text));
     }
 
     /// The COMMAND has what was given for it; rinit keeps no descriptor and no folder busy.
@@ -175,13 +203,15 @@ impl Turn {
 
     fn probe(&mut self, service: ServiceId) {
         let Some(found) = self.runtime.services.get(service.index()) else { return };
-        let timeout = found.rules.health.as_ref().map_or(Duration::from_secs(5), |health| health.timeout);
+        let health = self.runtime.core.rules(service).health.as_ref();
+        let timeout = health.map_or(Duration::from_secs(5), |health| health.timeout);
         match self.runtime.starter.probe(&found.program, timeout) {
             Ok(pid) => self.events.push_back(Event::ProbeSpawned { service, pid }),
             Err(failure) => {
                 if !self.told.contains(&service) {
                     let never = if failure.lasting { "; as it is, it can never pass" } else { "" };
-                    self.say(LogLevel::Warn, Some(service), &format!("healthcheck: {}{never}", failure.why));
+                    let text = format!("healthcheck: {}{never}", failure.why);
+                    self.say_later(LogLevel::Warn, Some(service), text);
                 }
                 if failure.lasting {
                     self.told.push(service);
@@ -194,7 +224,7 @@ impl Turn {
     fn sweep(&mut self, signal: Signal) {
         self.sweeping = true;
         if reap::any_child() {
-            self.tell(Note::Sweeping { signal });
+            self.sayings.push_back(Saying::Note(Note::Sweeping { signal }));
             kill::everything(signal);
         } else {
             self.events.push_back(Event::Childless);

@@ -193,7 +193,8 @@ fn assemble(invocation: &Invocation, mut plan: Plan, starter: Starter, given: Gi
         plan.whole.leftovers = Leftovers::Leave;
     }
     plan.whole.seed = crate::sys::time::now().0;
-    let rules = plan.services.iter().map(|service| service.rules.clone()).collect();
+    // They are the core's from here on; the services keep what is run.
+    let rules = plan.services.iter_mut().map(|service| std::mem::take(&mut service.rules)).collect();
     Box::new(Runtime {
         main: plan.whole.main,
         alone: plan.whole.main.is_some() && plan.services.len() == 1,

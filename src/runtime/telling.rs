@@ -73,7 +73,7 @@ impl Turn {
                 let role = if is_main { Role::Main } else { Role::Service };
                 self.runtime.starter.excuse(&found.program, role).map(|why| (LogLevel::Error, why))
             }
-            Outcome::Code(0) if found.rules.kind == ServiceType::Daemon => {
+            Outcome::Code(0) if self.runtime.core.rules(service).kind == ServiceType::Daemon => {
                 let (leader, _) = self.ended?;
                 // Of the COMMAND only when it is all there was: a look at every process takes its time.
                 let look = if is_main { self.runtime.alone && reap::any_child() } else { true };
@@ -102,8 +102,7 @@ impl Turn {
         let Some((service, _)) = self.runtime.core.lingering().find(|(_, leader)| *leader == pid) else {
             return;
         };
-        let found = self.runtime.services.get(service.index());
-        let is_daemon = found.is_some_and(|found| found.rules.kind == ServiceType::Daemon);
+        let is_daemon = self.runtime.core.rules(service).kind == ServiceType::Daemon;
         if is_daemon
             && self.runtime.main != Some(service)
             && let Some(why) = self.background(service, pid)
