@@ -232,7 +232,7 @@ impl Turn {
     }
 
     fn reap(&mut self) {
-        let verbose = tracing::enabled!(tracing::Level::DEBUG);
+        let verbose = crate::say::is_verbose();
         loop {
             // A name is to be had only before.
             let dead = if verbose { reap::peek() } else { None };
@@ -295,7 +295,7 @@ impl Turn {
         }
         let taken = self.runtime.rewrites.iter().find(|(from, _)| *from == came);
         let signal = taken.map_or(Some(came), |(_, to)| *to);
-        if tracing::enabled!(tracing::Level::DEBUG) {
+        if crate::say::is_verbose() {
             let from = match sender {
                 None => "from the kernel".into(),
                 Some(0) => "from outside the container".into(),

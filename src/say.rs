@@ -20,6 +20,12 @@ pub fn install(level: LogLevel, format: LogFormat, persona: Persona) {
     let _ = tracing::dispatcher::set_global_default(Dispatch::new(Lines { level, format, persona }));
 }
 
+/// Whether lines for who debugs are wanted (`-v`).
+#[inline(never)]
+pub fn is_verbose() -> bool {
+    tracing::enabled!(Level::DEBUG)
+}
+
 /// Says one line; `service` is empty when it is about none.
 pub fn line(level: LogLevel, service: &str, text: &str) {
     match level {

@@ -41,6 +41,17 @@ fn job_is(run: &Running, state: char) {
     });
 }
 
+/// Waits until a full-screen program has drawn its screen: it throws away what is typed before.
+#[track_caller]
+fn settles(run: &Running) {
+    let mut before = run.out().len();
+    eventually("the screen is drawn", || {
+        std::thread::sleep(ms(200));
+        let now = run.out().len();
+        std::mem::replace(&mut before, now) == now
+    });
+}
+
 /// Ctrl-Z gives the shell its prompt back, `fg` continues, Ctrl-C ends, `bg` runs on behind the shell.
 #[test]
 fn a_job_of_a_shell_stops_and_goes_on() {
@@ -105,6 +116,7 @@ fn less_shows_a_file() {
         let mut run = launch.env("TERM", "xterm").tty().start();
         run.wait_for("line 23");
         assert!(!run.out().contains("line 25"), "{}", run.out());
+        settles(&run);
         run.resize(40, 80);
         run.wait_for("line 39");
         run.type_in("G");
@@ -128,11 +140,16 @@ fn vim_edits_a_file() {
     run.wait_for("prompt> ");
     run.type_in(&format!("{INIT} -- vim -u NONE -i NONE -n /mnt/files/text\n"));
     run.wait_for("before");
+    settles(&run);
     run.type_in("ione \x1b");
+    settles(&run);
     say(&mut run, "\x1a", "Stopped");
     say(&mut run, "echo d$((40+2))\n", "d42");
     say(&mut run, "fg\n", "one before");
-    run.type_in("itwo \x1b:wq\n");
+    settles(&run);
+    run.type_in("itwo \x1b");
+    settles(&run);
+    say(&mut run, ":wq\n", "prompt> ");
     say(&mut run, "echo code $?\n", "code 0");
     let text = run.file("text");
     assert!(text.contains("two") && text.contains("before"), "{text}");

@@ -27,14 +27,16 @@ impl Turn {
         let name = |id: ServiceId| services.get(id.index()).map_or("?", |service| service.name.as_str());
         let mut words = notes::words(note, name);
         let who = words.service.map_or_else(String::new, |id| format!("{}: ", name(id)));
-        let hint = self.hint(note);
+        // An init that rinit stands in for has no such lines.
+        let hint = if self.runtime.persona == Persona::Rinit { self.hint(note) } else { None };
         if words.level <= LogLevel::Error {
             let more = hint.as_ref().map_or_else(String::new, |(_, text)| format!("; {text}"));
             self.last_words = format!("{who}{}{more}", words.text);
         }
         // The end of the one command is its user's own business, as with any init.
         if self.runtime.alone {
-            words.level = words.level.max(LogLevel::Debug);
+            let usual = if self.runtime.persona == Persona::Tini { LogLevel::Info } else { LogLevel::Debug };
+            words.level = words.level.max(usual);
         }
         self.say(words.level, words.service, &words.text);
         if let Some((level, text)) = hint {
