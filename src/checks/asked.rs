@@ -71,7 +71,7 @@ impl Judge for Asked {
         }
     }
 
-    fn may_block(&self) -> bool {
+    fn may_block(&self, _: &Facts) -> bool {
         !self.patience.is_zero()
     }
 

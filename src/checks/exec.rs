@@ -170,7 +170,8 @@ mod tests {
         }
         assert_eq!(judge("command = \"app\"", code(0)).value.as_deref(), Some("42\nhunter2"));
         let check = one("[checks.exec.x]\ncommand = \"app\"\ntimeout = \"1m\"");
-        assert!(check.judge.may_block() && check.judge.patience() > Duration::from_mins(1));
+        let facts = Fake::default().facts(&[]);
+        assert!(check.judge.may_block(&facts) && check.judge.patience() > Duration::from_mins(1));
     }
 
     #[test]
