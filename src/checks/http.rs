@@ -128,10 +128,25 @@ fn statuses(table: &Table<'_>) -> (Vec<(u16, u16)>, String) {
 }
 
 impl Http {
+    /// Whether the answer is all there, for a server that does not close the connection.
+    fn whole(&self, answer: &[u8]) -> bool {
+        if !holds(answer, b"\r\n\r\n") {
+            return false;
+        }
+        let (head, body) = split(answer);
+        let length = header(&head, "content-length").and_then(|length| length.parse::<usize>().ok());
+        match length {
+            Some(length) => body.len() >= length || self.request.starts_with("HEAD"),
+            None => header(&head, "transfer-encoding").is_some() && body.ends_with(b"0\r\n\r\n"),
+        }
+    }
+
     fn look(&self, facts: &Facts) -> Verdict {
         let mut answer = Vec::new();
         self.peer.reach(facts, &mut |address| {
-            answer = facts.system.exchange(address, self.request.as_bytes(), self.timeout)?;
+            answer = facts
+                .system
+                .exchange(address, self.request.as_bytes(), self.timeout, &|got| self.whole(got))?;
             Ok(())
         })?;
         let url = self.url.as_str();
@@ -271,6 +286,31 @@ mod tests {
         ] {
             let message = fault(&format!("[checks.http.\"http://web/\"]\n{keys}"));
             assert!(message.contains(part), "{keys}: {message}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_an_answer_is_known() {
+        let http = |request: &str| Http {
+            peer: Peer { host: String::new(), port: 80 },
+            url: String::new(),
+            request: request.into(),
+            status: Vec::new(),
+            contains: Vec::new(),
+            timeout: TIMEOUT,
+        };
+        for (request, answer, whole) in [
+            ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab", true),
+            ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na", false),
+            ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", false),
+            ("GET", "HTTP/1.1 200 OK\r\ncontent-length:0\r\n\r\n", true),
+            ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", true),
+            ("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", true),
+            ("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n", false),
+            ("GET", "HTTP/1.1 200 OK\r\n\r\nab", false),
+            ("GET", "", false),
+        ] {
+            assert_eq!(http(request).whole(answer.as_bytes()), whole, "{request} {answer}");
         }
     }
 

@@ -90,19 +90,20 @@ impl Unit {
 
 fn look((key, unit, wanted): Wanted, facts: &Facts) -> Result<String, Failure> {
     let shown = unit.show(wanted);
-    let cgroup = |found: Option<u64>, most: u64, option: &str, of: &str| {
+    let cgroup = |found: Option<u64>, most: u64, option: &str| {
         let least = found.unwrap_or(u64::MAX).min(most);
-        let whose = if found == Some(least) { "the container" } else { of };
-        let found = [key, " ", &unit.show(least), " of ", whose].concat();
+        let whose = if found == Some(least) { " of the container" } else { " of the machine" };
+        let whose = if least == u64::MAX { "" } else { whose };
+        let found = [key, " ", &unit.show(least), whose].concat();
         if least >= wanted {
             return Ok(found);
         }
         Err(failure("{}\nraise it to {} (docker run --{})", &[&found, &shown, option]))
     };
     match key {
-        "memory" => cgroup(facts.system.cgroup(key), machine_memory(facts), "memory", "the machine"),
-        "cpus" => cgroup(facts.system.cgroup(key), machine_cpus(facts), "cpus", "the machine"),
-        "pids" => cgroup(facts.system.cgroup(key), u64::MAX, "pids-limit", "nobody"),
+        "memory" => cgroup(facts.system.cgroup(key), machine_memory(facts), "memory"),
+        "cpus" => cgroup(facts.system.cgroup(key), machine_cpus(facts), "cpus"),
+        "pids" => cgroup(facts.system.cgroup(key), u64::MAX, "pids-limit"),
         _ => resource((key, unit, wanted), facts),
     }
 }
@@ -184,7 +185,7 @@ mod tests {
             ("memory = \"512MiB\"", false, "memory 256 MiB of the container"),
             ("cpus = 1.5", true, "cpus 1.5 of the container"),
             ("cpus = 2", false, "cpus 1.5 of the container"),
-            ("pids = 4000", true, "pids unlimited of nobody"),
+            ("pids = 4000", true, "pids unlimited"),
             ("nofile = 1024", true, "nofile 1024"),
             ("nofile = 4096", false, "nofile 1024 by the soft limit, the hard one is 4096"),
             ("nofile = 65536", false, "nofile 1024, hard limit 4096"),
