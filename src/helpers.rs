@@ -98,6 +98,8 @@ impl Helpers for Crew {
     }
 
     fn kill(&mut self, helper: Pid) {
+        // What it runs is in its group, which does not exist yet when it has just been made.
+        let _ = kill::group(helper, Signal::KILL);
         let _ = kill::process(helper, Signal::KILL);
         self.live.retain(|known| known.pid != helper);
     }

@@ -93,6 +93,8 @@ impl Signal {
     /// See signal(7).
     pub const TERM: Self = Self(15);
     /// See signal(7).
+    pub const PIPE: Self = Self(13);
+    /// See signal(7).
     pub const CHLD: Self = Self(17);
     /// See signal(7).
     pub const CONT: Self = Self(18);

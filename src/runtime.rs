@@ -1,13 +1,14 @@
 //! The loop: wait, tell the supervisor what happened, do what it answers.
 
+mod telling;
+
 use crate::cli::{LogLevel, Persona};
 use crate::config::Service;
 use crate::diagnosis;
-use crate::model::{Outcome, Pid, ServiceId, ServiceType, Signal};
-use crate::notes;
+use crate::model::{Moment, Outcome, Pid, ServiceId, Signal};
 use crate::starter::{Failure, Role, Starter};
-use crate::supervisor::event::{Action, Cause, Event, Next, Note};
-use crate::supervisor::{Status, Supervisor};
+use crate::supervisor::Supervisor;
+use crate::supervisor::event::{Action, Event, Next, Note};
 use crate::sys::reap::{self, Reaped};
 use crate::sys::wait::{Waiter, Wake};
 use crate::sys::{kill, procs, signals, stdio, time, tty};
@@ -57,7 +58,7 @@ pub struct Ending {
 
 impl Runtime {
     /// Runs until the supervisor says that it is over.
-    pub fn run(self) -> Ending {
+    pub fn run(self: Box<Self>) -> Ending {
         let mut turn = Turn {
             last_words: String::new(),
             events: VecDeque::new(),
@@ -65,6 +66,7 @@ impl Runtime {
             sweeping: false,
             code: None,
             main_pid: None,
+            sayings: VecDeque::new(),
             ended: None,
             short_of_memory: 0,
             told: Vec::new(),
@@ -87,7 +89,7 @@ impl Runtime {
 }
 
 struct Turn {
-    runtime: Runtime,
+    runtime: Box<Runtime>,
     events: VecDeque<Event>,
     actions: Vec<Action>,
     sweeping: bool,
@@ -100,19 +102,37 @@ struct Turn {
     short_of_memory: u64,
     /// Services whose healthcheck has no program, which has been told.
     told: Vec<ServiceId>,
+    sayings: VecDeque<Saying>,
+}
+
+/// Something to be said when all is done.
+enum Saying {
+    Note(Note),
+    Line(LogLevel, Option<ServiceId>, String),
 }
 
 impl Turn {
-    /// Tells the supervisor one event, does what it asks, and tells it what came of that.
+    /// Tells the supervisor one event, does what it asks, and tells it what came of that. What there is to say is
+    /// said when all is done: a restart does not wait for words, nor for the look at what they are about.
     fn feed(&mut self, event: Event) {
         self.events.push_back(event);
         while let Some(event) = self.events.pop_front() {
             let mut actions = std::mem::take(&mut self.actions);
-            self.runtime.core.step(time::now(), event, &mut actions);
+            let now = match event {
+                Event::Signal(signal) if self.runtime.core.passes_on(signal) => Moment::default(),
+                _ => time::now(),
+            };
+            self.runtime.core.step(now, event, &mut actions);
             for action in actions.drain(..) {
                 self.act(action);
             }
             self.actions = actions;
+        }
+        while let Some(saying) = self.sayings.pop_front() {
+            match saying {
+                Saying::Note(note) => self.tell(note),
+                Saying::Line(level, service, text) => self.say(level, service, &text),
+            }
         }
     }
 
@@ -132,7 +152,12 @@ impl Turn {
             Action::KillProbe { pid } => drop(kill::group(pid, Signal::KILL)),
             Action::Sweep { signal } => self.sweep(signal),
             Action::Halt { code } => self.code = Some(code),
-            Action::Tell(note) => self.tell(note),
+            Action::Tell(note) => {
+                if let Note::Ended { next: Next::Restarting { delay: Duration::ZERO, .. }, .. } = note {
+                    self.events.push_back(Event::Tick); // due in this moment
+                }
+                self.sayings.push_back(Saying::Note(note));
+            }
         }
     }
 
@@ -157,10 +182,14 @@ impl Turn {
                         program.argv.first().map_or_else(Default::default, |word| word.to_string_lossy());
                     (code, why) = diagnosis::as_said_by(persona, error, &word);
                 }
-                self.say(LogLevel::Error, Some(service).filter(|_| !is_main), &why);
+                self.say_later(LogLevel::Error, Some(service).filter(|_| !is_main), why);
                 self.events.push_back(Event::SpawnFailed { service, lasting, code });
             }
         }
+    }
+
+    fn say_later(&mut self, level: LogLevel, service: Option<ServiceId>, text: String) {
+        self.sayings.push_back(Saying::Line(level, service, text));
     }
 
     /// The COMMAND has what was given for it; rinit keeps no descriptor and no folder busy.
@@ -174,13 +203,15 @@ impl Turn {
 
     fn probe(&mut self, service: ServiceId) {
         let Some(found) = self.runtime.services.get(service.index()) else { return };
-        let timeout = found.rules.health.as_ref().map_or(Duration::from_secs(5), |health| health.timeout);
+        let health = self.runtime.core.rules(service).health.as_ref();
+        let timeout = health.map_or(Duration::from_secs(5), |health| health.timeout);
         match self.runtime.starter.probe(&found.program, timeout) {
             Ok(pid) => self.events.push_back(Event::ProbeSpawned { service, pid }),
             Err(failure) => {
                 if !self.told.contains(&service) {
                     let never = if failure.lasting { "; as it is, it can never pass" } else { "" };
-                    self.say(LogLevel::Warn, Some(service), &format!("healthcheck: {}{never}", failure.why));
+                    let text = format!("healthcheck: {}{never}", failure.why);
+                    self.say_later(LogLevel::Warn, Some(service), text);
                 }
                 if failure.lasting {
                     self.told.push(service);
@@ -193,7 +224,7 @@ impl Turn {
     fn sweep(&mut self, signal: Signal) {
         self.sweeping = true;
         if reap::any_child() {
-            self.tell(Note::Sweeping { signal });
+            self.sayings.push_back(Saying::Note(Note::Sweeping { signal }));
             kill::everything(signal);
         } else {
             self.events.push_back(Event::Childless);
@@ -201,7 +232,7 @@ impl Turn {
     }
 
     fn reap(&mut self) {
-        let verbose = tracing::enabled!(tracing::Level::DEBUG);
+        let verbose = crate::say::is_verbose();
         loop {
             // A name is to be had only before.
             let dead = if verbose { reap::peek() } else { None };
@@ -257,20 +288,14 @@ impl Turn {
         }
     }
 
-    fn orphan(&self, pid: Pid) {
-        if self.runtime.warn_on_reap {
-            let text = match self.runtime.persona {
-                Persona::Tini => format!("Reaped zombie process with pid={pid}"),
-                _ => format!("reaped an orphan (pid {pid})"),
-            };
-            self.say(LogLevel::Warn, None, &text);
-        }
-    }
-
     fn signal(&mut self, came: Signal, sender: Option<Pid>) {
+        // The kernel's answer to a line of rinit's own that nobody reads.
+        if came == Signal::PIPE && sender == Some(crate::sys::pid()) {
+            return;
+        }
         let taken = self.runtime.rewrites.iter().find(|(from, _)| *from == came);
         let signal = taken.map_or(Some(came), |(_, to)| *to);
-        if tracing::enabled!(tracing::Level::DEBUG) {
+        if crate::say::is_verbose() {
             let from = match sender {
                 None => "from the kernel".into(),
                 Some(0) => "from outside the container".into(),
@@ -288,97 +313,5 @@ impl Turn {
         {
             signals::stop_self();
         }
-    }
-
-    fn tell(&mut self, note: Note) {
-        let services = &self.runtime.services;
-        let name = |id: ServiceId| services.get(id.index()).map_or("?", |service| service.name.as_str());
-        let mut words = notes::words(note, name);
-        let who = words.service.map_or_else(String::new, |id| format!("{}: ", name(id)));
-        let hint = self.hint(note);
-        if words.level <= LogLevel::Error {
-            let more = hint.as_ref().map_or_else(String::new, |(_, text)| format!("; {text}"));
-            self.last_words = format!("{who}{}{more}", words.text);
-        }
-        // The end of the one command is its user's own business, as with any init.
-        if self.runtime.alone {
-            words.level = words.level.max(LogLevel::Debug);
-        }
-        self.say(words.level, words.service, &words.text);
-        if let Some((level, text)) = hint {
-            self.say(level, words.service.filter(|_| !self.runtime.alone), &text);
-        }
-    }
-
-    /// What this system shows beyond what the supervisor knows: why a service ended, or is never healthy.
-    fn hint(&mut self, note: Note) -> Option<(LogLevel, String)> {
-        let (service, outcome, after, next) = match note {
-            Note::Ended { service, outcome, after, cause: Cause::Itself, next } => {
-                (service, outcome, after, next)
-            }
-            Note::Unhealthy { service, .. } => {
-                let (Status::Running { pid, .. } | Status::Stopping { pid, .. }) =
-                    self.runtime.core.state_of(service)
-                else {
-                    return None;
-                };
-                let found = self.runtime.services.get(service.index())?;
-                let why = diagnosis::never_healthy(found, pid, self.ended.map(|(_, outcome)| outcome));
-                return why.map(|why| (LogLevel::Warn, why));
-            }
-            _ => return None,
-        };
-        let found = self.runtime.services.get(service.index())?;
-        let is_main = self.runtime.main == Some(service);
-        let first = !matches!(next, Next::Restarting { attempt: 2.., .. } | Next::GivenUp { .. });
-        match outcome {
-            Outcome::Signal(Signal::KILL) | Outcome::Code(137) => {
-                diagnosis::killed(&mut self.short_of_memory).map(|why| (LogLevel::Error, why))
-            }
-            Outcome::Code(126 | 127) if first => {
-                let role = if is_main { Role::Main } else { Role::Service };
-                self.runtime.starter.excuse(&found.program, role).map(|why| (LogLevel::Error, why))
-            }
-            Outcome::Code(0) if found.rules.kind == ServiceType::Daemon => {
-                let (leader, _) = self.ended?;
-                if let Some(why) = self.background(service, leader) {
-                    return Some((LogLevel::Error, why));
-                }
-                let at_once = first && !is_main && after < Duration::from_secs(1);
-                at_once.then(|| (LogLevel::Warn, diagnosis::at_once(found)))
-            }
-            _ => None,
-        }
-    }
-
-    fn background(&self, service: ServiceId, leader: Pid) -> Option<String> {
-        let found = self.runtime.services.get(service.index())?;
-        let by_name = self.runtime.main == Some(service);
-        diagnosis::background(found, leader, by_name, &|pid| self.runtime.core.knows(pid))
-    }
-
-    /// The processes of a group are asked to stop: if that is because its leader just ended with success, a daemon
-    /// may have tried to go into the background.
-    fn left_behind(&self, pid: Pid) {
-        if self.ended != Some((pid, Outcome::Code(0))) {
-            return;
-        }
-        let Some((service, _)) = self.runtime.core.lingering().find(|(_, leader)| *leader == pid) else {
-            return;
-        };
-        let found = self.runtime.services.get(service.index());
-        let is_daemon = found.is_some_and(|found| found.rules.kind == ServiceType::Daemon);
-        if is_daemon
-            && self.runtime.main != Some(service)
-            && let Some(why) = self.background(service, pid)
-        {
-            self.say(LogLevel::Error, Some(service), &why);
-        }
-    }
-
-    /// One line of rinit's own.
-    fn say(&self, level: LogLevel, service: Option<ServiceId>, text: &str) {
-        let found = service.and_then(|id| self.runtime.services.get(id.index()));
-        crate::say::line(level, found.map_or("", |service| service.name.as_str()), text);
     }
 }

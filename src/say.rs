@@ -20,6 +20,12 @@ pub fn install(level: LogLevel, format: LogFormat, persona: Persona) {
     let _ = tracing::dispatcher::set_global_default(Dispatch::new(Lines { level, format, persona }));
 }
 
+/// Whether lines for who debugs are wanted (`-v`).
+#[inline(never)]
+pub fn is_verbose() -> bool {
+    tracing::enabled!(Level::DEBUG)
+}
+
 /// Says one line; `service` is empty when it is about none.
 pub fn line(level: LogLevel, service: &str, text: &str) {
     match level {
@@ -119,6 +125,11 @@ impl Visit for Fields {
             _ => Ok(()),
         };
     }
+
+    // No event has such a field; what would print them takes 10 KB.
+    fn record_f64(&mut self, _: &Field, _: f64) {}
+    fn record_i128(&mut self, _: &Field, _: i128) {}
+    fn record_u128(&mut self, _: &Field, _: u128) {}
 
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {

@@ -24,9 +24,24 @@ macro_rules! matrix {
         $(mod $case { $(matrix!(@init $case $init);)+ })+
     };
     (@init $case:ident rinit) => { matrix!(@tests $case rinit RINIT); };
-    (@init $case:ident tini) => { #[cfg(feature = "peers")] matrix!(@tests $case tini TINI); };
-    (@init $case:ident dumb_init) => { #[cfg(feature = "peers")] matrix!(@tests $case dumb_init DUMB_INIT); };
-    (@init $case:ident catatonit) => { #[cfg(feature = "peers")] matrix!(@tests $case catatonit CATATONIT); };
+    (@init $case:ident tini) => {
+        #[cfg(feature = "peers")]
+        matrix!(@tests $case tini TINI);
+        matrix!(@init $case as_tini);
+    };
+    (@init $case:ident dumb_init) => {
+        #[cfg(feature = "peers")]
+        matrix!(@tests $case dumb_init DUMB_INIT);
+        matrix!(@init $case as_dumb_init);
+    };
+    (@init $case:ident catatonit) => {
+        #[cfg(feature = "peers")]
+        matrix!(@tests $case catatonit CATATONIT);
+        matrix!(@init $case as_catatonit);
+    };
+    (@init $case:ident as_tini) => { matrix!(@tests $case rinit_as_tini AS_TINI); };
+    (@init $case:ident as_dumb_init) => { matrix!(@tests $case rinit_as_dumb_init AS_DUMB_INIT); };
+    (@init $case:ident as_catatonit) => { matrix!(@tests $case rinit_as_catatonit AS_CATATONIT); };
     (@tests $case:ident $init:ident $name:ident) => {
         mod $init {
             use crate::harness::Init;
@@ -42,6 +57,8 @@ macro_rules! matrix {
     };
 }
 
+// Each case that a peer passes is one for rinit under that peer's name too (`as_…`: for that alone).
+//
 // Where a peer is missing it does not claim the behaviour, or has been seen to fail: dumb-init signals a
 // group that its child has not made yet (first moment) and
 // clears what is blocked and ignored; catatonit leaves job control
@@ -58,16 +75,16 @@ matrix! {
     forwards_to_a_command_that_is_stopped: rinit tini dumb_init catatonit;
     reaps_orphans: rinit tini dumb_init catatonit;
     ends_with_the_command_not_with_its_children: rinit tini dumb_init catatonit;
-    takes_a_signal_in_its_first_moment: rinit tini catatonit;
+    takes_a_signal_in_its_first_moment: rinit tini as_dumb_init catatonit;
     hands_on_descriptors: rinit tini dumb_init catatonit;
-    hands_on_sockets_in_the_commands_name: rinit;
+    hands_on_sockets_in_the_commands_name: rinit as_tini as_dumb_init as_catatonit;
     hands_on_what_is_ignored: rinit tini catatonit;
-    hands_on_what_is_blocked: rinit tini;
-    leaves_nothing_of_its_own_to_the_command: rinit tini dumb_init;
+    hands_on_what_is_blocked: rinit tini as_catatonit;
+    leaves_nothing_of_its_own_to_the_command: rinit tini dumb_init as_catatonit;
     gives_the_terminal_to_the_command: rinit tini dumb_init catatonit;
     lets_a_key_reach_the_command_once: rinit tini dumb_init catatonit;
-    starts_without_standard_streams: rinit dumb_init catatonit;
-    starts_where_sigchld_is_ignored: rinit dumb_init;
+    starts_without_standard_streams: rinit as_tini dumb_init catatonit;
+    starts_where_sigchld_is_ignored: rinit as_tini dumb_init as_catatonit;
     starts_where_everything_is_blocked: rinit tini dumb_init catatonit;
     signals_the_whole_group_on_request: rinit tini dumb_init catatonit;
     signals_the_command_alone_by_default: rinit tini catatonit;
@@ -77,7 +94,7 @@ matrix! {
     signals_when_its_parent_dies: rinit tini;
     rewrites_signals: rinit dumb_init;
     drops_signals: rinit dumb_init;
-    runs_without_a_reader_of_its_messages: rinit dumb_init catatonit;
+    runs_without_a_reader_of_its_messages: rinit as_tini dumb_init catatonit;
 }
 
 /// The peers are to be there where the feature asks for them: none is left out in silence.

@@ -11,7 +11,7 @@
 
 mod harness;
 
-use harness::{Ended, FILES, Init, Launch, eventually, ms, needs_root};
+use harness::{Ended, Init, Launch, ms, needs_root};
 use std::fs;
 use std::path::PathBuf;
 
@@ -185,7 +185,7 @@ fn a_mount_that_hides_the_program() {
         "served",
         "",
         127,
-        &["not found in PATH (/usr/bin:/mnt/files/app); /mnt/files/app is a mount of its own"],
+        &["not found in PATH (/usr/bin:/mnt/files/app)", "; /mnt/files/app is a mount of its own"],
     );
 }
 
@@ -236,7 +236,7 @@ fn a_folder_and_a_link_that_leads_nowhere() {
 /// A relative path is told as what it means.
 #[test]
 fn a_path_below_the_working_directory() {
-    let words = ["cannot start \"./run\": no such file: /mnt/files/"];
+    let words = ["cannot start \"./run\": no such file: /mnt/files/run"];
     told(plain, "./run", "working_dir = \"/mnt/files\"", 127, &words);
 }
 
@@ -254,7 +254,7 @@ fn a_user_or_group_that_nobody_knows() {
 fn a_capability_that_user_needs() {
     needs_root();
     let words =
-        ["as user daemon rinit needs the capability SETGID and SETUID", "--cap-add SETGID --cap-add SETUID"];
+        ["as user daemon rinit needs SETGID and SETUID, capabilities", "--cap-add SETGID --cap-add SETUID"];
     told(
         || after_with("", "setpriv --bounding-set -setuid,-setgid"),
         "true",
@@ -270,7 +270,7 @@ fn a_capability_that_user_needs() {
 fn a_working_directory_that_is_missing_or_closed() {
     let words = [
         "cannot start \"true\": working directory /nowhere/deep: there is no folder /nowhere;",
-        "mkdir -p /nowhere",
+        "RUN mkdir -p /nowhere/deep",
     ];
     told(plain, "true", "working_dir = \"/nowhere/deep\"", 71, &words);
     told(plain, "true", "working_dir = \"/bin/sh\"", 71, &["/bin/sh is a file, not a folder"]);
@@ -289,7 +289,11 @@ fn an_env_file_that_is_missing_or_closed() {
         .expect(78)
         .tells(&["rinit.toml:3:12", "/nowhere.env does not exist"]);
     let launch = Init::config(&config("/mnt/files/closed.env")).file_with_mode("closed.env", "", 0);
-    launch.user(1000).run().expect(78).tells(&["rinit.toml:3:12", "/mnt/files/closed.env", "permission"]);
+    launch
+        .user(1000)
+        .run()
+        .expect(78)
+        .tells(&["rinit.toml:3:12", "/mnt/files/closed.env may not be read by this user"]);
 }
 
 // ------------------------------------------------------------------------------ the cgroup
@@ -373,9 +377,9 @@ const UNTIL_UP: &str = "until test -e /mnt/files/up; do sleep 0.01; done";
 
 #[test]
 fn a_daemon_in_the_background_of_another_name() {
-    let config = format!("[services.web]\nrestart = \"no\"\ncommand = [\"/mnt/files/nginx\"]\n");
+    let config = "[services.web]\nrestart = \"no\"\ncommand = [\"/mnt/files/nginx\"]\n";
     let script = format!("#!/bin/sh\nsetsid sh -c '{DAEMON}' &\n{UNTIL_UP}\n");
-    let ended = Init::config(&config).file_with_mode("nginx", &script, 0o755).run();
+    let ended = Init::config(config).file_with_mode("nginx", &script, 0o755).run();
     ended.tells(&["web: it has put itself into the background: sh (pid ", "-g 'daemon off;'", "oneshot"]);
 }
 

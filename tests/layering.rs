@@ -28,6 +28,12 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text[..end].lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"))
 }
 
+/// Whether a line has the word, and not just the end of a longer one (`unix::` is not `nix::`).
+fn names(line: &str, word: &str) -> bool {
+    let longer = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(word).any(|(at, _)| !line[..at].ends_with(longer) || !word.starts_with(longer))
+}
+
 fn forbid(under: &str, words: &[&str], except: &[&str]) {
     let mut faults = Vec::new();
     for (path, text) in sources(under) {
@@ -37,7 +43,7 @@ fn forbid(under: &str, words: &[&str], except: &[&str]) {
             continue;
         }
         for (number, line) in code(&text) {
-            for word in words.iter().filter(|word| line.contains(**word)) {
+            for word in words.iter().filter(|word| names(line, word)) {
                 faults.push(format!("{shown}:{}: names {word}: {}", number + 1, line.trim()));
             }
         }

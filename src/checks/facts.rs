@@ -3,12 +3,17 @@
 
 use crate::environ::Environ;
 use crate::model::Moment;
+use crate::sys::capture::{self, Ran};
 use crate::sys::disk::{self, Access, Space, Stat};
+use crate::sys::exchange;
+use crate::sys::inspect::{self, Look};
 use crate::sys::mounts::{self, Mount};
 use crate::sys::net::{self, Host, Interface, Protocol};
-use crate::sys::time;
+use crate::sys::spawn::SpawnError;
 use crate::sys::users::{self, Accounts, Identity};
+use crate::sys::{cgroup, kernel, limits, time};
 use std::cell::OnceCell;
+use std::ffi::CString;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -44,17 +49,39 @@ pub trait System {
     fn access(&self, path: &str, access: Access) -> io::Result<()>;
     fn space(&self, path: &str) -> io::Result<Space>;
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>>;
+    fn read_link(&self, path: &str) -> io::Result<String>;
+    fn list(&self, path: &str) -> io::Result<Vec<String>>;
+    fn sha256(&self, path: &str) -> io::Result<String>;
+    fn look(&self, word: &str, path: Option<&[u8]>) -> Look;
+    fn set_id_files(&self, paths: &[String]) -> io::Result<Vec<String>>;
     fn mounts(&self) -> &[Mount];
+
+    /// `memory` in bytes, `cpus` in thousandths, `pids`, as the cgroup limits them.
+    fn cgroup(&self, what: &str) -> Option<u64>;
+    fn rlimit(&self, name: &str) -> io::Result<(u64, u64)>;
+    fn uname(&self) -> (String, String);
+    fn clock(&self) -> i64;
+    fn has_entropy(&self) -> bool;
 
     fn accounts(&self) -> &Accounts;
     fn current(&self) -> Identity;
     fn switch_to(&self, who: &Identity) -> io::Result<()>;
+
+    fn run(
+        &self,
+        path: &str,
+        argv: &[String],
+        environ: &[CString],
+        patience: Duration,
+    ) -> Result<Ran, SpawnError>;
 
     fn interfaces(&self) -> io::Result<Vec<Interface>>;
     fn default_routes(&self) -> Vec<(String, bool)>;
     fn hosts(&self) -> &[Host];
     fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>>;
     fn connect(&self, address: SocketAddr, timeout: Duration) -> io::Result<()>;
+    fn connect_unix(&self, path: &str) -> io::Result<()>;
+    fn exchange(&self, address: SocketAddr, request: &[u8], timeout: Duration) -> io::Result<Vec<u8>>;
     fn bind(&self, address: SocketAddr, protocol: Protocol) -> io::Result<()>;
     fn listening(&self, protocol: Protocol) -> io::Result<Vec<SocketAddr>>;
     fn unprivileged_port_start(&self) -> u16;
@@ -105,6 +132,40 @@ impl System for Live {
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
         disk::read(path, limit)
     }
+    fn read_link(&self, path: &str) -> io::Result<String> {
+        disk::read_link(path)
+    }
+    fn list(&self, path: &str) -> io::Result<Vec<String>> {
+        disk::list(path)
+    }
+    fn sha256(&self, path: &str) -> io::Result<String> {
+        disk::sha256(path)
+    }
+    fn look(&self, word: &str, path: Option<&[u8]>) -> Look {
+        inspect::look_for(word, path)
+    }
+    fn set_id_files(&self, paths: &[String]) -> io::Result<Vec<String>> {
+        disk::set_id_files(paths)
+    }
+    fn cgroup(&self, what: &str) -> Option<u64> {
+        match what {
+            "memory" => cgroup::most_memory(),
+            "cpus" => cgroup::most_cpus(),
+            _ => cgroup::most_processes(),
+        }
+    }
+    fn rlimit(&self, name: &str) -> io::Result<(u64, u64)> {
+        Ok(limits::get(name)?)
+    }
+    fn uname(&self) -> (String, String) {
+        kernel::uname()
+    }
+    fn clock(&self) -> i64 {
+        kernel::clock()
+    }
+    fn has_entropy(&self) -> bool {
+        kernel::has_entropy()
+    }
     fn mounts(&self) -> &[Mount] {
         self.mounts.get_or_init(|| mounts::read().unwrap_or_default())
     }
@@ -116,6 +177,15 @@ impl System for Live {
     }
     fn switch_to(&self, who: &Identity) -> io::Result<()> {
         Ok(users::switch_to(who)?)
+    }
+    fn run(
+        &self,
+        path: &str,
+        argv: &[String],
+        environ: &[CString],
+        patience: Duration,
+    ) -> Result<Ran, SpawnError> {
+        capture::run(path, argv, environ, patience)
     }
     fn interfaces(&self) -> io::Result<Vec<Interface>> {
         net::interfaces()
@@ -131,6 +201,12 @@ impl System for Live {
     }
     fn connect(&self, address: SocketAddr, timeout: Duration) -> io::Result<()> {
         net::connect(address, timeout)
+    }
+    fn connect_unix(&self, path: &str) -> io::Result<()> {
+        exchange::connect_unix(path)
+    }
+    fn exchange(&self, address: SocketAddr, request: &[u8], timeout: Duration) -> io::Result<Vec<u8>> {
+        exchange::exchange(address, request, timeout)
     }
     fn bind(&self, address: SocketAddr, protocol: Protocol) -> io::Result<()> {
         net::bind(address, protocol)
@@ -148,6 +224,8 @@ impl System for Live {
 #[expect(missing_docs, reason = "the names of the facts")]
 pub mod fake {
     use super::*;
+    use crate::sys::content::Content;
+    use crate::sys::inspect::{Found, Rights};
     use std::cell::{Cell, RefCell};
     use std::collections::HashMap;
     use std::rc::Rc;
@@ -163,9 +241,19 @@ pub mod fake {
         pub clock: Rc<Cell<Moment>>,
         pub files: HashMap<String, Stat>,
         pub texts: HashMap<String, String>,
+        pub links: HashMap<String, String>,
+        pub looks: HashMap<String, Look>,
+        /// What every program does.
+        pub ran: Ran,
         /// Path and what is to be done -> the errno that refuses it.
         pub refused: HashMap<(String, &'static str), i32>,
         pub free: u64,
+        pub set_id: Vec<String>,
+        pub cgroup: HashMap<&'static str, u64>,
+        pub rlimits: HashMap<&'static str, (u64, u64)>,
+        pub uname: (String, String),
+        pub unix_time: i64,
+        pub entropy: bool,
         pub mounts: Vec<Mount>,
         pub accounts: Accounts,
         pub current: RefCell<Identity>,
@@ -174,6 +262,11 @@ pub mod fake {
         pub hosts: Vec<Host>,
         pub names: HashMap<String, IpAddr>,
         pub answers: Vec<SocketAddr>,
+        /// What a peer answers, and what it was asked.
+        pub answer: String,
+        pub sent: Rc<RefCell<String>>,
+        /// The errno of a connection to any socket in the file system; 0: it is accepted.
+        pub unix: i32,
         /// Ports that cannot be bound, and why.
         pub unbindable: HashMap<u16, i32>,
         pub listening: Vec<SocketAddr>,
@@ -182,6 +275,21 @@ pub mod fake {
     }
 
     impl Fake {
+        /// A container with these programs in /bin.
+        pub fn with_programs(names: &[&str]) -> Self {
+            let looks = names.iter().map(|name| {
+                let found = Found {
+                    path: format!("/bin/{name}"),
+                    folder: false,
+                    rights: Rights { execute: true, ..Rights::default() },
+                    noexec: None,
+                    content: Content::Unreadable,
+                };
+                ((*name).to_string(), Look { word: (*name).into(), found: Some(found), ..Look::default() })
+            });
+            Self { looks: looks.collect(), ..Self::default() }
+        }
+
         /// The facts, with this environment.
         pub fn facts(self, environ: &[(&str, &str)]) -> Facts {
             let mut known = Environ::default();
@@ -222,6 +330,44 @@ pub mod fake {
         fn read(&self, path: &str, _: u64) -> io::Result<Vec<u8>> {
             self.texts.get(path).map_or_else(|| errno(libc::ENOENT), |text| Ok(text.clone().into_bytes()))
         }
+        fn read_link(&self, path: &str) -> io::Result<String> {
+            self.links.get(path).map_or_else(|| errno(libc::EINVAL), |to| Ok(to.clone()))
+        }
+        fn list(&self, path: &str) -> io::Result<Vec<String>> {
+            let below = |name: &&String| name.strip_prefix(path).is_some_and(|name| name.starts_with('/'));
+            Ok(self
+                .files
+                .keys()
+                .filter(below)
+                .filter_map(|name| name.rsplit('/').next())
+                .map(Into::into)
+                .collect())
+        }
+        fn sha256(&self, path: &str) -> io::Result<String> {
+            crate::sys::digest::sha256(&mut self.read(path, 0)?.as_slice())
+        }
+        fn look(&self, word: &str, _: Option<&[u8]>) -> Look {
+            let missing = || Look { word: word.into(), searched: vec!["/bin".into()], ..Look::default() };
+            self.looks.get(word).cloned().unwrap_or_else(missing)
+        }
+        fn set_id_files(&self, _: &[String]) -> io::Result<Vec<String>> {
+            Ok(self.set_id.clone())
+        }
+        fn cgroup(&self, what: &str) -> Option<u64> {
+            self.cgroup.get(what).copied()
+        }
+        fn rlimit(&self, name: &str) -> io::Result<(u64, u64)> {
+            self.rlimits.get(name).map_or_else(|| errno(libc::EINVAL), |limits| Ok(*limits))
+        }
+        fn uname(&self) -> (String, String) {
+            self.uname.clone()
+        }
+        fn clock(&self) -> i64 {
+            self.unix_time
+        }
+        fn has_entropy(&self) -> bool {
+            self.entropy
+        }
         fn mounts(&self) -> &[Mount] {
             &self.mounts
         }
@@ -237,6 +383,9 @@ pub mod fake {
             }
             *self.current.borrow_mut() = who.clone();
             Ok(())
+        }
+        fn run(&self, _: &str, _: &[String], _: &[CString], _: Duration) -> Result<Ran, SpawnError> {
+            Ok(self.ran.clone())
         }
         fn interfaces(&self) -> io::Result<Vec<Interface>> {
             Ok(self.interfaces.clone())
@@ -257,6 +406,14 @@ pub mod fake {
         }
         fn connect(&self, address: SocketAddr, _: Duration) -> io::Result<()> {
             if self.answers.contains(&address) { Ok(()) } else { errno(libc::ECONNREFUSED) }
+        }
+        fn connect_unix(&self, _: &str) -> io::Result<()> {
+            if self.unix == 0 { Ok(()) } else { errno(self.unix) }
+        }
+        fn exchange(&self, address: SocketAddr, request: &[u8], _: Duration) -> io::Result<Vec<u8>> {
+            self.connect(address, Duration::ZERO)?;
+            *self.sent.borrow_mut() = String::from_utf8_lossy(request).into_owned();
+            Ok(self.answer.clone().into_bytes())
         }
         fn bind(&self, address: SocketAddr, _: Protocol) -> io::Result<()> {
             self.unbindable.get(&address.port()).map_or(Ok(()), |number| errno(*number))

@@ -4,17 +4,33 @@
 //! [`KINDS`]. What all kinds share (level, wait, any_of, export, when) is read in [`read`] and applied in
 //! [`run`]; the words for the user are made in [`report`].
 
+mod asked;
+mod command;
+mod dir;
+mod dns;
 pub mod docs;
 pub mod env;
+mod exec;
 pub mod facts;
+mod file;
+mod http;
+mod kernel;
+mod limit;
 pub mod link;
+mod link_target;
 pub mod mount;
 pub mod network;
+mod path;
 pub mod pattern;
+mod peer;
 pub mod port;
+mod privileges;
+mod program;
 pub mod read;
 pub mod report;
 pub mod run;
+mod tcp;
+mod unix;
 pub mod user;
 pub mod volume;
 pub mod wire;
@@ -54,6 +70,11 @@ pub trait Judge {
     /// Whether looking may take longer than a system call on local data: a name server, a peer, a network file system.
     fn may_block(&self) -> bool {
         false
+    }
+
+    /// How long one look may take before it is given up, where it may block.
+    fn patience(&self) -> Duration {
+        asked::PATIENCE
     }
 
     /// Variables that this check may set, so that `${NAME}` elsewhere is known to come later.
@@ -179,8 +200,27 @@ pub struct Check {
 }
 
 /// Every kind there is.
-pub const KINDS: &[Kind] =
-    &[env::KIND, link::KIND, mount::KIND, network::KIND, port::KIND, user::KIND, volume::KIND];
+pub const KINDS: &[Kind] = &[
+    command::KIND,
+    dir::KIND,
+    dns::KIND,
+    env::KIND,
+    exec::KIND,
+    file::KIND,
+    http::KIND,
+    kernel::KIND,
+    limit::KIND,
+    link::KIND,
+    link_target::KIND,
+    mount::KIND,
+    network::KIND,
+    port::KIND,
+    privileges::KIND,
+    tcp::KIND,
+    unix::KIND,
+    user::KIND,
+    volume::KIND,
+];
 
 /// A value as a message shows it: in quotes, on one line, not too long, without the password of a URL.
 #[must_use]

@@ -59,7 +59,7 @@ pub(super) fn path(name: &str, table: &Table<'_>) -> Option<String> {
 }
 
 /// A list that must say something when it is written.
-fn asserting(table: &Table<'_>, key: &'static str) -> Vec<String> {
+pub(super) fn asserting(table: &Table<'_>, key: &'static str) -> Vec<String> {
     let list = table.list(key).unwrap_or_default();
     if list.is_empty() && table.has(key) {
         table.fault(key, "asserts nothing; name something, or leave it out");

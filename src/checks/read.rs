@@ -12,6 +12,9 @@ use std::time::Duration;
 /// How long to sleep between two looks of a check that waits, unless it says otherwise.
 const INTERVAL: Duration = Duration::from_millis(500);
 
+/// Keys of a kind without names that hold a table themselves, which is no check of that name.
+const TABLES: &[(&str, &str)] = &[("kernel", "sysctl"), ("privileges", "capabilities")];
+
 /// Reads the table of all checks. Faults are noted in `reading`; a check with a fault is left out.
 #[must_use]
 pub fn read<'a>(root: Option<&'a Node>, reading: &'a Reading<'a>) -> Vec<Check> {
@@ -65,7 +68,9 @@ fn read_kind(kind: &Kind, entry: &Entry, reading: &Reading<'_>, checks: &mut Vec
         let _ = Table::open(reading, path, entry.at, &entry.node);
         return;
     };
-    let named = |one: &&Entry| !kind.nameless || matches!(one.node.value, Value::Table(_));
+    let own = |key: &str| TABLES.iter().any(|(of, table)| *of == kind.name && *table == key);
+    let named =
+        |one: &&Entry| !kind.nameless || (matches!(one.node.value, Value::Table(_)) && !own(&one.key));
     for one in entries.iter().filter(named) {
         let path = format!("{path}.{}", one.key);
         match expand(&one.key, &reading.scope) {
@@ -211,13 +216,28 @@ mod tests {
         let names: Vec<&str> = both.iter().map(|check| check.name.as_str()).collect();
         assert_eq!(names, ["", "second"]);
         assert_eq!(one("[checks.user]").name, "");
+        assert_eq!(one("[checks.kernel]\nsysctl.a = 1").name, "");
+        assert_eq!(one("[checks.kernel.x]\nsysctl.a = 1").name, "x");
+        assert_eq!(one("[checks.privileges.capabilities]\nlacks = \"ALL\"").name, "");
+    }
+
+    #[test]
+    fn the_example_has_every_kind() {
+        let (checks, faults) = checks(include_str!("../../config-examples/checks.toml"));
+        assert_eq!(faults, [""; 0]);
+        for kind in KINDS {
+            assert!(checks.iter().any(|check| check.kind == kind.name), "no {}", kind.name);
+        }
+        for check in checks {
+            assert!(!check.judge.expected().is_empty() && check.judge.subject().starts_with(check.kind));
+        }
     }
 
     #[test]
     fn faults_say_what_to_write() {
         for (text, part) in [
             ("[checks.ling.web]", "did you mean \"link\"?"),
-            ("[checks.zzz.web]", "there are env, link,"),
+            ("[checks.zzz.web]", "; there are "),
             ("[checks.env.X]\nrequird = true", "did you mean \"required\"?"),
             ("[checks.env]\nX = true", "expected a table"),
             ("[checks]\nenv = 1", "expected a table"),

@@ -11,8 +11,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
-/// How long one look may take (a name server that does not answer takes most of it).
-const ONE_LOOK: Duration = Duration::from_secs(10);
 /// Helpers at a time.
 const MOST: usize = 256;
 
@@ -89,8 +87,7 @@ impl Crew<'_> {
             let started = self.helpers.start(&mut |out| wire::encode(&attempt(check, facts), out));
             match started {
                 Ok(helper) => {
-                    let bound = check.wait.unwrap_or_default().saturating_add(ONE_LOOK);
-                    self.live.push((helper, n, self.helpers.now().after(bound)));
+                    self.live.push((helper, n, self.helpers.now().after(bound(check))));
                 }
                 // Processes may be scarce: another try when one has ended.
                 Err(_) if !self.live.is_empty() => return,
@@ -133,11 +130,17 @@ impl Crew<'_> {
         let now = self.helpers.now();
         for (helper, n, _) in self.live.extract_if(.., |(_, _, until)| *until <= now) {
             self.helpers.kill(helper);
-            let wait = self.checks.get(n).and_then(|check| check.wait).unwrap_or_default();
-            let found = format!("no answer within {}", show_duration(wait.saturating_add(ONE_LOOK)));
+            let bound = self.checks.get(n).map(bound).unwrap_or_default();
+            let found = format!("no answer within {}", show_duration(bound));
             put(findings, n, Finding::fail(found, "look for a name server or file system that hangs".into()));
         }
     }
+}
+
+/// How long a helper may take: the wait, and a look that was begun at its end (a name server that does not
+/// answer takes most of it).
+fn bound(check: &Check) -> Duration {
+    check.wait.unwrap_or_default().saturating_add(check.judge.patience())
 }
 
 /// In a helper: takes on the user's rights, then looks until it holds, cannot change, or time is up.

@@ -1,24 +1,23 @@
 //! `[checks.volume.PATH]`: a volume is mounted there, and who is to use it can.
 
+use super::asked::add;
 use super::mount::{mounted_at, path};
+use super::path::{Rights, denied, refused, shown};
 use super::{Facts, Failure, Finding, Judge, Kind, facts};
 use crate::config::table::Table;
 use crate::config::words::show_size;
 use crate::sys::disk::{Access, Stat};
-use crate::sys::{Errno, errno};
-use std::fmt::Write as _;
 
 /// `volume`
 pub const KIND: Kind = Kind { name: "volume", nameless: false, read };
 
 struct Volume {
     path: String,
+    expected: String,
     readable: bool,
     writable: bool,
     min_free: Option<u64>,
-    owner: Option<String>,
-    group: Option<String>,
-    mode: Option<u32>,
+    rights: Rights,
 }
 
 fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
@@ -26,26 +25,19 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     if path.as_deref() == Some("/") {
         table.fault_here("is the root file system, which is no volume; expected [checks.mount.\"/\"]");
     }
-    let mode = table.text_or_number("mode").and_then(|text| {
-        let octal = text.strip_prefix("0o").unwrap_or(&text);
-        let mode = u32::from_str_radix(octal, 8).ok().filter(|mode| *mode <= 0o7777);
-        let quoted =
-            matches!(table.node("mode").map(|node| &node.value), Some(crate::config::tree::Value::Text(_)));
-        if mode.is_none() || !quoted {
-            table.fault("mode", "is no mode; expected octal digits in quotes, such as \"0755\"");
-        }
-        mode
-    });
     let writable = table.flag("writable").unwrap_or(true);
-    Some(Box::new(Volume {
-        path: path?,
-        readable: table.flag("readable").unwrap_or(true),
-        writable,
-        min_free: table.size("min_free"),
-        owner: table.text_or_number("owner"),
-        group: table.text_or_number("group"),
-        mode,
-    }))
+    let readable = table.flag("readable").unwrap_or(true);
+    let mut expected = String::from(match (readable, writable) {
+        (_, true) => "a volume that can be written",
+        (true, false) => "a volume that can be read",
+        (false, false) => "a volume",
+    });
+    let rights = Rights::read(table, &mut expected);
+    let min_free = table.size("min_free");
+    if let Some(free) = min_free {
+        add(&mut expected, &["with at least ", &show_size(free), " free"]);
+    }
+    Some(Box::new(Volume { path: path?, expected, readable, writable, min_free, rights }))
 }
 
 impl Judge for Volume {
@@ -54,27 +46,7 @@ impl Judge for Volume {
     }
 
     fn expected(&self) -> String {
-        let mut expected = String::from(match (self.readable, self.writable) {
-            (_, true) => "a volume that can be written",
-            (true, false) => "a volume that can be read",
-            (false, false) => "a volume",
-        });
-        let mut add = |what: &str, value: &str| {
-            let _ = write!(expected, ", {what} {value}");
-        };
-        if let Some(owner) = &self.owner {
-            add("owned by", owner);
-        }
-        if let Some(group) = &self.group {
-            add("of group", group);
-        }
-        if let Some(mode) = self.mode {
-            add("mode", &format!("{mode:04o}"));
-        }
-        if let Some(free) = self.min_free {
-            add("with at least", &format!("{} free", show_size(free)));
-        }
-        expected
+        self.expected.clone()
     }
 
     fn judge(&self, facts: &Facts) -> Finding {
@@ -83,9 +55,10 @@ impl Judge for Volume {
         }
         let stat = match facts.system.stat(&self.path) {
             Ok(stat) => stat,
-            Err(error) => return self.refused(&facts::why(&error), facts),
+            Err(error) => return refused(&self.path, &error, facts).into(),
         };
-        let failed = self.usable(&stat, facts).and_then(|()| self.owned(&stat, facts));
+        let usable = self.usable(&stat, facts);
+        let failed = usable.and_then(|()| self.rights.judge(&self.path, &stat, facts));
         match failed.and_then(|()| self.roomy(facts)) {
             Ok(()) => Finding::pass(format!("a volume {}", shown(&stat, facts)), self.path.clone()),
             Err(failure) => failure.into(),
@@ -99,12 +72,6 @@ impl Judge for Volume {
 }
 
 impl Volume {
-    fn refused(&self, why: &str, facts: &Facts) -> Finding {
-        let uid = facts.system.current().uid;
-        let found = format!("{} cannot be looked at by uid {uid}: {why}", self.path);
-        Finding::fail(found, format!("let uid {uid} enter the folders above {}", self.path))
-    }
-
     fn usable(&self, stat: &Stat, facts: &Facts) -> Result<(), Failure> {
         let wanted = [
             (self.readable, Access::Read, "readable"),
@@ -112,51 +79,9 @@ impl Volume {
             ((self.readable || self.writable) && stat.dir, Access::Execute, "to be entered"),
         ];
         for (_, access, word) in wanted.into_iter().filter(|(wanted, ..)| *wanted) {
-            let Err(error) = facts.system.access(&self.path, access) else { continue };
-            let shown = shown(stat, facts);
-            let who = facts.system.current();
-            let (found, remedy) = match errno(&error) {
-                Errno::EROFS => ("mounted read-only".to_string(), "mount the volume rw, not ro".to_string()),
-                Errno::EACCES => (
-                    format!("{shown}, not {word} by uid {}", who.uid),
-                    format!(
-                        "chown {}:{} {} (on the volume), or run as uid {}",
-                        who.uid, who.gid, self.path, stat.uid
-                    ),
-                ),
-                _ => (
-                    format!("{shown}, not {word}: {}", facts::why(&error)),
-                    "look at the volume's driver".into(),
-                ),
-            };
-            return Err(Failure::new(found, remedy));
-        }
-        Ok(())
-    }
-
-    fn owned(&self, stat: &Stat, facts: &Facts) -> Result<(), Failure> {
-        let accounts = facts.system.accounts();
-        let path = &self.path;
-        let no_such = |what: &str, name: &str, file: &str| {
-            Failure::for_good(
-                format!("no {what} \"{name}\" in {file}"),
-                format!("add the {what}, or use its number"),
-            )
-        };
-        if let Some(owner) = &self.owner {
-            let uid = accounts.uid(owner).ok_or_else(|| no_such("user", owner, "/etc/passwd"))?;
-            if uid != stat.uid {
-                return Err(Failure::new(shown(stat, facts), format!("chown {owner} {path}")));
+            if let Err(error) = facts.system.access(&self.path, access) {
+                return Err(denied(&self.path, stat, word, &error, facts, " (on the volume)"));
             }
-        }
-        if let Some(group) = &self.group {
-            let gid = accounts.gid(group).ok_or_else(|| no_such("group", group, "/etc/group"))?;
-            if gid != stat.gid {
-                return Err(Failure::new(shown(stat, facts), format!("chgrp {group} {path}")));
-            }
-        }
-        if let Some(mode) = self.mode.filter(|mode| *mode != stat.mode) {
-            return Err(Failure::new(shown(stat, facts), format!("chmod {mode:04o} {path}")));
         }
         Ok(())
     }
@@ -172,13 +97,6 @@ impl Volume {
         let remedy = format!("make room in {}, or give it a larger volume", self.path);
         if ok { Ok(()) } else { Err(Failure::new(found, remedy)) }
     }
-}
-
-/// `owned by root:root, mode 0755`
-fn shown(stat: &Stat, facts: &Facts) -> String {
-    let accounts = facts.system.accounts();
-    let (user, group) = (accounts.user_name(stat.uid), accounts.group_name(stat.gid));
-    format!("owned by {user}:{group}, mode {:04o}", stat.mode)
 }
 
 #[cfg(test)]
@@ -235,6 +153,7 @@ mod tests {
             ("owner = \"nobody\"", false, "no user \"nobody\" in /etc/passwd"),
             ("group = 5", false, "owned by root:root, mode 0755"),
             ("mode = \"0700\"", false, "owned by root:root, mode 0755"),
+            ("max_mode = \"0750\"", false, "owned by root:root, mode 0755"),
             ("min_free = \"512KiB\"", true, "a volume owned by root:root, mode 0755"),
             ("min_free = \"1GiB\"", false, "1 MiB free of 2 MiB"),
         ] {

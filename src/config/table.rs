@@ -9,7 +9,7 @@ use super::fault::{At, did_you_mean};
 pub use super::reading::Reading;
 use super::tree::{Entry, Node, Value};
 pub use super::word::{one_of, scalar, signal};
-use super::words;
+use super::words::{self, Number};
 use crate::model::Signal;
 use serde::Deserialize;
 use std::cell::RefCell;
@@ -203,22 +203,12 @@ impl<'a> Table<'a> {
         None
     }
 
-    /// A number between `min` and `max`, or a string that is one after expansion.
-    pub fn number(&self, key: &'static str, min: f64, max: f64) -> Option<f64> {
-        #[expect(clippy::cast_precision_loss, reason = "a factor, not a count")]
-        let other = |value: &Value| match value {
-            Value::Integer(number) => Some(*number as f64),
-            Value::Float(number) => Some(*number),
-            _ => None,
-        };
-        let parse = |text: &str| text.trim().parse().map_err(|_| "expected a number".to_string());
-        let number = self.parse(key, "a number", other, parse)?;
-        if (min..=max).contains(&number) {
-            return Some(number);
-        }
-        let most = if max == f64::MAX { String::new() } else { format!(" and at most {max}") };
-        self.fault(key, &format!("found {number}, expected at least {min}{most}"));
-        None
+    /// A number, or a string that is one after expansion.
+    pub fn number(&self, key: &'static str) -> Option<Number> {
+        let other = |value: &Value| scalar(value).and_then(|text| words::number(&text));
+        self.parse(key, "a finite number", other, |text| {
+            words::number(text.trim()).ok_or_else(|| "expected a number".into())
+        })
     }
 
     /// A duration, with its unit.

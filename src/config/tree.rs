@@ -19,8 +19,8 @@ pub enum Value {
     Text(String),
     /// An integer.
     Integer(i64),
-    /// A float.
-    Float(f64),
+    /// A float, as it is written.
+    Float(String),
     /// A bool.
     Bool(bool),
     /// An array.
@@ -123,10 +123,7 @@ impl Reader<'_> {
                 Ok(number) => Value::Integer(number),
                 Err(_) => self.out_of_range(at),
             },
-            DeValue::Float(digits) => match digits.as_str().parse() {
-                Ok(number) => Value::Float(number),
-                Err(_) => self.out_of_range(at),
-            },
+            DeValue::Float(digits) => Value::Float(digits.as_str().to_string()),
         };
         Node { value, at }
     }

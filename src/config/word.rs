@@ -9,7 +9,7 @@ use serde::Deserialize;
 pub fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::Integer(number) => Some(number.to_string()),
-        Value::Float(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.clone()),
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Text(_) | Value::List(_) | Value::Table(_) => None,
     }

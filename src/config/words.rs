@@ -59,9 +59,45 @@ fn finish(words: &mut Vec<String>, word: &mut Option<String>, quoted: bool) -> R
     Ok(())
 }
 
+/// A number with the text that it was written as, which is what messages show.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Number {
+    /// Near enough to compare by: of a number with more than 15 digits, the last may be off.
+    pub value: f64,
+    /// As written.
+    pub text: String,
+}
+
+/// A finite decimal number: `-1.5`, `1e3`.
+pub fn number(text: &str) -> Option<Number> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let (digits, exponent) = match digits.split_once(['e', 'E']) {
+        Some((digits, exponent)) => (digits, exponent.parse().ok()?),
+        None => (digits, 0i32),
+    };
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    if whole.is_empty() && part.is_empty() {
+        return None;
+    }
+    let mut value = 0f64;
+    for digit in whole.chars().chain(part.chars()) {
+        value = value * 10.0 + f64::from(digit.to_digit(10)?);
+    }
+    // The powers up to 22 are exact, and so the one division rounds as it should.
+    let shift = exponent.saturating_sub(i32::try_from(part.len()).ok()?);
+    let power = 10f64.powi(shift.saturating_abs());
+    value = if shift < 0 { value / power } else { value * power };
+    if text.starts_with('-') {
+        value = -value;
+    }
+    value.is_finite().then(|| Number { value, text: text.to_string() })
+}
+
 /// A duration with units, as Compose and systemd write them: `500ms`, `1m30s`, `1.5s`, `0s`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     const EXPECTED: &str = "a duration with its unit, such as \"500ms\", \"10s\" or \"1m30s\"";
+    /// What 64 bits of microseconds hold.
+    const LONGEST: f64 = 1.8e19;
     let mut total = 0f64;
     let mut rest = text.trim();
     if rest.is_empty() {
@@ -70,9 +106,9 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     while !rest.is_empty() {
         let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
         let (number, tail) = rest.split_at(digits);
-        let letters = tail.len() - tail.trim_start_matches(|c: char| c.is_alphabetic()).len();
+        let letters = tail.find(|c: char| c.is_ascii_digit() || c.is_whitespace()).unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(letters);
-        let number: f64 = number.parse().map_err(|_| format!("expected {EXPECTED}"))?;
+        let Number { value, text } = self::number(number).ok_or_else(|| format!("expected {EXPECTED}"))?;
         let scale = match unit {
             "us" | "µs" => 1e-6,
             "ms" => 1e-3,
@@ -80,21 +116,24 @@ pub fn duration(text: &str) -> Result<Duration, String> {
             "m" | "min" => 60.0,
             "h" => 3600.0,
             "d" => 86400.0,
-            "" => return Err(format!("the number {number} has no unit; expected {EXPECTED}")),
+            "" => return Err(format!("the number {text} has no unit; expected {EXPECTED}")),
             other => return Err(format!("unknown unit \"{other}\"; expected {EXPECTED}")),
         };
-        total += number * scale;
+        total += value * scale;
         rest = tail.trim_start();
     }
     // Rounded to a microsecond: 0.1 has no exact float.
-    Duration::try_from_secs_f64((total * 1e6).round() / 1e6)
-        .map_err(|_| format!("too long; expected {EXPECTED}"))
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "is in range")]
+    match total * 1e6 + 0.5 {
+        micros if micros < LONGEST => Ok(Duration::from_micros(micros as u64)),
+        _ => Err(format!("too long; expected {EXPECTED}")),
+    }
 }
 
 /// A duration as people write it: the inverse of [`duration`], to the millisecond.
 #[must_use]
 pub fn show_duration(span: Duration) -> String {
-    let millis = span.as_millis();
+    let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     if millis < 1000 {
         return format!("{millis}ms");
     }
@@ -150,7 +189,7 @@ pub fn show_size(bytes: u64) -> String {
     for (unit, shift) in [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)] {
         let scale = 1u64 << shift;
         if bytes >= scale {
-            let tenths = u128::from(bytes) * 10 / u128::from(scale);
+            let tenths = (bytes >> shift) * 10 + (((bytes & (scale - 1)) * 10) >> shift);
             return if tenths.is_multiple_of(10) {
                 format!("{} {unit}", tenths / 10)
             } else {
@@ -186,6 +225,18 @@ mod tests {
             assert!(split(line).expect_err(line).contains("[\"sh\", \"-c\""), "{line}");
         }
         assert!(split("a 'b").expect_err("open").contains("never closed"));
+    }
+
+    #[test]
+    fn numbers_are_read_to_the_last_digit() {
+        for text in ["0", "-1.5", "+3", "1e3", "0.1", ".5", "5.", "1.25E-2", "123456789.012345", "-0.3e-20"] {
+            assert_eq!(number(text).expect(text).value, text.parse::<f64>().expect(text), "{text}");
+        }
+        for text in ["", ".", "-", "e5", "1e", "inf", "nan", "1_0", "0x1", "1e999", "--1", " 1"] {
+            assert_eq!(number(text), None, "{text}");
+        }
+        assert_eq!(number("1e-999999999999"), None);
+        assert_eq!(number("1e-2147483648").expect("tiny").value, 0.0);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! ENOENT for a missing file, a missing interpreter and a missing loader alike; the difference is told here. Pure:
 //! the facts are [`crate::sys::inspect`]'s.
 
+mod ahead;
 mod end;
 mod remedy;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use crate::sys::Errno;
 use crate::sys::content::Content;
 use crate::sys::inspect::{Found, Look, Obstacle, Rights};
 use crate::sys::spawn::{SpawnError, Stage};
+pub use ahead::why_not;
 pub use end::{at_once, background, killed, never_healthy};
 
 /// What is asked when a program was started and ended at once with 126 or 127: env(1), as a script's interpreter,
@@ -131,7 +133,7 @@ fn credentials(errno: Errno, look: &Look) -> String {
     }
     if errno == Errno::EPERM && !lacks.is_empty() {
         return fill(
-            "to run it as {} rinit needs the capability {}, which this container is not given; docker run --cap-add {}, or drop user from the configuration",
+            "to run it as {} rinit needs {}, capabilities that this container is not given; docker run --cap-add {}, or drop user from the configuration",
             &[&look.who, &lacks.join(" and "), &lacks.join(" --cap-add ")],
         );
     }
@@ -143,9 +145,10 @@ fn credentials(errno: Errno, look: &Look) -> String {
 
 fn in_the_way(obstacle: &Obstacle, look: &Look) -> String {
     match obstacle {
-        Obstacle::Missing(folder) => {
-            fill("there is no folder {}; make it (in the Dockerfile: RUN mkdir -p {})", &[folder, folder])
-        }
+        Obstacle::Missing(folder) => fill(
+            "there is no folder {}; make it (in the Dockerfile: RUN mkdir -p {})",
+            &[folder, &look.directory],
+        ),
         Obstacle::File(path) => fill("{} is a file, not a folder", &[path]),
         Obstacle::Closed(folder, rights) => {
             fill("{} may not enter the folder {} {}", &[&look.who, folder, &mend(folder, rights, look)])
@@ -210,20 +213,28 @@ fn instead(look: &Look) -> String {
         let end = if by_path { "" } else { ", or add its folder to PATH" };
         return fill("; it is at {}: give that path{}", &[path, end]);
     }
+    let name = look.word.rsplit('/').next().unwrap_or("");
+    // As a trait object, so that there is one copy of the search.
+    let known: &mut dyn Iterator<Item = &str> = &mut look.names.iter().map(String::as_str);
+    let hint = did_you_mean(name, known);
     if let Some(point) = &look.covered {
         return fill(
-            "; {} is a mount of its own, a volume for example, which hides what the image has there: mount it elsewhere, or put the program elsewhere",
-            &[point],
+            "{}; {} is a mount of its own, a volume for example, which hides what the image has there: mount it elsewhere, or put the program elsewhere",
+            &[&hint, point],
         );
     }
-    let name = look.word.rsplit('/').next().unwrap_or("");
-    let hint = did_you_mean(name, look.names.iter().map(String::as_str));
     let end = if by_path {
-        "; correct the path, or put the program into the image"
+        "correct the path, or put the program into the image"
     } else {
-        "; install it, or give its full path"
+        "install it, or give its full path"
     };
-    hint + end
+    otherwise(&hint, end)
+}
+
+/// `; did you mean "web"? If not, …`, or the second alone.
+#[must_use]
+pub fn otherwise(hint: &str, end: &str) -> String {
+    fill("{}{}{}", &[hint, if hint.is_empty() { "; " } else { " If not, " }, end])
 }
 
 fn existing(errno: Errno, found: &Found, look: &Look) -> String {

@@ -1,1 +1,180 @@
 use super::*;
+
+fn script(interpreter: &str, found: Option<Found>) -> Content {
+    Content::Script {
+        interpreter: interpreter.into(),
+        found: found.map(Box::new),
+        asked: None,
+        carriage_return: false,
+    }
+}
+
+fn found(path: &str, content: Content) -> Found {
+    let rights = Rights { mode: 0o755, owner: "root:root".into(), class: "o", execute: true };
+    Found { path: path.into(), folder: false, rights, noexec: None, content }
+}
+
+fn app(content: Content) -> Look {
+    let found = Some(found("/app/run", content));
+    Look {
+        word: "/app/run".into(),
+        path: "/app/run".into(),
+        who: "user app".into(),
+        found,
+        root: true,
+        ..Look::default()
+    }
+}
+
+#[track_caller]
+fn says(stage: Stage, errno: Errno, look: &Look, words: &[&str]) {
+    let text = explain(SpawnError { stage, errno }, look);
+    for word in words {
+        assert!(text.contains(word), "nothing of `{word}` in: {text}");
+    }
+    assert!(!text.contains("{}") && !text.contains('\n'), "{text}");
+}
+
+#[test]
+fn what_a_file_is_tells_why_it_cannot_run() {
+    let other = if remedy::OWN_MACHINE == 183 { 62 } else { 183 };
+    let elf =
+        |loader: &str| Content::Elf { machine: remedy::OWN_MACHINE, loader: Some((loader.into(), false)) };
+    let crlf =
+        Content::Script { interpreter: "/bin/sh".into(), found: None, asked: None, carriage_return: true };
+    let deep = script("/bin/a", Some(found("/bin/a", elf("/lib/ld-musl-x86_64.so.1"))));
+    let itself = script("/app/run", Some(found("/app/run", Content::Other)));
+    for (content, errno, words) in [
+        (
+            script("/bin/bash", None),
+            Errno::ENOENT,
+            &["/app/run, /bin/bash, is not there", "Debian", "apk add bash"][..],
+        ),
+        (script("/bin/sh", None), Errno::ENOENT, &["distroless have no shell"]),
+        (script("/usr/bin/python", None), Errno::ENOENT, &["python3"]),
+        (script("", None), Errno::ENOENT, &["without an interpreter"]),
+        (
+            deep,
+            Errno::ENOENT,
+            &["/app/run is a script", "the loader of /bin/a, /lib/ld-musl", "Alpine base image"],
+        ),
+        (itself, Errno::ELOOP, &["names itself"]),
+        (crlf, Errno::ENOENT, &["carriage return", "\"/bin/sh\\r\"", "sed -i 's/\\r$//' /app/run"]),
+        (elf("/lib64/ld-linux-x86-64.so.2"), Errno::ENOENT, &["is not there", "glibc", "gcompat"]),
+        (Content::Elf { machine: other, loader: None }, Errno::ENOEXEC, &["is a program for", "--platform"]),
+        (Content::Elf { machine: 9999, loader: None }, Errno::ENOEXEC, &["machine number 9999"]),
+        (Content::Empty, Errno::ENOEXEC, &["empty file"]),
+        (Content::ByteOrderMark, Errno::ENOEXEC, &["byte order mark", "sed -i"]),
+        (Content::Foreign("macOS"), Errno::ENOEXEC, &["for macOS"]),
+        (Content::Text, Errno::ENOEXEC, &["begin it with #!/bin/sh"]),
+        (Content::Other, Errno::ENOEXEC, &["no program that this machine can run"]),
+        (Content::Other, Errno::EPERM, &["file capabilities", "--cap-add", "setcap -r"]),
+        (Content::Other, Errno::EACCES, &["ACL, SELinux or AppArmor"]),
+        (Content::Other, Errno::EAGAIN, &["ulimit nproc"]),
+    ] {
+        says(Stage::Exec, errno, &app(content), words);
+    }
+}
+
+#[test]
+fn what_is_not_there_tells_what_was_meant() {
+    let name =
+        || Look { word: "ngnix".into(), searched: vec!["/usr/bin".into(), "/bin".into()], ..Look::default() };
+    let path = || Look { word: "./run".into(), path: "/app/run".into(), ..Look::default() };
+    let near = Look { names: vec!["nginx".into()], covered: Some("/usr/bin".into()), ..name() };
+    for (look, words) in [
+        (name(), &["\"ngnix\": not found in PATH (/usr/bin:/bin); install it"][..]),
+        (near, &["did you mean \"nginx\"?"]),
+        (Look { elsewhere: Some("/usr/sbin/ngnix".into()), ..name() }, &["it is at /usr/sbin/ngnix", "PATH"]),
+        (Look { covered: Some("/bin".into()), ..name() }, &["; /bin is a mount of its own", "hides"]),
+        (path(), &["no such file: /app/run; correct the path"]),
+        (Look { obstacle: Some(Obstacle::Missing("/app".into())), ..path() }, &["there is no folder /app"]),
+        (Look { link: Some("/x".into()), ..path() }, &["/app/run is a link to /x, which is not there"]),
+        (Look::default(), &["empty word"]),
+        (Look { word: "app -x".into(), whole_line: true, ..name() }, &["[\"app\", \"-x\"]"]),
+    ] {
+        says(Stage::Exec, Errno::ENOENT, &look, words);
+    }
+}
+
+#[test]
+fn rights_and_surroundings_name_who_and_what() {
+    let closed = |mode, class| Rights { mode, owner: "root:root".into(), class, execute: false };
+    let mut plain = app(Content::Other);
+    if let Some(found) = &mut plain.found {
+        found.rights = closed(0o640, "g");
+    }
+    says(
+        Stage::Exec,
+        Errno::EACCES,
+        &plain,
+        &["not executable for user app (mode 0640, owner root:root); chmod a+x /app/run"],
+    );
+    let mut noexec = app(Content::Other);
+    if let Some(found) = &mut noexec.found {
+        found.noexec = Some("/app".into());
+    }
+    says(Stage::Exec, Errno::EACCES, &noexec, &["lies on /app, which is mounted noexec"]);
+    let root = || Look { who: "root".into(), lacks: vec!["DAC_OVERRIDE"], root: true, ..Look::default() };
+    let way = Some(Obstacle::Closed("/app".into(), closed(0o710, "o")));
+    says(
+        Stage::Exec,
+        Errno::EACCES,
+        &Look { obstacle: way.clone(), ..root() },
+        &[
+            "root may not enter the folder /app (mode 0710, owner root:root); chmod o+x /app",
+            "--cap-add DAC_OVERRIDE",
+        ],
+    );
+    let folder = Look { directory: "/srv".into(), no_directory: way, ..app(Content::Other) };
+    says(
+        Stage::Directory,
+        Errno::EACCES,
+        &folder,
+        &["working directory /srv: user app may not enter the folder /app"],
+    );
+    let most = Look { most: (Some(7), Some(1 << 29)), ..root() };
+    says(Stage::Fork, Errno::EAGAIN, &most, &["pids.max is 7", "--pids-limit"]);
+    says(Stage::Fork, Errno::ENOMEM, &most, &["limit 512 MiB", "--memory"]);
+    says(Stage::Fork, Errno::EAGAIN, &root(), &["kernel.pid_max"]);
+    let lacks = Look { lacks: vec!["SETGID", "SETUID"], who: "user app".into(), ..root() };
+    says(Stage::Credentials, Errno::EPERM, &lacks, &["--cap-add SETGID --cap-add SETUID"]);
+    says(Stage::Credentials, Errno::EPERM, &root(), &["user namespace"]);
+    says(Stage::Credentials, Errno::EPERM, &Look { root: false, ..lacks }, &["not root", "--user 0"]);
+}
+
+/// env(1) has been started by a first line; all others tell their reason themselves.
+#[test]
+fn env_alone_is_told_of_when_a_program_has_ended_with_127() {
+    let asked = |carriage_return| Content::Script {
+        interpreter: "/usr/bin/env".into(),
+        found: None,
+        asked: Some("bash".into()),
+        carriage_return,
+    };
+    let text = explain(STARTED, &Look { env_fails: true, ..app(asked(false)) });
+    assert!(
+        text.contains("asks env for bash, which is not in PATH") && text.contains("apk add bash"),
+        "{text}"
+    );
+    assert!(explain(STARTED, &app(asked(true))).contains("\"bash\\r\""));
+    assert_eq!(explain(STARTED, &app(asked(false))), "");
+    assert_eq!(explain(STARTED, &app(Content::Text)), "");
+}
+
+#[test]
+fn exit_codes_are_the_shells() {
+    let code = |stage, errno| exit_code(SpawnError { stage, errno });
+    assert_eq!(code(Stage::Exec, Errno::ENOENT), 127);
+    assert_eq!(code(Stage::Exec, Errno::EACCES), 126);
+    assert_eq!(code(Stage::Exec, Errno::ENOEXEC), 126);
+    assert_eq!(code(Stage::Credentials, Errno::EPERM), 71);
+}
+
+#[test]
+fn known_programs_have_their_own_option() {
+    assert_eq!(remedy::foreground("nginx"), "-g 'daemon off;'");
+    assert_eq!(remedy::foreground("php-fpm8.2"), "-F");
+    assert!(remedy::foreground("app").contains("--foreground"));
+    assert_eq!(fill("{} and {}{}", &["a", "b"]), "a and b");
+}

@@ -17,7 +17,7 @@ use crate::runtime::Given;
 use crate::say;
 use crate::starter::Starter;
 use crate::sys::spawn::Place;
-use crate::sys::{given, signals, stdio};
+use crate::sys::{given, stdio};
 
 impl Start<'_> {
     /// A configuration, with or without a command. Apart, so that its frame is not on the stack of a plain start.
@@ -74,7 +74,7 @@ impl Start<'_> {
 
     /// Checks, then what the checks were for.
     fn go(self, files: &Files, checks: &[Check], given: Environ, mut plan: Plan, exported: &[String]) -> u8 {
-        let environ = match Self::judge(files, checks, given) {
+        let environ = match self.judge(files, checks, given) {
             Ok(report) if report.ok() => report.environ,
             Ok(report) => {
                 last_words(&report.short());
@@ -99,7 +99,7 @@ impl Start<'_> {
 
     /// `--check`: the report and nothing else.
     fn report(&self, files: &Files, checks: &[Check], given: Environ) -> u8 {
-        let report = match look(files, checks, given) {
+        let report = match self.look(files, checks, given) {
             Ok(report) => report,
             Err(interrupted) => return Outcome::Signal(interrupted.0).exit_code(),
         };
@@ -114,8 +114,8 @@ impl Start<'_> {
     }
 
     /// Runs the checks and tells what they found.
-    fn judge(files: &Files, checks: &[Check], given: Environ) -> Result<Report, Interrupted> {
-        let report = look(files, checks, given)?;
+    fn judge(&self, files: &Files, checks: &[Check], given: Environ) -> Result<Report, Interrupted> {
+        let report = self.look(files, checks, given)?;
         for (level, line) in report.lines() {
             let level = if level == checks::Level::Error { LogLevel::Error } else { LogLevel::Warn };
             say::line(level, "", &line);
@@ -139,6 +139,12 @@ impl Start<'_> {
         resolve::resolve(Some(files), &scope(&variable, later), &self.invocation.command, faults)
     }
 
+    /// Runs the checks, each that may block or waits in a process of its own.
+    fn look(&self, files: &Files, checks: &[Check], given: Environ) -> Result<Report, Interrupted> {
+        let mut crew = Crew::new(self.ignored.clone());
+        checks::run::run(checks, &mut Facts::live(given), &files.sources, &mut crew)
+    }
+
     fn supervise(self, plan: Plan, environ: Environ) -> u8 {
         let fds = stdio::open_above_stderr();
         let given = if plan.whole.main.is_some() {
@@ -150,7 +156,7 @@ impl Start<'_> {
         let starter = Starter {
             inherited: self.inherited,
             environ: Some(environ),
-            ignored: signals::ignored(),
+            ignored: self.ignored,
             place: Place::Foreground,
             folder: crate::sys::folder().filter(|folder| folder.as_c_str() != c"/"),
             null: stdio::open_null(),
@@ -164,10 +170,4 @@ impl Start<'_> {
 /// What the configuration may know: these variables, and the files of this system.
 fn scope<'a>(variable: &'a dyn Fn(&str) -> Option<String>, later: &'a [String]) -> Scope<'a> {
     Scope { variable, exists: &crate::sys::files::exists, read: &crate::sys::files::read_text, later }
-}
-
-/// Runs the checks, each that may block or waits in a process of its own.
-fn look(files: &Files, checks: &[Check], given: Environ) -> Result<Report, Interrupted> {
-    let mut crew = Crew::new(signals::ignored());
-    checks::run::run(checks, &mut Facts::live(given), &files.sources, &mut crew)
 }

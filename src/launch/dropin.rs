@@ -1,8 +1,9 @@
 //! A start in another init's name: no configuration, and that init's manners towards orphans, session and terminal.
 
-use super::{Start, alone, bare, run};
+use super::{Start, bare, run};
 use crate::cli::{LogLevel, Persona};
 use crate::config::Plan;
+use crate::config::resolve::alone;
 use crate::model::{Leftovers, Signal, SignalRule};
 use crate::runtime::Given;
 use crate::sys::spawn::Place;

@@ -4,7 +4,6 @@ mod configured;
 mod dropin;
 
 use crate::cli::{Invocation, LogFormat, LogLevel, Mode, Persona};
-use crate::config::expand::Scope;
 use crate::config::fault::{Fault, Sources};
 use crate::config::files::{self, Io};
 use crate::config::{Plan, resolve};
@@ -18,7 +17,6 @@ use crate::sys::signals::Inherited;
 use crate::sys::spawn::Place;
 use crate::sys::wait::Waiter;
 use crate::sys::{given, stdio};
-use std::ffi::CString;
 
 /// sysexits(3): the command line is wrong.
 pub const USAGE: u8 = 64;
@@ -39,7 +37,9 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
     };
     let meant = files.as_ref().filter(|files| resolve::for_this_command(&files.root, &invocation.command));
     let plain = meant.is_none();
-    let start = Start { invocation, inherited };
+    // Only the children of a configuration get a clean slate.
+    let ignored = if plain { Vec::new() } else { crate::sys::signals::ignored() };
+    let start = Start { invocation, inherited, ignored };
     start.install_log(plain);
     if !faults.is_empty() {
         let empty = Sources::default();
@@ -73,6 +73,8 @@ fn last_words(text: &str) {
 struct Start<'i> {
     invocation: &'i Invocation,
     inherited: Inherited,
+    /// What rinit's parent ignored.
+    ignored: Vec<Signal>,
 }
 
 impl Start<'_> {
@@ -104,7 +106,7 @@ impl Start<'_> {
             say::line(LogLevel::Error, "", text);
             return USAGE;
         }
-        let mut plan = alone(&self.invocation.command);
+        let mut plan = resolve::alone(&self.invocation.command);
         match self.invocation.mode {
             Mode::Supervise => {}
             Mode::Exec => return self.exec(&plan, None),
@@ -143,12 +145,6 @@ impl Start<'_> {
     }
 }
 
-/// The plan for a COMMAND alone.
-fn alone(command: &[CString]) -> Plan {
-    let scope = Scope { variable: &|_| None, exists: &|_| false, read: &|_| Err(String::new()), later: &[] };
-    resolve::resolve(None, &scope, command, &mut Vec::new())
-}
-
 /// What starts a COMMAND that gets everything as it was given.
 fn bare(inherited: Inherited, place: Place) -> Starter {
     Starter { inherited, environ: None, ignored: Vec::new(), place, folder: None, null: None }
@@ -170,10 +166,21 @@ fn adopt_orphans() {
 }
 
 /// Supervises until the end.
-fn run(invocation: &Invocation, mut plan: Plan, starter: Starter, given: Given) -> u8 {
+fn run(invocation: &Invocation, plan: Plan, starter: Starter, given: Given) -> u8 {
     if let Some(signal) = invocation.pdeathsig {
         let _ = crate::sys::signal_at_parents_death(signal);
     }
+    let Ending { code, last_words: words } = assemble(invocation, plan, starter, given).run();
+    if code != 0 && !words.is_empty() {
+        last_words(&words);
+    }
+    code
+}
+
+/// What the loop works with. Apart and boxed, so that the loop stands on a stack as shallow as can be: rinit's
+/// memory is a handful of pages, and the stack has its share.
+#[inline(never)]
+fn assemble(invocation: &Invocation, mut plan: Plan, starter: Starter, given: Given) -> Box<Runtime> {
     if let Some(main) = plan.whole.main.and_then(|main| plan.services.get_mut(main.index())) {
         // 128 + N stands for a death by the signal N too.
         let signals = invocation.remap.iter().filter_map(|code| Signal::from_number(i32::from(*code) - 128));
@@ -186,24 +193,18 @@ fn run(invocation: &Invocation, mut plan: Plan, starter: Starter, given: Given) 
         plan.whole.leftovers = Leftovers::Leave;
     }
     plan.whole.seed = crate::sys::time::now().0;
-    let main = plan.whole.main;
-    let alone = plan.whole.main.is_some() && plan.services.len() == 1;
-    let rules = plan.services.iter().map(|service| service.rules.clone()).collect();
-    let runtime = Runtime {
+    // They are the core's from here on; the services keep what is run.
+    let rules = plan.services.iter_mut().map(|service| std::mem::take(&mut service.rules)).collect();
+    Box::new(Runtime {
+        main: plan.whole.main,
+        alone: plan.whole.main.is_some() && plan.services.len() == 1,
         core: Supervisor::new(rules, plan.whole),
         services: plan.services,
         starter,
-        main,
         waiter: Waiter::default(),
         rewrites: invocation.rewrites.clone(),
-        alone,
         warn_on_reap: invocation.warn_on_reap,
         persona: invocation.persona,
         given,
-    };
-    let Ending { code, last_words: words } = runtime.run();
-    if code != 0 && !words.is_empty() {
-        last_words(&words);
-    }
-    code
+    })
 }

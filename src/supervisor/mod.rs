@@ -146,6 +146,12 @@ impl Supervisor {
         self.pids.knows(pid)
     }
 
+    /// The rules of a service.
+    #[must_use]
+    pub fn rules(&self, service: ServiceId) -> &Rules {
+        &self.rules[service]
+    }
+
     /// All services, each after those that it depends on.
     #[must_use]
     pub fn start_order(&self) -> Vec<ServiceId> {

@@ -1,9 +1,23 @@
 //! What a signal that rinit receives means.
 
-use super::Turn;
 use super::event::{Action, Note};
 use super::service::State;
+use super::shutdown::Phase;
+use super::{Supervisor, Turn};
 use crate::model::{ServiceId, Signal, SignalRule};
+
+impl Supervisor {
+    /// Whether this signal is just passed on to the main service, for which the time does not matter. A shell may
+    /// then spare itself the look at the clock: [`Event::Signal`](super::event::Event::Signal) takes any moment.
+    #[must_use]
+    pub fn passes_on(&self, signal: Signal) -> bool {
+        let running = |id: ServiceId| matches!(self.records[id].state, State::Running { .. });
+        self.phase == Phase::Up
+            && self.whole.signals.is_empty()
+            && !(signal == Signal::TERM && self.whole.term_stops_main)
+            && self.main().is_some_and(running)
+    }
+}
 
 impl Turn<'_> {
     pub(super) fn signal(&mut self, signal: Signal) {

@@ -3,7 +3,7 @@
 
 /// A file of the cgroup that this process is in: its name in version 2, the controller and its name in version 1.
 fn read(v2: &str, controller: &str, v1: &str) -> Option<String> {
-    let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = super::files::system_text("/proc/self/cgroup").ok()?;
     own.lines().find_map(|line| {
         let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
         let (root, file) = match controllers {
@@ -13,7 +13,7 @@ fn read(v2: &str, controller: &str, v1: &str) -> Option<String> {
         };
         // In a container the path is often that of the host, and the mount begins below it.
         [path, ""].iter().find_map(|path| {
-            std::fs::read_to_string(["/sys/fs/cgroup", &root, path, "/", file].concat()).ok()
+            super::files::system_text(&["/sys/fs/cgroup", &root, path, "/", file].concat()).ok()
         })
     })
 }
@@ -28,6 +28,21 @@ pub fn most_processes() -> Option<u64> {
 #[must_use]
 pub fn most_memory() -> Option<u64> {
     limit(&read("memory.max", "memory", "memory.limit_in_bytes")?)
+}
+
+/// How much of the processors may be used, in thousandths of one. `None`: all that there are.
+#[must_use]
+pub fn most_cpus() -> Option<u64> {
+    let quota = read("cpu.max", "cpu", "cpu.cfs_quota_us")?;
+    let period = || read("cpu.max", "cpu", "cpu.cfs_period_us").unwrap_or_default();
+    share(&quota, &period())
+}
+
+/// Version 2 has `QUOTA PERIOD` in both texts, or `max PERIOD`; version 1 one number in each, or -1.
+fn share(quota: &str, period: &str) -> Option<u64> {
+    let quota: u64 = quota.split_whitespace().next()?.parse().ok()?;
+    let period: u64 = period.split_whitespace().last()?.parse().ok()?;
+    quota.checked_mul(1000)?.checked_div(period)
 }
 
 /// How many processes the kernel has killed here for want of memory.
@@ -49,6 +64,20 @@ fn kills(text: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_of_the_processors_is_read() {
+        for (quota, period, want) in [
+            ("150000 100000\n", "150000 100000\n", Some(1500)),
+            ("max 100000\n", "max 100000\n", None),
+            ("50000\n", "100000\n", Some(500)),
+            ("-1\n", "100000\n", None),
+            ("1 0", "1 0", None),
+            ("", "", None),
+        ] {
+            assert_eq!(share(quota, period), want, "{quota}");
+        }
+    }
 
     #[test]
     fn both_versions_are_read() {

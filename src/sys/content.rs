@@ -49,7 +49,7 @@ const FOREIGN: &[(&[u8], &str)] = &[
 ];
 
 /// What a file is. `deeper`: how many interpreters of interpreters are followed.
-pub(super) fn content(path: &Path, eyes: &Eyes<'_>, deeper: u8) -> Content {
+pub(super) fn content(path: &str, eyes: &Eyes<'_>, deeper: u8) -> Content {
     let mut head = Vec::new();
     let Ok(file) = File::open(path) else { return Content::Unreadable };
     if file.take(4096).read_to_end(&mut head).is_err() {
@@ -81,10 +81,7 @@ fn script(rest: &[u8], eyes: &Eyes<'_>, deeper: u8) -> Content {
     let by_env = interpreter.ends_with("/env");
     let asked = words.find(|word| by_env && !word.starts_with('-') && !word.contains('='));
     Content::Script {
-        found: deeper
-            .checked_sub(1)
-            .and_then(|deeper| eyes.found(Path::new(&interpreter), deeper))
-            .map(Box::new),
+        found: deeper.checked_sub(1).and_then(|deeper| eyes.found(&interpreter, deeper)).map(Box::new),
         interpreter,
         asked: asked.map(str::to_string),
         carriage_return: line.ends_with('\r'),
@@ -127,4 +124,45 @@ fn elf(head: &[u8]) -> Content {
         }
     }
     Content::Elf { machine, loader }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::users;
+
+    #[test]
+    fn first_bytes_are_understood() {
+        let ids = users::current();
+        let eyes = Eyes::new(&ids, true);
+        let path = std::env::temp_dir().join(format!("rinit-content-{}", std::process::id()));
+        let path = path.to_str().expect("text");
+        let script = |line: &[u8]| match script(line, &eyes, 1) {
+            Content::Script { interpreter, found, asked, carriage_return } => {
+                (interpreter, found.is_some(), asked, carriage_return)
+            }
+            other => panic!("{other:?}"),
+        };
+        let bash = Some("bash".to_string());
+        assert_eq!(script(b" /bin/sh -e\nx"), ("/bin/sh".into(), true, None, false));
+        assert_eq!(script(b"/no/sh\r\n"), ("/no/sh".into(), false, None, true));
+        assert_eq!(script(b"/usr/bin/env bash\n"), ("/usr/bin/env".into(), true, bash.clone(), false));
+        assert_eq!(script(b"/usr/bin/env -S A=b bash -e").2, bash);
+        assert_eq!(script(b"").0, "");
+        for (bytes, want) in [
+            (&b""[..], Content::Empty),
+            (b"\xef\xbb\xbf#!/bin/sh", Content::ByteOrderMark),
+            (b"\xff\xfe#\0!\0", Content::ByteOrderMark),
+            (b"MZ\x90\0", Content::Foreign("Windows")),
+            (b"\xcf\xfa\xed\xfe\x07", Content::Foreign("macOS")),
+            (b"echo x", Content::Text),
+            (b"a\0b", Content::Other),
+            (b"\x7fELF", Content::Elf { machine: 0, loader: None }),
+        ] {
+            std::fs::write(path, bytes).expect("a file");
+            assert_eq!(content(path, &eyes, 1), want, "{bytes:?}");
+        }
+        std::fs::remove_file(path).expect("a file");
+        assert_eq!(content(path, &eyes, 1), Content::Unreadable);
+    }
 }

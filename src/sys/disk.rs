@@ -20,6 +20,10 @@ pub struct Stat {
     pub file: bool,
     /// Whether it is a socket.
     pub socket: bool,
+    /// Whether it is a FIFO.
+    pub fifo: bool,
+    /// Bytes in it.
+    pub size: u64,
 }
 
 /// What is to be done with a path.
@@ -53,7 +57,50 @@ pub fn stat(path: &str) -> io::Result<Stat> {
         dir: kind.is_dir(),
         file: kind.is_file(),
         socket: kind.is_socket(),
+        fifo: kind.is_fifo(),
+        size: data.len(),
     })
+}
+
+/// What a symbolic link says.
+pub fn read_link(path: &str) -> io::Result<String> {
+    Ok(std::fs::read_link(path)?.to_string_lossy().into_owned())
+}
+
+/// The names in a folder.
+pub fn list(path: &str) -> io::Result<Vec<String>> {
+    std::fs::read_dir(path)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+}
+
+/// The files below these paths that give whoever runs them another user or group. Other file systems that are
+/// mounted there are not entered, nor are links followed; a path that does not exist holds none.
+pub fn set_id_files(paths: &[String]) -> io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for path in paths {
+        let Ok(top) = std::fs::metadata(path) else { continue };
+        let mut folders = vec![std::path::PathBuf::from(path)];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder)? {
+                let path = entry?.path();
+                let Ok(data) = std::fs::symlink_metadata(&path) else { continue };
+                if data.dev() != top.dev() {
+                    continue;
+                }
+                if data.is_dir() {
+                    folders.push(path);
+                } else if data.is_file() && data.mode() & 0o6000 != 0 && data.mode() & 0o111 != 0 {
+                    found.push(path.to_string_lossy().into_owned());
+                }
+            }
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// The SHA-256 of a file, in hexadecimal.
+pub fn sha256(path: &str) -> io::Result<String> {
+    super::digest::sha256(&mut open(path)?)
 }
 
 /// The path without links and dots.
@@ -82,11 +129,14 @@ pub fn space(path: &str) -> io::Result<Space> {
     Ok(Space { free: free.saturating_mul(unit), size: size.saturating_mul(unit) })
 }
 
+fn open(path: &str) -> io::Result<std::fs::File> {
+    std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
+}
+
 /// The first `limit` bytes of a file; one that is longer is an error. A FIFO without a writer is not waited for.
 pub fn read(path: &str, limit: u64) -> io::Result<Vec<u8>> {
-    let file = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     let mut bytes = Vec::new();
-    let most = file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    let most = open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if most as u64 > limit {
         return Err(io::Error::from_raw_os_error(libc::EFBIG));
     }

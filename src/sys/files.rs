@@ -1,19 +1,54 @@
 //! Files of the configuration: read whole, up to a bound.
 
-use std::io::{self, Read as _};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// No file of a configuration is larger; `/dev/zero` as one must not fill the memory.
-const MOST: u64 = 4 << 20;
+const MOST: usize = 4 << 20;
 
 /// The bytes of a file.
 pub fn read(path: &str) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(MOST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST {
+    let bytes = slurp(path, MOST)?;
+    if bytes.len() > MOST {
         return Err(io::Error::other("is larger than 4 MiB"));
     }
     Ok(bytes)
+}
+
+/// The bytes of a file, one more than `most` when there are more. In few system calls: a file of /proc says that it
+/// is empty, and would be read in pieces of 32 bytes.
+pub fn slurp(path: &str, most: usize) -> io::Result<Vec<u8>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+    read_all(&nix::fcntl::open(path, flags, Mode::empty())?, most)
+}
+
+/// Apart, so that its frame is not on the stack where there is no file, as in a start without a configuration.
+#[inline(never)]
+fn read_all(file: &OwnedFd, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut piece = [0; 4096];
+    while bytes.len() <= most {
+        match nix::unistd::read(file, &mut piece) {
+            Ok(0) => break,
+            Ok(count) => bytes.extend_from_slice(piece.get(..count).unwrap_or_default()),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    bytes.truncate(most.saturating_add(1));
+    Ok(bytes)
+}
+
+/// The text of one of the system's own files; what is not UTF-8 in it is replaced.
+pub fn system_text(path: &str) -> io::Result<String> {
+    Ok(match String::from_utf8(slurp(path, MOST)?) {
+        Ok(text) => text,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    })
 }
 
 /// The text of a file; the error is in words that follow its name.

@@ -1,21 +1,33 @@
-//! The allocator: the first few KiB come from a place in the file's own .bss, all else from the C library.
+//! The allocator: the first 256 KiB come from a place in the file's own .bss, all else from the C library.
 //!
-//! rinit in front of one command needs less than this and so never asks the kernel for memory: its data lies
-//! on two or three pages side by side, where malloc(3) would touch a page for each size of object. What is
-//! given back there is not reused, unless it was the last; what is long-lived or large comes from malloc
-//! and is reused like any memory.
+//! rinit in front of one command needs a few KiB and so never asks the kernel for memory: its data lies
+//! on two or three pages side by side, where malloc(3) would touch a page for each size of object. A
+//! configuration of some services is read and resolved without a single mmap(2). What is given back here is not
+//! reused, unless it was the last; so that this costs no more than its size, whatever comes later, and all
+//! that is large, comes from malloc and is reused like any memory.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Enough for a start without a configuration.
-const SIZE: usize = 16 * 1024;
+/// Enough for a start with a configuration of ordinary size. What is not touched costs nothing.
+const SIZE: usize = 256 * 1024;
+
+/// Larger blocks (but for the stack of a child, which has just this size) would soon fill the place, and are rare.
+const LARGEST: usize = 8 * 1024;
+
+/// Bytes to hand out. They lie in .bss: what is not touched is neither in the file nor in memory.
+pub struct Place(UnsafeCell<[MaybeUninit<u128>; SIZE / size_of::<u128>()]>);
+
+// SAFETY: the count beside it hands each byte to one owner only, by compare and exchange.
+unsafe impl Sync for Place {}
+
+static PLACE: Place = Place(UnsafeCell::new([const { MaybeUninit::uninit() }; SIZE / size_of::<u128>()]));
 
 /// See the module.
 pub struct Heap {
-    place: UnsafeCell<[MaybeUninit<u128>; SIZE / size_of::<u128>()]>,
+    place: &'static Place,
     /// Bytes handed out, from the start of `place`. Apart from it, and not 0 at the start: so it lies in .data,
     /// whose page is written at every start anyway, and the first look at it does not fetch a page of .bss.
     used: &'static AtomicUsize,
@@ -24,23 +36,16 @@ pub struct Heap {
 /// See [`Heap::used`].
 static USED: AtomicUsize = AtomicUsize::new(size_of::<u128>());
 
-// SAFETY: `used` hands each byte of `place` to one owner only, by compare and exchange.
-unsafe impl Sync for Heap {}
-
 impl Heap {
     /// The allocator. There can be only one, for there is one count.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "made once, in a static")]
     pub const fn new() -> Self {
-        Self::counting(&USED)
-    }
-
-    const fn counting(used: &'static AtomicUsize) -> Self {
-        Self { place: UnsafeCell::new([const { MaybeUninit::uninit() }; SIZE / size_of::<u128>()]), used }
+        Self { place: &PLACE, used: &USED }
     }
 
     fn start(&self) -> *mut u8 {
-        self.place.get().cast()
+        self.place.0.get().cast()
     }
 
     /// Where in `place` a pointer points, if it does.
@@ -56,9 +61,8 @@ unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let used = self.used.load(Relaxed);
         let from = used.next_multiple_of(layout.align());
-        // Of large blocks the place would soon be full, and they are rare.
         if layout.align() <= align_of::<u128>()
-            && layout.size() <= SIZE / 4
+            && layout.size() <= LARGEST
             && from + layout.size() <= SIZE
             && self.used.compare_exchange(used, from + layout.size(), Relaxed, Relaxed).is_ok()
         {
@@ -109,9 +113,14 @@ mod tests {
         Layout::from_size_align(size, align).expect("a layout")
     }
 
+    fn another() -> Heap {
+        let place = Place(UnsafeCell::new([const { MaybeUninit::uninit() }; SIZE / size_of::<u128>()]));
+        Heap { place: Box::leak(Box::new(place)), used: Box::leak(Box::new(AtomicUsize::new(0))) }
+    }
+
     #[test]
     fn blocks_are_apart_aligned_and_grow() {
-        let heap = Box::leak(Box::new(Heap::counting(Box::leak(Box::new(AtomicUsize::new(0))))));
+        let heap = another();
         // SAFETY: each block is used within its size and given back once.
         unsafe {
             let a = heap.alloc(layout(3, 1));
@@ -132,7 +141,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_comes_from_the_system() {
-        let heap = Box::leak(Box::new(Heap::counting(Box::leak(Box::new(AtomicUsize::new(0))))));
+        let heap = another();
         // SAFETY: as above.
         unsafe {
             let large = heap.alloc(layout(SIZE, 16));
@@ -141,7 +150,7 @@ mod tests {
             let larger = heap.realloc(large, layout(SIZE, 16), 2 * SIZE);
             assert_eq!(*larger.add(SIZE - 1), 1);
             heap.dealloc(larger, layout(2 * SIZE, 16));
-            let small: Vec<_> = (0..5000).map(|_| heap.alloc(layout(16, 16))).collect();
+            let small: Vec<_> = (0..20_000).map(|_| heap.alloc(layout(16, 16))).collect();
             assert!(small.iter().any(|block| heap.offset(*block).is_none()));
             small.into_iter().for_each(|block| heap.dealloc(block, layout(16, 16)));
         }

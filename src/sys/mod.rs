@@ -3,15 +3,21 @@
 //! Each file is one subject. What comes out is in the words of [`crate::model`] or plain data; what
 //! goes wrong comes out as an [`Errno`].
 
+pub mod caps;
+pub mod capture;
 pub mod cgroup;
 pub mod content;
+pub mod digest;
 pub mod disk;
+pub mod exchange;
 pub mod files;
 pub mod given;
 pub mod heap;
 pub mod helper;
 pub mod inspect;
+pub mod kernel;
 pub mod kill;
+pub mod limits;
 pub mod mounts;
 pub mod net;
 pub mod procs;

@@ -45,7 +45,7 @@ impl Mount {
 
 /// All mounts of this process's mount namespace, in the kernel's order: a later one covers an earlier one.
 pub fn read() -> io::Result<Vec<Mount>> {
-    let bytes = std::fs::read("/proc/self/mountinfo")?;
+    let bytes = super::files::slurp("/proc/self/mountinfo", usize::MAX)?;
     Ok(parse(&String::from_utf8_lossy(&bytes)))
 }
 

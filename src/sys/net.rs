@@ -104,7 +104,7 @@ unsafe fn ip_of(address: *const libc::sockaddr) -> Option<IpAddr> {
 /// The interfaces that default routes lead through; true for IPv6.
 #[must_use]
 pub fn default_routes() -> Vec<(String, bool)> {
-    let text = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let text = |path| super::files::system_text(path).unwrap_or_default();
     routes(&text("/proc/net/route"), &text("/proc/net/ipv6_route"))
 }
 
@@ -136,7 +136,7 @@ fn routes(v4: &str, v6: &str) -> Vec<(String, bool)> {
 /// The lines of /etc/hosts; none when there is no such file.
 #[must_use]
 pub fn hosts() -> Vec<Host> {
-    let bytes = std::fs::read("/etc/hosts").unwrap_or_default();
+    let bytes = super::files::slurp("/etc/hosts", usize::MAX).unwrap_or_default();
     parse_hosts(&String::from_utf8_lossy(&bytes))
 }
 
@@ -233,9 +233,9 @@ pub fn listeners(protocol: Protocol) -> io::Result<Vec<(SocketAddr, u64)>> {
         Protocol::Tcp => ("/proc/net/tcp", "/proc/net/tcp6"),
         Protocol::Udp => ("/proc/net/udp", "/proc/net/udp6"),
     };
-    let mut found = sockets(&std::fs::read_to_string(v4)?, protocol);
+    let mut found = sockets(&super::files::system_text(v4)?, protocol);
     // Without IPv6 there is no such file.
-    found.extend(sockets(&std::fs::read_to_string(v6).unwrap_or_default(), protocol));
+    found.extend(sockets(&super::files::system_text(v6).unwrap_or_default(), protocol));
     Ok(found)
 }
 
@@ -272,7 +272,7 @@ fn hex_ip(hex: &str) -> Option<IpAddr> {
 /// The lowest port that needs no privilege.
 #[must_use]
 pub fn unprivileged_port_start() -> u16 {
-    std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+    super::files::system_text("/proc/sys/net/ipv4/ip_unprivileged_port_start")
         .ok()
         .and_then(|text| text.trim().parse().ok())
         .unwrap_or(1024)

@@ -24,7 +24,7 @@ pub struct Process {
 pub fn all() -> Vec<Process> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter_map(|pid: Pid| parse(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?))
+    pids.filter_map(|pid: Pid| parse(pid, &super::files::system_text(&format!("/proc/{pid}/stat")).ok()?))
         .collect()
 }
 
@@ -42,7 +42,7 @@ fn parse(pid: Pid, stat: &str) -> Option<Process> {
 /// The name of a process, a dead one that was not reaped included.
 #[must_use]
 pub fn name(pid: Pid) -> Option<String> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    let text = super::files::system_text(&format!("/proc/{pid}/comm")).ok()?;
     Some(text.trim_end().to_string())
 }
 

@@ -72,6 +72,21 @@ pub fn forget(inherited: &mut Inherited) {
     }
 }
 
+/// For a child that the terminal can stop: Ctrl-Z before execve is swallowed (execve puts the default back), for
+/// it would stop the child while rinit, which is suspended until then, waits for it. Async-signal-safe.
+pub(super) fn outlast_terminal_stop() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    if disposition(Signal::TSTP.number(), None) != libc::SIG_DFL {
+        return;
+    }
+    // SAFETY: zero is valid; the handler does nothing, and lives in memory that the child shares.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = nothing as *const () as libc::sighandler_t;
+        libc::sigaction(libc::SIGTSTP, &raw const action, std::ptr::null_mut());
+    }
+}
+
 /// Throws away what is pending of these signals.
 pub(super) fn drop_pending(signals: &[Signal]) {
     let set = signals.iter().fold(NONE, |set, signal| set | 1 << (signal.number() - 1));

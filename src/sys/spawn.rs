@@ -7,9 +7,7 @@
 use super::users::{self, Identity};
 use super::{Errno, signals};
 use crate::model::{Pid, Signal};
-use std::cell::UnsafeCell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 
 /// Which step between clone and execve failed.
@@ -120,17 +118,7 @@ struct Order<'a> {
 }
 
 /// The child's stack: [`child`] and the C library's exec need a fraction of it; what is not touched costs nothing.
-const STACK: usize = 16 * 1024;
-/// One stack for all children: rinit waits for each to be done with it. Not in a frame of rinit's own, which would
-/// be touched page by page when it is entered.
-static CHILD_STACK: ChildStack =
-    ChildStack(UnsafeCell::new([const { MaybeUninit::uninit() }; STACK / size_of::<u128>()]));
-
-struct ChildStack(UnsafeCell<[MaybeUninit<u128>; STACK / size_of::<u128>()]>);
-
-// SAFETY: only `clone_and_wait` hands it out, to one child at a time, for rinit has one thread.
-unsafe impl Sync for ChildStack {}
-
+const STACK: usize = 8 * 1024;
 const LISTEN_PID: &[u8] = b"LISTEN_PID=";
 
 /// Starts a process. When this returns `Ok` the program has been loaded and runs.
@@ -181,8 +169,8 @@ fn redirect_listen_pid(block: &mut [*const c_char], text: &mut Vec<u8>) -> *mut 
 }
 
 fn clone_and_wait(mut order: Order<'_>) -> Result<Pid, SpawnError> {
-    // SAFETY: one past the end of a place of that size, aligned for a stack, which grows down into it.
-    let top = unsafe { CHILD_STACK.0.get().cast::<u8>().add(STACK) };
+    let mut stack = Box::<[u128]>::new_uninit_slice(STACK / size_of::<u128>());
+    let top = stack.as_mut_ptr_range().end; // it grows down
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     // SAFETY: CLONE_VFORK suspends rinit, its only thread, until the child has left this memory by execve
     // or _exit, so `order` and the stack outlive their use and nobody else writes there meanwhile.
@@ -261,7 +249,10 @@ fn prepare(recipe: &Recipe<'_>) -> Result<(), SpawnError> {
 
 fn join_group(place: Place) -> Result<(), SpawnError> {
     match place {
-        Place::Stay => return Ok(()),
+        Place::Stay => {
+            signals::outlast_terminal_stop();
+            return Ok(());
+        }
         // SAFETY: no arguments. The child leads no group yet, so this cannot be refused.
         Place::Session => return call(Stage::Group, libc::c_long::from(unsafe { libc::setsid() })),
         Place::OwnTerminal => {
@@ -282,6 +273,7 @@ fn join_group(place: Place) -> Result<(), SpawnError> {
         }
         // Only the group in the foreground may give the terminal away; SIGTTOU is blocked here.
         if libc::tcgetpgrp(0) == before {
+            signals::outlast_terminal_stop();
             libc::tcsetpgrp(0, libc::getpid());
         }
     }

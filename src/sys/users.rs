@@ -53,7 +53,7 @@ impl Accounts {
     /// Reads both files; one that is missing knows nobody.
     #[must_use]
     pub fn read() -> Self {
-        let text = |path| std::fs::read(path).unwrap_or_default();
+        let text = |path| super::files::slurp(path, usize::MAX).unwrap_or_default();
         let (passwd, group) = (text("/etc/passwd"), text("/etc/group"));
         Self::parse(&String::from_utf8_lossy(&passwd), &String::from_utf8_lossy(&group))
     }

@@ -29,7 +29,7 @@ fn a_command_that_cannot_be_started_says_why() {
 
     let ran = run(&[], debian(), &["--", "/etc/passwd"]);
     assert_eq!(ran.code, 126, "{ran:?}");
-    assert!(ran.err.contains("/etc/passwd") && ran.err.contains("chmod +x"), "{ran:?}");
+    assert!(ran.err.contains("/etc/passwd") && ran.err.contains("chmod a+x"), "{ran:?}");
 
     let ran = run(&[], debian(), &["--", "/etc"]);
     assert_eq!(ran.code, 126, "{ran:?}");

@@ -92,7 +92,7 @@ fn build(name: &str, dockerfile: &str, files: &[(&Path, &str)]) -> String {
 }
 
 /// The binary under test.
-fn rinit() -> PathBuf {
+pub fn rinit() -> PathBuf {
     let built = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .with_file_name("x86_64-unknown-linux-musl")
         .join("release/rinit");

@@ -29,6 +29,7 @@ mod terminal;
 
 mod codes;
 mod dockerfile;
+mod init_path;
 mod links;
 mod services;
 mod stops;

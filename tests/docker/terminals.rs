@@ -1,5 +1,6 @@
 //! `docker run -it`: a person works in the container.
 
+use crate::eventually;
 use crate::images::{Config, debian};
 use crate::terminal::{CTRL_BACKSLASH, CTRL_C, CTRL_Z, Terminal};
 
@@ -70,8 +71,13 @@ fn the_windows_size_follows() {
     let script = "trap 'echo resized: $(stty size).' WINCH; echo ready; while :; do sleep 0.05; done";
     let mut terminal = Terminal::run(&[], debian(), &["--", "bash", "-c", script]);
     terminal.shows("ready");
-    terminal.resize(33, 101);
-    terminal.shows("resized: 33 101.");
+    // The docker client looks at the size once, and only then begins to listen for changes: one that comes
+    // between the two is lost. So the corner is dragged until the client has seen it.
+    eventually("the docker client listens", || {
+        terminal.resize(30, 100);
+        terminal.resize(33, 101);
+        terminal.screen().contains("resized: 33 101.").then_some(())
+    });
     terminal.resize(12, 40);
     terminal.shows("resized: 12 40.");
     terminal.types(CTRL_C);

@@ -30,6 +30,12 @@ impl Init {
     pub const DUMB_INIT: Self = Self { kind: Kind::DumbInit, path: "/usr/bin/dumb-init" };
     /// Debian: `catatonit`.
     pub const CATATONIT: Self = Self { kind: Kind::Catatonit, path: "/usr/bin/catatonit" };
+    /// rinit under the name of each of them: with that one's command line and manners.
+    pub const AS_TINI: Self = Self { kind: Kind::Tini, path: "/mnt/tini" };
+    /// See [`Self::AS_TINI`].
+    pub const AS_DUMB_INIT: Self = Self { kind: Kind::DumbInit, path: "/mnt/dumb-init" };
+    /// See [`Self::AS_TINI`].
+    pub const AS_CATATONIT: Self = Self { kind: Kind::Catatonit, path: "/mnt/catatonit" };
     /// A shell in the place of an init.
     pub const SHELL: Self = Self { kind: Kind::Other, path: "/bin/sh" };
 

@@ -67,6 +67,12 @@ impl Launch {
         self
     }
 
+    /// What a file that is there already holds, any bytes.
+    pub fn bytes(self, name: &str, bytes: &[u8]) -> Self {
+        fs::write(self.files.0.join(name), bytes).unwrap();
+        self
+    }
+
     /// The configuration, as `rinit.toml` in [`FILES`].
     pub fn config(self, text: &str) -> Self {
         self.file("rinit.toml", text).args(&["--config", &format!("{FILES}/rinit.toml")])

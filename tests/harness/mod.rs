@@ -14,6 +14,7 @@
 //! | path | what |
 //! | --- | --- |
 //! | [`INIT`] | the binary under test: `$RINIT_BIN`, else the one that cargo has just built |
+//! | [`Init::AS_TINI`], … | the same under the names of its peers |
 //! | [`PROBE`] | a helper that reports what it was given ([`probe`]); it is the test's own executable |
 //! | [`FILES`] | this start's own folder, the only place that is always writable |
 //!

@@ -242,6 +242,16 @@ impl Running {
         self.streams[0].file.write_all(text.as_bytes()).unwrap();
     }
 
+    /// Gives the terminal another size, which its foreground group hears of.
+    #[track_caller]
+    pub fn resize(&self, rows: u16, columns: u16) {
+        let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        // SAFETY: the structure is ours.
+        let result =
+            unsafe { libc::ioctl(self.streams[0].file.as_raw_fd(), libc::TIOCSWINSZ as _, &raw const size) };
+        assert_eq!(result, 0);
+    }
+
     /// Stops reading standard output or error (1, 2): the pipe fills up, as behind a log driver that hangs.
     pub fn stop_reading(&self, fd: usize) {
         *self.streams[fd - 1].paused.lock().unwrap() = true;

@@ -266,6 +266,10 @@ fn surroundings(step: &mut Step, plan: &Plan, probe: &CStr) {
         unsafe { libc::close(step.must(libc::open(to.as_ptr(), libc::O_CREAT | libc::O_CLOEXEC, 0o755))) };
         step.mount(from, to, c"none", libc::MS_BIND);
     }
+    for name in [c"/mnt/tini", c"/mnt/dumb-init", c"/mnt/catatonit"] {
+        // SAFETY: strings that live.
+        step.must(unsafe { libc::symlink(c"rinit".as_ptr(), name.as_ptr()) });
+    }
     // SAFETY: a string that lives.
     step.must(unsafe { libc::mkdir(c"/mnt/files".as_ptr(), 0o755) });
     step.mount(&plan.folder, c"/mnt/files", c"none", libc::MS_BIND);

@@ -4,7 +4,7 @@ use super::json;
 use crate::checks::pattern::Pattern;
 use crate::checks::{listed, quoted};
 use crate::config::table::Table;
-use crate::config::words;
+use crate::config::words::{self, Number};
 use std::net::IpAddr;
 
 /// What a value must be.
@@ -39,8 +39,8 @@ pub struct Form {
     pattern: Option<(String, Pattern)>,
     one_of: Vec<String>,
     not_in: Vec<String>,
-    min: Option<f64>,
-    max: Option<f64>,
+    min: Option<Number>,
+    max: Option<Number>,
     min_length: Option<usize>,
     max_length: Option<usize>,
     prefix: Option<String>,
@@ -60,9 +60,8 @@ pub fn read(table: &Table<'_>) -> Form {
         }
         list.unwrap_or_default()
     };
-    let bound = |key| table.number(key, f64::MIN, f64::MAX);
     let length = |key| table.integer(key, 0, 1 << 20).and_then(|n| usize::try_from(n).ok());
-    let (min, max) = (bound("min"), bound("max"));
+    let (min, max) = (table.number("min"), table.number("max"));
     let bounded = min.is_some() || max.is_some();
     let form = Form {
         kind: table.word("type").unwrap_or(if bounded { Type::Float } else { Type::String }),
@@ -116,8 +115,9 @@ impl Form {
                 table.fault(key, expected);
             }
         }
-        let crossed = |low: Option<f64>, high: Option<f64>| matches!((low, high), (Some(low), Some(high)) if low > high);
-        if crossed(self.min, self.max) {
+        if let (Some(min), Some(max)) = (&self.min, &self.max)
+            && min.value > max.value
+        {
             table.fault("min", "is more than max, so that nothing would do");
         }
         if self.min_length > self.max_length && self.max_length.is_some() {
@@ -163,8 +163,9 @@ impl Form {
         if self.min.is_none() && self.max.is_none() {
             return true;
         }
-        let Ok(number) = value.trim().parse::<f64>() else { return false };
-        self.min.is_none_or(|min| number >= min) && self.max.is_none_or(|max| number <= max)
+        let Some(number) = words::number(value.trim()) else { return false };
+        self.min.as_ref().is_none_or(|min| number.value >= min.value)
+            && self.max.as_ref().is_none_or(|max| number.value <= max.value)
     }
 
     /// The form in words that follow "expected".
@@ -180,10 +181,10 @@ impl Form {
                 form.push_str(&what);
             }
         };
-        add("", range(self.min, self.max, ""));
-        #[expect(clippy::cast_precision_loss, reason = "lengths are small")]
-        let length = |n: usize| n as f64;
-        add("", range(self.min_length.map(length), self.max_length.map(length), " characters"));
+        let number = |bound: &Option<Number>| bound.as_ref().map(|number| number.text.clone());
+        let length = |bound: Option<usize>| bound.map(|n| n.to_string());
+        add("", range(number(&self.min), number(&self.max), ""));
+        add("", range(length(self.min_length), length(self.max_length), " characters"));
         add(" that begins with ", self.prefix.as_deref().map(quoted));
         add(" that ends with ", self.suffix.as_deref().map(quoted));
         let some = |list: &[String]| (!list.is_empty()).then(|| listed(list));
@@ -223,7 +224,7 @@ impl Type {
         match self {
             Self::String | Self::List => true,
             Self::Int => value.parse::<i64>().is_ok(),
-            Self::Float => value.parse::<f64>().is_ok_and(f64::is_finite),
+            Self::Float => words::number(value).is_some(),
             Self::Bool => {
                 let lower = value.to_ascii_lowercase();
                 matches!(lower.as_str(), "true" | "false" | "yes" | "no" | "on" | "off" | "1" | "0")
@@ -252,7 +253,7 @@ impl Type {
 }
 
 /// ` from 1 to 10`, ` of at least 1`, ` of at most 10`.
-fn range(min: Option<f64>, max: Option<f64>, unit: &str) -> Option<String> {
+fn range(min: Option<String>, max: Option<String>, unit: &str) -> Option<String> {
     match (min, max) {
         (Some(min), Some(max)) => Some(format!(" from {min} to {max}{unit}")),
         (Some(min), None) => Some(format!(" of at least {min}{unit}")),

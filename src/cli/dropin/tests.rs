@@ -53,12 +53,12 @@ fn the_name_tells_who_is_meant() {
 
 #[test]
 fn tini_takes_its_own_options() {
-    let asked = run(&["tini", "-gsvw", "-p", "SIGINT", "-e143", "-e", "7", "app", "-v"]);
+    let asked = run(&["tini", "-gsvw", "-p", "SIGINT", "-e143", "-e", "7", "app", "x", "--", "-v"]);
     assert!(asked.group && asked.subreaper && asked.warn_on_reap);
     assert_eq!(asked.pdeathsig, Some(Signal::INT));
     assert_eq!(asked.remap, [143, 7]);
     assert_eq!(asked.log_level, Some(LogLevel::Info));
-    assert_eq!(command(&asked), ["app", "-v"]);
+    assert_eq!(command(&asked), ["app", "x", "-v"]);
     assert_eq!(asked.kill_after, Some(Duration::ZERO));
     assert_eq!(command(&run(&["tini", "--", "-x"])), ["-x"]);
     assert_eq!(run(&["tini", "x"]).log_level, Some(LogLevel::Warn));

@@ -26,6 +26,7 @@ pub(super) fn parse(options: &mut Options<'_>, variable: Variable<'_>) -> Result
         return answer(1, 0, VERSION.into());
     }
     options.letters = b"p:hvwgle:s";
+    options.permute = true;
     let base = options.base();
     let usage = |fd, code, why: &str| {
         answer(fd, code, [why, base, " (", VERSION.trim_ascii_end(), ")\nUsage: ", base, USAGE].concat())

@@ -11,7 +11,7 @@ mod signals;
 #[cfg(test)]
 mod tests;
 
-pub use main::for_this_command;
+pub use main::{alone, for_this_command};
 
 use super::expand::Scope;
 use super::fault::{At, Fault, Sources};

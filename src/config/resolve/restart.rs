@@ -4,6 +4,7 @@ use super::service::text_of;
 use crate::config::table::{Table, one_of, signal};
 use crate::config::tree::Value;
 use crate::model::{Outcome, Restart, RestartPolicy, ServiceType};
+use std::ops::RangeInclusive;
 
 /// Reads both. What `[defaults]` says of `restart` does not hold for `main`, which ends when its program does.
 pub fn read(table: &Table<'_>, kind: ServiceType, is_main: bool) -> RestartPolicy {
@@ -66,8 +67,8 @@ fn limits(table: &Table<'_>, policy: &mut RestartPolicy) {
     }
     policy.delay = delay.unwrap_or(policy.delay);
     policy.max_delay = max_delay.unwrap_or(policy.max_delay);
-    policy.factor = table.number("factor", 1.0, 1000.0).unwrap_or(policy.factor);
-    policy.jitter = table.number("jitter", 0.0, 0.5).unwrap_or(policy.jitter);
+    policy.factor = share(table, "factor", 1.0..=1000.0, "1 and at most 1000").unwrap_or(policy.factor);
+    policy.jitter = share(table, "jitter", 0.0..=0.5, "0 and at most 0.5").unwrap_or(policy.jitter);
     policy.window = table.duration("window").unwrap_or(policy.window);
     attempts(table, policy);
     policy.never_on = outcomes(table, "never_on");
@@ -79,6 +80,15 @@ fn limits(table: &Table<'_>, policy: &mut RestartPolicy) {
         };
         table.fault("always_on", &format!("{end} is in never_on too; keep it in one of them"));
     }
+}
+
+fn share(table: &Table<'_>, key: &'static str, range: RangeInclusive<f64>, least: &str) -> Option<f64> {
+    let number = table.number(key)?;
+    if range.contains(&number.value) {
+        return Some(number.value);
+    }
+    table.fault(key, &format!("found {}, expected at least {least}", number.text));
+    None
 }
 
 fn attempts(table: &Table<'_>, policy: &mut RestartPolicy) {

@@ -54,6 +54,7 @@ fn plan_of(files: &[(&str, &str)], command: &[&str]) -> (Plan, Vec<String>) {
 #[test]
 fn every_example_resolves_without_a_fault() {
     let examples = [
+        include_str!("../../../../config-examples/checks.toml"),
         include_str!("../../../../config-examples/quickstart.toml"),
         include_str!("../../../../config-examples/web-and-cache.toml"),
         include_str!("../../../../config-examples/legacy-link.toml"),

@@ -1,0 +1,159 @@
+//! What most kinds are made of: words that are known as soon as their table has been read, and one look.
+
+use super::pattern::Pattern;
+use super::{Facts, Failure, Finding, Judge, quoted};
+use crate::config::fault::did_you_mean;
+use crate::config::table::Table;
+use crate::diagnosis::fill;
+use std::io;
+use std::time::Duration;
+
+/// What a look gives: what was found, and the value to export.
+pub(super) type Verdict = Result<(String, String), Failure>;
+
+/// It holds: what was found, its `{}` replaced, and the value to export. Never inlined, as the others: there are many.
+#[inline(never)]
+pub(super) fn held(found: &str, parts: &[&str], value: &str) -> Verdict {
+    Ok((fill(found, parts), value.to_string()))
+}
+
+/// It does not hold, but may on another look: a line of what was found and one of what to do, each `{}` replaced
+/// by the next of `parts`.
+#[inline(never)]
+pub(super) fn failure(template: &str, parts: &[&str]) -> Failure {
+    let (found, remedy) = template.split_once('\n').unwrap_or((template, ""));
+    let used = found.bytes().filter(|byte| *byte == b'{').count();
+    let (first, rest) = parts.split_at(used.min(parts.len()));
+    Failure::new(fill(found, first), fill(remedy, rest))
+}
+
+/// [`failure`], where a verdict is asked for.
+#[inline(never)]
+pub(super) fn fail<T>(template: &str, parts: &[&str]) -> Result<T, Failure> {
+    Err(failure(template, parts))
+}
+
+/// A small file of the system's, as text.
+#[inline(never)]
+pub(super) fn text(facts: &Facts, path: &str) -> io::Result<String> {
+    let bytes = facts.system.read(path, 1 << 20)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// How long a look may take that says nothing of it, where it may block at all.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A check whose words are made when its table is read.
+pub(super) struct Asked {
+    /// As [`Judge::subject`].
+    pub subject: String,
+    /// As [`Judge::expected`].
+    pub expected: String,
+    /// How long one look may take; zero when it cannot block.
+    pub patience: Duration,
+    /// The look.
+    pub look: Box<dyn Fn(&Facts) -> Verdict>,
+}
+
+impl Judge for Asked {
+    fn subject(&self) -> String {
+        self.subject.trim_end().to_string()
+    }
+
+    fn expected(&self) -> String {
+        self.expected.clone()
+    }
+
+    fn judge(&self, facts: &Facts) -> Finding {
+        match (self.look)(facts) {
+            Ok((found, value)) => Finding::pass(found, value),
+            Err(failure) => failure.into(),
+        }
+    }
+
+    fn may_block(&self) -> bool {
+        !self.patience.is_zero()
+    }
+
+    fn patience(&self) -> Duration {
+        self.patience.max(PATIENCE)
+    }
+}
+
+/// Several things that one check asks for, each looked at: all that do not hold are told.
+pub(super) fn all(looks: Vec<Result<String, Failure>>, value: &str) -> Verdict {
+    let mut found: Vec<String> = Vec::new();
+    let mut failed: Option<Failure> = None;
+    for look in looks {
+        match (look, &mut failed) {
+            (Ok(text), _) => found.push(text),
+            (Err(failure), None) => failed = Some(failure),
+            (Err(failure), Some(first)) => {
+                first.found.push_str("; ");
+                first.found.push_str(&failure.found);
+                first.remedy.push_str("; ");
+                first.remedy.push_str(&failure.remedy);
+                first.may_change |= failure.may_change;
+            }
+        }
+    }
+    found.retain(|text| !text.is_empty());
+    failed.map_or_else(|| held("{}", &[&found.join("; ")], value), Err)
+}
+
+/// A key that says one of these words.
+pub(super) fn word(table: &Table<'_>, key: &'static str, words: &[&'static str]) -> Option<&'static str> {
+    let text = table.text(key)?;
+    let known = words.iter().find(|word| **word == text);
+    if known.is_none() {
+        let hint = did_you_mean(&text, words.iter().copied());
+        let listed: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+        table.fault(key, &["expected ", &listed.join(" or "), &hint].concat());
+    }
+    known.copied()
+}
+
+/// A pattern that is looked for anywhere in a text of several lines, and how it was written.
+pub(super) fn pattern(table: &Table<'_>, key: &'static str) -> Option<(String, Pattern)> {
+    let text = table.text(key)?;
+    // By itself first: a "(" of its own must not be closed by one of ours.
+    let anywhere = ["(?:.|\n)*(?:", &text, ")(?:.|\n)*"].concat();
+    match Pattern::new(&text).and_then(|_| Pattern::new(&anywhere)) {
+        Ok(pattern) => Some((text, pattern)),
+        Err(why) => {
+            table.fault(key, &[&quoted(&text), ": ", &why].concat());
+            None
+        }
+    }
+}
+
+/// How long one attempt may take.
+pub(super) fn timeout(table: &Table<'_>, default: Duration) -> Duration {
+    let timeout = table.duration("timeout").unwrap_or(default);
+    if timeout.is_zero() {
+        table.fault("timeout", "is zero; expected some time for an answer");
+    }
+    timeout
+}
+
+/// A `wait` for what stays as it is would only delay the failure.
+pub(super) fn no_wait(table: &Table<'_>) {
+    if table.has("wait") {
+        table.fault("wait", "waits for what does not change while the container runs; leave it out");
+    }
+}
+
+/// A table that asks for nothing cannot fail.
+pub(super) fn must_ask(table: &Table<'_>, asks: bool, keys: &str) {
+    if !asks {
+        table.fault_here(&["asserts nothing; expected one of ", keys].concat());
+    }
+}
+
+/// Adds to a list of what is expected: `a, b`.
+pub(super) fn add(expected: &mut String, parts: &[&str]) {
+    if !expected.is_empty() {
+        expected.push_str(", ");
+    }
+    parts.iter().for_each(|part| expected.push_str(part));
+}

@@ -1,0 +1,262 @@
+//! `[checks.file.PATH]`: a file is there (or is not), is what it should be, and holds what it should.
+
+use super::asked::{Asked, PATIENCE, Verdict, add, fail, failure, word};
+use super::mount::asserting;
+use super::path::{Place, what};
+use super::program;
+use super::{Facts, Failure, Judge, Kind, facts, quoted};
+use crate::config::table::Table;
+use crate::config::words::show_size;
+use crate::sys::disk::Stat;
+
+/// `file`
+pub const KIND: Kind = Kind { name: "file", nameless: false, read };
+
+/// As much of a file as is searched.
+const MOST: u64 = 16 << 20;
+
+const TYPES: &[&str] = &["file", "socket", "fifo", "device"];
+
+struct File {
+    place: Place,
+    kind: Option<&'static str>,
+    min_size: u64,
+    sha256: Option<String>,
+    contains: Vec<String>,
+    lacks: Vec<String>,
+}
+
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+    let kind = word(table, "type", TYPES);
+    let mut expected = ["a ", kind.unwrap_or("file")].concat();
+    let place = Place::read(name, table, &mut expected);
+    let own = ["type", "non_empty", "min_size", "sha256", "contains", "lacks"];
+    if table.flag("absent") == Some(true) && own.iter().any(|key| table.has(key)) {
+        table.fault("absent", "contradicts what is asked of the file besides; leave one of them out");
+    }
+    let full = table.flag("non_empty") == Some(true);
+    let min_size = table.size("min_size").unwrap_or(0).max(u64::from(full));
+    match min_size {
+        0 => {}
+        1 => add(&mut expected, &["not empty"]),
+        size => add(&mut expected, &["of at least ", &show_size(size)]),
+    }
+    let sha256 = table.text("sha256").map(|text| text.to_ascii_lowercase());
+    if let Some(sum) = &sha256 {
+        if sum.len() != 64 || !sum.bytes().all(|b| b.is_ascii_hexdigit()) {
+            table.fault("sha256", "is no SHA-256; expected 64 hexadecimal digits, as sha256sum prints them");
+        }
+        add(&mut expected, &["with the SHA-256 ", sum]);
+    }
+    let (contains, lacks) = (asserting(table, "contains"), asserting(table, "lacks"));
+    contains.iter().for_each(|text| add(&mut expected, &["with ", &quoted(text)]));
+    lacks.iter().for_each(|text| add(&mut expected, &["without ", &quoted(text)]));
+    let file = File { place: place?, kind, min_size, sha256, contains, lacks };
+    Some(Box::new(Asked {
+        subject: ["file ", &file.place.path].concat(),
+        expected,
+        // Its whole content may be a lot to read; and what is on a volume may hang with it.
+        patience: if file.looks_inside() { PATIENCE } else { std::time::Duration::ZERO },
+        look: Box::new(move |facts| file.place.look(facts, &|stat| file.look(stat, facts))),
+    }))
+}
+
+impl File {
+    fn looks_inside(&self) -> bool {
+        self.sha256.is_some() || !self.contains.is_empty() || !self.lacks.is_empty()
+    }
+
+    fn look(&self, stat: &Stat, facts: &Facts) -> Verdict {
+        let path = &self.place.path;
+        let (kind, fits) = match self.kind {
+            None => ("file", !stat.dir),
+            Some(kind) => (kind, what(stat).ends_with(kind)),
+        };
+        if !fits {
+            // What Docker makes of a bind mount whose source is not there.
+            let why = if stat.dir { " (a bind mount whose source is missing makes a folder)" } else { "" };
+            return fail("{}\nput a {} at {}{}", &[what(stat), kind, path, why]);
+        }
+        self.place.rights(stat, facts)?;
+        if stat.size < self.min_size {
+            let size = show_size(stat.size);
+            return fail("{}\nfill {}", &[if stat.size == 0 { "an empty file" } else { &size }, path]);
+        }
+        self.content(facts)?;
+        if self.place.asks("executable") {
+            program::runs(path, facts)?;
+        }
+        self.place.pass(stat, facts)
+    }
+
+    fn content(&self, facts: &Facts) -> Result<(), Failure> {
+        let path = &self.place.path;
+        let unreadable = |error: std::io::Error| {
+            failure(
+                "a file that cannot be read: {}\nlet it be read: chmod a+r {}",
+                &[&facts::why(&error), path],
+            )
+        };
+        if let Some(wanted) = &self.sha256 {
+            let sum = facts.system.sha256(path).map_err(unreadable)?;
+            if sum != *wanted {
+                return fail("the SHA-256 {}\nput the right file at {}, or correct sha256", &[&sum, path]);
+            }
+        }
+        if self.contains.is_empty() && self.lacks.is_empty() {
+            return Ok(());
+        }
+        let bytes = facts.system.read(path, MOST).map_err(unreadable)?;
+        let texts = self.contains.iter().map(|text| (text, true));
+        for (text, wanted) in texts.chain(self.lacks.iter().map(|text| (text, false))) {
+            if holds(&bytes, text.as_bytes()) != wanted {
+                let text = quoted(text);
+                let (with, verb) = if wanted { ("without ", "write ") } else { ("with ", "remove ") };
+                return fail("a file {}{}\n{}{} in {}", &[with, &text, verb, &text, path]);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether bytes hold a text somewhere.
+pub(super) fn holds(bytes: &[u8], text: &[u8]) -> bool {
+    text.is_empty() || bytes.windows(text.len()).any(|part| part == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Finding;
+    use super::super::facts::fake::Fake;
+    use super::super::read::testing::{fault, one};
+    use super::*;
+    use crate::sys::content::Content;
+    use crate::sys::inspect::{Found, Look, Rights};
+    use crate::sys::users::{Accounts, Identity};
+    use std::cell::RefCell;
+
+    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    fn fake() -> Fake {
+        let file = Stat { file: true, mode: 0o640, size: 3, ..Stat::default() };
+        let stats = [
+            ("/", Stat { dir: true, ..Stat::default() }),
+            ("/etc", Stat { dir: true, ..Stat::default() }),
+            ("/etc/key", file),
+            ("/etc/empty", Stat { size: 0, ..file }),
+            ("/run/sock", Stat { file: false, socket: true, ..file }),
+            ("/dev/null", Stat { file: false, ..file }),
+        ];
+        Fake {
+            files: stats.map(|(path, stat)| (path.to_string(), stat)).into(),
+            texts: [("/etc/key".to_string(), "abc".to_string())].into(),
+            links: [("/etc/dangling".to_string(), "/nowhere".to_string())].into(),
+            refused: [(("/etc/key".to_string(), "w"), libc::EACCES)].into(),
+            accounts: Accounts::parse("root:x:0:0::/:\n", "root:x:0:\n"),
+            current: RefCell::new(Identity { uid: 1000, gid: 1000, groups: vec![] }),
+            ..Fake::default()
+        }
+    }
+
+    fn judge(path: &str, keys: &str) -> Finding {
+        one(&format!("[checks.file.\"{path}\"]\n{keys}")).judge.judge(&fake().facts(&[]))
+    }
+
+    #[test]
+    fn every_key_can_fail_and_hold() {
+        for (path, keys, ok, found) in [
+            ("/etc/key", "", true, "a file owned by root:root, mode 0640"),
+            ("/etc/none", "", false, "/etc/none is not there"),
+            ("/srv/app/none", "", false, "/srv is not there"),
+            ("/etc/dangling", "", false, "a link to /nowhere, which is not there"),
+            ("/etc", "", false, "a folder"),
+            ("/etc/none", "absent = true", true, "nothing there"),
+            ("/etc/key", "absent = true", false, "a file owned by root:root, mode 0640"),
+            ("/etc/dangling", "absent = true", false, "a link to /nowhere, which is not there"),
+            ("/run/sock", "type = \"socket\"", true, "a socket owned by root:root, mode 0640"),
+            ("/etc/key", "type = \"socket\"", false, "a file"),
+            ("/dev/null", "type = \"device\"", true, "a device owned by root:root, mode 0640"),
+            ("/etc/key", "mode = \"0640\"", true, "a file owned by root:root, mode 0640"),
+            ("/etc/key", "mode = \"0600\"", false, "owned by root:root, mode 0640"),
+            ("/etc/key", "max_mode = \"0640\"", true, "a file owned by root:root, mode 0640"),
+            ("/etc/key", "max_mode = \"0600\"", false, "owned by root:root, mode 0640"),
+            ("/etc/key", "owner = \"root\"\ngroup = 0", true, "a file owned by root:root, mode 0640"),
+            ("/etc/key", "owner = 1000", false, "owned by root:root, mode 0640"),
+            ("/etc/key", "group = \"web\"", false, "no group \"web\" in /etc/group"),
+            ("/etc/key", "readable = true", true, "a file owned by root:root, mode 0640"),
+            ("/etc/key", "readable = false", false, "owned by root:root, mode 0640, readable by uid 1000"),
+            ("/etc/key", "writable = true", false, "owned by root:root, mode 0640, not writable by uid 1000"),
+            ("/etc/key", "writable = false", true, "a file owned by root:root, mode 0640"),
+            ("/etc/empty", "non_empty = true", false, "an empty file"),
+            ("/etc/key", "non_empty = true", true, "a file owned by root:root, mode 0640"),
+            ("/etc/key", "min_size = 4", false, "3 bytes"),
+            ("/etc/key", "min_size = 3", true, "a file owned by root:root, mode 0640"),
+            ("/etc/key", "contains = \"bc\"", true, "a file owned by root:root, mode 0640"),
+            ("/etc/key", "contains = [\"a\", \"x\"]", false, "a file without \"x\""),
+            ("/etc/key", "lacks = \"bc\"", false, "a file with \"bc\""),
+            ("/etc/key", "lacks = \"x\"", true, "a file owned by root:root, mode 0640"),
+        ] {
+            let finding = judge(path, keys);
+            assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{path} {keys}");
+        }
+        assert!(judge("/etc/key", &format!("sha256 = \"{}\"", ABC.to_uppercase())).ok);
+        let other = judge("/etc/key", &format!("sha256 = \"{}\"", "0".repeat(64)));
+        assert_eq!((other.ok, other.found), (false, format!("the SHA-256 {ABC}")));
+    }
+
+    #[test]
+    fn an_executable_file_can_be_run() {
+        let sound = |path: &str, content: Content| Found {
+            path: path.into(),
+            folder: false,
+            rights: Rights { mode: 0o755, execute: true, ..Rights::default() },
+            noexec: None,
+            content,
+        };
+        let judge = |content: Content| {
+            let found = sound("/etc/key", content);
+            let look = Look { word: "/etc/key".into(), found: Some(found), ..Look::default() };
+            let fake = Fake { looks: [("/etc/key".to_string(), look)].into(), ..fake() };
+            one("[checks.file.\"/etc/key\"]\nexecutable = true").judge.judge(&fake.facts(&[]))
+        };
+        let own =
+            || Content::Elf { machine: if cfg!(target_arch = "x86_64") { 62 } else { 183 }, loader: None };
+        let script = |there: bool, carriage_return| Content::Script {
+            interpreter: "/bin/bash".into(),
+            found: there.then(|| Box::new(sound("/bin/bash", own()))),
+            asked: None,
+            carriage_return,
+        };
+        assert!(judge(own()).ok);
+        assert!(judge(script(true, false)).ok);
+        for (content, part) in [
+            (script(false, false), "/bin/bash, is not there"),
+            (script(true, true), "carriage return"),
+            (Content::ByteOrderMark, "byte order mark"),
+            (Content::Empty, "empty file"),
+            (Content::Elf { machine: 2, loader: None }, "machine number 2"),
+        ] {
+            let finding = judge(content);
+            assert!(!finding.ok && finding.found.contains(part), "{part}: {finding:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_hold_is_a_fault() {
+        for (keys, part) in [
+            ("absent = true\nowner = 0", "contradicts"),
+            ("absent = true\nnon_empty = true", "contradicts"),
+            ("mode = 644", "in quotes"),
+            ("max_mode = \"9\"", "in quotes"),
+            ("mode = \"0600\"\nmax_mode = \"0600\"", "beside mode"),
+            ("sha256 = \"abc\"", "64 hexadecimal digits"),
+            ("contains = []", "asserts nothing"),
+            ("lacks = []", "asserts nothing"),
+            ("type = \"scoket\"", "did you mean \"socket\"?"),
+        ] {
+            let message = fault(&format!("[checks.file.\"/x\"]\n{keys}"));
+            assert!(message.contains(part), "{keys}: {message}");
+        }
+        assert!(fault("[checks.file.x]").contains("no absolute path"));
+    }
+}

@@ -1,0 +1,234 @@
+//! `[checks.limit]`: the container may use as much memory, as many processors, processes and files as it needs.
+
+use super::asked::{Asked, add, all, failure, must_ask, no_wait, text};
+use super::{Facts, Failure, Judge, Kind, facts};
+use crate::config::table::Table;
+use crate::config::words::{self, show_size};
+use std::time::Duration;
+
+/// `limit`
+pub const KIND: Kind = Kind { name: "limit", nameless: true, read };
+
+/// What can be asked for, and how it is counted.
+const KEYS: [(&str, Unit); 8] = [
+    ("memory", Unit::Bytes),
+    ("cpus", Unit::Thousandths),
+    ("pids", Unit::Count),
+    ("nofile", Unit::Count),
+    ("nproc", Unit::Count),
+    ("core", Unit::Bytes),
+    ("memlock", Unit::Bytes),
+    ("stack", Unit::Bytes),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Bytes,
+    Count,
+    Thousandths,
+}
+
+type Wanted = (&'static str, Unit, u64);
+
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+    no_wait(table);
+    let mut expected = String::new();
+    let mut wanted: Vec<Wanted> = Vec::new();
+    for (key, unit) in KEYS {
+        let Some(text) = table.text_or_number(key) else { continue };
+        let number = match unit {
+            Unit::Thousandths => thousandths(&text),
+            _ if text == "unlimited" => Some(u64::MAX),
+            _ => words::size(&text).ok(),
+        };
+        match number.filter(|number| *number > 0) {
+            Some(number) => wanted.push((key, unit, number)),
+            None if unit == Unit::Thousandths => {
+                table.fault(key, "is no number of processors, such as 2 or 0.5")
+            }
+            None => {
+                table.fault(key, "is no limit; expected a number or a size of at least 1, or \"unlimited\"")
+            }
+        }
+        if let Some(number) = number {
+            add(&mut expected, &[key, " of at least ", &unit.show(number)]);
+        }
+    }
+    must_ask(
+        table,
+        KEYS.iter().any(|(key, _)| table.has(key)),
+        "memory, cpus, pids, nofile, nproc, core, memlock, stack",
+    );
+    Some(Box::new(Asked {
+        subject: ["limit ", name].concat(),
+        expected,
+        patience: Duration::ZERO,
+        look: Box::new(move |facts| all(wanted.iter().map(|one| look(*one, facts)).collect(), "")),
+    }))
+}
+
+/// `1.5` -> 1500
+pub(super) fn thousandths(text: &str) -> Option<u64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let part: u64 = [part, "000"].concat().get(..3)?.parse().ok()?;
+    whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(part)
+}
+
+impl Unit {
+    fn show(self, number: u64) -> String {
+        match self {
+            _ if number == u64::MAX => "unlimited".into(),
+            Self::Bytes => show_size(number),
+            Self::Count => number.to_string(),
+            Self::Thousandths => {
+                let part = format!(".{:03}", number % 1000);
+                [&(number / 1000).to_string(), part.trim_end_matches(['0', '.'])].concat()
+            }
+        }
+    }
+}
+
+fn look((key, unit, wanted): Wanted, facts: &Facts) -> Result<String, Failure> {
+    let shown = unit.show(wanted);
+    let cgroup = |found: Option<u64>, most: u64, option: &str, of: &str| {
+        let least = found.unwrap_or(u64::MAX).min(most);
+        let whose = if found == Some(least) { "the container" } else { of };
+        let found = [key, " ", &unit.show(least), " of ", whose].concat();
+        if least >= wanted {
+            return Ok(found);
+        }
+        Err(failure("{}\nraise it to {} (docker run --{})", &[&found, &shown, option]))
+    };
+    match key {
+        "memory" => cgroup(facts.system.cgroup(key), machine_memory(facts), "memory", "the machine"),
+        "cpus" => cgroup(facts.system.cgroup(key), machine_cpus(facts), "cpus", "the machine"),
+        "pids" => cgroup(facts.system.cgroup(key), u64::MAX, "pids-limit", "nobody"),
+        _ => resource((key, unit, wanted), facts),
+    }
+}
+
+fn resource((key, unit, wanted): Wanted, facts: &Facts) -> Result<String, Failure> {
+    let (soft, hard) = facts
+        .system
+        .rlimit(key)
+        .map_err(|error| failure("no limit of {}: {}\nleave it out", &[key, &facts::why(&error)]))?;
+    let (soft_shown, hard_shown, shown) = (unit.show(soft), unit.show(hard), unit.show(wanted));
+    if soft >= wanted {
+        return Ok([key, " ", &soft_shown].concat());
+    }
+    let number = |number: u64| if number == u64::MAX { "-1".to_string() } else { number.to_string() };
+    let limits =
+        [" (docker run --ulimit ", key, "=", &number(wanted), ":", &number(hard.max(wanted)), ")"].concat();
+    Err(if hard < wanted {
+        failure(
+            "{} {}, hard limit {}\nraise the hard limit to {}{}",
+            &[key, &soft_shown, &hard_shown, &shown, &limits],
+        )
+    } else {
+        failure(
+            "{} {} by the soft limit, the hard one is {}\nraise the soft limit to {}{}",
+            &[key, &soft_shown, &hard_shown, &shown, &limits],
+        )
+    })
+}
+
+/// MemTotal of proc_meminfo(5), in KiB there.
+fn machine_memory(facts: &Facts) -> u64 {
+    number(facts, "/proc/meminfo", "MemTotal:", 10).map_or(u64::MAX, |kib| kib.saturating_mul(1024))
+}
+
+/// The processors that this process may run on.
+fn machine_cpus(facts: &Facts) -> u64 {
+    let mask = line(facts, "/proc/self/status", "Cpus_allowed:");
+    let digits = mask.chars().filter_map(|c| c.to_digit(16));
+    let count: u32 = digits.map(u32::count_ones).sum();
+    if count == 0 { u64::MAX } else { u64::from(count) * 1000 }
+}
+
+/// What a file of /proc says behind a word at the beginning of a line.
+fn line(facts: &Facts, path: &str, word: &str) -> String {
+    let text = text(facts, path).unwrap_or_default();
+    let found = text.lines().find_map(|line| line.strip_prefix(word));
+    found.map_or_else(String::new, |rest| rest.trim().to_string())
+}
+
+/// The same as a number; what follows a blank is its unit.
+pub(super) fn number(facts: &Facts, path: &str, word: &str, radix: u32) -> Option<u64> {
+    u64::from_str_radix(line(facts, path, word).split(' ').next()?, radix).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::fake::Fake;
+    use super::super::read::testing::{fault, one};
+    use super::*;
+
+    fn fake() -> Fake {
+        Fake {
+            cgroup: [("memory", 256 << 20), ("cpus", 1500)].into(),
+            rlimits: [("nofile", (1024, 4096)), ("core", (0, u64::MAX)), ("stack", (8 << 20, u64::MAX))]
+                .into(),
+            texts: [
+                ("/proc/meminfo".to_string(), "MemTotal:        2097152 kB\n".to_string()),
+                ("/proc/self/status".to_string(), "Name:\tx\nCpus_allowed:\tf,00000001\n".to_string()),
+            ]
+            .into(),
+            ..Fake::default()
+        }
+    }
+
+    #[test]
+    fn every_key_can_fail_and_hold() {
+        for (keys, ok, found) in [
+            ("memory = \"256MiB\"", true, "memory 256 MiB of the container"),
+            ("memory = \"512MiB\"", false, "memory 256 MiB of the container"),
+            ("cpus = 1.5", true, "cpus 1.5 of the container"),
+            ("cpus = 2", false, "cpus 1.5 of the container"),
+            ("pids = 4000", true, "pids unlimited of nobody"),
+            ("nofile = 1024", true, "nofile 1024"),
+            ("nofile = 4096", false, "nofile 1024 by the soft limit, the hard one is 4096"),
+            ("nofile = 65536", false, "nofile 1024, hard limit 4096"),
+            ("core = \"unlimited\"", false, "core 0 bytes by the soft limit, the hard one is unlimited"),
+            ("stack = \"8MiB\"", true, "stack 8 MiB"),
+            ("nproc = 1", false, "no limit of nproc: invalid argument"),
+            ("memlock = 1", false, "no limit of memlock: invalid argument"),
+            (
+                "memory = \"1G\"\nnofile = 5000",
+                false,
+                "memory 256 MiB of the container; nofile 1024, hard limit 4096",
+            ),
+        ] {
+            let finding = one(&format!("[checks.limit]\n{keys}")).judge.judge(&fake().facts(&[]));
+            assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{keys}");
+        }
+        let machine = |keys: &str| {
+            let fake = Fake { cgroup: [("pids", 5)].into(), ..fake() };
+            one(&format!("[checks.limit.x]\n{keys}")).judge.judge(&fake.facts(&[])).found
+        };
+        assert_eq!(machine("memory = \"3G\""), "memory 2 GiB of the machine");
+        assert_eq!(machine("cpus = 6"), "cpus 5 of the machine");
+        assert_eq!(machine("pids = 6"), "pids 5 of the container");
+        let raise = one("[checks.limit]\nnofile = 65536").judge.judge(&fake().facts(&[]));
+        assert!(raise.remedy.contains("--ulimit nofile=65536:65536"), "{raise:?}");
+    }
+
+    #[test]
+    fn what_cannot_hold_is_a_fault() {
+        for (keys, part) in [
+            ("", "asserts nothing"),
+            ("memory = \"much\"", "is no limit"),
+            ("pids = 0", "at least 1"),
+            ("cpus = \"two\"", "no number of processors"),
+            ("cpus = -1", "no number of processors"),
+            ("memory = \"1G\"\nwait = \"1s\"", "does not change"),
+        ] {
+            let message = fault(&format!("[checks.limit]\n{keys}"));
+            assert!(message.contains(part), "{keys}: {message}");
+        }
+        for (text, want) in
+            [("2", Some(2000)), ("0.25", Some(250)), ("1.5", Some(1500)), (".5", None), ("x", None)]
+        {
+            assert_eq!(thousandths(text), want, "{text}");
+        }
+    }
+}

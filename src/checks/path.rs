@@ -1,0 +1,226 @@
+//! What the kinds that are about a path share: whether something is there, whose it is, and who may use it.
+
+use super::asked::{Verdict, add, fail, failure, held};
+use super::mount::path;
+use super::{Facts, Failure, facts};
+use crate::config::table::Table;
+use crate::config::tree::Value;
+use crate::sys::disk::{Access, Stat};
+use crate::sys::{Errno, errno};
+use std::io;
+
+/// Owner, group and mode that are asked for.
+#[derive(Default)]
+pub(super) struct Rights {
+    owner: Option<String>,
+    group: Option<String>,
+    mode: Option<u32>,
+    max_mode: Option<u32>,
+}
+
+/// What may be asked of a user's access, with the word for it.
+const ACCESS: [(&str, Access); 3] =
+    [("readable", Access::Read), ("writable", Access::Write), ("executable", Access::Execute)];
+
+/// A path, and what is asked of it in every kind.
+pub(super) struct Place {
+    pub path: String,
+    absent: bool,
+    rights: Rights,
+    access: Vec<(&'static str, Access, bool)>,
+}
+
+impl Rights {
+    /// Reads the keys, and adds what they ask for to `expected`.
+    pub fn read(table: &Table<'_>, expected: &mut String) -> Self {
+        let owner = table.text_or_number("owner");
+        let group = table.text_or_number("group");
+        for (what, name) in [("owned by ", &owner), ("of group ", &group)] {
+            name.iter().for_each(|name| add(expected, &[what, name]));
+        }
+        let (mode, max_mode) = (mode(table, "mode"), mode(table, "max_mode"));
+        for (what, mode) in [("mode ", mode), ("mode at most ", max_mode)] {
+            mode.iter().for_each(|mode| add(expected, &[what, &octal(*mode)]));
+        }
+        if mode.is_some() && max_mode.is_some() {
+            table.fault("max_mode", "does nothing beside mode; leave one of them out");
+        }
+        Self { owner, group, mode, max_mode }
+    }
+
+    /// Judges them.
+    pub fn judge(&self, path: &str, stat: &Stat, facts: &Facts) -> Result<(), Failure> {
+        let accounts = facts.system.accounts();
+        let no_such = |what: &str, name: &str| {
+            let file = if what == "user" { "/etc/passwd" } else { "/etc/group" };
+            let template = "no {} \"{}\" in {}\nadd the {}, or use its number";
+            Failure { may_change: false, ..failure(template, &[what, name, file, what]) }
+        };
+        let fail = |verb: &str, to: &str| fail("{}\n{}{} {}", &[&shown(stat, facts), verb, to, path]);
+        if let Some(owner) = &self.owner
+            && accounts.uid(owner).ok_or_else(|| no_such("user", owner))? != stat.uid
+        {
+            return fail("chown ", owner);
+        }
+        if let Some(group) = &self.group
+            && accounts.gid(group).ok_or_else(|| no_such("group", group))? != stat.gid
+        {
+            return fail("chgrp ", group);
+        }
+        let mode = self.mode.or_else(|| self.max_mode.map(|max| stat.mode & max));
+        mode.filter(|mode| *mode != stat.mode).map_or(Ok(()), |mode| fail("chmod ", &octal(mode)))
+    }
+}
+
+impl Place {
+    /// Reads the keys that all these kinds share; `expected` begins with what the kind is.
+    pub fn read(name: &str, table: &Table<'_>, expected: &mut String) -> Option<Self> {
+        let path = path(name, table);
+        let absent = table.flag("absent").unwrap_or(false);
+        let before = expected.len();
+        let rights = Rights::read(table, expected);
+        let mut access = Vec::new();
+        for (word, what) in ACCESS {
+            if let Some(wanted) = table.flag(word) {
+                add(expected, &[if wanted { "" } else { "not " }, word]);
+                access.push((word, what, wanted));
+            }
+        }
+        if absent {
+            if expected.len() != before {
+                table.fault("absent", "contradicts what is asked of the file besides; leave one of them out");
+            }
+            *expected = String::from("nothing there");
+        }
+        Some(Self { path: path?, absent, rights, access })
+    }
+
+    /// Looks at what is there, and on at what the kind asks besides when it is as asked so far.
+    pub fn look(&self, facts: &Facts, besides: &dyn Fn(&Stat) -> Verdict) -> Verdict {
+        let path = &self.path;
+        match facts.system.stat(path) {
+            Ok(stat) if self.absent => {
+                fail("{} {}\nremove it: rm {}", &[what(&stat), &shown(&stat, facts), path])
+            }
+            Ok(stat) => besides(&stat),
+            Err(error) if matches!(errno(&error), Errno::ENOENT | Errno::ENOTDIR) => self.missing(facts),
+            Err(error) => Err(refused(path, &error, facts)),
+        }
+    }
+
+    fn missing(&self, facts: &Facts) -> Verdict {
+        let path = &self.path;
+        if let Ok(target) = facts.system.read_link(path) {
+            let (verb, at) = if self.absent { ("remove it: rm ", path) } else { ("put it at ", &target) };
+            return fail("a link to {}, which is not there\n{}{}", &[&target, verb, at]);
+        }
+        if self.absent {
+            return held("nothing there", &[], path);
+        }
+        let mut first = path.as_str();
+        while let Some((above, _)) = first.rsplit_once('/').filter(|(above, _)| !above.is_empty())
+            && facts.system.stat(above).is_err()
+        {
+            first = above;
+        }
+        fail("{} is not there\nput it into the image, or mount it at {}", &[first, path])
+    }
+
+    /// Whether owner, mode and access are as asked.
+    pub fn rights(&self, stat: &Stat, facts: &Facts) -> Result<(), Failure> {
+        for (word, access, wanted) in &self.access {
+            match (facts.system.access(&self.path, *access), wanted) {
+                (Err(error), true) => return Err(denied(&self.path, stat, word, &error, facts, "")),
+                (Ok(()), false) => {
+                    let uid = facts.system.current().uid.to_string();
+                    return fail(
+                        "{}, {} by uid {}\ntake it from uid {} with chmod or chown, or judge as_user",
+                        &[&shown(stat, facts), word, &uid, &uid],
+                    );
+                }
+                _ => {}
+            }
+        }
+        self.rights.judge(&self.path, stat, facts)
+    }
+
+    /// Whether the flag was asked for.
+    pub fn asks(&self, word: &str) -> bool {
+        self.access.iter().any(|(known, _, wanted)| *known == word && *wanted)
+    }
+
+    /// It holds.
+    pub fn pass(&self, stat: &Stat, facts: &Facts) -> Verdict {
+        held("{} {}", &[what(stat), &shown(stat, facts)], &self.path)
+    }
+}
+
+/// Permission bits, in quotes.
+fn mode(table: &Table<'_>, key: &'static str) -> Option<u32> {
+    let text = table.text_or_number(key)?;
+    let octal = text.strip_prefix("0o").unwrap_or(&text);
+    let mode = u32::from_str_radix(octal, 8).ok().filter(|mode| *mode <= 0o7777);
+    // 755 in TOML is a decimal number, which is another mode.
+    let quoted = matches!(table.node(key).map(|node| &node.value), Some(Value::Text(_)));
+    if mode.is_none() || !quoted {
+        table.fault(key, "is no mode; expected octal digits in quotes, such as \"0755\"");
+    }
+    mode
+}
+
+fn octal(mode: u32) -> String {
+    format!("{mode:04o}")
+}
+
+/// A folder above the path is closed, or a file system answers with an error.
+pub(super) fn refused(path: &str, error: &io::Error, facts: &Facts) -> Failure {
+    let uid = facts.system.current().uid.to_string();
+    failure(
+        "{} cannot be looked at by uid {}: {}\nlet uid {} enter the folders above {}",
+        &[path, &uid, &facts::why(error), &uid, path],
+    )
+}
+
+/// The kernel does not let this user do what is asked for.
+pub(super) fn denied(
+    path: &str,
+    stat: &Stat,
+    word: &str,
+    error: &io::Error,
+    facts: &Facts,
+    on: &str,
+) -> Failure {
+    let shown = shown(stat, facts);
+    let who = facts.system.current();
+    let (uid, gid) = (who.uid.to_string(), who.gid.to_string());
+    match errno(error) {
+        Errno::EROFS if on.is_empty() => failure(
+            "on a read-only mount\nmount a volume or a tmpfs over {}, or leave out --read-only",
+            &[path],
+        ),
+        Errno::EROFS => failure("mounted read-only\nmount the volume rw, not ro", &[]),
+        Errno::EACCES => failure(
+            "{}, not {} by uid {}\nchown {}:{} {}{}, or run as uid {}",
+            &[&shown, word, &uid, &uid, &gid, path, on, &stat.uid.to_string()],
+        ),
+        _ => failure("{}, not {}: {}\nlook at what it lies on", &[&shown, word, &facts::why(error)]),
+    }
+}
+
+/// `owned by root:root, mode 0755`
+pub(super) fn shown(stat: &Stat, facts: &Facts) -> String {
+    let accounts = facts.system.accounts();
+    let (user, group) = (accounts.user_name(stat.uid), accounts.group_name(stat.gid));
+    ["owned by ", &user, ":", &group, ", mode ", &octal(stat.mode)].concat()
+}
+
+/// What kind of file it is.
+pub(super) fn what(stat: &Stat) -> &'static str {
+    match stat {
+        Stat { dir: true, .. } => "a folder",
+        Stat { file: true, .. } => "a file",
+        Stat { socket: true, .. } => "a socket",
+        Stat { fifo: true, .. } => "a fifo",
+        _ => "a device",
+    }
+}

@@ -1,0 +1,30 @@
+//! Whether a program could be run by this user, and what stands in the way: for `file` and `command`.
+
+use super::asked::fail;
+use super::{Facts, Failure};
+use crate::diagnosis;
+use crate::sys::disk::Access;
+use crate::sys::inspect::Look;
+
+/// Whether the program at a path, or of a name in PATH, can be run; where it is.
+pub(super) fn runs(word: &str, facts: &Facts) -> Result<String, Failure> {
+    let mut look = facts.system.look(word, facts.environ.bytes("PATH"));
+    allow(&mut look, facts);
+    match diagnosis::why_not(&look) {
+        None => Ok(look.found.map_or_else(String::new, |found| found.path)),
+        Some(why) => {
+            let (found, remedy) = why.split_once("; ").unwrap_or((&why, ""));
+            fail("{}\n{}", &[found, remedy])
+        }
+    }
+}
+
+/// What the kernel allows (an access list, a capability) outweighs what the mode's bits say.
+fn allow(look: &mut Look, facts: &Facts) {
+    if let Some(found) = look.found.as_mut().filter(|found| !found.folder)
+        && facts.system.access(&found.path, Access::Execute).is_ok()
+    {
+        (found.rights.execute, found.noexec) = (true, None);
+        look.obstacle = None;
+    }
+}

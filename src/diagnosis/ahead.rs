@@ -1,0 +1,35 @@
+//! The same before anything is started: what would keep a program from running that has been looked at.
+
+use super::{exec, remedy};
+use crate::sys::Errno;
+use crate::sys::content::Content;
+use crate::sys::inspect::{Found, Look, Obstacle};
+
+/// What would be told; `None` when nothing is seen to.
+#[must_use]
+pub fn why_not(look: &Look) -> Option<String> {
+    let Some(found) = &look.found else { return Some(exec(Errno::ENOENT, look)) };
+    let closed = matches!(look.obstacle, Some(Obstacle::Closed(..) | Obstacle::File(_)));
+    if closed || found.folder || !found.rights.execute || found.noexec.is_some() {
+        return Some(exec(Errno::EACCES, look));
+    }
+    if let Content::Script { asked: Some(_), .. } = &found.content
+        && look.env_fails
+    {
+        return super::asked_of_env(look);
+    }
+    (!sound(found)).then(|| exec(Errno::ENOEXEC, look))
+}
+
+fn sound(found: &Found) -> bool {
+    match &found.content {
+        Content::Script { found: Some(found), carriage_return: false, .. } => sound(found),
+        Content::Elf { machine, loader } => {
+            // A 64-bit machine runs the programs of its 32-bit one.
+            let kin = matches!((remedy::OWN_MACHINE, machine), (62, 3) | (183, 40));
+            (kin || *machine == remedy::OWN_MACHINE) && loader.as_ref().is_none_or(|(_, there)| *there)
+        }
+        Content::Unreadable => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,119 @@
+//! What the loop says: the supervisor's notes in words, and what this system shows beyond what the supervisor knows.
+
+use super::Turn;
+use crate::cli::{LogLevel, Persona};
+use crate::diagnosis;
+use crate::model::{Outcome, Pid, ServiceId, ServiceType, Signal};
+use crate::notes;
+use crate::starter::Role;
+use crate::supervisor::Status;
+use crate::supervisor::event::{Cause, Next, Note};
+use crate::sys::reap;
+use std::time::Duration;
+
+impl Turn {
+    pub(super) fn orphan(&self, pid: Pid) {
+        if self.runtime.warn_on_reap {
+            let text = match self.runtime.persona {
+                Persona::Tini => format!("Reaped zombie process with pid={pid}"),
+                _ => format!("reaped an orphan (pid {pid})"),
+            };
+            self.say(LogLevel::Warn, None, &text);
+        }
+    }
+
+    pub(super) fn tell(&mut self, note: Note) {
+        let services = &self.runtime.services;
+        let name = |id: ServiceId| services.get(id.index()).map_or("?", |service| service.name.as_str());
+        let mut words = notes::words(note, name);
+        let who = words.service.map_or_else(String::new, |id| format!("{}: ", name(id)));
+        // An init that rinit stands in for has no such lines.
+        let hint = if self.runtime.persona == Persona::Rinit { self.hint(note) } else { None };
+        if words.level <= LogLevel::Error {
+            let more = hint.as_ref().map_or_else(String::new, |(_, text)| format!("; {text}"));
+            self.last_words = format!("{who}{}{more}", words.text);
+        }
+        // The end of the one command is its user's own business, as with any init.
+        if self.runtime.alone {
+            let usual = if self.runtime.persona == Persona::Tini { LogLevel::Info } else { LogLevel::Debug };
+            words.level = words.level.max(usual);
+        }
+        self.say(words.level, words.service, &words.text);
+        if let Some((level, text)) = hint {
+            self.say(level, words.service.filter(|_| !self.runtime.alone), &text);
+        }
+    }
+
+    /// What this system shows beyond what the supervisor knows: why a service ended, or is never healthy.
+    fn hint(&mut self, note: Note) -> Option<(LogLevel, String)> {
+        let (service, outcome, after, next) = match note {
+            Note::Ended { service, outcome, after, cause: Cause::Itself, next } => {
+                (service, outcome, after, next)
+            }
+            Note::Unhealthy { service, .. } => {
+                let (Status::Running { pid, .. } | Status::Stopping { pid, .. }) =
+                    self.runtime.core.state_of(service)
+                else {
+                    return None;
+                };
+                let found = self.runtime.services.get(service.index())?;
+                let why = diagnosis::never_healthy(found, pid, self.ended.map(|(_, outcome)| outcome));
+                return why.map(|why| (LogLevel::Warn, why));
+            }
+            _ => return None,
+        };
+        let found = self.runtime.services.get(service.index())?;
+        let is_main = self.runtime.main == Some(service);
+        let first = !matches!(next, Next::Restarting { attempt: 2.., .. } | Next::GivenUp { .. });
+        match outcome {
+            Outcome::Signal(Signal::KILL) | Outcome::Code(137) => {
+                diagnosis::killed(&mut self.short_of_memory).map(|why| (LogLevel::Error, why))
+            }
+            Outcome::Code(126 | 127) if first => {
+                let role = if is_main { Role::Main } else { Role::Service };
+                self.runtime.starter.excuse(&found.program, role).map(|why| (LogLevel::Error, why))
+            }
+            Outcome::Code(0) if self.runtime.core.rules(service).kind == ServiceType::Daemon => {
+                let (leader, _) = self.ended?;
+                // Of the COMMAND only when it is all there was: a look at every process takes its time.
+                let look = if is_main { self.runtime.alone && reap::any_child() } else { true };
+                if look && let Some(why) = self.background(service, leader) {
+                    return Some((LogLevel::Error, why));
+                }
+                let at_once = first && !is_main && after < Duration::from_secs(1);
+                at_once.then(|| (LogLevel::Warn, diagnosis::at_once(found)))
+            }
+            _ => None,
+        }
+    }
+
+    fn background(&self, service: ServiceId, leader: Pid) -> Option<String> {
+        let found = self.runtime.services.get(service.index())?;
+        let by_name = self.runtime.main == Some(service);
+        diagnosis::background(found, leader, by_name, &|pid| self.runtime.core.knows(pid))
+    }
+
+    /// The processes of a group are asked to stop: if that is because its leader just ended with success, a daemon
+    /// may have tried to go into the background.
+    pub(super) fn left_behind(&self, pid: Pid) {
+        if self.ended != Some((pid, Outcome::Code(0))) {
+            return;
+        }
+        let Some((service, _)) = self.runtime.core.lingering().find(|(_, leader)| *leader == pid) else {
+            return;
+        };
+        let is_daemon = self.runtime.core.rules(service).kind == ServiceType::Daemon;
+        if is_daemon
+            && self.runtime.main != Some(service)
+            && let Some(why) = self.background(service, pid)
+        {
+            self.say(LogLevel::Error, Some(service), &why);
+        }
+    }
+
+    /// One line of rinit's own.
+    pub(super) fn say(&self, level: LogLevel, service: Option<ServiceId>, text: &str) {
+        let found = service.and_then(|id| self.runtime.services.get(id.index()));
+        crate::say::line(level, found.map_or("", |service| service.name.as_str()), text);
+    }
+}

@@ -1,0 +1,92 @@
+//! Runs a program to its end and keeps what it writes: for checks, in a helper process, which has no child besides.
+
+use super::reap::{self, Reaped};
+use super::spawn::{self, Environment, Place, Recipe, Slate, SpawnError, Stage};
+use super::{helper, kill, procs, stdio, time};
+use crate::model::{Outcome, Pid, Signal};
+use std::ffi::CString;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::time::Duration;
+
+/// As much of an output as is kept.
+const MOST: usize = 1 << 20;
+
+/// What a program did.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Ran {
+    /// How it ended; `None`: it did not in time, and was killed with all that it had started.
+    pub outcome: Option<Outcome>,
+    /// Its standard output, and its standard error.
+    pub output: [Vec<u8>; 2],
+}
+
+/// Runs the program at `path`.
+pub fn run(path: &str, argv: &[String], environ: &[CString], patience: Duration) -> Result<Ran, SpawnError> {
+    let word = |word: &str| CString::new(word).unwrap_or_default();
+    let stage = |errno| SpawnError { stage: Stage::Stdio, errno };
+    let null = stdio::open_null();
+    let (out, out_end) = helper::pipe().map_err(stage)?;
+    let (err, err_end) = helper::pipe().map_err(stage)?;
+    let pid = spawn::spawn(&Recipe {
+        candidates: &[word(path)],
+        argv: &argv.iter().map(|text| word(text)).collect::<Vec<_>>(),
+        environment: Environment::Entries(environ),
+        directory: None,
+        ids: None,
+        umask: None,
+        stdio: [null.as_ref().map(|fd| fd.as_raw_fd()), Some(out_end.as_raw_fd()), Some(err_end.as_raw_fd())],
+        // In the helper's session and group, with which it is killed when rinit gives up.
+        place: Place::Stay,
+        slate: Slate::Clean(&[]),
+    })?;
+    drop((out_end, err_end));
+    Ok(follow(pid, [out, err], patience))
+}
+
+fn follow(pid: Pid, pipes: [OwnedFd; 2], patience: Duration) -> Ran {
+    let until = time::now().after(patience);
+    let mut set =
+        pipes.each_ref().map(|pipe| libc::pollfd { fd: pipe.as_raw_fd(), events: libc::POLLIN, revents: 0 });
+    let mut ran = Ran::default();
+    loop {
+        // The end is looked for before the last read, so that nothing is missed that was written until then.
+        if let Reaped::Ended(ended, outcome) = reap::next()
+            && ended == pid
+        {
+            ran.outcome = Some(outcome);
+        }
+        let open = set.iter().any(|entry| entry.fd >= 0);
+        let tick = match ran.outcome {
+            Some(_) => 0,
+            None if open => 20,
+            None => 2,
+        };
+        // SAFETY: a list of two entries of ours.
+        let ready = unsafe { libc::poll(set.as_mut_ptr(), 2, tick) };
+        for (entry, output) in set.iter_mut().zip(&mut ran.output).filter(|(entry, _)| entry.revents != 0) {
+            if helper::read_some(entry.fd, output) == 0 {
+                (entry.fd, entry.revents) = (-1, 0);
+            }
+            output.truncate(MOST);
+        }
+        // A process that it left behind may hold the pipes open for ever.
+        if ran.outcome.is_some() && ready <= 0 {
+            return ran;
+        }
+        if ran.outcome.is_none() && time::now() >= until {
+            end(pid);
+            return ran;
+        }
+    }
+}
+
+/// Kills the program, and all that it has started and that is still below it.
+fn end(pid: Pid) {
+    for below in procs::descendants(pid).into_iter().chain([pid]) {
+        let _ = kill::process(below, Signal::KILL);
+    }
+    while reap::any_child() {
+        reap::next();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
