@@ -14,7 +14,7 @@ const MOST: usize = 4 << 20;
 pub fn read(path: &str) -> io::Result<Vec<u8>> {
     let bytes = slurp(path, MOST)?;
     if bytes.len() > MOST {
-        return Err(io::Error::other("is larger than 4 MiB"));
+        return Err(io::ErrorKind::FileTooLarge.into());
     }
     Ok(bytes)
 }
