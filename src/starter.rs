@@ -8,9 +8,9 @@ use crate::model::{Pid, Signal};
 use crate::sys::content::Content;
 use crate::sys::inspect::{self, Ask};
 use crate::sys::signals::Inherited;
-use crate::sys::spawn::{self, Environment, Place, Recipe, Slate, SpawnError};
+use crate::sys::spawn::{self, Environment, Place, Recipe, Slate, SpawnError, Stage};
 use crate::sys::users::{self, Accounts, Identity};
-use crate::sys::{Errno, helper};
+use crate::sys::{Errno, cgroup, helper};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
@@ -228,7 +228,10 @@ fn recover(
     run: &dyn Fn(&Recipe<'_>) -> Result<Pid, SpawnError>,
 ) -> Result<Pid, Failure> {
     let Recipe { candidates, ids, directory, .. } = *recipe;
-    let look = inspect::look(&Ask { word, candidates, path, ids, directory });
+    let mut look = inspect::look(&Ask { word, candidates, path, ids, directory });
+    if error.stage == Stage::Fork {
+        look.most = (cgroup::most_processes(), cgroup::most_memory());
+    }
     if error.errno == Errno::ENOEXEC
         && let Some(found) = look.found.as_ref().filter(|found| found.content == Content::Text)
         && let Ok(path) = CString::new(found.path.as_str())

@@ -81,7 +81,7 @@ fn files_are_what_they_should_be() {
         [checks.file.device]\npath = \"/dev/null\"\ntype = \"device\"\nwritable = true
         [checks.file.folder]\npath = \"/mnt/files\"
     ";
-    let launch = checking(&checks)
+    let launch = checking(checks)
         .file_with_mode("key", "abc", 0o600)
         .file_with_mode("open", "listen 80;", 0o644)
         .file("empty", "");

@@ -5,6 +5,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// What stands above the tables in `benches/RESULTS.md`.
+const PREFACE: &str = "\
+# rinit beside its peers
+
+What is measured and how: [docs/performance.md](../docs/performance.md). To repeat it, as root, with the peers installed
+(Debian: tini dumb-init catatonit s6 runit daemontools supervisor):
+
+```sh
+cargo build --release --target x86_64-unknown-linux-musl
+cargo bench --bench peers -- --markdown
+```
+
+`rinit` is what that builds; `rinit-small`, where it is listed, is the file that `RINIT_SMALL` named: the same source with
+the standard library built anew (`-Z build-std`, immediate abort). `direct` is no init at all, `bare` one without a C library that only does vfork, exec and
+wait: the floor, and no peer. n is the number of samples; ratios are of medians within this run.
+
+";
+
 /// An init for one command.
 pub struct Init {
     pub name: &'static str,
@@ -95,22 +113,18 @@ impl Programs {
             let out = Command::new(program).args(words).output().unwrap();
             String::from_utf8_lossy(&out.stdout).trim().to_owned()
         };
-        let mut text = String::new();
+        let mut text = String::from(PREFACE);
         let cpus = std::thread::available_parallelism().unwrap();
-        writeln!(
-            text,
-            "{}, Linux {}, {cpus} CPUs.\n",
-            out("date", &["-u", "+%Y-%m-%d"]),
-            out("uname", &["-rm"])
-        )
-        .unwrap();
+        let (date, kernel) = (out("date", &["-u", "+%Y-%m-%d"]), out("uname", &["-rm"]));
+        writeln!(text, "Measured on {date}, Linux {kernel}, {cpus} CPUs, with other work on the machine.\n")
+            .unwrap();
         for init in self.ours() {
             let size = fs::metadata(&init.path).unwrap().len();
-            writeln!(text, "{}: {size} bytes.", init.name).unwrap();
+            writeln!(text, "- {}: {size} bytes", init.name).unwrap();
         }
         let packages = ["tini", "dumb-init", "catatonit", "s6", "runit", "daemontools", "supervisor"];
         let versions = out("dpkg-query", &[&["-W", "-f=${Package} ${Version}, "], &packages[..]].concat());
-        writeln!(text, "Peers: {}.\n", versions.trim_end_matches([',', ' '])).unwrap();
+        writeln!(text, "- peers (Debian): {}\n", versions.trim_end_matches([',', ' '])).unwrap();
         text
     }
 }

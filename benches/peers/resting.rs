@@ -10,7 +10,7 @@ use std::time::Duration;
 /// The file.
 #[allow(clippy::cast_precision_loss)]
 pub fn size(programs: &Programs, _: &Options) -> Vec<Table> {
-    let inits = programs.inits.iter().filter(|init| !init.path().is_empty());
+    let inits = programs.inits.iter().filter(|init| !matches!(init.name, "direct" | "bare"));
     let sized = inits.map(|init| {
         let mut samples = Samples::default();
         samples.push(fs::metadata(init.path()).unwrap().len() as f64 / 1024.0);

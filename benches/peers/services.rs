@@ -98,8 +98,8 @@ struct Scanner {
 
 const SCANNERS: [Scanner; 3] = [
     Scanner { name: "s6", program: "s6-svscan", options: &["-c", "1100"], stop: None },
-    Scanner { name: "runit", program: "runsvdir", options: &["-P"], stop: Some(&["sv", "exit"]) },
-    Scanner { name: "daemontools", program: "svscan", options: &[], stop: Some(&["svc", "-dx"]) },
+    Scanner { name: "runit", program: "runsvdir", options: &["-P"], stop: Some(&["sv", "down"]) },
+    Scanner { name: "daemontools", program: "svscan", options: &[], stop: Some(&["svc", "-d"]) },
 ];
 
 /// Lays out `count` services, which report to `fifo`, for every supervisor in `wanted` that is installed.

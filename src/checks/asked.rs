@@ -4,27 +4,40 @@ use super::pattern::Pattern;
 use super::{Facts, Failure, Finding, Judge, quoted};
 use crate::config::fault::did_you_mean;
 use crate::config::table::Table;
+use crate::diagnosis::fill;
+use std::io;
 use std::time::Duration;
 
 /// What a look gives: what was found, and the value to export.
 pub(super) type Verdict = Result<(String, String), Failure>;
 
-/// It holds: what was found, in parts, and the value to export. Never inlined, as [`fail`]: there are many.
+/// It holds: what was found, its `{}` replaced, and the value to export. Never inlined, as the others: there are many.
 #[inline(never)]
-pub(super) fn held(found: &[&str], value: &str) -> Verdict {
-    Ok((found.concat(), value.to_string()))
+pub(super) fn held(found: &str, parts: &[&str], value: &str) -> Verdict {
+    Ok((fill(found, parts), value.to_string()))
 }
 
-/// It does not hold, but may on another look: what was found and what to do, in parts.
+/// It does not hold, but may on another look: a line of what was found and one of what to do, each `{}` replaced
+/// by the next of `parts`.
 #[inline(never)]
-pub(super) fn failure(found: &[&str], remedy: &[&str]) -> Failure {
-    Failure::new(found.concat(), remedy.concat())
+pub(super) fn failure(template: &str, parts: &[&str]) -> Failure {
+    let (found, remedy) = template.split_once('\n').unwrap_or((template, ""));
+    let used = found.bytes().filter(|byte| *byte == b'{').count();
+    let (first, rest) = parts.split_at(used.min(parts.len()));
+    Failure::new(fill(found, first), fill(remedy, rest))
 }
 
 /// [`failure`], where a verdict is asked for.
 #[inline(never)]
-pub(super) fn fail<T>(found: &[&str], remedy: &[&str]) -> Result<T, Failure> {
-    Err(failure(found, remedy))
+pub(super) fn fail<T>(template: &str, parts: &[&str]) -> Result<T, Failure> {
+    Err(failure(template, parts))
+}
+
+/// A small file of the system's, as text.
+#[inline(never)]
+pub(super) fn text(facts: &Facts, path: &str) -> io::Result<String> {
+    let bytes = facts.system.read(path, 1 << 20)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// How long a look may take that says nothing of it, where it may block at all.
@@ -58,7 +71,7 @@ impl Judge for Asked {
         }
     }
 
-    fn may_block(&self) -> bool {
+    fn may_block(&self, _: &Facts) -> bool {
         !self.patience.is_zero()
     }
 
@@ -85,7 +98,7 @@ pub(super) fn all(looks: Vec<Result<String, Failure>>, value: &str) -> Verdict {
         }
     }
     found.retain(|text| !text.is_empty());
-    failed.map_or_else(|| held(&[&found.join("; ")], value), Err)
+    failed.map_or_else(|| held("{}", &[&found.join("; ")], value), Err)
 }
 
 /// A key that says one of these words.

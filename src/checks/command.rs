@@ -36,7 +36,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
 fn look(argv: &[String], version: Option<&Pattern>, facts: &Facts) -> Verdict {
     let Some(version) = version else {
         let path = program::runs(argv.first().map_or("", String::as_str), facts)?;
-        return held(&[&path], &path);
+        return held("{}", &[&path], &path);
     };
     // A little less than what a helper is given.
     let (path, ran) = ran(argv, PATIENCE.saturating_sub(Duration::from_secs(1)), facts)?;
@@ -46,9 +46,9 @@ fn look(argv: &[String], version: Option<&Pattern>, facts: &Facts) -> Verdict {
     let text = String::from_utf8_lossy(&output);
     let first = quoted(line(text.lines()));
     if version.matches(&text) {
-        return held(&[&path, ", ", &first], &path);
+        return held("{}, {}", &[&path, &first], &path);
     }
-    fail(&[&path, ", ", &first], &["install another version of ", &path, ", or correct version"])
+    fail("{}, {}\ninstall another version of {}, or correct version", &[&path, &first, &path])
 }
 
 #[cfg(test)]

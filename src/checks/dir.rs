@@ -36,20 +36,20 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
 fn look(place: &Place, empty: Option<bool>, stat: &Stat, facts: &Facts) -> Verdict {
     let path = &place.path;
     if !stat.dir {
-        return fail(&[what(stat)], &["make a folder there: mkdir ", path]);
+        return fail("{}\nmake a folder there: mkdir {}", &[what(stat), path]);
     }
     place.rights(stat, facts)?;
     if let Some(empty) = empty {
         let names = facts.system.list(path).map_err(|error| {
             failure(
-                &["a folder that cannot be listed: ", &facts::why(&error)],
-                &["let it be read: chmod a+rx ", path],
+                "a folder that cannot be listed: {}\nlet it be read: chmod a+rx {}",
+                &[&facts::why(&error), path],
             )
         })?;
         match (empty, names.first()) {
-            (true, Some(name)) => return fail(&["a folder that holds ", name], &["empty ", path]),
+            (true, Some(name)) => return fail("a folder that holds {}\nempty {}", &[name, path]),
             (false, None) => {
-                return fail(&["an empty folder"], &["put files into ", path, ", or mount them there"]);
+                return fail("an empty folder\nput files into {}, or mount them there", &[path]);
             }
             _ => {}
         }

@@ -46,8 +46,8 @@ fn look(host: &str, family: Option<&str>, wanted: &[IpAddr], facts: &Facts) -> V
             && (wanted.is_empty() || wanted.contains(address))
     };
     match found.iter().find(fits) {
-        Some(address) => held(&[host, " at ", &all], &address.to_string()),
-        None => fail(&[host, " at ", &all], &["correct what the name server or /etc/hosts says of ", host]),
+        Some(address) => held("{} at {}", &[host, &all], &address.to_string()),
+        None => fail("{} at {}\ncorrect what the name server or /etc/hosts says of {}", &[host, &all, host]),
     }
 }
 

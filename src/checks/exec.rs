@@ -81,16 +81,16 @@ impl Exec {
             None => Some(String::new()),
         };
         if let Some(end) = end {
-            return fail(&[&end, &said], &["mend what ", &path, " complains of"]);
+            return fail("{}{}\nmend what {} complains of", &[&end, &said, &path]);
         }
         let out = out.trim();
         if let Some(matches) = &self.matches
             && !matches.matches(out)
         {
             let shown = if self.secret { "that is not shown".into() } else { quoted(line(out.lines())) };
-            return fail(&["output ", &shown, &said], &["mend what ", &path, " looks at"]);
+            return fail("output {}{}\nmend what {} looks at", &[&shown, &said, &path]);
         }
-        held(&["it ended as it should"], out)
+        held("it ended as it should", &[], out)
     }
 }
 
@@ -103,12 +103,12 @@ pub(super) fn line<'t>(mut lines: impl Iterator<Item = &'t str>) -> &'t str {
 pub(super) fn ran(argv: &[String], timeout: Duration, facts: &Facts) -> Result<(String, Ran), Failure> {
     let path = program::runs(argv.first().map_or("", String::as_str), facts)?;
     let ran = facts.system.run(&path, argv, facts.environ.entries(), timeout).map_err(|error| {
-        failure(&[&path, " cannot be started: ", error.errno.desc()], &["mend that, or try it by hand"])
+        failure("{} cannot be started: {}\nmend that, or try it by hand", &[&path, error.errno.desc()])
     })?;
     if ran.outcome.is_none() {
         return fail(
-            &[&path, " still running after ", &show_duration(timeout), ", and killed"],
-            &["look why it hangs, or give it a longer timeout"],
+            "{} still running after {}, and killed\nlook why it hangs, or give it a longer timeout",
+            &[&path, &show_duration(timeout)],
         );
     }
     Ok((path, ran))
@@ -170,7 +170,8 @@ mod tests {
         }
         assert_eq!(judge("command = \"app\"", code(0)).value.as_deref(), Some("42\nhunter2"));
         let check = one("[checks.exec.x]\ncommand = \"app\"\ntimeout = \"1m\"");
-        assert!(check.judge.may_block() && check.judge.patience() > Duration::from_mins(1));
+        let facts = Fake::default().facts(&[]);
+        assert!(check.judge.may_block(&facts) && check.judge.patience() > Duration::from_mins(1));
     }
 
     #[test]

@@ -81,7 +81,13 @@ pub trait System {
     fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>>;
     fn connect(&self, address: SocketAddr, timeout: Duration) -> io::Result<()>;
     fn connect_unix(&self, path: &str) -> io::Result<()>;
-    fn exchange(&self, address: SocketAddr, request: &[u8], timeout: Duration) -> io::Result<Vec<u8>>;
+    fn exchange(
+        &self,
+        address: SocketAddr,
+        request: &[u8],
+        timeout: Duration,
+        whole: &dyn Fn(&[u8]) -> bool,
+    ) -> io::Result<Vec<u8>>;
     fn bind(&self, address: SocketAddr, protocol: Protocol) -> io::Result<()>;
     fn listening(&self, protocol: Protocol) -> io::Result<Vec<SocketAddr>>;
     fn unprivileged_port_start(&self) -> u16;
@@ -205,8 +211,14 @@ impl System for Live {
     fn connect_unix(&self, path: &str) -> io::Result<()> {
         exchange::connect_unix(path)
     }
-    fn exchange(&self, address: SocketAddr, request: &[u8], timeout: Duration) -> io::Result<Vec<u8>> {
-        exchange::exchange(address, request, timeout)
+    fn exchange(
+        &self,
+        address: SocketAddr,
+        request: &[u8],
+        timeout: Duration,
+        whole: &dyn Fn(&[u8]) -> bool,
+    ) -> io::Result<Vec<u8>> {
+        exchange::exchange(address, request, timeout, whole)
     }
     fn bind(&self, address: SocketAddr, protocol: Protocol) -> io::Result<()> {
         net::bind(address, protocol)
@@ -410,7 +422,13 @@ pub mod fake {
         fn connect_unix(&self, _: &str) -> io::Result<()> {
             if self.unix == 0 { Ok(()) } else { errno(self.unix) }
         }
-        fn exchange(&self, address: SocketAddr, request: &[u8], _: Duration) -> io::Result<Vec<u8>> {
+        fn exchange(
+            &self,
+            address: SocketAddr,
+            request: &[u8],
+            _: Duration,
+            _: &dyn Fn(&[u8]) -> bool,
+        ) -> io::Result<Vec<u8>> {
             self.connect(address, Duration::ZERO)?;
             *self.sent.borrow_mut() = String::from_utf8_lossy(request).into_owned();
             Ok(self.answer.clone().into_bytes())

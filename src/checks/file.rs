@@ -75,12 +75,12 @@ impl File {
         if !fits {
             // What Docker makes of a bind mount whose source is not there.
             let why = if stat.dir { " (a bind mount whose source is missing makes a folder)" } else { "" };
-            return fail(&[what(stat)], &["put a ", kind, " at ", path, why]);
+            return fail("{}\nput a {} at {}{}", &[what(stat), kind, path, why]);
         }
         self.place.rights(stat, facts)?;
         if stat.size < self.min_size {
             let size = show_size(stat.size);
-            return fail(&[if stat.size == 0 { "an empty file" } else { &size }], &["fill ", path]);
+            return fail("{}\nfill {}", &[if stat.size == 0 { "an empty file" } else { &size }, path]);
         }
         self.content(facts)?;
         if self.place.asks("executable") {
@@ -93,17 +93,14 @@ impl File {
         let path = &self.place.path;
         let unreadable = |error: std::io::Error| {
             failure(
-                &["a file that cannot be read: ", &facts::why(&error)],
-                &["let it be read: chmod a+r ", path],
+                "a file that cannot be read: {}\nlet it be read: chmod a+r {}",
+                &[&facts::why(&error), path],
             )
         };
         if let Some(wanted) = &self.sha256 {
             let sum = facts.system.sha256(path).map_err(unreadable)?;
             if sum != *wanted {
-                return fail(
-                    &["the SHA-256 ", &sum],
-                    &["put the right file at ", path, ", or correct sha256"],
-                );
+                return fail("the SHA-256 {}\nput the right file at {}, or correct sha256", &[&sum, path]);
             }
         }
         if self.contains.is_empty() && self.lacks.is_empty() {
@@ -115,7 +112,7 @@ impl File {
             if holds(&bytes, text.as_bytes()) != wanted {
                 let text = quoted(text);
                 let (with, verb) = if wanted { ("without ", "write ") } else { ("with ", "remove ") };
-                return fail(&["a file ", with, &text], &[verb, &text, " in ", path]);
+                return fail("a file {}{}\n{}{} in {}", &[with, &text, verb, &text, path]);
             }
         }
         Ok(())

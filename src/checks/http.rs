@@ -128,10 +128,25 @@ fn statuses(table: &Table<'_>) -> (Vec<(u16, u16)>, String) {
 }
 
 impl Http {
+    /// Whether the answer is all there, for a server that does not close the connection.
+    fn whole(&self, answer: &[u8]) -> bool {
+        if !holds(answer, b"\r\n\r\n") {
+            return false;
+        }
+        let (head, body) = split(answer);
+        let length = header(&head, "content-length").and_then(|length| length.parse::<usize>().ok());
+        match length {
+            Some(length) => body.len() >= length || self.request.starts_with("HEAD"),
+            None => header(&head, "transfer-encoding").is_some() && body.ends_with(b"0\r\n\r\n"),
+        }
+    }
+
     fn look(&self, facts: &Facts) -> Verdict {
         let mut answer = Vec::new();
         self.peer.reach(facts, &mut |address| {
-            answer = facts.system.exchange(address, self.request.as_bytes(), self.timeout)?;
+            answer = facts
+                .system
+                .exchange(address, self.request.as_bytes(), self.timeout, &|got| self.whole(got))?;
             Ok(())
         })?;
         let url = self.url.as_str();
@@ -140,18 +155,18 @@ impl Http {
         let status = line.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1));
         let Some(status) = status.and_then(|status| status.parse::<u16>().ok()) else {
             let found = if answer.is_empty() { "no answer" } else { "an answer that is no HTTP" };
-            return fail(&[found], &["look at what listens at ", &self.peer.shown()]);
+            return fail("{}\nlook at what listens at {}", &[found, &self.peer.shown()]);
         };
         let shown = ["status ", &status.to_string()].concat();
         if !self.status.iter().any(|(low, high)| (*low..=*high).contains(&status)) {
             let to = header(&head, "location").map_or_else(String::new, |to| [" to ", &quoted(to)].concat());
-            return fail(&[&shown, &to], &["mend what ", url, " reports, or correct status"]);
+            return fail("{}{}\nmend what {} reports, or correct status", &[&shown, &to, url]);
         }
         let body = if header(&head, "transfer-encoding").is_some() { joined(body) } else { body.to_vec() };
         if let Some(text) = self.contains.iter().find(|text| !holds(&body, text.as_bytes())) {
-            return fail(&[&shown, " without ", &quoted(text)], &["mend what ", url, " answers"]);
+            return fail("{} without {}\nmend what {} answers", &[&shown, &quoted(text), url]);
         }
-        held(&[&shown], &status.to_string())
+        held("{}", &[&shown], &status.to_string())
     }
 }
 
@@ -271,6 +286,31 @@ mod tests {
         ] {
             let message = fault(&format!("[checks.http.\"http://web/\"]\n{keys}"));
             assert!(message.contains(part), "{keys}: {message}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_an_answer_is_known() {
+        let http = |request: &str| Http {
+            peer: Peer { host: String::new(), port: 80 },
+            url: String::new(),
+            request: request.into(),
+            status: Vec::new(),
+            contains: Vec::new(),
+            timeout: TIMEOUT,
+        };
+        for (request, answer, whole) in [
+            ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab", true),
+            ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na", false),
+            ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", false),
+            ("GET", "HTTP/1.1 200 OK\r\ncontent-length:0\r\n\r\n", true),
+            ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", true),
+            ("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", true),
+            ("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n", false),
+            ("GET", "HTTP/1.1 200 OK\r\n\r\nab", false),
+            ("GET", "", false),
+        ] {
+            assert_eq!(http(request).whole(answer.as_bytes()), whole, "{request} {answer}");
         }
     }
 

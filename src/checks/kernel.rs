@@ -1,6 +1,6 @@
 //! `[checks.kernel]`: what the container takes over from the machine that it runs on is as it needs it.
 
-use super::asked::{Asked, add, all, failure, must_ask};
+use super::asked::{Asked, add, all, failure, must_ask, text};
 use super::path::denied;
 use super::{Facts, Failure, Judge, Kind, facts, listed, quoted};
 use crate::config::table::Table;
@@ -121,7 +121,7 @@ impl Wanted {
                 if numbers(&release) >= numbers(least) {
                     return Ok(found);
                 }
-                Err(failure(&[&found], &["run it on a machine with Linux ", least, " or later"]))
+                Err(failure("{}\nrun it on a machine with Linux {} or later", &[&found, least]))
             }
             Self::Arch(wanted) => {
                 let (_, machine) = facts.system.uname();
@@ -129,8 +129,10 @@ impl Wanted {
                 if wanted.iter().any(|arch| *arch == machine || arch == docker) {
                     return Ok(machine);
                 }
-                let remedy = ["run it on ", &listed(wanted), ", or use the image for ", docker];
-                Err(failure(&["arch ", &machine], &remedy))
+                Err(failure(
+                    "arch {}\nrun it on {}, or use the image for {}",
+                    &[&machine, &listed(wanted), docker],
+                ))
             }
             Self::Sysctl(name, value) => sysctl(name, value, facts),
             Self::Device(path) => device(path, facts),
@@ -140,33 +142,31 @@ impl Wanted {
                 if size >= *least {
                     return Ok(["/dev/shm of ", &shown].concat());
                 }
-                Err(failure(&["/dev/shm of ", &shown], &["docker run --shm-size ", &show_size(*least)]))
+                Err(failure("/dev/shm of {}\ndocker run --shm-size {}", &[&shown, &show_size(*least)]))
             }
             Self::TimeZone(zone) => time_zone(zone, facts),
             Self::NotBefore(seconds, date) => {
                 if facts.system.clock() >= *seconds {
                     return Ok("a clock that is right".into());
                 }
-                Err(failure(&["a clock before ", date], &["set the clock of the machine"]))
+                Err(failure("a clock before {}\nset the clock of the machine", &[date]))
             }
             Self::Entropy if facts.system.has_entropy() => Ok("entropy".into()),
             Self::Entropy => Err(failure(
-                &["no entropy yet"],
-                &["wait for it with wait, or give the machine a source (virtio-rng)"],
+                "no entropy yet\nwait for it with wait, or give the machine a source (virtio-rng)",
+                &[],
             )),
         }
     }
 }
 
 fn sysctl(name: &str, wanted: &Result<i64, String>, facts: &Facts) -> Result<String, Failure> {
-    let path = ["/proc/sys/", &name.replace('.', "/")].concat();
-    let bytes = facts.system.read(&path, 64 << 10).map_err(|error| {
-        failure(
-            &["no ", name, ": ", &facts::why(&error)],
-            &["correct the name, or run it on a kernel that has ", name],
-        )
+    // As sysctl(8): with slashes, a dot is part of a name (net/ipv4/conf/eth0.1/forwarding).
+    let below = if name.contains('/') { name.to_string() } else { name.replace('.', "/") };
+    let text = text(facts, &["/proc/sys/", &below].concat()).map_err(|error| {
+        let template = "no {}: {}\ncorrect the name, or run it on a kernel that has {}";
+        failure(template, &[name, &facts::why(&error), name])
     })?;
-    let text = String::from_utf8_lossy(&bytes);
     let value = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let (fits, value_wanted) = match wanted {
         Ok(least) => (value.parse::<i64>().is_ok_and(|value| value >= *least), least.to_string()),
@@ -176,18 +176,18 @@ fn sysctl(name: &str, wanted: &Result<i64, String>, facts: &Facts) -> Result<Str
     if fits {
         return Ok(found);
     }
-    let remedy = ["docker run --sysctl ", name, "=", &value_wanted, ", or set it on the machine"];
-    Err(failure(&[&found], &remedy))
+    let template = "{}\ndocker run --sysctl {}={}, or set it on the machine";
+    Err(failure(template, &[&found, name, &value_wanted]))
 }
 
 fn device(path: &str, facts: &Facts) -> Result<String, Failure> {
-    let remedy = ["docker run --device ", path];
     let stat = facts
         .system
         .stat(path)
-        .map_err(|error| failure(&["no ", path, ": ", &facts::why(&error)], &remedy))?;
-    if super::path::what(&stat) != "a device" {
-        return Err(failure(&[super::path::what(&stat), " at ", path], &remedy));
+        .map_err(|error| failure("no {}: {}\ndocker run --device {}", &[path, &facts::why(&error), path]))?;
+    let what = super::path::what(&stat);
+    if what != "a device" {
+        return Err(failure("{} at {}\ndocker run --device {}", &[what, path, path]));
     }
     for (access, word) in [(Access::Read, "readable"), (Access::Write, "writable")] {
         facts.system.access(path, access).map_err(|error| denied(path, &stat, word, &error, facts, ""))?;
@@ -208,11 +208,11 @@ fn time_zone(zone: &str, facts: &Facts) -> Result<String, Failure> {
         || read("/etc/localtime").filter(|bytes| read(&file).as_ref() == Some(bytes)).map(|_| zone.into());
     let found = set.or_else(linked).or_else(same).unwrap_or_else(|| "UTC".into());
     if found != zone {
-        return Err(failure(&["time zone ", &found], &["set TZ=", zone]));
+        return Err(failure("time zone {}\nset TZ={}", &[&found, zone]));
     }
     if zone != "UTC" && facts.system.stat(&file).is_err() {
-        let found = ["time zone ", zone, ", but no ", &file, ", so that programs take UTC"];
-        return Err(failure(&found, &["install tzdata in the image"]));
+        let template = "time zone {}, but no {}, so that programs take UTC\ninstall tzdata in the image";
+        return Err(failure(template, &[zone, &file]));
     }
     Ok(["time zone ", zone].concat())
 }
@@ -293,6 +293,7 @@ mod tests {
             ("arch = [\"arm64\", \"x86_64\"]", true, "x86_64"),
             ("arch = \"arm64\"", false, "arch x86_64"),
             ("sysctl = { \"net.core.somaxconn\" = 1024 }", true, "net.core.somaxconn = 4096"),
+            ("sysctl = { \"net/core/somaxconn\" = 1 }", true, "net/core/somaxconn = 4096"),
             ("sysctl.net.core.somaxconn = 4097", false, "net.core.somaxconn = 4096"),
             ("sysctl = { \"net.core.somaxconn\" = \"4096\" }", true, "net.core.somaxconn = 4096"),
             ("sysctl = { \"net.core.somaxconn\" = \"96\" }", false, "net.core.somaxconn = 4096"),

@@ -1,6 +1,6 @@
 //! `[checks.limit]`: the container may use as much memory, as many processors, processes and files as it needs.
 
-use super::asked::{Asked, add, all, failure, must_ask, no_wait};
+use super::asked::{Asked, add, all, failure, must_ask, no_wait, text};
 use super::{Facts, Failure, Judge, Kind, facts};
 use crate::config::table::Table;
 use crate::config::words::{self, show_size};
@@ -90,17 +90,20 @@ impl Unit {
 
 fn look((key, unit, wanted): Wanted, facts: &Facts) -> Result<String, Failure> {
     let shown = unit.show(wanted);
-    let cgroup = |found: Option<u64>, most: u64, option: &str, of: &str| {
+    let cgroup = |found: Option<u64>, most: u64, option: &str| {
         let least = found.unwrap_or(u64::MAX).min(most);
-        let whose = if found == Some(least) { "the container" } else { of };
-        let found = [key, " ", &unit.show(least), " of ", whose].concat();
-        let remedy = ["raise it to ", &shown, " (docker run --", option, ")"];
-        if least >= wanted { Ok(found) } else { Err(failure(&[&found], &remedy)) }
+        let whose = if found == Some(least) { " of the container" } else { " of the machine" };
+        let whose = if least == u64::MAX { "" } else { whose };
+        let found = [key, " ", &unit.show(least), whose].concat();
+        if least >= wanted {
+            return Ok(found);
+        }
+        Err(failure("{}\nraise it to {} (docker run --{})", &[&found, &shown, option]))
     };
     match key {
-        "memory" => cgroup(facts.system.cgroup(key), machine_memory(facts), "memory", "the machine"),
-        "cpus" => cgroup(facts.system.cgroup(key), machine_cpus(facts), "cpus", "the machine"),
-        "pids" => cgroup(facts.system.cgroup(key), u64::MAX, "pids-limit", "nobody"),
+        "memory" => cgroup(facts.system.cgroup(key), machine_memory(facts), "memory"),
+        "cpus" => cgroup(facts.system.cgroup(key), machine_cpus(facts), "cpus"),
+        "pids" => cgroup(facts.system.cgroup(key), u64::MAX, "pids-limit"),
         _ => resource((key, unit, wanted), facts),
     }
 }
@@ -109,7 +112,7 @@ fn resource((key, unit, wanted): Wanted, facts: &Facts) -> Result<String, Failur
     let (soft, hard) = facts
         .system
         .rlimit(key)
-        .map_err(|error| failure(&["no limit of ", key, ": ", &facts::why(&error)], &["leave it out"]))?;
+        .map_err(|error| failure("no limit of {}: {}\nleave it out", &[key, &facts::why(&error)]))?;
     let (soft_shown, hard_shown, shown) = (unit.show(soft), unit.show(hard), unit.show(wanted));
     if soft >= wanted {
         return Ok([key, " ", &soft_shown].concat());
@@ -119,13 +122,13 @@ fn resource((key, unit, wanted): Wanted, facts: &Facts) -> Result<String, Failur
         [" (docker run --ulimit ", key, "=", &number(wanted), ":", &number(hard.max(wanted)), ")"].concat();
     Err(if hard < wanted {
         failure(
-            &[key, " ", &soft_shown, ", hard limit ", &hard_shown],
-            &["raise the hard limit to ", &shown, &limits],
+            "{} {}, hard limit {}\nraise the hard limit to {}{}",
+            &[key, &soft_shown, &hard_shown, &shown, &limits],
         )
     } else {
         failure(
-            &[key, " ", &soft_shown, " by the soft limit, the hard one is ", &hard_shown],
-            &["raise the soft limit to ", &shown, &limits],
+            "{} {} by the soft limit, the hard one is {}\nraise the soft limit to {}{}",
+            &[key, &soft_shown, &hard_shown, &shown, &limits],
         )
     })
 }
@@ -145,8 +148,7 @@ fn machine_cpus(facts: &Facts) -> u64 {
 
 /// What a file of /proc says behind a word at the beginning of a line.
 fn line(facts: &Facts, path: &str, word: &str) -> String {
-    let bytes = facts.system.read(path, 64 << 10).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
+    let text = text(facts, path).unwrap_or_default();
     let found = text.lines().find_map(|line| line.strip_prefix(word));
     found.map_or_else(String::new, |rest| rest.trim().to_string())
 }
@@ -183,7 +185,7 @@ mod tests {
             ("memory = \"512MiB\"", false, "memory 256 MiB of the container"),
             ("cpus = 1.5", true, "cpus 1.5 of the container"),
             ("cpus = 2", false, "cpus 1.5 of the container"),
-            ("pids = 4000", true, "pids unlimited of nobody"),
+            ("pids = 4000", true, "pids unlimited"),
             ("nofile = 1024", true, "nofile 1024"),
             ("nofile = 4096", false, "nofile 1024 by the soft limit, the hard one is 4096"),
             ("nofile = 65536", false, "nofile 1024, hard limit 4096"),

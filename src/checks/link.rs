@@ -135,7 +135,7 @@ impl Judge for Link {
         self.pass(&known)
     }
 
-    fn may_block(&self) -> bool {
+    fn may_block(&self, _: &Facts) -> bool {
         true
     }
 }

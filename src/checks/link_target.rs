@@ -34,18 +34,18 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
 
 fn look(place: &Place, target: Option<&str>, stat: &Stat, facts: &Facts) -> Verdict {
     let path = &place.path;
-    let mend = ["ln -sfn ", target.unwrap_or("TARGET"), " ", path];
+    let to = target.unwrap_or("TARGET");
     let Ok(leads) = facts.system.read_link(path) else {
-        return fail(&[what(stat), ", no link, ", &shown(stat, facts)], &mend);
+        return fail("{}, no link, {}\nln -sfn {} {}", &[what(stat), &shown(stat, facts), to, path]);
     };
     if let Some(target) = target
         && leads != target
         && facts.system.real_path(path).ok().as_deref() != Some(target)
     {
-        return fail(&["a link to ", &leads], &mend);
+        return fail("a link to {}\nln -sfn {} {}", &[&leads, to, path]);
     }
     place.rights(stat, facts)?;
-    held(&["a link to ", &leads], &leads)
+    held("a link to {}", &[&leads], &leads)
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ pub trait Judge {
     fn judge(&self, facts: &Facts) -> Finding;
 
     /// Whether looking may take longer than a system call on local data: a name server, a peer, a network file system.
-    fn may_block(&self) -> bool {
+    fn may_block(&self, _: &Facts) -> bool {
         false
     }
 

@@ -114,9 +114,8 @@ impl Judge for MountCheck {
         }
     }
 
-    fn may_block(&self) -> bool {
-        // A network file system whose server is gone. The root is local, or nothing would run.
-        self.path != "/"
+    fn may_block(&self, facts: &Facts) -> bool {
+        remote(&self.path, facts)
     }
 }
 
@@ -160,6 +159,16 @@ impl MountCheck {
         let mode = if read_only { "ro" } else { "rw" };
         Finding::pass(format!("{} at {path}, {mode}", mount.fstype), path.clone())
     }
+}
+
+/// Whether a path is on a file system that asks somebody before it answers, and so may not answer at all. What
+/// kind it is stands in /proc, which always answers.
+pub(super) fn remote(path: &str, facts: &Facts) -> bool {
+    const ASKING: &[&str] =
+        &["nfs", "cifs", "smb", "fuse", "9p", "ceph", "gluster", "lustre", "afs", "autofs"];
+    let mount = mount_of(facts.system.mounts(), path);
+    // A path that is no mount point may lead elsewhere through a link.
+    mount.is_none_or(|mount| mount.point != path || ASKING.iter().any(|kind| mount.fstype.starts_with(kind)))
 }
 
 #[cfg(test)]

@@ -53,10 +53,10 @@ impl Rights {
         let accounts = facts.system.accounts();
         let no_such = |what: &str, name: &str| {
             let file = if what == "user" { "/etc/passwd" } else { "/etc/group" };
-            let found = ["no ", what, " \"", name, "\" in ", file];
-            Failure { may_change: false, ..failure(&found, &["add the ", what, ", or use its number"]) }
+            let template = "no {} \"{}\" in {}\nadd the {}, or use its number";
+            Failure { may_change: false, ..failure(template, &[what, name, file, what]) }
         };
-        let fail = |verb: &str, to: &str| fail(&[&shown(stat, facts)], &[verb, to, " ", path]);
+        let fail = |verb: &str, to: &str| fail("{}\n{}{} {}", &[&shown(stat, facts), verb, to, path]);
         if let Some(owner) = &self.owner
             && accounts.uid(owner).ok_or_else(|| no_such("user", owner))? != stat.uid
         {
@@ -100,7 +100,7 @@ impl Place {
         let path = &self.path;
         match facts.system.stat(path) {
             Ok(stat) if self.absent => {
-                fail(&[what(&stat), " ", &shown(&stat, facts)], &["remove it: rm ", path])
+                fail("{} {}\nremove it: rm {}", &[what(&stat), &shown(&stat, facts), path])
             }
             Ok(stat) => besides(&stat),
             Err(error) if matches!(errno(&error), Errno::ENOENT | Errno::ENOTDIR) => self.missing(facts),
@@ -112,10 +112,10 @@ impl Place {
         let path = &self.path;
         if let Ok(target) = facts.system.read_link(path) {
             let (verb, at) = if self.absent { ("remove it: rm ", path) } else { ("put it at ", &target) };
-            return fail(&["a link to ", &target, ", which is not there"], &[verb, at]);
+            return fail("a link to {}, which is not there\n{}{}", &[&target, verb, at]);
         }
         if self.absent {
-            return held(&["nothing there"], path);
+            return held("nothing there", &[], path);
         }
         let mut first = path.as_str();
         while let Some((above, _)) = first.rsplit_once('/').filter(|(above, _)| !above.is_empty())
@@ -123,7 +123,7 @@ impl Place {
         {
             first = above;
         }
-        fail(&[first, " is not there"], &["put it into the image, or mount it at ", path])
+        fail("{} is not there\nput it into the image, or mount it at {}", &[first, path])
     }
 
     /// Whether owner, mode and access are as asked.
@@ -134,8 +134,8 @@ impl Place {
                 (Ok(()), false) => {
                     let uid = facts.system.current().uid.to_string();
                     return fail(
-                        &[&shown(stat, facts), ", ", word, " by uid ", &uid],
-                        &["take it from uid ", &uid, " with chmod or chown, or judge as_user"],
+                        "{}, {} by uid {}\ntake it from uid {} with chmod or chown, or judge as_user",
+                        &[&shown(stat, facts), word, &uid, &uid],
                     );
                 }
                 _ => {}
@@ -151,7 +151,7 @@ impl Place {
 
     /// It holds.
     pub fn pass(&self, stat: &Stat, facts: &Facts) -> Verdict {
-        held(&[what(stat), " ", &shown(stat, facts)], &self.path)
+        held("{} {}", &[what(stat), &shown(stat, facts)], &self.path)
     }
 }
 
@@ -176,8 +176,8 @@ fn octal(mode: u32) -> String {
 pub(super) fn refused(path: &str, error: &io::Error, facts: &Facts) -> Failure {
     let uid = facts.system.current().uid.to_string();
     failure(
-        &[path, " cannot be looked at by uid ", &uid, ": ", &facts::why(error)],
-        &["let uid ", &uid, " enter the folders above ", path],
+        "{} cannot be looked at by uid {}: {}\nlet uid {} enter the folders above {}",
+        &[path, &uid, &facts::why(error), &uid, path],
     )
 }
 
@@ -195,15 +195,15 @@ pub(super) fn denied(
     let (uid, gid) = (who.uid.to_string(), who.gid.to_string());
     match errno(error) {
         Errno::EROFS if on.is_empty() => failure(
-            &["on a read-only mount"],
-            &["mount a volume or a tmpfs over ", path, ", or leave out --read-only"],
+            "on a read-only mount\nmount a volume or a tmpfs over {}, or leave out --read-only",
+            &[path],
         ),
-        Errno::EROFS => failure(&["mounted read-only"], &["mount the volume rw, not ro"]),
+        Errno::EROFS => failure("mounted read-only\nmount the volume rw, not ro", &[]),
         Errno::EACCES => failure(
-            &[&shown, ", not ", word, " by uid ", &uid],
-            &["chown ", &uid, ":", &gid, " ", path, on, ", or run as uid ", &stat.uid.to_string()],
+            "{}, not {} by uid {}\nchown {}:{} {}{}, or run as uid {}",
+            &[&shown, word, &uid, &uid, &gid, path, on, &stat.uid.to_string()],
         ),
-        _ => failure(&[&shown, ", not ", word, ": ", &facts::why(error)], &["look at what it lies on"]),
+        _ => failure("{}, not {}: {}\nlook at what it lies on", &[&shown, word, &facts::why(error)]),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What `tcp` and `http` share: a host and a port, found and reached.
 
-use super::asked::failure;
+use super::asked::{failure, text};
 use super::{Facts, Failure, facts};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -53,8 +53,8 @@ impl Peer {
         }
         let shown = self.shown();
         Err(failure(
-            &["no answer from ", &why],
-            &["start what is to listen at ", &shown, ", correct the address, or keep trying with wait"],
+            "no answer from {}\nstart what is to listen at {}, correct the address, or keep trying with wait",
+            &[&why, &shown],
         ))
     }
 }
@@ -70,14 +70,13 @@ pub(super) fn addresses(host: &str, facts: &Facts) -> Result<Vec<IpAddr>, Failur
         }
     };
     // Which server was asked is half of the diagnosis.
-    let config = facts.system.read("/etc/resolv.conf", 64 << 10).unwrap_or_default();
-    let config = String::from_utf8_lossy(&config);
+    let config = text(facts, "/etc/resolv.conf").unwrap_or_default();
     let servers = config.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
     let servers = servers.map(str::trim).collect::<Vec<_>>().join(", ");
     let servers = if servers.is_empty() { "none" } else { &servers };
     Err(failure(
-        &["no address of ", host, ": ", &why, " (name servers: ", servers, ")"],
-        &["correct the name, or join the network on which ", host, " is known"],
+        "no address of {}: {} (name servers: {})\ncorrect the name, or join the network on which {} is known",
+        &[host, &why, servers, host],
     ))
 }
 

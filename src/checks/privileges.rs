@@ -1,6 +1,6 @@
 //! `[checks.privileges]`: the container may do what it needs, and no more: the hardened image.
 
-use super::asked::{Asked, PATIENCE, add, all, failure, must_ask, no_wait, word};
+use super::asked::{Asked, PATIENCE, add, all, failure, must_ask, no_wait, text, word};
 use super::limit::number;
 use super::mount::asserting;
 use super::{Facts, Failure, Judge, Kind, facts};
@@ -120,8 +120,10 @@ impl Wanted {
                 if is == *on {
                     return Ok(found);
                 }
-                let how = if *on { ["", remedy] } else { ["leave out what ", remedy] };
-                Err(failure(&[&found], &how))
+                Err(failure(
+                    "{}\n{}{}",
+                    &[&found, if *on { "" } else { "leave out what gives it: " }, remedy],
+                ))
             }
             Self::Apparmor(profile) => apparmor(profile, facts),
             Self::NoSetuid(paths, allow) => setuid(paths, allow, facts),
@@ -147,15 +149,16 @@ fn capabilities_of(has: bool, list: &[(String, u8)], facts: &Facts) -> Result<St
     };
     let option = [" ", verb].concat();
     Err(failure(
-        &["uid ", &uid, " ", which, &names.join(", ")],
-        &["docker run ", verb, &names.join(&option), how],
+        "uid {} {}{}\ndocker run {}{}{}",
+        &[&uid, which, &names.join(", "), verb, &names.join(&option), how],
     ))
 }
 
 fn apparmor(wanted: &str, facts: &Facts) -> Result<String, Failure> {
-    let read = |path: &str| facts.system.read(path, 4096).ok();
-    let bytes = read("/proc/self/attr/apparmor/current").or_else(|| read("/proc/self/attr/current"));
-    let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).trim_matches(['\0', '\n']).to_string();
+    let read = |path: &str| text(facts, path);
+    let own = read("/proc/self/attr/apparmor/current").or_else(|_| read("/proc/self/attr/current"));
+    let own = own.unwrap_or_default();
+    let text = own.trim_matches(['\0', '\n']);
     // `docker-default (enforce)`
     let profile = text.split(" (").next().filter(|name| !name.is_empty()).unwrap_or("unconfined");
     let found = ["apparmor ", profile].concat();
@@ -167,14 +170,14 @@ fn apparmor(wanted: &str, facts: &Facts) -> Result<String, Failure> {
     if fits {
         return Ok(found);
     }
-    Err(failure(&[&found], &["docker run --security-opt apparmor=", wanted]))
+    Err(failure("{}\ndocker run --security-opt apparmor={}", &[&found, wanted]))
 }
 
 fn setuid(paths: &[String], allow: &[String], facts: &Facts) -> Result<String, Failure> {
     let found = facts.system.set_id_files(paths).map_err(|error| {
         failure(
-            &["a folder that cannot be searched: ", &facts::why(&error)],
-            &["judge as root (as_user = \"root\"), or name other paths"],
+            "a folder that cannot be searched: {}\njudge as root (as_user = \"root\"), or name other paths",
+            &[&facts::why(&error)],
         )
     })?;
     let over: Vec<&str> = found.iter().filter(|path| !allow.contains(path)).map(String::as_str).collect();
@@ -184,8 +187,8 @@ fn setuid(paths: &[String], allow: &[String], facts: &Facts) -> Result<String, F
     let shown = over.get(..over.len().min(10)).unwrap_or_default();
     let more = if over.len() > shown.len() { " …" } else { "" };
     Err(failure(
-        &["setuid ", &shown.join(", "), more],
-        &["in the image: chmod a-s ", &shown.join(" "), ", or name them in allow"],
+        "setuid {}{}\nin the image: chmod a-s {}, or name them in allow",
+        &[&shown.join(", "), more, &shown.join(" ")],
     ))
 }
 
@@ -212,21 +215,21 @@ fn exposed(facts: &Facts) -> Result<String, Failure> {
     if found.is_empty() {
         return Ok("nothing exposed".into());
     }
-    Err(failure(&["exposed: ", &found.join(", ")], &["leave out the volume or option that gives it"]))
+    Err(failure("exposed: {}\nleave out the volume or option that gives it", &[&found.join(", ")]))
 }
 
 fn passwords(facts: &Facts) -> Result<String, Failure> {
     let mut empty: Vec<String> = Vec::new();
     for path in ["/etc/passwd", "/etc/shadow"] {
-        let bytes = match facts.system.read(path, 1 << 20) {
-            Ok(bytes) => bytes,
+        let text = match text(facts, path) {
+            Ok(text) => text,
             Err(error) if crate::sys::errno(&error) == crate::sys::Errno::ENOENT => continue,
             Err(error) => {
-                let found = [path, " that cannot be read: ", &facts::why(&error)];
-                return Err(failure(&found, &["judge as root (as_user = \"root\")"]));
+                let template = "{} that cannot be read: {}\njudge as root (as_user = \"root\")";
+                return Err(failure(template, &[path, &facts::why(&error)]));
             }
         };
-        for line in String::from_utf8_lossy(&bytes).lines() {
+        for line in text.lines() {
             let mut fields = line.split(':');
             if let (Some(name), Some("")) = (fields.next(), fields.next())
                 && !name.is_empty()
@@ -237,13 +240,13 @@ fn passwords(facts: &Facts) -> Result<String, Failure> {
     }
     if !empty.is_empty() {
         let names = empty.join(", ");
-        return Err(failure(&["an empty password of ", &names], &["in the image: passwd -l ", &names]));
+        return Err(failure("an empty password of {}\nin the image: passwd -l {}", &[&names, &names]));
     }
     let users = &facts.system.accounts().users;
     let twin = users.iter().find(|user| users.iter().any(|one| one.uid == user.uid && one.name != user.name));
     twin.map_or(Ok("no empty password".into()), |user| {
         let uid = user.uid.to_string();
-        Err(failure(&["uid ", &uid, " twice in /etc/passwd"], &["give ", &user.name, " a uid of its own"]))
+        Err(failure("uid {} twice in /etc/passwd\ngive {} a uid of its own", &[&uid, &user.name]))
     })
 }
 

@@ -14,7 +14,7 @@ pub(super) fn runs(word: &str, facts: &Facts) -> Result<String, Failure> {
         None => Ok(look.found.map_or_else(String::new, |found| found.path)),
         Some(why) => {
             let (found, remedy) = why.split_once("; ").unwrap_or((&why, ""));
-            fail(&[found], &[remedy])
+            fail("{}\n{}", &[found, remedy])
         }
     }
 }

@@ -51,13 +51,17 @@ pub fn run(
     let docs = checks.iter().filter_map(|check| check.judge.doc());
     facts.known = docs.flat_map(|doc| [Some(doc.name), doc.file]).flatten().collect();
     let mut findings: Vec<Option<Finding>> = checks.iter().map(|_| None).collect();
-    let helped = |check: &Check| check.wait.is_some() || check.as_user.is_some() || check.judge.may_block();
+    let helped: Vec<bool> = checks
+        .iter()
+        .map(|check| check.wait.is_some() || check.as_user.is_some() || check.judge.may_block(facts))
+        .collect();
+    let helped = |n: usize| helped.get(n).copied().unwrap_or(true);
     let mut crew = Crew { checks, helpers, queue: VecDeque::new(), live: Vec::new() };
     let on = |(_, check): &(usize, &Check)| check.off.is_none();
-    crew.queue = checks.iter().enumerate().filter(on).filter(|(_, c)| helped(c)).map(|(n, _)| n).collect();
+    crew.queue = checks.iter().enumerate().filter(on).map(|(n, _)| n).filter(|n| helped(*n)).collect();
     // First what takes time.
     crew.fill(facts, &mut findings);
-    for (n, check) in checks.iter().enumerate().filter(on).filter(|(_, check)| !helped(check)) {
+    for (n, check) in checks.iter().enumerate().filter(on).filter(|(n, _)| !helped(*n)) {
         put(&mut findings, n, check.judge.judge(facts));
     }
     crew.collect(facts, &mut findings)?;

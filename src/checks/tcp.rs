@@ -25,7 +25,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         patience: timeout.saturating_mul(4),
         look: Box::new(move |facts| {
             peer.reach(facts, &mut |address| facts.system.connect(address, timeout))?;
-            held(&[&shown, " answers"], &shown)
+            held("{} answers", &[&shown], &shown)
         }),
     }))
 }

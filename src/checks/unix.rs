@@ -21,20 +21,21 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
 }
 
 fn look(path: &str, facts: &Facts) -> Verdict {
-    let start = ["start what is to listen on ", path, ", or keep trying with wait"];
+    let start =
+        |found: &str| failure("{}\nstart what is to listen on {}, or keep trying with wait", &[found, path]);
     let stat = match facts.system.stat(path) {
         Ok(stat) if stat.socket => stat,
-        Ok(stat) => return fail(&[what(&stat)], &["remove it, and let the server make ", path]),
-        Err(error) if errno(&error) == Errno::ENOENT => return fail(&["no such socket"], &start),
+        Ok(stat) => return fail("{}\nremove it, and let the server make {}", &[what(&stat), path]),
+        Err(error) if errno(&error) == Errno::ENOENT => return Err(start("no such socket")),
         Err(error) => return Err(refused(path, &error, facts)),
     };
-    let Err(error) = facts.system.connect_unix(path) else { return held(&[path, " answers"], path) };
+    let Err(error) = facts.system.connect_unix(path) else { return held("{} answers", &[path], path) };
     Err(match errno(&error) {
         // A socket for datagrams (/dev/log) says so only when somebody has it open.
-        Errno::EPROTOTYPE => return held(&[path, " takes messages"], path),
+        Errno::EPROTOTYPE => return held("{} takes messages", &[path], path),
         Errno::EACCES => denied(path, &stat, "writable", &error, facts, ""),
-        Errno::ECONNREFUSED => failure(&["a socket on which nobody listens"], &start),
-        _ => failure(&["a socket that does not answer: ", &facts::why(&error)], &start),
+        Errno::ECONNREFUSED => start("a socket on which nobody listens"),
+        _ => start(&["a socket that does not answer: ", &facts::why(&error)].concat()),
     })
 }
 

@@ -65,9 +65,8 @@ impl Judge for Volume {
         }
     }
 
-    fn may_block(&self) -> bool {
-        // A network file system whose server is gone.
-        true
+    fn may_block(&self, facts: &Facts) -> bool {
+        super::mount::remote(&self.path, facts)
     }
 }
 

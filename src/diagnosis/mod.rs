@@ -214,7 +214,9 @@ fn instead(look: &Look) -> String {
         return fill("; it is at {}: give that path{}", &[path, end]);
     }
     let name = look.word.rsplit('/').next().unwrap_or("");
-    let hint = did_you_mean(name, look.names.iter().map(String::as_str));
+    // As a trait object, so that there is one copy of the search.
+    let known: &mut dyn Iterator<Item = &str> = &mut look.names.iter().map(String::as_str);
+    let hint = did_you_mean(name, known);
     if let Some(point) = &look.covered {
         return fill(
             "{}; {} is a mount of its own, a volume for example, which hides what the image has there: mount it elsewhere, or put the program elsewhere",

@@ -49,7 +49,7 @@ const FOREIGN: &[(&[u8], &str)] = &[
 ];
 
 /// What a file is. `deeper`: how many interpreters of interpreters are followed.
-pub(super) fn content(path: &Path, eyes: &Eyes<'_>, deeper: u8) -> Content {
+pub(super) fn content(path: &str, eyes: &Eyes<'_>, deeper: u8) -> Content {
     let mut head = Vec::new();
     let Ok(file) = File::open(path) else { return Content::Unreadable };
     if file.take(4096).read_to_end(&mut head).is_err() {
@@ -81,10 +81,7 @@ fn script(rest: &[u8], eyes: &Eyes<'_>, deeper: u8) -> Content {
     let by_env = interpreter.ends_with("/env");
     let asked = words.find(|word| by_env && !word.starts_with('-') && !word.contains('='));
     Content::Script {
-        found: deeper
-            .checked_sub(1)
-            .and_then(|deeper| eyes.found(Path::new(&interpreter), deeper))
-            .map(Box::new),
+        found: deeper.checked_sub(1).and_then(|deeper| eyes.found(&interpreter, deeper)).map(Box::new),
         interpreter,
         asked: asked.map(str::to_string),
         carriage_return: line.ends_with('\r'),
@@ -139,6 +136,7 @@ mod tests {
         let ids = users::current();
         let eyes = Eyes::new(&ids, true);
         let path = std::env::temp_dir().join(format!("rinit-content-{}", std::process::id()));
+        let path = path.to_str().expect("text");
         let script = |line: &[u8]| match script(line, &eyes, 1) {
             Content::Script { interpreter, found, asked, carriage_return } => {
                 (interpreter, found.is_some(), asked, carriage_return)
@@ -161,10 +159,10 @@ mod tests {
             (b"a\0b", Content::Other),
             (b"\x7fELF", Content::Elf { machine: 0, loader: None }),
         ] {
-            std::fs::write(&path, bytes).expect("a file");
-            assert_eq!(content(&path, &eyes, 1), want, "{bytes:?}");
+            std::fs::write(path, bytes).expect("a file");
+            assert_eq!(content(path, &eyes, 1), want, "{bytes:?}");
         }
-        std::fs::remove_file(&path).expect("a file");
-        assert_eq!(content(&path, &eyes, 1), Content::Unreadable);
+        std::fs::remove_file(path).expect("a file");
+        assert_eq!(content(path, &eyes, 1), Content::Unreadable);
     }
 }

@@ -9,8 +9,14 @@ use std::time::Duration;
 /// As much of an answer as is read.
 const MOST: usize = 1 << 20;
 
-/// Sends a request and reads until the peer closes, the time is up, or there is more than anybody asked for.
-pub fn exchange(address: SocketAddr, request: &[u8], patience: Duration) -> io::Result<Vec<u8>> {
+/// Sends a request and reads until `whole` says that this is the answer, the peer closes, the time is up, or there is
+/// more than anybody asked for.
+pub fn exchange(
+    address: SocketAddr,
+    request: &[u8],
+    patience: Duration,
+    whole: &dyn Fn(&[u8]) -> bool,
+) -> io::Result<Vec<u8>> {
     let until = time::now().after(patience);
     let mut stream = TcpStream::connect_timeout(&address, patience)?;
     stream.set_write_timeout(Some(patience))?;
@@ -19,7 +25,7 @@ pub fn exchange(address: SocketAddr, request: &[u8], patience: Duration) -> io::
     let mut piece = [0u8; 4096];
     loop {
         let left = until.since(time::now());
-        if left.is_zero() || answer.len() > MOST {
+        if left.is_zero() || answer.len() > MOST || whole(&answer) {
             return Ok(answer);
         }
         stream.set_read_timeout(Some(left))?;
@@ -55,12 +61,16 @@ mod tests {
             drop(one);
             let (mut other, _) = listener.accept().expect("a client");
             other.write_all(b"part").expect("an answer");
-            (got, other)
+            let (mut last, _) = listener.accept().expect("a client");
+            last.write_all(b"part").expect("an answer");
+            (got, other, last)
         });
-        assert_eq!(exchange(address, b"hi", Duration::from_secs(5)).expect("an answer"), b"bye");
-        assert_eq!(exchange(address, b"hi", Duration::from_millis(100)).expect("a part"), b"part");
+        let ask = |patience, enough: usize| exchange(address, b"hi", patience, &|got| got.len() >= enough);
+        assert_eq!(ask(Duration::from_secs(5), 100).expect("an answer"), b"bye");
+        assert_eq!(ask(Duration::from_millis(100), 100).expect("a part"), b"part");
+        assert_eq!(ask(Duration::from_hours(1), 4).expect("all that is wanted"), b"part");
         assert_eq!(&server.join().expect("no panic").0, b"hi");
-        let closed = exchange(address, b"hi", Duration::from_secs(1)).expect_err("nobody");
+        let closed = ask(Duration::from_secs(1), 1).expect_err("nobody");
         assert_eq!(closed.kind(), io::ErrorKind::ConnectionRefused);
     }
 }

@@ -1,17 +1,21 @@
-//! The allocator: the first few KiB come from a place in the file's own .bss, all else from the C library.
+//! The allocator: the first 256 KiB come from a place in the file's own .bss, all else from the C library.
 //!
-//! rinit in front of one command needs less than this and so never asks the kernel for memory: its data lies
-//! on two or three pages side by side, where malloc(3) would touch a page for each size of object. What is
-//! given back there is not reused, unless it was the last; what is long-lived or large comes from malloc
-//! and is reused like any memory.
+//! rinit in front of one command needs a few KiB and so never asks the kernel for memory: its data lies
+//! on two or three pages side by side, where malloc(3) would touch a page for each size of object. A
+//! configuration of some services is read and resolved without a single mmap(2). What is given back here is not
+//! reused, unless it was the last; so that this costs no more than its size, whatever comes later, and all
+//! that is large, comes from malloc and is reused like any memory.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Enough for a start without a configuration, the stack of its child included.
-const SIZE: usize = 32 * 1024;
+/// Enough for a start with a configuration of ordinary size. What is not touched costs nothing.
+const SIZE: usize = 256 * 1024;
+
+/// Larger blocks (but for the stack of a child, which has just this size) would soon fill the place, and are rare.
+const LARGEST: usize = 8 * 1024;
 
 /// Bytes to hand out. They lie in .bss: what is not touched is neither in the file nor in memory.
 pub struct Place(UnsafeCell<[MaybeUninit<u128>; SIZE / size_of::<u128>()]>);
@@ -57,9 +61,8 @@ unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let used = self.used.load(Relaxed);
         let from = used.next_multiple_of(layout.align());
-        // Of large blocks the place would soon be full, and they are rare.
         if layout.align() <= align_of::<u128>()
-            && layout.size() <= SIZE / 4
+            && layout.size() <= LARGEST
             && from + layout.size() <= SIZE
             && self.used.compare_exchange(used, from + layout.size(), Relaxed, Relaxed).is_ok()
         {
@@ -147,7 +150,7 @@ mod tests {
             let larger = heap.realloc(large, layout(SIZE, 16), 2 * SIZE);
             assert_eq!(*larger.add(SIZE - 1), 1);
             heap.dealloc(larger, layout(2 * SIZE, 16));
-            let small: Vec<_> = (0..5000).map(|_| heap.alloc(layout(16, 16))).collect();
+            let small: Vec<_> = (0..20_000).map(|_| heap.alloc(layout(16, 16))).collect();
             assert!(small.iter().any(|block| heap.offset(*block).is_none()));
             small.into_iter().for_each(|block| heap.dealloc(block, layout(16, 16)));
         }

@@ -2,11 +2,11 @@
 //! start has failed, so nothing here is on the way of a start that works.
 
 use super::content::{Content, content};
+use super::mounts::{self, Mount};
+use super::spawn;
 use super::users::{self, Accounts, Identity};
-use super::{cgroup, mounts, spawn};
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, CString};
 use std::fs::Metadata;
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -99,7 +99,7 @@ pub struct Look {
     pub root: bool,
     /// Capabilities that root usually has and rinit has not, for other users and their files.
     pub lacks: Vec<&'static str>,
-    /// The most processes and the most memory that the cgroup allows.
+    /// The most processes and the most memory that the cgroup allows; only looked up when no process could be made.
     pub most: (Option<u64>, Option<u64>),
 }
 
@@ -119,52 +119,51 @@ pub fn look(ask: &Ask<'_>) -> Look {
     let lacks = lacks();
     let mighty = ids.uid == 0 && !lacks.contains(&"DAC_OVERRIDE");
     let eyes = Eyes::new(ids, mighty);
-    let directory = &std::env::current_dir().unwrap_or_default().join(path_of(ask.directory.unwrap_or(c"")));
-    let paths: Vec<PathBuf> =
-        ask.candidates.iter().map(|path| directory.join(path_of(path)).components().collect()).collect();
+    let here = shown(std::env::current_dir().unwrap_or_default());
+    let directory = ask.directory.map_or_else(|| here.clone(), |path| below(&here, path));
     let word = ask.word.to_string_lossy().into_owned();
     let mut look = Look {
         who: if ids.uid == 0 { "root".into() } else { ["user ", &eyes.accounts.user_name(ids.uid)].concat() },
-        no_directory: eyes.way(&directory.join("x")),
-        directory: shown(directory),
-        whole_line: is_whole_line(&word, &paths),
-        found: paths.iter().find_map(|path| eyes.found(path, 2)),
+        no_directory: eyes.way(&[&directory, "/"].concat()),
         root: own.uid == 0,
         lacks,
-        most: (cgroup::most_processes(), cgroup::most_memory()),
         ..Look::default()
     };
     // A word with a slash has one candidate, whose way is worth telling; a search just passes over.
     let by_path = word.contains('/');
-    let folders = || paths.iter().filter_map(|path| path.parent());
-    if !by_path {
-        look.searched = folders().map(shown).collect();
+    let first = word.split_whitespace().next().unwrap_or("");
+    let paths: Vec<String> = ask.candidates.iter().map(|path| below(&directory, path)).collect();
+    for path in &paths {
+        let folder = folder_of(path);
+        if first != word && !first.is_empty() {
+            look.whole_line |= exists(first) || exists(&[folder, "/", first].concat());
+        }
+        look.found = look.found.or_else(|| eyes.found(path, 2));
+        if by_path {
+            look.path.clone_from(path);
+        } else {
+            look.searched.push(folder.to_string());
+        }
     }
-    let place = look.found.as_ref().map(|found| PathBuf::from(&found.path));
-    let place = place.or_else(|| paths.first().filter(|_| by_path).cloned());
-    look.obstacle = place.and_then(|path| eyes.way(&path));
-    if let Some(path) = paths.first().filter(|_| by_path) {
-        look.path = shown(path);
+    for path in paths.iter().filter(|_| look.found.is_none()) {
+        look.link = look.link.or_else(|| std::fs::read_link(path).ok().map(shown));
+        names(folder_of(path), &mut look.names);
+        look.covered = look.covered.or_else(|| mount_over(folder_of(path)));
     }
+    look.obstacle = eyes.way(look.found.as_ref().map_or(&look.path, |found| &found.path));
     let sought = match look.found.as_ref().map(|found| &found.content) {
         Some(Content::Script { interpreter, found, asked, .. }) => {
-            let fails = |name: &String| {
+            look.env_fails = asked.as_ref().is_some_and(|name| {
                 let name = CString::new(name.as_str()).unwrap_or_default();
-                !spawn::candidates(&name, ask.path).iter().any(|path| path_of(path).exists())
-            };
-            look.env_fails = asked.as_ref().is_some_and(fails);
-            let missing = Some(interpreter).filter(|_| found.is_none());
-            asked.as_ref().filter(|_| look.env_fails).or(missing).cloned()
+                !spawn::candidates(&name, ask.path).iter().any(|path| exists(&below(&directory, path)))
+            });
+            if look.env_fails { asked.as_ref() } else { Some(interpreter).filter(|_| found.is_none()) }
         }
         Some(_) => None,
-        None => {
-            look.link = paths.iter().find_map(|path| std::fs::read_link(path).ok()).map(|path| shown(&path));
-            look.names = folders().flat_map(names).collect();
-            look.covered = folders().find_map(mount_over);
-            Some(word.clone())
-        }
+        None => Some(&word),
     };
-    look.elsewhere = sought.and_then(|name| elsewhere(&name, &look.directory));
+    look.elsewhere = sought.and_then(|name| elsewhere(name, &directory));
+    look.directory = directory;
     look.word = word;
     look
 }
@@ -177,18 +176,25 @@ pub fn look_for(word: &str, path: Option<&[u8]>) -> Look {
     look(&Ask { word, candidates: &spawn::candidates(word, path), path, ids: None, directory: None })
 }
 
-fn path_of(bytes: &CStr) -> &Path {
-    Path::new(OsStr::from_bytes(bytes.to_bytes()))
+/// A path that may begin at a folder.
+fn below(folder: &str, path: &CStr) -> String {
+    let path = path.to_string_lossy();
+    if path.starts_with('/') {
+        return path.into_owned();
+    }
+    [folder, "/", path.strip_prefix("./").unwrap_or(&path)].concat()
 }
 
-fn shown(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
+fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-fn is_whole_line(word: &str, paths: &[PathBuf]) -> bool {
-    let first = word.split_whitespace().next().unwrap_or("");
-    let there = |path: &PathBuf| path.parent().is_some_and(|folder| folder.join(first).exists());
-    first != word && !first.is_empty() && (Path::new(first).exists() || paths.iter().any(there))
+fn shown(path: PathBuf) -> String {
+    path.into_os_string().to_string_lossy().into_owned()
+}
+
+fn exists(path: &str) -> bool {
+    Path::new(path).exists()
 }
 
 impl<'a> Eyes<'a> {
@@ -216,77 +222,70 @@ impl<'a> Eyes<'a> {
     }
 
     /// What is first in the way to a file: of the folders that lead to it, the outermost first.
-    fn way(&self, path: &Path) -> Option<Obstacle> {
-        let mut folders: Vec<&Path> =
-            path.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty()).collect();
-        folders.reverse();
-        folders.into_iter().find_map(|folder| match std::fs::metadata(folder) {
-            Ok(meta) if !meta.is_dir() => Some(Obstacle::File(shown(folder))),
-            Ok(meta) => {
-                let rights = self.rights(&meta);
-                (!rights.execute).then(|| Obstacle::Closed(shown(folder), rights))
+    fn way(&self, path: &str) -> Option<Obstacle> {
+        for (at, _) in path.match_indices('/') {
+            let folder = path.get(..at.max(1)).unwrap_or("");
+            let Ok(meta) = std::fs::metadata(folder) else { return Some(Obstacle::Missing(folder.into())) };
+            if !meta.is_dir() {
+                return Some(Obstacle::File(folder.into()));
             }
-            Err(_) => Some(Obstacle::Missing(shown(folder))),
-        })
+            let rights = self.rights(&meta);
+            if !rights.execute {
+                return Some(Obstacle::Closed(folder.into(), rights));
+            }
+        }
+        None
     }
 
     /// What stands at a path; `deeper`: how many interpreters of interpreters are followed.
-    pub(super) fn found(&self, path: &Path, deeper: u8) -> Option<Found> {
+    pub(super) fn found(&self, path: &str, deeper: u8) -> Option<Found> {
         let meta = std::fs::metadata(path).ok()?;
-        let noexec = || {
-            let mounts = mounts::read().ok()?;
-            let real = path.canonicalize().ok()?;
-            let mount = mounts::mount_of(&mounts, real.to_str()?)?;
-            mount.has("noexec").then(|| mount.point.clone())
-        };
         Some(Found {
-            path: shown(path),
+            path: path.into(),
             folder: meta.is_dir(),
             rights: self.rights(&meta),
-            noexec: noexec(),
+            noexec: mount_of(path).filter(|mount| mount.has("noexec")).map(|mount| mount.point),
             content: if meta.is_file() { content(path, self, deeper) } else { Content::Other },
         })
     }
 }
 
+/// The mount that something lies on that is there.
+fn mount_of(path: &str) -> Option<Mount> {
+    let real = shown(std::fs::canonicalize(path).ok()?);
+    mounts::mount_of(&mounts::read().ok()?, &real).cloned()
+}
+
 /// The mount that a folder lies on, or what of it there is, when that is none of a system's own.
-fn mount_over(folder: &Path) -> Option<String> {
-    let there = folder.ancestors().find(|path| path.exists())?.canonicalize().ok()?;
-    let mounts = mounts::read().ok()?;
-    let point = &mounts::mount_of(&mounts, there.to_str()?)?.point;
-    (!["/", "/usr", "/proc", "/sys", "/dev"].contains(&point.as_str())).then(|| point.clone())
+fn mount_over(mut folder: &str) -> Option<String> {
+    while !exists(folder) {
+        folder = folder.rsplit_once('/')?.0;
+    }
+    let point = mount_of(folder)?.point;
+    (!matches!(point.as_str(), "/" | "/usr" | "/proc" | "/sys" | "/dev")).then_some(point)
 }
 
 /// Where else a program of this name is: in the usual folders, and in those of packages that bring their own.
 fn elsewhere(word: &str, directory: &str) -> Option<String> {
-    const USUAL: &[&str] = &[
-        "/usr/local/sbin",
-        "/usr/local/bin",
-        "/usr/sbin",
-        "/usr/bin",
-        "/sbin",
-        "/bin",
-        "/",
-        "/app",
-        "/usr/games",
-    ];
-    const OWN: &[&str] = &["/opt", "/usr/local", "/usr/lib/postgresql", "/usr/lib"];
+    const USUAL: &str = "/usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin /app /usr/games";
     let name = word.rsplit('/').next().filter(|name| !name.is_empty())?;
-    let own = OWN.iter().flat_map(|folder| {
-        names(Path::new(folder)).into_iter().map(move |sub| [folder, "/", &sub, "/bin"].concat())
-    });
-    let mut folders =
-        USUAL.iter().map(|folder| (*folder).to_string()).chain([directory.to_string()]).chain(own);
-    folders.find_map(|folder| {
-        let path = Path::new(&folder).join(name);
-        let meta = std::fs::metadata(&path).ok()?;
-        (meta.is_file() && meta.mode() & 0o111 != 0).then(|| shown(&path))
+    let mut folders: Vec<String> = USUAL.split(' ').map(str::to_string).collect();
+    folders.push(directory.to_string());
+    for parent in ["/opt", "/usr/local", "/usr/lib/postgresql", "/usr/lib"] {
+        let mut own = Vec::new();
+        names(parent, &mut own);
+        folders.extend(own.iter().map(|name| [parent, "/", name, "/bin"].concat()));
+    }
+    folders.into_iter().map(|folder| [&folder, "/", name].concat()).find(|path| {
+        let meta = std::fs::metadata(path);
+        meta.is_ok_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0)
     })
 }
 
-fn names(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+fn names(folder: &str, into: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        into.extend(entry.file_name().into_string());
+    }
 }
 
 /// The capabilities for other users and their files that this process does not have (capabilities(7)).

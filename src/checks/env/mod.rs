@@ -113,7 +113,7 @@ impl Judge for Env {
         finding
     }
 
-    fn may_block(&self) -> bool {
+    fn may_block(&self, _: &Facts) -> bool {
         // The file may lie on a network file system.
         self.file.is_some()
     }
