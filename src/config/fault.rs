@@ -99,18 +99,43 @@ impl Sources {
 pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     // A word of one or two letters is near to everything.
     let far = (word.chars().count() / 3).min(3);
-    known
-        .into_iter()
-        .map(|name| (distance(&word.to_ascii_lowercase(), &name.to_ascii_lowercase()), name))
-        .filter(|(steps, _)| *steps <= far)
-        .min_by_key(|(steps, _)| *steps)
-        .map(|(_, name)| name)
+    let word = word.to_ascii_lowercase();
+    let mut best = (far + 1, None);
+    for name in known {
+        closer(&word, name, &mut best);
+    }
+    best.1
+}
+
+fn closer<'k>(word: &str, name: &'k str, best: &mut (usize, Option<&'k str>)) {
+    let steps = distance(word, &name.to_ascii_lowercase());
+    if steps < best.0 {
+        *best = (steps, Some(name));
+    }
 }
 
 /// `; did you mean "web"?`, or nothing.
 #[must_use]
 pub fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> String {
-    nearest(word, known).map_or_else(String::new, |name| format!("; did you mean \"{name}\"?"))
+    suggest(nearest(word, known))
+}
+
+fn suggest(name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| format!("; did you mean \"{name}\"?"))
+}
+
+/// A text between quotation marks, on one line.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars() {
+        if c.is_control() || matches!(c, '"' | '\\') {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 /// Edits (insert, delete, replace, swap of neighbours) from `a` to `b`: optimal string alignment.

@@ -269,7 +269,7 @@ struct Index(Vec<usize>);
 impl Index {
     fn new(drafts: &[Draft]) -> Self {
         let mut order: Vec<usize> = (0..drafts.len()).collect();
-        order.sort_by_key(|index| name_of(drafts, *index));
+        order.sort_unstable_by_key(|index| name_of(drafts, *index));
         Self(order)
     }
 

@@ -14,7 +14,7 @@ mod tests;
 pub use main::{alone, for_this_command};
 
 use super::expand::Scope;
-use super::fault::{At, Fault, Sources};
+use super::fault::{At, Fault, Sources, escaped};
 use super::files::Files;
 use super::table::{Reading, Table};
 use super::tree::{Node, Value};
@@ -117,7 +117,7 @@ fn services(root: &Table<'_>, defaults: Option<&Node>, sources: &Sources, comman
 fn check_name(reading: &Reading<'_>, name: &str, at: At) {
     let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '"' | '\'');
     if name.is_empty() || name.starts_with('-') || name.contains(bad) {
-        let shown = name.escape_debug();
+        let shown = escaped(name);
         let message = format!(
             "\"{shown}\" cannot name a service; expected letters, digits, \"-\", \"_\" or \".\", not \"-\" first"
         );
