@@ -169,7 +169,8 @@ fn adopt_orphans() {
             LogLevel::Warn,
             "",
             &format!(
-                "not PID 1, and orphans cannot be adopted ({errno}): they go to PID 1, which must reap them"
+                "not PID 1, and orphans cannot be adopted ({}): they go to PID 1, which must reap them",
+                errno.desc()
             ),
         );
     }
