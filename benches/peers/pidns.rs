@@ -119,6 +119,8 @@ extern "C" fn child(order: *mut c_void) -> c_int {
         libc::sigprocmask(libc::SIG_SETMASK, &raw const mask, std::ptr::null_mut());
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
         libc::setsid();
+        // A benchmark that is broken off leaves nothing behind.
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         if order.proc {
             let private = libc::MS_REC | libc::MS_PRIVATE;
             libc::mount(c"".as_ptr(), c"/".as_ptr(), std::ptr::null(), private, std::ptr::null());

@@ -14,11 +14,12 @@ What is measured and how: [docs/performance.md](../docs/performance.md). To repe
 
 ```sh
 cargo build --release --target x86_64-unknown-linux-musl
+.ci/release
+export RINIT_SMALL=$PWD/target/released/x86_64-unknown-linux-musl/release/rinit
 cargo bench --bench peers -- --markdown
 ```
 
-`rinit` is what that builds; `rinit-small`, where it is listed, is the file that `RINIT_SMALL` named: the same source with
-the standard library built anew (`-Z build-std`, immediate abort). `direct` is no init at all, `bare` one without a C library that only does vfork, exec and
+`rinit` is what the first line builds, `rinit-small` the file that is released. `direct` is no init at all, `bare` one without a C library that only does vfork, exec and
 wait: the floor, and no peer. n is the number of samples; ratios are of medians within this run.
 
 ";

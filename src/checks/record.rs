@@ -2,6 +2,7 @@
 //! written, never their values.
 
 use super::Facts;
+use crate::sys::disk::Access;
 
 /// Variables that every shell or engine sets: they say nothing of this image.
 const EVERYBODYS: &[&str] =
@@ -49,17 +50,11 @@ fn mounts(facts: &Facts, text: &mut String) {
         };
         if point == "/" {
             text.push_str(&["\n[checks.mount.\"/\"]\nmode = \"", mode, "\"\n"].concat());
-        } else if !ENGINES.iter().any(|known| of_engine(known)) {
-            text.push_str(
-                &[
-                    "\n[checks.volume.",
-                    &key(point),
-                    "]\nwritable = ",
-                    if mode == "rw" { "true" } else { "false" },
-                    "\n",
-                ]
-                .concat(),
-            );
+        } else if !ENGINES.iter().any(of_engine) && facts.system.stat(point).is_ok_and(|stat| stat.dir) {
+            // What this user may do there, which the mount's own flags do not tell.
+            let writable = facts.system.access(point, Access::Write).is_ok();
+            text.push_str(&["\n[checks.volume.", &key(point), "]\nwritable = "].concat());
+            text.push_str(if writable { "true\n" } else { "false\n" });
         }
     }
 }

@@ -308,6 +308,17 @@ impl<'a> Table<'a> {
         list
     }
 
+    /// The text of a node under a key: a string, expanded, or a number or bool as it is written.
+    pub fn text_of(&self, key: &'static str, node: &Node, expected: &str) -> Option<String> {
+        match &node.value {
+            Value::Text(text) => self.expand_node(key, node, text),
+            value => scalar(value).or_else(|| {
+                self.wrong(key, node, expected);
+                None
+            }),
+        }
+    }
+
     /// A table under this one, with the fallback's table of this name as its fallback.
     pub fn table(&self, key: &'static str) -> Option<Table<'a>> {
         let entry = self.entry(key)?;

@@ -23,6 +23,9 @@ use crate::model::{ServiceId, Whole};
 use depends::Draft;
 use std::ffi::CString;
 
+/// The path of `[defaults]`, where a key may be that acts for some services only.
+const DEFAULTS: &str = "defaults";
+
 /// The name of the service that the COMMAND is.
 pub const MAIN: &str = "main";
 
@@ -128,6 +131,12 @@ fn check_name(reading: &Reading<'_>, name: &str, at: At) {
 /// The service at this place of the list.
 fn id(index: usize) -> Option<ServiceId> {
     u16::try_from(index).ok().map(ServiceId)
+}
+
+/// Words for execve(2).
+fn words(table: &Table<'_>, key: &'static str, words: Vec<String>) -> Vec<CString> {
+    let words = words.into_iter().filter_map(|word| c_string(word).map_err(|why| table.fault(key, why)).ok());
+    words.collect()
 }
 
 /// A text for execve(2), which ends at the first NUL.
