@@ -65,9 +65,7 @@ impl<'a> Table<'a> {
 
     /// The raw entry of a key, for values that have several forms. Counts as asked for.
     pub fn entry(&self, key: &'static str) -> Option<&'a Entry> {
-        if !self.asked.borrow().contains(&key) {
-            self.asked.borrow_mut().push(key);
-        }
+        self.asked.borrow_mut().push(key);
         self.own(key).or_else(|| self.inherited(key))
     }
 
@@ -360,6 +358,7 @@ impl<'a> Table<'a> {
             if hint.is_empty() {
                 let mut known = asked.clone();
                 known.sort_unstable();
+                known.dedup();
                 message.push_str(&format!("; known here: {}", known.join(", ")));
             }
             self.reading.fault(entry.at, message + &hint);
