@@ -17,7 +17,7 @@ use crate::runtime::Given;
 use crate::say;
 use crate::starter::Starter;
 use crate::sys::spawn::Place;
-use crate::sys::{given, stdio};
+use crate::sys::{container, given, stdio};
 
 impl Start<'_> {
     /// A configuration, with or without a command. Apart, so that its frame is not on the stack of a plain start.
@@ -133,7 +133,7 @@ impl Start<'_> {
     }
 
     fn read_checks(&self, files: &Files, environ: &Environ, faults: &mut Vec<Fault>) -> Vec<Check> {
-        let variable = |name: &str| environ.get(name);
+        let variable = |name: &str| environ.get(name).or_else(|| container::fact(name));
         let reading = Reading::new(scope(&variable, &[]));
         let checks = checks::read(files.root.get("checks"), &reading);
         faults.extend(reading.into_faults());
@@ -141,7 +141,7 @@ impl Start<'_> {
     }
 
     fn resolve(&self, files: &Files, environ: &Environ, later: &[String], faults: &mut Vec<Fault>) -> Plan {
-        let variable = |name: &str| environ.get(name);
+        let variable = |name: &str| environ.get(name).or_else(|| container::fact(name));
         resolve::resolve(Some(files), &scope(&variable, later), &self.invocation.command, faults)
     }
 

@@ -44,7 +44,6 @@ impl State {
         self.used as u64 | (self.floor as u64) << Self::BITS | (self.blocks as u64) << (2 * Self::BITS)
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "each was a usize of at most 20 or 24 bits")]
     const fn unpack(word: u64) -> Self {
         Self {
             used: (word & Self::MASK) as usize,
