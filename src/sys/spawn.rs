@@ -1,4 +1,4 @@
-//! Starting a process: a child on a stack of its own that shares rinit's memory until execve (the way of
+//! Starting a process: a child that shares rinit's memory until execve (the way of
 //! posix_spawn(3), for the price of a vfork(2)).
 //!
 //! Everything between clone and execve is in [`child`]. It allocates nothing, takes no lock, logs nothing,
@@ -117,8 +117,8 @@ struct Order<'a> {
     failure: Option<SpawnError>,
 }
 
-/// The child's stack: [`child`] and the C library's exec need a fraction of it; what is not touched costs nothing.
-const STACK: usize = 8 * 1024;
+/// Room for the frames of `clone_and_wait` and of the C library's clone, above the child's own.
+const CLEAR_OF_OURS: usize = 1024;
 const LISTEN_PID: &[u8] = b"LISTEN_PID=";
 
 /// Starts a process. When this returns `Ok` the program has been loaded and runs.
@@ -168,12 +168,15 @@ fn redirect_listen_pid(block: &mut [*const c_char], text: &mut Vec<u8>) -> *mut 
     unsafe { text.as_mut_ptr().add(LISTEN_PID.len()) }.cast()
 }
 
+#[inline(never)]
 fn clone_and_wait(mut order: Order<'_>) -> Result<Pid, SpawnError> {
-    let mut stack = Box::<[u128]>::new_uninit_slice(STACK / size_of::<u128>());
-    let top = stack.as_mut_ptr_range().end; // it grows down
+    // Right below rinit's own frames, on a page that is touched already, as with vfork(2); but not on the frames of
+    // the call itself, for the child begins there while rinit has yet to return from it.
+    let mut here = 0u128;
+    let top = (&raw mut here).cast::<u8>().wrapping_sub(CLEAR_OF_OURS);
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     // SAFETY: CLONE_VFORK suspends rinit, its only thread, until the child has left this memory by execve
-    // or _exit, so `order` and the stack outlive their use and nobody else writes there meanwhile.
+    // or _exit, so `order` outlives its use, and what is below rinit's frames is nobody else's meanwhile.
     let pid = unsafe { libc::clone(child, top.cast::<c_void>(), flags, (&raw mut order).cast::<c_void>()) };
     if pid < 0 {
         return Err(SpawnError { stage: Stage::Fork, errno: Errno::last() });
