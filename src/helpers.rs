@@ -104,6 +104,10 @@ impl Helpers for Crew {
         self.live.retain(|known| known.pid != helper);
     }
 
+    fn tell(&mut self, line: &str) {
+        crate::say::line(crate::cli::LogLevel::Info, "", line);
+    }
+
     fn now(&self) -> Moment {
         time::now()
     }

@@ -1,20 +1,19 @@
 //! The loop: wait, tell the supervisor what happened, do what it answers.
 
+mod acting;
 mod telling;
 
 use crate::cli::{LogLevel, Persona};
 use crate::config::Service;
-use crate::diagnosis;
 use crate::model::{Moment, Outcome, Pid, ServiceId, Signal};
-use crate::starter::{Failure, Role, Starter};
+use crate::starter::Starter;
 use crate::supervisor::Supervisor;
-use crate::supervisor::event::{Action, Event, Next, Note};
+use crate::supervisor::event::{Action, Event, Note};
 use crate::sys::reap::{self, Reaped};
 use crate::sys::wait::{Waiter, Wake};
-use crate::sys::{kill, procs, signals, stdio, time, tty};
+use crate::sys::{kill, procs, signals, time, tty};
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
-use std::time::Duration;
 
 /// Everything that the loop works with.
 pub struct Runtime {
@@ -112,8 +111,7 @@ enum Saying {
 }
 
 impl Turn {
-    /// Tells the supervisor one event, does what it asks, and tells it what came of that. What there is to say is
-    /// said when all is done: a restart does not wait for words, nor for the look at what they are about.
+    /// Tells the supervisor one event, does what it asks, and tells it what came of that.
     fn feed(&mut self, event: Event) {
         self.events.push_back(event);
         while let Some(event) = self.events.pop_front() {
@@ -133,101 +131,6 @@ impl Turn {
                 Saying::Note(note) => self.tell(note),
                 Saying::Line(level, service, text) => self.say(level, service, &text),
             }
-        }
-    }
-
-    fn act(&mut self, action: Action) {
-        match action {
-            Action::Spawn { service } => self.spawn(service),
-            // ESRCH: it has ended in this moment, and will be reaped.
-            Action::Signal { pid, group, signal, wake } => {
-                self.left_behind(pid);
-                let send = |signal| if group { kill::group(pid, signal) } else { kill::process(pid, signal) };
-                let _ = send(signal);
-                if wake {
-                    let _ = send(Signal::CONT);
-                }
-            }
-            Action::Probe { service } => self.probe(service),
-            Action::KillProbe { pid } => drop(kill::group(pid, Signal::KILL)),
-            Action::Sweep { signal } => self.sweep(signal),
-            Action::Halt { code } => self.code = Some(code),
-            Action::Tell(note) => {
-                if let Note::Ended { next: Next::Restarting { delay: Duration::ZERO, .. }, .. } = note {
-                    self.events.push_back(Event::Tick); // due in this moment
-                }
-                self.sayings.push_back(Saying::Note(note));
-            }
-        }
-    }
-
-    fn spawn(&mut self, service: ServiceId) {
-        let is_main = self.runtime.main == Some(service);
-        let Some(program) = self.runtime.services.get(service.index()).map(|service| &service.program) else {
-            return;
-        };
-        let role = if is_main { Role::Main } else { Role::Service };
-        match self.runtime.starter.start(program, role) {
-            Ok(pid) => {
-                if is_main {
-                    self.main_pid = Some(pid);
-                    self.let_go();
-                }
-                self.events.push_back(Event::Spawned { service, pid });
-            }
-            Err(Failure { lasting, mut code, mut why, error }) => {
-                let persona = self.runtime.persona;
-                if let Some(error) = error.filter(|_| persona != Persona::Rinit) {
-                    let word =
-                        program.argv.first().map_or_else(Default::default, |word| word.to_string_lossy());
-                    (code, why) = diagnosis::as_said_by(persona, error, &word);
-                }
-                self.say_later(LogLevel::Error, Some(service).filter(|_| !is_main), why);
-                self.events.push_back(Event::SpawnFailed { service, lasting, code });
-            }
-        }
-    }
-
-    fn say_later(&mut self, level: LogLevel, service: Option<ServiceId>, text: String) {
-        self.sayings.push_back(Saying::Line(level, service, text));
-    }
-
-    /// The COMMAND has what was given for it; rinit keeps no descriptor and no folder busy.
-    fn let_go(&mut self) {
-        match &mut self.runtime.given {
-            Given::Some(fds) => stdio::close(&std::mem::take(fds)),
-            Given::All => stdio::close_above_stderr(),
-        }
-        crate::sys::sit_in_root();
-    }
-
-    fn probe(&mut self, service: ServiceId) {
-        let Some(found) = self.runtime.services.get(service.index()) else { return };
-        let health = self.runtime.core.rules(service).health.as_ref();
-        let timeout = health.map_or(Duration::from_secs(5), |health| health.timeout);
-        match self.runtime.starter.probe(&found.program, timeout) {
-            Ok(pid) => self.events.push_back(Event::ProbeSpawned { service, pid }),
-            Err(failure) => {
-                if !self.told.contains(&service) {
-                    let never = if failure.lasting { "; as it is, it can never pass" } else { "" };
-                    let text = format!("healthcheck: {}{never}", failure.why);
-                    self.say_later(LogLevel::Warn, Some(service), text);
-                }
-                if failure.lasting {
-                    self.told.push(service);
-                }
-                self.events.push_back(Event::ProbeFailed { service });
-            }
-        }
-    }
-
-    fn sweep(&mut self, signal: Signal) {
-        self.sweeping = true;
-        if reap::any_child() {
-            self.sayings.push_back(Saying::Note(Note::Sweeping { signal }));
-            kill::everything(signal);
-        } else {
-            self.events.push_back(Event::Childless);
         }
     }
 

@@ -11,6 +11,7 @@ use crate::sys::signals::Inherited;
 use crate::sys::spawn::{self, Environment, Place, Recipe, Slate, SpawnError, Stage};
 use crate::sys::users::{self, Accounts, Identity};
 use crate::sys::{Errno, cgroup, helper};
+use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
@@ -111,6 +112,8 @@ impl Starter {
         role: Role,
         run: &dyn Fn(&Recipe<'_>) -> Result<Pid, SpawnError>,
     ) -> Result<Pid, Failure> {
+        // All that is laid out for a start is gone when it is done.
+        crate::sys::heap::mark();
         let word = argv.first().map_or(c"", CString::as_c_str);
         let person = self.person(program.user.as_ref(), word)?;
         let entries = self.entries(program, &person);
@@ -192,10 +195,9 @@ impl Starter {
     }
 
     /// The environment of a process; `None`: exactly what rinit was given.
-    fn entries(&self, program: &Program, person: &Person) -> Option<Environ> {
-        let plain = !program.clear_env && program.environment.is_empty() && person.variables.is_empty();
-        if plain && self.environ.is_none() {
-            return None;
+    fn entries(&self, program: &Program, person: &Person) -> Option<Cow<'_, Environ>> {
+        if !program.clear_env && program.environment.is_empty() && person.variables.is_empty() {
+            return self.environ.as_ref().map(Cow::Borrowed);
         }
         let mut environ = match (&self.environ, program.clear_env) {
             (_, true) => Environ::default(),
@@ -208,7 +210,7 @@ impl Starter {
         for (name, value) in &program.environment {
             environ.set(name, value);
         }
-        Some(environ)
+        Some(Cow::Owned(environ))
     }
 }
 

@@ -278,3 +278,22 @@ fn nothing_is_printed_where_all_is_well() {
     let config = "[services.a]\ntype = \"oneshot\"\ncommand = \"true\"\n";
     assert_eq!(Init::config(config).args(&["-q"]).run().expect(0).err, "");
 }
+
+/// Facts of the container stand where a variable may, and a variable of that name stands above them.
+#[test]
+fn facts_of_the_container_can_be_named() {
+    let text = "[services.main]\ncommand = [\"echo\", \"${RINIT_CPUS}/${RINIT_MEMORY}/${RINIT_ARCH}/${RINIT_SERVICE}\"]\n";
+    let ended = Init::config(text).run().expect(0);
+    let said: Vec<&str> = ended.out.trim().split('/').collect();
+    let number = |n: usize| said[n].parse::<u64>().is_ok_and(|n| n > 0);
+    assert!(number(0) && number(1) && !said[2].is_empty() && said[3] == "main", "{}", ended.story());
+    Init::config(text)
+        .env("RINIT_ARCH", "mine")
+        .run()
+        .expect(0)
+        .tells(&[])
+        .out
+        .contains("/mine/")
+        .then_some(())
+        .unwrap();
+}

@@ -43,7 +43,8 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         if table.has("url") { table.fault("url", why) } else { table.fault_here(why) }
     }
     let (peer, path) = target.ok()?;
-    let host = if peer.port == 80 { peer.shown().trim_end_matches(":80").to_string() } else { peer.shown() };
+    let shown = peer.shown();
+    let host = shown.strip_suffix(":80").unwrap_or(&shown);
     // A body of its own length, so that no server waits for one.
     let body = if matches!(method.as_str(), "GET" | "HEAD") { "" } else { "Content-Length: 0\r\n" };
     let request = [
@@ -51,7 +52,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         " ",
         &path,
         " HTTP/1.1\r\nHost: ",
-        &host,
+        host,
         "\r\nUser-Agent: rinit\r\nConnection: close\r\n",
         body,
         &headers,

@@ -185,11 +185,7 @@ impl Link {
             return Ok(("/etc/hosts", host.address));
         }
         // A resolver that does not answer is another fault than a name that is not there.
-        let found = facts.system.resolve(&self.alias).map_err(|error| {
-            facts::why(&error)
-                .trim_start_matches("failed to lookup address information: ")
-                .to_ascii_lowercase()
-        })?;
+        let found = facts.system.resolve(&self.alias).map_err(|error| super::peer::unresolved(&error))?;
         found.first().map(|address| ("the name server", *address)).ok_or_else(|| "no address".into())
     }
 
@@ -273,7 +269,7 @@ fn variables(alias: &str, environ: &Environ) -> Variables {
             }
         }
     }
-    found.exposed.sort_by_key(|one| (one.protocol == Protocol::Udp, one.port));
+    found.exposed.sort_unstable_by_key(|one| (one.protocol == Protocol::Udp, one.port));
     found
 }
 

@@ -59,15 +59,18 @@ impl Peer {
     }
 }
 
+/// Why the resolver has no address.
+pub(super) fn unresolved(error: &io::Error) -> String {
+    let why = facts::why(error);
+    why.strip_prefix("failed to lookup address information: ").unwrap_or(&why).to_ascii_lowercase()
+}
+
 /// The addresses of a host; at least one.
 pub(super) fn addresses(host: &str, facts: &Facts) -> Result<Vec<IpAddr>, Failure> {
     let why = match facts.system.resolve(host) {
         Ok(found) if !found.is_empty() => return Ok(found),
         Ok(_) => String::from("it has no address"),
-        Err(error) => {
-            let why = facts::why(&error);
-            why.trim_start_matches("failed to lookup address information: ").to_ascii_lowercase()
-        }
+        Err(error) => unresolved(&error),
     };
     // Which server was asked is half of the diagnosis.
     let config = text(facts, "/etc/resolv.conf").unwrap_or_default();

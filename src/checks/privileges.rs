@@ -96,7 +96,7 @@ fn capabilities(table: &Table<'_>, wanted: &mut Vec<Wanted>, expected: &mut Stri
                     list.extend(caps::names().map(str::to_string).zip(0..));
                 }
                 None => {
-                    let hint = did_you_mean(name.trim_start_matches("CAP_"), caps::names());
+                    let hint = did_you_mean(name.strip_prefix("CAP_").unwrap_or(&name), caps::names());
                     let message = ["no capability is called \"", &name, "\"", &hint].concat();
                     table.fault(key, &message);
                 }

@@ -101,15 +101,21 @@ impl Report {
         summary
     }
 
-    /// For people: the lines of [`Report::lines`] and the summary, each with `rinit:` before it.
+    /// For people: what failed with what was found, expected, and to be done; one line for all that passed, or each
+    /// with `every`; in colours with `colour`.
     #[must_use]
-    pub fn human(&self) -> String {
+    pub fn human(&self, every: bool, colour: bool) -> String {
         let mut text = String::new();
-        for (level, line) in self.lines() {
-            let word = if level == Level::Warn { "warning: " } else { "" };
-            let _ = writeln!(text, "rinit: {word}{line}");
+        for entry in &self.entries {
+            let quiet = matches!(entry.status, Status::Pass | Status::Skip);
+            if every || !quiet {
+                entry.block(colour, &mut text);
+            }
         }
-        let _ = writeln!(text, "rinit: {}", self.summary());
+        let status = if self.ok() { Status::Pass } else { Status::Fail };
+        status.mark(colour, &mut text);
+        text.push_str(&self.summary());
+        text.push('\n');
         text
     }
 
@@ -239,10 +245,59 @@ impl Entry {
     }
 }
 
+/// What stands before the lines of an entry, under its mark.
+const INDENT: &str = "      ";
+
+impl Entry {
+    /// The entry as lines that are aligned under each other.
+    fn block(&self, colour: bool, text: &mut String) {
+        self.status.mark(colour, text);
+        let mut line = |parts: &[&str]| {
+            let line = parts.concat().replace(char::is_control, " ");
+            text.push_str(line.trim_end());
+            text.push('\n');
+        };
+        match self.status {
+            Status::Skip => line(&[&self.subject, ": off, ", &self.found]),
+            _ if self.kind == ANY_OF => line(&[&self.subject, ": ", &self.found]),
+            _ => line(&[&self.subject, ": found ", &self.found]),
+        }
+        if !self.holds {
+            if self.kind != ANY_OF {
+                line(&[INDENT, "expected ", &self.expected]);
+            }
+            if !self.hint.is_empty() {
+                line(&[INDENT, &self.hint]);
+            }
+        }
+        for warning in &self.warnings {
+            line(&[INDENT, warning]);
+        }
+        if !self.holds || !self.warnings.is_empty() {
+            line(&[INDENT, "(", &self.file, ":", &self.line.to_string(), ")"]);
+        }
+    }
+}
+
 /// The kind of a group's entry.
 pub const ANY_OF: &str = "any_of";
 
 impl Status {
+    /// The status as the first six characters of a line, in its colour.
+    fn mark(self, colour: bool, text: &mut String) {
+        let (word, code) = match self {
+            Self::Pass => ("ok    ", "\x1b[32m"),
+            Self::Warn => ("warn  ", "\x1b[33m"),
+            Self::Fail => ("FAIL  ", "\x1b[31m"),
+            Self::Skip => ("skip  ", "\x1b[2m"),
+        };
+        if colour {
+            text.push_str(&[code, word, "\x1b[0m"].concat());
+        } else {
+            text.push_str(word);
+        }
+    }
+
     /// As `--format json` has it.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -319,16 +374,15 @@ mod tests {
     }
 
     #[test]
-    fn people_read_one_line_for_each_fault() {
+    fn people_read_what_to_mend() {
         assert_eq!(
-            report().human(),
-            "rinit: warning: B is set (rinit.toml:3)\n\
-             rinit: check env C failed: found no \"such\" variable, expected a <string>; set C (rinit.toml:3)\n\
-             rinit: 1 of 3 checks failed, 1 with a warning, 1 skipped\n"
+            report().human(false, false),
+            "warn  env B: found no \"such\" variable\n      B is set\n      (rinit.toml:3)\n\
+             FAIL  env C: found no \"such\" variable\n      expected a <string>\n      set C\n      (rinit.toml:3)\n\
+             FAIL  1 of 3 checks failed, 1 with a warning, 1 skipped\n"
         );
-        assert_eq!(Report::default().summary(), "0 checks passed");
-        let one = Report { entries: vec![entry("A", Status::Pass)], ..Report::default() };
-        assert_eq!((one.summary().as_str(), one.ok(), one.lines().len()), ("1 check passed", true, 0));
+        assert!(report().human(true, false).starts_with("ok    env A: found"));
+        assert!(report().human(false, true).contains("\x1b[31mFAIL  \x1b[0menv C"));
     }
 
     #[test]

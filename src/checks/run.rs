@@ -35,6 +35,8 @@ pub trait Helpers {
     fn kill(&mut self, helper: Pid);
     /// Now.
     fn now(&self) -> Moment;
+    /// Tells the user how a wait goes.
+    fn tell(&mut self, line: &str);
 }
 
 /// The checks were ended by TERM, INT or QUIT.
@@ -105,8 +107,9 @@ impl Crew<'_> {
     }
 
     fn collect(&mut self, facts: &mut Facts, findings: &mut [Option<Finding>]) -> Result<(), Interrupted> {
+        let mut progress = Progress::new(self.helpers.now());
         while let Some(until) = self.live.iter().map(|(_, _, until)| *until).min() {
-            match self.helpers.wait(until) {
+            match self.helpers.wait(until.min(progress.next)) {
                 Wake::Done(helper, bytes) => {
                     let Some(at) = self.live.iter().position(|(known, ..)| *known == helper) else {
                         continue;
@@ -122,11 +125,31 @@ impl Crew<'_> {
                     return Err(Interrupted(signal));
                 }
                 Wake::Signal(_) => {}
-                Wake::Due => self.give_up(findings),
+                Wake::Due => {
+                    self.give_up(findings);
+                    if progress.due(self.helpers.now()) {
+                        self.tell_progress();
+                    }
+                }
             }
             self.fill(facts, findings);
         }
         Ok(())
+    }
+
+    /// What is awaited, and for how long still.
+    fn tell_progress(&mut self) {
+        let now = self.helpers.now();
+        let mut waited: Vec<String> = Vec::new();
+        for (_, n, until) in &self.live {
+            let Some(check) = self.checks.get(*n).filter(|check| check.wait.is_some()) else { continue };
+            // The last look may begin when the wait ends.
+            let left = until.since(now).saturating_sub(check.judge.patience());
+            waited.push([check.judge.subject().as_str(), " (", &show_duration(left), " left)"].concat());
+        }
+        if !waited.is_empty() {
+            self.helpers.tell(&["waiting for ", &waited.join(", ")].concat());
+        }
     }
 
     /// Ends the helpers that have taken too long.
@@ -138,6 +161,28 @@ impl Crew<'_> {
             let found = format!("no answer within {}", show_duration(bound));
             put(findings, n, Finding::fail(found, "look for a name server or file system that hangs".into()));
         }
+    }
+}
+
+/// When the user is next told what is awaited: after a second, then after ever longer times, up to ten seconds.
+struct Progress {
+    next: Moment,
+    step: Duration,
+}
+
+impl Progress {
+    fn new(now: Moment) -> Self {
+        let step = Duration::from_secs(1);
+        Self { next: now.after(step), step }
+    }
+
+    fn due(&mut self, now: Moment) -> bool {
+        let due = now >= self.next;
+        if due {
+            self.step = (self.step * 2).min(Duration::from_secs(10));
+            self.next = now.after(self.step);
+        }
+        due
     }
 }
 

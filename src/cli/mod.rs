@@ -37,6 +37,10 @@ pub enum Mode {
     Validate,
     /// Tell what would be done.
     Explain,
+    /// Write the checks that describe this container.
+    Record,
+    /// Write what is known of the variables.
+    EnvDocs,
 }
 
 /// How a report of checks is written.
@@ -96,6 +100,10 @@ pub struct Invocation {
     pub mode: Mode,
     /// `--format`.
     pub format: Format,
+    /// `--only`: kinds or names of checks.
+    pub only: Vec<String>,
+    /// `--skip`: the same.
+    pub skip: Vec<String>,
     /// `-g`: signals go to the command's process group.
     pub group: bool,
     /// `-s`: become a subreaper, which rinit does by itself when it is not PID 1.
@@ -134,6 +142,9 @@ Configuration:
                           (default: $RINIT_CONFIG, else /etc/rinit.toml and /etc/rinit.d/*.toml)
       --check             run the checks, report, and end; nothing is changed
       --format FORMAT     of that report: human, json, tap or junit
+      --only, --skip WORDS  of the checks, by kind or name, with commas; may be repeated
+      --record            write the checks that describe this container as it is now, and end
+      --env-docs          write the variables that the checks speak of, as a table and an example, and end
       --validate          report every fault of the configuration, and end
       --explain           tell what would be checked and started, in what order, and end
       --exec              check, then become the COMMAND: no rinit stays behind
@@ -164,6 +175,10 @@ const OPTIONS: &[(char, &str, bool)] = &[
     ('c', "config", true),
     ('\0', "check", false),
     ('\0', "format", true),
+    ('\0', "only", true),
+    ('\0', "skip", true),
+    ('\0', "record", false),
+    ('\0', "env-docs", false),
     ('\0', "validate", false),
     ('\0', "explain", false),
     ('\0', "print-config", false),
@@ -288,6 +303,10 @@ fn apply(invocation: &mut Invocation, name: &str, value: &str) -> Result<Option<
         "check" => mode(invocation, Mode::Check)?,
         "validate" => mode(invocation, Mode::Validate)?,
         "explain" | "print-config" => mode(invocation, Mode::Explain)?,
+        "record" => mode(invocation, Mode::Record)?,
+        "env-docs" => mode(invocation, Mode::EnvDocs)?,
+        "only" => invocation.only.extend(value.split(',').map(str::to_string)),
+        "skip" => invocation.skip.extend(value.split(',').map(str::to_string)),
         "exec" => mode(invocation, Mode::Exec)?,
         "format" => invocation.format = crate::config::table::one_of(value).map_err(wrong)?,
         "group" => invocation.group = true,
@@ -313,7 +332,9 @@ fn apply(invocation: &mut Invocation, name: &str, value: &str) -> Result<Option<
 
 fn mode(invocation: &mut Invocation, mode: Mode) -> Result<(), String> {
     if invocation.mode != Mode::Supervise && invocation.mode != mode {
-        return Err("--exec, --check, --validate and --explain exclude each other".into());
+        return Err(
+            "--exec, --check, --record, --env-docs, --validate and --explain exclude each other".into()
+        );
     }
     invocation.mode = mode;
     Ok(())

@@ -1,6 +1,7 @@
 //! Compose's env file: `KEY=VALUE` lines with comments, quotes and an `export` that is allowed.
 
 use super::expand::{Expanded, Scope, expand};
+use super::fault::escaped;
 
 /// One variable of an env file. `None`: the name alone, which passes on what is set.
 pub type Variable = (String, Option<String>);
@@ -161,7 +162,7 @@ pub fn check_name(name: &str) -> Result<(), String> {
         return Err("a variable without a name; expected NAME=value".into());
     }
     if name.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '=' | '$')) {
-        return Err(format!("\"{}\" is no name of a variable; expected NAME=value", name.escape_debug()));
+        return Err(format!("\"{}\" is no name of a variable; expected NAME=value", escaped(name)));
     }
     Ok(())
 }

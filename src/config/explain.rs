@@ -1,7 +1,7 @@
 //! What `--explain` shows of the configuration: the order, what is off, how long a stop may take, and
 //! every key with its place.
 
-use super::fault::At;
+use super::fault::{At, escaped};
 use super::tree::{Node, Value};
 use super::words::show_duration;
 use super::{Files, Plan, Service};
@@ -135,7 +135,7 @@ fn keys(files: &Files, node: &Node, path: &str, at: At, text: &mut String) {
 /// A key as TOML wants it.
 fn quoted(key: &str) -> String {
     let bare = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
-    if bare { key.to_string() } else { format!("\"{}\"", key.escape_debug()) }
+    if bare { key.to_string() } else { format!("\"{}\"", escaped(key)) }
 }
 
 #[cfg(test)]

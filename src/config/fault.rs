@@ -28,37 +28,46 @@ const WIDEST: usize = 160;
 /// The files that were read, kept so that a fault can show its line.
 #[derive(Default, Debug)]
 pub struct Sources {
-    files: Vec<(String, String)>,
+    files: Vec<Source>,
+}
+
+#[derive(Debug)]
+struct Source {
+    name: String,
+    text: String,
+    /// Where each line but the first begins: a report names the place of every check.
+    lines: Vec<u32>,
 }
 
 impl Sources {
     /// Adds a file and returns its index.
     pub fn add(&mut self, name: String, text: String) -> u16 {
-        self.files.push((name, text));
+        let ends = text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
+        let lines = ends.map(|(at, _)| u32::try_from(at + 1).unwrap_or(u32::MAX)).collect();
+        self.files.push(Source { name, text, lines });
         u16::try_from(self.files.len().saturating_sub(1)).unwrap_or(u16::MAX)
     }
 
     /// The text of a file.
     #[must_use]
     pub fn text(&self, file: u16) -> &str {
-        self.files.get(usize::from(file)).map_or("", |(_, text)| text)
+        self.files.get(usize::from(file)).map_or("", |source| &source.text)
     }
 
     /// Names of all files, in the order in which they were read.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.files.iter().map(|(name, _)| name.as_str())
+        self.files.iter().map(|source| source.name.as_str())
     }
 
     /// File name, line and column, both from 1; the column counts characters.
     #[must_use]
     pub fn place(&self, at: At) -> (&str, usize, usize) {
-        let name = self.files.get(usize::from(at.file)).map_or("", |(name, _)| name);
-        let text = self.text(at.file);
-        let before = text.get(..at.start as usize).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |n| n + 1);
-        let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
-        let column = before.get(line_start..).map_or(0, |s| s.chars().count()) + 1;
-        (name, line, column)
+        let Some(source) = self.files.get(usize::from(at.file)) else { return ("", 1, 1) };
+        let before = source.lines.partition_point(|start| *start <= at.start);
+        let start =
+            before.checked_sub(1).and_then(|n| source.lines.get(n)).map_or(0, |start| *start as usize);
+        let column = source.text.get(start..at.start as usize).map_or(0, |s| s.chars().count()) + 1;
+        (&source.name, before + 1, column)
     }
 
     /// `file:line` of a place, as reports name it.
@@ -99,18 +108,43 @@ impl Sources {
 pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     // A word of one or two letters is near to everything.
     let far = (word.chars().count() / 3).min(3);
-    known
-        .into_iter()
-        .map(|name| (distance(&word.to_ascii_lowercase(), &name.to_ascii_lowercase()), name))
-        .filter(|(steps, _)| *steps <= far)
-        .min_by_key(|(steps, _)| *steps)
-        .map(|(_, name)| name)
+    let word = word.to_ascii_lowercase();
+    let mut best = (far + 1, None);
+    for name in known {
+        closer(&word, name, &mut best);
+    }
+    best.1
+}
+
+fn closer<'k>(word: &str, name: &'k str, best: &mut (usize, Option<&'k str>)) {
+    let steps = distance(word, &name.to_ascii_lowercase());
+    if steps < best.0 {
+        *best = (steps, Some(name));
+    }
 }
 
 /// `; did you mean "web"?`, or nothing.
 #[must_use]
 pub fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> String {
-    nearest(word, known).map_or_else(String::new, |name| format!("; did you mean \"{name}\"?"))
+    suggest(nearest(word, known))
+}
+
+fn suggest(name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| format!("; did you mean \"{name}\"?"))
+}
+
+/// A text between quotation marks, on one line.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars() {
+        if c.is_control() || matches!(c, '"' | '\\') {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 /// Edits (insert, delete, replace, swap of neighbours) from `a` to `b`: optimal string alignment.

@@ -142,10 +142,11 @@ pub fn reason(error: &io::Error) -> String {
         io::ErrorKind::NotFound => "does not exist".into(),
         io::ErrorKind::PermissionDenied => "may not be read by this user".into(),
         io::ErrorKind::IsADirectory => "is a folder".into(),
+        io::ErrorKind::FileTooLarge => "is larger than 4 MiB".into(),
         _ if error.raw_os_error().is_some() => {
             let text = error.to_string();
             let plain = text.split(" (os error").next().unwrap_or(&text);
-            format!("cannot be read: {}", plain.to_lowercase())
+            format!("cannot be read: {}", plain.to_ascii_lowercase())
         }
         _ => error.to_string(),
     }

@@ -65,9 +65,7 @@ impl<'a> Table<'a> {
 
     /// The raw entry of a key, for values that have several forms. Counts as asked for.
     pub fn entry(&self, key: &'static str) -> Option<&'a Entry> {
-        if !self.asked.borrow().contains(&key) {
-            self.asked.borrow_mut().push(key);
-        }
+        self.asked.borrow_mut().push(key);
         self.own(key).or_else(|| self.inherited(key))
     }
 
@@ -140,7 +138,8 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Reads a key by a function from its expanded text; `expected` says what the text should be.
+    /// Reads a key by a function from its expanded text, or by `other` from what is no text; `expected` says what
+    /// the text should be.
     pub fn parse<T>(
         &self,
         key: &'static str,
@@ -149,20 +148,28 @@ impl<'a> Table<'a> {
         text: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
         let node = self.node(key)?;
-        if let Some(value) = other(&node.value) {
-            return Some(value);
-        }
-        let Value::Text(raw) = &node.value else {
-            self.wrong(key, node, expected);
-            return None;
+        let read = match self.said(key, node)? {
+            Said::Text(expanded) => text(&expanded).map_err(Some),
+            Said::Other(value) => other(value).ok_or(None),
         };
-        let expanded = self.expand_node(key, node, raw)?;
-        text(&expanded)
-            .map_err(|why| {
-                // The expanded value may be a secret: only what stands in the file is shown.
+        read.map_err(|why| self.misread(key, node, expected, why)).ok()
+    }
+
+    fn said(&self, key: &str, node: &'a Node) -> Option<Said<'a>> {
+        match &node.value {
+            Value::Text(raw) => self.expand_node(key, node, raw).map(Said::Text),
+            other => Some(Said::Other(other)),
+        }
+    }
+
+    fn misread(&self, key: &'static str, node: &Node, expected: &str, why: Option<String>) {
+        match (&node.value, why) {
+            // The expanded value may be a secret: only what stands in the file is shown.
+            (Value::Text(raw), Some(why)) => {
                 self.reading.fault(node.at, format!("{}: \"{raw}\": {why}", self.path_of(key)));
-            })
-            .ok()
+            }
+            _ => self.wrong(key, node, expected),
+        }
     }
 
     /// A string.
@@ -299,6 +306,17 @@ impl<'a> Table<'a> {
         list
     }
 
+    /// The text of a node under a key: a string, expanded, or a number or bool as it is written.
+    pub fn text_of(&self, key: &'static str, node: &Node, expected: &str) -> Option<String> {
+        match &node.value {
+            Value::Text(text) => self.expand_node(key, node, text),
+            value => scalar(value).or_else(|| {
+                self.wrong(key, node, expected);
+                None
+            }),
+        }
+    }
+
     /// A table under this one, with the fallback's table of this name as its fallback.
     pub fn table(&self, key: &'static str) -> Option<Table<'a>> {
         let entry = self.entry(key)?;
@@ -340,11 +358,18 @@ impl<'a> Table<'a> {
             if hint.is_empty() {
                 let mut known = asked.clone();
                 known.sort_unstable();
+                known.dedup();
                 message.push_str(&format!("; known here: {}", known.join(", ")));
             }
             self.reading.fault(entry.at, message + &hint);
         }
     }
+}
+
+/// What a key says: a text, expanded, or something else.
+enum Said<'a> {
+    Text(String),
+    Other(&'a Value),
 }
 
 /// Whether a text that cannot be expanded could be if all its variables were set.

@@ -105,7 +105,7 @@ impl Reader<'_> {
             })
             .collect();
         // The parser sorts by name; people expect the order in which they wrote.
-        entries.sort_by_key(|entry| entry.at.start);
+        entries.sort_unstable_by_key(|entry| entry.at.start);
         Value::Table(entries)
     }
 

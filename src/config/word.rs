@@ -27,18 +27,22 @@ pub fn signal(text: &str) -> Result<Signal, String> {
 /// Reads a word as a variant of `T`; the error lists the words there are, or the nearest one.
 pub fn one_of<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, String> {
     let words = serde::de::value::StrDeserializer::<UnknownWord>::new(text);
-    T::deserialize(words).map_err(|unknown| {
-        // An alias that holds the word itself ("service_started") is known, but not advertised.
-        let alias = |word: &str| unknown.0.iter().any(|other| word != *other && word.contains(other));
-        let words = unknown.0.iter().filter(|word| !alias(word));
-        let expected: Vec<String> = words.map(|word| format!("\"{word}\"")).collect();
-        format!("expected {}{}", expected.join(" or "), did_you_mean(text, unknown.0.iter().copied()))
-    })
+    T::deserialize(words).map_err(|unknown| unknown.explain(text))
 }
 
 /// serde's complaint about an unknown variant, reduced to the words that it knows.
 #[derive(Debug)]
 struct UnknownWord(&'static [&'static str]);
+
+impl UnknownWord {
+    fn explain(&self, text: &str) -> String {
+        // An alias that holds the word itself ("service_started") is known, but not advertised.
+        let alias = |word: &str| self.0.iter().any(|other| word != *other && word.contains(other));
+        let words = self.0.iter().filter(|word| !alias(word));
+        let expected: Vec<String> = words.map(|word| format!("\"{word}\"")).collect();
+        format!("expected {}{}", expected.join(" or "), did_you_mean(text, self.0.iter().copied()))
+    }
+}
 
 impl std::fmt::Display for UnknownWord {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -166,9 +166,11 @@ pub fn size(text: &str) -> Result<u64, String> {
     let unit = unit.trim().to_ascii_lowercase();
     let (prefix, base) = match unit.as_str() {
         "" | "b" => ("", 1024u64),
-        u if u.ends_with("ib") => (u.trim_end_matches("ib"), 1024),
-        u if u.ends_with('b') => (u.trim_end_matches('b'), 1000),
-        u => (u, 1024),
+        unit => match (unit.strip_suffix("ib"), unit.strip_suffix('b')) {
+            (Some(prefix), _) => (prefix, 1024),
+            (None, Some(prefix)) => (prefix, 1000),
+            (None, None) => (unit, 1024),
+        },
     };
     let power = match prefix {
         "" => 0,

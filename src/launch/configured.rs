@@ -17,7 +17,7 @@ use crate::runtime::Given;
 use crate::say;
 use crate::starter::Starter;
 use crate::sys::spawn::Place;
-use crate::sys::{given, stdio};
+use crate::sys::{container, given, stdio};
 
 impl Start<'_> {
     /// A configuration, with or without a command. Apart, so that its frame is not on the stack of a plain start.
@@ -25,11 +25,15 @@ impl Start<'_> {
     pub(super) fn configured(self, files: &Files) -> u8 {
         let given = given::environment();
         let mut faults = Vec::new();
-        let checks = self.read_checks(files, &given, &mut faults);
+        let mut checks = self.read_checks(files, &given, &mut faults);
         let exported = checks::exported(&checks);
         let plan = self.resolve(files, &given, &exported, &mut faults);
         if !faults.is_empty() {
             return refuse(&faults, &files.sources);
+        }
+        if let Err(why) = checks::select::select(&mut checks, &self.invocation.only, &self.invocation.skip) {
+            say::line(LogLevel::Error, "", &why);
+            return USAGE;
         }
         match self.invocation.mode {
             Mode::Validate => stdio::write_all(1, b"the configuration has no faults\n"),
@@ -37,6 +41,8 @@ impl Start<'_> {
                 let text = checks::explain(&checks, &files.sources) + &config::explain(Some(files), &plan);
                 stdio::write_all(1, text.as_bytes());
             }
+            Mode::Record => return super::record(given),
+            Mode::EnvDocs => stdio::write_all(1, checks::docs::render(&checks).as_bytes()),
             Mode::Check => return self.report(files, &checks, given),
             Mode::Exec | Mode::Supervise => {
                 if let Err(why) = self.something_to_run(&plan) {
@@ -104,7 +110,7 @@ impl Start<'_> {
             Err(interrupted) => return Outcome::Signal(interrupted.0).exit_code(),
         };
         let text = match self.invocation.format {
-            Format::Human => report.human(),
+            Format::Human => report.human(self.invocation.verbosity > 0, stdio::is_terminal(1)),
             Format::Json => report.json(),
             Format::Tap => report.tap(),
             Format::Junit => report.junit(),
@@ -127,7 +133,7 @@ impl Start<'_> {
     }
 
     fn read_checks(&self, files: &Files, environ: &Environ, faults: &mut Vec<Fault>) -> Vec<Check> {
-        let variable = |name: &str| environ.get(name);
+        let variable = |name: &str| environ.get(name).or_else(|| container::fact(name));
         let reading = Reading::new(scope(&variable, &[]));
         let checks = checks::read(files.root.get("checks"), &reading);
         faults.extend(reading.into_faults());
@@ -135,7 +141,7 @@ impl Start<'_> {
     }
 
     fn resolve(&self, files: &Files, environ: &Environ, later: &[String], faults: &mut Vec<Fault>) -> Plan {
-        let variable = |name: &str| environ.get(name);
+        let variable = |name: &str| environ.get(name).or_else(|| container::fact(name));
         resolve::resolve(Some(files), &scope(&variable, later), &self.invocation.command, faults)
     }
 

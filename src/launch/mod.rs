@@ -101,6 +101,9 @@ impl Start<'_> {
 
     /// One command, no configuration.
     fn plain(self, ignored_files: bool) -> u8 {
+        if self.invocation.mode == Mode::Record {
+            return record(given::environment());
+        }
         if self.invocation.command.is_empty() {
             let text = "nothing to run: give a COMMAND, or a configuration with --config (neither /etc/rinit.toml nor /etc/rinit.d/*.toml exists); rinit --help tells more";
             say::line(LogLevel::Error, "", text);
@@ -110,7 +113,7 @@ impl Start<'_> {
         match self.invocation.mode {
             Mode::Supervise => {}
             Mode::Exec => return self.exec(&plan, None),
-            Mode::Check | Mode::Validate | Mode::Explain => {
+            Mode::Record | Mode::Check | Mode::Validate | Mode::Explain | Mode::EnvDocs => {
                 let why = if ignored_files {
                     "the configuration is not meant for this command"
                 } else {
@@ -145,6 +148,13 @@ impl Start<'_> {
     }
 }
 
+/// `--record`.
+#[inline(never)]
+fn record(environ: Environ) -> u8 {
+    stdio::write_all(1, crate::checks::record::record(&crate::checks::Facts::live(environ)).as_bytes());
+    0
+}
+
 /// What starts a COMMAND that gets everything as it was given.
 fn bare(inherited: Inherited, place: Place) -> Starter {
     Starter { inherited, environ: None, ignored: Vec::new(), place, folder: None, null: None }
@@ -159,7 +169,8 @@ fn adopt_orphans() {
             LogLevel::Warn,
             "",
             &format!(
-                "not PID 1, and orphans cannot be adopted ({errno}): they go to PID 1, which must reap them"
+                "not PID 1, and orphans cannot be adopted ({}): they go to PID 1, which must reap them",
+                errno.desc()
             ),
         );
     }

@@ -76,7 +76,7 @@ impl Turn {
             Outcome::Code(0) if self.runtime.core.rules(service).kind == ServiceType::Daemon => {
                 let (leader, _) = self.ended?;
                 // Of the COMMAND only when it is all there was: a look at every process takes its time.
-                let look = if is_main { self.runtime.alone && reap::any_child() } else { true };
+                let look = if is_main { self.runtime.alone && reap::any_child() } else { first };
                 if look && let Some(why) = self.background(service, leader) {
                     return Some((LogLevel::Error, why));
                 }

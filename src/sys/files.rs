@@ -14,7 +14,7 @@ const MOST: usize = 4 << 20;
 pub fn read(path: &str) -> io::Result<Vec<u8>> {
     let bytes = slurp(path, MOST)?;
     if bytes.len() > MOST {
-        return Err(io::Error::other("is larger than 4 MiB"));
+        return Err(io::ErrorKind::FileTooLarge.into());
     }
     Ok(bytes)
 }
@@ -23,7 +23,16 @@ pub fn read(path: &str) -> io::Result<Vec<u8>> {
 /// is empty, and would be read in pieces of 32 bytes.
 pub fn slurp(path: &str, most: usize) -> io::Result<Vec<u8>> {
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
-    read_all(&nix::fcntl::open(path, flags, Mode::empty())?, most)
+    match nix::fcntl::open(path, flags, Mode::empty()) {
+        Ok(file) => read_all(&file, most),
+        Err(errno) => Err(truly(path, errno)),
+    }
+}
+
+/// Without a free descriptor the kernel does not even look whether there is such a file.
+fn truly(path: &str, errno: Errno) -> io::Error {
+    let is_want = errno == Errno::EMFILE || errno == Errno::ENFILE;
+    if is_want && !exists(path) { Errno::ENOENT.into() } else { errno.into() }
 }
 
 /// Apart, so that its frame is not on the stack where there is no file, as in a start without a configuration.
@@ -60,7 +69,9 @@ pub fn read_text(path: &str) -> Result<String, String> {
 /// The `*.toml` of a folder in name order, as paths. As for a shell, a name that begins with a dot is none of them.
 pub fn list_toml(dir: &str) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
-    for entry in std::fs::read_dir(dir)? {
+    let entries = std::fs::read_dir(dir);
+    let no_room = |error: io::Error| truly(dir, Errno::from_raw(error.raw_os_error().unwrap_or(0)));
+    for entry in entries.map_err(no_room)? {
         if let Ok(name) = entry?.file_name().into_string()
             && name.ends_with(".toml")
             && !name.starts_with('.')

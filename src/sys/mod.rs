@@ -6,6 +6,7 @@
 pub mod caps;
 pub mod capture;
 pub mod cgroup;
+pub mod container;
 pub mod content;
 pub mod digest;
 pub mod disk;

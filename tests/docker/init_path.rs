@@ -17,8 +17,16 @@ impl Engine {
     fn start(init: &Path, folder: PathBuf) -> Self {
         let path = |name: &str| folder.join(name).display().to_string();
         let log = fs::File::create(path("log")).unwrap();
-        let daemon = Command::new("dockerd")
-            .args(["--host", &format!("unix://{}", path("socket")), "--init-path", init.to_str().unwrap()])
+        // In a network of its own: an engine without a bridge removes docker0, which is the first engine's.
+        let daemon = Command::new("unshare")
+            .args([
+                "--net",
+                "dockerd",
+                "--host",
+                &format!("unix://{}", path("socket")),
+                "--init-path",
+                init.to_str().unwrap(),
+            ])
             .args(["--data-root", &path("data"), "--exec-root", &path("run"), "--pidfile", &path("pid")])
             .args(["--bridge=none", "--iptables=false", "--ip6tables=false", "--storage-driver=vfs"])
             .stdin(Stdio::null())

@@ -1,6 +1,5 @@
 //! `depends_on` and `after`: from names to edges, and what is wrong with the graph that they make.
 
-use super::service::text_of;
 use super::{MAIN, id};
 use crate::config::Service;
 use crate::config::fault::{At, did_you_mean};
@@ -67,7 +66,7 @@ fn names(table: &Table<'_>, key: &'static str, node: &Node) -> Vec<(String, At)>
         Value::List(items) => items.as_slice(),
         _ => std::slice::from_ref(node),
     };
-    let name = |item| Some((text_of(table, key, item, "the name of a service")?, item.at));
+    let name = |item| Some((table.text_of(key, item, "the name of a service")?, item.at));
     items.iter().filter_map(name).collect()
 }
 
@@ -269,7 +268,7 @@ struct Index(Vec<usize>);
 impl Index {
     fn new(drafts: &[Draft]) -> Self {
         let mut order: Vec<usize> = (0..drafts.len()).collect();
-        order.sort_by_key(|index| name_of(drafts, *index));
+        order.sort_unstable_by_key(|index| name_of(drafts, *index));
         Self(order)
     }
 

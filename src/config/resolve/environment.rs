@@ -1,7 +1,6 @@
 //! `environment` and `env_file`: the variables of a service.
 
 use super::c_string;
-use super::service::text_of;
 use crate::config::env_file::{self, check_name};
 use crate::config::fault::{At, Sources};
 use crate::config::table::{Reading, Table};
@@ -54,7 +53,7 @@ impl Variables {
                     if let Err(why) = check_name(&entry.key) {
                         fault(entry.at, &why);
                     }
-                    if let Some(value) = text_of(table, KEY, &entry.node, "a string") {
+                    if let Some(value) = table.text_of(KEY, &entry.node, "a string") {
                         self.checked(&entry.key, value).unwrap_or_else(|why| fault(entry.node.at, why));
                     }
                 }
@@ -112,7 +111,7 @@ fn files(table: &Table<'_>, sources: &Sources, variables: &mut Variables) {
                 below.close();
                 path.map(|path| (path, required))
             }
-            _ => text_of(table, KEY, item, "a path, or { path, required }").map(|path| (path, true)),
+            _ => table.text_of(KEY, item, "a path, or { path, required }").map(|path| (path, true)),
         };
         if let Some((path, required)) = file {
             load(table, item.at, &beside(sources, item.at, &path), required, variables);

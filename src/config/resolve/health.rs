@@ -1,6 +1,6 @@
 //! `healthcheck`: what is probed, and when.
 
-use super::service::{DEFAULTS, words};
+use super::{DEFAULTS, words};
 use crate::config::Probe;
 use crate::config::table::Table;
 use crate::config::tree::{Node, Value};

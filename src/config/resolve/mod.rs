@@ -14,7 +14,7 @@ mod tests;
 pub use main::{alone, for_this_command};
 
 use super::expand::Scope;
-use super::fault::{At, Fault, Sources};
+use super::fault::{At, Fault, Sources, escaped};
 use super::files::Files;
 use super::table::{Reading, Table};
 use super::tree::{Node, Value};
@@ -22,6 +22,9 @@ use super::{Plan, Service};
 use crate::model::{ServiceId, Whole};
 use depends::Draft;
 use std::ffi::CString;
+
+/// The path of `[defaults]`, where a key may be that acts for some services only.
+const DEFAULTS: &str = "defaults";
 
 /// The name of the service that the COMMAND is.
 pub const MAIN: &str = "main";
@@ -117,7 +120,7 @@ fn services(root: &Table<'_>, defaults: Option<&Node>, sources: &Sources, comman
 fn check_name(reading: &Reading<'_>, name: &str, at: At) {
     let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '"' | '\'');
     if name.is_empty() || name.starts_with('-') || name.contains(bad) {
-        let shown = name.escape_debug();
+        let shown = escaped(name);
         let message = format!(
             "\"{shown}\" cannot name a service; expected letters, digits, \"-\", \"_\" or \".\", not \"-\" first"
         );
@@ -128,6 +131,12 @@ fn check_name(reading: &Reading<'_>, name: &str, at: At) {
 /// The service at this place of the list.
 fn id(index: usize) -> Option<ServiceId> {
     u16::try_from(index).ok().map(ServiceId)
+}
+
+/// Words for execve(2).
+fn words(table: &Table<'_>, key: &'static str, words: Vec<String>) -> Vec<CString> {
+    let words = words.into_iter().filter_map(|word| c_string(word).map_err(|why| table.fault(key, why)).ok());
+    words.collect()
 }
 
 /// A text for execve(2), which ends at the first NUL.

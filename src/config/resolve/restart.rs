@@ -1,6 +1,5 @@
 //! `restart`, `restart_policy`, and the ends that they speak of.
 
-use super::service::text_of;
 use crate::config::table::{Table, one_of, signal};
 use crate::config::tree::Value;
 use crate::model::{Outcome, Restart, RestartPolicy, ServiceType};
@@ -117,7 +116,7 @@ pub fn outcomes(table: &Table<'_>, key: &'static str) -> Vec<Outcome> {
     };
     let mut ends = Vec::with_capacity(items.len());
     for item in items {
-        let Some(text) = text_of(table, key, item, "an exit code or a signal's name") else { continue };
+        let Some(text) = table.text_of(key, item, "an exit code or a signal's name") else { continue };
         let end = match text.parse::<i64>() {
             Ok(code) => u8::try_from(code).map(Outcome::Code).map_err(|_| {
                 format!("found {code}, expected an exit code from 0 to 255, or a signal's name")

@@ -1,18 +1,15 @@
 //! One `[services.NAME]` table, without what it says of other services.
 
 use super::depends::{self, Draft};
-use super::{c_string, environment, health, main, restart};
+use super::{DEFAULTS, c_string, environment, health, main, restart, words};
 use crate::config::expand::Scope;
 use crate::config::fault::{At, Sources};
-use crate::config::table::{Reading, Table, scalar};
+use crate::config::table::{Reading, Table};
 use crate::config::tree::{Node, Value};
 use crate::config::{Logging, Program, UserSpec, when};
 use crate::model::{Rules, ServiceType};
 use std::ffi::CString;
 use std::time::Duration;
-
-/// The path of `[defaults]`, where a key may be that acts for some services only.
-pub const DEFAULTS: &str = "defaults";
 
 /// What is being read, and from where.
 pub struct Place<'p> {
@@ -121,12 +118,6 @@ fn argv(table: &Table<'_>) -> Option<Vec<CString>> {
         return None;
     }
     Some(words(table, "command", table.command("command")?))
-}
-
-/// Words for execve(2).
-pub fn words(table: &Table<'_>, key: &'static str, words: Vec<String>) -> Vec<CString> {
-    let words = words.into_iter().filter_map(|word| c_string(word).map_err(|why| table.fault(key, why)).ok());
-    words.collect()
 }
 
 /// All keys that `[defaults]` may have too.
@@ -252,16 +243,5 @@ fn owner(table: &Table<'_>, key: &'static str, text: &str) {
     } else if text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u32>().map_or(true, |n| n == u32::MAX)
     {
         table.fault(key, &format!("the number is too large; expected at most {}", u32::MAX - 1));
-    }
-}
-
-/// The text of a node, a scalar taken as its text. `None`: not known yet, or a fault.
-pub fn text_of(table: &Table<'_>, key: &'static str, node: &Node, expected: &str) -> Option<String> {
-    match &node.value {
-        Value::Text(text) => table.expand_node(key, node, text),
-        value => scalar(value).or_else(|| {
-            table.wrong(key, node, expected);
-            None
-        }),
     }
 }

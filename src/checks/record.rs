@@ -1,0 +1,88 @@
+//! `--record`: the checks that describe this container as it is now, to start a file from. Names of variables are
+//! written, never their values.
+
+use super::Facts;
+use crate::sys::disk::Access;
+
+/// Variables that every shell or engine sets: they say nothing of this image.
+const EVERYBODYS: &[&str] =
+    &["HOME", "HOSTNAME", "PATH", "PWD", "OLDPWD", "SHLVL", "TERM", "USER", "LOGNAME", "SHELL", "LANG", "_"];
+/// Mounts that the engine makes in every container.
+const ENGINES: &[&str] =
+    &["/proc", "/sys", "/dev", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/.containerenv"];
+
+/// The text of a configuration.
+#[must_use]
+pub fn record(facts: &Facts) -> String {
+    let mut text = String::from("# What this container is now; keep what must hold in every one.\n");
+    user(facts, &mut text);
+    mounts(facts, &mut text);
+    if !facts.system.default_routes().is_empty() {
+        text.push_str("\n[checks.network]\ndefault_route = true\n");
+    }
+    let mut names: Vec<String> =
+        facts.environ.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in
+        names.iter().filter(|name| !EVERYBODYS.contains(&name.as_str()) && super::read::variable_name(name))
+    {
+        text.push_str(&["\n[checks.env.", &key(name), "]\n"].concat());
+    }
+    text
+}
+
+fn user(facts: &Facts, text: &mut String) {
+    let now = facts.system.current();
+    text.push_str("\n[checks.user]\n");
+    text.push_str(&["uid = ", &now.uid.to_string(), "\ngid = ", &now.gid.to_string(), "\n"].concat());
+    if now.uid != 0 {
+        text.push_str("root = false\n");
+    }
+}
+
+fn mounts(facts: &Facts, text: &mut String) {
+    for mount in facts.system.mounts() {
+        let mode = if mount.read_only() { "ro" } else { "rw" };
+        let point = mount.point.as_str();
+        let of_engine = |known: &&str| {
+            point == *known || point.strip_prefix(*known).is_some_and(|rest| rest.starts_with('/'))
+        };
+        if point == "/" {
+            text.push_str(&["\n[checks.mount.\"/\"]\nmode = \"", mode, "\"\n"].concat());
+        } else if !ENGINES.iter().any(of_engine) && facts.system.stat(point).is_ok_and(|stat| stat.dir) {
+            // What this user may do there, which the mount's own flags do not tell.
+            let writable = facts.system.access(point, Access::Write).is_ok();
+            text.push_str(&["\n[checks.volume.", &key(point), "]\nwritable = "].concat());
+            text.push_str(if writable { "true\n" } else { "false\n" });
+        }
+    }
+}
+
+/// A name as a key of TOML: bare where that is allowed, in quotes otherwise.
+fn key(name: &str) -> String {
+    let bare = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    if !name.is_empty() && name.bytes().all(bare) {
+        return name.to_string();
+    }
+    let mut quoted = String::new();
+    super::report::json_string(name, &mut quoted); // TOML's basic strings have the same escapes
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::fake::Fake;
+    use super::super::read::testing::checks;
+    use super::*;
+
+    #[test]
+    fn what_is_recorded_can_be_read_and_holds_no_value() {
+        let facts = Fake::default().facts(&[("PATH", "/bin"), ("TOKEN", "hunter2"), ("A.B", "x")]);
+        let text = record(&facts);
+        assert!(text.contains("[checks.env.TOKEN]") && text.contains("[checks.env.\"A.B\"]"), "{text}");
+        assert!(!text.contains("hunter2") && !text.contains("PATH"), "{text}");
+        let (read, faults) = checks(&text);
+        assert!(faults.is_empty() && !read.is_empty(), "{faults:?}");
+    }
+}

@@ -1,0 +1,57 @@
+//! `--only` and `--skip`: some of the checks, by kind, by name, or by both.
+
+use super::Check;
+use crate::config::fault::did_you_mean;
+
+/// Keeps the checks that a word of `only` means (all when there is none) and that none of `skip` does. A word is a
+/// kind (`file`), a name (`DATABASE_URL`), or `kind.name`; one that means nothing is an error.
+pub fn select(checks: &mut Vec<Check>, only: &[String], skip: &[String]) -> Result<(), String> {
+    for (option, word) in
+        only.iter().map(|word| ("--only ", word)).chain(skip.iter().map(|word| ("--skip ", word)))
+    {
+        if !checks.iter().any(|check| means(word, check)) {
+            let known = checks.iter().flat_map(|check| [check.kind, check.name.as_str()]);
+            return Err(
+                [option, word, ": no check has this kind or name", &did_you_mean(word, known)].concat()
+            );
+        }
+    }
+    checks.retain(|check| {
+        (only.is_empty() || only.iter().any(|word| means(word, check)))
+            && !skip.iter().any(|word| means(word, check))
+    });
+    Ok(())
+}
+
+fn means(word: &str, check: &Check) -> bool {
+    let both = word.strip_prefix(check.kind).and_then(|rest| rest.strip_prefix('.'));
+    word == check.kind || word == check.name || both == Some(check.name.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read::testing::checks;
+    use super::*;
+
+    #[test]
+    fn a_word_is_a_kind_a_name_or_both() {
+        let left = |only: &[&str], skip: &[&str]| {
+            let (mut checks, _) =
+                checks("[checks.env.A]\n[checks.env.B]\n[checks.user]\n[checks.mount.\"/\"]\n");
+            let words = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+            select(&mut checks, &words(only), &words(skip))?;
+            Ok(checks
+                .iter()
+                .map(|check| format!("{}.{}", check.kind, check.name))
+                .collect::<Vec<_>>()
+                .join(" "))
+        };
+        assert_eq!(left(&[], &[]), Ok("env.A env.B user. mount./".to_string()));
+        assert_eq!(left(&["env"], &["B"]), Ok("env.A".to_string()));
+        assert_eq!(left(&["user", "mount./"], &[]), Ok("user. mount./".to_string()));
+        assert_eq!(
+            left(&["usr"], &[]),
+            Err("--only usr: no check has this kind or name; did you mean \"user\"?".to_string())
+        );
+    }
+}

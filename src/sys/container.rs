@@ -1,0 +1,62 @@
+//! Facts about the container that the configuration may name: `${RINIT_CPUS}` and its like.
+
+use super::{cgroup, files, kernel, net};
+
+/// The value of a fact; `None`: there is no such fact, or it cannot be found out here.
+#[must_use]
+pub fn fact(name: &str) -> Option<String> {
+    match name {
+        "RINIT_CPUS" => Some(cpus().to_string()),
+        "RINIT_MEMORY" => cgroup::most_memory().or_else(installed_memory).map(|bytes| bytes.to_string()),
+        "RINIT_ADDRESS" => address(),
+        "RINIT_NAMESERVERS" => files::system_text("/etc/resolv.conf").ok().map(|text| nameservers(&text)),
+        "RINIT_ARCH" => Some(kernel::uname().1),
+        _ => None,
+    }
+}
+
+/// The processors that this process may use: those it may run on (sched_getaffinity(2)), or fewer by the cgroup's
+/// quota; a part of one counts as one.
+fn cpus() -> u64 {
+    let usable = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    cgroup::most_cpus().map_or(usable, |thousandths| usable.min(thousandths.div_ceil(1000).max(1)))
+}
+
+fn installed_memory() -> Option<u64> {
+    let text = files::system_text("/proc/meminfo").ok()?;
+    let kib: u64 = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()?;
+    kib.checked_mul(1024)
+}
+
+/// The first address of an interface that is up and no loopback, IPv4 before IPv6.
+fn address() -> Option<String> {
+    let interfaces = net::interfaces().ok()?;
+    let all = interfaces.iter().filter(|one| one.up && !one.loopback).flat_map(|one| &one.addresses);
+    all.min_by_key(|address| !address.is_ipv4()).map(ToString::to_string)
+}
+
+fn nameservers(text: &str) -> String {
+    let servers = text.lines().filter_map(|line| line.strip_prefix("nameserver"));
+    servers.filter_map(|rest| rest.split_whitespace().next()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_are_found_and_others_are_none() {
+        assert!(fact("RINIT_CPUS").is_some_and(|cpus| cpus.parse::<u64>().is_ok_and(|cpus| cpus > 0)));
+        assert!(
+            fact("RINIT_MEMORY").is_some_and(|bytes| bytes.parse::<u64>().is_ok_and(|bytes| bytes > 1 << 20))
+        );
+        assert_eq!(fact("RINIT_NONE"), None);
+        assert_eq!(nameservers("# x\nnameserver 10.0.0.1\nsearch a\nnameserver\t::1 # y\n"), "10.0.0.1 ::1");
+    }
+}

@@ -1,0 +1,134 @@
+//! What rinit reports of its checks, to people and to programs; and what it never says: a secret.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets the unexpected is to stop, loudly"
+)]
+
+mod harness;
+
+use harness::{Ended, Init, Launch, ms};
+use std::time::{Duration, Instant};
+
+const TWO: &str = "[checks.env.GOOD]\n[checks.env.BAD]\ntype = \"int\"\nhint = \"count it\"\n[checks.user]\n";
+
+fn checking(text: &str, words: &[&str]) -> Launch {
+    Init::config(text).args(&["--check"]).args(words).env("GOOD", "x").env("BAD", "many")
+}
+
+/// Found, expected, what to do and where, under each other; what passed is one line, unless it is asked for.
+#[test]
+fn people_read_what_to_mend() {
+    let ended = checking(TWO, &[]).run().expect(69);
+    let wanted = "FAIL  env BAD: found \"many\"\n      expected an integer\n      count it\n      (";
+    assert!(ended.out.starts_with(wanted), "{}", ended.story());
+    assert!(ended.out.ends_with("rinit.toml:2)\nFAIL  1 of 3 checks failed\n"), "{}", ended.story());
+    assert!(!ended.out.contains('\x1b'), "colours without a terminal");
+    let ended = checking(TWO, &["-v"]).run().expect(69);
+    assert!(ended.out.contains("ok    env GOOD: found \"x\"\n"), "{}", ended.story());
+}
+
+/// A program that reads the report may rely on its fields.
+#[test]
+fn json_keeps_its_fields() {
+    let ended = checking(TWO, &["--format", "json"]).run().expect(69);
+    assert!(ended.out.starts_with("{\"ok\":false,\"checks\":["), "{}", ended.story());
+    for key in ["kind", "name", "status", "found", "expected", "hint", "file", "line"] {
+        assert_eq!(ended.out.matches(&format!("\"{key}\":")).count(), 3, "{key}: {}", ended.story());
+    }
+    let tap = checking(TWO, &["--format", "tap"]).run().expect(69);
+    assert!(tap.out.contains("1..3\n") && tap.out.contains("not ok 2 - env BAD"), "{}", tap.story());
+    let junit = checking(TWO, &["--format", "junit"]).run().expect(69);
+    assert!(junit.out.contains("tests=\"3\" failures=\"1\""), "{}", junit.story());
+}
+
+/// In the build of an image, only what can hold there is looked at.
+#[test]
+fn some_checks_can_be_picked() {
+    checking(TWO, &["--only", "user,GOOD"]).run().expect(0);
+    checking(TWO, &["--skip", "env.BAD"]).run().expect(0);
+    checking(TWO, &["--only", "env"]).run().expect(69);
+    checking(TWO, &["--only", "usr"]).run().expect(64).tells(&["usr", "did you mean \"user\"?"]);
+}
+
+/// What is recorded here holds here.
+#[test]
+fn a_record_describes_the_container() {
+    let recorded = Init::config("").args(&["--record"]).env("TOKEN", "hunter2").run().expect(0);
+    assert!(
+        recorded.out.contains("[checks.env.TOKEN]") && !recorded.out.contains("hunter2"),
+        "{}",
+        recorded.story()
+    );
+    let again = Init::config(&recorded.out).args(&["--check"]).env("TOKEN", "other").run();
+    assert_eq!(again.code(), 0, "{}{}", recorded.out, again.story());
+}
+
+#[test]
+fn variables_are_documented() {
+    let text = "[checks.env.PORT]\ntype = \"port\"\ndefault = 80\ndescription = \"where it listens\"\n";
+    let ended = Init::config(text).args(&["--env-docs"]).run().expect(0);
+    assert!(
+        ended.out.contains("| `PORT` | no | `80` | where it listens; a port, 1 to 65535 |"),
+        "{}",
+        ended.story()
+    );
+}
+
+/// Somebody who watches a start sees what it waits for, and a stop need not wait with it.
+#[test]
+fn a_wait_is_told_and_ends_at_a_stop() {
+    let run = Init::config("[checks.file.\"/mnt/files/never\"]\nwait = \"30s\"\n").sh("exit 0").start();
+    run.wait_for_err("waiting for file /mnt/files/never");
+    let begin = Instant::now();
+    run.signal(libc::SIGTERM);
+    run.end().expect(143);
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+}
+
+/// Independent waits stand beside each other.
+#[test]
+fn twenty_waits_take_as_long_as_one() {
+    let checks: String = (0..20)
+        .map(|n| format!("[checks.file.f{n}]\npath = \"/mnt/files/none{n}\"\nwait = \"2s\"\n"))
+        .collect();
+    let begin = Instant::now();
+    Init::config(&checks).args(&["--check"]).run().expect(69);
+    assert!((ms(1900)..ms(3500)).contains(&begin.elapsed()), "{:?}", begin.elapsed());
+}
+
+/// Wherever rinit speaks, a secret is not in what it says.
+#[test]
+fn a_secret_is_said_nowhere() {
+    const SECRET: &str = "hunter2-tr0ub4dor";
+    let config = "
+        [checks.env.KEY]\nsecret = true\nfile = true\ntype = \"int\"
+        [checks.env.WORD]\nsecret = true\nprefix = \"x\"\nexport = \"COPY\"
+        [checks.env.OK]\nsecret = true\nrequired = false\nexport = \"OTHER\"
+        [services.app]\ncommand = [\"sh\", \"-c\", \"exit 3\"]\nrestart = \"no\"\nenvironment = { A = \"${OK}\", N = \"${WORD}\" }
+        start_timeout = \"${WORD}\"\n";
+    let launch = |words: &[&str]| {
+        let launch = Init::config(config).args(words).file("key", &format!("{SECRET}\n"));
+        launch.env("KEY_FILE", "/mnt/files/key").env("WORD", SECRET).env("OK", SECRET)
+    };
+    let silent = |ended: &Ended| {
+        assert!(!ended.out.contains(SECRET) && !ended.err.contains(SECRET), "{}", ended.story());
+        assert!(!ended.out.is_empty() || !ended.err.is_empty());
+    };
+    for words in [
+        &["--check", "-v"][..],
+        &["--check", "--format", "json"],
+        &["--check", "--format", "junit"],
+        &["--explain"],
+        &["--validate"],
+        &["--env-docs"],
+        &["--record"],
+        &["-vv"],
+        &["-vv", "--log-format", "json"],
+    ] {
+        silent(&launch(words).run());
+    }
+}
