@@ -62,6 +62,10 @@ pub fn thousand(programs: &Programs, options: &Options) -> Vec<Table> {
             run.end();
         }
     }
+    tables(&all)
+}
+
+fn tables(all: &[Figures]) -> Vec<Table> {
     let rows = |pick: fn(&Figures) -> &Samples| -> Vec<(String, Samples)> {
         all.iter().map(|figures| (figures.name.to_owned(), pick(figures).clone())).collect()
     };
