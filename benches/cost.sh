@@ -11,6 +11,11 @@ folder=${CARGO_TARGET_DIR:-target}/cost
 CARGO_TARGET_DIR=$folder CARGO_PROFILE_RELEASE_STRIP=none .ci/release "$triple" >&2
 file=$folder/released/$triple/release/rinit
 
+echo "## What each part costs"
+echo
+echo "Bytes of code in the released file, by module (\`benches/cost.sh\`). A generic function counts for the first part of"
+echo "rinit that its types name, else for the crate that it comes from; read-only data is not divided."
+echo
 echo "| part | bytes of code | % |"
 echo "| --- | ---: | ---: |"
 nm --radix=d --print-size --demangle "$file" | awk '
@@ -32,7 +37,14 @@ nm --radix=d --print-size --demangle "$file" | awk '
         sum[part] += size
         all += size
     }
-    END { for (part in sum) printf "%d\t| `%s` | %d | %.1f |\n", sum[part], part, sum[part], 100 * sum[part] / all }
+    END {
+        for (part in sum)
+            if (sum[part] < 1000) {
+                sum["(all that is smaller than 1000)"] += sum[part]
+                delete sum[part]
+            }
+        for (part in sum) printf "%d\t| `%s` | %d | %.1f |\n", sum[part], part, sum[part], 100 * sum[part] / all
+    }
 ' | sort -rn | cut -f2- | sed 's/`\(std, core, alloc\|(.*)\|C library (musl)\)`/\1/'
 echo
 stripped=$folder/stripped

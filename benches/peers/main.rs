@@ -93,17 +93,25 @@ fn main() {
         std::process::exit(77);
     }
     let programs = Programs::find();
-    if options.markdown {
-        print!("{}", programs.preface());
-    }
     let mut bars = Vec::new();
+    let mut tables = String::new();
     for (name, subject) in SUBJECTS {
         if options.wanted.is_empty() || options.wanted.iter().any(|wanted| wanted == name) {
             for table in subject(&programs, &options) {
-                print!("{}", table.text(options.markdown));
+                let text = table.text(options.markdown);
+                if options.markdown {
+                    tables.push_str(&text); // After the bars.
+                } else {
+                    print!("{text}");
+                }
                 bars.extend(table.judged());
             }
         }
     }
-    print!("{}", table::bars(&bars, options.markdown));
+    let bars = table::bars(&bars, options.markdown);
+    if options.markdown {
+        print!("{}{bars}\n## The figures\n\n{tables}", programs.preface());
+    } else {
+        print!("{bars}");
+    }
 }

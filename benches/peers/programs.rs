@@ -16,11 +16,13 @@ What is measured and how: [docs/performance.md](../docs/performance.md). To repe
 cargo build --release --target x86_64-unknown-linux-musl
 .ci/release
 export RINIT_SMALL=$PWD/target/released/x86_64-unknown-linux-musl/release/rinit
-cargo bench --bench peers -- --markdown
+cargo bench --bench peers -- --markdown >benches/RESULTS.md
+benches/cost.sh >>benches/RESULTS.md
 ```
 
 `rinit` is what the first line builds, `rinit-small` the file that is released. `direct` is no init at all, `bare` one without a C library that only does vfork, exec and
-wait: the floor, and no peer. n is the number of samples; ratios are of medians within this run.
+wait: the floor, and no peer. n is the number of samples; ratios are of medians within this run. What is not met, and what limits
+it, is told in docs/performance.md too.
 
 ";
 

@@ -118,13 +118,7 @@ impl Table {
                 let (text, measured, met) = match best {
                     Some((peer, value)) => (
                         format!("≤ {} × {peer}", bar.times),
-                        format!(
-                            "{} × ({} : {} {})",
-                            ratio(own, value),
-                            number(own),
-                            number(value),
-                            self.unit
-                        ),
+                        format!("{:.3} × ({} : {} {})", own / value, number(own), number(value), self.unit),
                         // Nothing against nothing is no worse.
                         Some(own <= value * bar.times),
                     ),

@@ -1,7 +1,7 @@
 //! A thousand services: until all run, until all are gone, and what it takes.
 
 use super::launch::micros;
-use super::pidns::{Fifo, Start, now, start};
+use super::pidns::{Fifo, Quiet, Start, now, start};
 use super::programs::Programs;
 use super::table::{Samples, Table};
 use super::{Options, procs, services};
@@ -27,6 +27,7 @@ pub fn thousand(programs: &Programs, options: &Options) -> Vec<Table> {
         gone: Samples::default(),
         memory: Samples::default(),
     };
+    let _quiet = Quiet::everywhere();
     let mut all: Vec<Figures> = supervisors.iter().map(|one| figures(one.name)).collect();
     for _ in 0..if options.quick { 1 } else { 5 } {
         for (one, figures) in supervisors.iter().zip(&mut all) {
@@ -61,6 +62,10 @@ pub fn thousand(programs: &Programs, options: &Options) -> Vec<Table> {
             run.end();
         }
     }
+    tables(&all)
+}
+
+fn tables(all: &[Figures]) -> Vec<Table> {
     let rows = |pick: fn(&Figures) -> &Samples| -> Vec<(String, Samples)> {
         all.iter().map(|figures| (figures.name.to_owned(), pick(figures).clone())).collect()
     };
