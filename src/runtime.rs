@@ -5,7 +5,7 @@ mod telling;
 
 use crate::cli::{LogLevel, Persona};
 use crate::config::Service;
-use crate::model::{Moment, Outcome, Pid, ServiceId, Signal};
+use crate::model::{Outcome, Pid, ServiceId, Signal};
 use crate::starter::Starter;
 use crate::supervisor::Supervisor;
 use crate::supervisor::event::{Action, Event, Note};
@@ -116,11 +116,7 @@ impl Turn {
         self.events.push_back(event);
         while let Some(event) = self.events.pop_front() {
             let mut actions = std::mem::take(&mut self.actions);
-            let now = match event {
-                Event::Signal(signal) if self.runtime.core.passes_on(signal) => Moment::default(),
-                _ => time::now(),
-            };
-            self.runtime.core.step(now, event, &mut actions);
+            self.runtime.core.step(time::now(), event, &mut actions);
             for action in actions.drain(..) {
                 self.act(action);
             }
@@ -208,13 +204,23 @@ impl Turn {
             self.say(LogLevel::Debug, None, &format!("{came} came {from}{dropped}"));
         }
         if let Some(signal) = signal {
-            self.feed(Event::Signal(signal));
+            self.take(signal);
         }
         // dumb-init stops with its child, for the shell whose job it is.
         if self.runtime.persona == Persona::DumbInit
             && [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&came)
         {
             signals::stop_self();
+        }
+    }
+
+    /// What is only passed on is passed on at once: its handler waits, maybe for this very processor.
+    fn take(&mut self, signal: Signal) {
+        match self.runtime.core.passes_on(signal) {
+            Some((pid, group)) if !tracing::enabled!(tracing::Level::DEBUG) => {
+                let _ = if group { kill::group(pid, signal) } else { kill::process(pid, signal) };
+            }
+            _ => self.feed(Event::Signal(signal)),
         }
     }
 }

@@ -26,8 +26,6 @@ impl Turn {
             Action::KillProbe { pid } => drop(kill::group(pid, Signal::KILL)),
             Action::Sweep { signal } => self.sweep(signal),
             Action::Halt { code } => self.code = Some(code),
-            // Not even put into words: the signal's handler is waiting for this processor.
-            Action::Tell(Note::Forwarded { .. }) if !tracing::enabled!(tracing::Level::DEBUG) => {}
             Action::Tell(note) => self.tell_in_time(note),
         }
     }

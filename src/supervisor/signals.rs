@@ -4,18 +4,29 @@ use super::event::{Action, Note};
 use super::service::State;
 use super::shutdown::Phase;
 use super::{Supervisor, Turn};
-use crate::model::{ServiceId, Signal, SignalRule};
+use crate::model::{Pid, ServiceId, Signal, SignalRule};
 
 impl Supervisor {
-    /// Whether this signal is just passed on to the main service, for which the time does not matter. A shell may
-    /// then spare itself the look at the clock: [`Event::Signal`](super::event::Event::Signal) takes any moment.
+    /// Whom this signal is for, when it is just passed on to the main service: its process, and whether to its whole
+    /// group. That changes nothing here, so a shell may do it at once and spare itself
+    /// [`Event::Signal`](super::event::Event::Signal).
     #[must_use]
-    pub fn passes_on(&self, signal: Signal) -> bool {
-        let running = |id: ServiceId| matches!(self.records[id].state, State::Running { .. });
-        self.phase == Phase::Up
-            && self.whole.signals.is_empty()
-            && !(signal == Signal::TERM && self.whole.term_stops_main)
-            && self.main().is_some_and(running)
+    pub fn passes_on(&self, signal: Signal) -> Option<(Pid, bool)> {
+        if self.phase != Phase::Up
+            || !self.whole.signals.is_empty()
+            || signal == Signal::TERM && self.whole.term_stops_main
+        {
+            return None;
+        }
+        match self.records[self.main()?].state {
+            State::Running { pid, .. } => Some((pid, self.whole.group_signals)),
+            State::Off
+            | State::Waiting
+            | State::Spawning { .. }
+            | State::Ending(_)
+            | State::Backoff { .. }
+            | State::Down(_) => None,
+        }
     }
 }
 
@@ -130,4 +141,35 @@ fn asks_to_stop(signal: Signal) -> bool {
 /// The place of a signal in a set.
 fn bit(signal: Signal) -> u64 {
     1 << (signal.number() - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Moment, Outcome, Rules, Whole};
+    use crate::supervisor::event::Event;
+
+    /// The short way is open exactly while a step would do nothing but pass the signal on.
+    #[test]
+    fn a_signal_is_passed_on_at_once_only_while_it_is_nothing_else() {
+        let main = ServiceId(0);
+        let whole =
+            Whole { main: Some(main), term_stops_main: true, group_signals: true, ..Whole::default() };
+        let mut core = Supervisor::new(vec![Rules::default()], whole);
+        let mut step = |core: &mut Supervisor, event| {
+            let mut actions = Vec::new();
+            core.step(Moment(1), event, &mut actions);
+            actions
+        };
+        assert_eq!(core.passes_on(Signal::HUP), None);
+        step(&mut core, Event::Begin);
+        assert_eq!(core.passes_on(Signal::HUP), None);
+        step(&mut core, Event::Spawned { service: main, pid: 7 });
+        assert_eq!(core.passes_on(Signal::HUP), Some((7, true)));
+        let passed = step(&mut core, Event::Signal(Signal::HUP));
+        assert!(passed.contains(&Action::Signal { pid: 7, group: true, signal: Signal::HUP, wake: false }));
+        assert_eq!(core.passes_on(Signal::TERM), None, "that begins a stop");
+        step(&mut core, Event::Exited { pid: 7, outcome: Outcome::Code(0), group_left: false });
+        assert_eq!(core.passes_on(Signal::HUP), None);
+    }
 }
