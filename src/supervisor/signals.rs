@@ -156,7 +156,7 @@ mod tests {
         let whole =
             Whole { main: Some(main), term_stops_main: true, group_signals: true, ..Whole::default() };
         let mut core = Supervisor::new(vec![Rules::default()], whole);
-        let mut step = |core: &mut Supervisor, event| {
+        let step = |core: &mut Supervisor, event| {
             let mut actions = Vec::new();
             core.step(Moment(1), event, &mut actions);
             actions
