@@ -198,8 +198,10 @@ mod tests {
 
     #[test]
     fn what_all_kinds_share_is_read() {
-        let check = one("[checks.env.\"${SET}\"]\nlevel = \"warn\"\nhint = \"do\\nit\"\nwait = \"3s\"\n\
-                         interval = \"1s\"\nany_of = \"x\"\nas_user = 1000\nexport = \"OUT\"\nwhen_env = \"NONE\"");
+        let check = one(
+            "[checks.env.\"${SET}\"]\nlevel = \"warn\"\nhint = \"do\\nit\"\nwait = \"3s\"\nfile = true\n\
+                         interval = \"1s\"\nany_of = \"x\"\nas_user = 1000\nexport = \"OUT\"\nwhen_env = \"NONE\"",
+        );
         assert_eq!((check.kind, check.name.as_str()), ("env", "set"));
         assert_eq!(check.level, Level::Warn);
         assert_eq!(check.hint.as_deref(), Some("do it"));
@@ -244,7 +246,8 @@ mod tests {
             ("[checks.env]", "expected [checks.env.NAME]"),
             ("[checks.env.X]\nexport = \"a=b\"", "no name of a variable"),
             ("[checks.env.X]\ninterval = \"1s\"", "nothing without wait"),
-            ("[checks.env.X]\nwait = \"1s\"\ninterval = \"0s\"", "is zero"),
+            ("[checks.file.\"/x\"]\nwait = \"1s\"\ninterval = \"0s\"", "is zero"),
+            ("[checks.env.X]\nwait = \"1s\"", "does not change"),
             ("[checks.env.\"${NONE}\"]", "NONE is not set"),
             ("[checks.user]\nrot = false", "did you mean \"root\"?"),
             ("[checks.env.X]\nlevel = \"wrn\"", "did you mean \"warn\"?"),

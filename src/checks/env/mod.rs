@@ -7,6 +7,7 @@ mod relations;
 mod tests;
 mod under;
 
+use super::asked::no_wait;
 use super::read::variable_name;
 use super::{Doc, Facts, Finding, Judge, Kind, facts, quoted};
 use crate::config::table::Table;
@@ -60,6 +61,9 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         if value.is_some_and(|value| !env.form.fits(value)) {
             table.fault(key, &["does not itself hold; expected ", &env.form.words()].concat());
         }
+    }
+    if env.file.is_none() {
+        no_wait(table); // of variables nothing changes any more
     }
     if env.relations.unset && (env.default.is_some() || env.file.is_some()) {
         table.fault("unset", "must not be set, and has a default or a file; keep one of them");

@@ -186,7 +186,8 @@ fn a_wait_ends_when_it_holds_or_never_will() {
     assert!(report.expect("no signal").ok());
     assert_eq!(bench.now(), Moment(3 * SECOND));
     let mut bench = Bench::default();
-    let report = run_all("[checks.env.X]\nwait = \"30s\"", Fake::default(), &[], &mut bench);
+    let text = "[checks.env.X]\nfile = true\nwait = \"30s\""; // no X_FILE, and none can come
+    let report = run_all(text, Fake::default(), &[], &mut bench);
     assert!(!report.expect("no signal").ok());
     assert_eq!(bench.now(), Moment(0));
 }
