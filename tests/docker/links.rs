@@ -3,7 +3,7 @@
 use crate::engine::{Container, run};
 use crate::images::{Config, RINIT, debian, scratch};
 
-const EXAMPLE: &str = "legacy-link.toml";
+const EXAMPLE: &str = "linked-web.toml";
 const TELL: [&str; 4] = ["--", "sh", "-c", "echo web is at $WEB_HOST"];
 
 /// A container that a link finds something in: it exposes port 80.
@@ -60,4 +60,25 @@ fn a_link_is_found_from_scratch_and_under_exec() {
     let options = [link.as_str(), &config.mount, &format!("--entrypoint={RINIT}")];
     let ran = run(&options, scratch(), &["--exec", "--", "sh", "-c", script]);
     assert_eq!((ran.code, ran.out.as_str()), (0, "web\nsh\n"), "{ran:?}");
+}
+
+/// Beside the shell script that it replaces: the same outcome with and without the link, with the variable unset,
+/// empty and set.
+#[test]
+fn the_same_outcomes_as_the_script_that_it_replaces() {
+    let web = web();
+    let config = Config::example(EXAMPLE);
+    let link = format!("--link={}:web", web.name);
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docker/linked_web.sh");
+    let script = format!("--volume={script}:/start.sh:ro");
+    for linked in [&[][..], &[link.as_str()]] {
+        for variable in [&[][..], &["--env=WEB_HOST="], &["--env=WEB_HOST=other"]] {
+            let given = [linked, variable].concat();
+            let ours = run(&[&given[..], &[&config.mount]].concat(), debian(), &TELL);
+            let options = [&given[..], &[&script, "--entrypoint=/start.sh"]].concat();
+            let theirs = run(&options, debian(), &TELL[1..]);
+            assert_eq!((ours.code, &ours.out), (theirs.code, &theirs.out), "{given:?}: {ours:?} {theirs:?}");
+            assert_eq!(ours.err.is_empty(), theirs.err.is_empty(), "{given:?}: {ours:?} {theirs:?}");
+        }
+    }
 }

@@ -57,7 +57,7 @@ fn every_example_resolves_without_a_fault() {
         include_str!("../../../../config-examples/checks.toml"),
         include_str!("../../../../config-examples/quickstart.toml"),
         include_str!("../../../../config-examples/web-and-cache.toml"),
-        include_str!("../../../../config-examples/legacy-link.toml"),
+        include_str!("../../../../config-examples/linked-web.toml"),
         include_str!("../../../../config-examples/main-beside-services.toml"),
         include_str!("../../../../config-examples/worker-with-restart-policy.toml"),
     ];
