@@ -260,6 +260,8 @@ pub mod fake {
         /// Path and what is to be done -> the errno that refuses it.
         pub refused: HashMap<(String, &'static str), i32>,
         pub free: u64,
+        /// Files in all on every file system, of which half are free.
+        pub inodes: u64,
         pub set_id: Vec<String>,
         pub cgroup: HashMap<&'static str, u64>,
         pub rlimits: HashMap<&'static str, (u64, u64)>,
@@ -337,7 +339,8 @@ pub mod fake {
         }
         fn space(&self, path: &str) -> io::Result<Space> {
             self.stat(path)?;
-            Ok(Space { free: self.free, size: self.free * 2 })
+            let (free, inodes) = (self.free, self.inodes);
+            Ok(Space { free, size: free * 2, free_inodes: inodes / 2, inodes })
         }
         fn read(&self, path: &str, _: u64) -> io::Result<Vec<u8>> {
             self.texts.get(path).map_or_else(|| errno(libc::ENOENT), |text| Ok(text.clone().into_bytes()))
