@@ -107,13 +107,14 @@ impl Judge for Network {
             (true, Some(Family::Ipv4)) => expected.push_str(", with an IPv4 address"),
             (true, Some(Family::Ipv6)) => expected.push_str(", with an IPv6 address"),
         }
+        if let Some(cidr) = &self.cidr {
+            expected.push_str(" in ");
+            expected.push_str(&cidr.written);
+        }
         match self.default_route {
             Some(true) => expected.push_str(", with a default route"),
             Some(false) => expected.push_str(", without a default route"),
             None => {}
-        }
-        if let Some(cidr) = &self.cidr {
-            add(&mut expected, &["in ", &cidr.written]);
         }
         if let Some(mtu) = self.mtu {
             add(&mut expected, &["with an mtu of at least ", &mtu.to_string()]);
@@ -329,6 +330,11 @@ mod tests {
         }
         let other = judge("[checks.network]\ncidr = \"10.0.0.0/8\"", &[eth0], &[]);
         assert_eq!(other.found, "eth0 with only 172.17.0.2, fd00:1::2, fe80::1");
+        let expected = one("[checks.network]\ncidr = \"10.0.0.0/8\"\nmtu = 900").judge.expected();
+        assert!(
+            expected.ends_with("up, with an address in 10.0.0.0/8, with an mtu of at least 900"),
+            "{expected}"
+        );
         assert!(other.remedy.contains("10.0.0.0/8"), "{}", other.remedy);
         for keys in ["10.0.0.0", "10.0.0.0/33", "0.0.0.0/0", "web/8", "::/129"] {
             let message = fault(&format!("[checks.network]\ncidr = \"{keys}\""));
