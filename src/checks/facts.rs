@@ -2,7 +2,7 @@
 //! facts that a test has made.
 
 use crate::environ::Environ;
-use crate::model::Moment;
+use crate::model::{Moment, Pid};
 use crate::sys::capture::{self, Ran};
 use crate::sys::disk::{self, Access, Space, Stat};
 use crate::sys::exchange;
@@ -11,7 +11,7 @@ use crate::sys::mounts::{self, Mount};
 use crate::sys::net::{self, Host, Interface, Protocol};
 use crate::sys::spawn::SpawnError;
 use crate::sys::users::{self, Accounts, Identity};
-use crate::sys::{cgroup, kernel, limits, time};
+use crate::sys::{cgroup, kernel, limits, procs, time};
 use std::cell::OnceCell;
 use std::ffi::CString;
 use std::io;
@@ -90,6 +90,7 @@ pub trait System {
     ) -> io::Result<Vec<u8>>;
     fn bind(&self, address: SocketAddr, protocol: Protocol) -> io::Result<()>;
     fn listening(&self, protocol: Protocol) -> io::Result<Vec<SocketAddr>>;
+    fn holder(&self, protocol: Protocol, at: &dyn Fn(SocketAddr) -> bool) -> Option<(String, Pid)>;
     fn unprivileged_port_start(&self) -> u16;
 }
 
@@ -226,6 +227,9 @@ impl System for Live {
     fn listening(&self, protocol: Protocol) -> io::Result<Vec<SocketAddr>> {
         net::listening(protocol)
     }
+    fn holder(&self, protocol: Protocol, at: &dyn Fn(SocketAddr) -> bool) -> Option<(String, Pid)> {
+        procs::holder(protocol, at)
+    }
     fn unprivileged_port_start(&self) -> u16 {
         net::unprivileged_port_start()
     }
@@ -260,6 +264,8 @@ pub mod fake {
         /// Path and what is to be done -> the errno that refuses it.
         pub refused: HashMap<(String, &'static str), i32>,
         pub free: u64,
+        /// Files in all on every file system, of which half are free.
+        pub inodes: u64,
         pub set_id: Vec<String>,
         pub cgroup: HashMap<&'static str, u64>,
         pub rlimits: HashMap<&'static str, (u64, u64)>,
@@ -282,6 +288,8 @@ pub mod fake {
         /// Ports that cannot be bound, and why.
         pub unbindable: HashMap<u16, i32>,
         pub listening: Vec<SocketAddr>,
+        /// Who is bound to an address: name and pid.
+        pub holder: Option<(SocketAddr, &'static str, Pid)>,
         /// A name that is known from this moment on.
         pub appears: Option<(Moment, String)>,
     }
@@ -337,7 +345,8 @@ pub mod fake {
         }
         fn space(&self, path: &str) -> io::Result<Space> {
             self.stat(path)?;
-            Ok(Space { free: self.free, size: self.free * 2 })
+            let (free, inodes) = (self.free, self.inodes);
+            Ok(Space { free, size: free * 2, free_inodes: inodes / 2, inodes })
         }
         fn read(&self, path: &str, _: u64) -> io::Result<Vec<u8>> {
             self.texts.get(path).map_or_else(|| errno(libc::ENOENT), |text| Ok(text.clone().into_bytes()))
@@ -438,6 +447,9 @@ pub mod fake {
         }
         fn listening(&self, _: Protocol) -> io::Result<Vec<SocketAddr>> {
             Ok(self.listening.clone())
+        }
+        fn holder(&self, _: Protocol, at: &dyn Fn(SocketAddr) -> bool) -> Option<(String, Pid)> {
+            self.holder.filter(|(address, ..)| at(*address)).map(|(_, name, pid)| (name.into(), pid))
         }
         fn unprivileged_port_start(&self) -> u16 {
             1024

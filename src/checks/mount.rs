@@ -1,5 +1,6 @@
 //! `[checks.mount.PATH]`: a file system is mounted there, as it should be.
 
+use super::asked::{add, failure, word};
 use super::{Facts, Failure, Finding, Judge, Kind, facts, listed};
 use crate::config::table::Table;
 use crate::sys::disk::Access;
@@ -22,7 +23,11 @@ struct MountCheck {
     fstype: Vec<String>,
     has: Vec<String>,
     lacks: Vec<String>,
+    source: Vec<String>,
+    propagation: Option<&'static str>,
 }
+
+const PROPAGATION: &[&str] = &["private", "shared", "slave", "unbindable"];
 
 fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     let path = path(name, table);
@@ -39,7 +44,13 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         }
         options.close();
     }
-    Some(Box::new(MountCheck { path: path?, mode: table.word("mode"), fstype, has, lacks }))
+    let source = asserting(table, "source");
+    if source.iter().any(|of| of == "/") {
+        table.fault("source", "is the root of any file system; name a device, or a folder of one");
+    }
+    let propagation = word(table, "propagation", PROPAGATION);
+    let mode = table.word("mode");
+    Some(Box::new(MountCheck { path: path?, mode, fstype, has, lacks, source, propagation }))
 }
 
 /// The path that a check is about: its NAME, or `path` when NAME is only a label.
@@ -104,6 +115,12 @@ impl Judge for MountCheck {
         if !self.lacks.is_empty() {
             expected.push_str(&format!(" without {}", self.lacks.join(",")));
         }
+        if !self.source.is_empty() {
+            expected.push_str(&format!(" of {}", listed(&self.source)));
+        }
+        if let Some(word) = self.propagation {
+            add(&mut expected, &[word]);
+        }
         expected
     }
 
@@ -156,6 +173,23 @@ impl MountCheck {
             let extra = extra.join(",");
             return Finding::fail(format!("a mount with {extra}"), format!("mount it without {extra}"));
         }
+        // Of a bind mount, the folder that is bound says more than the device that it lies on.
+        if !self.source.is_empty() && !self.source.iter().any(|of| *of == mount.source || *of == mount.root) {
+            let of = &listed(&self.source);
+            let parts = &[mount.source.as_str(), &mount.root, of, path];
+            return failure("a mount of {} (its {})\nmount {} at {}", parts).into();
+        }
+        if let Some(wanted) = self.propagation.filter(|wanted| !mount.propagates(wanted)) {
+            let is: Vec<&str> = PROPAGATION.iter().copied().filter(|word| mount.propagates(word)).collect();
+            let is = is.join(" and ");
+            // Docker has no word for the last, nor for the root.
+            let template = if wanted == "unbindable" || path == "/" {
+                "a mount that is {}\nmake it {}: mount --make-{} {}"
+            } else {
+                "a mount that is {}\nmount it as {} (docker run --volume …:r{}, at {})"
+            };
+            return failure(template, &[&is, wanted, wanted, path]).into();
+        }
         let mode = if read_only { "ro" } else { "rw" };
         Finding::pass(format!("{} at {path}, {mode}", mount.fstype), path.clone())
     }
@@ -180,7 +214,7 @@ mod tests {
 
     fn fake() -> Fake {
         let text = "1 0 0:1 / / ro,relatime - overlay overlay rw\n\
-                    2 1 0:2 / /data rw,nosuid,noexec - ext4 /dev/sda1 rw\n\
+                    2 1 0:2 /vol /data rw,nosuid,noexec shared:4 master:1 - ext4 /dev/sda1 rw\n\
                     3 1 0:3 / /broken rw - ext4 /dev/sdb1 rw\n";
         let dir = Stat { dir: true, ..Stat::default() };
         Fake {
@@ -208,6 +242,14 @@ mod tests {
             ("/data", "options = { has = [\"nosuid\"], lacks = [\"exec\"] }", true, "ext4 at /data, rw"),
             ("/data", "options = { has = [\"nodev\", \"nosuid\"] }", false, "a mount without nodev"),
             ("/data", "options = { lacks = [\"noexec\"] }", false, "a mount with noexec"),
+            ("/data", "source = \"/dev/sda1\"", true, "ext4 at /data, rw"),
+            ("/data", "source = [\"x\", \"/vol\"]", true, "ext4 at /data, rw"),
+            ("/data", "source = \"/dev/sdb1\"", false, "a mount of /dev/sda1 (its /vol)"),
+            ("/data", "propagation = \"shared\"", true, "ext4 at /data, rw"),
+            ("/data", "propagation = \"slave\"", true, "ext4 at /data, rw"),
+            ("/data", "propagation = \"private\"", false, "a mount that is shared and slave"),
+            ("/", "propagation = \"private\"", true, "overlay at /, ro"),
+            ("/", "propagation = \"unbindable\"", false, "a mount that is private"),
             ("/data/sub", "", false, "/data/sub, which is part of the ext4 at /data"),
             ("/none", "", false, "/none cannot be looked at: no such file or directory"),
         ] {
@@ -225,6 +267,9 @@ mod tests {
             ("options = { has = [\"ro\"], lacks = [\"ro\"] }", "cannot be there"),
             ("options = { hsa = [\"ro\"], lacks = [\"x\"] }", "did you mean \"has\"?"),
             ("mode = \"w\"", "\"rw\""),
+            ("source = []", "asserts nothing"),
+            ("source = \"/\"", "any file system"),
+            ("propagation = \"rshared\"", "did you mean \"shared\"?"),
         ] {
             let message = fault(&format!("[checks.mount.\"/\"]\n{keys}"));
             assert!(message.contains(part), "{keys}: {message}");

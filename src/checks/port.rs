@@ -102,10 +102,18 @@ impl Port {
     fn refused(&self, error: &io::Error, facts: &Facts) -> Finding {
         let place = self.place();
         match errno(error) {
-            Errno::EADDRINUSE => Finding::fail(
-                format!("{place} taken by another process"),
-                format!("stop what listens on {place} in this network namespace, or use another port"),
-            ),
+            Errno::EADDRINUSE => {
+                // One that is not in this PID namespace, or is another user's, is not told.
+                let by = facts.system.holder(self.protocol, &|socket| self.in_the_way(socket));
+                let (by, what) = match &by {
+                    Some((name, pid)) => (format!("{name} (pid {pid})"), name.as_str()),
+                    None => ("another process".into(), "what listens"),
+                };
+                Finding::fail(
+                    format!("{place} taken by {by}"),
+                    format!("stop {what} on {place} in this network namespace, or use another port"),
+                )
+            }
             Errno::EACCES => {
                 let (uid, start) = (facts.system.current().uid, facts.system.unprivileged_port_start());
                 let found = format!(
@@ -147,6 +155,11 @@ impl Port {
         Finding::fail(found, format!("start what is to listen on {place}, or keep trying with wait"))
     }
 
+    fn in_the_way(&self, socket: SocketAddr) -> bool {
+        let all = self.address.is_some_and(|address| address.is_unspecified());
+        self.serves(socket) || all && socket.port() == self.port
+    }
+
     fn serves(&self, socket: SocketAddr) -> bool {
         let any = match (socket.ip(), self.address) {
             // [::] takes IPv4 as well, as most programs have it.
@@ -175,6 +188,15 @@ mod tests {
         assert_eq!((free.ok, free.value.as_deref()), (true, Some("8080")));
         let taken = judge("[checks.port.80]", refused(libc::EADDRINUSE));
         assert_eq!((taken.found.as_str(), taken.may_change), ("port 80 taken by another process", true));
+        let holder = |at: &str| Some((at.parse().expect("address"), "nginx", 7));
+        let held = |keys: &str, at| {
+            let fake = Fake { holder: holder(at), ..refused(libc::EADDRINUSE) };
+            judge(&format!("[checks.port.80]\n{keys}"), fake).found
+        };
+        assert_eq!(held("", "127.0.0.1:80"), "port 80 taken by nginx (pid 7)");
+        assert_eq!(held("address = \"0.0.0.0\"", "127.0.0.1:80"), "0.0.0.0:80 taken by nginx (pid 7)");
+        assert_eq!(held("", "127.0.0.1:81"), "port 80 taken by another process");
+        assert!(judge("[checks.port.81]", Fake { holder: holder("[::]:80"), ..Fake::default() }).ok);
         let forbidden = judge("[checks.port.web]\nport = 80", refused(libc::EACCES));
         assert!(forbidden.found.contains("ip_unprivileged_port_start = 1024"), "{forbidden:?}");
         assert!(forbidden.remedy.contains("NET_BIND_SERVICE") && !forbidden.may_change);

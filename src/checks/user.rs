@@ -1,7 +1,10 @@
 //! `[checks.user]` or `[checks.user.NAME]`: whose rights rinit, and so the command, runs with.
 
-use super::{Facts, Finding, Judge, Kind};
+use super::path::{denied, refused};
+use super::{Facts, Failure, Finding, Judge, Kind};
 use crate::config::table::Table;
+use crate::sys::disk::Access;
+use crate::sys::users::Identity;
 
 /// `user`
 pub const KIND: Kind = Kind { name: "user", nameless: true, read };
@@ -13,6 +16,8 @@ struct User {
     gid: Option<String>,
     groups: Vec<String>,
     root: Option<bool>,
+    in_passwd: Option<bool>,
+    home_writable: bool,
 }
 
 fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
@@ -29,12 +34,23 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     if root == Some(true) && uid.is_some_and(|uid| uid != 0) || root == Some(false) && uid == Some(0) {
         table.fault("root", "contradicts uid; leave one of them out");
     }
+    let user = table.text_or_number("name").or(named);
+    let in_passwd = table.flag("in_passwd");
+    if in_passwd == Some(false) && user.as_ref().is_some_and(|user| user.parse::<u32>().is_err()) {
+        table.fault("in_passwd", "contradicts the user's name, which is in /etc/passwd; give a number");
+    }
+    let home_writable = table.flag("home_writable");
+    if home_writable == Some(false) {
+        table.fault("home_writable", "asserts nothing when it is false; leave it out");
+    }
     Some(Box::new(User {
-        user: table.text_or_number("name").or(named),
+        user,
         uid,
         gid: table.text_or_number("gid"),
         groups: groups.unwrap_or_default(),
         root,
+        in_passwd,
+        home_writable: home_writable == Some(true),
     }))
 }
 
@@ -50,6 +66,11 @@ impl Judge for User {
         wanted.extend(self.gid.as_ref().map(|gid| format!("gid {gid}")));
         wanted.extend(self.groups.iter().map(|group| format!("a member of {group}")));
         wanted.extend(self.root.map(|root| if root { "root" } else { "a user other than root" }.to_string()));
+        let listed = |listed| if listed { "listed in /etc/passwd" } else { "not listed in /etc/passwd" };
+        wanted.extend(self.in_passwd.map(|known| listed(known).to_string()));
+        if self.home_writable {
+            wanted.push("with a home that can be written".into());
+        }
         if wanted.is_empty() { "any user".into() } else { wanted.join(", ") }
     }
 
@@ -99,8 +120,49 @@ impl Judge for User {
             let remedy = format!("add the group (docker run --group-add {group})");
             return Finding::fail_for_good(format!("{found}, not a member of {group}"), remedy);
         }
+        let known = accounts.user_of(who.uid).is_some();
+        if self.in_passwd.is_some_and(|wanted| wanted != known) {
+            let remedy = if known {
+                "run as a uid that the image does not list (docker run --user UID:GID)".into()
+            } else {
+                format!("add uid {} to the image (adduser), or run as one that it has", who.uid)
+            };
+            return Finding::fail_for_good(found, remedy);
+        }
+        if self.home_writable
+            && let Err(Failure { found: why, remedy, may_change }) = home(&who, facts)
+        {
+            return Failure { found: format!("{found}, {why}"), remedy, may_change }.into();
+        }
         Finding::pass(found, name)
     }
+}
+
+/// Whether this user can make files at home: where /etc/passwd says, or else HOME.
+fn home(who: &Identity, facts: &Facts) -> Result<(), Failure> {
+    let entry = facts.system.accounts().user_of(who.uid).map(|user| user.home.clone());
+    let home = entry.filter(|home| !home.is_empty()).or_else(|| facts.environ.get_full("HOME"));
+    let Some(home) = home else {
+        let remedy = "add the user to the image, or set HOME to a folder that it can write";
+        return Err(Failure::for_good("without a home".into(), remedy.into()));
+    };
+    let told =
+        |failure: Failure| Failure { found: format!("whose home {home} is {}", failure.found), ..failure };
+    let stat = match facts.system.stat(&home) {
+        Ok(stat) if stat.dir => stat,
+        Ok(_) => return Err(told(Failure::new("no folder".into(), format!("make a folder at {home}")))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let remedy = format!("make it: mkdir {home}, and chown it to uid {}", who.uid);
+            return Err(told(Failure::new("not there".into(), remedy)));
+        }
+        Err(error) => return Err(refused(&home, &error, facts)),
+    };
+    for (access, word) in [(Access::Write, "writable"), (Access::Execute, "to be entered")] {
+        if let Err(error) = facts.system.access(&home, access) {
+            return Err(told(denied(&home, &stat, word, &error, facts, "")));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -108,7 +170,8 @@ mod tests {
     use super::super::facts::fake::Fake;
     use super::super::read::testing::{fault, one};
     use super::*;
-    use crate::sys::users::{Accounts, Identity};
+    use crate::sys::disk::Stat;
+    use crate::sys::users::Accounts;
     use std::cell::RefCell;
 
     fn judge(text: &str, uid: u32) -> Finding {
@@ -157,5 +220,41 @@ mod tests {
     fn what_cannot_hold_is_a_fault() {
         assert!(fault("[checks.user]\ngroups = []").contains("asserts nothing"));
         assert!(fault("[checks.user]\nroot = true\nuid = 5").contains("contradicts"));
+        assert!(fault("[checks.user.app]\nin_passwd = false").contains("contradicts"));
+        assert!(fault("[checks.user]\nhome_writable = false").contains("asserts nothing"));
+    }
+
+    #[test]
+    fn an_entry_and_a_home_are_judged() {
+        let judge = |text: &str, uid, environ: &[(&str, &str)]| {
+            let dir = Stat { dir: true, mode: 0o755, ..Stat::default() };
+            let fake = Fake {
+                accounts: Accounts::parse("app:x:1000:50::/app:\nfar:x:5:5::/none:\n", ""),
+                current: RefCell::new(Identity { uid, gid: 50, groups: vec![] }),
+                files: ["/app", "/"].map(|path| (path.to_string(), dir)).into(),
+                refused: [(("/".to_string(), "w"), libc::EACCES)].into(),
+                ..Fake::default()
+            };
+            one(text).judge.judge(&fake.facts(environ))
+        };
+        for (key, uid, ok, found) in [
+            ("in_passwd = true", 1000, true, "user app (uid 1000)"),
+            ("in_passwd = true", 77, false, "uid 77 (no name in /etc/passwd)"),
+            ("in_passwd = false", 77, true, "uid 77 (no name in /etc/passwd)"),
+            ("in_passwd = false", 1000, false, "user app (uid 1000)"),
+            ("home_writable = true", 1000, true, "user app (uid 1000)"),
+            ("home_writable = true", 5, false, "user far (uid 5), whose home /none is not there"),
+            ("home_writable = true", 77, false, "uid 77 (no name in /etc/passwd), without a home"),
+        ] {
+            let finding = judge(&format!("[checks.user]\n{key}"), uid, &[]);
+            assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{key} {uid}");
+        }
+        let text = "[checks.user]\nhome_writable = true";
+        assert!(judge(text, 77, &[("HOME", "/app")]).ok);
+        let closed = judge(text, 77, &[("HOME", "/")]).found;
+        assert!(
+            closed.ends_with("whose home / is owned by 0:0, mode 0755, not writable by uid 77"),
+            "{closed}"
+        );
     }
 }

@@ -1,9 +1,9 @@
 //! `[checks.volume.PATH]`: a volume is mounted there, and who is to use it can.
 
-use super::asked::add;
+use super::asked::{add, fail, failure};
 use super::mount::{mounted_at, path};
 use super::path::{Rights, denied, refused, shown};
-use super::{Facts, Failure, Finding, Judge, Kind, facts};
+use super::{Facts, Failure, Finding, Judge, Kind, facts, quoted};
 use crate::config::table::Table;
 use crate::config::words::show_size;
 use crate::sys::disk::{Access, Stat};
@@ -17,6 +17,8 @@ struct Volume {
     readable: bool,
     writable: bool,
     min_free: Option<u64>,
+    min_free_inodes: Option<u64>,
+    empty: Option<bool>,
     rights: Rights,
 }
 
@@ -37,7 +39,17 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     if let Some(free) = min_free {
         add(&mut expected, &["with at least ", &show_size(free), " free"]);
     }
-    Some(Box::new(Volume { path: path?, expected, readable, writable, min_free, rights }))
+    let min_free_inodes = table.integer("min_free_inodes", 1, i64::MAX).and_then(|n| u64::try_from(n).ok());
+    if let Some(free) = min_free_inodes {
+        add(&mut expected, &["with at least ", &free.to_string(), " free inodes"]);
+    }
+    let empty = table.flag("empty");
+    if let Some(empty) = empty {
+        add(&mut expected, &[if empty { "empty" } else { "not empty" }]);
+    }
+    let volume =
+        Volume { path: path?, expected, readable, writable, min_free, min_free_inodes, empty, rights };
+    Some(Box::new(volume))
 }
 
 impl Judge for Volume {
@@ -59,7 +71,7 @@ impl Judge for Volume {
         };
         let usable = self.usable(&stat, facts);
         let failed = usable.and_then(|()| self.rights.judge(&self.path, &stat, facts));
-        match failed.and_then(|()| self.roomy(facts)) {
+        match failed.and_then(|()| self.roomy(facts)).and_then(|()| self.filled(facts)) {
             Ok(()) => Finding::pass(format!("a volume {}", shown(&stat, facts)), self.path.clone()),
             Err(failure) => failure.into(),
         }
@@ -86,15 +98,50 @@ impl Volume {
     }
 
     fn roomy(&self, facts: &Facts) -> Result<(), Failure> {
-        let Some(wanted) = self.min_free else { return Ok(()) };
-        let (found, ok) = match facts.system.space(&self.path) {
-            Ok(space) => {
-                (format!("{} free of {}", show_size(space.free), show_size(space.size)), space.free >= wanted)
+        if self.min_free.is_none() && self.min_free_inodes.is_none() {
+            return Ok(());
+        }
+        let path = &self.path;
+        let space = facts.system.space(path).map_err(|error| {
+            let why = facts::why(&error);
+            failure(
+                "free room cannot be told: {}\nmake room in {}, or give it a larger volume",
+                &[&why, path],
+            )
+        })?;
+        if self.min_free.is_some_and(|wanted| space.free < wanted) {
+            return fail(
+                "{} free of {}\nmake room in {}, or give it a larger volume",
+                &[&show_size(space.free), &show_size(space.size), path],
+            );
+        }
+        // A file system that makes inodes as they are needed (btrfs) has none in all.
+        if space.inodes > 0 && self.min_free_inodes.is_some_and(|wanted| space.free_inodes < wanted) {
+            return fail(
+                "{} free inodes of {}\nremove files from {}, or give it a volume with more inodes",
+                &[&space.free_inodes.to_string(), &space.inodes.to_string(), path],
+            );
+        }
+        Ok(())
+    }
+
+    fn filled(&self, facts: &Facts) -> Result<(), Failure> {
+        let Some(empty) = self.empty else { return Ok(()) };
+        let path = &self.path;
+        let names = facts.system.list(path).map_err(|error| {
+            let why = facts::why(&error);
+            failure("a volume that cannot be listed: {}\nlet it be read: chmod a+rx {}", &[&why, path])
+        })?;
+        // A new ext4 holds this one.
+        match (empty, names.iter().find(|name| *name != "lost+found")) {
+            (true, Some(name)) => {
+                fail("a volume that holds {}\nempty {}, or mount a new volume", &[&quoted(name), path])
             }
-            Err(error) => (format!("free room cannot be told: {}", facts::why(&error)), false),
-        };
-        let remedy = format!("make room in {}, or give it a larger volume", self.path);
-        if ok { Ok(()) } else { Err(Failure::new(found, remedy)) }
+            (false, None) => {
+                fail("an empty volume\nfill it, or mount at {} the volume that is meant", &[path])
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -115,6 +162,7 @@ mod tests {
             files: ["/", "/data", "/srv"].map(|path| (path.to_string(), dir)).into(),
             refused: refused.map(|errno| (("/data".to_string(), "w"), errno)).into_iter().collect(),
             free: 1 << 20,
+            inodes: 200,
             accounts: Accounts::parse("root:x:0:0::/:\napp:x:1000:1000::/:\n", "root:x:0:\n"),
             current: RefCell::new(Identity { uid: 1000, gid: 1000, groups: vec![] }),
             ..Fake::default()
@@ -155,11 +203,36 @@ mod tests {
             ("max_mode = \"0750\"", false, "owned by root:root, mode 0755"),
             ("min_free = \"512KiB\"", true, "a volume owned by root:root, mode 0755"),
             ("min_free = \"1GiB\"", false, "1 MiB free of 2 MiB"),
+            ("min_free_inodes = 100", true, "a volume owned by root:root, mode 0755"),
+            ("min_free_inodes = 101", false, "100 free inodes of 200"),
         ] {
             let finding = judge(&format!("[checks.volume.\"/data\"]\n{keys}"), None);
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{keys}");
         }
         // 755 in TOML is a decimal number, which is another mode.
         assert!(fault("[checks.volume.\"/data\"]\nmode = 755").contains("in quotes"));
+        assert!(fault("[checks.volume.\"/data\"]\nmin_free_inodes = 0").contains("at least 1"));
+    }
+
+    #[test]
+    fn a_volume_is_empty_or_not() {
+        for (held, empty, found) in [
+            (&["/data/lost+found"][..], true, None),
+            (&["/data/lost+found"], false, Some("an empty volume")),
+            (&["/data/lost+found", "/data/a"], true, Some("a volume that holds \"a\"")),
+            (&["/data/a"], false, None),
+        ] {
+            let mut fake = fake(None);
+            fake.files.extend(held.iter().map(|path| ((*path).to_string(), Stat::default())));
+            let check = one(&format!("[checks.volume.\"/data\"]\nempty = {empty}"));
+            let finding = check.judge.judge(&fake.facts(&[]));
+            assert_eq!(finding.ok, found.is_none(), "{held:?} {empty}");
+            assert!(found.is_none_or(|found| finding.found == found), "{finding:?}");
+        }
+        assert!(fault("[checks.volume.\"/data\"]\nempty = \"maybe\"").contains("true or false"));
+        // No limit on inodes is enough of them.
+        let unlimited = Fake { inodes: 0, ..fake(None) };
+        let check = one("[checks.volume.\"/data\"]\nmin_free_inodes = 9");
+        assert!(check.judge.judge(&unlimited.facts(&[])).ok);
     }
 }

@@ -44,6 +44,10 @@ pub struct Space {
     pub free: u64,
     /// Bytes in all.
     pub size: u64,
+    /// Files that such a user can still make.
+    pub free_inodes: u64,
+    /// Files in all; 0 where the file system sets no limit.
+    pub inodes: u64,
 }
 
 /// Looks at a path; links are followed.
@@ -126,7 +130,10 @@ pub fn space(path: &str) -> io::Result<Space> {
     #[allow(clippy::useless_conversion)]
     let (unit, free, size) =
         (u64::from(data.fragment_size()), u64::from(data.blocks_available()), u64::from(data.blocks()));
-    Ok(Space { free: free.saturating_mul(unit), size: size.saturating_mul(unit) })
+    // As above.
+    #[allow(clippy::useless_conversion)]
+    let (free_inodes, inodes) = (u64::from(data.files_available()), u64::from(data.files()));
+    Ok(Space { free: free.saturating_mul(unit), size: size.saturating_mul(unit), free_inodes, inodes })
 }
 
 fn open(path: &str) -> io::Result<std::fs::File> {

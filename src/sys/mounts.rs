@@ -11,6 +11,10 @@ pub struct Mount {
     pub fstype: String,
     /// What is mounted: a device, `tmpfs`, `none`.
     pub source: String,
+    /// Which folder of the file system is mounted: `/` for all of it.
+    pub root: String,
+    /// Fields that tell of propagation: `shared:1 master:2`; empty for a private mount.
+    pub propagation: String,
     /// Options of this mount, with commas: `ro,noexec`.
     pub options: String,
     /// Options of the file system, which all its mounts share.
@@ -32,6 +36,18 @@ impl Mount {
             "rw" => !self.read_only(),
             "exec" | "suid" | "dev" => !self.lists(&format!("no{option}")),
             option => self.lists(option),
+        }
+    }
+
+    /// Whether mounts below are told to peers (`shared`), told by a master (`slave`), neither (`private`), and
+    /// may not be bound elsewhere either (`unbindable`). One may be shared and a slave.
+    #[must_use]
+    pub fn propagates(&self, word: &str) -> bool {
+        match word {
+            "shared" => self.propagation.contains("shared:"),
+            "slave" => self.propagation.contains("master:"),
+            "private" => self.propagation.is_empty(),
+            word => self.propagation == word,
         }
     }
 
@@ -58,11 +74,13 @@ pub fn parse(text: &str) -> Vec<Mount> {
 fn line(line: &str) -> Option<Mount> {
     // Optional fields (`shared:1`) end with a lone hyphen.
     let (left, right) = line.split_once(" - ")?;
-    let mut left = left.split(' ').skip(4);
+    let mut left = left.splitn(7, ' ').skip(3);
     let mut right = right.split(' ');
     Some(Mount {
+        root: unescape(left.next()?),
         point: unescape(left.next()?),
         options: left.next()?.to_string(),
+        propagation: left.next().unwrap_or("").to_string(),
         fstype: right.next()?.to_string(),
         source: unescape(right.next()?),
         super_options: right.next().unwrap_or("").to_string(),
@@ -116,6 +134,28 @@ odd line
         assert_eq!(mounts[3].point, "/with blank\\");
         assert!(mounts[3].read_only() && mounts[2].read_only() && !mounts[0].read_only());
         assert_eq!((mounts[1].fstype.as_str(), mounts[1].source.as_str()), ("ext4", "/dev/sda1"));
+    }
+
+    #[test]
+    fn optional_fields_tell_of_propagation() {
+        let mounts = parse(&format!(
+            "{TEXT}27 22 0:25 /v /v rw shared:3 master:1 - xfs x rw\n28 22 0:26 / /u rw unbindable - xfs x rw\n"
+        ));
+        for (n, words) in [
+            (0, &["shared"][..]),
+            (1, &["private"]),
+            (2, &["slave"]),
+            (5, &["shared", "slave"]),
+            (6, &["unbindable"]),
+        ] {
+            for word in ["shared", "slave", "private", "unbindable"] {
+                assert_eq!(mounts[n].propagates(word), words.contains(&word), "{n} {word}");
+            }
+        }
+        assert_eq!(
+            (mounts[5].root.as_str(), mounts[5].point.as_str(), mounts[5].options.as_str()),
+            ("/v", "/v", "rw")
+        );
     }
 
     #[test]

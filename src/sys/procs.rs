@@ -1,6 +1,8 @@
 //! Other processes, as /proc shows them; nobody is there without /proc.
 
+use super::net::{self, Protocol};
 use crate::model::Pid;
+use std::net::SocketAddr;
 
 /// A process, by its line in /proc/PID/stat (proc_pid_stat(5)).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -75,9 +77,33 @@ pub fn sockets(pid: Pid) -> Vec<u64> {
     links.filter_map(|link| link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()).collect()
 }
 
+/// The name and id of the first visible process that listens at such an address.
+#[must_use]
+pub fn holder(protocol: Protocol, at: &dyn Fn(SocketAddr) -> bool) -> Option<(String, Pid)> {
+    let mut inodes: Vec<u64> = Vec::new();
+    inodes.extend(
+        net::listeners(protocol).ok()?.into_iter().filter(|(address, _)| at(*address)).map(|of| of.1),
+    );
+    if inodes.is_empty() {
+        return None;
+    }
+    let holds = |process: &Process| sockets(process.pid).iter().any(|inode| inodes.contains(inode));
+    // A process may give itself any name.
+    all().into_iter().find(holds).map(|process| (process.name.replace(char::is_control, "?"), process.pid))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_listener_is_found_by_its_socket() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+        let address = listener.local_addr().expect("address");
+        let found = holder(Protocol::Tcp, &|at| at == address).expect("a holder");
+        assert_eq!(u32::try_from(found.1).ok(), Some(std::process::id()));
+        assert_eq!(holder(Protocol::Tcp, &|_| false), None);
+    }
 
     #[test]
     fn a_name_with_parentheses_is_no_trap() {
