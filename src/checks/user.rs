@@ -21,6 +21,7 @@ struct User {
 }
 
 fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+    super::asked::no_wait(table);
     let number = |key| table.integer(key, 0, i64::from(u32::MAX) - 1).and_then(|n| u32::try_from(n).ok());
     let root = table.flag("root");
     let uid = number("uid");
