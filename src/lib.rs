@@ -40,6 +40,7 @@ pub mod helpers;
 pub mod launch;
 pub mod model;
 pub mod notes;
+pub mod quoting;
 pub mod runtime;
 pub mod say;
 pub mod starter;

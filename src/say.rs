@@ -2,6 +2,7 @@
 //! take is dropped; PID 1 never waits for it.
 
 use crate::cli::{LogFormat, LogLevel, Persona};
+use crate::quoting::json_string;
 use std::fmt::{self, Write as _};
 use tracing::field::{Field, Visit};
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber, span};
@@ -102,9 +103,13 @@ impl LogFormat {
                 let level = level.as_str().to_ascii_lowercase();
                 write!(out, "{{\"level\":\"{level}\"")?;
                 if let Some(name) = service {
-                    write!(out, ",\"service\":{}", Quoted(name))?;
+                    out.push_str(",\"service\":");
+                    json_string(name, out);
                 }
-                writeln!(out, ",\"message\":{}}}", Quoted(&fields.message))
+                out.push_str(",\"message\":");
+                json_string(&fields.message, out);
+                out.push_str("}\n");
+                Ok(())
             }
         }
     }
@@ -132,25 +137,5 @@ impl Visit for Fields {
             "service" => self.service.push_str(value),
             _ => {}
         }
-    }
-}
-
-/// A JSON string.
-pub struct Quoted<'a>(pub &'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
-        for c in self.0.chars() {
-            match c {
-                '"' => f.write_str("\\\"")?,
-                '\\' => f.write_str("\\\\")?,
-                '\n' => f.write_str("\\n")?,
-                '\t' => f.write_str("\\t")?,
-                c if u32::from(c) < 0x20 => write!(f, "\\u{:04x}", u32::from(c))?,
-                c => f.write_char(c)?,
-            }
-        }
-        f.write_char('"')
     }
 }

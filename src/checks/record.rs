@@ -66,7 +66,7 @@ fn key(name: &str) -> String {
         return name.to_string();
     }
     let mut quoted = String::new();
-    super::report::json_string(name, &mut quoted); // TOML's basic strings have the same escapes
+    crate::quoting::json_string(name, &mut quoted); // TOML's basic strings have the same escapes
     quoted
 }
 
