@@ -78,15 +78,17 @@ fn ended<'n>(
     next: Next,
     name: &impl Fn(ServiceId) -> &'n str,
 ) -> (LogLevel, String) {
+    if cause == Cause::Shutdown {
+        // Whatever its policy says: nothing is started again now.
+        return if asked_for(outcome) {
+            (LogLevel::Info, format!("stopped after {after}"))
+        } else {
+            (LogLevel::Warn, format!("stopped with a failure after {after}: {outcome}"))
+        };
+    }
     let (level, what) = following(next);
     let reason = because(cause, name);
-    let text = if cause == Cause::Shutdown {
-        // Whatever its policy says: nothing is started again now.
-        let level = if asked_for(outcome) { LogLevel::Info } else { LogLevel::Warn };
-        let text = if asked_for(outcome) { "stopped after " } else { "stopped with a failure after " };
-        let how = if asked_for(outcome) { String::new() } else { format!(": {outcome}") };
-        return (level, [text, after, &how].concat());
-    } else if next == Next::Stopped && reason.is_empty() && asked_for(outcome) {
+    let text = if next == Next::Stopped && reason.is_empty() && asked_for(outcome) {
         format!("stopped after {after}")
     } else if next == Next::Done || next == Next::Stopped && reason.is_empty() {
         format!("{outcome} after {after}")

@@ -71,11 +71,6 @@ impl Waiter {
         }
         self.signals.as_ref().map(|fd| fd.as_raw_fd())
     }
-
-    /// Gives the descriptor back; the next wait on descriptors makes a new one.
-    pub fn close(&mut self) {
-        self.signals = None;
-    }
 }
 
 /// Takes one pending signal, waiting for one until `left` has passed. `None`: time is over, or the wait was interrupted.
