@@ -1,9 +1,11 @@
 //! What a minute costs in which nothing happens.
 
-use super::pidns::{Fifo, Running, Start, start};
+use super::common::Options;
+use super::common::start::{Running, Space, Start, start};
+use super::common::table::{Table, rows};
+use super::fifo::Fifo;
 use super::programs::Programs;
-use super::table::{Table, rows};
-use super::{Options, procs, services};
+use super::{procs, services};
 use std::time::Duration;
 
 const COUNT: usize = 100;
@@ -16,14 +18,14 @@ pub fn idle(programs: &Programs, options: &Options) -> Vec<Table> {
     let mut stand: Vec<Running> = Vec::new();
     for one in &supervisors {
         let fifo = Fifo::new(&path(one.name), true);
-        stand.push(start(&Start { words: &one.words, out: None, proc: true }));
+        stand.push(start(&Start { words: &one.words, space: Space::Proc, ..Start::default() }));
         for _ in 0..COUNT {
             assert!(fifo.next(60_000).is_some(), "{}: not all services run", one.name);
         }
     }
     let command = programs.probe(&["wait"]);
     for init in &programs.inits {
-        stand.push(start(&Start { words: &init.words(&command), out: None, proc: true }));
+        stand.push(start(&Start { words: &init.words(&command), space: Space::Proc, ..Start::default() }));
     }
     // What follows a start (s6's readiness, supervisord's startsecs) is over after this.
     std::thread::sleep(Duration::from_secs(if options.quick { 1 } else { 10 }));

@@ -1,9 +1,11 @@
 //! From exec to the command, and from exec to the end.
 
-use super::pidns::{Fifo, Quiet, Start, start};
+use super::common::start::{Quiet, Space, Start, start};
+use super::common::table::{Samples, Table, rows};
+use super::common::{Options, micros};
+use super::fifo::Fifo;
 use super::programs::{Init, Programs};
-use super::table::{Samples, Table, rows};
-use super::{Options, services};
+use super::services;
 
 /// Starts each in turn, `count` times, after some rounds that do not count; what `one` measures is in µs.
 fn rounds(programs: &Programs, count: usize, mut one: impl FnMut(&Init) -> u64) -> Vec<(String, Samples)> {
@@ -20,17 +22,12 @@ fn rounds(programs: &Programs, count: usize, mut one: impl FnMut(&Init) -> u64) 
     rows
 }
 
-#[allow(clippy::cast_precision_loss, reason = "far below 2^52 ns")]
-pub fn micros(nanoseconds: u64) -> f64 {
-    nanoseconds as f64 / 1000.0
-}
-
 /// exec of the init → first instruction of the command.
 pub fn launch(programs: &Programs, options: &Options) -> Vec<Table> {
     let command = programs.probe(&["mark"]);
     let (reader, writer) = Fifo::pipe();
     let rows = rounds(programs, options.samples(2000), |init| {
-        let mut run = start(&Start { words: &init.words(&command), out: Some(&writer), proc: false });
+        let mut run = start(&Start { words: &init.words(&command), out: Some(&writer), ..Start::default() });
         run.end();
         reader.next(1000).expect("a mark").at - run.start
     });
@@ -47,7 +44,7 @@ pub fn run(programs: &Programs, options: &Options) -> Vec<Table> {
     let mut tables = Vec::new();
     for (title, command, bar) in commands {
         let rows = rounds(programs, options.samples(1000), |init| {
-            let mut run = start(&Start { words: &init.words(&command), out: None, proc: false });
+            let mut run = start(&Start { words: &init.words(&command), ..Start::default() });
             let start = run.start;
             run.end() - start
         });
@@ -78,7 +75,7 @@ pub fn configured(programs: &Programs, options: &Options) -> Vec<Table> {
     let (reader, writer) = Fifo::pipe();
     for round in 0..options.samples(500) + 5 {
         for ((_, words), (_, samples)) in starts.iter().zip(&mut rows) {
-            let run = start(&Start { words, out: Some(&writer), proc: true });
+            let run = start(&Start { words, out: Some(&writer), space: Space::Proc, ..Start::default() });
             let mark = reader.next(5000).expect("the command's mark");
             let took = mark.at - run.start;
             for _ in 0..10 {

@@ -25,9 +25,11 @@
     reason = "a measurement that meets the unexpected is to stop, loudly"
 )]
 
+#[path = "../common/mod.rs"]
+mod common;
+mod fifo;
 mod idle;
 mod launch;
-mod pidns;
 mod procs;
 mod programs;
 mod reaping;
@@ -35,30 +37,12 @@ mod restart;
 mod resting;
 mod services;
 mod signal;
-mod table;
 mod thousand;
 
+use common::{Options, Subject};
 use programs::Programs;
-use table::Table;
 
-/// What the command line asks for.
-pub struct Options {
-    markdown: bool,
-    /// A tenth of the samples: to see whether it works.
-    quick: bool,
-    wanted: Vec<String>,
-}
-
-impl Options {
-    /// How many samples are taken where a careful run takes `count`.
-    pub fn samples(&self, count: usize) -> usize {
-        if self.quick { (count / 10).max(3) } else { count }
-    }
-}
-
-type Subject = fn(&Programs, &Options) -> Vec<Table>;
-
-const SUBJECTS: [(&str, Subject); 11] = [
+const SUBJECTS: [Subject<Programs>; 11] = [
     ("size", resting::size),
     ("memory", resting::memory),
     ("launch", launch::launch),
@@ -73,45 +57,7 @@ const SUBJECTS: [(&str, Subject); 11] = [
 ];
 
 fn main() {
-    let mut options = Options { markdown: false, quick: false, wanted: Vec::new() };
-    for word in std::env::args().skip(1) {
-        match word.as_str() {
-            "--markdown" => options.markdown = true,
-            "--quick" => options.quick = true,
-            "--bench" => {} // cargo's own
-            word if SUBJECTS.iter().any(|(name, _)| *name == word) => options.wanted.push(word.to_owned()),
-            word => {
-                let names: Vec<&str> = SUBJECTS.iter().map(|(name, _)| *name).collect();
-                eprintln!("no subject {word}: there are {}", names.join(", "));
-                std::process::exit(64);
-            }
-        }
-    }
-    // SAFETY: reads a number.
-    if unsafe { libc::geteuid() } != 0 {
-        eprintln!("a PID namespace of its own for every start needs root");
-        std::process::exit(77);
-    }
+    let options = Options::read(&SUBJECTS);
     let programs = Programs::find();
-    let mut bars = Vec::new();
-    let mut tables = String::new();
-    for (name, subject) in SUBJECTS {
-        if options.wanted.is_empty() || options.wanted.iter().any(|wanted| wanted == name) {
-            for table in subject(&programs, &options) {
-                let text = table.text(options.markdown);
-                if options.markdown {
-                    tables.push_str(&text); // After the bars.
-                } else {
-                    print!("{text}");
-                }
-                bars.extend(table.judged());
-            }
-        }
-    }
-    let bars = table::bars(&bars, options.markdown);
-    if options.markdown {
-        print!("{}{bars}\n## The figures\n\n{tables}", programs.preface());
-    } else {
-        print!("{bars}");
-    }
+    options.measure(&SUBJECTS, &programs, || programs.preface());
 }

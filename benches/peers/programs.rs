@@ -1,7 +1,7 @@
 //! What is measured: where it is, and how it is asked to start a command.
 
+use super::common;
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -63,27 +63,14 @@ pub struct Programs {
 
 impl Programs {
     pub fn find() -> Self {
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("peers");
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).unwrap();
+        let folder = common::folder("peers");
         let probe = build_probe(&folder);
         let mut inits = vec![
             Init { name: "direct", path: String::new(), before: &[] },
             Init { name: "bare", path: probe.clone(), before: &["bare", "0", "--"] },
         ];
-        let built = format!("{}/../x86_64-unknown-linux-musl/release/rinit", env!("CARGO_TARGET_TMPDIR"));
-        let ours = std::env::var("RINIT_BIN").unwrap_or(built);
-        assert!(
-            Path::new(&ours).exists(),
-            "no {ours}: cargo build --release --target x86_64-unknown-linux-musl, or set RINIT_BIN"
-        );
-        let copy = |name: &'static str, from: &str| {
-            let path = folder.join(name).to_str().unwrap().to_owned();
-            fs::copy(from, &path).unwrap();
-            Init { name, path, before: &["--"] }
-        };
-        inits.push(copy("rinit", &ours));
-        inits.extend(std::env::var("RINIT_SMALL").ok().map(|small| copy("rinit-small", &small)));
+        let ours = common::ours(&folder).into_iter();
+        inits.extend(ours.map(|(name, path)| Init { name, path, before: &["--"] }));
         for name in ["tini", "tini-static", "dumb-init", "catatonit"] {
             match find(name) {
                 Some(path) => inits.push(Init { name, path, before: &["--"] }),
@@ -112,21 +99,11 @@ impl Programs {
 
     /// What stands above the tables.
     pub fn preface(&self) -> String {
-        let out = |program: &str, words: &[&str]| {
-            let out = Command::new(program).args(words).output().unwrap();
-            String::from_utf8_lossy(&out.stdout).trim().to_owned()
-        };
         let mut text = String::from(PREFACE);
-        let cpus = std::thread::available_parallelism().unwrap();
-        let (date, kernel) = (out("date", &["-u", "+%Y-%m-%d"]), out("uname", &["-rm"]));
-        writeln!(text, "Measured on {date}, Linux {kernel}, {cpus} CPUs, with other work on the machine.\n")
-            .unwrap();
-        for init in self.ours() {
-            let size = fs::metadata(&init.path).unwrap().len();
-            writeln!(text, "- {}: {size} bytes", init.name).unwrap();
-        }
+        text.push_str(&common::circumstances(self.ours().map(|init| (init.name, init.path()))));
         let packages = ["tini", "dumb-init", "catatonit", "s6", "runit", "daemontools", "supervisor"];
-        let versions = out("dpkg-query", &[&["-W", "-f=${Package} ${Version}, "], &packages[..]].concat());
+        let query = [&["-W", "-f=${Package} ${Version}, "], &packages[..]].concat();
+        let versions = common::output("dpkg-query", &query);
         writeln!(text, "- peers (Debian): {}\n", versions.trim_end_matches([',', ' '])).unwrap();
         text
     }

@@ -1,11 +1,11 @@
 //! Orphans: what they cost PID 1, and how soon none is left.
 
-use super::Options;
-use super::launch::micros;
-use super::pidns::{Fifo, Start, start};
+use super::common::start::{Space, Start, start};
+use super::common::table::{Of, Table, rows};
+use super::common::{Options, micros};
+use super::fifo::Fifo;
 use super::procs;
 use super::programs::Programs;
-use super::table::{Of, Table, rows};
 use std::time::Duration;
 
 /// 50,000 orphans, one after the other: CPU time of PID 1. The maker stays when it is done,
@@ -18,7 +18,12 @@ pub fn orphans(programs: &Programs, options: &Options) -> Vec<Table> {
     for _ in 0..if options.quick { 2 } else { 5 } {
         for (init, (_, samples)) in inits.iter().zip(&mut rows) {
             let (reader, writer) = Fifo::pipe();
-            let run = start(&Start { words: &init.words(&command), out: Some(&writer), proc: true });
+            let run = start(&Start {
+                words: &init.words(&command),
+                out: Some(&writer),
+                space: Space::Proc,
+                ..Start::default()
+            });
             reader.next(120_000).expect("the maker's mark");
             // What was made last is reaped by then.
             std::thread::sleep(Duration::from_millis(100));
@@ -37,7 +42,12 @@ pub fn blow(programs: &Programs, options: &Options) -> Vec<Table> {
     for round in 0..options.samples(50) + 1 {
         for (init, (_, samples)) in inits.iter().zip(&mut rows) {
             let (reader, writer) = Fifo::pipe();
-            let mut run = start(&Start { words: &init.words(&command), out: Some(&writer), proc: true });
+            let mut run = start(&Start {
+                words: &init.words(&command),
+                out: Some(&writer),
+                space: Space::Proc,
+                ..Start::default()
+            });
             let mark = reader.next(20_000).expect("the maker's mark");
             run.end();
             if round > 0 {

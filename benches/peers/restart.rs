@@ -1,11 +1,12 @@
 //! From kill -9 of a service to the first instruction of the next.
 
-use super::launch::micros;
-use super::pidns::{Fifo, Quiet, Running, Start, now, start};
+use super::common::start::{Quiet, Running, Space, Start, now, start};
+use super::common::table::{Table, rows};
+use super::common::{Options, micros};
+use super::fifo::Fifo;
+use super::procs;
 use super::programs::Programs;
 use super::services::{self, Supervisor};
-use super::table::{Table, rows};
-use super::{Options, procs};
 use std::time::Duration;
 
 const PEERS: [&str; 6] = ["bare", "s6", "runit", "daemontools", "supervisord", "horust"];
@@ -21,7 +22,7 @@ pub fn restart(programs: &Programs, options: &Options) -> Vec<Table> {
     vec![old.bar(1.25, &["bare"]).bar(0.85, &["daemontools"]), young.bar(1.25, &["bare"])]
 }
 
-fn one(programs: &Programs, age: u64, count: usize) -> Vec<(String, super::table::Samples)> {
+fn one(programs: &Programs, age: u64, count: usize) -> Vec<(String, super::common::table::Samples)> {
     let path = |name: &str| programs.folder.join(format!("restart-{name}.fifo"));
     let supervisors = services::all(programs, 1, |name| path(name).to_str().unwrap().to_owned(), &PEERS);
     let _quiet = Quiet::new();
@@ -29,7 +30,7 @@ fn one(programs: &Programs, age: u64, count: usize) -> Vec<(String, super::table
         .iter()
         .map(|one| {
             let fifo = Fifo::new(&path(one.name), true);
-            let run = start(&Start { words: &one.words, out: None, proc: true });
+            let run = start(&Start { words: &one.words, space: Space::Proc, ..Start::default() });
             let born = fifo.next(10_000).unwrap_or_else(|| panic!("{} starts its service", one.name)).at;
             (one, fifo, run, born)
         })

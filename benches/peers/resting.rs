@@ -1,9 +1,10 @@
 //! What costs without anything happening: the file, and memory with one command.
 
-use super::pidns::{Start, start};
+use super::common::Options;
+use super::common::start::{Space, Start, start};
+use super::common::table::{Samples, Table, rows};
+use super::procs;
 use super::programs::Programs;
-use super::table::{Samples, Table, rows};
-use super::{Options, procs};
 use std::fs;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ pub fn memory(programs: &Programs, options: &Options) -> Vec<Table> {
     let command = programs.probe(&["wait"]);
     for _ in 0..options.samples(20) {
         for (init, (_, samples)) in programs.inits.iter().zip(&mut rows) {
-            let run = start(&Start { words: &init.words(&command), out: None, proc: true });
+            let run = start(&Start { words: &init.words(&command), space: Space::Proc, ..Start::default() });
             std::thread::sleep(Duration::from_millis(50));
             samples.push(procs::private_dirty(run.pid) as f64);
         }

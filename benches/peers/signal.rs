@@ -1,10 +1,10 @@
 //! From a signal to PID 1 to the handler in its command.
 
-use super::Options;
-use super::launch::micros;
-use super::pidns::{Fifo, Quiet, Start, now, start};
+use super::common::start::{Quiet, Start, now, start};
+use super::common::table::{Of, Table, rows};
+use super::common::{Options, micros};
+use super::fifo::Fifo;
 use super::programs::Programs;
-use super::table::{Of, Table, rows};
 
 /// All inits stand side by side and get one signal each in every round.
 pub fn signal(programs: &Programs, options: &Options) -> Vec<Table> {
@@ -16,7 +16,7 @@ pub fn signal(programs: &Programs, options: &Options) -> Vec<Table> {
         .iter()
         .map(|init| {
             let (reader, writer) = Fifo::pipe();
-            let run = start(&Start { words: &init.words(&command), out: Some(&writer), proc: false });
+            let run = start(&Start { words: &init.words(&command), out: Some(&writer), ..Start::default() });
             reader.next(2000).expect("the command is ready");
             (run, reader)
         })

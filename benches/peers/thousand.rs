@@ -1,10 +1,11 @@
 //! A thousand services: until all run, until all are gone, and what it takes.
 
-use super::launch::micros;
-use super::pidns::{Fifo, Quiet, Start, now, start};
+use super::common::start::{Quiet, Space, Start, now, start};
+use super::common::table::{Samples, Table};
+use super::common::{Options, micros};
+use super::fifo::Fifo;
 use super::programs::Programs;
-use super::table::{Samples, Table};
-use super::{Options, procs, services};
+use super::{procs, services};
 
 const COUNT: usize = 1000;
 
@@ -36,7 +37,7 @@ pub fn thousand(programs: &Programs, options: &Options) -> Vec<Table> {
             }
             one.renew();
             let fifo = Fifo::new(&path(one.name), false);
-            let mut run = start(&Start { words: &one.words, out: None, proc: true });
+            let mut run = start(&Start { words: &one.words, space: Space::Proc, ..Start::default() });
             let last = (0..COUNT).try_fold(0, |last, _| fifo.next(60_000).map(|mark| last.max(mark.at)));
             let Some(last) = last else {
                 eprintln!("{}: not all services run after a minute", one.name);

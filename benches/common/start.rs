@@ -1,10 +1,9 @@
-//! A program as PID 1 of a fresh PID namespace.
+//! A program, started so that nothing but its own time counts; as PID 1 of a fresh PID namespace, if that is asked for.
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
-use std::path::Path;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 /// Nanoseconds of CLOCK_MONOTONIC, the clock of the probe too.
 pub fn now() -> u64 {
@@ -44,9 +43,8 @@ impl Drop for Quiet {
 }
 
 fn schedule(policy: c_int, priority: c_int) -> bool {
-    let parameters = libc::sched_param { sched_priority: priority };
-    // SAFETY: the parameters are ours.
-    unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) == 0 }
+    // SAFETY: one number of ours is all that the kernel reads. The call itself, for musl's function does nothing.
+    unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, policy, &raw const priority) == 0 }
 }
 
 fn pin(cpus: std::ops::RangeInclusive<usize>) {
@@ -59,21 +57,38 @@ fn pin(cpus: std::ops::RangeInclusive<usize>) {
 }
 
 /// What is to be started.
+#[derive(Default)]
 pub struct Start<'a> {
     /// Program and arguments.
     pub words: &'a [String],
+    /// Variables beside the few that everybody has: `NAME=value`.
+    pub variables: &'a [String],
     /// Standard output; /dev/null without one.
     pub out: Option<&'a OwnedFd>,
-    /// A mount namespace with a `/proc` of the PID namespace. (Its end costs time that is not the init's.)
-    pub proc: bool,
+    /// Where it runs.
+    pub space: Space,
 }
 
-/// Something that runs as PID 1; killed when it is dropped.
+/// What of its own it has.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub enum Space {
+    /// Nothing.
+    Shared,
+    /// A PID namespace.
+    #[default]
+    Pid,
+    /// And a mount namespace with a `/proc` of that. (Its end costs time that is not the program's.)
+    Proc,
+}
+
+/// Something that runs; killed when it is dropped.
 pub struct Running {
     /// Its pid out here.
     pub pid: libc::pid_t,
     /// The clock right before execve(2).
     pub start: u64,
+    /// What waitpid(2) told, once it has ended.
+    pub status: c_int,
     ended: bool,
 }
 
@@ -90,28 +105,32 @@ struct Order {
 /// Starts it. When this returns, the program has been loaded.
 pub fn start(what: &Start) -> Running {
     let words: Vec<CString> = what.words.iter().map(|word| CString::new(word.as_str()).unwrap()).collect();
-    let env =
+    let common =
         [c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", c"HOME=/root", c"WHO=me"];
+    let more: Vec<CString> = what.variables.iter().map(|one| CString::new(one.as_str()).unwrap()).collect();
+    let env = common.into_iter().chain(more.iter().map(CString::as_c_str));
     let null = fs::File::options().read(true).write(true).open("/dev/null").unwrap();
     let mut order = Order {
         argv: words.iter().map(|word| word.as_ptr()).chain([std::ptr::null()]).collect(),
-        envp: env.iter().map(|entry| entry.as_ptr()).chain([std::ptr::null()]).collect(),
+        envp: env.map(|entry| entry.as_ptr()).chain([std::ptr::null()]).collect(),
         null: null.as_raw_fd(),
         out: what.out.map_or(null.as_raw_fd(), |fd| fd.as_raw_fd()),
-        proc: what.proc,
+        proc: what.space == Space::Proc,
         start: 0,
         errno: 0,
     };
     let mut stack = vec![0u128; 4096];
-    let mut flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_NEWPID | libc::SIGCHLD;
-    if what.proc {
-        flags |= libc::CLONE_NEWNS;
-    }
+    let own = match what.space {
+        Space::Shared => 0,
+        Space::Pid => libc::CLONE_NEWPID,
+        Space::Proc => libc::CLONE_NEWPID | libc::CLONE_NEWNS,
+    };
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD | own;
     let top = stack.as_mut_ptr_range().end;
     // SAFETY: CLONE_VFORK: this waits until the child has left our memory; the benchmark has one thread.
     let pid = unsafe { libc::clone(child, top.cast::<c_void>(), flags, (&raw mut order).cast::<c_void>()) };
     assert!(pid > 0, "no process: {}", io::Error::last_os_error());
-    let running = Running { pid, start: order.start, ended: false };
+    let running = Running { pid, start: order.start, status: 0, ended: false };
     assert_eq!(order.errno, 0, "{:?}: {}", what.words, io::Error::from_raw_os_error(order.errno));
     running
 }
@@ -150,8 +169,8 @@ impl Running {
 
     /// Waits for its end; the clock then.
     pub fn end(&mut self) -> u64 {
-        // SAFETY: a child of ours; no status is asked for.
-        while !self.ended && unsafe { libc::waitpid(self.pid, std::ptr::null_mut(), 0) } == -1 {}
+        // SAFETY: a child of ours; the kernel writes one number, ours.
+        while !self.ended && unsafe { libc::waitpid(self.pid, &raw mut self.status, 0) } == -1 {}
         self.ended = true;
         now()
     }
@@ -163,91 +182,5 @@ impl Drop for Running {
             self.signal(libc::SIGKILL);
             self.end();
         }
-    }
-}
-
-/// Where probes report: a FIFO.
-pub struct Fifo {
-    fd: OwnedFd,
-}
-
-/// What a probe wrote.
-#[derive(Clone, Copy, Debug)]
-pub struct Mark {
-    /// Its clock, as its first act.
-    pub at: u64,
-    /// Its pid in its namespace, or what else it had to say.
-    pub more: u64,
-}
-
-impl Fifo {
-    /// A new one at this path. With `keep`, it never reads as ended when its writers are gone.
-    pub fn new(path: &Path, keep: bool) -> Self {
-        let _ = fs::remove_file(path);
-        let name = CString::new(path.to_str().unwrap()).unwrap();
-        let how = if keep { libc::O_RDWR } else { libc::O_RDONLY };
-        // SAFETY: a string of ours; a new descriptor, owned from here on.
-        unsafe {
-            assert_eq!(libc::mkfifo(name.as_ptr(), 0o666), 0, "{}", io::Error::last_os_error());
-            let fd = libc::open(name.as_ptr(), how | libc::O_NONBLOCK | libc::O_CLOEXEC);
-            assert!(fd >= 0, "{}", io::Error::last_os_error());
-            libc::fcntl(fd, libc::F_SETPIPE_SZ, 1 << 20);
-            Self { fd: OwnedFd::from_raw_fd(fd) }
-        }
-    }
-
-    /// A pipe, and its end for writing.
-    pub fn pipe() -> (Self, OwnedFd) {
-        let mut ends = [0; 2];
-        // SAFETY: two new descriptors, owned from here on.
-        unsafe {
-            assert_eq!(libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC), 0);
-            libc::fcntl(ends[0], libc::F_SETFL, libc::O_NONBLOCK);
-            (Self { fd: OwnedFd::from_raw_fd(ends[0]) }, OwnedFd::from_raw_fd(ends[1]))
-        }
-    }
-
-    /// The next mark, waiting at most so long (milliseconds).
-    pub fn next(&self, patience: u64) -> Option<Mark> {
-        let end = now() + patience * 1_000_000;
-        loop {
-            let mut words = [0u64; 2];
-            // SAFETY: 16 bytes of ours.
-            let count = unsafe { libc::read(self.fd.as_raw_fd(), words.as_mut_ptr().cast(), 16) };
-            if count == 16 {
-                return Some(Mark { at: words[0], more: words[1] });
-            }
-            if now() > end {
-                return None;
-            }
-            if count == 0 {
-                // No writer at the moment: nothing to wait on.
-                std::thread::sleep(std::time::Duration::from_micros(200));
-            } else {
-                self.poll(end);
-            }
-        }
-    }
-
-    fn poll(&self, end: u64) -> i16 {
-        let mut set = libc::pollfd { fd: self.fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        let left = (end.saturating_sub(now()) / 1_000_000 + 1).try_into().unwrap();
-        // SAFETY: one entry of ours.
-        unsafe { libc::poll(&raw mut set, 1, left) };
-        set.revents
-    }
-
-    /// Waits until no writer is left; the clock then.
-    pub fn deserted(&self, patience: u64) -> Option<u64> {
-        let end = now() + patience * 1_000_000;
-        while now() < end {
-            let happened = self.poll(end);
-            if happened & libc::POLLIN != 0 {
-                self.next(0);
-            } else if happened & libc::POLLHUP != 0 {
-                return Some(now());
-            }
-        }
-        None
     }
 }

@@ -11,6 +11,11 @@ impl Samples {
         self.0.push(value);
     }
 
+    /// In another unit.
+    pub fn scale(&mut self, factor: f64) {
+        self.0.iter_mut().for_each(|value| *value *= factor);
+    }
+
     /// The value below which this part of the samples lies.
     fn quantile(&self, part: f64) -> f64 {
         let mut sorted = self.0.clone();
