@@ -55,11 +55,25 @@ pub(super) fn content(path: &str, eyes: &Eyes<'_>, deeper: u8) -> Content {
     if file.take(4096).read_to_end(&mut head).is_err() {
         return Content::Unreadable;
     }
+    let mut content = first_bytes(&head);
+    match &mut content {
+        Content::Elf { loader: Some((path, there)), .. } => *there = Path::new(path).exists(),
+        Content::Script { interpreter, found, .. } => {
+            *found = deeper.checked_sub(1).and_then(|deeper| eyes.found(interpreter, deeper)).map(Box::new);
+        }
+        _ => {}
+    }
+    content
+}
+
+/// What the first bytes of a file make of it. Pure: whether a loader or an interpreter is there is not looked up.
+#[must_use]
+pub fn first_bytes(head: &[u8]) -> Content {
     if head.is_empty() {
         return Content::Empty;
     }
     if head.starts_with(b"\x7fELF") {
-        return elf(&head);
+        return elf(head);
     }
     if [&b"\xef\xbb\xbf"[..], b"\xff\xfe", b"\xfe\xff"].iter().any(|mark| head.starts_with(mark)) {
         return Content::ByteOrderMark;
@@ -68,62 +82,48 @@ pub(super) fn content(path: &str, eyes: &Eyes<'_>, deeper: u8) -> Content {
         return Content::Foreign(system);
     }
     if let Some(rest) = head.strip_prefix(b"#!") {
-        return script(rest, eyes, deeper);
+        return script(rest);
     }
-    let start = head.get(..head.len().min(256)).unwrap_or(&head);
+    let start = head.get(..head.len().min(256)).unwrap_or(head);
     if start.contains(&0) { Content::Other } else { Content::Text }
 }
 
-fn script(rest: &[u8], eyes: &Eyes<'_>, deeper: u8) -> Content {
+fn script(rest: &[u8]) -> Content {
     let line = String::from_utf8_lossy(rest.split(|b| *b == b'\n').next().unwrap_or_default());
     let mut words = line.split_whitespace();
     let interpreter = words.next().unwrap_or("").to_string();
     let by_env = interpreter.ends_with("/env");
     let asked = words.find(|word| by_env && !word.starts_with('-') && !word.contains('='));
-    Content::Script {
-        found: deeper.checked_sub(1).and_then(|deeper| eyes.found(&interpreter, deeper)).map(Box::new),
-        interpreter,
-        asked: asked.map(str::to_string),
-        carriage_return: line.ends_with('\r'),
-    }
+    let asked = asked.map(str::to_string);
+    Content::Script { found: None, interpreter, asked, carriage_return: line.ends_with('\r') }
 }
 
-/// The machine and the loader (program header PT_INTERP) of a 32- or 64-bit ELF file, elf(5).
+/// The machine and the loader (the first program header PT_INTERP) of a 32- or 64-bit ELF file, elf(5). No number in it
+/// is to be trusted.
 fn elf(head: &[u8]) -> Content {
     let wide = head.get(4) == Some(&2);
     let big = head.get(5) == Some(&2);
     let number = |at: usize, size: usize| -> Option<usize> {
-        let bytes = head.get(at..at + size)?;
+        let bytes = head.get(at..at.checked_add(size)?)?;
         let fold = |sum: usize, byte: &u8| sum << 8 | usize::from(*byte);
         Some(if big { bytes.iter().fold(0, fold) } else { bytes.iter().rev().fold(0, fold) })
     };
-    let machine = number(18, 2).and_then(|n| u16::try_from(n).ok()).unwrap_or(0);
-    let table = if wide {
-        (number(32, 8), number(54, 2), number(56, 2))
-    } else {
-        (number(28, 4), number(42, 2), number(44, 2))
+    // Where in the file the program headers begin, how large one is, how many there are; where in one its offset and its
+    // length stand, and how many bytes such a number has.
+    let (start, size, count, offset, length, bytes) =
+        if wide { (32, 54, 56, 8, 32, 8) } else { (28, 42, 44, 4, 16, 4) };
+    let loader = || -> Option<String> {
+        let (start, size) = (number(start, bytes)?, number(size, 2)?);
+        let mut headers =
+            (0..number(count, 2)?.min(64)).map(|n| start.saturating_add(n.saturating_mul(size)));
+        let header = headers.find(|header| number(*header, 4) == Some(3))?;
+        let from = number(header.checked_add(offset)?, bytes)?;
+        let to = from.checked_add(number(header.checked_add(length)?, bytes)?)?;
+        let path = head.get(from..to)?.split(|byte| *byte == 0).next()?;
+        Some(String::from_utf8_lossy(path).into_owned())
     };
-    let mut loader = None;
-    if let (Some(start), Some(size), Some(count)) = table {
-        for header in (0..count.min(64)).map(|n| start.saturating_add(n.saturating_mul(size))) {
-            if number(header, 4) != Some(3) {
-                continue;
-            }
-            let (offset, length) = if wide {
-                (number(header + 8, 8), number(header + 32, 8))
-            } else {
-                (number(header + 4, 4), number(header + 16, 4))
-            };
-            if let (Some(offset), Some(length)) = (offset, length)
-                && let Some(bytes) = head.get(offset..offset.saturating_add(length))
-            {
-                let path = String::from_utf8_lossy(bytes).trim_end_matches('\0').to_string();
-                let there = Path::new(&path).exists();
-                loader = Some((path, there));
-            }
-        }
-    }
-    Content::Elf { machine, loader }
+    let machine = number(18, 2).and_then(|n| u16::try_from(n).ok()).unwrap_or(0);
+    Content::Elf { machine, loader: loader().map(|path| (path, false)) }
 }
 
 #[cfg(test)]
@@ -137,11 +137,14 @@ mod tests {
         let eyes = Eyes::new(&ids, true);
         let path = std::env::temp_dir().join(format!("rinit-content-{}", std::process::id()));
         let path = path.to_str().expect("text");
-        let script = |line: &[u8]| match script(line, &eyes, 1) {
-            Content::Script { interpreter, found, asked, carriage_return } => {
-                (interpreter, found.is_some(), asked, carriage_return)
+        let script = |line: &[u8]| {
+            std::fs::write(path, [b"#!", line].concat()).expect("a file");
+            match content(path, &eyes, 1) {
+                Content::Script { interpreter, found, asked, carriage_return } => {
+                    (interpreter, found.is_some(), asked, carriage_return)
+                }
+                other => panic!("{other:?}"),
             }
-            other => panic!("{other:?}"),
         };
         let bash = Some("bash".to_string());
         assert_eq!(script(b" /bin/sh -e\nx"), ("/bin/sh".into(), true, None, false));
