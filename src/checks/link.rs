@@ -40,18 +40,22 @@ struct Link {
 
 /// A port that variables tell of.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Exposed {
-    port: u16,
-    protocol: Protocol,
-    host: String,
+pub struct Exposed {
+    /// Its number.
+    pub port: u16,
+    /// Its transport.
+    pub protocol: Protocol,
+    /// The address that the variable has.
+    pub host: String,
 }
 
 /// What variables tell of an alias.
 #[derive(Default, Debug)]
-struct Variables {
-    exposed: Vec<Exposed>,
-    /// Whether they are those of a Kubernetes service, whose alias only a name server knows.
-    kubernetes: Option<String>,
+pub struct Variables {
+    /// Ports, those of TCP first.
+    pub exposed: Vec<Exposed>,
+    /// The variable that makes them those of a Kubernetes service, whose alias only a name server knows.
+    pub kubernetes: Option<String>,
 }
 
 /// How an alias is known.
@@ -241,14 +245,15 @@ impl Link {
     }
 }
 
-/// `web-1` -> `WEB_1`
+/// `web-1` -> `WEB_1`, and `web.1` -> `WEB.1`: Docker leaves a dot as it is, and a Kubernetes service has none.
 fn prefix(alias: &str) -> String {
-    alias.to_ascii_uppercase().replace(['-', '.'], "_")
+    alias.to_ascii_uppercase().replace('-', "_")
 }
 
 /// What the environment tells of an alias: `WEB_PORT_80_TCP=tcp://ADDR:80` of Docker's links and of Kubernetes,
 /// `WEB_SERVICE_HOST` and `WEB_SERVICE_PORT…` of Kubernetes. A `WEB_PORT=8080` that a user has set is neither.
-fn variables(alias: &str, environ: &Environ) -> Variables {
+#[must_use]
+pub fn variables(alias: &str, environ: &Environ) -> Variables {
     let prefix = prefix(alias);
     let mut found = Variables::default();
     for (name, value) in environ.iter() {
@@ -355,7 +360,7 @@ mod tests {
 
     #[test]
     fn aliases_become_the_names_of_variables() {
-        let environ = [("WEB_1_A_PORT_80_TCP", "tcp://1.2.3.4:80")];
+        let environ = [("WEB_1.A_PORT_80_TCP", "tcp://1.2.3.4:80")];
         let check = one("[checks.link.\"web-1.a\"]\nport = 80");
         assert!(check.judge.judge(&Fake::default().facts(&environ)).ok);
         assert_eq!(check.judge.subject(), "link web-1.a:80");
