@@ -4,6 +4,7 @@ use super::asked::{Asked, add, all, failure, must_ask, no_wait, text};
 use super::{Facts, Failure, Judge, Kind, facts};
 use crate::config::table::Table;
 use crate::config::words::{self, show_size};
+use crate::sys::status;
 use std::time::Duration;
 
 /// `limit`
@@ -133,29 +134,20 @@ fn resource((key, unit, wanted): Wanted, facts: &Facts) -> Result<String, Failur
     })
 }
 
-/// MemTotal of proc_meminfo(5), in KiB there.
 fn machine_memory(facts: &Facts) -> u64 {
-    number(facts, "/proc/meminfo", "MemTotal:", 10).map_or(u64::MAX, |kib| kib.saturating_mul(1024))
+    let meminfo = text(facts, "/proc/meminfo").ok();
+    meminfo.and_then(|text| status::installed_memory(&text)).unwrap_or(u64::MAX)
 }
 
-/// The processors that this process may run on.
+/// The processors that this process may run on, in thousandths.
 fn machine_cpus(facts: &Facts) -> u64 {
-    let mask = line(facts, "/proc/self/status", "Cpus_allowed:");
-    let digits = mask.chars().filter_map(|c| c.to_digit(16));
-    let count: u32 = digits.map(u32::count_ones).sum();
-    if count == 0 { u64::MAX } else { u64::from(count) * 1000 }
+    let own = text(facts, "/proc/self/status").ok();
+    own.and_then(|text| status::processors(&text)).map_or(u64::MAX, |count| count.saturating_mul(1000))
 }
 
-/// What a file of /proc says behind a word at the beginning of a line.
-fn line(facts: &Facts, path: &str, word: &str) -> String {
-    let text = text(facts, path).unwrap_or_default();
-    let found = text.lines().find_map(|line| line.strip_prefix(word));
-    found.map_or_else(String::new, |rest| rest.trim().to_string())
-}
-
-/// The same as a number; what follows a blank is its unit.
+/// The number that a file of /proc has behind a word at the beginning of a line.
 pub(super) fn number(facts: &Facts, path: &str, word: &str, radix: u32) -> Option<u64> {
-    u64::from_str_radix(line(facts, path, word).split(' ').next()?, radix).ok()
+    status::number(&text(facts, path).ok()?, word, radix)
 }
 
 #[cfg(test)]

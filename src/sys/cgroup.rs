@@ -4,18 +4,27 @@
 /// A file of the cgroup that this process is in: its name in version 2, the controller and its name in version 1.
 fn read(v2: &str, controller: &str, v1: &str) -> Option<String> {
     let own = super::files::system_text("/proc/self/cgroup").ok()?;
-    own.lines().find_map(|line| {
-        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+    places(&own, v2, controller, v1).iter().find_map(|path| super::files::system_text(path).ok())
+}
+
+/// Where such a file may be, by the text of /proc/self/cgroup, the likeliest place first.
+#[must_use]
+pub fn places(own: &str, v2: &str, controller: &str, v1: &str) -> Vec<String> {
+    let mut places = Vec::new();
+    for line in own.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
         let (root, file) = match controllers {
             "" => (String::new(), v2),
             names if names.split(',').any(|name| name == controller) => (["/", controller].concat(), v1),
-            _ => return None,
+            _ => continue,
         };
         // In a container the path is often that of the host, and the mount begins below it.
-        [path, ""].iter().find_map(|path| {
-            super::files::system_text(&["/sys/fs/cgroup", &root, path, "/", file].concat()).ok()
-        })
-    })
+        let path = path.trim_end_matches('/');
+        let paths = if path.is_empty() { &[""][..] } else { &[path, ""] };
+        places.extend(paths.iter().map(|path| ["/sys/fs/cgroup", &root, path, "/", file].concat()));
+    }
+    places
 }
 
 /// How many processes may be at once. `None`: as many as the machine bears.
@@ -38,8 +47,10 @@ pub fn most_cpus() -> Option<u64> {
     share(&quota, &period())
 }
 
-/// Version 2 has `QUOTA PERIOD` in both texts, or `max PERIOD`; version 1 one number in each, or -1.
-fn share(quota: &str, period: &str) -> Option<u64> {
+/// The share of the processors, in thousandths of one, by the texts of two files: version 2 has `QUOTA PERIOD` in both, or
+/// `max PERIOD`; version 1 one number in each, or -1.
+#[must_use]
+pub fn share(quota: &str, period: &str) -> Option<u64> {
     let quota: u64 = quota.split_whitespace().next()?.parse().ok()?;
     let period: u64 = period.split_whitespace().last()?.parse().ok()?;
     quota.checked_mul(1000)?.checked_div(period)
@@ -51,14 +62,17 @@ pub fn killed_for_memory() -> u64 {
     read("memory.events", "memory", "memory.oom_control").map_or(0, |text| kills(&text))
 }
 
-fn limit(text: &str) -> Option<u64> {
+/// The limit that a file tells; `None`: there is none.
+#[must_use]
+pub fn limit(text: &str) -> Option<u64> {
     // Version 1 writes a number near the largest there is, version 2 the word `max`.
     text.trim().parse().ok().filter(|limit| *limit < 1 << 60)
 }
 
-fn kills(text: &str) -> u64 {
-    let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
-    count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+/// The processes that were killed, by `memory.events` or `memory.oom_control`.
+#[must_use]
+pub fn kills(text: &str) -> u64 {
+    super::status::number(text, "oom_kill ", 10).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Facts about the container that the configuration may name: `${RINIT_CPUS}` and its like.
 
-use super::{cgroup, files, kernel, net};
+use super::{cgroup, files, kernel, net, status};
 
 /// The value of a fact; `None`: there is no such fact, or it cannot be found out here.
 #[must_use]
@@ -23,15 +23,7 @@ fn cpus() -> u64 {
 }
 
 fn installed_memory() -> Option<u64> {
-    let text = files::system_text("/proc/meminfo").ok()?;
-    let kib: u64 = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?
-        .split_whitespace()
-        .next()?
-        .parse()
-        .ok()?;
-    kib.checked_mul(1024)
+    status::installed_memory(&files::system_text("/proc/meminfo").ok()?)
 }
 
 /// The first address of an interface that is up and no loopback, IPv4 before IPv6.
@@ -41,9 +33,13 @@ fn address() -> Option<String> {
     all.min_by_key(|address| !address.is_ipv4()).map(ToString::to_string)
 }
 
-fn nameservers(text: &str) -> String {
-    let servers = text.lines().filter_map(|line| line.strip_prefix("nameserver"));
-    servers.filter_map(|rest| rest.split_whitespace().next()).collect::<Vec<_>>().join(" ")
+/// The name servers of resolv.conf(5), with blanks between.
+#[must_use]
+pub fn nameservers(text: &str) -> String {
+    let rest = text.lines().filter_map(|line| line.strip_prefix("nameserver"));
+    // The keyword ends at a blank.
+    let servers = rest.filter(|rest| rest.starts_with([' ', '\t']));
+    servers.filter_map(|rest| rest.split_ascii_whitespace().next()).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -57,6 +53,9 @@ mod tests {
             fact("RINIT_MEMORY").is_some_and(|bytes| bytes.parse::<u64>().is_ok_and(|bytes| bytes > 1 << 20))
         );
         assert_eq!(fact("RINIT_NONE"), None);
-        assert_eq!(nameservers("# x\nnameserver 10.0.0.1\nsearch a\nnameserver\t::1 # y\n"), "10.0.0.1 ::1");
+        assert_eq!(
+            nameservers("# x\nnameserver 10.0.0.1\nsearch a\nnameserver\t::1 # y\nnameservers x\n"),
+            "10.0.0.1 ::1"
+        );
     }
 }

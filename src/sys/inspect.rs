@@ -288,11 +288,15 @@ fn names(folder: &str, into: &mut Vec<String>) {
     }
 }
 
-/// The capabilities for other users and their files that this process does not have (capabilities(7)).
+/// The capabilities for other users and their files that this process does not have.
 fn lacks() -> Vec<&'static str> {
-    let status = super::files::system_text("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let Some(bits) = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()) else { return Vec::new() };
+    lacking(&super::files::system_text("/proc/self/status").unwrap_or_default())
+}
+
+/// Those that a process does not have, by its status (capabilities(7)); none where that does not tell.
+#[must_use]
+pub fn lacking(status: &str) -> Vec<&'static str> {
+    let Some(bits) = super::status::number(status, "CapEff:", 16) else { return Vec::new() };
     let known = [("DAC_OVERRIDE", 1), ("SETGID", 6), ("SETUID", 7)];
     known.into_iter().filter(|(_, bit)| bits >> bit & 1 == 0).map(|(name, _)| name).collect()
 }

@@ -25,6 +25,7 @@ pub mod procs;
 pub mod reap;
 pub mod signals;
 pub mod spawn;
+pub mod status;
 pub mod stdio;
 pub mod time;
 pub mod tty;

@@ -108,7 +108,9 @@ pub fn default_routes() -> Vec<(String, bool)> {
     routes(&text("/proc/net/route"), &text("/proc/net/ipv6_route"))
 }
 
-fn routes(v4: &str, v6: &str) -> Vec<(String, bool)> {
+/// The same by the texts of /proc/net/route and /proc/net/ipv6_route.
+#[must_use]
+pub fn routes(v4: &str, v6: &str) -> Vec<(String, bool)> {
     const UP: u32 = 1;
     const REJECT: u32 = 0x200;
     let usable = |flags: Option<&&str>| {
@@ -239,7 +241,9 @@ pub fn listeners(protocol: Protocol) -> io::Result<Vec<(SocketAddr, u64)>> {
     Ok(found)
 }
 
-fn sockets(text: &str, protocol: Protocol) -> Vec<(SocketAddr, u64)> {
+/// Those of the text of a file such as /proc/net/tcp, each with the inode of its socket.
+#[must_use]
+pub fn sockets(text: &str, protocol: Protocol) -> Vec<(SocketAddr, u64)> {
     // TCP_LISTEN; an unconnected UDP socket is in TCP_CLOSE.
     let state = if protocol == Protocol::Tcp { "0A" } else { "07" };
     let one = |line: &str| {

@@ -30,7 +30,9 @@ pub fn all() -> Vec<Process> {
         .collect()
 }
 
-fn parse(pid: Pid, stat: &str) -> Option<Process> {
+/// Reads the text of /proc/PID/stat.
+#[must_use]
+pub fn parse(pid: Pid, stat: &str) -> Option<Process> {
     // The name may hold blanks and parentheses: it ends at the last one.
     let (before, after) = stat.rsplit_once(") ")?;
     let (_, name) = before.split_once('(')?;
