@@ -112,8 +112,6 @@ impl Starter {
         role: Role,
         run: &dyn Fn(&Recipe<'_>) -> Result<Pid, SpawnError>,
     ) -> Result<Pid, Failure> {
-        // All that is laid out for a start is gone when it is done.
-        crate::sys::heap::mark();
         let word = argv.first().map_or(c"", CString::as_c_str);
         let person = self.person(program.user.as_ref(), word)?;
         let entries = self.entries(program, &person);
