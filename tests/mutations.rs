@@ -16,7 +16,7 @@ use rinit::config::expand::{Scope, expand};
 use rinit::config::fault::Sources;
 use rinit::config::files::Files;
 use rinit::config::table::Reading;
-use rinit::config::{env_file, resolve, tree, words};
+use rinit::config::{env_file, plain, resolve, tree, words};
 use rinit::environ::Environ;
 use rinit::sys::content::{Content, first_bytes};
 use rinit::sys::net::Protocol;
@@ -167,6 +167,11 @@ fn a_damaged_configuration_is_a_fault_and_no_more() {
         let file = sources.add("rinit.toml".into(), text.to_string());
         let mut faults = Vec::new();
         let root = tree::parse(&sources, file, &mut faults);
+        // The short way may only say what the long way says.
+        if let Some(value) = plain::parse(text, file) {
+            assert_eq!(value, tree::parse_whole(&sources, file, &mut faults).value);
+            assert_eq!(faults, []);
+        }
         let reading = Reading::new(scope());
         let _ = checks::read(root.get("checks"), &reading);
         faults.extend(reading.into_faults());

@@ -1,6 +1,7 @@
 //! The TOML text as a tree that knows the place of every value, and the merge of several files into one.
 
 use super::fault::{At, Fault, Sources};
+use super::plain;
 use toml::de::{DeTable, DeValue};
 
 /// A value and where it stands.
@@ -68,6 +69,15 @@ impl Value {
 
 /// Parses one file. Every syntax error becomes a fault; what could be read is returned all the same.
 pub fn parse(sources: &Sources, file: u16, faults: &mut Vec<Fault>) -> Node {
+    match plain::parse(sources.text(file), file) {
+        Some(value) => Node { value, at: place(file, &(0..0)) },
+        None => parse_whole(sources, file, faults),
+    }
+}
+
+/// The long way, which knows all of TOML, and what is wrong.
+#[inline(never)]
+pub fn parse_whole(sources: &Sources, file: u16, faults: &mut Vec<Fault>) -> Node {
     let (document, errors) = DeTable::parse_recoverable(sources.text(file));
     for error in errors {
         let span = error.span().unwrap_or(0..0);
@@ -84,7 +94,9 @@ pub fn parse(sources: &Sources, file: u16, faults: &mut Vec<Fault>) -> Node {
     Node { value: reader.table(document.get_ref()), at: place(file, &span) }
 }
 
-fn place(file: u16, span: &std::ops::Range<usize>) -> At {
+/// Where a span of a file is.
+#[must_use]
+pub fn place(file: u16, span: &std::ops::Range<usize>) -> At {
     let cut = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     At { file, start: cut(span.start), end: cut(span.end) }
 }
