@@ -15,15 +15,49 @@ use serde::Deserialize;
 use std::cell::RefCell;
 use std::time::Duration;
 
+/// About as many keys as the reader of a table asks for.
+const ASKED: usize = 32;
+
+/// The entries of a table. Readers ask for all the keys that they know, of which few are there: a mark for each key
+/// that is there makes most answers quick.
+#[derive(Clone, Copy)]
+struct Keys<'a> {
+    entries: &'a [Entry],
+    marks: u64,
+}
+
+impl<'a> Keys<'a> {
+    fn of(entries: &'a [Entry]) -> Self {
+        Self { entries, marks: entries.iter().fold(0, |marks, entry| marks | mark(&entry.key)) }
+    }
+
+    fn get(self, key: &str) -> Option<&'a Entry> {
+        self.find(key, mark(key))
+    }
+
+    fn find(self, key: &str, mark: u64) -> Option<&'a Entry> {
+        if self.marks & mark == 0 {
+            return None;
+        }
+        self.entries.iter().find(|entry| entry.key == key)
+    }
+}
+
+/// One of 64 bits, by the length of a key and its first byte.
+fn mark(key: &str) -> u64 {
+    let first = key.as_bytes().first().map_or(0, |byte| usize::from(*byte));
+    1 << ((key.len() + 5 * first) % 64)
+}
+
 /// One table, being read.
 pub struct Table<'a> {
     /// Where it stands in the hierarchy: `services.web`.
     pub path: String,
     /// Its header, or the value itself for an inline table.
     pub at: At,
-    entries: &'a [Entry],
-    /// Looked into for keys that `entries` does not have: `[defaults]`.
-    fallback: &'a [Entry],
+    own: Keys<'a>,
+    /// Looked into for keys that `own` does not have: `[defaults]`.
+    fallback: Keys<'a>,
     /// What that is called in messages.
     fallback_path: String,
     reading: &'a Reading<'a>,
@@ -43,15 +77,16 @@ impl<'a> Table<'a> {
     }
 
     fn of(reading: &'a Reading<'a>, path: String, at: At, entries: &'a [Entry]) -> Self {
-        let fallback_path = String::new();
-        Self { path, at, entries, fallback: &[], fallback_path, reading, asked: RefCell::default() }
+        let asked = RefCell::new(Vec::with_capacity(ASKED));
+        let (own, fallback, fallback_path) = (Keys::of(entries), Keys::of(&[]), String::new());
+        Self { path, at, own, fallback, fallback_path, reading, asked }
     }
 
     /// The same table with `[defaults]` for the keys that it lacks. A table that both have is merged key by key.
     #[must_use]
     pub fn with_fallback(mut self, fallback: Option<&'a Node>) -> Self {
         if let Some(Node { value: Value::Table(entries), .. }) = fallback {
-            self.fallback = entries;
+            self.fallback = Keys::of(entries);
             self.fallback_path = "defaults".into();
         }
         self
@@ -66,16 +101,17 @@ impl<'a> Table<'a> {
     /// The raw entry of a key, for values that have several forms. Counts as asked for.
     pub fn entry(&self, key: &'static str) -> Option<&'a Entry> {
         self.asked.borrow_mut().push(key);
-        self.own(key).or_else(|| self.inherited(key))
-    }
-
-    fn own(&self, key: &str) -> Option<&'a Entry> {
-        self.entries.iter().find(|entry| entry.key == key)
+        let mark = mark(key);
+        // Of most keys both lack it.
+        if (self.own.marks | self.fallback.marks) & mark == 0 {
+            return None;
+        }
+        self.own.find(key, mark).or_else(|| self.fallback.find(key, mark))
     }
 
     /// What the fallback says of a key, whether or not the table says it too.
     pub fn inherited(&self, key: &str) -> Option<&'a Entry> {
-        self.fallback.iter().find(|entry| entry.key == key)
+        self.fallback.get(key)
     }
 
     /// The raw node of a key.
@@ -91,13 +127,13 @@ impl<'a> Table<'a> {
     /// Whether the key is written in this table itself (not in its fallback).
     #[must_use]
     pub fn has(&self, key: &str) -> bool {
-        self.own(key).is_some()
+        self.own.get(key).is_some()
     }
 
     /// All entries of this table itself, in the order of the file, for tables whose keys are names. All count as asked for.
     #[must_use]
     pub fn entries(&self) -> &'a [Entry] {
-        self.entries
+        self.own.entries
     }
 
     /// Notes a fault at a key's value, or at the table when the key is not there.
@@ -322,13 +358,13 @@ impl<'a> Table<'a> {
         let entry = self.entry(key)?;
         let below = self.inherited(key);
         let path = self.path_of(key);
-        let mut table = match self.own(key) {
+        let mut table = match self.own.get(key) {
             Some(_) => Table::open(self.reading, path, entry.at, &entry.node)?,
             // Nothing of it is said here: its keys are those of the fallback alone.
             None => Table::of(self.reading, path, entry.at, &[]),
         };
         if let Some(Entry { node: Node { value: Value::Table(entries), .. }, .. }) = below {
-            table.fallback = entries;
+            table.fallback = Keys::of(entries);
             table.fallback_path = format!("{}.{key}", self.fallback_path);
         }
         Some(table)
@@ -336,7 +372,8 @@ impl<'a> Table<'a> {
 
     /// The tables under this one, whose keys are names; the place is that of the name.
     pub fn tables(&self) -> Vec<(&'a str, Table<'a>)> {
-        self.entries
+        self.own
+            .entries
             .iter()
             .filter_map(|entry| {
                 let path = self.path_of(&entry.key);
@@ -348,7 +385,7 @@ impl<'a> Table<'a> {
     /// Ends the reading of this table: every key that nobody asked for is a fault that names the nearest one.
     pub fn close(self) {
         let asked = self.asked.into_inner();
-        for entry in self.entries.iter().filter(|entry| !asked.contains(&entry.key.as_str())) {
+        for entry in self.own.entries.iter().filter(|entry| !asked.contains(&entry.key.as_str())) {
             let kind = if matches!(entry.node.value, Value::Table(_)) { "table" } else { "key" };
             let mut message = format!("unknown {kind} \"{}\"", entry.key);
             if !self.path.is_empty() {
