@@ -29,7 +29,7 @@ impl Environ {
     /// The value of a variable, as it is.
     #[must_use]
     pub fn bytes(&self, name: &str) -> Option<&[u8]> {
-        self.iter().find(|(known, _)| *known == name.as_bytes()).map(|(_, value)| value)
+        self.entries.iter().find_map(|entry| value_of(entry, name))
     }
 
     /// The value of a variable; what is not UTF-8 in it is replaced.
@@ -44,13 +44,19 @@ impl Environ {
         self.get(name).filter(|value| !value.is_empty())
     }
 
+    /// Whether a variable is set and not empty.
+    #[must_use]
+    pub fn has_full(&self, name: &str) -> bool {
+        self.bytes(name).is_some_and(|value| !value.is_empty())
+    }
+
     /// Sets a variable. A name or value with a NUL or a name with `=` cannot be set, and is not.
     pub fn set(&mut self, name: &str, value: &str) {
         let Ok(entry) = CString::new(format!("{name}={value}")) else { return };
         if name.is_empty() || name.contains('=') {
             return;
         }
-        match self.entries.iter_mut().find(|known| split(known).is_some_and(|(n, _)| n == name.as_bytes())) {
+        match self.entries.iter_mut().find(|known| value_of(known, name).is_some()) {
             Some(known) => *known = entry,
             None => self.entries.push(entry),
         }
@@ -58,8 +64,16 @@ impl Environ {
 
     /// Removes a variable.
     pub fn remove(&mut self, name: &str) {
-        self.entries.retain(|known| split(known).is_none_or(|(n, _)| n != name.as_bytes()));
+        self.entries.retain(|known| value_of(known, name).is_none());
     }
+}
+
+/// The value, if the entry is this variable's. Most are ruled out by the place of their "=".
+fn value_of<'e>(entry: &'e CString, name: &str) -> Option<&'e [u8]> {
+    let entry = entry.as_bytes();
+    let (known, value) = entry.split_at_checked(name.len())?;
+    let (equals, value) = value.split_first()?;
+    (*equals == b'=' && known == name.as_bytes()).then_some(value)
 }
 
 fn split(entry: &CStr) -> Option<(&[u8], &[u8])> {

@@ -39,7 +39,7 @@ impl Facts {
 /// The system's side of the facts. Nothing here changes anything but [`System::switch_to`], the process's own ids.
 #[expect(missing_docs, reason = "each is the function of the same name in `sys`")]
 pub trait System {
-    /// Files of /proc and /etc are read once; this makes the next look read them again.
+    /// Files of /proc and /etc, and the process's own ids, are read once; this makes the next look read them again.
     fn forget(&mut self);
     fn now(&self) -> Moment;
     fn sleep(&self, span: Duration);
@@ -112,6 +112,7 @@ struct Live {
     mounts: OnceCell<Vec<Mount>>,
     accounts: OnceCell<Accounts>,
     hosts: OnceCell<Vec<Host>>,
+    current: OnceCell<Identity>,
 }
 
 impl System for Live {
@@ -180,7 +181,7 @@ impl System for Live {
         self.accounts.get_or_init(Accounts::read)
     }
     fn current(&self) -> Identity {
-        users::current()
+        self.current.get_or_init(users::current).clone()
     }
     fn switch_to(&self, who: &Identity) -> io::Result<()> {
         Ok(users::switch_to(who)?)

@@ -15,16 +15,19 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// Keys of a kind without names that hold a table themselves, which is no check of that name.
 const TABLES: &[(&str, &str)] = &[("kernel", "sysctl"), ("privileges", "capabilities")];
 
+/// The table of one check: of what kind it is, the entry of the kind, and that of the name, if it has one.
+type Asked<'a> = (&'static Kind, &'a Entry, Option<&'a Entry>);
+
 /// Reads the table of all checks. Faults are noted in `reading`; a check with a fault is left out.
 #[must_use]
 pub fn read<'a>(root: Option<&'a Node>, reading: &'a Reading<'a>) -> Vec<Check> {
-    let mut checks = Vec::new();
     let Some(table) = root.and_then(|root| Table::open(reading, "checks".into(), root.at, root)) else {
-        return checks;
+        return Vec::new();
     };
+    let mut asked = Vec::new();
     for entry in table.entries() {
         match KINDS.iter().find(|kind| kind.name == entry.key) {
-            Some(kind) => read_kind(kind, entry, reading, &mut checks),
+            Some(kind) => find(kind, entry, reading, &mut asked),
             None => {
                 let names = || KINDS.iter().map(|kind| kind.name);
                 let mut hint = did_you_mean(&entry.key, names());
@@ -37,7 +40,17 @@ pub fn read<'a>(root: Option<&'a Node>, reading: &'a Reading<'a>) -> Vec<Check> 
         }
     }
     // TOML groups by kind; people expect the order in which they wrote.
-    checks.sort_by_key(|check: &Check| (check.at.file, check.at.start));
+    asked.sort_unstable_by_key(|(_, kind, one)| {
+        let at = one.map_or(kind.at, |one| one.at);
+        (at.file, at.start)
+    });
+    let mut checks = Vec::with_capacity(asked.len());
+    for (kind, entry, one) in asked {
+        checks.extend(match one {
+            Some(one) => read_named(kind, entry, one, reading),
+            None => read_nameless(kind, entry, reading),
+        });
+    }
     checks
 }
 
@@ -61,38 +74,51 @@ pub fn explain(checks: &[Check], sources: &Sources) -> String {
     if text.is_empty() { text } else { format!("checks:\n{text}") }
 }
 
-fn read_kind(kind: &Kind, entry: &Entry, reading: &Reading<'_>, checks: &mut Vec<Check>) {
-    let path = format!("checks.{}", entry.key);
+/// The checks of one kind.
+fn find<'a>(kind: &'static Kind, entry: &'a Entry, reading: &Reading<'_>, asked: &mut Vec<Asked<'a>>) {
+    let path = || format!("checks.{}", entry.key);
     let Value::Table(entries) = &entry.node.value else {
         // Opened for its fault.
-        let _ = Table::open(reading, path, entry.at, &entry.node);
+        let _ = Table::open(reading, path(), entry.at, &entry.node);
         return;
     };
-    let own = |key: &str| TABLES.iter().any(|(of, table)| *of == kind.name && *table == key);
-    let named =
-        |one: &&Entry| !kind.nameless || (matches!(one.node.value, Value::Table(_)) && !own(&one.key));
-    for one in entries.iter().filter(named) {
-        let path = format!("{path}.{}", one.key);
-        match expand(&one.key, &reading.scope) {
-            Ok(Expanded::Text(name)) if !name.is_empty() => {
-                let table = Table::open(reading, path, one.at, &one.node);
-                checks.extend(table.and_then(|table| read_check(kind, &name, table)));
-            }
-            Ok(_) => reading.fault(one.at, format!("{path}: an empty name")),
-            Err(why) => reading.fault(one.at, format!("{path}: {why}")),
-        }
-    }
-    let own: Vec<Entry> = entries.iter().filter(|one| !named(one)).cloned().collect();
-    if kind.nameless && (!own.is_empty() || entries.is_empty()) {
-        let node = Node { value: Value::Table(own), at: entry.node.at };
-        let table = Table::open(reading, path, entry.at, &node);
-        checks.extend(table.and_then(|table| read_check(kind, "", table)));
+    asked.extend(entries.iter().filter(|one| is_named(kind, one)).map(|one| (kind, entry, Some(one))));
+    if kind.nameless && (entries.is_empty() || entries.iter().any(|one| !is_named(kind, one))) {
+        asked.push((kind, entry, None));
     } else if entries.is_empty() {
+        let path = path();
         reading.fault(entry.at, format!("{path}: says nothing; expected [{path}.NAME]"));
     }
 }
 
-fn read_check(kind: &Kind, name: &str, table: Table<'_>) -> Option<Check> {
+/// Whether an entry below a kind is a check of that name, not a key of the one without a name.
+fn is_named(kind: &Kind, one: &Entry) -> bool {
+    let own = || TABLES.iter().any(|(of, table)| *of == kind.name && *table == one.key);
+    !kind.nameless || (matches!(one.node.value, Value::Table(_)) && !own())
+}
+
+fn read_named(kind: &Kind, entry: &Entry, one: &Entry, reading: &Reading<'_>) -> Option<Check> {
+    let path = ["checks.", &entry.key, ".", &one.key].concat();
+    match expand(&one.key, &reading.scope) {
+        Ok(Expanded::Text(name)) if !name.is_empty() => {
+            let table = Table::open(reading, path, one.at, &one.node)?;
+            return read_check(kind, name, table);
+        }
+        Ok(_) => reading.fault(one.at, format!("{path}: an empty name")),
+        Err(why) => reading.fault(one.at, format!("{path}: {why}")),
+    }
+    None
+}
+
+fn read_nameless(kind: &Kind, entry: &Entry, reading: &Reading<'_>) -> Option<Check> {
+    let Value::Table(entries) = &entry.node.value else { return None };
+    let own = entries.iter().filter(|one| !is_named(kind, one)).cloned().collect();
+    let node = Node { value: Value::Table(own), at: entry.node.at };
+    let table = Table::open(reading, format!("checks.{}", entry.key), entry.at, &node)?;
+    read_check(kind, String::new(), table)
+}
+
+fn read_check(kind: &Kind, name: String, table: Table<'_>) -> Option<Check> {
     let at: At = table.at;
     let off = when::condition(&table).err();
     let level = table.word("level").unwrap_or_default();
@@ -117,11 +143,11 @@ fn read_check(kind: &Kind, name: &str, table: Table<'_>) -> Option<Check> {
         }
         named
     });
-    let judge = (kind.read)(name, &table);
+    let judge = (kind.read)(&name, &table);
     table.close();
     Some(Check {
         kind: kind.name,
-        name: name.to_string(),
+        name,
         at,
         off,
         level,

@@ -19,7 +19,8 @@ pub enum Status {
     Skip,
 }
 
-/// One check, or one group of checks of which one must hold (`any_of`).
+/// One check, or one group of checks of which one must hold (`any_of`). Of one that holds without a warning the words
+/// are empty, unless the report was to have every one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
     /// `env`; `any_of` for a group.

@@ -43,15 +43,19 @@ pub trait Helpers {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Interrupted(pub Signal);
 
-/// Runs all checks that are on.
+/// Runs all checks that are on. Of a check that holds without a warning the report has words only with `every`.
 pub fn run(
     checks: &[Check],
     facts: &mut Facts,
     sources: &Sources,
     helpers: &mut dyn Helpers,
+    every: bool,
 ) -> Result<Report, Interrupted> {
-    let docs = checks.iter().filter_map(|check| check.judge.doc());
-    facts.known = docs.flat_map(|doc| [Some(doc.name), doc.file]).flatten().collect();
+    // Only a look at all names under a prefix asks for the names that others speak of.
+    if checks.iter().any(|check| check.kind == "env" && check.name == "*") {
+        let docs = checks.iter().filter_map(|check| check.judge.doc());
+        facts.known = docs.flat_map(|doc| [Some(doc.name), doc.file]).flatten().collect();
+    }
     let mut findings: Vec<Option<Finding>> = checks.iter().map(|_| None).collect();
     let helped: Vec<bool> = checks
         .iter()
@@ -67,7 +71,7 @@ pub fn run(
         put(&mut findings, n, check.judge.judge(facts));
     }
     crew.collect(facts, &mut findings)?;
-    Ok(conclude(checks, &findings, &facts.environ, sources))
+    Ok(conclude(checks, findings, &facts.environ, sources, every))
 }
 
 fn put(findings: &mut [Option<Finding>], n: usize, finding: Finding) {
@@ -233,20 +237,24 @@ fn become_user(user: &str, facts: &Facts) -> Result<(), Failure> {
 }
 
 /// Groups, exports, statuses.
-fn conclude(checks: &[Check], findings: &[Option<Finding>], given: &Environ, sources: &Sources) -> Report {
-    let judged: Vec<(&Check, Option<&Finding>)> =
-        checks.iter().zip(findings.iter().map(Option::as_ref)).collect();
-    let (environ, overrides) = exports(&judged, given);
-    let mut entries: Vec<Entry> = Vec::new();
+fn conclude(
+    checks: &[Check],
+    mut findings: Vec<Option<Finding>>,
+    given: &Environ,
+    sources: &Sources,
+    every: bool,
+) -> Report {
+    let (environ, overrides) = exports(checks, &findings, given);
+    let mut entries: Vec<Entry> = Vec::with_capacity(checks.len());
     let mut labels: Vec<&str> = Vec::new();
-    for (n, (check, finding)) in judged.iter().enumerate() {
+    for (n, check) in checks.iter().enumerate() {
         let mut entry = match check.any_of.as_deref() {
-            None => single(check, *finding),
+            None => single(check, findings.get_mut(n).and_then(Option::take), every),
             Some(label) if labels.contains(&label) => continue,
             Some(label) => {
                 labels.push(label);
-                let members = |(one, _): &&(&Check, Option<&Finding>)| one.any_of.as_deref() == Some(label);
-                group(label, &judged.iter().filter(members).copied().collect::<Vec<_>>())
+                let members = |(one, _): &(&Check, Option<&Finding>)| one.any_of.as_deref() == Some(label);
+                group(label, &judged(checks, &findings).filter(members).collect::<Vec<_>>())
             }
         };
         let ours = |(m, _): &&(usize, String)| {
@@ -256,21 +264,40 @@ fn conclude(checks: &[Check], findings: &[Option<Finding>], given: &Environ, sou
         if entry.status == Status::Pass && !entry.warnings.is_empty() {
             entry.status = Status::Warn;
         }
-        let (file, line, _) = sources.place(check.at);
-        (entry.file, entry.line) = (file.to_string(), line);
+        if every || entry.status != Status::Pass {
+            let (file, line, _) = sources.place(check.at);
+            (entry.file, entry.line) = (file.to_string(), line);
+        }
         entries.push(entry);
     }
     Report { entries, environ }
 }
 
+fn judged<'c>(
+    checks: &'c [Check],
+    findings: &'c [Option<Finding>],
+) -> impl Iterator<Item = (&'c Check, Option<&'c Finding>)> {
+    checks.iter().zip(findings.iter().map(Option::as_ref))
+}
+
 /// The environment with what the checks set, and warnings about what was set already, each with its check.
-fn exports(judged: &[(&Check, Option<&Finding>)], given: &Environ) -> (Environ, Vec<(usize, String)>) {
+fn exports(
+    checks: &[Check],
+    findings: &[Option<Finding>],
+    given: &Environ,
+) -> (Environ, Vec<(usize, String)>) {
     let mut environ = given.clone();
-    let held: Vec<(usize, &Check, &Finding)> = judged
-        .iter()
+    // Most have nothing to hand on.
+    let gives = |check: &Check, finding: &Finding| {
+        finding.ok && (check.export.is_some() || !finding.sets.is_empty() || !finding.unsets.is_empty())
+    };
+    let held: Vec<(usize, &Check, &Finding)> = judged(checks, findings)
         .enumerate()
-        .filter_map(|(n, (check, finding))| finding.filter(|finding| finding.ok).map(|f| (n, *check, f)))
+        .filter_map(|(n, (check, finding))| Some((n, check, finding.filter(|one| gives(check, one))?)))
         .collect();
+    if held.is_empty() {
+        return (environ, Vec::new());
+    }
     // What the user gave in a file comes first, as if it had been set.
     for (_, _, finding) in held.iter().filter(|(_, _, finding)| !finding.unsets.is_empty()) {
         finding.sets.iter().for_each(|(name, value)| environ.set(name, value));
@@ -299,32 +326,35 @@ fn exports(judged: &[(&Check, Option<&Finding>)], given: &Environ) -> (Environ, 
     (environ, warnings)
 }
 
-fn single(check: &Check, finding: Option<&Finding>) -> Entry {
-    let holds = finding.is_none_or(|finding| finding.ok);
-    let status = match (finding, holds, check.level) {
-        (None, ..) => Status::Skip,
+fn single(check: &Check, finding: Option<Finding>, every: bool) -> Entry {
+    let on = finding.is_some();
+    let finding = finding.unwrap_or_else(|| Finding {
+        ok: true,
+        found: check.off.clone().unwrap_or_default(),
+        ..Finding::default()
+    });
+    let status = match (on, finding.ok, check.level) {
+        (false, ..) => Status::Skip,
         (_, true, _) => Status::Pass,
         (_, false, Level::Warn) => Status::Warn,
         (_, false, Level::Error) => Status::Fail,
     };
-    let off = || check.off.clone().unwrap_or_default();
+    // An export may yet get a warning.
+    let told = every || !finding.ok || !finding.warnings.is_empty() || check.export.is_some();
+    let words = |words: &dyn Fn() -> String| if told { words() } else { String::new() };
     Entry {
         kind: check.kind,
-        name: check.name.clone(),
-        subject: check.judge.subject(),
+        name: words(&|| check.name.clone()),
+        subject: words(&|| check.judge.subject()),
         status,
-        holds,
-        found: finding.map_or_else(off, |finding| finding.found.clone()),
-        expected: check.judge.expected(),
-        hint: if holds { String::new() } else { hint(check, finding) },
-        warnings: finding.map(|finding| finding.warnings.clone()).unwrap_or_default(),
+        holds: finding.ok,
+        expected: words(&|| check.judge.expected()),
+        hint: if finding.ok { String::new() } else { check.hint.clone().unwrap_or(finding.remedy) },
+        found: finding.found,
+        warnings: finding.warnings,
         file: String::new(),
         line: 0,
     }
-}
-
-fn hint(check: &Check, finding: Option<&Finding>) -> String {
-    check.hint.clone().or_else(|| finding.map(|finding| finding.remedy.clone())).unwrap_or_default()
 }
 
 /// One entry for the checks that share a label.

@@ -105,12 +105,14 @@ impl Start<'_> {
 
     /// `--check`: the report and nothing else.
     fn report(&self, files: &Files, checks: &[Check], given: Environ) -> u8 {
-        let report = match self.look(files, checks, given) {
+        let verbose = self.invocation.verbosity > 0;
+        let every = verbose || self.invocation.format != Format::Human;
+        let report = match self.look(files, checks, given, every) {
             Ok(report) => report,
             Err(interrupted) => return Outcome::Signal(interrupted.0).exit_code(),
         };
         let text = match self.invocation.format {
-            Format::Human => report.human(self.invocation.verbosity > 0, stdio::is_terminal(1)),
+            Format::Human => report.human(verbose, stdio::is_terminal(1)),
             Format::Json => report.json(),
             Format::Tap => report.tap(),
             Format::Junit => report.junit(),
@@ -121,7 +123,7 @@ impl Start<'_> {
 
     /// Runs the checks and tells what they found.
     fn judge(&self, files: &Files, checks: &[Check], given: Environ) -> Result<Report, Interrupted> {
-        let report = self.look(files, checks, given)?;
+        let report = self.look(files, checks, given, false)?;
         for (level, line) in report.lines() {
             let level = if level == checks::Level::Error { LogLevel::Error } else { LogLevel::Warn };
             say::line(level, "", &line);
@@ -146,9 +148,15 @@ impl Start<'_> {
     }
 
     /// Runs the checks, each that may block or waits in a process of its own.
-    fn look(&self, files: &Files, checks: &[Check], given: Environ) -> Result<Report, Interrupted> {
+    fn look(
+        &self,
+        files: &Files,
+        checks: &[Check],
+        given: Environ,
+        every: bool,
+    ) -> Result<Report, Interrupted> {
         let mut crew = Crew::new(self.ignored.clone());
-        checks::run::run(checks, &mut Facts::live(given), &files.sources, &mut crew)
+        checks::run::run(checks, &mut Facts::live(given), &files.sources, &mut crew, every)
     }
 
     fn supervise(self, plan: Plan, environ: Environ) -> u8 {

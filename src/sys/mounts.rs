@@ -108,10 +108,17 @@ fn unescape(text: &str) -> String {
 /// last of those that are equal.
 #[must_use]
 pub fn mount_of<'m>(mounts: &'m [Mount], path: &str) -> Option<&'m Mount> {
-    let leads = |point: &str| {
-        point == "/" || path.strip_prefix(point).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    mounts.iter().filter(|mount| leads(&mount.point)).max_by_key(|mount| mount.point.len())
+    let mut found: Option<&Mount> = None;
+    for mount in mounts {
+        let point = mount.point.as_bytes();
+        // Where it would end in the path is looked at first: that rules out most of them.
+        let ends = point.len() == 1 || matches!(path.as_bytes().get(point.len()), None | Some(b'/'));
+        let longest = found.is_none_or(|found| found.point.len() <= point.len());
+        if longest && ends && path.as_bytes().starts_with(point) {
+            found = Some(mount);
+        }
+    }
+    found
 }
 
 #[cfg(test)]

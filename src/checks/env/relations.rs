@@ -69,12 +69,12 @@ impl Relations {
 
     /// Adds to what was found of the variable itself what follows from the others.
     pub fn judge(&self, name: &str, facts: &Facts, finding: &mut Finding) {
-        let set = |name: &String| facts.environ.get_full(name).is_some();
-        let here = facts.environ.get_full(name).is_some();
+        let set = |name: &String| facts.environ.has_full(name);
         if let Some((old, _)) = self.old_value(facts) {
             finding.warnings.push(format!("{old} is now called {name}; set {name} instead"));
         }
-        if !here {
+        let related = self.deprecated.is_some() || !self.requires.is_empty() || !self.conflicts.is_empty();
+        if !related || !facts.environ.has_full(name) {
             return;
         }
         if let Some(instead) = &self.deprecated {

@@ -79,7 +79,7 @@ fn run_all(
     let (checks, faults, sources) = with_sources(text);
     assert_eq!(faults, [""; 0], "{text}");
     bench.clock = Rc::clone(&fake.clock);
-    run(&checks, &mut fake.facts(environ), &sources, bench)
+    run(&checks, &mut fake.facts(environ), &sources, bench, true)
 }
 
 fn report(text: &str, fake: Fake, environ: &[(&str, &str)]) -> Report {
@@ -295,8 +295,24 @@ fn the_container_that_runs_this_test_is_judged() {
     assert_eq!(faults, [""; 0]);
     let mut environ = Environ::default();
     environ.set("HOME", "/");
-    let report = run(&checks, &mut Facts::live(environ), &sources, &mut Bench::default()).expect("no signal");
+    let report =
+        run(&checks, &mut Facts::live(environ), &sources, &mut Bench::default(), true).expect("no signal");
     let told: Vec<Status> = report.entries.iter().map(|entry| entry.status).collect();
     assert_eq!(told, [Status::Pass, Status::Pass, Status::Pass, Status::Pass, Status::Warn], "{report:?}");
     assert_eq!(report.environ.get("L").as_deref(), Some("localhost"));
+}
+
+/// What nobody will read is not written.
+#[test]
+fn only_what_is_to_be_told_has_words() {
+    let text = "[checks.env.A]\n[checks.env.B]\nexport = \"C\"\n[checks.env.D]";
+    let (checks, _, sources) = with_sources(text);
+    let mut facts = Fake::default().facts(&[("A", "1"), ("B", "2"), ("C", "3")]);
+    let report = run(&checks, &mut facts, &sources, &mut Bench::default(), false).expect("no signal");
+    let told: Vec<_> = report.entries.iter().map(|entry| (entry.subject.as_str(), entry.line)).collect();
+    assert_eq!(told, [("", 0), ("env B", 2), ("env D", 4)]);
+    assert_eq!(
+        report.human(false, false).lines().last(),
+        Some("FAIL  1 of 3 checks failed, 1 with a warning")
+    );
 }
