@@ -381,6 +381,36 @@ pub enum Leftovers {
     Leave,
 }
 
+/// The limits that a service may be given, as Compose and `docker run --ulimit` call them.
+pub const ULIMITS: [&str; 15] = [
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
+];
+
+/// One limit of a process (getrlimit(2)); `u64::MAX`: none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ulimit {
+    /// One of [`ULIMITS`].
+    pub name: &'static str,
+    /// What holds; the process may raise it up to the hard one.
+    pub soft: u64,
+    /// The most; only a privileged process may raise it.
+    pub hard: u64,
+}
+
 /// What holds for the container as a whole.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Whole {

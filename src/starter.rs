@@ -10,7 +10,7 @@ use crate::sys::inspect::{self, Ask};
 use crate::sys::signals::Inherited;
 use crate::sys::spawn::{self, Environment, Place, Recipe, Slate, SpawnError, Stage};
 use crate::sys::users::{self, Accounts, Identity};
-use crate::sys::{Errno, cgroup, helper};
+use crate::sys::{Errno, cgroup, helper, limits};
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -134,6 +134,7 @@ impl Starter {
             directory: directory.as_deref(),
             ids: person.ids.as_ref(),
             umask: program.umask,
+            ulimits: &program.ulimits,
             stdio: match (role, program.logging) {
                 (Role::Service, Logging::Inherit) => [null, None, None],
                 (Role::Service, Logging::None) => [null; 3],
@@ -229,6 +230,7 @@ fn recover(
 ) -> Result<Pid, Failure> {
     let Recipe { candidates, ids, directory, .. } = *recipe;
     let mut look = inspect::look(&Ask { word, candidates, path, ids, directory });
+    look.too_high = recipe.ulimits.iter().find_map(limits::too_high);
     if error.stage == Stage::Fork {
         look.most = (cgroup::most_processes(), cgroup::most_memory());
     }

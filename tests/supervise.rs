@@ -732,6 +732,28 @@ fn umask_folder_and_environment_are_set() {
     reports(report(keys).env("GIVEN", "yes"), &lines);
 }
 
+/// The soft and the hard limit, as the process itself sees them; rinit's own stay as they are.
+#[test]
+fn ulimits_are_set() {
+    let keys = "ulimits = { nofile = { soft = 77, hard = 88 }, core = 0, stack = \"1MiB\" }";
+    let config = format!(
+        "[services.a]\ntype = \"oneshot\"\ncommand = [\"cat\", \"/proc/self/limits\"]\n{keys}\n\
+         [services.b]\ntype = \"oneshot\"\ncommand = [\"sh\", \"-c\", \"ulimit -Sn 88; ulimit -n 89 || echo refused\"]\n\
+         user = 1000\nulimits.nofile = {{ soft = 77, hard = 88 }}\nafter = [\"a\"]\n"
+    );
+    let ended = Init::config(&config).run().expect(0);
+    let has = |limit: [&str; 3]| {
+        ended
+            .out
+            .lines()
+            .any(|line| limit.iter().all(|part| line.split("  ").any(|word| word.trim() == *part)))
+    };
+    assert!(has(["Max open files", "77", "88"]), "{}", ended.story());
+    assert!(has(["Max core file size", "0", "0"]), "{}", ended.story());
+    assert!(has(["Max stack size", "1048576", "1048576"]), "{}", ended.story());
+    assert!(ended.out.ends_with("refused\n"), "{}", ended.story());
+}
+
 /// Compose's order: the file first, `environment` over it.
 #[test]
 fn env_files_are_read() {

@@ -19,7 +19,7 @@ pub use explain::explain;
 pub use files::Files;
 pub use resolve::{for_this_command, resolve};
 
-use crate::model::{Rules, Whole};
+use crate::model::{Rules, Ulimit, Whole};
 use fault::At;
 
 /// Everything that is to be run, by the tree and one state of the environment.
@@ -61,6 +61,8 @@ pub struct Program {
     pub user: Option<UserSpec>,
     /// Its file mode creation mask; `None`: as inherited.
     pub umask: Option<u32>,
+    /// What it may use of the kernel, where that is not as inherited.
+    pub ulimits: Box<[Ulimit]>,
     /// Where its output goes.
     pub logging: Logging,
     /// What its healthcheck runs.

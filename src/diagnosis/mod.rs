@@ -14,6 +14,7 @@ use crate::config::words::show_size;
 use crate::sys::Errno;
 use crate::sys::content::Content;
 use crate::sys::inspect::{Found, Look, Obstacle, Rights};
+use crate::sys::limits::TooHigh;
 use crate::sys::spawn::{SpawnError, Stage};
 pub use ahead::why_not;
 pub use end::{at_once, background, killed, never_healthy};
@@ -80,6 +81,7 @@ pub fn explain(error: SpawnError, look: &Look) -> String {
             let found = found.unwrap_or_else(|| word(error.errno).into());
             fill("working directory {}: {}; or correct working_dir", &[&look.directory, &found])
         }
+        Stage::Ulimits => ulimit(error.errno, look),
         Stage::Group | Stage::Stdio => word(error.errno).into(),
     };
     fill("cannot start \"{}\": {}", &[&look.word, &why])
@@ -121,6 +123,24 @@ fn fork(errno: Errno, look: &Look) -> String {
         ),
         _ => fill("no process could be made: {}", &[word(errno)]),
     }
+}
+
+fn ulimit(errno: Errno, look: &Look) -> String {
+    let Some(TooHigh { limit, most, for_anybody }) = look.too_high else {
+        return fill("ulimits: {}", &[word(errno)]);
+    };
+    let wanted = if limit.hard == u64::MAX { "-1".to_string() } else { limit.hard.to_string() };
+    let (name, most) = (limit.name, &most.to_string());
+    if for_anybody {
+        return fill(
+            "ulimits: {} {} is more than the kernel has for anybody (sysctl fs.nr_open is {}); ask for at most {}",
+            &[name, &wanted, most, most],
+        );
+    }
+    fill(
+        "ulimits: {} {} is above the hard limit, {}, which rinit may not raise here; docker run --ulimit {}={}, or ask for at most {}",
+        &[name, &wanted, most, name, &wanted, most],
+    )
 }
 
 fn credentials(errno: Errno, look: &Look) -> String {

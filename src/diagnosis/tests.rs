@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::Ulimit;
 
 fn script(interpreter: &str, found: Option<Found>) -> Content {
     Content::Script {
@@ -140,6 +141,17 @@ fn rights_and_surroundings_name_who_and_what() {
     let lacks = Look { lacks: vec!["SETGID", "SETUID"], who: "user app".into(), ..root() };
     says(Stage::Credentials, Errno::EPERM, &lacks, &["--cap-add SETGID --cap-add SETUID"]);
     says(Stage::Credentials, Errno::EPERM, &root(), &["user namespace"]);
+    let high = |name, hard, most, for_anybody| {
+        let limit = Ulimit { name, soft: 1, hard };
+        Look { too_high: Some(TooHigh { limit, most, for_anybody }), ..root() }
+    };
+    let above =
+        ["ulimits: nproc 9 is above the hard limit, 7", "docker run --ulimit nproc=9, or ask for at most 7"];
+    says(Stage::Ulimits, Errno::EPERM, &high("nproc", 9, 7, false), &above);
+    let never =
+        ["nofile -1 is more than the kernel has for anybody (sysctl fs.nr_open is 8); ask for at most 8"];
+    says(Stage::Ulimits, Errno::EPERM, &high("nofile", u64::MAX, 8, true), &never);
+    says(Stage::Ulimits, Errno::EINVAL, &root(), &["ulimits: Invalid argument"]);
     says(Stage::Credentials, Errno::EPERM, &Look { root: false, ..lacks }, &["not root", "--user 0"]);
 }
 

@@ -2,6 +2,7 @@
 //! start has failed, so nothing here is on the way of a start that works.
 
 use super::content::{Content, content};
+use super::limits::TooHigh;
 use super::mounts::{self, Mount};
 use super::spawn;
 use super::users::{self, Accounts, Identity};
@@ -99,6 +100,8 @@ pub struct Look {
     pub root: bool,
     /// Capabilities that root usually has and rinit has not, for other users and their files.
     pub lacks: Vec<&'static str>,
+    /// The ulimit that cannot be had.
+    pub too_high: Option<TooHigh>,
     /// The most processes and the most memory that the cgroup allows; only looked up when no process could be made.
     pub most: (Option<u64>, Option<u64>),
 }

@@ -1,22 +1,76 @@
 //! The resource limits of this process (getrlimit(2)).
 
 use super::Errno;
+use crate::model::Ulimit;
 
 /// The soft and the hard limit; `u64::MAX`: none. By the name that Docker and ulimit(1) have for it.
 pub fn get(name: &str) -> Result<(u64, u64), Errno> {
-    let resource = match name {
-        "nofile" => libc::RLIMIT_NOFILE,
-        "nproc" => libc::RLIMIT_NPROC,
-        "core" => libc::RLIMIT_CORE,
-        "memlock" => libc::RLIMIT_MEMLOCK,
-        "stack" => libc::RLIMIT_STACK,
-        _ => return Err(Errno::EINVAL),
-    };
+    let resource = number(name).ok_or(Errno::EINVAL)?;
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel fills a structure of ours.
     Errno::result(unsafe { libc::getrlimit(resource, &raw mut limit) })?;
     Ok((limit.rlim_cur, limit.rlim_max))
 }
+
+/// Sets both limits of this process. Async-signal-safe.
+pub fn set(limit: &Ulimit) -> Result<(), Errno> {
+    let resource = number(limit.name).ok_or(Errno::EINVAL)?;
+    let limit = libc::rlimit { rlim_cur: limit.soft, rlim_max: limit.hard };
+    // SAFETY: the kernel reads a structure of ours.
+    Errno::result(unsafe { libc::setrlimit(resource, &raw const limit) })?;
+    Ok(())
+}
+
+/// Why a limit cannot be set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TooHigh {
+    /// What was asked for.
+    pub limit: Ulimit,
+    /// The most that could be.
+    pub most: u64,
+    /// Whether nobody may have more (`fs.nr_open`), privileged or not.
+    pub for_anybody: bool,
+}
+
+/// Whether a limit is above the hard limit of this process, or above what the kernel has for anybody.
+#[must_use]
+pub fn too_high(limit: &Ulimit) -> Option<TooHigh> {
+    let (_, hard) = get(limit.name).ok()?;
+    let open = || super::files::read_text("/proc/sys/fs/nr_open").ok()?.trim().parse::<u64>().ok();
+    let nr_open = if limit.name == "nofile" { open() } else { None };
+    let (most, for_anybody) = match nr_open.filter(|most| limit.hard > *most) {
+        Some(most) => (most, true),
+        None => (hard, false),
+    };
+    (limit.hard > most).then_some(TooHigh { limit: *limit, most, for_anybody })
+}
+
+/// The kernel's number of a limit. The type differs between C libraries.
+fn number(name: &str) -> Option<Resource> {
+    Some(match name {
+        "core" => libc::RLIMIT_CORE,
+        "cpu" => libc::RLIMIT_CPU,
+        "data" => libc::RLIMIT_DATA,
+        "fsize" => libc::RLIMIT_FSIZE,
+        "locks" => libc::RLIMIT_LOCKS,
+        "memlock" => libc::RLIMIT_MEMLOCK,
+        "msgqueue" => libc::RLIMIT_MSGQUEUE,
+        "nice" => libc::RLIMIT_NICE,
+        "nofile" => libc::RLIMIT_NOFILE,
+        "nproc" => libc::RLIMIT_NPROC,
+        "rss" => libc::RLIMIT_RSS,
+        "rtprio" => libc::RLIMIT_RTPRIO,
+        "rttime" => libc::RLIMIT_RTTIME,
+        "sigpending" => libc::RLIMIT_SIGPENDING,
+        "stack" => libc::RLIMIT_STACK,
+        _ => return None,
+    })
+}
+
+#[cfg(target_env = "musl")]
+type Resource = libc::c_int;
+#[cfg(not(target_env = "musl"))]
+type Resource = libc::__rlimit_resource_t;
 
 #[cfg(test)]
 mod tests {
@@ -24,7 +78,7 @@ mod tests {
 
     #[test]
     fn every_name_has_its_limit() {
-        for name in ["nofile", "nproc", "core", "memlock", "stack"] {
+        for name in crate::model::ULIMITS {
             let (soft, hard) = get(name).expect("a limit");
             assert!(soft <= hard, "{name}");
         }

@@ -5,8 +5,8 @@
 //! and calls only what signal-safety(7) allows; what goes wrong there is written where the parent finds it.
 
 use super::users::{self, Identity};
-use super::{Errno, signals};
-use crate::model::{Pid, Signal};
+use super::{Errno, limits, signals};
+use crate::model::{Pid, Signal, Ulimit};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::fd::RawFd;
 
@@ -17,6 +17,8 @@ pub enum Stage {
     Fork,
     /// setpgid or setsid.
     Group,
+    /// setrlimit.
+    Ulimits,
     /// The supplementary groups, the group or the user.
     Credentials,
     /// The working directory.
@@ -98,6 +100,8 @@ pub struct Recipe<'a> {
     pub ids: Option<&'a Identity>,
     /// Its file mode creation mask.
     pub umask: Option<u32>,
+    /// What it may use of the kernel.
+    pub ulimits: &'a [Ulimit],
     /// What becomes its 0, 1 and 2; `None`: rinit's own.
     pub stdio: [Option<RawFd>; 3],
     /// Process group and session.
@@ -238,6 +242,10 @@ fn prepare(recipe: &Recipe<'_>) -> Result<(), SpawnError> {
     if let Some(mask) = recipe.umask {
         // SAFETY: takes an integer.
         unsafe { libc::umask(mask) };
+    }
+    // Before the user: only root may raise a hard limit.
+    for limit in recipe.ulimits {
+        limits::set(limit).map_err(|errno| SpawnError { stage: Stage::Ulimits, errno })?;
     }
     if let Some(ids) = recipe.ids {
         users::switch_to(ids).map_err(|errno| SpawnError { stage: Stage::Credentials, errno })?;

@@ -7,6 +7,7 @@ mod main;
 mod restart;
 mod service;
 mod signals;
+mod ulimits;
 
 #[cfg(test)]
 mod tests;

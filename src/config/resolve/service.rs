@@ -1,7 +1,7 @@
 //! One `[services.NAME]` table, without what it says of other services.
 
 use super::depends::{self, Draft};
-use super::{DEFAULTS, c_string, environment, health, main, restart, words};
+use super::{DEFAULTS, c_string, environment, health, main, restart, ulimits, words};
 use crate::config::expand::Scope;
 use crate::config::fault::{At, Sources};
 use crate::config::table::{Reading, Table};
@@ -159,6 +159,7 @@ fn keys(table: &Table<'_>, sources: &Sources, draft: &mut Draft) {
         working_dir: working_dir(table),
         user: user(table),
         umask: umask(table),
+        ulimits: ulimits::read(table),
         logging: logging(table),
         probe,
     };

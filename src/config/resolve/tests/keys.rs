@@ -1,6 +1,7 @@
 //! Every key: what it says becomes what is decided and run by.
 
 use super::*;
+use crate::model::Ulimit;
 
 /// What a key's value has become, as text.
 type Show = fn(&Service) -> String;
@@ -11,6 +12,25 @@ fn hold(table: &[(&str, Show, &str)]) {
             if keys.contains("command =") { (*keys).to_string() } else { format!("command = 'a'\n{keys}") };
         assert_eq!(show(&service(&body)), *want, "{keys}");
     }
+}
+
+#[test]
+fn what_it_may_use() {
+    let ulimits: Show = |s| {
+        let shown = |limit: u64| if limit == u64::MAX { "unlimited".into() } else { limit.to_string() };
+        let one = |l: &Ulimit| format!("{}={}:{}", l.name, shown(l.soft), shown(l.hard));
+        s.program.ulimits.iter().map(one).collect::<Vec<_>>().join(" ")
+    };
+    hold(&[
+        ("ulimits = { nofile = 1024, core = -1 }", ulimits, "core=unlimited:unlimited nofile=1024:1024"),
+        (
+            "ulimits = { memlock = '64MiB', nofile = '${NO:-7}' }",
+            ulimits,
+            "memlock=67108864:67108864 nofile=7:7",
+        ),
+        ("ulimits.stack = { soft = '8MiB', hard = 'unlimited' }", ulimits, "stack=8388608:unlimited"),
+        ("", ulimits, ""),
+    ]);
 }
 
 #[test]
