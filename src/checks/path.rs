@@ -18,6 +18,9 @@ pub(super) struct Rights {
     max_mode: Option<u32>,
 }
 
+/// What a user may do, the word for it, and whether it must be so or must not.
+pub(super) type Allowed = (&'static str, Access, bool);
+
 /// What may be asked of a user's access, with the word for it.
 const ACCESS: [(&str, Access); 3] =
     [("readable", Access::Read), ("writable", Access::Write), ("executable", Access::Execute)];
@@ -27,7 +30,7 @@ pub(super) struct Place {
     pub path: String,
     absent: bool,
     rights: Rights,
-    access: Vec<(&'static str, Access, bool)>,
+    access: Vec<Allowed>,
 }
 
 impl Rights {
@@ -128,18 +131,8 @@ impl Place {
 
     /// Whether owner, mode and access are as asked.
     pub fn rights(&self, stat: &Stat, facts: &Facts) -> Result<(), Failure> {
-        for (word, access, wanted) in &self.access {
-            match (facts.system.access(&self.path, *access), wanted) {
-                (Err(error), true) => return Err(denied(&self.path, stat, word, &error, facts, "")),
-                (Ok(()), false) => {
-                    let uid = facts.system.current().uid.to_string();
-                    return fail(
-                        "{}, {} by uid {}\ntake it from uid {} with chmod or chown, or judge as_user",
-                        &[&shown(stat, facts), word, &uid, &uid],
-                    );
-                }
-                _ => {}
-            }
+        for asked in &self.access {
+            allows(&self.path, stat, *asked, facts, "")?;
         }
         self.rights.judge(&self.path, stat, facts)
     }
@@ -179,6 +172,31 @@ pub(super) fn refused(path: &str, error: &io::Error, facts: &Facts) -> Failure {
         "{} cannot be looked at by uid {}: {}\nlet uid {} enter the folders above {}",
         &[path, &uid, &facts::why(error), &uid, path],
     )
+}
+
+/// Whether the kernel lets this user do it, or does not, as is asked; `on` is where it would be mended, if elsewhere.
+pub(super) fn allows(
+    path: &str,
+    stat: &Stat,
+    (word, access, wanted): Allowed,
+    facts: &Facts,
+    on: &str,
+) -> Result<(), Failure> {
+    match (facts.system.access(path, access), wanted) {
+        (Err(error), true) => return Err(denied(path, stat, word, &error, facts, on)),
+        (Ok(()), true) | (Err(_), false) => return Ok(()),
+        (Ok(()), false) => {}
+    }
+    let uid = facts.system.current().uid;
+    let whole =
+        if access == Access::Write && !on.is_empty() { "mount the volume ro, not rw, or " } else { "" };
+    // No mode keeps root out, so that to change it would not help.
+    let template = if uid == 0 {
+        "{}, {} by uid {}\n{}judge as another user (as_user): root may do nearly anything"
+    } else {
+        "{}, {} by uid {}\n{}take it from that user with chmod or chown, or judge as another (as_user)"
+    };
+    fail(template, &[&shown(stat, facts), word, &uid.to_string(), whole])
 }
 
 /// The kernel does not let this user do what is asked for.

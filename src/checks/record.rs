@@ -52,9 +52,18 @@ fn mounts(facts: &Facts, text: &mut String) {
             text.push_str(&["\n[checks.mount.\"/\"]\nmode = \"", mode, "\"\n"].concat());
         } else if !ENGINES.iter().any(of_engine) && facts.system.stat(point).is_ok_and(|stat| stat.dir) {
             // What this user may do there, which the mount's own flags do not tell.
-            let writable = facts.system.access(point, Access::Write).is_ok();
-            text.push_str(&["\n[checks.volume.", &key(point), "]\nwritable = "].concat());
-            text.push_str(if writable { "true\n" } else { "false\n" });
+            let may = |access| facts.system.access(point, access).is_ok();
+            let (read, write) = (may(Access::Read), may(Access::Write));
+            // A folder that cannot be entered is of no use, but it is there.
+            let usable = may(Access::Execute) || !read && !write;
+            let kind = if usable { "volume" } else { "mount" };
+            text.push_str(&["\n[checks.", kind, ".", &key(point), "]\n"].concat());
+            for (word, may) in [("readable", read), ("writable", write)] {
+                let line = if may { " = true\n" } else { " = false\n" };
+                if usable && (word == "writable" || !may) {
+                    text.push_str(&[word, line].concat());
+                }
+            }
         }
     }
 }
@@ -75,14 +84,49 @@ mod tests {
     use super::super::facts::fake::Fake;
     use super::super::read::testing::checks;
     use super::*;
+    use crate::sys::disk::Stat;
+    use crate::sys::mounts;
 
     #[test]
-    fn what_is_recorded_can_be_read_and_holds_no_value() {
-        let facts = Fake::default().facts(&[("PATH", "/bin"), ("TOKEN", "hunter2"), ("A.B", "x")]);
+    fn what_is_recorded_can_be_read_holds_and_tells_no_value() {
+        let dir = Stat { dir: true, ..Stat::default() };
+        let points = ["/", "/data", "/ro", "/closed", "/drop", "/none", "/dev/shm"];
+        let line = |point: &&str| format!("1 0 0:1 / {point} rw - ext4 /dev/sda1 rw\n");
+        let fake = Fake {
+            mounts: mounts::parse(&points.iter().map(line).collect::<String>()),
+            files: points.map(|point| (point.to_string(), dir)).into(),
+            refused: [
+                ("/ro", "w"),
+                ("/closed", "x"),
+                ("/drop", "r"),
+                ("/none", "r"),
+                ("/none", "w"),
+                ("/none", "x"),
+            ]
+            .map(|(point, what)| ((point.to_string(), what), libc::EACCES))
+            .into(),
+            ..Fake::default()
+        };
+        let facts = fake.facts(&[("PATH", "/bin"), ("TOKEN", "hunter2"), ("A.B", "x")]);
         let text = record(&facts);
+        for part in [
+            "[checks.mount.\"/\"]\nmode = \"rw\"\n",
+            "[checks.volume.\"/data\"]\nwritable = true\n",
+            "[checks.volume.\"/ro\"]\nwritable = false\n",
+            "[checks.mount.\"/closed\"]\n\n",
+            "[checks.volume.\"/drop\"]\nreadable = false\nwritable = true\n",
+            "[checks.volume.\"/none\"]\nreadable = false\nwritable = false\n",
+        ] {
+            assert!(text.contains(part), "{part}{text}");
+        }
+        assert!(!text.contains("/dev"), "{text}");
         assert!(text.contains("[checks.env.TOKEN]") && text.contains("[checks.env.\"A.B\"]"), "{text}");
         assert!(!text.contains("hunter2") && !text.contains("PATH"), "{text}");
         let (read, faults) = checks(&text);
         assert!(faults.is_empty() && !read.is_empty(), "{faults:?}");
+        for check in read {
+            let finding = check.judge.judge(&facts);
+            assert!(finding.ok, "{}: {}", check.judge.subject(), finding.found);
+        }
     }
 }

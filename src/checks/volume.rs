@@ -2,7 +2,7 @@
 
 use super::asked::{add, fail, failure};
 use super::mount::{mounted_at, path};
-use super::path::{Rights, denied, refused, shown};
+use super::path::{Rights, allows, refused, shown};
 use super::{Facts, Failure, Finding, Judge, Kind, facts, quoted};
 use crate::config::table::Table;
 use crate::config::words::show_size;
@@ -27,12 +27,14 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     if path.as_deref() == Some("/") {
         table.fault_here("is the root file system, which is no volume; expected [checks.mount.\"/\"]");
     }
+    // A volume is there to be used: what is not said must be so. What is said to be false must not.
     let writable = table.flag("writable").unwrap_or(true);
     let readable = table.flag("readable").unwrap_or(true);
     let mut expected = String::from(match (readable, writable) {
-        (_, true) => "a volume that can be written",
-        (true, false) => "a volume that can be read",
-        (false, false) => "a volume",
+        (true, true) => "a volume that can be written",
+        (true, false) => "a volume that can be read, not written",
+        (false, true) => "a volume that can be written, not read",
+        (false, false) => "a volume that can be neither read nor written",
     });
     let rights = Rights::read(table, &mut expected);
     let min_free = table.size("min_free");
@@ -84,17 +86,12 @@ impl Judge for Volume {
 
 impl Volume {
     fn usable(&self, stat: &Stat, facts: &Facts) -> Result<(), Failure> {
-        let wanted = [
-            (self.readable, Access::Read, "readable"),
-            (self.writable, Access::Write, "writable"),
-            ((self.readable || self.writable) && stat.dir, Access::Execute, "to be entered"),
-        ];
-        for (_, access, word) in wanted.into_iter().filter(|(wanted, ..)| *wanted) {
-            if let Err(error) = facts.system.access(&self.path, access) {
-                return Err(denied(&self.path, stat, word, &error, facts, " (on the volume)"));
-            }
+        let (read, write) = (self.readable, self.writable);
+        let mut asked = vec![("readable", Access::Read, read), ("writable", Access::Write, write)];
+        if (read || write) && stat.dir {
+            asked.push(("to be entered", Access::Execute, true));
         }
-        Ok(())
+        asked.into_iter().try_for_each(|asked| allows(&self.path, stat, asked, facts, " (on the volume)"))
     }
 
     fn roomy(&self, facts: &Facts) -> Result<(), Failure> {
@@ -189,7 +186,53 @@ mod tests {
         assert_eq!(finding.found, "owned by root:root, mode 0755, not writable by uid 1000");
         assert_eq!(finding.remedy, "chown 1000:1000 /data (on the volume), or run as uid 0");
         assert_eq!(judge("[checks.volume.\"/data\"]", Some(libc::EROFS)).found, "mounted read-only");
-        assert!(judge("[checks.volume.\"/data\"]\nwritable = false", Some(libc::EACCES)).ok);
+    }
+
+    /// `false` is no "perhaps": it must not be so, whether by the mount or by the mode.
+    #[test]
+    fn what_is_not_to_be_used_cannot_be() {
+        let judge = |keys: &str, what: &[&'static str], uid| {
+            let refused = what.iter().map(|what| (("/data".to_string(), *what), libc::EACCES)).collect();
+            let current = RefCell::new(Identity { uid, gid: 0, groups: vec![] });
+            let check = one(&format!("[checks.volume.\"/data\"]\n{keys}"));
+            let finding = check.judge.judge(&Fake { refused, current, ..fake(None) }.facts(&[]));
+            (finding.ok, finding.found, finding.remedy)
+        };
+        for (keys, refused, ok, found) in [
+            ("writable = false", &["w"][..], true, "a volume owned by root:root, mode 0755"),
+            ("writable = false", &[], false, "owned by root:root, mode 0755, writable by uid 7"),
+            ("writable = false", &["w", "r"], false, "owned by root:root, mode 0755, not readable by uid 7"),
+            (
+                "writable = false",
+                &["w", "x"],
+                false,
+                "owned by root:root, mode 0755, not to be entered by uid 7",
+            ),
+            ("readable = false", &["r"], true, "a volume owned by root:root, mode 0755"),
+            ("readable = false", &[], false, "owned by root:root, mode 0755, readable by uid 7"),
+            (
+                "readable = false\nwritable = false",
+                &["r", "w", "x"],
+                true,
+                "a volume owned by root:root, mode 0755",
+            ),
+        ] {
+            let told = judge(keys, refused, 7);
+            assert_eq!((told.0, told.1.as_str()), (ok, found), "{keys} {refused:?}");
+        }
+        assert!(self::judge("[checks.volume.\"/data\"]\nwritable = false", Some(libc::EROFS)).ok);
+        for (uid, remedy) in [
+            (
+                7,
+                "mount the volume ro, not rw, or take it from that user with chmod or chown, or judge as another (as_user)",
+            ),
+            (
+                0,
+                "mount the volume ro, not rw, or judge as another user (as_user): root may do nearly anything",
+            ),
+        ] {
+            assert_eq!(judge("writable = false", &[], uid).2, remedy);
+        }
     }
 
     #[test]
