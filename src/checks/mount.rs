@@ -1,6 +1,6 @@
 //! `[checks.mount.PATH]`: a file system is mounted there, as it should be.
 
-use super::asked::{add, failure, word};
+use super::asked::{add, fail, failure, word};
 use super::{Facts, Failure, Finding, Judge, Kind, facts, listed};
 use crate::config::table::Table;
 use crate::sys::disk::Access;
@@ -25,6 +25,14 @@ struct MountCheck {
     lacks: Vec<String>,
     source: Vec<String>,
     propagation: Option<&'static str>,
+    volume: Option<Volume>,
+}
+
+/// Which volume of the engine's is meant.
+enum Volume {
+    Named(String),
+    Any,
+    None,
 }
 
 const PROPAGATION: &[&str] = &["private", "shared", "slave", "unbindable"];
@@ -50,7 +58,26 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     }
     let propagation = word(table, "propagation", PROPAGATION);
     let mode = table.word("mode");
-    Some(Box::new(MountCheck { path: path?, mode, fstype, has, lacks, source, propagation }))
+    let volume = table.text_or_number("volume").map(|text| match text.as_str() {
+        "true" | "any" => Volume::Any,
+        "false" => Volume::None,
+        name => {
+            if name.is_empty() || name.contains('/') {
+                let message =
+                    "is no name of a volume; expected one, true or false; a folder of the host is a source";
+                table.fault("volume", message);
+            }
+            Volume::Named(name.into())
+        }
+    });
+    if path.as_deref() == Some("/")
+        && !["mode", "fstype", "options", "source", "propagation", "volume"].iter().any(|key| table.has(key))
+    {
+        table.fault_here(
+            "asserts nothing, for there is always a root; expected mode, fstype, options or another",
+        );
+    }
+    Some(Box::new(MountCheck { path: path?, mode, fstype, has, lacks, source, propagation, volume }))
 }
 
 /// The path that a check is about: its NAME, or `path` when NAME is only a label.
@@ -121,6 +148,12 @@ impl Judge for MountCheck {
         if let Some(word) = self.propagation {
             add(&mut expected, &[word]);
         }
+        match &self.volume {
+            Some(Volume::Named(name)) => add(&mut expected, &["the volume ", name]),
+            Some(Volume::Any) => add(&mut expected, &["a volume of the engine's"]),
+            Some(Volume::None) => add(&mut expected, &["no volume of the engine's"]),
+            None => {}
+        }
         expected
     }
 
@@ -146,9 +179,14 @@ impl MountCheck {
             let found = format!("{} of type {}", mount.source, mount.fstype);
             return Finding::fail(found, format!("mount {} at {path}", listed(&self.fstype)));
         }
-        // The flags, and what the kernel answers: a file system may turn read-only after an error.
-        let refused = facts.system.access(path, Access::Write).err();
-        let read_only = mount.read_only() || refused.is_some_and(|error| errno(&error) == Errno::EROFS);
+        // What the kernel answers outweighs the flags: a file system may turn read-only after an error. Of a device
+        // it says nothing, nor to a user whom the mode refuses.
+        let plain = facts.system.stat(path).is_ok_and(|stat| stat.dir || stat.file);
+        let read_only = match facts.system.access(path, Access::Write) {
+            Ok(()) if plain => false,
+            Err(error) if errno(&error) == Errno::EROFS => true,
+            _ => mount.read_only(),
+        };
         match self.mode {
             Some(Mode::Rw) if read_only => {
                 let remedy =
@@ -190,9 +228,54 @@ impl MountCheck {
             };
             return failure(template, &[&is, wanted, wanted, path]).into();
         }
+        if let Some(wanted) = &self.volume
+            && let Err(failure) = wanted.judge(path, mount)
+        {
+            return failure.into();
+        }
         let mode = if read_only { "ro" } else { "rw" };
         Finding::pass(format!("{} at {path}, {mode}", mount.fstype), path.clone())
     }
+}
+
+impl Volume {
+    fn judge(&self, path: &str, mount: &Mount) -> Result<(), Failure> {
+        let is = volume_of(&mount.root);
+        let fits = match self {
+            Self::Named(name) => is == Some(name),
+            Self::Any => is.is_some(),
+            Self::None => is.is_none(),
+        };
+        if fits {
+            return Ok(());
+        }
+        let whole = [&mount.fstype, " of ", &mount.source].concat();
+        let (found, what) = match is {
+            // What the engine calls a volume that nobody has named; the beginning is enough to find it by.
+            Some(id) if id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit()) => {
+                ("the anonymous volume {}\n", id.get(..12).unwrap_or(id))
+            }
+            Some(name) => ("the volume {}\n", name),
+            None if mount.root == "/" => ("the whole {}, no volume\n", whole.as_str()),
+            None => ("the folder {} of the host, no volume\n", mount.root.as_str()),
+        };
+        let (name, remedy) = match self {
+            Self::Named(name) => (name.as_str(), "docker run --volume {}:{}"),
+            Self::Any => ("NAME", "docker run --volume {}:{}"),
+            Self::None => ("/FOLDER", "mount a folder of the host instead: docker run --volume {}:{}"),
+        };
+        fail(&[found, remedy].concat(), &[what, name, path])
+    }
+}
+
+/// The name of the engine's volume that the folder of a file system is, by where Docker and Podman keep them:
+/// `/var/lib/docker/volumes/NAME/_data`, of which the beginning is cut when the engine has a file system of its own.
+/// A folder in the volume may be mounted alone. A volume whose driver mounts something else is not known by it.
+fn volume_of(root: &str) -> Option<&str> {
+    let (folder, _) =
+        root.split_once("/_data").filter(|(_, rest)| rest.is_empty() || rest.starts_with('/'))?;
+    let (above, name) = folder.rsplit_once('/')?;
+    (!name.is_empty() && (above.is_empty() || above.ends_with("/volumes"))).then_some(name)
 }
 
 /// Whether a path is on a file system that asks somebody before it answers, and so may not answer at all. What
@@ -215,16 +298,18 @@ mod tests {
     fn fake() -> Fake {
         let text = "1 0 0:1 / / ro,relatime - overlay overlay rw\n\
                     2 1 0:2 /vol /data rw,nosuid,noexec shared:4 master:1 - ext4 /dev/sda1 rw\n\
-                    3 1 0:3 / /broken rw - ext4 /dev/sdb1 rw\n";
+                    3 1 0:3 / /broken rw - ext4 /dev/sdb1 rw\n\
+                    4 1 0:4 / /flagged ro - fuse x rw\n\
+                    5 1 0:5 /null /dev/null ro - devtmpfs x rw\n";
         let dir = Stat { dir: true, ..Stat::default() };
         Fake {
             mounts: mounts::parse(text),
-            files: ["/", "/data", "/data/sub", "/broken"].map(|path| (path.to_string(), dir)).into(),
-            refused: [
-                (("/broken".to_string(), "w"), libc::EROFS),
-                (("/data".to_string(), "w"), libc::EACCES),
-            ]
-            .into(),
+            files: ["/", "/data", "/data/sub", "/broken", "/flagged", "/dev/null"]
+                .map(|path| (path.to_string(), Stat { dir: path != "/dev/null", ..dir }))
+                .into(),
+            refused: [("/", libc::EROFS), ("/broken", libc::EROFS), ("/data", libc::EACCES)]
+                .map(|(path, errno)| ((path.to_string(), "w"), errno))
+                .into(),
             ..Fake::default()
         }
     }
@@ -237,6 +322,9 @@ mod tests {
             ("/data", "mode = \"rw\"", true, "ext4 at /data, rw"),
             ("/data", "mode = \"ro\"", false, "a writable mount"),
             ("/broken", "mode = \"rw\"", false, "a read-only mount"),
+            ("/broken", "mode = \"ro\"", true, "ext4 at /broken, ro"),
+            ("/flagged", "mode = \"ro\"", false, "a writable mount"),
+            ("/dev/null", "mode = \"ro\"", true, "devtmpfs at /dev/null, ro"),
             ("/data", "fstype = \"ext4\"", true, "ext4 at /data, rw"),
             ("/data", "fstype = [\"tmpfs\", \"xfs\"]", false, "/dev/sda1 of type ext4"),
             ("/data", "options = { has = [\"nosuid\"], lacks = [\"exec\"] }", true, "ext4 at /data, rw"),
@@ -259,8 +347,58 @@ mod tests {
     }
 
     #[test]
+    fn a_volume_is_known_by_its_folder() {
+        const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+        let judge = |root: &str, keys: &str| {
+            let mounts = mounts::parse(&format!("2 1 8:1 {root} /data rw - ext4 /dev/sda1 rw\n"));
+            one(&format!("[checks.mount.\"/data\"]\n{keys}"))
+                .judge
+                .judge(&Fake { mounts, ..fake() }.facts(&[]))
+        };
+        for root in [
+            "/var/lib/docker/volumes/db/_data",
+            "/volumes/db/_data",
+            "/db/_data",
+            "/home/me/.local/share/containers/storage/volumes/db/_data",
+            "/var/lib/docker/volumes/db/_data/below/_data",
+        ] {
+            for (keys, ok, found) in [
+                ("volume = \"db\"", true, "ext4 at /data, rw"),
+                ("volume = true", true, "ext4 at /data, rw"),
+                ("volume = \"any\"", true, "ext4 at /data, rw"),
+                ("volume = \"cache\"", false, "the volume db"),
+                ("volume = false", false, "the volume db"),
+            ] {
+                let finding = judge(root, keys);
+                assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{root} {keys}");
+            }
+        }
+        for (root, found) in [
+            ("/srv/x", "the folder /srv/x of the host, no volume"),
+            ("/srv/volumes/x", "the folder /srv/volumes/x of the host, no volume"),
+            ("/srv/x/_data", "the folder /srv/x/_data of the host, no volume"),
+            ("/volumes/x/_database", "the folder /volumes/x/_database of the host, no volume"),
+            ("/", "the whole ext4 of /dev/sda1, no volume"),
+        ] {
+            assert_eq!(judge(root, "volume = \"db\"").found, found);
+            assert!(!judge(root, "volume = true").ok && judge(root, "volume = false").ok, "{root}");
+        }
+        let anonymous = judge(&format!("/volumes/{ID}/_data"), "volume = \"db\"");
+        assert_eq!(anonymous.found, "the anonymous volume 0123456789ab");
+        assert_eq!(anonymous.remedy, "docker run --volume db:/data");
+        assert!(judge(&format!("/volumes/{ID}/_data"), "volume = true").ok);
+        let expected = |keys: &str| one(&format!("[checks.mount.\"/data\"]\n{keys}")).judge.expected();
+        assert_eq!(expected("volume = \"db\""), "a mount, the volume db");
+        assert_eq!(expected("volume = true"), "a mount, a volume of the engine's");
+        assert_eq!(expected("volume = false"), "a mount, no volume of the engine's");
+    }
+
+    #[test]
     fn lists_that_assert_nothing_are_faults() {
         for (keys, part) in [
+            ("", "asserts nothing, for there is always a root"),
+            ("volume = \"\"", "is no name of a volume"),
+            ("volume = \"/srv/x\"", "a folder of the host is a source"),
             ("options = { has = [] }", "asserts nothing"),
             ("options = {}", "asserts nothing"),
             ("fstype = []", "asserts nothing"),

@@ -110,6 +110,50 @@ fn a_volume_with_the_wrong_owner_is_told_and_can_be_mended() {
     assert_eq!((ran.code, ran.out.as_str()), (0, "started\n"), "{ran:?}");
 }
 
+/// Whether it is the volume that is meant, another, one that nobody has named, or a folder of the host.
+#[test]
+fn the_volume_that_is_mounted_can_be_checked() {
+    let volume = Volume::new();
+    let named = Config::new(&format!("[checks.mount.\"/data\"]\nvolume = \"{}\"\n", volume.0));
+    let any = Config::new("[checks.mount.\"/data\"]\nvolume = true\n");
+    let none = Config::new("[checks.mount.\"/data\"]\nvolume = false\n");
+    let command = ["--", "echo", "started"];
+    let right = format!("--volume={}:/data", volume.0);
+    for (mount, config, found) in [
+        (right.as_str(), &named, None),
+        (&right, &any, None),
+        (&right, &none, Some("found the volume rinit-test-")),
+        ("--volume=/data", &named, Some("found the anonymous volume ")),
+        ("--volume=/data", &any, None),
+        ("--volume=/tmp:/data", &named, Some("found the folder /tmp of the host, no volume")),
+        ("--volume=/tmp:/data", &any, Some("docker run --volume NAME:/data")),
+        ("--volume=/tmp:/data", &none, None),
+        ("--tmpfs=/data", &any, Some("found the whole tmpfs of tmpfs, no volume")),
+    ] {
+        let ran = run(&[mount, &config.mount], scratch(), &command);
+        match found {
+            Some(found) => refused(&ran, 69, &["mount /data", found]),
+            None => assert_eq!((ran.code, ran.out.as_str()), (0, "started\n"), "{mount} {ran:?}"),
+        }
+    }
+}
+
+/// `writable = false`: whoever writes, by whatever right, is told; root too.
+#[test]
+fn a_volume_that_must_not_be_written() {
+    let config = Config::new("[checks.volume.\"/data\"]\nwritable = false\n");
+    let volume = Volume::new();
+    let (rw, ro) = (format!("--volume={}:/data", volume.0), format!("--volume={}:/data:ro", volume.0));
+    let command = ["--", "echo", "started"];
+    refused(
+        &run(&[&rw, &config.mount], scratch(), &command),
+        69,
+        &["writable by uid 0", "mount the volume ro"],
+    );
+    assert_eq!(run(&[&ro, &config.mount], scratch(), &command).code, 0);
+    assert_eq!(run(&["--user=7", &rw, &config.mount], scratch(), &command).code, 0);
+}
+
 /// A tmpfs is a volume, too; its size is a fact.
 #[test]
 fn a_tmpfs() {
