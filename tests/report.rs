@@ -13,7 +13,7 @@ mod harness;
 use harness::{Ended, Init, Launch, ms};
 use std::time::{Duration, Instant};
 
-const TWO: &str = "[checks.env.GOOD]\n[checks.env.BAD]\ntype = \"int\"\nhint = \"count it\"\n[checks.user]\n";
+const TWO: &str = "[checks.env.GOOD]\n[checks.env.BAD]\ntype = \"int\"\nhint = \"count it\"\n[checks.user]\nin_passwd = true\n";
 
 fn checking(text: &str, words: &[&str]) -> Launch {
     Init::config(text).args(&["--check"]).args(words).env("GOOD", "x").env("BAD", "many")

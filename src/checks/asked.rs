@@ -40,6 +40,10 @@ pub(super) fn text(facts: &Facts, path: &str) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// Keys that every kind has.
+pub(super) const COMMON: &str =
+    "any_of, as_user, export, hint, interval, level, wait, when_env, when_exists, when_missing";
+
 /// How long a look may take that says nothing of it, where it may block at all.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -93,7 +97,8 @@ pub(super) fn all(looks: Vec<Result<String, Failure>>, value: &str) -> Verdict {
                 first.found.push_str(&failure.found);
                 first.remedy.push_str("; ");
                 first.remedy.push_str(&failure.remedy);
-                first.may_change |= failure.may_change;
+                // All must hold: one that never will is enough to know.
+                first.may_change &= failure.may_change;
             }
         }
     }
@@ -113,13 +118,39 @@ pub(super) fn word(table: &Table<'_>, key: &'static str, words: &[&'static str])
     known.copied()
 }
 
+/// What the check is about: its NAME, or what `key` says, when NAME is only a label.
+pub(super) fn named(name: &str, table: &Table<'_>, key: &'static str) -> Option<String> {
+    let written = table.text(key);
+    if table.has(key) { written } else { Some(name.to_string()) }
+}
+
+/// A fault of what [`named`] has read, where it stands.
+pub(super) fn misnamed(table: &Table<'_>, key: &'static str, message: &str) {
+    if table.has(key) { table.fault(key, message) } else { table.fault_here(message) }
+}
+
+/// A size that there must be at least.
+pub(super) fn at_least(table: &Table<'_>, key: &'static str) -> Option<u64> {
+    let size = table.size(key);
+    if size == Some(0) {
+        table.fault(key, "asserts nothing, for there is always that much; leave it out");
+    }
+    size
+}
+
 /// A pattern that is looked for anywhere in a text of several lines, and how it was written.
 pub(super) fn pattern(table: &Table<'_>, key: &'static str) -> Option<(String, Pattern)> {
     let text = table.text(key)?;
     // By itself first: a "(" of its own must not be closed by one of ours.
     let anywhere = ["(?:.|\n)*(?:", &text, ")(?:.|\n)*"].concat();
     match Pattern::new(&text).and_then(|_| Pattern::new(&anywhere)) {
-        Ok(pattern) => Some((text, pattern)),
+        Ok(pattern) => {
+            // Found in nothing and in what nobody writes, it is found in everything: `.*`, `x?`.
+            if ["", "\u{1}", "a \u{1}\n0"].iter().all(|text| pattern.matches(text)) {
+                table.fault(key, "asserts nothing, for it is found in every text");
+            }
+            Some((text, pattern))
+        }
         Err(why) => {
             table.fault(key, &[&quoted(&text), ": ", &why].concat());
             None
@@ -143,9 +174,17 @@ pub(super) fn no_wait(table: &Table<'_>) {
     }
 }
 
-/// A table that asks for nothing cannot fail.
+/// What has no value of its own hands none on.
+pub(super) fn no_export(table: &Table<'_>) {
+    if table.has("export") {
+        table.fault("export", "hands on nothing, for this check finds no value; leave it out");
+    }
+}
+
+/// A table that asks for nothing cannot fail. A key that nobody knows has a fault of its own.
 pub(super) fn must_ask(table: &Table<'_>, asks: bool, keys: &str) {
-    if !asks {
+    let known = |key: &str| keys.split(", ").chain(COMMON.split(", ")).any(|known| known == key);
+    if !asks && table.entries().iter().all(|entry| known(&entry.key)) {
         table.fault_here(&["asserts nothing; expected one of ", keys].concat());
     }
 }

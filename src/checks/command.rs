@@ -1,6 +1,6 @@
 //! `[checks.command.NAME]`: a program is in PATH and can be run; what it says of its version matches.
 
-use super::asked::{Asked, PATIENCE, Verdict, add, fail, held, pattern};
+use super::asked::{Asked, PATIENCE, Verdict, add, fail, held, misnamed, named, pattern};
 use super::exec::{line, ran};
 use super::pattern::Pattern;
 use super::program;
@@ -12,7 +12,10 @@ use std::time::Duration;
 pub const KIND: Kind = Kind { name: "command", nameless: false, read };
 
 fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
-    let word = if table.has("command") { table.text("command")? } else { name.to_string() };
+    let word = named(name, table, "command")?;
+    if word.is_empty() {
+        misnamed(table, "command", "is empty; expected the name of a program");
+    }
     let mut expected = String::from("a program that can be run");
     let version = pattern(table, "version");
     if let Some((text, _)) = &version {
@@ -87,5 +90,13 @@ mod tests {
     fn what_cannot_act_is_a_fault() {
         assert!(fault("[checks.command.jq]\nargs = \"-V\"").contains("nothing without version"));
         assert!(fault("[checks.command.jq]\nversion = \"a)|(b\"").contains("without its"));
+        assert!(fault("[checks.command.jq]\ncommand = \"\"").contains("is empty"));
+        for pattern in ["", ".*", "(1|)", "[^x]*"] {
+            let message = fault(&format!("[checks.command.jq]\nversion = \"{pattern}\""));
+            assert!(message.contains("found in every text"), "{pattern}: {message}");
+        }
+        for pattern in ["^$", ".", "^.*1$", "\\\\s", "0|1"] {
+            one(&format!("[checks.command.jq]\nversion = \"{pattern}\""));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `[checks.dns.NAME]`: a name has an address, of a family, or one of those that are expected.
 
-use super::asked::{Asked, PATIENCE, Verdict, add, fail, held, word};
+use super::asked::{Asked, PATIENCE, Verdict, add, fail, held, misnamed, named, word};
 use super::mount::asserting;
 use super::peer::addresses;
 use super::{Facts, Judge, Kind};
@@ -11,9 +11,9 @@ use std::net::IpAddr;
 pub const KIND: Kind = Kind { name: "dns", nameless: false, read };
 
 fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
-    let host = if table.has("host") { table.text("host")? } else { name.to_string() };
+    let host = named(name, table, "host")?;
     if host.is_empty() || host.contains(char::is_whitespace) {
-        table.fault_here("is no name of a host; expected one without blanks");
+        misnamed(table, "host", "is no name of a host; expected one without blanks");
     }
     let family = word(table, "family", &["ipv4", "ipv6"]);
     let mut expected = String::from("a name with an address");

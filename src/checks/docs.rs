@@ -68,7 +68,7 @@ mod tests {
     fn variables_are_a_table_and_an_example() {
         let (checks, _) = checks(
             "[checks.env.PORT]\ntype = \"port\"\ndefault = 80\ndescription = \"where it listens\"\n\
-             [checks.env.KEY]\nsecret = true\nfile = true\nexample = \"abc|d\"\n[checks.user]\n",
+             [checks.env.KEY]\nsecret = true\nfile = true\nexample = \"abc|d\"\n[checks.user]\nroot = true\n",
         );
         let text = super::render(&checks);
         assert!(text.contains("| `PORT` | no | `80` | where it listens; a port, 1 to 65535 |\n"), "{text}");

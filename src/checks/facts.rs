@@ -262,6 +262,10 @@ pub mod fake {
         pub looks: HashMap<String, Look>,
         /// What every program does.
         pub ran: Ran,
+        /// A request, or a command line, that holds the first is answered with the second.
+        pub odd: Vec<(&'static str, &'static str)>,
+        /// How long peers and programs take.
+        pub slow: Duration,
         /// Path and what is to be done -> the errno that refuses it.
         pub refused: HashMap<(String, &'static str), i32>,
         pub free: u64,
@@ -288,6 +292,7 @@ pub mod fake {
         pub unix: i32,
         /// Ports that cannot be bound, and why.
         pub unbindable: HashMap<u16, i32>,
+        /// By TCP.
         pub listening: Vec<SocketAddr>,
         /// Who is bound to an address: name and pid.
         pub holder: Option<(SocketAddr, &'static str, Pid)>,
@@ -372,8 +377,9 @@ pub mod fake {
             let missing = || Look { word: word.into(), searched: vec!["/bin".into()], ..Look::default() };
             self.looks.get(word).cloned().unwrap_or_else(missing)
         }
-        fn set_id_files(&self, _: &[String]) -> io::Result<Vec<String>> {
-            Ok(self.set_id.clone())
+        fn set_id_files(&self, paths: &[String]) -> io::Result<Vec<String>> {
+            let below = |file: &&String| paths.iter().any(|path| file.starts_with(path));
+            Ok(self.set_id.iter().filter(below).cloned().collect())
         }
         fn cgroup(&self, what: &str) -> Option<u64> {
             self.cgroup.get(what).copied()
@@ -406,8 +412,19 @@ pub mod fake {
             *self.current.borrow_mut() = who.clone();
             Ok(())
         }
-        fn run(&self, _: &str, _: &[String], _: &[CString], _: Duration) -> Result<Ran, SpawnError> {
-            Ok(self.ran.clone())
+        fn run(
+            &self,
+            _: &str,
+            argv: &[String],
+            _: &[CString],
+            patience: Duration,
+        ) -> Result<Ran, SpawnError> {
+            let mut ran = self.ran.clone();
+            if let Some((_, output)) = self.odd.iter().find(|(word, _)| argv.iter().any(|one| one == word)) {
+                ran.output = [output.as_bytes().to_vec(), Vec::new()];
+            }
+            ran.outcome = ran.outcome.filter(|_| self.slow <= patience);
+            Ok(ran)
         }
         fn interfaces(&self) -> io::Result<Vec<Interface>> {
             Ok(self.interfaces.clone())
@@ -426,8 +443,12 @@ pub mod fake {
                 .get(host)
                 .map_or_else(|| Err(io::Error::other("Name does not resolve")), |ip| Ok(vec![*ip]))
         }
-        fn connect(&self, address: SocketAddr, _: Duration) -> io::Result<()> {
-            if self.answers.contains(&address) { Ok(()) } else { errno(libc::ECONNREFUSED) }
+        fn connect(&self, address: SocketAddr, timeout: Duration) -> io::Result<()> {
+            match self.answers.contains(&address) {
+                true if self.slow > timeout => errno(libc::ETIMEDOUT),
+                true => Ok(()),
+                false => errno(libc::ECONNREFUSED),
+            }
         }
         fn connect_unix(&self, _: &str) -> io::Result<()> {
             if self.unix == 0 { Ok(()) } else { errno(self.unix) }
@@ -436,18 +457,20 @@ pub mod fake {
             &self,
             address: SocketAddr,
             request: &[u8],
-            _: Duration,
+            timeout: Duration,
             _: &dyn Fn(&[u8]) -> bool,
         ) -> io::Result<Vec<u8>> {
-            self.connect(address, Duration::ZERO)?;
-            *self.sent.borrow_mut() = String::from_utf8_lossy(request).into_owned();
-            Ok(self.answer.clone().into_bytes())
+            self.connect(address, timeout)?;
+            let request = String::from_utf8_lossy(request).into_owned();
+            let odd = self.odd.iter().find(|(word, _)| request.contains(word));
+            *self.sent.borrow_mut() = request;
+            Ok(odd.map_or(self.answer.as_str(), |(_, answer)| answer).as_bytes().to_vec())
         }
         fn bind(&self, address: SocketAddr, _: Protocol) -> io::Result<()> {
             self.unbindable.get(&address.port()).map_or(Ok(()), |number| errno(*number))
         }
-        fn listening(&self, _: Protocol) -> io::Result<Vec<SocketAddr>> {
-            Ok(self.listening.clone())
+        fn listening(&self, protocol: Protocol) -> io::Result<Vec<SocketAddr>> {
+            Ok(if protocol == Protocol::Tcp { self.listening.clone() } else { Vec::new() })
         }
         fn holder(&self, _: Protocol, at: &dyn Fn(SocketAddr) -> bool) -> Option<(String, Pid)> {
             self.holder.filter(|(address, ..)| at(*address)).map(|(_, name, pid)| (name.into(), pid))

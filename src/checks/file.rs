@@ -1,6 +1,6 @@
 //! `[checks.file.PATH]`: a file is there (or is not), is what it should be, and holds what it should.
 
-use super::asked::{Asked, PATIENCE, Verdict, add, fail, failure, word};
+use super::asked::{Asked, PATIENCE, Verdict, add, at_least, fail, failure, word};
 use super::mount::asserting;
 use super::path::{Place, what};
 use super::program;
@@ -20,6 +20,7 @@ const TYPES: &[&str] = &["file", "socket", "fifo", "device"];
 struct File {
     place: Place,
     kind: Option<&'static str>,
+    empty: bool,
     min_size: u64,
     sha256: Option<String>,
     contains: Vec<String>,
@@ -34,8 +35,14 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     if table.flag("absent") == Some(true) && own.iter().any(|key| table.has(key)) {
         table.fault("absent", "contradicts what is asked of the file besides; leave one of them out");
     }
-    let full = table.flag("non_empty") == Some(true);
-    let min_size = table.size("min_size").unwrap_or(0).max(u64::from(full));
+    let full = table.flag("non_empty");
+    let min_size = at_least(table, "min_size").unwrap_or(0).max(u64::from(full == Some(true)));
+    if full == Some(false) {
+        add(&mut expected, &["empty"]);
+        if min_size > 0 {
+            table.fault("min_size", "contradicts non_empty = false; leave one of them out");
+        }
+    }
     match min_size {
         0 => {}
         1 => add(&mut expected, &["not empty"]),
@@ -51,7 +58,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     let (contains, lacks) = (asserting(table, "contains"), asserting(table, "lacks"));
     contains.iter().for_each(|text| add(&mut expected, &["with ", &quoted(text)]));
     lacks.iter().for_each(|text| add(&mut expected, &["without ", &quoted(text)]));
-    let file = File { place: place?, kind, min_size, sha256, contains, lacks };
+    let file = File { place: place?, kind, empty: full == Some(false), min_size, sha256, contains, lacks };
     Some(Box::new(Asked {
         subject: ["file ", &file.place.path].concat(),
         expected,
@@ -78,9 +85,12 @@ impl File {
             return fail("{}\nput a {} at {}{}", &[what(stat), kind, path, why]);
         }
         self.place.rights(stat, facts)?;
+        let size = show_size(stat.size);
         if stat.size < self.min_size {
-            let size = show_size(stat.size);
             return fail("{}\nfill {}", &[if stat.size == 0 { "an empty file" } else { &size }, path]);
+        }
+        if self.empty && stat.size > 0 {
+            return fail("{}\nempty {}", &[&size, path]);
         }
         self.content(facts)?;
         if self.place.asks("executable") {
@@ -188,6 +198,8 @@ mod tests {
             ("/etc/key", "writable = true", false, "owned by root:root, mode 0640, not writable by uid 1000"),
             ("/etc/key", "writable = false", true, "a file owned by root:root, mode 0640"),
             ("/etc/empty", "non_empty = true", false, "an empty file"),
+            ("/etc/empty", "non_empty = false", true, "a file owned by root:root, mode 0640"),
+            ("/etc/key", "non_empty = false", false, "3 bytes"),
             ("/etc/key", "non_empty = true", true, "a file owned by root:root, mode 0640"),
             ("/etc/key", "min_size = 4", false, "3 bytes"),
             ("/etc/key", "min_size = 3", true, "a file owned by root:root, mode 0640"),
@@ -251,6 +263,10 @@ mod tests {
             ("mode = \"0600\"\nmax_mode = \"0600\"", "beside mode"),
             ("sha256 = \"abc\"", "64 hexadecimal digits"),
             ("contains = []", "asserts nothing"),
+            ("contains = \"\"", "asserts nothing"),
+            ("min_size = 0", "asserts nothing"),
+            ("min_size = 1\nnon_empty = false", "contradicts"),
+            ("max_mode = \"7777\"", "asserts nothing"),
             ("lacks = []", "asserts nothing"),
             ("type = \"scoket\"", "did you mean \"socket\"?"),
         ] {

@@ -1,7 +1,7 @@
 //! `[checks.http."http://HOST/PATH"]`: a server answers a request as it should. Plain HTTP/1.1 alone: TLS would
 //! be many times the size of rinit.
 
-use super::asked::{Asked, Verdict, add, fail, held, timeout};
+use super::asked::{Asked, Verdict, add, fail, held, misnamed, named, timeout};
 use super::file::holds;
 use super::mount::asserting;
 use super::peer::{Peer, TIMEOUT};
@@ -24,7 +24,7 @@ struct Http {
 }
 
 fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
-    let url = if table.has("url") { table.text("url")? } else { name.to_string() };
+    let url = named(name, table, "url")?;
     let method = table.text("method").unwrap_or_else(|| "GET".into());
     if method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase()) {
         table.fault("method", "is no method; expected one such as \"GET\" or \"HEAD\"");
@@ -40,7 +40,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     let headers = headers(table);
     let target = target(&url);
     if let Err(why) = &target {
-        if table.has("url") { table.fault("url", why) } else { table.fault_here(why) }
+        misnamed(table, "url", why);
     }
     let (peer, path) = target.ok()?;
     let shown = peer.shown();
@@ -278,6 +278,7 @@ mod tests {
             ("method = \"get\"", "is no method"),
             ("method = \"HEAD\"\ncontains = \"x\"", "HEAD does not give"),
             ("contains = []", "asserts nothing"),
+            ("contains = [\"up\", \"\"]", "asserts nothing"),
             ("status = []", "asserts nothing"),
             ("status = 700", "is no status"),
             ("status = \"299-200\"", "is no status"),

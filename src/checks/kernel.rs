@@ -1,6 +1,6 @@
 //! `[checks.kernel]`: what the container takes over from the machine that it runs on is as it needs it.
 
-use super::asked::{Asked, add, all, failure, must_ask, text};
+use super::asked::{Asked, add, all, at_least, failure, must_ask, no_export, no_wait, text};
 use super::path::denied;
 use super::{Facts, Failure, Judge, Kind, facts, listed, quoted};
 use crate::config::table::Table;
@@ -51,7 +51,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         }
         wanted.push(Wanted::Device(path));
     }
-    wanted.extend(table.size("shm").map(Wanted::Shm));
+    wanted.extend(at_least(table, "shm").map(Wanted::Shm));
     wanted.extend(table.text("time_zone").map(Wanted::TimeZone));
     if let Some(date) = table.text("not_before") {
         match seconds(&date) {
@@ -62,6 +62,10 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     if table.flag("entropy") == Some(true) {
         wanted.push(Wanted::Entropy);
     }
+    no_export(table);
+    if !wanted.is_empty() && wanted.iter().all(Wanted::stays) {
+        no_wait(table);
+    }
     let mut expected = String::new();
     wanted.iter().for_each(|one| one.tell(&mut expected));
     // What is written and asks for nothing all the same has a fault of its own, but for these two.
@@ -71,7 +75,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         subject: ["kernel ", name].concat(),
         expected,
         patience: Duration::ZERO,
-        look: Box::new(move |facts| all(wanted.iter().map(|one| one.look(facts)).collect(), "")),
+        look: Box::new(move |facts| all(wanted.iter().map(|one| one.judge(facts)).collect(), "")),
     }))
 }
 
@@ -99,6 +103,15 @@ fn sysctls(prefix: &str, entries: &[Entry], table: &Table<'_>, wanted: &mut Vec<
 }
 
 impl Wanted {
+    /// Whether it is the same as long as the machine runs. A sysctl is set, a device made, a clock put right.
+    fn stays(&self) -> bool {
+        matches!(self, Self::Version(_) | Self::Arch(_))
+    }
+
+    fn judge(&self, facts: &Facts) -> Result<String, Failure> {
+        self.look(facts).map_err(|failure| Failure { may_change: !self.stays(), ..failure })
+    }
+
     fn tell(&self, expected: &mut String) {
         match self {
             Self::Version(version) => add(expected, &["version ", version, " or later"]),
@@ -358,11 +371,28 @@ mod tests {
             ("not_before = \"yesterday\"", "is no date"),
             ("version = \"5\"\nsysctl = { a = true }", "a number (at least)"),
             ("shm = \"big\"", "such as \"64MiB\""),
+            ("shm = 0", "asserts nothing"),
+            ("version = \"5\"\nexport = \"X\"", "hands on nothing"),
+            ("version = \"5\"\narch = \"amd64\"\nwait = \"1s\"", "does not change"),
         ] {
             let (_, faults) = super::super::read::testing::checks(&format!("[checks.kernel]\n{keys}"));
             assert!(faults.iter().any(|message| message.contains(part)), "{keys}: {faults:?}");
         }
         assert!(fault("[checks.kernel]").contains("asserts nothing"));
+    }
+
+    /// A wait for entropy is of use, but not on the wrong machine.
+    #[test]
+    fn a_wait_ends_where_nothing_helps() {
+        for (keys, may_change) in [
+            ("entropy = true", true),
+            ("version = \"5\"\nentropy = true", true),
+            ("version = \"99\"\nentropy = true", false),
+            ("arch = \"vax\"\nentropy = true", false),
+        ] {
+            let finding = judge(&format!("{keys}\nwait = \"1s\""), &[]);
+            assert_eq!((finding.ok, finding.may_change), (false, may_change), "{keys}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `[checks.limit]`: the container may use as much memory, as many processors, processes and files as it needs.
 
-use super::asked::{Asked, add, all, failure, must_ask, no_wait, text};
+use super::asked::{Asked, add, all, failure, must_ask, no_export, no_wait, text};
 use super::{Facts, Failure, Judge, Kind, facts};
 use crate::config::table::Table;
 use crate::config::words::{self, show_size};
@@ -33,6 +33,7 @@ type Wanted = (&'static str, Unit, u64);
 
 fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     no_wait(table);
+    no_export(table);
     let mut expected = String::new();
     let mut wanted: Vec<Wanted> = Vec::new();
     for (key, unit) in KEYS {
@@ -214,6 +215,7 @@ mod tests {
             ("cpus = \"two\"", "no number of processors"),
             ("cpus = -1", "no number of processors"),
             ("memory = \"1G\"\nwait = \"1s\"", "does not change"),
+            ("memory = \"1G\"\nexport = \"X\"", "hands on nothing"),
         ] {
             let message = fault(&format!("[checks.limit]\n{keys}"));
             assert!(message.contains(part), "{keys}: {message}");

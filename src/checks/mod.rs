@@ -15,6 +15,8 @@ pub mod facts;
 mod file;
 mod http;
 mod kernel;
+#[cfg(test)]
+mod key_tests;
 mod limit;
 pub mod link;
 mod link_target;

@@ -1,6 +1,6 @@
 //! `[checks.mount.PATH]`: a file system is mounted there, as it should be.
 
-use super::asked::{add, fail, failure, word};
+use super::asked::{add, fail, failure, misnamed, named, word};
 use super::{Facts, Failure, Finding, Judge, Kind, facts, listed};
 use crate::config::table::Table;
 use crate::sys::disk::Access;
@@ -82,27 +82,21 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
 
 /// The path that a check is about: its NAME, or `path` when NAME is only a label.
 pub(super) fn path(name: &str, table: &Table<'_>) -> Option<String> {
-    let written = table.node("path").is_some();
-    let path = if written { table.text("path")? } else { name.to_string() };
+    let path = named(name, table, "path")?;
     if path.starts_with('/') {
         return Some(path);
     }
-    let message = "is no absolute path; expected one that begins with \"/\"";
-    if written {
-        table.fault("path", message)
-    } else {
-        table.fault_here(message)
-    }
+    misnamed(table, "path", "is no absolute path; expected one that begins with \"/\"");
     None
 }
 
 /// A list that must say something when it is written.
 pub(super) fn asserting(table: &Table<'_>, key: &'static str) -> Vec<String> {
-    let list = table.list(key).unwrap_or_default();
-    if list.is_empty() && table.has(key) {
+    let list = table.list(key);
+    if list.as_ref().is_some_and(|list| list.is_empty() || list.iter().any(String::is_empty)) {
         table.fault(key, "asserts nothing; name something, or leave it out");
     }
-    list
+    list.unwrap_or_default()
 }
 
 /// What is mounted at a path, or the finding that nothing is.

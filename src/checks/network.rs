@@ -55,8 +55,11 @@ impl Cidr {
 }
 
 fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
-    let interface =
-        table.text("interface").or_else(|| Some(name.to_string())).filter(|name| !name.is_empty());
+    let written = table.text("interface");
+    if written.as_deref() == Some("") {
+        table.fault("interface", "is empty; expected the name of one, such as \"eth0\"");
+    }
+    let interface = written.or_else(|| Some(name.to_string())).filter(|name| !name.is_empty());
     let address = table.flag("address").unwrap_or(true);
     let family = table.word("family");
     if family.is_some() && !address {
@@ -340,6 +343,7 @@ mod tests {
             let message = fault(&format!("[checks.network]\ncidr = \"{keys}\""));
             assert!(message.contains("is no network"), "{message}");
         }
+        assert!(fault("[checks.network]\ninterface = \"\"").contains("is empty"));
         for keys in [
             "cidr = \"10.0.0.0/8\"\naddress = false",
             "cidr = \"10.0.0.0/8\"\nfamily = \"ipv6\"",

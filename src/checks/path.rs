@@ -48,6 +48,9 @@ impl Rights {
         if mode.is_some() && max_mode.is_some() {
             table.fault("max_mode", "does nothing beside mode; leave one of them out");
         }
+        if max_mode == Some(0o7777) {
+            table.fault("max_mode", "asserts nothing, for no mode has more bits; leave it out");
+        }
         Self { owner, group, mode, max_mode }
     }
 

@@ -1,6 +1,6 @@
 //! `[checks.privileges]`: the container may do what it needs, and no more: the hardened image.
 
-use super::asked::{Asked, PATIENCE, add, all, failure, must_ask, no_wait, text, word};
+use super::asked::{Asked, PATIENCE, add, all, failure, must_ask, no_export, no_wait, text, word};
 use super::limit::number;
 use super::mount::asserting;
 use super::{Facts, Failure, Judge, Kind, facts};
@@ -39,6 +39,7 @@ enum Wanted {
 
 fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     no_wait(table);
+    no_export(table);
     let mut wanted = Vec::new();
     let mut expected = String::new();
     if let Some(table) = table.table("capabilities") {
@@ -59,6 +60,11 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         wanted.push(Wanted::Apparmor(profile));
     }
     let (paths, allow) = (asserting(table, "paths"), asserting(table, "allow"));
+    for (key, list) in [("paths", &paths), ("allow", &allow)] {
+        if list.iter().any(|path| !path.starts_with('/')) {
+            table.fault(key, "holds what is no absolute path; expected one that begins with \"/\"");
+        }
+    }
     if word(table, "setuid_files", &["none"]).is_some() {
         add(&mut expected, &["no setuid files"]);
         let paths = if paths.is_empty() { vec!["/".to_string()] } else { paths };
@@ -174,6 +180,10 @@ fn apparmor(wanted: &str, facts: &Facts) -> Result<String, Failure> {
 }
 
 fn setuid(paths: &[String], allow: &[String], facts: &Facts) -> Result<String, Failure> {
+    // Where nothing is, nothing is ever found: most likely a name that is mistyped.
+    if let Some(path) = paths.iter().find(|path| facts.system.stat(path).is_err()) {
+        return Err(failure("{} is not there\ncorrect paths, or leave it out", &[path]));
+    }
     let found = facts.system.set_id_files(paths).map_err(|error| {
         failure(
             "a folder that cannot be searched: {}\njudge as root (as_user = \"root\"), or name other paths",
@@ -268,6 +278,7 @@ mod tests {
                 text("/etc/shadow", "root:*:1::::::\n"),
             ]
             .into(),
+            files: ["/", "/usr"].map(|path| (path.to_string(), Stat { dir: true, ..Stat::default() })).into(),
             set_id: vec!["/usr/bin/su".into(), "/usr/bin/mount".into()],
             ..Fake::default()
         }
@@ -302,6 +313,7 @@ mod tests {
                 true,
                 "no setuid files",
             ),
+            ("setuid_files = \"none\"\npaths = [\"/usr\", \"/ust\"]", false, "/ust is not there"),
             ("exposed = \"none\"", true, "nothing exposed"),
             ("passwords = \"none empty\"", true, "no empty password"),
         ] {
@@ -353,6 +365,9 @@ mod tests {
             ("passwords = \"none\"", "\"none empty\""),
             ("no_new_privs = true\npaths = [\"/\"]", "nothing without setuid_files"),
             ("no_new_privs = true\nallow = [\"/x\"]", "nothing without setuid_files"),
+            ("setuid_files = \"none\"\npaths = \"usr\"", "no absolute path"),
+            ("setuid_files = \"none\"\nallow = \"su\"", "no absolute path"),
+            ("no_new_privs = true\nexport = \"X\"", "hands on nothing"),
             ("no_new_privs = true\nwait = \"1s\"", "does not change"),
         ] {
             let (_, faults) = checks(&format!("[checks.privileges]\n{keys}"));

@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(faults, [""; 0]);
         let names: Vec<&str> = both.iter().map(|check| check.name.as_str()).collect();
         assert_eq!(names, ["", "second"]);
-        assert_eq!(one("[checks.user]").name, "");
+        assert_eq!(one("[checks.user]\nroot = true").name, "");
         assert_eq!(one("[checks.kernel]\nsysctl.a = 1").name, "");
         assert_eq!(one("[checks.kernel.x]\nsysctl.a = 1").name, "x");
         assert_eq!(one("[checks.privileges.capabilities]\nlacks = \"ALL\"").name, "");

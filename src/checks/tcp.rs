@@ -1,6 +1,6 @@
 //! `[checks.tcp."HOST:PORT"]`: somebody accepts connections there.
 
-use super::asked::{Asked, held, timeout};
+use super::asked::{Asked, held, misnamed, named, timeout};
 use super::peer::{Peer, TIMEOUT};
 use super::{Judge, Kind};
 use crate::config::table::Table;
@@ -10,12 +10,15 @@ pub const KIND: Kind = Kind { name: "tcp", nameless: false, read };
 
 fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     let port = table.integer("port", 1, 65535).and_then(|port| u16::try_from(port).ok());
-    let address = if table.has("address") { table.text("address")? } else { name.to_string() };
+    let address = named(name, table, "address")?;
+    if port.is_some() && Peer::parse(&address, None).is_some() {
+        table.fault("port", "does nothing beside the port of the address; leave one of them out");
+    }
     let timeout = timeout(table, TIMEOUT);
     let peer = Peer::parse(&address, port);
     if peer.is_none() {
         let message = "is no place to connect to; expected \"HOST:PORT\", or a host and a key port";
-        if table.has("address") { table.fault("address", message) } else { table.fault_here(message) }
+        misnamed(table, "address", message);
     }
     let peer = peer?;
     let shown = peer.shown();
@@ -67,6 +70,7 @@ mod tests {
         assert!(fault("[checks.tcp.db]").contains("HOST:PORT"));
         assert!(fault("[checks.tcp.x]\naddress = \":80\"").starts_with("checks.tcp.x.address"));
         assert!(fault("[checks.tcp.db]\nport = 70000\naddress = \"db:1\"").contains("from 1 to 65535"));
+        assert!(fault("[checks.tcp.\"db:1\"]\nport = 2").contains("beside the port"));
         assert!(fault("[checks.tcp.\"db:1\"]\ntimeout = \"0s\"").contains("is zero"));
     }
 }

@@ -1,5 +1,7 @@
 //! `[checks.user]` or `[checks.user.NAME]`: whose rights rinit, and so the command, runs with.
 
+use super::asked::{must_ask, no_wait};
+use super::mount::asserting;
 use super::path::{denied, refused};
 use super::{Facts, Failure, Finding, Judge, Kind};
 use crate::config::table::Table;
@@ -8,6 +10,8 @@ use crate::sys::users::Identity;
 
 /// `user`
 pub const KIND: Kind = Kind { name: "user", nameless: true, read };
+
+const KEYS: &str = "name, uid, gid, groups, root, in_passwd, home_writable";
 
 struct User {
     /// A name, or a number.
@@ -21,17 +25,14 @@ struct User {
 }
 
 fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
-    super::asked::no_wait(table);
+    no_wait(table);
     let number = |key| table.integer(key, 0, i64::from(u32::MAX) - 1).and_then(|n| u32::try_from(n).ok());
     let root = table.flag("root");
     let uid = number("uid");
     // NAME is the user, unless a key says who is meant; it is a label then.
     let told = table.has("name") || table.has("uid") || table.has("root");
     let named = Some(name.to_string()).filter(|name| !told && !name.is_empty());
-    let groups = table.list("groups");
-    if groups.as_ref().is_some_and(Vec::is_empty) {
-        table.fault("groups", "asserts nothing; name a group, or leave it out");
-    }
+    let groups = asserting(table, "groups");
     if root == Some(true) && uid.is_some_and(|uid| uid != 0) || root == Some(false) && uid == Some(0) {
         table.fault("root", "contradicts uid; leave one of them out");
     }
@@ -44,11 +45,14 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     if home_writable == Some(false) {
         table.fault("home_writable", "asserts nothing when it is false; leave it out");
     }
+    // Somebody it always is; to hand on who, or to be able to become another, is something to ask for.
+    let asks = KEYS.split(", ").chain(["export", "as_user"]).any(|key| table.has(key));
+    must_ask(table, asks || !name.is_empty(), KEYS);
     Some(Box::new(User {
         user,
         uid,
         gid: table.text_or_number("gid"),
-        groups: groups.unwrap_or_default(),
+        groups,
         root,
         in_passwd,
         home_writable: home_writable == Some(true),
@@ -187,7 +191,7 @@ mod tests {
     #[test]
     fn the_current_user_is_judged() {
         for (text, uid, ok) in [
-            ("[checks.user]", 0, true),
+            ("[checks.user]\nexport = \"WHO\"", 0, true),
             ("[checks.user]\nroot = false", 0, false),
             ("[checks.user]\nroot = false", 1000, true),
             ("[checks.user]\nroot = true", 1000, false),
@@ -212,15 +216,19 @@ mod tests {
         let root = judge("[checks.user]\nroot = false", 0);
         assert_eq!(root.found, "user root (uid 0)");
         assert!(root.remedy.contains("docker run --user"));
-        assert_eq!(judge("[checks.user]", 77).found, "uid 77 (no name in /etc/passwd)");
-        assert_eq!(judge("[checks.user]", 1000).value.as_deref(), Some("app"));
-        assert_eq!(judge("[checks.user]", 77).value.as_deref(), Some("77"));
+        assert_eq!(judge("[checks.user]\nexport = \"X\"", 77).found, "uid 77 (no name in /etc/passwd)");
+        assert_eq!(judge("[checks.user]\nexport = \"X\"", 1000).value.as_deref(), Some("app"));
+        assert_eq!(judge("[checks.user]\nexport = \"X\"", 77).value.as_deref(), Some("77"));
     }
 
     #[test]
     fn what_cannot_hold_is_a_fault() {
         assert!(fault("[checks.user]\ngroups = []").contains("asserts nothing"));
+        assert!(fault("[checks.user]").contains("asserts nothing; expected one of name, uid, "));
+        assert!(fault("[checks.user]\nhint = \"x\"").contains("asserts nothing"));
         assert!(fault("[checks.user]\nroot = true\nuid = 5").contains("contradicts"));
+        one("[checks.user]\nexport = \"WHO\"");
+        one("[checks.user]\nas_user = 1000");
         assert!(fault("[checks.user.app]\nin_passwd = false").contains("contradicts"));
         assert!(fault("[checks.user]\nhome_writable = false").contains("asserts nothing"));
     }

@@ -1,6 +1,6 @@
 //! `[checks.volume.PATH]`: a volume is mounted there, and who is to use it can.
 
-use super::asked::{add, fail, failure};
+use super::asked::{add, at_least, fail, failure};
 use super::mount::{mounted_at, path};
 use super::path::{Rights, allows, refused, shown};
 use super::{Facts, Failure, Finding, Judge, Kind, facts, quoted};
@@ -37,7 +37,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         (false, false) => "a volume that can be neither read nor written",
     });
     let rights = Rights::read(table, &mut expected);
-    let min_free = table.size("min_free");
+    let min_free = at_least(table, "min_free");
     if let Some(free) = min_free {
         add(&mut expected, &["with at least ", &show_size(free), " free"]);
     }
@@ -255,6 +255,7 @@ mod tests {
         // 755 in TOML is a decimal number, which is another mode.
         assert!(fault("[checks.volume.\"/data\"]\nmode = 755").contains("in quotes"));
         assert!(fault("[checks.volume.\"/data\"]\nmin_free_inodes = 0").contains("at least 1"));
+        assert!(fault("[checks.volume.\"/data\"]\nmin_free = 0").contains("asserts nothing"));
     }
 
     #[test]

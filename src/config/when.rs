@@ -7,20 +7,21 @@ use super::table::Table;
 pub fn condition(table: &Table<'_>) -> Result<(), String> {
     let scope = &table.reading().scope;
     let mut off = None;
-    if let Some(text) = table.text("when_env")
-        && let Err(why) = environment(&text, scope)
-    {
-        off.get_or_insert(why);
+    if let Some(text) = table.text("when_env") {
+        let name = text.split('=').next().unwrap_or_default();
+        if name.trim_start_matches('!').trim().is_empty() {
+            table.fault("when_env", "names no variable; expected \"NAME\", \"!NAME\" or \"NAME=one|two\"");
+        }
+        off = environment(&text, scope).err();
     }
-    if let Some(path) = table.text("when_exists")
-        && !(scope.exists)(&path)
-    {
-        off.get_or_insert(format!("{path} does not exist"));
-    }
-    if let Some(path) = table.text("when_missing")
-        && (scope.exists)(&path)
-    {
-        off.get_or_insert(format!("{path} exists"));
+    for (key, wanted, why) in [("when_exists", true, " does not exist"), ("when_missing", false, " exists")] {
+        let Some(path) = table.text(key) else { continue };
+        if path.is_empty() {
+            table.fault(key, "is empty; expected a path");
+        }
+        if (scope.exists)(&path) != wanted {
+            off.get_or_insert_with(|| [path.as_str(), why].concat());
+        }
     }
     off.map_or(Ok(()), Err)
 }

@@ -55,12 +55,20 @@ pub struct Form {
 pub fn read(table: &Table<'_>) -> Form {
     let words = |key: &'static str, what: &str| {
         let list = table.list(key);
-        if list.as_ref().is_some_and(Vec::is_empty) {
+        // No value that is judged is empty.
+        if list.as_ref().is_some_and(|list| list.is_empty() || list.iter().any(String::is_empty)) {
             table.fault(key, &["is empty, so that ", what].concat());
         }
         list.unwrap_or_default()
     };
-    let length = |key| table.integer(key, 0, 1 << 20).and_then(|n| usize::try_from(n).ok());
+    let part = |key| {
+        let part = table.text(key);
+        if part.as_deref() == Some("") {
+            table.fault(key, "is empty, which every value has; leave it out");
+        }
+        part
+    };
+    let length = |key| table.integer(key, 1, 1 << 20).and_then(|n| usize::try_from(n).ok());
     let (min, max) = (table.number("min"), table.number("max"));
     let bounded = min.is_some() || max.is_some();
     let form = Form {
@@ -72,8 +80,8 @@ pub fn read(table: &Table<'_>) -> Form {
         max,
         min_length: length("min_length"),
         max_length: length("max_length"),
-        prefix: table.text("prefix"),
-        suffix: table.text("suffix"),
+        prefix: part("prefix"),
+        suffix: part("suffix"),
         schemes: words("schemes", "nothing would do; expected schemes such as \"https\""),
         domains: words("domains", "nothing would do; expected domains such as \"example.org\""),
         separator: table.text("separator"),
@@ -85,6 +93,9 @@ pub fn read(table: &Table<'_>) -> Form {
 
 fn pattern(table: &Table<'_>) -> Option<(String, Pattern)> {
     let text = table.text("pattern")?;
+    if text.is_empty() {
+        table.fault("pattern", "is empty, so that nothing would do; expected one for the whole value");
+    }
     match Pattern::new(&text) {
         Ok(pattern) => Some((text, pattern)),
         Err(why) => {

@@ -21,6 +21,11 @@ pub const KIND: Kind = Kind { name: "env", nameless: false, read };
 /// The most that execve(2) takes as one entry.
 const LONGEST: u64 = 128 * 1024;
 
+/// Keys that speak of a variable that is set, or what it is to be.
+const OF_A_VALUE: &str = "default, file, required, required_when, requires, conflicts, renamed_from, deprecated, pass, \
+                          export, type, pattern, one_of, not_in, min, max, min_length, max_length, prefix, suffix, \
+                          schemes, domains, separator, of";
+
 struct Env {
     name: String,
     required: bool,
@@ -65,11 +70,19 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     if env.file.is_none() {
         no_wait(table); // of variables nothing changes any more
     }
-    if env.relations.unset && (env.default.is_some() || env.file.is_some()) {
-        table.fault("unset", "must not be set, and has a default or a file; keep one of them");
+    if env.relations.unset {
+        for key in OF_A_VALUE.split(", ").filter(|key| table.has(key)) {
+            table.fault(key, "never acts, for unset says that it must not be set; keep one of them");
+        }
     }
     if table.has("required") && env.relations.required_when.is_some() {
         table.fault("required_when", "says when it is required; drop required");
+    }
+    if table.has("required") && env.required && env.default.is_some() {
+        table.fault("required", "never acts beside default; keep one of them");
+    }
+    if env.default.is_some() && env.relations.required_when.is_some() {
+        table.fault("required_when", "never acts beside default; keep one of them");
     }
     Some(Box::new(env))
 }

@@ -44,19 +44,24 @@ pub fn read(name: &str, table: &Table<'_>) -> Relations {
         list.unwrap_or_default()
     };
     let required_when = table.text("required_when").map(|text| {
-        let (name, value) = text.split_once('=').unwrap_or((&text, "set"));
-        if !variable_name(name) || value.is_empty() {
-            table.fault("required_when", "expected \"NAME=value\", \"NAME=one|two\" or \"NAME\"");
+        let (other, value) = text.split_once('=').unwrap_or((&text, "set"));
+        if !variable_name(other) || other == name || value.is_empty() {
+            let message = "expected another variable: \"NAME=value\", \"NAME=one|two\" or \"NAME\"";
+            table.fault("required_when", message);
         }
-        When { name: name.to_string(), value: value.to_string() }
+        When { name: other.to_string(), value: value.to_string() }
     });
+    let renamed_from = table.text("renamed_from");
+    if renamed_from.as_ref().is_some_and(|old| old == name || !variable_name(old)) {
+        table.fault("renamed_from", "expected the name that the variable had before");
+    }
     Relations {
         requires: names("requires"),
         conflicts: names("conflicts"),
         required_when,
         unset: table.flag("unset").unwrap_or(false),
         deprecated: table.text("deprecated"),
-        renamed_from: table.text("renamed_from"),
+        renamed_from,
     }
 }
 

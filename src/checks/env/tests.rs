@@ -224,6 +224,19 @@ fn an_unknown_name_under_a_prefix_is_told() {
 fn new_keys_that_cannot_hold_are_faults() {
     for (keys, part) in [
         ("min_length = 3\nmax_length = 2", "more than max_length"),
+        ("min_length = 0", "from 1 to"),
+        ("prefix = \"\"", "which every value has"),
+        ("suffix = \"\"", "which every value has"),
+        ("pattern = \"\"", "nothing would do"),
+        ("one_of = [\"a\", \"\"]", "nothing would do"),
+        ("required_when = \"NAME=x\"", "another variable"),
+        ("required_when = \"A\"\ndefault = \"x\"", "never acts beside default"),
+        ("required = true\ndefault = \"x\"", "never acts beside default"),
+        ("renamed_from = \"NAME\"", "had before"),
+        ("renamed_from = \"a b\"", "had before"),
+        ("unset = true\nconflicts = [\"A\"]", "never acts"),
+        ("unset = true\nexport = \"A\"", "never acts"),
+        ("unset = true\none_of = [\"A\"]", "never acts"),
         ("schemes = [\"https\"]", "speaks of a URL"),
         ("domains = [\"a\"]", "speaks of a host"),
         ("of = \"int\"", "speaks of the items"),
@@ -241,4 +254,8 @@ fn new_keys_that_cannot_hold_are_faults() {
         assert!(message.contains(part), "{keys}: {message}");
     }
     assert!(fault("[checks.env.\"*\"]").contains("is missing"));
+    for (keys, part) in [("wait = \"1s\"", "does not change"), ("export = \"X\"", "hands on nothing")] {
+        let message = fault(&format!("[checks.env.\"*\"]\nprefix = \"APP_\"\n{keys}"));
+        assert!(message.contains(part), "{message}");
+    }
 }

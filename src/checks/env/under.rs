@@ -1,5 +1,6 @@
 //! `[checks.env."*"]` with `prefix`: a variable under the prefix that no check knows is told, with the nearest known one.
 
+use crate::checks::asked::{no_export, no_wait};
 use crate::checks::{Facts, Finding, Judge};
 use crate::config::fault::did_you_mean;
 use crate::config::table::Table;
@@ -9,6 +10,8 @@ struct Under {
 }
 
 pub fn read(table: &Table<'_>) -> Option<Box<dyn Judge>> {
+    no_wait(table);
+    no_export(table);
     let prefix = table.text("prefix").unwrap_or_default();
     if prefix.is_empty() {
         table.fault("prefix", "is missing; expected what the names begin with, such as \"APP_\"");

@@ -289,7 +289,7 @@ fn no_form_of_the_report_shows_a_secret() {
 
 #[test]
 fn the_container_that_runs_this_test_is_judged() {
-    let text = "[checks.user]\n[checks.mount.\"/proc\"]\n[checks.env.HOME]\n[checks.link.localhost]\nexport = \"L\"\n\
+    let text = "[checks.user]\nexport = \"WHO\"\n[checks.mount.\"/proc\"]\n[checks.env.HOME]\n[checks.link.localhost]\nexport = \"L\"\n\
                 [checks.link.\"no-such-host.invalid\"]\nlevel = \"warn\"";
     let (checks, faults, sources) = with_sources(text);
     assert_eq!(faults, [""; 0]);
