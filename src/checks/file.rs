@@ -84,6 +84,10 @@ impl File {
             let why = if stat.dir { " (a bind mount whose source is missing makes a folder)" } else { "" };
             return fail("{}\nput a {} at {}{}", &[what(stat), kind, path, why]);
         }
+        // First why it cannot be run: that a mode or a mount forbids it is only one of the reasons.
+        if self.place.asks("executable") {
+            program::runs(path, facts)?;
+        }
         self.place.rights(stat, facts)?;
         let size = show_size(stat.size);
         if stat.size < self.min_size {
@@ -93,9 +97,6 @@ impl File {
             return fail("{}\nempty {}", &[&size, path]);
         }
         self.content(facts)?;
-        if self.place.asks("executable") {
-            program::runs(path, facts)?;
-        }
         self.place.pass(stat, facts)
     }
 
@@ -231,14 +232,28 @@ mod tests {
             let fake = Fake { looks: [("/etc/key".to_string(), look)].into(), ..fake() };
             one("[checks.file.\"/etc/key\"]\nexecutable = true").judge.judge(&fake.facts(&[]))
         };
-        let own =
-            || Content::Elf { machine: if cfg!(target_arch = "x86_64") { 62 } else { 183 }, loader: None };
+        const OWN_MACHINE: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
+        let own = || Content::Elf { machine: OWN_MACHINE, loader: None };
         let script = |there: bool, carriage_return| Content::Script {
             interpreter: "/bin/bash".into(),
             found: there.then(|| Box::new(sound("/bin/bash", own()))),
             asked: None,
             carriage_return,
         };
+        let closed = |noexec: Option<&str>, execute| {
+            let rights = Rights { mode: 0o644, execute, ..Rights::default() };
+            let found = Found { rights, noexec: noexec.map(Into::into), ..sound("/etc/key", own()) };
+            let look = Look { word: "/etc/key".into(), found: Some(found), ..Look::default() };
+            let refused = [(("/etc/key".to_string(), "x"), libc::EACCES)].into();
+            let fake = Fake { looks: [("/etc/key".to_string(), look)].into(), refused, ..fake() };
+            one("[checks.file.\"/etc/key\"]\nexecutable = true").judge.judge(&fake.facts(&[])).found
+        };
+        assert!(
+            closed(Some("/etc"), true).contains("which is mounted noexec"),
+            "{}",
+            closed(Some("/etc"), true)
+        );
+        assert!(closed(None, false).contains("not executable"), "{}", closed(None, false));
         assert!(judge(own()).ok);
         assert!(judge(script(true, false)).ok);
         for (content, part) in [
@@ -247,6 +262,10 @@ mod tests {
             (Content::ByteOrderMark, "byte order mark"),
             (Content::Empty, "empty file"),
             (Content::Elf { machine: 2, loader: None }, "machine number 2"),
+            (
+                Content::Elf { machine: OWN_MACHINE, loader: Some(("/lib/ld-musl".into(), false)) },
+                "the loader of /etc/key, /lib/ld-musl, is not there",
+            ),
         ] {
             let finding = judge(content);
             assert!(!finding.ok && finding.found.contains(part), "{part}: {finding:?}");

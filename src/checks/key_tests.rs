@@ -7,7 +7,9 @@ use super::read::testing::{checks, one};
 use super::{Finding, KINDS};
 use crate::model::Outcome;
 use crate::sys::capture::Ran;
+use crate::sys::content::Content;
 use crate::sys::disk::Stat;
+use crate::sys::inspect::{Found, Look, Rights};
 use crate::sys::mounts;
 use crate::sys::net::Interface;
 use crate::sys::users::{Accounts, Identity};
@@ -94,7 +96,7 @@ file./etc/key   |                                           | mode = "0600"     
 file./etc/key   |                                           | max_mode = "0600"               | owned by app:app, mode 0640
 file./etc/key   |                                           | readable = false                | readable by uid 1000
 file./etc/key   |                                           | writable = true                 | not writable by uid 1000
-file./etc/key   |                                           | executable = true               | not executable by uid 1000
+file./etc/key   |                                           | executable = true               | is not executable
 file./etc/empty |                                           | non_empty = true                | an empty file
 file./etc/key   |                                           | non_empty = false               | 3 bytes
 file./etc/key   |                                           | min_size = 4                    | 3 bytes
@@ -238,6 +240,14 @@ fn container() -> Fake {
     }
 }
 
+/// A program by this name.
+fn program(word: &str, execute: bool) -> (String, Look) {
+    let path = if word.starts_with('/') { word.into() } else { format!("/bin/{word}") };
+    let rights = Rights { execute, ..Rights::default() };
+    let found = Found { path, folder: false, rights, noexec: None, content: Content::Unreadable };
+    (word.into(), Look { word: word.into(), found: Some(found), ..Look::default() })
+}
+
 /// Its network, and what its peers and programs answer.
 fn network() -> Fake {
     let interface = |name: &str, addresses: &[&str]| Interface {
@@ -265,7 +275,8 @@ fn network() -> Fake {
             ("X-Key: bad", "HTTP/1.1 403 No\r\n\r\n"),
         ],
         slow: Duration::from_secs(2),
-        ..Fake::with_programs(&["app"])
+        looks: [program("app", true), program("/etc/key", false)].into(),
+        ..Fake::default()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Files, folders, links, mounts and volumes.
 
+use crate::harness::Init;
 use crate::{Report, checking, harness, report};
 use std::ffi::CString;
 
@@ -51,6 +52,16 @@ fn a_program_could_be_run() {
     let report = report(launch);
     report.pass(&["good"]).fail("plain", "not executable").fail("bash", "/opt/no/bash, is not there");
     report.fail("crlf", "carriage return").fail("bom", "byte order mark").fail("sparc", "machine number 2");
+}
+
+/// That no mode is at fault is seen, where it is the mount.
+#[test]
+fn a_program_on_a_mount_without_exec_cannot_be_run() {
+    let checks = "[checks.file.run]\npath = \"/mnt/files/disk/run\"\nexecutable = true\n";
+    let script = "mkdir disk; mount -t tmpfs -o noexec none disk; cp /bin/true disk/run
+                  exec /mnt/rinit --config checks.toml --check --format json";
+    let launch = Init::config("").file("checks.toml", checks).sh(script);
+    report(launch).fail("run", "/mnt/files/disk/run lies on /mnt/files/disk, which is mounted noexec");
 }
 
 #[test]
