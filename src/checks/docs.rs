@@ -21,6 +21,8 @@ pub struct Doc {
     pub secret: bool,
     /// The variable that may name a file with the value.
     pub file: Option<String>,
+    /// Variables that the check knows besides: its old name, and those that it depends on.
+    pub others: Vec<String>,
 }
 
 /// Both forms, one after the other.

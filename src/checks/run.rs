@@ -54,7 +54,8 @@ pub fn run(
     // Only a look at all names under a prefix asks for the names that others speak of.
     if checks.iter().any(|check| check.kind == "env" && check.name == "*") {
         let docs = checks.iter().filter_map(|check| check.judge.doc());
-        facts.known = docs.flat_map(|doc| [Some(doc.name), doc.file]).flatten().collect();
+        let named = docs.flat_map(|doc| [Some(doc.name), doc.file].into_iter().flatten().chain(doc.others));
+        facts.known = named.chain(checks.iter().filter_map(|check| check.export.clone())).collect();
     }
     let mut findings: Vec<Option<Finding>> = checks.iter().map(|_| None).collect();
     let helped: Vec<bool> = checks

@@ -153,6 +153,7 @@ impl Judge for Env {
             description: self.description.clone(),
             secret: self.secret,
             file: self.file.clone(),
+            others: self.relations.others(),
         })
     }
 }

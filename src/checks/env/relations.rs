@@ -66,6 +66,13 @@ pub fn read(name: &str, table: &Table<'_>) -> Relations {
 }
 
 impl Relations {
+    /// The variables that are named.
+    pub fn others(&self) -> Vec<String> {
+        let when = self.required_when.as_ref().map(|when| &when.name);
+        let all = self.requires.iter().chain(&self.conflicts).chain(&self.renamed_from).chain(when);
+        all.cloned().collect()
+    }
+
     /// The value under the old name, which is taken over.
     pub fn old_value(&self, facts: &Facts) -> Option<(&str, String)> {
         let old = self.renamed_from.as_deref()?;

@@ -248,6 +248,20 @@ fn a_check_is_judged_with_the_rights_of_its_user() {
     assert_eq!(unknown.entries[0].found, "no user \"redis\" in /etc/passwd");
 }
 
+/// A name that a check speaks of in any way is none that is mistyped.
+#[test]
+fn a_variable_is_known_by_all_that_names_it() {
+    let text = "[checks.env.\"*\"]\nprefix = \"A_\"\n[checks.env.A_NEW]\nrenamed_from = \"A_OLD\"\nfile = true\n\
+                required_when = \"A_MODE=x\"\nrequires = \"A_NEED\"\nconflicts = \"A_ELSE\"\n\
+                [checks.link.localhost]\nexport = \"A_HOST\"\n";
+    for name in ["A_NEW", "A_OLD", "A_NEW_FILE", "A_MODE", "A_NEED", "A_ELSE", "A_HOST"] {
+        let report = report(text, Fake::default(), &[(name, "x")]);
+        assert_eq!(report.entries[0].found, "no other", "{name}");
+    }
+    let report = report(text, Fake::default(), &[("A_NEWS", "x")]);
+    assert_eq!(report.entries[0].found, "A_NEWS (did you mean \"A_NEW\"?)");
+}
+
 #[test]
 fn files_come_before_exports_and_defaults_after() {
     let files = [("/s".to_string(), "secret".to_string())].into();
