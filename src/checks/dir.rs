@@ -25,6 +25,9 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         add(&mut expected, &[if empty { "empty" } else { "not empty" }]);
     }
     let place = place?;
+    if place.path == "/" && expected == "a folder" {
+        table.fault_here("asserts nothing, for there is always a root; expected a key, such as mode");
+    }
     Some(Box::new(Asked {
         subject: ["dir ", &place.path].concat(),
         expected,
@@ -103,6 +106,7 @@ mod tests {
             ("empty = true\nabsent = true", "contradicts"),
             ("empty = true\nnon_empty = false", "says the same"),
             ("mode = \"x\"", "in quotes"),
+            ("path = \"/\"", "asserts nothing"),
         ] {
             let message = fault(&format!("[checks.dir.\"/x\"]\n{keys}"));
             assert!(message.contains(part), "{keys}: {message}");

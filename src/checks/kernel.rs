@@ -251,7 +251,13 @@ fn docker_name(machine: &str) -> &str {
 fn seconds(date: &str) -> Option<i64> {
     let mut parts = date.splitn(3, '-').map(|part| part.parse::<i64>().ok());
     let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
-    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let most = match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=most).contains(&day) {
         return None;
     }
     // Years from March to February, so that the day that may be missing is the last.
@@ -402,6 +408,10 @@ mod tests {
             ("2000-02-29", Some(951_782_400)),
             ("2024-02-01", Some(1_706_745_600)),
             ("2024-02", None),
+            ("2024-02-29", Some(1_709_164_800)),
+            ("2023-02-29", None),
+            ("2100-02-29", None),
+            ("2024-04-31", None),
         ] {
             assert_eq!(seconds(date), want, "{date}");
         }

@@ -212,6 +212,11 @@ fn exposed(facts: &Facts) -> Result<String, Failure> {
         if (mount.fstype == "proc" && foreign("/proc")) || (mount.fstype == "sysfs" && foreign("/sys")) {
             found.push(&mount.point);
         }
+        // A socket that is mounted by itself may have any name here.
+        let is = |engine: &&str| engine.rsplit('/').next() == mount.root.rsplit('/').next();
+        if ENGINES.iter().any(is) && !found.contains(&mount.point.as_str()) {
+            found.push(&mount.point);
+        }
     }
     // To load a kernel module is what only --privileged gives.
     let bits = number(facts, STATUS, "CapBnd:", 16).unwrap_or(0);
@@ -335,6 +340,11 @@ mod tests {
              3 0 0:3 / /host/proc rw - proc proc rw\n4 0 0:4 / /host/sys rw - sysfs sysfs rw\n",
         );
         assert_eq!(judge(Fake { mounts, ..fake("") }), "exposed: /host/proc, /host/sys");
+        let mounts = mounts::parse(
+            "1 0 0:1 /docker.sock /tmp/x rw - tmpfs tmpfs rw\n2 0 0:1 /podman/podman.sock /run/docker.sock rw - tmpfs tmpfs rw\n",
+        );
+        let files = [("/run/docker.sock".to_string(), socket)].into();
+        assert_eq!(judge(Fake { mounts, files, ..fake("") }), "exposed: /run/docker.sock, /tmp/x");
         let mighty = fake("CapBnd:\t000001ffffffffff\n");
         assert_eq!(judge(mighty), "exposed: all capabilities (--privileged)");
     }
