@@ -122,8 +122,12 @@ impl File {
         for (text, wanted) in texts.chain(self.lacks.iter().map(|text| (text, false))) {
             if holds(&bytes, text.as_bytes()) != wanted {
                 let text = quoted(text);
-                let (with, verb) = if wanted { ("without ", "write ") } else { ("with ", "remove ") };
-                return fail("a file {}{}\n{}{} in {}", &[with, &text, verb, &text, path]);
+                let template = if wanted {
+                    "a file without {}\nwrite {} into {}"
+                } else {
+                    "a file with {}\nremove {} from {}"
+                };
+                return fail(template, &[&text, &text, path]);
             }
         }
         Ok(())
@@ -215,6 +219,33 @@ mod tests {
         assert!(judge("/etc/key", &format!("sha256 = \"{}\"", ABC.to_uppercase())).ok);
         let other = judge("/etc/key", &format!("sha256 = \"{}\"", "0".repeat(64)));
         assert_eq!((other.ok, other.found), (false, format!("the SHA-256 {ABC}")));
+    }
+
+    /// Another owner does not mend what the owner himself, or nobody, may do; nor does it help to leave out
+    /// --read-only where a volume is read-only.
+    #[test]
+    fn who_is_refused_is_told_what_mends_it() {
+        let remedy = |path: &str, uid, mode, owner, (word, access, errno): (&str, &'static str, i32)| {
+            let mounts = "1 0 0:1 / / ro - overlay overlay ro\n2 1 0:2 / /data ro - ext4 /dev/sda1 ro\n";
+            let fake = Fake {
+                files: [(path.into(), Stat { file: true, mode, uid: owner, ..Stat::default() })].into(),
+                refused: [((path.into(), access), errno)].into(),
+                mounts: crate::sys::mounts::parse(mounts),
+                current: RefCell::new(Identity { uid, gid: uid, groups: vec![] }),
+                ..Fake::default()
+            };
+            let check = one(&format!("[checks.file.\"{path}\"]\n{word} = true"));
+            check.judge.judge(&fake.facts(&[])).remedy
+        };
+        let (run, write) = (("executable", "x", libc::EACCES), ("writable", "w", libc::EACCES));
+        assert_eq!(remedy("/x", 0, 0o644, 0, run), "chmod u+x /x");
+        assert_eq!(remedy("/x", 1000, 0o644, 0, run), "chmod a+x /x");
+        assert_eq!(remedy("/x", 1000, 0o744, 0, run), "chown 1000:1000 /x, or run as uid 0");
+        assert_eq!(remedy("/x", 1000, 0o500, 1000, write), "chmod u+w /x");
+        let write = ("writable", "w", libc::EROFS);
+        let root = "mount a volume or a tmpfs over /x, or leave out --read-only";
+        assert_eq!(remedy("/x", 0, 0o644, 0, write), root);
+        assert_eq!(remedy("/data/x", 0, 0o644, 0, write), "mount /data rw, not ro");
     }
 
     #[test]

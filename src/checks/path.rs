@@ -6,6 +6,7 @@ use super::{Facts, Failure, facts};
 use crate::config::table::Table;
 use crate::config::tree::Value;
 use crate::sys::disk::{Access, Stat};
+use crate::sys::mounts::mount_of;
 use crate::sys::{Errno, errno};
 use std::io;
 
@@ -215,11 +216,27 @@ pub(super) fn denied(
     let who = facts.system.current();
     let (uid, gid) = (who.uid.to_string(), who.gid.to_string());
     match errno(error) {
-        Errno::EROFS if on.is_empty() => failure(
-            "on a read-only mount\nmount a volume or a tmpfs over {}, or leave out --read-only",
-            &[path],
-        ),
+        Errno::EROFS if on.is_empty() => match mount_of(facts.system.mounts(), path) {
+            Some(mount) if mount.point != "/" => failure(
+                "on the mount {}, which is read-only\nmount {} rw, not ro",
+                &[&mount.point, &mount.point],
+            ),
+            _ => failure(
+                "on a read-only mount\nmount a volume or a tmpfs over {}, or leave out --read-only",
+                &[path],
+            ),
+        },
         Errno::EROFS => failure("mounted read-only\nmount the volume rw, not ro", &[]),
+        // Who has it already, or what nobody may run, is not mended by another owner.
+        Errno::EACCES if stat.uid == who.uid || word == "executable" && stat.mode & 0o111 == 0 => {
+            let class = if stat.uid == who.uid { "u+" } else { "a+" };
+            let bit = match word {
+                "readable" => "r",
+                "writable" => "w",
+                _ => "x",
+            };
+            failure("{}, not {} by uid {}\nchmod {}{} {}{}", &[&shown, word, &uid, class, bit, path, on])
+        }
         Errno::EACCES => failure(
             "{}, not {} by uid {}\nchown {}:{} {}{}, or run as uid {}",
             &[&shown, word, &uid, &uid, &gid, path, on, &stat.uid.to_string()],
