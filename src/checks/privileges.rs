@@ -1,6 +1,8 @@
 //! `[checks.privileges]`: the container may do what it needs, and no more: the hardened image.
 
-use super::asked::{Asked, PATIENCE, add, all, failure, must_ask, no_export, no_wait, text, word};
+use super::asked::{
+    Asked, PATIENCE, add, all, fail, failure, must_ask, no_export, no_wait, text, word,
+};
 use super::limit::number;
 use super::mount::asserting;
 use super::{Facts, Failure, Judge, Kind, facts};
@@ -25,10 +27,13 @@ const ENGINES: [&str; 6] = [
     "/run/balena-engine.sock",
 ];
 
+/// How to see what a user may not: rinit that is no root cannot become it by as_user.
+const AS_ROOT: &str = "as root (in the Dockerfile: USER root, RUN rinit --check --only privileges)";
+
 /// One thing that is asked for.
 enum Wanted {
-    /// Capabilities that are had, or not had, with their numbers.
-    Capabilities(bool, Vec<(String, u8)>),
+    /// Capabilities that are had, or not had, with their numbers; and, of "ALL", the option that drops them.
+    Capabilities(bool, Vec<(String, u8)>, Option<String>),
     /// A bit of /proc/self/status: its name there, what to call it, and how to have it.
     Status(&'static str, &'static str, &'static str, bool),
     Apparmor(String),
@@ -56,7 +61,12 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         }
     }
     if let Some(profile) = table.text_or_number("apparmor") {
-        add(&mut expected, &["apparmor ", &profile]);
+        let profiles = match profile.as_str() {
+            "true" => "any profile",
+            "false" => "unconfined",
+            one => one,
+        };
+        add(&mut expected, &["apparmor ", profiles]);
         wanted.push(Wanted::Apparmor(profile));
     }
     let (paths, allow) = (asserting(table, "paths"), asserting(table, "allow"));
@@ -92,14 +102,25 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
 }
 
 fn capabilities(table: &Table<'_>, wanted: &mut Vec<Wanted>, expected: &mut String) {
+    let mut had: Vec<(String, u8)> = Vec::new();
     for key in ["has", "lacks"] {
         let has = key == "has";
         let mut list = Vec::new();
+        let mut drop = None;
         for name in asserting(table, key) {
             match caps::number(&name) {
+                Some(number) if had.iter().any(|(_, other)| *other == number) => {
+                    table.fault(key, &["\"", &name, "\" cannot be there and not be there"].concat());
+                }
                 Some(number) => list.push((name.clone(), number)),
                 None if !has && name.eq_ignore_ascii_case("ALL") => {
+                    // As with Docker's options: all are dropped, and some are given back.
                     list.extend(caps::names().map(str::to_string).zip(0..));
+                    list.retain(|one| had.iter().all(|(_, number)| *number != one.1));
+                    let kept: String = had.iter().map(|(name, _)| [" --cap-add ", name].concat()).collect();
+                    drop = Some(["--cap-drop ALL", &kept].concat());
+                    add(expected, &[if had.is_empty() { "no capability" } else { "no other capability" }]);
+                    continue;
                 }
                 None => {
                     let hint = did_you_mean(name.strip_prefix("CAP_").unwrap_or(&name), caps::names());
@@ -109,7 +130,10 @@ fn capabilities(table: &Table<'_>, wanted: &mut Vec<Wanted>, expected: &mut Stri
             }
             add(expected, &[if has { "capability " } else { "no capability " }, &name]);
         }
-        wanted.push(Wanted::Capabilities(has, list));
+        if has {
+            had.clone_from(&list);
+        }
+        wanted.push(Wanted::Capabilities(has, list, drop));
     }
     if !table.has("has") && !table.has("lacks") {
         table.fault_here("asserts nothing; expected has or lacks");
@@ -119,7 +143,7 @@ fn capabilities(table: &Table<'_>, wanted: &mut Vec<Wanted>, expected: &mut Stri
 impl Wanted {
     fn look(&self, facts: &Facts) -> Result<String, Failure> {
         match self {
-            Self::Capabilities(has, list) => capabilities_of(*has, list, facts),
+            Self::Capabilities(has, list, drop) => capabilities_of(*has, list, drop.as_deref(), facts),
             Self::Status(line, key, remedy, on) => {
                 let is = number(facts, STATUS, line, 10).is_some_and(|n| n > 0);
                 let found = [*key, if is { " on" } else { " off" }].concat();
@@ -140,7 +164,12 @@ impl Wanted {
 }
 
 /// Those that are in force, for this user.
-fn capabilities_of(has: bool, list: &[(String, u8)], facts: &Facts) -> Result<String, Failure> {
+fn capabilities_of(
+    has: bool,
+    list: &[(String, u8)],
+    drop: Option<&str>,
+    facts: &Facts,
+) -> Result<String, Failure> {
     let bits = number(facts, STATUS, "CapEff:", 16).unwrap_or(0);
     let odd = list.iter().filter(|(_, number)| (bits >> number & 1 == 1) != has);
     let names: Vec<&str> = odd.map(|(name, _)| name.as_str()).collect();
@@ -153,11 +182,8 @@ fn capabilities_of(has: bool, list: &[(String, u8)], facts: &Facts) -> Result<St
     } else {
         ("with ", "--cap-drop ", ", or run as another user")
     };
-    let option = [" ", verb].concat();
-    Err(failure(
-        "uid {} {}{}\ndocker run {}{}{}",
-        &[&uid, which, &names.join(", "), verb, &names.join(&option), how],
-    ))
+    let option = drop.map_or_else(|| [verb, &names.join(&[" ", verb].concat())].concat(), str::to_string);
+    Err(failure("uid {} {}{}\ndocker run {}{}", &[&uid, which, &names.join(", "), &option, how]))
 }
 
 fn apparmor(wanted: &str, facts: &Facts) -> Result<String, Failure> {
@@ -176,7 +202,12 @@ fn apparmor(wanted: &str, facts: &Facts) -> Result<String, Failure> {
     if fits {
         return Ok(found);
     }
-    Err(failure("{}\ndocker run --security-opt apparmor={}", &[&found, wanted]))
+    let remedy = match wanted {
+        "true" => "leave out apparmor=unconfined, and run it on a machine with AppArmor",
+        "false" => "docker run --security-opt apparmor=unconfined",
+        wanted => return fail("{}\ndocker run --security-opt apparmor={}", &[&found, wanted]),
+    };
+    fail("{}\n{}", &[&found, remedy])
 }
 
 fn setuid(paths: &[String], allow: &[String], facts: &Facts) -> Result<String, Failure> {
@@ -186,8 +217,8 @@ fn setuid(paths: &[String], allow: &[String], facts: &Facts) -> Result<String, F
     }
     let found = facts.system.set_id_files(paths).map_err(|error| {
         failure(
-            "a folder that cannot be searched: {}\njudge as root (as_user = \"root\"), or name other paths",
-            &[&facts::why(&error)],
+            "a folder that cannot be searched: {}\njudge {}, or name other paths",
+            &[&facts::why(&error), AS_ROOT],
         )
     })?;
     let over: Vec<&str> = found.iter().filter(|path| !allow.contains(path)).map(String::as_str).collect();
@@ -195,11 +226,14 @@ fn setuid(paths: &[String], allow: &[String], facts: &Facts) -> Result<String, F
         return Ok("no setuid files".into());
     }
     let shown = over.get(..over.len().min(10)).unwrap_or_default();
-    let more = if over.len() > shown.len() { " …" } else { "" };
-    Err(failure(
-        "setuid {}{}\nin the image: chmod a-s {}, or name them in allow",
-        &[&shown.join(", "), more, &shown.join(" ")],
-    ))
+    let shown_all = over.len() == shown.len();
+    let more = if shown_all { "" } else { " …" };
+    let mend = if shown_all {
+        ["chmod a-s ", &shown.join(" ")].concat()
+    } else {
+        ["find ", &paths.join(" "), " -xdev -type f -perm /6000 -exec chmod a-s {} +"].concat()
+    };
+    Err(failure("setuid {}{}\nin the image: {}, or name them in allow", &[&shown.join(", "), more, &mend]))
 }
 
 fn exposed(facts: &Facts) -> Result<String, Failure> {
@@ -240,8 +274,8 @@ fn passwords(facts: &Facts) -> Result<String, Failure> {
             Ok(text) => text,
             Err(error) if crate::sys::errno(&error) == crate::sys::Errno::ENOENT => continue,
             Err(error) => {
-                let template = "{} that cannot be read: {}\njudge as root (as_user = \"root\")";
-                return Err(failure(template, &[path, &facts::why(&error)]));
+                let template = "{} that cannot be read: {}\njudge {}";
+                return Err(failure(template, &[path, &facts::why(&error), AS_ROOT]));
             }
         };
         for line in text.lines() {
@@ -299,6 +333,12 @@ mod tests {
             ("capabilities = { lacks = [\"sys_admin\"] }", true, "capabilities as expected"),
             ("capabilities = { lacks = [\"NET_BIND_SERVICE\"] }", false, "uid 0 with NET_BIND_SERVICE"),
             ("capabilities = { lacks = \"ALL\" }", false, "uid 0 with CHOWN, NET_BIND_SERVICE"),
+            ("capabilities = { has = \"CHOWN\", lacks = \"ALL\" }", false, "uid 0 with NET_BIND_SERVICE"),
+            (
+                "capabilities = { has = [\"CHOWN\", \"NET_BIND_SERVICE\"], lacks = \"ALL\" }",
+                true,
+                "capabilities as expected; capabilities as expected",
+            ),
             ("no_new_privs = true", true, "no_new_privs on"),
             ("no_new_privs = false", false, "no_new_privs on"),
             ("seccomp = true", false, "seccomp off"),
@@ -325,6 +365,24 @@ mod tests {
             let finding = one(&format!("[checks.privileges]\n{keys}")).judge.judge(&fake(status).facts(&[]));
             assert_eq!((finding.ok, finding.found.trim_matches([';', ' '])), (ok, found), "{keys}");
         }
+    }
+
+    #[test]
+    fn the_remedy_is_what_mends_it() {
+        let remedy = |keys: &str, fake: Fake| {
+            one(&format!("[checks.privileges]\n{keys}")).judge.judge(&fake.facts(&[])).remedy
+        };
+        let status = "CapEff:\t0000000000000401\n";
+        let all = remedy("capabilities = { lacks = \"ALL\" }", fake(status));
+        assert_eq!(all, "docker run --cap-drop ALL, or run as another user");
+        let others = remedy("capabilities = { has = \"CHOWN\", lacks = \"ALL\" }", fake(status));
+        assert_eq!(others, "docker run --cap-drop ALL --cap-add CHOWN, or run as another user");
+        let bare = || Fake { texts: [].into(), ..fake("") };
+        assert!(remedy("apparmor = true", bare()).contains("leave out apparmor=unconfined"));
+        assert_eq!(remedy("apparmor = \"mine\"", bare()), "docker run --security-opt apparmor=mine");
+        let many = Fake { set_id: (0..11).map(|n| format!("/bin/{n}")).collect(), ..fake("") };
+        let find = remedy("setuid_files = \"none\"", many);
+        assert!(find.contains("find / -xdev -type f -perm /6000 -exec chmod a-s {} +"), "{find}");
     }
 
     #[test]
@@ -370,6 +428,7 @@ mod tests {
             ("capabilities = { has = [] }", "asserts nothing"),
             ("capabilities = { has = [\"SYS_ADMN\"] }", "did you mean \"SYS_ADMIN\"?"),
             ("capabilities = { has = [\"ALL\"] }", "no capability is called"),
+            ("capabilities = { has = \"CHOWN\", lacks = \"cap_chown\" }", "cannot be there and not be there"),
             ("setuid_files = \"non\"", "did you mean \"none\"?"),
             ("exposed = \"all\"", "expected \"none\""),
             ("passwords = \"none\"", "\"none empty\""),
