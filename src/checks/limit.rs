@@ -53,7 +53,8 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
             }
         }
         if let Some(number) = number {
-            add(&mut expected, &[key, " of at least ", &unit.show(number)]);
+            let least = if number == u64::MAX { " " } else { " of at least " };
+            add(&mut expected, &[key, least, &unit.show(number)]);
         }
     }
     must_ask(
@@ -90,22 +91,46 @@ impl Unit {
     }
 }
 
+/// A size as an option of Docker's takes it.
+pub(super) fn docker_size(bytes: u64) -> String {
+    if bytes.is_multiple_of(1 << 20) { [&(bytes >> 20).to_string(), "m"].concat() } else { bytes.to_string() }
+}
+
 fn look((key, unit, wanted): Wanted, facts: &Facts) -> Result<String, Failure> {
     let shown = unit.show(wanted);
-    let cgroup = |found: Option<u64>, most: u64, option: &str| {
-        let least = found.unwrap_or(u64::MAX).min(most);
-        let whose = if found == Some(least) { " of the container" } else { " of the machine" };
-        let whose = if least == u64::MAX { "" } else { whose };
+    let cgroup = |machine: u64, option: &str| {
+        // No machine is without an end: "unlimited" asks for no limit of the container's.
+        let machine = if wanted == u64::MAX { u64::MAX } else { machine };
+        let container = facts.system.cgroup(key).filter(|most| *most <= machine);
+        let least = container.unwrap_or(machine);
+        let whose = match container {
+            _ if least == u64::MAX => "",
+            Some(_) => " of the container",
+            None => " of the machine",
+        };
         let found = [key, " ", &unit.show(least), whose].concat();
         if least >= wanted {
             return Ok(found);
         }
-        Err(failure("{}\nraise it to {} (docker run --{})", &[&found, &shown, option]))
+        Err(match container {
+            None if key == "cpus" => failure(
+                "{}\nrun it on a machine with more, or allow it more (docker run --cpuset-cpus)",
+                &[&found],
+            ),
+            None => failure("{}\nrun it on a machine with more", &[&found]),
+            Some(_) if wanted == u64::MAX => {
+                failure("{}\ntake that limit away (docker run without --{})", &[&found, option])
+            }
+            Some(_) => {
+                let argument = if unit == Unit::Bytes { docker_size(wanted) } else { shown.clone() };
+                failure("{}\nraise {} to {} (docker run --{} {})", &[&found, key, &shown, option, &argument])
+            }
+        })
     };
     match key {
-        "memory" => cgroup(facts.system.cgroup(key), machine_memory(facts), "memory"),
-        "cpus" => cgroup(facts.system.cgroup(key), machine_cpus(facts), "cpus"),
-        "pids" => cgroup(facts.system.cgroup(key), u64::MAX, "pids-limit"),
+        "memory" => cgroup(machine_memory(facts), "memory"),
+        "cpus" => cgroup(machine_cpus(facts), "cpus"),
+        "pids" => cgroup(u64::MAX, "pids-limit"),
         _ => resource((key, unit, wanted), facts),
     }
 }
@@ -202,8 +227,31 @@ mod tests {
         assert_eq!(machine("memory = \"3G\""), "memory 2 GiB of the machine");
         assert_eq!(machine("cpus = 6"), "cpus 5 of the machine");
         assert_eq!(machine("pids = 6"), "pids 5 of the container");
-        let raise = one("[checks.limit]\nnofile = 65536").judge.judge(&fake().facts(&[]));
-        assert!(raise.remedy.contains("--ulimit nofile=65536:65536"), "{raise:?}");
+        // The machine's end is none of the container's limits.
+        let unlimited = Fake { cgroup: [].into(), ..fake() };
+        assert!(one("[checks.limit]\nmemory = \"unlimited\"").judge.judge(&unlimited.facts(&[])).ok);
+    }
+
+    #[test]
+    fn the_remedy_is_what_mends_it() {
+        for (keys, remedy) in [
+            ("memory = \"512MiB\"", "raise memory to 512 MiB (docker run --memory 512m)"),
+            ("memory = \"3G\"", "raise memory to 3 GiB (docker run --memory 3072m)"),
+            ("memory = \"unlimited\"", "take that limit away (docker run without --memory)"),
+            ("cpus = 2", "raise cpus to 2 (docker run --cpus 2)"),
+            ("nofile = 65536", "raise the hard limit to 65536 (docker run --ulimit nofile=65536:65536)"),
+        ] {
+            let finding = one(&format!("[checks.limit]\n{keys}")).judge.judge(&fake().facts(&[]));
+            assert_eq!(finding.remedy, remedy, "{keys}");
+        }
+        for (keys, remedy) in [
+            ("memory = \"3G\"", "run it on a machine with more"),
+            ("cpus = 6", "run it on a machine with more, or allow it more (docker run --cpuset-cpus)"),
+        ] {
+            let fake = Fake { cgroup: [].into(), ..fake() };
+            let finding = one(&format!("[checks.limit]\n{keys}")).judge.judge(&fake.facts(&[]));
+            assert_eq!(finding.remedy, remedy, "{keys}");
+        }
     }
 
     #[test]
