@@ -1,12 +1,14 @@
 //! `[checks.kernel]`: what the container takes over from the machine that it runs on is as it needs it.
 
 use super::asked::{Asked, add, all, at_least, failure, must_ask, no_export, no_wait, text};
+use super::limit::docker_size;
 use super::path::denied;
 use super::{Facts, Failure, Judge, Kind, facts, listed, quoted};
 use crate::config::table::Table;
 use crate::config::tree::{Entry, Value};
 use crate::config::words::show_size;
 use crate::sys::disk::Access;
+use crate::sys::{Errno, errno};
 use std::time::Duration;
 
 /// `kernel`
@@ -155,7 +157,7 @@ impl Wanted {
                 if size >= *least {
                     return Ok(["/dev/shm of ", &shown].concat());
                 }
-                Err(failure("/dev/shm of {}\ndocker run --shm-size {}", &[&shown, &show_size(*least)]))
+                Err(failure("/dev/shm of {}\ndocker run --shm-size {}", &[&shown, &docker_size(*least)]))
             }
             Self::TimeZone(zone) => time_zone(zone, facts),
             Self::NotBefore(seconds, date) => {
@@ -189,7 +191,13 @@ fn sysctl(name: &str, wanted: &Result<i64, String>, facts: &Facts) -> Result<Str
     if fits {
         return Ok(found);
     }
-    let template = "{}\ndocker run --sysctl {}={}, or set it on the machine";
+    // Docker sets those alone that a container has for itself.
+    let own = ["net/", "fs/mqueue/", "kernel/msg", "kernel/sem", "kernel/shm"];
+    let template = if own.iter().any(|own| below.starts_with(own)) {
+        "{}\ndocker run --sysctl {}={}, or set it on the machine"
+    } else {
+        "{}\nset it on the machine: sysctl -w {}={}"
+    };
     Err(failure(template, &[&found, name, &value_wanted]))
 }
 
@@ -203,7 +211,14 @@ fn device(path: &str, facts: &Facts) -> Result<String, Failure> {
         return Err(failure("{} at {}\ndocker run --device {}", &[what, path, path]));
     }
     for (access, word) in [(Access::Read, "readable"), (Access::Write, "writable")] {
-        facts.system.access(path, access).map_err(|error| denied(path, &stat, word, &error, facts, ""))?;
+        facts.system.access(path, access).map_err(|error| match errno(&error) {
+            Errno::EPERM => {
+                let template =
+                    "a device that is not {}, as the engine gives it\ndocker run --device {}:{}:rwm";
+                failure(template, &[word, path, path])
+            }
+            _ => denied(path, &stat, word, &error, facts, ""),
+        })?;
     }
     Ok(path.to_string())
 }
@@ -220,10 +235,12 @@ fn time_zone(zone: &str, facts: &Facts) -> Result<String, Failure> {
     let same =
         || read("/etc/localtime").filter(|bytes| read(&file).as_ref() == Some(bytes)).map(|_| zone.into());
     let found = set.or_else(linked).or_else(same).unwrap_or_else(|| "UTC".into());
-    if found != zone {
+    // Debian's images call it Etc/UTC.
+    let bare = |zone: &str| zone.strip_prefix("Etc/").unwrap_or(zone).to_string();
+    if bare(&found) != bare(zone) {
         return Err(failure("time zone {}\nset TZ={}", &[&found, zone]));
     }
-    if zone != "UTC" && facts.system.stat(&file).is_err() {
+    if bare(zone) != "UTC" && facts.system.stat(&file).is_err() {
         let template = "time zone {}, but no {}, so that programs take UTC\ninstall tzdata in the image";
         return Err(failure(template, &[zone, &file]));
     }
@@ -284,6 +301,7 @@ mod tests {
             free: 32 << 20,
             texts: [
                 text("/proc/sys/net/core/somaxconn", "4096\n"),
+                text("/proc/sys/vm/max_map_count", "65530\n"),
                 text("/proc/sys/net/ipv4/ip_local_port_range", "32768\t60999\n"),
             ]
             .into(),
@@ -328,7 +346,7 @@ mod tests {
             (
                 "device = [\"/dev/fuse\", \"/dev/kvm\"]",
                 false,
-                "owned by 0:0, mode 0000, not writable: operation not permitted",
+                "a device that is not writable, as the engine gives it",
             ),
             ("shm = \"64MiB\"", true, "/dev/shm of 64 MiB"),
             ("shm = \"65MiB\"", false, "/dev/shm of 64 MiB"),
@@ -361,7 +379,27 @@ mod tests {
             let finding = judge(&format!("time_zone = \"{zone}\""), &environ);
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{zone} {tz:?}");
         }
-        assert!(one("[checks.kernel]\ntime_zone = \"UTC\"").judge.judge(&Fake::default().facts(&[])).ok);
+        let debian = "/usr/share/zoneinfo/Etc/UTC".to_string();
+        for links in [[].into(), [("/etc/localtime".to_string(), debian)].into()] {
+            let fake = Fake { links, ..Fake::default() };
+            assert!(one("[checks.kernel]\ntime_zone = \"UTC\"").judge.judge(&fake.facts(&[])).ok);
+        }
+    }
+
+    /// Docker refuses --sysctl for what the whole machine shares, and a size with a blank in it.
+    #[test]
+    fn the_remedy_is_what_mends_it() {
+        for (keys, remedy) in [
+            (
+                "sysctl.net.core.somaxconn = 5000",
+                "docker run --sysctl net.core.somaxconn=5000, or set it on the machine",
+            ),
+            ("sysctl.vm.max_map_count = 262144", "set it on the machine: sysctl -w vm.max_map_count=262144"),
+            ("shm = \"65MiB\"", "docker run --shm-size 65m"),
+            ("device = \"/dev/kvm\"", "docker run --device /dev/kvm:/dev/kvm:rwm"),
+        ] {
+            assert_eq!(judge(keys, &[]).remedy, remedy, "{keys}");
+        }
     }
 
     #[test]
