@@ -6,7 +6,7 @@ use super::path::{denied, refused};
 use super::{Facts, Failure, Finding, Judge, Kind};
 use crate::config::table::Table;
 use crate::sys::disk::Access;
-use crate::sys::users::Identity;
+use crate::sys::users::{Accounts, Identity};
 
 /// `user`
 pub const KIND: Kind = Kind { name: "user", nameless: true, read };
@@ -111,19 +111,8 @@ impl Judge for User {
                 }
             }
         }
-        if let Some(gid) = &self.gid
-            && accounts.gid(gid) != Some(who.gid)
-        {
-            let group = accounts.group_name(who.gid);
-            let remedy = format!("run with that group (docker run --user {}:{gid})", who.uid);
-            return Finding::fail_for_good(format!("{found} with group {group} (gid {})", who.gid), remedy);
-        }
-        let member = |group: &String| {
-            accounts.gid(group).is_some_and(|gid| gid == who.gid || who.groups.contains(&gid))
-        };
-        if let Some(group) = self.groups.iter().find(|group| !member(group)) {
-            let remedy = format!("add the group (docker run --group-add {group})");
-            return Finding::fail_for_good(format!("{found}, not a member of {group}"), remedy);
+        if let Some(finding) = self.judge_groups(&who, accounts, &found) {
+            return finding;
         }
         let known = accounts.user_of(who.uid).is_some();
         if self.in_passwd.is_some_and(|wanted| wanted != known) {
@@ -140,6 +129,36 @@ impl Judge for User {
             return Failure { found: format!("{found}, {why}"), remedy, may_change }.into();
         }
         Finding::pass(found, name)
+    }
+}
+
+impl User {
+    /// What is wrong with the groups, if anything is.
+    fn judge_groups(&self, who: &Identity, accounts: &Accounts, found: &str) -> Option<Finding> {
+        let unknown = |group: &str| {
+            let remedy = format!("add the group {group} to the image, or use its number");
+            Some(Finding::fail_for_good(format!("{found}, and no {group} in /etc/group"), remedy))
+        };
+        if let Some(gid) = &self.gid
+            && accounts.gid(gid) != Some(who.gid)
+        {
+            if accounts.gid(gid).is_none() {
+                return unknown(gid);
+            }
+            let group = accounts.group_name(who.gid);
+            let remedy = format!("run with that group (docker run --user {}:{gid})", who.uid);
+            let found = format!("{found} with group {group} (gid {})", who.gid);
+            return Some(Finding::fail_for_good(found, remedy));
+        }
+        let member = |group: &String| {
+            accounts.gid(group).is_some_and(|gid| gid == who.gid || who.groups.contains(&gid))
+        };
+        let group = self.groups.iter().find(|group| !member(group))?;
+        if accounts.gid(group).is_none() {
+            return unknown(group);
+        }
+        let remedy = format!("add the group (docker run --group-add {group})");
+        Some(Finding::fail_for_good(format!("{found}, not a member of {group}"), remedy))
     }
 }
 
@@ -164,7 +183,13 @@ fn home(who: &Identity, facts: &Facts) -> Result<(), Failure> {
     };
     for (access, word) in [(Access::Write, "writable"), (Access::Execute, "to be entered")] {
         if let Err(error) = facts.system.access(&home, access) {
-            return Err(told(denied(&home, &stat, word, &error, facts, "")));
+            let mut failure = denied(&home, &stat, word, &error, facts, "");
+            if home == "/" {
+                // What Docker sets for a user without an entry; nobody is to own the root.
+                failure.remedy =
+                    "set HOME to a folder that this user can write (docker run --env HOME=/tmp)".into();
+            }
+            return Err(told(failure));
         }
     }
     Ok(())
@@ -176,7 +201,6 @@ mod tests {
     use super::super::read::testing::{fault, one};
     use super::*;
     use crate::sys::disk::Stat;
-    use crate::sys::users::Accounts;
     use std::cell::RefCell;
 
     fn judge(text: &str, uid: u32) -> Finding {
@@ -219,6 +243,11 @@ mod tests {
         assert_eq!(judge("[checks.user]\nexport = \"X\"", 77).found, "uid 77 (no name in /etc/passwd)");
         assert_eq!(judge("[checks.user]\nexport = \"X\"", 1000).value.as_deref(), Some("app"));
         assert_eq!(judge("[checks.user]\nexport = \"X\"", 77).value.as_deref(), Some("77"));
+        for key in ["gid = \"ops\"", "groups = [\"ops\"]"] {
+            let unknown = judge(&format!("[checks.user]\n{key}"), 1000);
+            assert_eq!(unknown.found, "user app (uid 1000), and no ops in /etc/group");
+            assert_eq!(unknown.remedy, "add the group ops to the image, or use its number");
+        }
     }
 
     #[test]
@@ -260,10 +289,11 @@ mod tests {
         }
         let text = "[checks.user]\nhome_writable = true";
         assert!(judge(text, 77, &[("HOME", "/app")]).ok);
-        let closed = judge(text, 77, &[("HOME", "/")]).found;
+        let Finding { found, remedy, .. } = judge(text, 77, &[("HOME", "/")]);
         assert!(
-            closed.ends_with("whose home / is owned by 0:0, mode 0755, not writable by uid 77"),
-            "{closed}"
+            found.ends_with("whose home / is owned by 0:0, mode 0755, not writable by uid 77"),
+            "{found}"
         );
+        assert!(remedy.starts_with("set HOME to a folder"), "{remedy}");
     }
 }
