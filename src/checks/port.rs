@@ -120,10 +120,13 @@ impl Port {
                     "{place} refused to uid {uid}: below net.ipv4.ip_unprivileged_port_start = {start} and without \
                      CAP_NET_BIND_SERVICE"
                 );
-                let remedy = format!(
-                    "use a port of {start} or more, add the capability NET_BIND_SERVICE, or set \
-                     --sysctl net.ipv4.ip_unprivileged_port_start=0"
-                );
+                // What --cap-add gives, root alone has.
+                let may = if uid == 0 {
+                    "docker run --cap-add NET_BIND_SERVICE"
+                } else {
+                    "docker run --sysctl net.ipv4.ip_unprivileged_port_start=0"
+                };
+                let remedy = format!("use a port of {start} or more, or {may}");
                 Finding::fail_for_good(found, remedy)
             }
             Errno::EADDRNOTAVAIL => Finding::fail(
@@ -176,6 +179,8 @@ mod tests {
     use super::super::facts::fake::Fake;
     use super::super::read::testing::{fault, one};
     use super::*;
+    use crate::sys::users::Identity;
+    use std::cell::RefCell;
 
     fn judge(text: &str, fake: Fake) -> Finding {
         one(text).judge.judge(&fake.facts(&[]))
@@ -199,7 +204,11 @@ mod tests {
         assert!(judge("[checks.port.81]", Fake { holder: holder("[::]:80"), ..Fake::default() }).ok);
         let forbidden = judge("[checks.port.web]\nport = 80", refused(libc::EACCES));
         assert!(forbidden.found.contains("ip_unprivileged_port_start = 1024"), "{forbidden:?}");
-        assert!(forbidden.remedy.contains("NET_BIND_SERVICE") && !forbidden.may_change);
+        assert!(forbidden.remedy.ends_with("--cap-add NET_BIND_SERVICE") && !forbidden.may_change);
+        // To a user who is not root --cap-add gives nothing.
+        let current = RefCell::new(Identity { uid: 1000, ..Identity::default() });
+        let user = judge("[checks.port.80]", Fake { current, ..refused(libc::EACCES) });
+        assert!(user.remedy.ends_with("--sysctl net.ipv4.ip_unprivileged_port_start=0"), "{user:?}");
         assert!(judge("[checks.port.80]", refused(libc::EAFNOSUPPORT)).ok);
         assert!(!judge("[checks.port.80]\naddress = \"10.9.9.9\"", refused(libc::EADDRNOTAVAIL)).ok);
     }
