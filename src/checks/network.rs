@@ -226,7 +226,10 @@ impl Network {
         match self.ipv6 {
             Some(wanted) if wanted != has_ipv6(name, facts) => {
                 let (found, off) = if wanted { ("off", "0") } else { ("on", "1") };
-                fail("{} with IPv6 {}\nset --sysctl net.ipv6.conf.all.disable_ipv6={}", &[name, found, off])
+                fail(
+                    "{} with IPv6 {}\ndocker run --sysctl net.ipv6.conf.all.disable_ipv6={}",
+                    &[name, found, off],
+                )
             }
             _ => Ok(()),
         }
