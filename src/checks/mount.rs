@@ -103,7 +103,11 @@ pub(super) fn asserting(table: &Table<'_>, key: &'static str) -> Vec<String> {
 pub(super) fn mounted_at<'f>(path: &str, facts: &'f Facts) -> Result<&'f Mount, Failure> {
     let remedy = || format!("mount something at {path} (docker run --volume …:{path}, or --tmpfs {path})");
     let real = facts.system.real_path(path).map_err(|error| {
-        Failure::new(format!("{path} cannot be looked at: {}", facts::why(&error)), remedy())
+        let why = match errno(&error) {
+            Errno::ENOENT => " is not there".to_string(),
+            _ => [" cannot be looked at: ", &facts::why(&error)].concat(),
+        };
+        Failure::new([path, &why].concat(), remedy())
     })?;
     let mounts = facts.system.mounts();
     let Some(mount) = mount_of(mounts, &real) else {
@@ -202,8 +206,18 @@ impl MountCheck {
         let extra: Vec<&str> =
             self.lacks.iter().filter(|option| mount.has(option)).map(String::as_str).collect();
         if !extra.is_empty() {
-            let extra = extra.join(",");
-            return Finding::fail(format!("a mount with {extra}"), format!("mount it without {extra}"));
+            let found = format!("a mount with {}", extra.join(","));
+            // Docker's tmpfs has noexec, nosuid and nodev although nobody has asked for them.
+            let positive: Vec<&str> = extra.iter().filter_map(|option| option.strip_prefix("no")).collect();
+            if mount.fstype == "tmpfs" && positive.len() == extra.len() {
+                let with = positive.join(",");
+                return failure(
+                    "{}\nmount it with {} (docker run --tmpfs {}:{})",
+                    &[&found, &with, path, &with],
+                )
+                .into();
+            }
+            return Finding::fail(found, format!("mount it without {}", extra.join(",")));
         }
         // Of a bind mount, the folder that is bound says more than the device that it lies on.
         if !self.source.is_empty() && !self.source.iter().any(|of| *of == mount.source || *of == mount.root) {
@@ -333,7 +347,7 @@ mod tests {
             ("/", "propagation = \"private\"", true, "overlay at /, ro"),
             ("/", "propagation = \"unbindable\"", false, "a mount that is private"),
             ("/data/sub", "", false, "/data/sub, which is part of the ext4 at /data"),
-            ("/none", "", false, "/none cannot be looked at: no such file or directory"),
+            ("/none", "", false, "/none is not there"),
         ] {
             let finding = one(&format!("[checks.mount.\"{path}\"]\n{keys}")).judge.judge(&fake().facts(&[]));
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{path} {keys}");
@@ -385,6 +399,15 @@ mod tests {
         assert_eq!(expected("volume = \"db\""), "a mount, the volume db");
         assert_eq!(expected("volume = true"), "a mount, a volume of the engine's");
         assert_eq!(expected("volume = false"), "a mount, no volume of the engine's");
+    }
+
+    #[test]
+    fn what_dockers_tmpfs_forbids_unasked_is_allowed_by_name() {
+        let text = "1 0 0:1 / / rw - overlay overlay rw\n2 1 0:2 / /data rw,nosuid,noexec - tmpfs tmpfs rw\n";
+        let fake = Fake { mounts: mounts::parse(text), ..fake() };
+        let check = one("[checks.mount.\"/data\"]\noptions = { lacks = [\"noexec\", \"nosuid\"] }");
+        let remedy = check.judge.judge(&fake.facts(&[])).remedy;
+        assert_eq!(remedy, "mount it with exec,suid (docker run --tmpfs /data:exec,suid)");
     }
 
     #[test]
