@@ -61,8 +61,12 @@ impl Peer {
 
 /// Why the resolver has no address.
 pub(super) fn unresolved(error: &io::Error) -> String {
-    let why = facts::why(error);
-    why.strip_prefix("failed to lookup address information: ").unwrap_or(&why).to_ascii_lowercase()
+    let why = facts::why(error).to_ascii_lowercase();
+    match why.strip_prefix("failed to lookup address information: ").unwrap_or(&why) {
+        // What the C library says when no server has said anything.
+        "try again" | "temporary failure in name resolution" => "no name server answers".into(),
+        why => why.into(),
+    }
 }
 
 /// The addresses of a host; at least one.
@@ -86,6 +90,16 @@ pub(super) fn addresses(host: &str, facts: &Facts) -> Result<Vec<IpAddr>, Failur
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_server_that_is_silent_is_another_fault_than_a_name_that_is_not_there() {
+        for (text, want) in [
+            ("failed to lookup address information: Try again", "no name server answers"),
+            ("failed to lookup address information: Name does not resolve", "name does not resolve"),
+        ] {
+            assert_eq!(unresolved(&io::Error::other(text)), want);
+        }
+    }
 
     #[test]
     fn a_peer_is_a_host_and_a_port() {
