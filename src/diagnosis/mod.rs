@@ -301,14 +301,14 @@ fn existing(errno: Errno, found: &Found, look: &Look) -> String {
 /// A script that is executable itself: it is its interpreter that cannot be started.
 fn script(errno: Errno, script: &Found, look: &Look) -> String {
     let path = &script.path;
-    let Content::Script { interpreter, found, carriage_return, .. } = &script.content else {
+    let Content::Script { interpreter, found, asked, carriage_return } = &script.content else {
         return String::new();
     };
     if interpreter.is_empty() {
         return fill("the first line of {} is #! without an interpreter; write #!/bin/sh", &[path]);
     }
     if *carriage_return {
-        return carriage(path, interpreter);
+        return carriage(path, asked.as_ref().unwrap_or(interpreter));
     }
     match found {
         Some(found) if found.path != *path => fill(

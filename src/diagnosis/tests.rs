@@ -43,6 +43,12 @@ fn what_a_file_is_tells_why_it_cannot_run() {
         |loader: &str| Content::Elf { machine: remedy::OWN_MACHINE, loader: Some((loader.into(), false)) };
     let crlf =
         Content::Script { interpreter: "/bin/sh".into(), found: None, asked: None, carriage_return: true };
+    let env = Content::Script {
+        interpreter: "/usr/bin/env".into(),
+        found: Some(Box::new(found("/usr/bin/env", Content::Other))),
+        asked: Some("bash".into()),
+        carriage_return: true,
+    };
     let deep = script("/bin/a", Some(found("/bin/a", elf("/lib/ld-musl-x86_64.so.1"))));
     let itself = script("/app/run", Some(found("/app/run", Content::Other)));
     for (content, errno, words) in [
@@ -61,6 +67,7 @@ fn what_a_file_is_tells_why_it_cannot_run() {
         ),
         (itself, Errno::ELOOP, &["names itself"]),
         (crlf, Errno::ENOENT, &["carriage return", "\"/bin/sh\\r\"", "sed -i 's/\\r$//' /app/run"]),
+        (env, Errno::ENOEXEC, &["looked for as \"bash\\r\""]),
         (elf("/lib64/ld-linux-x86-64.so.2"), Errno::ENOENT, &["is not there", "glibc", "gcompat"]),
         (Content::Elf { machine: other, loader: None }, Errno::ENOEXEC, &["is a program for", "--platform"]),
         (Content::Elf { machine: 9999, loader: None }, Errno::ENOEXEC, &["machine number 9999"]),
