@@ -75,10 +75,10 @@ mod tests {
         for (text, ok, found) in [
             ("[checks.command.jq]", true, "/bin/jq"),
             ("[checks.command.x]\ncommand = \"jq\"", true, "/bin/jq"),
-            ("[checks.command.yq]", false, "not found in PATH (/bin)"),
+            ("[checks.command.yq]", false, "no such program in PATH (/bin)"),
             ("[checks.command.jq]\nversion = \"1\\\\.[67]\"", true, "/bin/jq, \"jq-1.7.1\""),
             ("[checks.command.jq]\nversion = \"jq-2\"\nargs = \"-V\"", false, "/bin/jq, \"jq-1.7.1\""),
-            ("[checks.command.yq]\nversion = \"1\"", false, "not found in PATH (/bin)"),
+            ("[checks.command.yq]\nversion = \"1\"", false, "no such program in PATH (/bin)"),
         ] {
             let finding = judge(text);
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{text}");

@@ -163,7 +163,7 @@ mod tests {
                 false,
                 "/bin/app still running after 2s, and killed",
             ),
-            ("command = \"none\"", code(0), false, "not found in PATH (/bin)"),
+            ("command = \"none\"", code(0), false, "no such program in PATH (/bin)"),
         ] {
             let finding = judge(keys, outcome);
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{keys}");

@@ -14,7 +14,11 @@ pub(super) fn runs(word: &str, facts: &Facts) -> Result<String, Failure> {
         None => Ok(look.found.map_or_else(String::new, |found| found.path)),
         Some(why) => {
             let (found, remedy) = why.split_once("; ").unwrap_or((&why, ""));
-            fail("{}\n{}", &[found, remedy])
+            // "found not found" is no way to say it.
+            match found.strip_prefix("not found") {
+                Some(place) => fail("no such program{}\n{}", &[place, remedy]),
+                None => fail("{}\n{}", &[found, remedy]),
+            }
         }
     }
 }

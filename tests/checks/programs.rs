@@ -20,9 +20,9 @@ fn commands_are_there_and_do_as_they_should() {
         .replace("$$", "$$$$")
         .as_str(),
     ));
-    report.pass(&["sh", "right", "good"]).fail("no-such-program", "not found in PATH");
+    report.pass(&["sh", "right", "good"]).fail("no-such-program", "no such program in PATH");
     report.fail("old", "version 2.7").fail("bad", "exit code 3, saying").fail("killed", "SIGKILL");
-    report.fail("secret", "not shown").fail("missing", "not found in PATH");
+    report.fail("secret", "not shown").fail("missing", "no such program in PATH");
     assert!(!report.ended.story().contains("sesame"), "a secret is shown\n{}", report.ended.story());
 }
 
