@@ -39,7 +39,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
 fn look(place: &Place, empty: Option<bool>, stat: &Stat, facts: &Facts) -> Verdict {
     let path = &place.path;
     if !stat.dir {
-        return fail("{}\nmake a folder there: mkdir {}", &[what(stat), path]);
+        return fail("{}\nremove it, and make a folder there: mkdir {}", &[what(stat), path]);
     }
     place.rights(stat, facts)?;
     if let Some(empty) = empty {
