@@ -158,6 +158,20 @@ impl Judge for Env {
     }
 }
 
+/// What is often the matter with a value, and cannot be seen: least of all in one that is not shown.
+fn oddity(value: &str) -> &'static str {
+    let quote = |mark: char| value.len() > 1 && value.starts_with(mark) && value.ends_with(mark);
+    if value.ends_with(['\n', '\r']) {
+        " (it ends in a line end)"
+    } else if value.trim().len() != value.len() {
+        " (with a blank before or after it)"
+    } else if quote('"') || quote('\'') {
+        " (the quotes are part of it)"
+    } else {
+        ""
+    }
+}
+
 impl Env {
     /// Looks at the variable itself.
     fn look(&self, facts: &Facts) -> Finding {
@@ -193,7 +207,7 @@ impl Env {
         if self.form.fits(&value) {
             return Finding::pass(found, value);
         }
-        Finding::fail_for_good(found + from, ["correct ", &self.name].concat())
+        Finding::fail_for_good([&found, oddity(&value), from].concat(), ["correct ", &self.name].concat())
     }
 
     fn judge_unset(&self, empty: bool, facts: &Facts) -> Finding {

@@ -24,6 +24,20 @@ fn set_and_not_empty_is_asked_for_by_default() {
     assert!(!judge("required = false\ntype = \"int\"", &[("NAME", "x")]).ok);
 }
 
+/// A file of variables with line ends of Windows, or quotes that Docker takes as they are: not to be seen.
+#[test]
+fn what_cannot_be_seen_of_a_value_is_told() {
+    for (value, keys, found) in [
+        ("abc\r", "secret = true", "a value that is not shown (it ends in a line end)"),
+        ("abc ", "", "\"abc \" (with a blank before or after it)"),
+        ("'abc'", "", "\"'abc'\" (the quotes are part of it)"),
+        ("ABC", "secret = true", "a value that is not shown"),
+    ] {
+        let finding = judge(&format!("pattern = \"[a-z]+\"\n{keys}"), &[("NAME", value)]);
+        assert_eq!((finding.ok, finding.found.as_str()), (false, found), "{value:?}");
+    }
+}
+
 #[test]
 fn types_take_what_they_say() {
     let table: &[(&str, &[&str], &[&str])] = &[
