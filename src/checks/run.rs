@@ -150,7 +150,11 @@ impl Crew<'_> {
             let Some(check) = self.checks.get(*n).filter(|check| check.wait.is_some()) else { continue };
             // The last look may begin when the wait ends.
             let left = until.since(now).saturating_sub(check.judge.patience());
-            waited.push([check.judge.subject().as_str(), " (", &show_duration(left), " left)"].concat());
+            let left = match (left + Duration::from_millis(500)).as_secs() {
+                0 => "looking for the last time".into(),
+                left => show_duration(Duration::from_secs(left)) + " left",
+            };
+            waited.push([check.judge.subject().as_str(), " (", &left, ")"].concat());
         }
         if !waited.is_empty() {
             self.helpers.tell(&["waiting for ", &waited.join(", ")].concat());
