@@ -78,7 +78,7 @@ pub fn import(name: &str, packages: &str, key: &str, add: impl FnOnce(&Path)) ->
 }
 
 /// Builds an image of a Dockerfile, the binary under test as `rinit`, and more files; its id.
-fn build(name: &str, dockerfile: &str, files: &[(&Path, &str)]) -> String {
+pub fn build(name: &str, dockerfile: &str, files: &[(&Path, &str)]) -> String {
     let context = workplace().join(format!("context-{name}-{}", std::process::id()));
     fs::create_dir_all(&context).expect("a folder");
     fs::write(context.join("Dockerfile"), dockerfile).expect("a Dockerfile");

@@ -30,6 +30,7 @@ mod terminal;
 mod codes;
 mod dockerfile;
 mod init_path;
+mod kinds;
 mod links;
 mod services;
 mod stops;
