@@ -94,12 +94,14 @@ impl Container {
     #[track_caller]
     pub fn says(&self, text: &str) -> String {
         eventually(&format!("{text:?} in the logs of {}", self.name), || {
+            // Before the logs are read, which would otherwise lack what it says as it ends.
+            let ended = self.inspect(".State.Status") == "exited";
             let logs = self.logs();
             let all = format!("{}{}", logs.out, logs.err);
             if all.contains(text) {
                 return Some(all);
             }
-            assert_ne!(self.inspect(".State.Status"), "exited", "ended without {text:?}:\n{all}");
+            assert!(!ended, "ended without {text:?}:\n{all}");
             None
         })
     }
