@@ -237,11 +237,10 @@ mod tests {
             let check = one(&format!("[checks.file.\"{path}\"]\n{word} = true"));
             check.judge.judge(&fake.facts(&[])).remedy
         };
-        let (run, write) = (("executable", "x", libc::EACCES), ("writable", "w", libc::EACCES));
-        assert_eq!(remedy("/x", 0, 0o644, 0, run), "chmod u+x /x");
-        assert_eq!(remedy("/x", 1000, 0o644, 0, run), "chmod a+x /x");
-        assert_eq!(remedy("/x", 1000, 0o744, 0, run), "chown 1000:1000 /x, or run as uid 0");
+        let write = ("writable", "w", libc::EACCES);
+        assert_eq!(remedy("/x", 1000, 0o644, 0, write), "chown 1000:1000 /x, or run as uid 0");
         assert_eq!(remedy("/x", 1000, 0o500, 1000, write), "chmod u+w /x");
+        assert_eq!(remedy("/x", 1000, 0o200, 1000, ("readable", "r", libc::EACCES)), "chmod u+r /x");
         let write = ("writable", "w", libc::EROFS);
         let root = "mount a volume or a tmpfs over /x, or leave out --read-only";
         assert_eq!(remedy("/x", 0, 0o644, 0, write), root);
