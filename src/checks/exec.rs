@@ -7,6 +7,7 @@ use super::{Facts, Failure, Judge, Kind, program, quoted};
 use crate::config::table::Table;
 use crate::config::words::show_duration;
 use crate::model::Outcome;
+use crate::sys::Errno;
 use crate::sys::capture::Ran;
 use std::time::Duration;
 
@@ -103,7 +104,11 @@ pub(super) fn line<'t>(mut lines: impl Iterator<Item = &'t str>) -> &'t str {
 pub(super) fn ran(argv: &[String], timeout: Duration, facts: &Facts) -> Result<(String, Ran), Failure> {
     let path = program::runs(argv.first().map_or("", String::as_str), facts)?;
     let ran = facts.system.run(&path, argv, facts.environ.entries(), timeout).map_err(|error| {
-        failure("{} cannot be started: {}\nmend that, or try it by hand", &[&path, error.errno.desc()])
+        let template = match error.errno {
+            Errno::EAGAIN => "no process for {}\nraise the limit of processes (docker run --pids-limit)",
+            _ => "{} cannot be started: {}\nmend that, or try it by hand",
+        };
+        failure(template, &[&path, error.errno.desc()])
     })?;
     if ran.outcome.is_none() {
         return fail(

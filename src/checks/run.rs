@@ -104,7 +104,11 @@ impl Crew<'_> {
                 Err(_) if !self.live.is_empty() => return,
                 Err(error) => {
                     let found = format!("no process to look with: {}", facts::why(&error));
-                    put(findings, n, Finding::fail(found, "raise the limit of processes (pids)".into()));
+                    put(
+                        findings,
+                        n,
+                        Finding::fail(found, "raise the limit of processes (docker run --pids-limit)".into()),
+                    );
                 }
             }
             self.queue.pop_front();
@@ -237,7 +241,12 @@ fn become_user(user: &str, facts: &Facts) -> Result<(), Failure> {
     }
     facts.system.switch_to(&who).map_err(|error| {
         let found = format!("no right to judge as {user}: {}", facts::why(&error));
-        Failure::for_good(found, format!("run as root, or as {user} itself, or leave out as_user"))
+        let how = if now.uid == 0 {
+            "docker run --cap-add SETUID --cap-add SETGID, run as "
+        } else {
+            "run as root, or as "
+        };
+        Failure::for_good(found, [how, user, " itself, or leave out as_user"].concat())
     })
 }
 
