@@ -51,6 +51,24 @@ fn the_mode_of_the_root_can_be_checked() {
     assert_eq!(run(&["--read-only", &wanted.mount], scratch(), &command).code, 0);
 }
 
+/// A configuration that the engine has made a folder of, because its source is not there; and one that is closed.
+#[test]
+fn a_configuration_that_cannot_be_read() {
+    let path = crate::images::workplace().join(crate::engine::unique("missing"));
+    let missing = format!("--volume={}:/etc/rinit.toml", path.display());
+    let command = ["--", "echo", "started"];
+    let ran = run(&[&missing], scratch(), &command);
+    std::fs::remove_dir(&path).expect("what the engine has made");
+    let hint = "/etc/rinit.toml is a folder (a bind mount whose source is missing makes one)";
+    refused(&ran, 78, &[hint, "nothing was started"]);
+
+    std::fs::write(&path, "").expect("a file under target");
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("closed");
+    let ran = run(&[&missing, "--user=1000"], scratch(), &command);
+    std::fs::remove_file(&path).expect("removed");
+    refused(&ran, 78, &["/etc/rinit.toml may not be read by this user; let it be read (chmod a+r)"]);
+}
+
 /// A plain user, without an entry in any passwd.
 #[test]
 fn a_plain_user() {
