@@ -10,7 +10,8 @@ mod tests;
 
 use crate::cli::Persona;
 use crate::config::fault::did_you_mean;
-use crate::config::words::show_size;
+use crate::config::words::{self, show_size};
+use crate::quoting::json_string;
 use crate::sys::Errno;
 use crate::sys::content::Content;
 use crate::sys::inspect::{Found, Look, Obstacle, Rights};
@@ -201,10 +202,16 @@ fn missing(errno: Errno, look: &Look) -> String {
         return "the command is an empty word; name a program".into();
     }
     if look.whole_line {
-        let words: Vec<&str> = look.word.split_whitespace().collect();
+        let plain = |_| look.word.split_whitespace().map(str::to_string).collect();
+        let words = words::split(&look.word).unwrap_or_else(plain);
+        let mut list = String::new();
+        for word in &words {
+            list.push_str(if list.is_empty() { "" } else { ", " });
+            json_string(word, &mut list);
+        }
         return fill(
-            "no file has this name, blanks included: a whole command line stands in one word; write each word by itself: [\"{}\"]",
-            &[&words.join("\", \"")],
+            "no file has this name, blanks included: a whole command line stands in one word; write each word by itself: [{}]",
+            &[&list],
         );
     }
     if let Some(target) = &look.link {

@@ -100,6 +100,10 @@ fn what_is_not_there_tells_what_was_meant() {
         (Look { link: Some("/x".into()), ..path() }, &["/app/run is a link to /x, which is not there"]),
         (Look::default(), &["empty word"]),
         (Look { word: "app -x".into(), whole_line: true, ..name() }, &["[\"app\", \"-x\"]"]),
+        (
+            Look { word: "nginx -g 'daemon \"off\";'".into(), whole_line: true, ..name() },
+            &["[\"nginx\", \"-g\", \"daemon \\\"off\\\";\"]"],
+        ),
     ] {
         says(Stage::Exec, Errno::ENOENT, &look, words);
     }
