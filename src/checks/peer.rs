@@ -49,7 +49,8 @@ impl Peer {
         let mut why = String::new();
         for address in addresses {
             let Err(error) = attempt(SocketAddr::new(address, self.port)) else { return Ok(()) };
-            why = [&address.to_string(), ": ", &facts::why(&error)].concat();
+            let comma = if why.is_empty() { "" } else { ", " };
+            why.push_str(&[comma, &address.to_string(), ": ", &facts::why(&error)].concat());
         }
         let shown = self.shown();
         Err(failure(
