@@ -11,6 +11,15 @@ use std::time::Duration;
 /// What a look gives: what was found, and the value to export.
 pub(super) type Verdict = Result<(String, String), Failure>;
 
+impl From<Verdict> for Finding {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Ok((found, value)) => Self::pass(found, value),
+            Err(failure) => failure.into(),
+        }
+    }
+}
+
 /// It holds: what was found, its `{}` replaced, and the value to export. Never inlined, as the others: there are many.
 #[inline(never)]
 pub(super) fn held(found: &str, parts: &[&str], value: &str) -> Verdict {
@@ -69,10 +78,7 @@ impl Judge for Asked {
     }
 
     fn judge(&self, facts: &Facts) -> Finding {
-        match (self.look)(facts) {
-            Ok((found, value)) => Finding::pass(found, value),
-            Err(failure) => failure.into(),
-        }
+        (self.look)(facts).into()
     }
 
     fn may_block(&self, _: &Facts) -> bool {

@@ -110,7 +110,7 @@ dir./data       |                                           | group = 5         
 dir./data       |                                           | mode = "0700"                   | owned by app:app, mode 0755
 dir./data       |                                           | max_mode = "0700"               | owned by app:app, mode 0755
 dir./data       |                                           | readable = false                | readable by uid 1000
-dir./ro         |                                           | writable = true                 | on a read-only mount
+dir./ro         |                                           | writable = true                 | which is read-only
 dir./data       |                                           | executable = false              | executable by uid 1000
 dir./data       |                                           | empty = true                    | a folder that holds x
 dir./data       |                                           | non_empty = false               | a folder that holds x
@@ -124,10 +124,10 @@ link_target./ln |                                           | max_mode = "0600" 
 link_target./ln |                                           | readable = false                | readable by uid 1000
 link_target./ln |                                           | writable = false                | writable by uid 1000
 link_target./ln |                                           | executable = false              | executable by uid 1000
-command.app     |                                           | command = "none"                | not found in PATH
+command.app     |                                           | command = "none"                | no such program
 command.app     |                                           | version = "2\\."                | /bin/app, "1.0"
 command.app     | version = "1\\."                          | args = "-x"                     | /bin/app, "2.0"
-exec.x          | command = "app"                           | command = "none"                | not found in PATH
+exec.x          | command = "app"                           | command = "none"                | no such program
 exec.x          | command = "app"                           | exit_codes = [1, 3]             | exit code 0
 exec.x          | command = "app"                           | matches = "^2"                  | output "1.0"
 exec.x          | command = "app"                           | timeout = "1s"                  | still running after 1s
@@ -137,7 +137,7 @@ user            | root = false                              | gid = 5           
 user            | root = false                              | groups = ["app", 5]             | not a member of 5
 user            | root = false                              | root = true                     | user app (uid 1000)
 user            | root = false                              | in_passwd = false               | user app (uid 1000)
-user            | root = false                              | home_writable = true            | whose home /ro is on a read-only mount
+user            | root = false                              | home_writable = true            | whose home /ro is on the mount
 privileges      | no_new_privs = true                       | no_new_privs = false            | no_new_privs on
 privileges      | no_new_privs = true                       | capabilities = { has = "KILL" } | uid 1000 without KILL
 privileges      | no_new_privs = true                       | capabilities = { lacks = "ALL" } | uid 1000 with CHOWN

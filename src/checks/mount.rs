@@ -1,6 +1,6 @@
 //! `[checks.mount.PATH]`: a file system is mounted there, as it should be.
 
-use super::asked::{add, fail, failure, misnamed, named, word};
+use super::asked::{Verdict, add, fail, held, misnamed, named, word};
 use super::{Facts, Failure, Finding, Judge, Kind, facts, listed};
 use crate::config::table::Table;
 use crate::sys::disk::Access;
@@ -156,10 +156,7 @@ impl Judge for MountCheck {
     }
 
     fn judge(&self, facts: &Facts) -> Finding {
-        match mounted_at(&self.path, facts) {
-            Ok(mount) => self.judge_mount(mount, facts),
-            Err(failure) => failure.into(),
-        }
+        mounted_at(&self.path, facts).and_then(|mount| self.judge_mount(mount, facts)).into()
     }
 
     fn may_block(&self, facts: &Facts) -> bool {
@@ -168,17 +165,23 @@ impl Judge for MountCheck {
 }
 
 impl MountCheck {
-    fn judge_mount(&self, mount: &Mount, facts: &Facts) -> Finding {
+    fn judge_mount(&self, mount: &Mount, facts: &Facts) -> Verdict {
         let path = &self.path;
-        let remount = |options: &str| {
-            if path == "/" { format!("docker run {options}") } else { format!("mount it with {options}") }
-        };
         if !self.fstype.is_empty() && !self.fstype.contains(&mount.fstype) {
-            let found = format!("{} of type {}", mount.source, mount.fstype);
-            return Finding::fail(found, format!("mount {} at {path}", listed(&self.fstype)));
+            let wanted = listed(&self.fstype);
+            return fail("{} of type {}\nmount {} at {}", &[&mount.source, &mount.fstype, &wanted, path]);
         }
+        let read_only = self.judge_mode(mount, facts)?;
+        self.judge_options(mount)?;
+        self.judge_origin(mount)?;
+        held("{} at {}, {}", &[mount.fstype.as_str(), path, if read_only { "ro" } else { "rw" }], path)
+    }
+
+    /// Whether it is read-only, when it may be so.
+    fn judge_mode(&self, mount: &Mount, facts: &Facts) -> Result<bool, Failure> {
         // What the kernel answers outweighs the flags: a file system may turn read-only after an error. Of a device
         // it says nothing, nor to a user whom the mode refuses.
+        let path = &self.path;
         let plain = facts.system.stat(path).is_ok_and(|stat| stat.dir || stat.file);
         let read_only = match facts.system.access(path, Access::Write) {
             Ok(()) if plain => false,
@@ -186,44 +189,51 @@ impl MountCheck {
             _ => mount.read_only(),
         };
         match self.mode {
-            Some(Mode::Rw) if read_only => {
-                let remedy =
-                    if path == "/" { "leave out --read-only".into() } else { remount("rw instead of ro") };
-                return Finding::fail("a read-only mount".into(), remedy);
+            Some(Mode::Rw) if read_only && path == "/" => {
+                fail("a read-only mount\nleave out --read-only", &[])
             }
-            Some(Mode::Ro) if !read_only => {
-                let options = if path == "/" { "--read-only" } else { "ro" };
-                return Finding::fail("a writable mount".into(), remount(options));
+            Some(Mode::Rw) if read_only => fail("a read-only mount\nmount it with rw instead of ro", &[]),
+            Some(Mode::Ro) if !read_only && path == "/" => {
+                fail("a writable mount\ndocker run --read-only", &[])
             }
-            _ => {}
+            Some(Mode::Ro) if !read_only => fail("a writable mount\nmount it with ro", &[]),
+            _ => Ok(read_only),
         }
-        let missing: Vec<&str> =
-            self.has.iter().filter(|option| !mount.has(option)).map(String::as_str).collect();
+    }
+
+    fn judge_options(&self, mount: &Mount) -> Result<(), Failure> {
+        let that = |list: &[String], has: bool| -> Vec<String> {
+            list.iter().filter(|option| mount.has(option) == has).cloned().collect()
+        };
+        let missing = that(&self.has, false).join(",");
         if !missing.is_empty() {
-            let missing = missing.join(",");
-            return Finding::fail(format!("a mount without {missing}"), format!("mount it with {missing}"));
+            return fail("a mount without {}\nmount it with {}", &[&missing, &missing]);
         }
-        let extra: Vec<&str> =
-            self.lacks.iter().filter(|option| mount.has(option)).map(String::as_str).collect();
-        if !extra.is_empty() {
-            let found = format!("a mount with {}", extra.join(","));
-            // Docker's tmpfs has noexec, nosuid and nodev although nobody has asked for them.
-            let positive: Vec<&str> = extra.iter().filter_map(|option| option.strip_prefix("no")).collect();
-            if mount.fstype == "tmpfs" && positive.len() == extra.len() {
-                let with = positive.join(",");
-                return failure(
-                    "{}\nmount it with {} (docker run --tmpfs {}:{})",
-                    &[&found, &with, path, &with],
-                )
-                .into();
-            }
-            return Finding::fail(found, format!("mount it without {}", extra.join(",")));
+        let extra = that(&self.lacks, true);
+        if extra.is_empty() {
+            return Ok(());
         }
+        // Docker's tmpfs has noexec, nosuid and nodev although nobody has asked for them.
+        let positive: Vec<&str> = extra.iter().filter_map(|option| option.strip_prefix("no")).collect();
+        let (extra, path) = (extra.join(","), &self.path);
+        if mount.fstype == "tmpfs" && positive.len() == extra.split(',').count() {
+            let with = positive.join(",");
+            return fail(
+                "a mount with {}\nmount it with {} (docker run --tmpfs {}:{})",
+                &[&extra, &with, path, &with],
+            );
+        }
+        fail("a mount with {}\nmount it without {}", &[&extra, &extra])
+    }
+
+    /// What is mounted, and who is told of mounts below.
+    fn judge_origin(&self, mount: &Mount) -> Result<(), Failure> {
+        let path = &self.path;
         // Of a bind mount, the folder that is bound says more than the device that it lies on.
         if !self.source.is_empty() && !self.source.iter().any(|of| *of == mount.source || *of == mount.root) {
             let of = &listed(&self.source);
             let parts = &[mount.source.as_str(), &mount.root, of, path];
-            return failure("a mount of {} (its {})\nmount {} at {}", parts).into();
+            return fail("a mount of {} (its {})\nmount {} at {}", parts);
         }
         if let Some(wanted) = self.propagation.filter(|wanted| !mount.propagates(wanted)) {
             let is: Vec<&str> = PROPAGATION.iter().copied().filter(|word| mount.propagates(word)).collect();
@@ -234,15 +244,9 @@ impl MountCheck {
             } else {
                 "a mount that is {}\nmount it as {} (docker run --volume …:r{}, at {})"
             };
-            return failure(template, &[&is, wanted, wanted, path]).into();
+            return fail(template, &[&is, wanted, wanted, path]);
         }
-        if let Some(wanted) = &self.volume
-            && let Err(failure) = wanted.judge(path, mount)
-        {
-            return failure.into();
-        }
-        let mode = if read_only { "ro" } else { "rw" };
-        Finding::pass(format!("{} at {path}, {mode}", mount.fstype), path.clone())
+        self.volume.as_ref().map_or(Ok(()), |wanted| wanted.judge(path, mount))
     }
 }
 

@@ -1,8 +1,6 @@
 //! `[checks.privileges]`: the container may do what it needs, and no more: the hardened image.
 
-use super::asked::{
-    Asked, PATIENCE, add, all, fail, failure, must_ask, no_export, no_wait, text, word,
-};
+use super::asked::{Asked, PATIENCE, add, all, fail, failure, must_ask, no_export, no_wait, text, word};
 use super::limit::number;
 use super::mount::asserting;
 use super::{Facts, Failure, Judge, Kind, facts};

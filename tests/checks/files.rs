@@ -151,7 +151,7 @@ fn mounts_are_as_they_should_be() {
         .fail("source", "a mount of tmpfs")
         .fail("shared", "private")
         .fail("volume", "of the host, no volume");
-    report.fail("folder", "which is part of").fail("gone", "cannot be looked at");
+    report.fail("folder", "which is part of").fail("gone", "is not there");
 }
 
 #[test]
