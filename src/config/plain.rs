@@ -26,7 +26,8 @@ const PIECE: usize = 64;
 /// The table of a whole file; `None` for what is wrong or rare.
 pub fn parse(text: &str, file: u16) -> Option<Value> {
     let source = Source::new(text);
-    let mut builder = Builder { source, file, ..Builder::default() };
+    let named = vec![0; text.len() / 256 + 1];
+    let mut builder = Builder { source, file, named, ..Builder::default() };
     let mut failed = false;
     let mut fail = |_: ParseError| failed = true;
     // Line by line, as far as brackets let it: the tokens of a whole file are many times its size.
@@ -62,6 +63,9 @@ struct Builder<'s> {
     path: Vec<usize>,
     /// What it holds so far.
     table: Vec<Entry>,
+    /// A bit for the hash of each header so far (a Bloom filter): most names are seen to be new without a look at all
+    /// others.
+    named: Vec<u64>,
     /// The key whose value comes next in it.
     key: Option<(String, At)>,
     /// Arrays and inline tables that are still open, the innermost last.
@@ -87,6 +91,7 @@ impl Default for Builder<'_> {
             from: 0,
             path: Vec::new(),
             table: Vec::new(),
+            named: Vec::new(),
             key: None,
             open: Vec::new(),
             failed: false,
@@ -152,18 +157,20 @@ impl<'s> Builder<'s> {
         for (key, at) in keys {
             // Of tables with many below them, the newest is the likeliest.
             let known = table.iter().rposition(|entry| entry.key == key).unwrap_or_else(|| {
+                first(&mut self.named, &self.path, &key);
                 table.push(Entry { key, at, node: Node { value: Value::Table(Vec::new()), at } });
                 table.len() - 1
             });
             self.path.push(known);
             // Below a value that was written out nothing can be added.
-            let header = |entry: &&mut Entry| entry.node.at.start <= entry.at.start;
-            match table.get_mut(known).filter(header).and_then(below) {
+            match table.get_mut(known).filter(|entry| by_header(entry)).and_then(below) {
                 Some(under) => table = under,
                 None => return self.give_up(),
             }
         }
-        if !is_new(table, &last) {
+        // Only headers are marked; what was written out with `=` stands before them.
+        let written = table.iter().take_while(|entry| !by_header(entry)).any(|entry| entry.key == last);
+        if written || !first(&mut self.named, &self.path, &last) && !is_new(table, &last) {
             return self.give_up();
         }
         self.path.push(table.len());
@@ -176,6 +183,23 @@ fn below(entry: &mut Entry) -> Option<&mut Vec<Entry>> {
         Value::Table(entries) => Some(entries),
         _ => None,
     }
+}
+
+/// Whether a table was made by a header, of its own or of one below it: a value stands behind its key.
+fn by_header(entry: &Entry) -> bool {
+    entry.node.at.start <= entry.at.start
+}
+
+/// Whether this name is here for the first time below this path; false where that is not sure.
+fn first(bits: &mut [u64], path: &[usize], key: &str) -> bool {
+    // FNV-1a, of 32 bits.
+    let mix = |hash: u32, part: u32| (hash ^ part).wrapping_mul(0x0100_0193);
+    let path = path.iter().fold(0x811c_9dc5, |hash, at| mix(hash, *at as u32));
+    let hash = key.bytes().fold(path, |hash, byte| mix(hash, byte.into()));
+    let place = hash as usize / 64 % bits.len().max(1);
+    let Some(word) = bits.get_mut(place) else { return false };
+    let bit = 1 << (hash % 64);
+    std::mem::replace(word, *word | bit) & bit == 0
 }
 
 fn is_new(entries: &[Entry], key: &str) -> bool {
@@ -283,6 +307,7 @@ mod tests {
             "a = -1_000\nb = 0xff\nc = 0o17\nd = 0b11\ne = 1.5e3\nf = inf\ng = -nan\nh = +1.0_0",
             "a = \"\\u00e4\\n\"\nb = 'c:\\x'\nc = \"\"\"\nmore\\\n   lines\"\"\"\nd = '''\na''b'''",
             "[a]\nb = true\n[c.\"d e\".f]\ng = []\n[c.x]\n[a.z]\n",
+            "[a]\nb = 1\n[a.c]\n[a.d.e]\n[a.d.f]\n[d]\n[d.c]\n[d.d]",
             "a = [1, [2, \"x\", {}],\n # why\n]\nb = { c = { d = 1 }, \"e\" = [{f = 2}] }",
             "[ a . b ]\n[a.b.c]\nd = 1\n[a.b.e]\n",
         ] {
@@ -311,6 +336,8 @@ mod tests {
             "[a]\nb = 1\n[a.b]",
             "a = {}\n[a.b]",
             "[a.b]\n[a]",
+            "[a.b]\n[a.b]",
+            "[a.b.c]\n[a.b]",
             "a = \"\\q\"",
             "a = 01",
             "# \u{1}\n",
@@ -329,7 +356,9 @@ mod tests {
         let deep = |n: usize| format!("a = {}{}", "[".repeat(n), "]".repeat(n));
         assert!(parse(&deep(80), 0).is_some() && parse(&deep(81), 0).is_none());
         assert!(long_way(&deep(80)).is_some() && long_way(&deep(81)).is_none());
-        let many = |n: usize| (0..n).map(|n| format!("[a.k{n}]\n")).collect::<String>();
+        let many = |n: usize| (0..n).map(|n| format!("k{n} = 1\n")).collect::<String>();
         assert!(parse(&many(MOST), 0).is_some() && parse(&many(MOST + 1), 0).is_none());
+        let headers = (0..MOST).map(|n| format!("[a.k{n}]\n")).collect::<String>();
+        assert_eq!(parse(&headers, 0), long_way(&headers));
     }
 }
