@@ -55,6 +55,8 @@ pub trait System {
     fn look(&self, word: &str, path: Option<&[u8]>) -> Look;
     fn set_id_files(&self, paths: &[String]) -> io::Result<Vec<String>>;
     fn mounts(&self) -> &[Mount];
+    /// The mount that a path lies on, and whether the path is where it is mounted.
+    fn mount_of(&self, path: &str) -> io::Result<Option<(&Mount, bool)>>;
 
     /// `memory` in bytes, `cpus` in thousandths, `pids`, as the cgroup limits them.
     fn cgroup(&self, what: &str) -> Option<u64>;
@@ -176,6 +178,15 @@ impl System for Live {
     }
     fn mounts(&self) -> &[Mount] {
         self.mounts.get_or_init(|| mounts::read().unwrap_or_default())
+    }
+    fn mount_of(&self, path: &str) -> io::Result<Option<(&Mount, bool)>> {
+        let known = mounts::mounted(path)?;
+        let by_number = |(id, root)| Some((self.mounts().iter().find(|mount| mount.id == id)?, root));
+        if let Some(found) = known.and_then(by_number) {
+            return Ok(Some(found));
+        }
+        let real = disk::real_path(path)?;
+        Ok(mounts::mount_of(self.mounts(), &real).map(|mount| (mount, mount.point == real)))
     }
     fn accounts(&self) -> &Accounts {
         self.accounts.get_or_init(Accounts::read)
@@ -398,6 +409,10 @@ pub mod fake {
         }
         fn mounts(&self) -> &[Mount] {
             &self.mounts
+        }
+        fn mount_of(&self, path: &str) -> io::Result<Option<(&Mount, bool)>> {
+            self.stat(path)?;
+            Ok(mounts::mount_of(&self.mounts, path).map(|mount| (mount, mount.point == path)))
         }
         fn accounts(&self) -> &Accounts {
             &self.accounts

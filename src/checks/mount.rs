@@ -4,7 +4,7 @@ use super::asked::{Verdict, add, fail, held, misnamed, named, word};
 use super::{Facts, Failure, Finding, Judge, Kind, facts, listed};
 use crate::config::table::Table;
 use crate::sys::disk::Access;
-use crate::sys::mounts::{Mount, mount_of};
+use crate::sys::mounts::Mount;
 use crate::sys::{Errno, errno};
 
 /// `mount`
@@ -102,20 +102,18 @@ pub(super) fn asserting(table: &Table<'_>, key: &'static str) -> Vec<String> {
 /// What is mounted at a path, or the finding that nothing is.
 pub(super) fn mounted_at<'f>(path: &str, facts: &'f Facts) -> Result<&'f Mount, Failure> {
     let remedy = || format!("mount something at {path} (docker run --volume …:{path}, or --tmpfs {path})");
-    let real = facts.system.real_path(path).map_err(|error| {
+    let mount = facts.system.mount_of(path).map_err(|error| {
         let why = match errno(&error) {
             Errno::ENOENT => " is not there".to_string(),
             _ => [" cannot be looked at: ", &facts::why(&error)].concat(),
         };
         Failure::new([path, &why].concat(), remedy())
     })?;
-    let mounts = facts.system.mounts();
-    let Some(mount) = mount_of(mounts, &real) else {
-        return Err(Failure::new("no list of mounts".into(), "mount /proc in the container".into()));
+    let mount = match mount {
+        None => return Err(Failure::new("no list of mounts".into(), "mount /proc in the container".into())),
+        Some((mount, true)) => return Ok(mount),
+        Some((mount, false)) => mount,
     };
-    if mount.point == real {
-        return Ok(mount);
-    }
     let found = format!("{path}, which is part of the {} at {}", mount.fstype, mount.point);
     Err(Failure::new(found, remedy()))
 }
@@ -295,9 +293,9 @@ fn volume_of(root: &str) -> Option<&str> {
 pub(super) fn remote(path: &str, facts: &Facts) -> bool {
     const ASKING: &[&str] =
         &["nfs", "cifs", "smb", "fuse", "9p", "ceph", "gluster", "lustre", "afs", "autofs"];
-    let mount = mount_of(facts.system.mounts(), path);
     // A path that is no mount point may lead elsewhere through a link.
-    mount.is_none_or(|mount| mount.point != path || ASKING.iter().any(|kind| mount.fstype.starts_with(kind)))
+    let mount = facts.system.mounts().iter().rfind(|mount| mount.point == path);
+    mount.is_none_or(|mount| ASKING.iter().any(|kind| mount.fstype.starts_with(kind)))
 }
 
 #[cfg(test)]

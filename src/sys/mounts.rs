@@ -1,10 +1,15 @@
 //! What is mounted where: `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
 
+use super::Errno;
+use std::ffi::CString;
 use std::io;
+use std::mem::MaybeUninit;
 
 /// One line of mountinfo.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Mount {
+    /// The kernel's number of it.
+    pub id: u64,
     /// Where it is mounted.
     pub point: String,
     /// `ext4`, `overlay`, `tmpfs`.
@@ -74,9 +79,12 @@ pub fn parse(text: &str) -> Vec<Mount> {
 fn line(line: &str) -> Option<Mount> {
     // Optional fields (`shared:1`) end with a lone hyphen.
     let (left, right) = line.split_once(" - ")?;
-    let mut left = left.splitn(7, ' ').skip(3);
+    let mut left = left.splitn(7, ' ');
     let mut right = right.split(' ');
+    let id = left.next()?.parse().ok()?;
+    let mut left = left.skip(2);
     Some(Mount {
+        id,
         root: unescape(left.next()?),
         point: unescape(left.next()?),
         options: left.next()?.to_string(),
@@ -102,6 +110,26 @@ fn unescape(text: &str) -> String {
         rest = if code.is_some() { tail.get(3..).unwrap_or(&[]) } else { tail };
     }
     String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The number of the mount that a path lies on, links followed, and whether the path is where it is mounted: the kernel's
+/// own answer (statx(2)). `None`: a kernel before 5.8, which does not say, or an engine that does not let it.
+pub fn mounted(path: &str) -> io::Result<Option<(u64, bool)>> {
+    let path = CString::new(path)?;
+    let mut found = MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: a path that ends with NUL, and a structure of ours for the kernel to fill.
+    let result =
+        unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, libc::STATX_MNT_ID, found.as_mut_ptr()) };
+    match Errno::result(result) {
+        // An engine that does not know the call yet forbids it.
+        Err(Errno::EPERM) => return Ok(None),
+        result => result?,
+    };
+    // SAFETY: any bytes make one, zeros too.
+    let found = unsafe { found.assume_init() };
+    let root = u64::from(libc::STATX_ATTR_MOUNT_ROOT.unsigned_abs());
+    let known = found.stx_mask & libc::STATX_MNT_ID != 0 && found.stx_attributes_mask & root != 0;
+    Ok(known.then_some((found.stx_mnt_id, found.stx_attributes & root != 0)))
 }
 
 /// The mount that a path (absolute, without links) lies on: the longest mount point that leads to it, the
@@ -200,6 +228,15 @@ odd line
     #[test]
     fn this_machine_has_a_root() {
         let mounts = read().expect("mountinfo");
-        assert!(mount_of(&mounts, "/").is_some());
+        let root = mount_of(&mounts, "/").expect("a root");
+        let proc = mount_of(&mounts, "/proc/self/status").expect("/proc");
+        for (path, on, at) in [("/", root, true), ("/proc", proc, true), ("/proc/self/../stat", proc, false)]
+        {
+            // Where the kernel does not say, the list alone has to do.
+            if let Some(answer) = mounted(path).expect("a path that is there") {
+                assert_eq!(answer, (on.id, at), "{path}");
+            }
+        }
+        assert_eq!(mounted("/none").expect_err("nothing").raw_os_error(), Some(libc::ENOENT));
     }
 }
