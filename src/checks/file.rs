@@ -8,6 +8,7 @@ use super::{Facts, Failure, Judge, Kind, facts, quoted};
 use crate::config::table::Table;
 use crate::config::words::show_size;
 use crate::sys::disk::Stat;
+use crate::sys::{Errno, errno};
 
 /// `file`
 pub const KIND: Kind = Kind { name: "file", nameless: false, read };
@@ -104,7 +105,13 @@ impl File {
         let path = &self.place.path;
         let unreadable = |error: std::io::Error| {
             failure(
-                "a file that cannot be read: {}\nlet it be read: chmod a+r {}",
+                match errno(&error) {
+                    Errno::EACCES => "a file that cannot be read: {}\nlet it be read: chmod a+r {}",
+                    Errno::EFBIG => {
+                        "a file of more than 16 MiB, which is not searched\nask for its sha256 in place of contains and lacks"
+                    }
+                    _ => "a file that cannot be read: {}\nlook at what it lies on",
+                },
                 &[&facts::why(&error), path],
             )
         };

@@ -10,6 +10,9 @@ use std::time::Duration;
 /// `link_target`
 pub const KIND: Kind = Kind { name: "link_target", nameless: false, read };
 
+/// Stands for what the user knows.
+const ANY: &str = "…";
+
 fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     let mut expected = String::from("a link that leads somewhere");
     let place = Place::read(name, table, &mut expected);
@@ -23,7 +26,8 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         }
         add(&mut expected, &["to ", target]);
     }
-    let place = place?;
+    let mut place = place?;
+    place.make = Some(["ln -s ", target.as_deref().unwrap_or(ANY)].concat());
     Some(Box::new(Asked {
         subject: ["link_target ", &place.path].concat(),
         expected,
@@ -34,7 +38,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
 
 fn look(place: &Place, target: Option<&str>, stat: &Stat, facts: &Facts) -> Verdict {
     let path = &place.path;
-    let to = target.unwrap_or("TARGET");
+    let to = target.unwrap_or(ANY);
     let Ok(leads) = facts.system.read_link(path) else {
         return fail("{}, no link, {}\nln -sfn {} {}", &[what(stat), &shown(stat, facts), to, path]);
     };
@@ -65,6 +69,7 @@ mod tests {
             ("/link", "absent = true", false, "a file owned by 0:0, mode 0000"),
             ("/file", "", false, "a file, no link, owned by 0:0, mode 0000"),
             ("/none", "", false, "/none is not there"),
+            ("/none", "target = \"b\"", false, "/none is not there"),
             ("/none", "absent = true", true, "nothing there"),
             ("/dangling", "target = \"/gone\"", false, "a link to /gone, which is not there"),
         ] {

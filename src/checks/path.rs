@@ -32,6 +32,8 @@ pub(super) struct Place {
     absent: bool,
     rights: Rights,
     access: Vec<Allowed>,
+    /// What makes it when it is not there, up to its path.
+    pub make: Option<String>,
 }
 
 impl Rights {
@@ -99,7 +101,7 @@ impl Place {
             }
             *expected = String::from("nothing there");
         }
-        Some(Self { path: path?, absent, rights, access })
+        Some(Self { path: path?, absent, rights, access, make: None })
     }
 
     /// Looks at what is there, and on at what the kind asks besides when it is as asked so far.
@@ -130,7 +132,8 @@ impl Place {
         {
             first = above;
         }
-        fail("{} is not there\nput it into the image, or mount it at {}", &[first, path])
+        let remedy = self.make.as_deref().unwrap_or("put it into the image, or mount it at");
+        fail("{} is not there\n{} {}", &[first, remedy, path])
     }
 
     /// Whether owner, mode and access are as asked.

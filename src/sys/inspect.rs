@@ -185,6 +185,7 @@ fn below(folder: &str, path: &CStr) -> String {
     if path.starts_with('/') {
         return path.into_owned();
     }
+    let folder = if folder == "/" { "" } else { folder };
     [folder, "/", path.strip_prefix("./").unwrap_or(&path)].concat()
 }
 

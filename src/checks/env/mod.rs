@@ -117,7 +117,7 @@ impl Judge for Env {
             Some(when) => format!(", or not set unless {} is {}", when.name, when.value),
             None => ", or not set".into(),
         };
-        self.form.words() + &or
+        [self.form.words(), self.relations.words(), or].concat()
     }
 
     fn judge(&self, facts: &Facts) -> Finding {

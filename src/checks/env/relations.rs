@@ -66,6 +66,18 @@ pub fn read(name: &str, table: &Table<'_>) -> Relations {
 }
 
 impl Relations {
+    /// What they ask for while the variable is set, in words that follow its form.
+    pub fn words(&self) -> String {
+        let mut words = String::new();
+        for (what, names) in [(", together with ", &self.requires), (", without ", &self.conflicts)] {
+            if !names.is_empty() {
+                words.push_str(what);
+                words.push_str(&names.join(" and "));
+            }
+        }
+        words
+    }
+
     /// The variables that are named.
     pub fn others(&self) -> Vec<String> {
         let when = self.required_when.as_ref().map(|when| &when.name);

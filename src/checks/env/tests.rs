@@ -195,6 +195,17 @@ fn every_key_of_a_form_has_its_error() {
 }
 
 #[test]
+fn what_others_have_to_do_with_it_is_told() {
+    let expected = |keys: &str| one(&format!("[checks.env.NAME]\n{keys}")).judge.expected();
+    let form = "a string that is not empty";
+    assert_eq!(expected("requires = [\"A\", \"B\"]"), [form, ", together with A and B"].concat());
+    assert_eq!(
+        expected("type = \"int\"\nconflicts = [\"C\"]\nrequired = false"),
+        "an integer, without C, or not set"
+    );
+}
+
+#[test]
 fn others_decide_too() {
     for (keys, environ, ok) in [
         ("requires = [\"B\"]", &[("NAME", "x"), ("B", "y")][..], true),
