@@ -95,6 +95,21 @@ fn a_plain_user_cannot_become_redis() {
     }
 }
 
+/// Docker takes away the right to raise a hard limit. The message is the option that mends it.
+#[test]
+fn a_ulimit_above_the_hard_limit_is_told_and_can_be_mended() {
+    let config = Config::new(
+        "[services.a]\ntype = \"oneshot\"\ncommand = [\"sh\", \"-c\", \"ulimit -n\"]\nulimits.nofile = 6000\n",
+    );
+    let ran = run(&["--ulimit=nofile=100:200", &config.mount], scratch(), &[]);
+    assert_eq!((ran.code, ran.out.as_str()), (71, ""), "{ran:?}");
+    for part in ["nofile 6000 is above the hard limit, 200", "docker run --ulimit nofile=6000"] {
+        assert!(ran.err.contains(part), "no {part:?} in\n{}", ran.err);
+    }
+    let ran = run(&["--ulimit=nofile=6000", &config.mount], scratch(), &[]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "6000\n"), "{ran:?}");
+}
+
 /// The user that an image insists on.
 #[test]
 fn the_user_can_be_checked() {
