@@ -49,13 +49,13 @@ dns.db          |                                           | family = "ipv6"   
 dns.db          |                                           | addresses = "10.0.0.4"          | db at 10.0.0.5
 tcp.db          | port = 80                                 | port = 81                       | connection refused
 tcp.db:80       |                                           | address = "bd:80"               | no address of bd
-tcp.db:80       |                                           | timeout = "1s"                  | connection timed out
+tcp.db:80       |                                           | timeout = "1s"                  | timed out
 http.http://db/ |                                           | url = "http://bd/"              | no address of bd
 http.http://db/ |                                           | method = "POST"                 | status 405
 http.http://db/ |                                           | headers = { X-Key = "bad" }     | status 403
 http.http://db/ |                                           | status = [201, "300-399"]       | status 200
 http.http://db/ |                                           | contains = "all down"           | without "all down"
-http.http://db/ |                                           | timeout = "1s"                  | connection timed out
+http.http://db/ |                                           | timeout = "1s"                  | timed out
 unix./run/sock  |                                           | path = "/etc/key"               | a file
 network         |                                           | interface = "eth9"              | only lo, eth0, eth1
 network.eth1    | address = false                           | address = true                  | eth1 with no address

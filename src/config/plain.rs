@@ -26,8 +26,7 @@ const PIECE: usize = 64;
 /// The table of a whole file; `None` for what is wrong or rare.
 pub fn parse(text: &str, file: u16) -> Option<Value> {
     let source = Source::new(text);
-    let named = vec![0; text.len() / 256 + 1];
-    let mut builder = Builder { source, file, named, ..Builder::default() };
+    let mut builder = Builder::new(source, file);
     let mut failed = false;
     let mut fail = |_: ParseError| failed = true;
     // Line by line, as far as brackets let it: the tokens of a whole file are many times its size.
@@ -63,11 +62,11 @@ struct Builder<'s> {
     path: Vec<usize>,
     /// What it holds so far.
     table: Vec<Entry>,
+    /// The key whose value comes next in it.
+    key: Option<(String, At)>,
     /// A bit for the hash of each header so far (a Bloom filter): most names are seen to be new without a look at all
     /// others.
     named: Vec<u64>,
-    /// The key whose value comes next in it.
-    key: Option<(String, At)>,
     /// Arrays and inline tables that are still open, the innermost last.
     open: Vec<Open>,
     failed: bool,
@@ -81,30 +80,28 @@ struct Open {
     key: Option<(String, At)>,
 }
 
-impl Default for Builder<'_> {
-    fn default() -> Self {
+impl<'s> Builder<'s> {
+    fn new(source: Source<'s>, file: u16) -> Self {
         Self {
-            source: Source::new(""),
-            file: 0,
+            source,
+            file,
             root: Vec::new(),
             header: None,
             from: 0,
             path: Vec::new(),
             table: Vec::new(),
-            named: Vec::new(),
             key: None,
+            named: vec![0; source.input().len() / 256 + 1],
             open: Vec::new(),
             failed: false,
         }
     }
-}
 
-impl<'s> Builder<'s> {
     fn at(&self, start: usize, end: usize) -> At {
         place(self.file, &(start..end))
     }
 
-    /// The text of a span, and whether it is well formed.
+    /// A span with its text, to be decoded.
     fn raw(&self, span: Span, encoding: Option<Encoding>) -> Raw<'s> {
         let text = self.source.input().get(span.start()..span.end()).unwrap_or("");
         Raw::new_unchecked(text, encoding, span)

@@ -129,7 +129,8 @@ pub fn mounted(path: &str) -> io::Result<Option<(u64, bool)>> {
     let found = unsafe { found.assume_init() };
     let root = u64::from(libc::STATX_ATTR_MOUNT_ROOT.unsigned_abs());
     let known = found.stx_mask & libc::STATX_MNT_ID != 0 && found.stx_attributes_mask & root != 0;
-    Ok(known.then_some((found.stx_mnt_id, found.stx_attributes & root != 0)))
+    // An emulator may take over the mask and not the number, which no mount of a container's has.
+    Ok((known && found.stx_mnt_id != 0).then_some((found.stx_mnt_id, found.stx_attributes & root != 0)))
 }
 
 /// The mount that a path (absolute, without links) lies on: the longest mount point that leads to it, the
