@@ -17,6 +17,9 @@ use toml_parser::{ErrorSink, ParseError, Raw, Source, Span};
 /// The deepest nesting of arrays and inline tables: the same as that of the long way, where deeper is a fault.
 const DEEPEST: usize = 80;
 
+/// The most parts of a header's name; longer ones are left to the long way, which has a limit of its own.
+const LONGEST: usize = 32;
+
 /// The most entries of a table that are looked through for one of the same name.
 const MOST: usize = 4096;
 
@@ -149,15 +152,18 @@ impl<'s> Builder<'s> {
 
     /// Begins the table that a header names, and those above it that are not there yet.
     fn begin(&mut self, mut keys: Vec<(String, At)>, whole: At) {
-        let Some((last, at)) = keys.pop() else { return self.give_up() };
+        let Some((last, at)) = keys.pop().filter(|_| keys.len() < LONGEST) else { return self.give_up() };
         let mut table = &mut self.root;
         for (key, at) in keys {
-            // Of tables with many below them, the newest is the likeliest.
-            let known = table.iter().rposition(|entry| entry.key == key).unwrap_or_else(|| {
-                first(&mut self.named, &self.path, &key);
+            let known = if is_fresh(&mut self.named, &self.path, table, &key) {
                 table.push(Entry { key, at, node: Node { value: Value::Table(Vec::new()), at } });
                 table.len() - 1
-            });
+            } else {
+                // Of tables with many below them, the newest is the likeliest.
+                let known = table.iter().rev().take(MOST).position(|entry| entry.key == key);
+                let Some(known) = known else { return self.give_up() };
+                table.len() - 1 - known
+            };
             self.path.push(known);
             // Below a value that was written out nothing can be added.
             match table.get_mut(known).filter(|entry| by_header(entry)).and_then(below) {
@@ -165,9 +171,7 @@ impl<'s> Builder<'s> {
                 None => return self.give_up(),
             }
         }
-        // Only headers are marked; what was written out with `=` stands before them.
-        let written = table.iter().take_while(|entry| !by_header(entry)).any(|entry| entry.key == last);
-        if written || !first(&mut self.named, &self.path, &last) && !is_new(table, &last) {
+        if !is_fresh(&mut self.named, &self.path, table, &last) {
             return self.give_up();
         }
         self.path.push(table.len());
@@ -187,8 +191,16 @@ fn by_header(entry: &Entry) -> bool {
     entry.node.at.start <= entry.at.start
 }
 
-/// Whether this name is here for the first time below this path; false where that is not sure.
-fn first(bits: &mut [u64], path: &[usize], key: &str) -> bool {
+/// Whether a header's name is new in the table at this path. Of a table with many entries it is said only where the
+/// bits say so.
+fn is_fresh(bits: &mut [u64], path: &[usize], table: &[Entry], key: &str) -> bool {
+    // Only headers have bits; what was written out with `=` stands before them.
+    let written = table.iter().take_while(|entry| !by_header(entry)).any(|entry| entry.key == key);
+    !written && (is_unmarked(bits, path, key) || is_new(table, key))
+}
+
+/// Marks a name below a path, and says whether it was surely not marked before.
+fn is_unmarked(bits: &mut [u64], path: &[usize], key: &str) -> bool {
     // FNV-1a, of 32 bits.
     let mix = |hash: u32, part: u32| (hash ^ part).wrapping_mul(0x0100_0193);
     let path = path.iter().fold(0x811c_9dc5, |hash, at| mix(hash, *at as u32));
@@ -306,6 +318,7 @@ mod tests {
             "[a]\nb = true\n[c.\"d e\".f]\ng = []\n[c.x]\n[a.z]\n",
             "[a]\nb = 1\n[a.c]\n[a.d.e]\n[a.d.f]\n[d]\n[d.c]\n[d.d]",
             "a = [1, [2, \"x\", {}],\n # why\n]\nb = { c = { d = 1 }, \"e\" = [{f = 2}] }",
+            "[a.b]\n[c.d]\n[a.e]\n[c.f.g]\n[a.b.c]\n",
             "[ a . b ]\n[a.b.c]\nd = 1\n[a.b.e]\n",
         ] {
             let short = parse(text, 0);
@@ -353,6 +366,10 @@ mod tests {
         let deep = |n: usize| format!("a = {}{}", "[".repeat(n), "]".repeat(n));
         assert!(parse(&deep(80), 0).is_some() && parse(&deep(81), 0).is_none());
         assert!(long_way(&deep(80)).is_some() && long_way(&deep(81)).is_none());
+        // Of a depth that nobody's stack would survive, the long way says so.
+        let header = |n: usize| format!("[{}a]", "a.".repeat(n));
+        assert!(parse(&header(LONGEST - 1), 0).is_some() && parse(&header(LONGEST), 0).is_none());
+        assert_eq!((parse(&header(100_000), 0), long_way(&header(100_000))), (None, None));
         let many = |n: usize| (0..n).map(|n| format!("k{n} = 1\n")).collect::<String>();
         assert!(parse(&many(MOST), 0).is_some() && parse(&many(MOST + 1), 0).is_none());
         let headers = (0..MOST).map(|n| format!("[a.k{n}]\n")).collect::<String>();
