@@ -180,13 +180,7 @@ impl System for Live {
         self.mounts.get_or_init(|| mounts::read().unwrap_or_default())
     }
     fn mount_of(&self, path: &str) -> io::Result<Option<(&Mount, bool)>> {
-        let known = mounts::mounted(path)?;
-        let by_number = |(id, root)| Some((self.mounts().iter().find(|mount| mount.id == id)?, root));
-        if let Some(found) = known.and_then(by_number) {
-            return Ok(Some(found));
-        }
-        let real = disk::real_path(path)?;
-        Ok(mounts::mount_of(self.mounts(), &real).map(|mount| (mount, mount.point == real)))
+        mounts::lies_on(self.mounts(), path)
     }
     fn accounts(&self) -> &Accounts {
         self.accounts.get_or_init(Accounts::read)

@@ -2,7 +2,6 @@
 
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::{AccessFlags, faccessat};
-use std::ffi::{CStr, CString};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 
@@ -110,16 +109,7 @@ pub fn sha256(path: &str) -> io::Result<String> {
 
 /// The path without links and dots.
 pub fn real_path(path: &str) -> io::Result<String> {
-    let path = CString::new(path)?;
-    // Into a buffer of ours: the C library's own would be mapped and unmapped each time.
-    let mut buffer = [0u8; libc::PATH_MAX as usize];
-    // SAFETY: a path that ends with NUL, and room for as many bytes as any path has.
-    let real = unsafe { libc::realpath(path.as_ptr(), buffer.as_mut_ptr().cast()) };
-    if real.is_null() {
-        return Err(io::Error::last_os_error());
-    }
-    let real = CStr::from_bytes_until_nul(&buffer).unwrap_or_default();
-    Ok(real.to_string_lossy().into_owned())
+    Ok(std::fs::canonicalize(path)?.to_string_lossy().into_owned())
 }
 
 /// Whether this process, with the ids and capabilities that it has now, may use a path. The kernel's own

@@ -256,8 +256,9 @@ impl<'a> Eyes<'a> {
 
 /// The mount that something lies on that is there.
 fn mount_of(path: &str) -> Option<Mount> {
-    let real = shown(std::fs::canonicalize(path).ok()?);
-    mounts::mount_of(&mounts::read().ok()?, &real).cloned()
+    let all = mounts::read().ok()?;
+    let (mount, _) = mounts::lies_on(&all, path).ok()??;
+    Some(mount.clone())
 }
 
 /// The mount that a folder lies on, or what of it there is, when that is none of a system's own.

@@ -114,7 +114,7 @@ fn unescape(text: &str) -> String {
 
 /// The number of the mount that a path lies on, links followed, and whether the path is where it is mounted: the kernel's
 /// own answer (statx(2)). `None`: a kernel before 5.8, which does not say, or an engine that does not let it.
-pub fn mounted(path: &str) -> io::Result<Option<(u64, bool)>> {
+fn mounted(path: &str) -> io::Result<Option<(u64, bool)>> {
     let path = CString::new(path)?;
     let mut found = MaybeUninit::<libc::statx>::zeroed();
     // SAFETY: a path that ends with NUL, and a structure of ours for the kernel to fill.
@@ -131,6 +131,16 @@ pub fn mounted(path: &str) -> io::Result<Option<(u64, bool)>> {
     let known = found.stx_mask & libc::STATX_MNT_ID != 0 && found.stx_attributes_mask & root != 0;
     // An emulator may take over the mask and not the number, which no mount of a container's has.
     Ok((known && found.stx_mnt_id != 0).then_some((found.stx_mnt_id, found.stx_attributes & root != 0)))
+}
+
+/// The mount that a path lies on, links followed, and whether the path is where it is mounted. `None`: it is none of these.
+pub fn lies_on<'m>(mounts: &'m [Mount], path: &str) -> io::Result<Option<(&'m Mount, bool)>> {
+    let by_number = |(id, root)| Some((mounts.iter().find(|mount| mount.id == id)?, root));
+    if let Some(found) = mounted(path)?.and_then(by_number) {
+        return Ok(Some(found));
+    }
+    let real = super::disk::real_path(path)?;
+    Ok(mount_of(mounts, &real).map(|mount| (mount, mount.point == real)))
 }
 
 /// The mount that a path (absolute, without links) lies on: the longest mount point that leads to it, the
