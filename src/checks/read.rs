@@ -15,8 +15,8 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// Keys of a kind without names that hold a table themselves, which is no check of that name.
 const TABLES: &[(&str, &str)] = &[("kernel", "sysctl"), ("privileges", "capabilities")];
 
-/// The table of one check: of what kind it is, the entry of the kind, and that of the name, if it has one.
-type Asked<'a> = (&'static Kind, &'a Entry, Option<&'a Entry>);
+/// Where one check is written: of what kind it is, the entry of the kind, and that of the name, if it has one.
+type Written<'a> = (&'static Kind, &'a Entry, Option<&'a Entry>);
 
 /// Reads the table of all checks. Faults are noted in `reading`; a check with a fault is left out.
 #[must_use]
@@ -24,10 +24,10 @@ pub fn read<'a>(root: Option<&'a Node>, reading: &'a Reading<'a>) -> Vec<Check> 
     let Some(table) = root.and_then(|root| Table::open(reading, "checks".into(), root.at, root)) else {
         return Vec::new();
     };
-    let mut asked = Vec::new();
+    let mut written = Vec::new();
     for entry in table.entries() {
         match KINDS.iter().find(|kind| kind.name == entry.key) {
-            Some(kind) => find(kind, entry, reading, &mut asked),
+            Some(kind) => find(kind, entry, reading, &mut written),
             None => {
                 let names = || KINDS.iter().map(|kind| kind.name);
                 let mut hint = did_you_mean(&entry.key, names());
@@ -40,12 +40,12 @@ pub fn read<'a>(root: Option<&'a Node>, reading: &'a Reading<'a>) -> Vec<Check> 
         }
     }
     // TOML groups by kind; people expect the order in which they wrote.
-    asked.sort_unstable_by_key(|(_, kind, one)| {
+    written.sort_unstable_by_key(|(_, kind, one)| {
         let at = one.map_or(kind.at, |one| one.at);
         (at.file, at.start)
     });
-    let mut checks = Vec::with_capacity(asked.len());
-    for (kind, entry, one) in asked {
+    let mut checks = Vec::with_capacity(written.len());
+    for (kind, entry, one) in written {
         checks.extend(match one {
             Some(one) => read_named(kind, entry, one, reading),
             None => read_nameless(kind, entry, reading),
@@ -75,16 +75,16 @@ pub fn explain(checks: &[Check], sources: &Sources) -> String {
 }
 
 /// The checks of one kind.
-fn find<'a>(kind: &'static Kind, entry: &'a Entry, reading: &Reading<'_>, asked: &mut Vec<Asked<'a>>) {
+fn find<'a>(kind: &'static Kind, entry: &'a Entry, reading: &Reading<'_>, written: &mut Vec<Written<'a>>) {
     let path = || format!("checks.{}", entry.key);
     let Value::Table(entries) = &entry.node.value else {
         // Opened for its fault.
         let _ = Table::open(reading, path(), entry.at, &entry.node);
         return;
     };
-    asked.extend(entries.iter().filter(|one| is_named(kind, one)).map(|one| (kind, entry, Some(one))));
+    written.extend(entries.iter().filter(|one| is_named(kind, one)).map(|one| (kind, entry, Some(one))));
     if kind.nameless && (entries.is_empty() || entries.iter().any(|one| !is_named(kind, one))) {
-        asked.push((kind, entry, None));
+        written.push((kind, entry, None));
     } else if entries.is_empty() {
         let path = path();
         reading.fault(entry.at, format!("{path}: says nothing; expected [{path}.NAME]"));
