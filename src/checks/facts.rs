@@ -11,7 +11,7 @@ use crate::sys::mounts::{self, Mount};
 use crate::sys::net::{self, Host, Interface, Protocol};
 use crate::sys::spawn::SpawnError;
 use crate::sys::users::{self, Accounts, Identity};
-use crate::sys::{cgroup, kernel, limits, procs, time};
+use crate::sys::{cgroup, files, kernel, limits, procs, time};
 use std::cell::OnceCell;
 use std::ffi::CString;
 use std::io;
@@ -66,6 +66,8 @@ pub trait System {
     fn has_entropy(&self) -> bool;
 
     fn accounts(&self) -> &Accounts;
+    /// The text of /proc/self/status; empty without /proc.
+    fn status(&self) -> &str;
     fn current(&self) -> Identity;
     fn switch_to(&self, who: &Identity) -> io::Result<()>;
 
@@ -115,6 +117,7 @@ struct Live {
     accounts: OnceCell<Accounts>,
     hosts: OnceCell<Vec<Host>>,
     current: OnceCell<Identity>,
+    status: OnceCell<String>,
 }
 
 impl System for Live {
@@ -184,6 +187,9 @@ impl System for Live {
     }
     fn accounts(&self) -> &Accounts {
         self.accounts.get_or_init(Accounts::read)
+    }
+    fn status(&self) -> &str {
+        self.status.get_or_init(|| files::system_text("/proc/self/status").unwrap_or_default())
     }
     fn current(&self) -> Identity {
         self.current.get_or_init(users::current).clone()
@@ -410,6 +416,9 @@ pub mod fake {
         }
         fn accounts(&self) -> &Accounts {
             &self.accounts
+        }
+        fn status(&self) -> &str {
+            self.texts.get("/proc/self/status").map_or("", String::as_str)
         }
         fn current(&self) -> Identity {
             self.current.borrow().clone()

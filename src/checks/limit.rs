@@ -167,13 +167,7 @@ fn machine_memory(facts: &Facts) -> u64 {
 
 /// The processors that this process may run on, in thousandths.
 fn machine_cpus(facts: &Facts) -> u64 {
-    let own = text(facts, "/proc/self/status").ok();
-    own.and_then(|text| status::processors(&text)).map_or(u64::MAX, |count| count.saturating_mul(1000))
-}
-
-/// The number that a file of /proc has behind a word at the beginning of a line.
-pub(super) fn number(facts: &Facts, path: &str, word: &str, radix: u32) -> Option<u64> {
-    status::number(&text(facts, path).ok()?, word, radix)
+    status::processors(facts.system.status()).map_or(u64::MAX, |count| count.saturating_mul(1000))
 }
 
 #[cfg(test)]

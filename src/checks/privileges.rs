@@ -1,18 +1,17 @@
 //! `[checks.privileges]`: the container may do what it needs, and no more: the hardened image.
 
 use super::asked::{Asked, PATIENCE, add, all, fail, failure, must_ask, no_export, no_wait, text, word};
-use super::limit::number;
 use super::mount::asserting;
 use super::{Facts, Failure, Judge, Kind, facts};
 use crate::config::fault::did_you_mean;
 use crate::config::table::Table;
 use crate::sys::caps;
+use crate::sys::status::number;
 use std::time::Duration;
 
 /// `privileges`
 pub const KIND: Kind = Kind { name: "privileges", nameless: true, read };
 
-const STATUS: &str = "/proc/self/status";
 const KEYS: &str = "capabilities, no_new_privs, seccomp, apparmor, setuid_files, exposed, passwords";
 
 /// Sockets by which an engine is told what to do: whoever may write there is root on the machine.
@@ -143,7 +142,7 @@ impl Wanted {
         match self {
             Self::Capabilities(has, list, drop) => capabilities_of(*has, list, drop.as_deref(), facts),
             Self::Status(line, key, remedy, on) => {
-                let is = number(facts, STATUS, line, 10).is_some_and(|n| n > 0);
+                let is = number(facts.system.status(), line, 10).is_some_and(|n| n > 0);
                 let found = [*key, if is { " on" } else { " off" }].concat();
                 if is == *on {
                     return Ok(found);
@@ -168,7 +167,7 @@ fn capabilities_of(
     drop: Option<&str>,
     facts: &Facts,
 ) -> Result<String, Failure> {
-    let bits = number(facts, STATUS, "CapEff:", 16).unwrap_or(0);
+    let bits = number(facts.system.status(), "CapEff:", 16).unwrap_or(0);
     let odd = list.iter().filter(|(_, number)| (bits >> number & 1 == 1) != has);
     let names: Vec<&str> = odd.map(|(name, _)| name.as_str()).collect();
     if names.is_empty() {
@@ -251,7 +250,7 @@ fn exposed(facts: &Facts) -> Result<String, Failure> {
         }
     }
     // To load a kernel module is what only --privileged gives.
-    let bits = number(facts, STATUS, "CapBnd:", 16).unwrap_or(0);
+    let bits = number(facts.system.status(), "CapBnd:", 16).unwrap_or(0);
     if ["SYS_ADMIN", "SYS_MODULE", "SYS_RAWIO"]
         .iter()
         .filter_map(|name| caps::number(name))
