@@ -3,7 +3,7 @@
 use super::asked::{Asked, add, all, failure, must_ask, no_export, no_wait, text};
 use super::{Facts, Failure, Judge, Kind, facts};
 use crate::config::table::Table;
-use crate::config::words::{self, show_size};
+use crate::config::words::{self, show_size, show_ulimit};
 use crate::sys::status;
 use std::time::Duration;
 
@@ -144,9 +144,8 @@ fn resource((key, unit, wanted): Wanted, facts: &Facts) -> Result<String, Failur
     if soft >= wanted {
         return Ok([key, " ", &soft_shown].concat());
     }
-    let number = |number: u64| if number == u64::MAX { "-1".to_string() } else { number.to_string() };
-    let limits =
-        [" (docker run --ulimit ", key, "=", &number(wanted), ":", &number(hard.max(wanted)), ")"].concat();
+    let (least, most) = (show_ulimit(wanted), show_ulimit(hard.max(wanted)));
+    let limits = [" (docker run --ulimit ", key, "=", &least, ":", &most, ")"].concat();
     Err(if hard < wanted {
         failure(
             "{} {}, hard limit {}\nraise the hard limit to {}{}",

@@ -185,6 +185,12 @@ pub fn size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("too large; {EXPECTED}"))
 }
 
+/// A limit as `docker run --ulimit` takes it: -1 for none.
+#[must_use]
+pub fn show_ulimit(limit: u64) -> String {
+    if limit == u64::MAX { "-1".into() } else { limit.to_string() }
+}
+
 /// A size as people write it.
 #[must_use]
 pub fn show_size(bytes: u64) -> String {

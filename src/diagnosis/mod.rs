@@ -10,7 +10,7 @@ mod tests;
 
 use crate::cli::Persona;
 use crate::config::fault::did_you_mean;
-use crate::config::words::{self, show_size};
+use crate::config::words::{self, show_size, show_ulimit};
 use crate::quoting::json_string;
 use crate::sys::Errno;
 use crate::sys::content::Content;
@@ -130,8 +130,7 @@ fn ulimit(errno: Errno, look: &Look) -> String {
     let Some(TooHigh { limit, most, for_anybody }) = look.too_high else {
         return fill("ulimits: {}", &[word(errno)]);
     };
-    let wanted = if limit.hard == u64::MAX { "-1".to_string() } else { limit.hard.to_string() };
-    let (name, most) = (limit.name, &most.to_string());
+    let (name, wanted, most) = (limit.name, show_ulimit(limit.hard), &show_ulimit(most));
     if for_anybody {
         return fill(
             "ulimits: {} {} is more than the kernel has for anybody (sysctl fs.nr_open is {}); ask for at most {}",
