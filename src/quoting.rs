@@ -20,3 +20,13 @@ pub fn json_string(text: &str, out: &mut String) {
     }
     out.push('"');
 }
+
+/// A text on one line: control characters as escapes.
+#[must_use]
+pub fn on_one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
+}

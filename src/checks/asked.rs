@@ -64,6 +64,8 @@ pub(super) struct Asked {
     pub expected: String,
     /// How long one look may take; zero when it cannot block.
     pub patience: Duration,
+    /// Whether the value that it finds must not be shown.
+    pub secret: bool,
     /// The look.
     pub look: Box<dyn Fn(&Facts) -> Verdict>,
 }
@@ -79,6 +81,10 @@ impl Judge for Asked {
 
     fn judge(&self, facts: &Facts) -> Finding {
         (self.look)(facts).into()
+    }
+
+    fn is_secret(&self) -> bool {
+        self.secret
     }
 
     fn may_block(&self, _: &Facts) -> bool {
@@ -158,7 +164,8 @@ pub(super) fn pattern(table: &Table<'_>, key: &'static str) -> Option<(String, P
             Some((text, pattern))
         }
         Err(why) => {
-            table.fault(key, &[&quoted(&text), ": ", &why].concat());
+            // Without the text, which the environment may have given.
+            table.fault(key, &why);
             None
         }
     }

@@ -32,6 +32,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         subject: ["command ", argv.first().map_or("", String::as_str)].concat(),
         expected,
         patience: if version.is_some() { PATIENCE } else { Duration::ZERO },
+        secret: false,
         look: Box::new(move |facts| look(&argv, version.as_ref(), facts)),
     }))
 }

@@ -32,6 +32,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         subject: ["dir ", &place.path].concat(),
         expected,
         patience: Duration::ZERO,
+        secret: false,
         look: Box::new(move |facts| place.look(facts, &|stat| look(&place, empty, stat, facts))),
     }))
 }

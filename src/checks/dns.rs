@@ -33,6 +33,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         subject: ["dns ", &host].concat(),
         expected,
         patience: PATIENCE,
+        secret: false,
         look: Box::new(move |facts| look(&host, family, &wanted, facts)),
     }))
 }

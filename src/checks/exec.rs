@@ -61,6 +61,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         expected,
         // Its own end comes first, and kills what it has started.
         patience: timeout.saturating_add(Duration::from_secs(5)),
+        secret: exec.secret,
         look: Box::new(move |facts| exec.look(facts)),
     }))
 }

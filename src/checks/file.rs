@@ -65,6 +65,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         expected,
         // Its whole content may be a lot to read; and what is on a volume may hang with it.
         patience: if file.looks_inside() { PATIENCE } else { std::time::Duration::ZERO },
+        secret: false,
         look: Box::new(move |facts| file.place.look(facts, &|stat| file.look(stat, facts))),
     }))
 }

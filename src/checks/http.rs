@@ -65,6 +65,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         subject: ["http ", &http.url].concat(),
         expected,
         patience: timeout.saturating_mul(4),
+        secret: false,
         look: Box::new(move |facts| http.look(facts)),
     }))
 }

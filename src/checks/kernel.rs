@@ -77,6 +77,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         subject: ["kernel ", name].concat(),
         expected,
         patience: Duration::ZERO,
+        secret: false,
         look: Box::new(move |facts| all(wanted.iter().map(|one| one.judge(facts)).collect(), "")),
     }))
 }

@@ -66,6 +66,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         subject: ["limit ", name].concat(),
         expected,
         patience: Duration::ZERO,
+        secret: false,
         look: Box::new(move |facts| all(wanted.iter().map(|one| look(*one, facts)).collect(), "")),
     }))
 }

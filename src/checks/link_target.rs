@@ -32,6 +32,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         subject: ["link_target ", &place.path].concat(),
         expected,
         patience: Duration::ZERO,
+        secret: false,
         look: Box::new(move |facts| place.look(facts, &|stat| look(&place, target.as_deref(), stat, facts))),
     }))
 }

@@ -41,10 +41,13 @@ pub mod wire;
 
 pub use docs::Doc;
 pub use facts::Facts;
-pub use read::{explain, exported, read};
+pub use read::{explain, exported, read, secrets};
 
 use crate::config::fault::At;
 use crate::config::table::Table;
+use crate::environ::Environ;
+use crate::quoting::on_one_line;
+use crate::secrets::without_passwords;
 use std::time::Duration;
 
 /// A kind of check: its name in `[checks.KIND.NAME]`, and how its table is read. `name` is NAME, already
@@ -84,6 +87,16 @@ pub trait Judge {
     /// Variables that this check may set, so that `${NAME}` elsewhere is known to come later.
     fn sets(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Values that must not be shown, as far as they are known before a look.
+    fn secrets(&self, _: &Environ) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether the value that it finds must not be shown.
+    fn is_secret(&self) -> bool {
+        false
     }
 
     /// The variable that this check speaks of, for `--env-docs`.
@@ -226,27 +239,17 @@ pub const KINDS: &[Kind] = &[
     volume::KIND,
 ];
 
-/// A value as a message shows it: in quotes, on one line, not too long, without the password of a URL.
+/// A value as a message shows it: in quotes, on one line, not too long, without the passwords in it.
 #[must_use]
 pub(crate) fn quoted(value: &str) -> String {
     const MOST: usize = 100;
-    let hidden = value.split_once("://").and_then(|(scheme, rest)| {
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let at = rest.get(..end)?.rfind('@')?;
-        let (user, _) = rest.get(..at)?.split_once(':')?;
-        Some(format!("{scheme}://{user}:***{}", rest.get(at..)?))
-    });
-    let value = hidden.as_deref().unwrap_or(value);
-    let mut shown = String::from("\"");
-    for (n, c) in value.chars().enumerate() {
-        if n == MOST {
-            shown.push('…');
-            break;
-        }
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
-    }
-    shown.push('"');
-    shown
+    /// What comes later cannot change what is shown.
+    const READ: usize = 4096;
+    let end = value.floor_char_boundary(READ);
+    let value = without_passwords(value.get(..end).unwrap_or_default());
+    let cut = value.char_indices().nth(MOST).and_then(|(end, _)| value.get(..end));
+    let end = if cut.is_some() { "…\"" } else { "\"" };
+    ["\"", &on_one_line(cut.unwrap_or(&value)), end].concat()
 }
 
 /// `a, b or c`, each in quotes.
@@ -272,7 +275,6 @@ mod tests {
             ("plain", "\"plain\""),
             ("two\nlines", "\"two\\nlines\""),
             ("postgres://me:pass@word@db:5432/x", "\"postgres://me:***@db:5432/x\""),
-            ("http://db:80/a@b", "\"http://db:80/a@b\""),
         ] {
             assert_eq!(quoted(value), want);
         }

@@ -94,6 +94,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         subject: ["privileges ", name].concat(),
         expected,
         patience: if walks { PATIENCE.saturating_mul(6) } else { Duration::ZERO },
+        secret: false,
         look: Box::new(move |facts| all(wanted.iter().map(|one| one.look(facts)).collect(), "")),
     }))
 }

@@ -7,6 +7,7 @@ use crate::config::table::{Reading, Table};
 use crate::config::tree::{Entry, Node, Value};
 use crate::config::when;
 use crate::config::words::show_duration;
+use crate::environ::Environ;
 use std::time::Duration;
 
 /// How long to sleep between two looks of a check that waits, unless it says otherwise.
@@ -59,6 +60,12 @@ pub fn read<'a>(root: Option<&'a Node>, reading: &'a Reading<'a>) -> Vec<Check> 
 pub fn exported(checks: &[Check]) -> Vec<String> {
     let on = checks.iter().filter(|check| check.off.is_none());
     on.flat_map(|check| check.export.iter().cloned().chain(check.judge.sets())).collect()
+}
+
+/// Values that these checks keep from being shown, as far as they are known before a look.
+#[must_use]
+pub fn secrets(checks: &[Check], environ: &Environ) -> Vec<String> {
+    checks.iter().flat_map(|check| check.judge.secrets(environ)).collect()
 }
 
 /// What each check would look at, without looking.

@@ -54,16 +54,26 @@ pub struct Report {
     pub entries: Vec<Entry>,
     /// The environment with what the checks set, for all services and the command.
     pub environ: Environ,
+    /// Secrets that the checks have found.
+    pub secrets: Vec<String>,
 }
 
-/// The most that Kubernetes reads of a termination message.
-const SHORT: usize = 4096;
+/// The most that Kubernetes reads of a termination message, without the `rinit: ` and the newline around it.
+const SHORT: usize = 4096 - 8;
 
 impl Report {
     /// Whether the container may start.
     #[must_use]
     pub fn ok(&self) -> bool {
         self.count(Status::Fail) == 0
+    }
+
+    /// Every text that is not rinit's own.
+    pub fn texts(&mut self) -> impl Iterator<Item = &mut String> {
+        self.entries.iter_mut().flat_map(|entry| {
+            let Entry { name, subject, found, expected, hint, warnings, .. } = entry;
+            [name, subject, found, expected, hint].into_iter().chain(warnings)
+        })
     }
 
     fn count(&self, status: Status) -> usize {
@@ -79,8 +89,8 @@ impl Report {
             if !entry.holds {
                 lines.push((level, entry.text()));
             }
-            let place = format!(" ({}:{})", entry.file, entry.line);
-            lines.extend(entry.warnings.iter().map(|warning| (Level::Warn, format!("{warning}{place}"))));
+            let told = |warning: &String| one_line(&format!("{warning} ({}:{})", entry.file, entry.line));
+            lines.extend(entry.warnings.iter().map(|warning| (Level::Warn, told(warning))));
         }
         lines
     }
@@ -121,24 +131,30 @@ impl Report {
         text
     }
 
-    /// The failures in short, for /dev/termination-log: at most 4096 bytes.
+    /// The failures in short, for /dev/termination-log: a line each, the first in any case, and how many more there are.
     #[must_use]
     pub fn short(&self) -> String {
         let mut text = String::new();
         let mut left = self.count(Status::Fail);
         for entry in self.entries.iter().filter(|entry| entry.status == Status::Fail) {
-            let line = entry.text();
+            let mut line = entry.text();
             // Room for the line that says how many more there are.
-            if text.len() + line.len() + 40 > SHORT {
-                break;
+            let room = SHORT.saturating_sub(text.len() + 40);
+            if line.len() > room {
+                if !text.is_empty() {
+                    break;
+                }
+                line.truncate(line.floor_char_boundary(room));
+                line.push('…');
             }
             text.push_str(&line);
             text.push('\n');
             left -= 1;
         }
         if left > 0 {
-            let _ = writeln!(text, "{left} more failed");
+            let _ = write!(text, "{left} more failed");
         }
+        text.truncate(text.trim_end().len());
         text
     }
 
@@ -181,13 +197,15 @@ impl Report {
         let mut out = format!("TAP version 13\n1..{}\n", self.entries.len());
         for (n, entry) in self.entries.iter().enumerate() {
             let not = if entry.status == Status::Fail { "not " } else { "" };
-            let subject = entry.subject.replace('\\', "\\\\").replace('#', "\\#");
-            let skip =
-                if entry.status == Status::Skip { format!(" # SKIP {}", entry.found) } else { String::new() };
+            let subject = one_line(&entry.subject).replace('\\', "\\\\").replace('#', "\\#");
+            let skip = match entry.status {
+                Status::Skip => [" # SKIP ", &one_line(&entry.found)].concat(),
+                _ => String::new(),
+            };
             let _ = writeln!(out, "{not}ok {} - {subject}{skip}", n + 1);
             let told = (!entry.holds).then(|| entry.text());
             for line in told.iter().chain(&entry.warnings) {
-                let _ = writeln!(out, "# {line}");
+                let _ = writeln!(out, "# {}", one_line(line));
             }
         }
         out
@@ -242,9 +260,13 @@ impl Entry {
             let _ = write!(text, "; {}", self.hint);
         }
         let _ = write!(text, " ({}:{})", self.file, self.line);
-        // One line, whatever a path or a hint holds.
-        text.replace(char::is_control, " ")
+        one_line(&text)
     }
+}
+
+/// One line, whatever a path, a name or a hint holds.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 /// What stands before the lines of an entry, under its mark.
@@ -255,8 +277,7 @@ impl Entry {
     fn block(&self, colour: bool, text: &mut String) {
         self.status.mark(colour, text);
         let mut line = |parts: &[&str]| {
-            let line = parts.concat().replace(char::is_control, " ");
-            text.push_str(line.trim_end());
+            text.push_str(one_line(&parts.concat()).trim_end());
             text.push('\n');
         };
         match self.status {
@@ -353,7 +374,7 @@ mod tests {
         let warned = Entry { warnings: vec!["B is set".into()], ..entry("B", Status::Warn) };
         let entries =
             vec![entry("A", Status::Pass), warned, entry("C", Status::Fail), entry("D#", Status::Skip)];
-        Report { entries, environ: Environ::default() }
+        Report { entries, ..Report::default() }
     }
 
     #[test]
@@ -397,13 +418,43 @@ mod tests {
         assert!(junit.contains("found no &quot;such&quot; variable, expected a &lt;string&gt;"));
     }
 
+    /// No name, warning or reason makes a line of its own: it would be read as another's.
+    #[test]
+    fn nothing_forges_a_line() {
+        let hostile = "x\nok 9 - forged\r\u{1b}[2K\u{85}rinit: forged".to_string();
+        let entries = [Status::Fail, Status::Warn, Status::Skip].map(|status| Entry {
+            name: hostile.clone(),
+            subject: hostile.clone(),
+            found: hostile.clone(),
+            expected: hostile.clone(),
+            hint: hostile.clone(),
+            warnings: vec![hostile.clone()],
+            ..entry("X", status)
+        });
+        let report = Report { entries: entries.to_vec(), ..Report::default() };
+        let harmless = |text: &str| !text.contains(|c: char| c.is_control() && c != '\n');
+        assert!(report.lines().iter().all(|(_, line)| harmless(line) && !line.contains('\n')));
+        for text in [report.human(true, false), report.tap(), report.short()] {
+            assert!(harmless(&text), "{text:?}");
+            assert!(
+                !text.lines().any(|line| line.starts_with("ok 9") || line.starts_with("rinit")),
+                "{text}"
+            );
+        }
+        assert_eq!(report.tap().lines().filter(|line| !line.starts_with('#')).count(), 5);
+    }
+
     #[test]
     fn the_short_form_fits() {
         let many = Report { entries: vec![entry("X", Status::Fail); 500], ..Report::default() };
         let short = many.short();
-        assert!(short.len() <= SHORT && short.ends_with(" more failed\n"), "{}", short.len());
-        assert_eq!(report().short().lines().count(), 1);
+        assert!(short.len() <= SHORT && short.ends_with(" more failed"), "{}", short.len());
+        let one = report().short();
+        assert!(one.starts_with("check env C failed: found") && one.ends_with("(rinit.toml:3)"), "{one}");
+        // A first reason that is too long is told as far as there is room.
         let long = Entry { found: "ä".repeat(5000), ..entry("X", Status::Fail) };
-        assert_eq!(Report { entries: vec![long], ..Report::default() }.short(), "1 more failed\n");
+        let short = Report { entries: vec![long, entry("Y", Status::Fail)], ..Report::default() }.short();
+        assert!((SHORT - 60..=SHORT).contains(&short.len()), "{}", short.len());
+        assert!(short.starts_with("check env X failed: found ää") && short.ends_with("ä…\n1 more failed"));
     }
 }

@@ -259,6 +259,8 @@ fn conclude(
     every: bool,
 ) -> Report {
     let (environ, overrides) = exports(checks, &findings, given);
+    let secret = judged(checks, &findings).filter(|(check, _)| check.judge.is_secret());
+    let secrets = secret.flat_map(|(_, finding)| finding.and_then(|one| one.value.clone())).collect();
     let mut entries: Vec<Entry> = Vec::with_capacity(checks.len());
     let mut labels: Vec<&str> = Vec::new();
     for (n, check) in checks.iter().enumerate() {
@@ -284,7 +286,7 @@ fn conclude(
         }
         entries.push(entry);
     }
-    Report { entries, environ }
+    Report { entries, environ, secrets }
 }
 
 fn judged<'c>(

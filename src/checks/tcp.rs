@@ -26,6 +26,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         subject: ["tcp ", &shown].concat(),
         expected: "somebody who accepts connections".into(),
         patience: timeout.saturating_mul(4),
+        secret: false,
         look: Box::new(move |facts| {
             peer.reach(facts, &mut |address| facts.system.connect(address, timeout))?;
             held("{} answers", &[&shown], &shown)

@@ -16,6 +16,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         subject: ["unix ", &path].concat(),
         expected: "a socket on which somebody listens".into(),
         patience: PATIENCE,
+        secret: false,
         look: Box::new(move |facts| look(&path, facts)),
     }))
 }

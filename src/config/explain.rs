@@ -112,10 +112,17 @@ fn stop(plan: &Plan, order: &[usize]) -> String {
 fn keys(files: &Files, node: &Node, path: &str, at: At, text: &mut String) {
     match &node.value {
         Value::Table(entries) if !entries.is_empty() => {
+            let secret =
+                entries.iter().any(|entry| entry.key == "secret" && entry.node.value != Value::Bool(false));
             for entry in entries {
                 let key = quoted(&entry.key);
                 let path = if path.is_empty() { key } else { format!("{path}.{key}") };
-                keys(files, &entry.node, &path, entry.at, text);
+                if secret && ["default", "one_of"].contains(&entry.key.as_str()) {
+                    let place = files.sources.file_line(entry.node.at);
+                    let _ = writeln!(text, "  {path} is not shown  ({place})");
+                } else {
+                    keys(files, &entry.node, &path, entry.at, text);
+                }
             }
         }
         Value::Table(_) if path.is_empty() => {}

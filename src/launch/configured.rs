@@ -26,6 +26,7 @@ impl Start<'_> {
         let given = given::environment();
         let mut faults = Vec::new();
         let mut checks = self.read_checks(files, &given, &mut faults);
+        say::keep_secret(&checks::secrets(&checks, &given));
         let exported = checks::exported(&checks);
         let plan = self.resolve(files, &given, &exported, &mut faults);
         if !faults.is_empty() {
@@ -39,10 +40,10 @@ impl Start<'_> {
             Mode::Validate => stdio::write_all(1, b"the configuration has no faults\n"),
             Mode::Explain => {
                 let text = checks::explain(&checks, &files.sources) + &config::explain(Some(files), &plan);
-                stdio::write_all(1, text.as_bytes());
+                tell(text);
             }
             Mode::Record => return super::record(given),
-            Mode::EnvDocs => stdio::write_all(1, checks::docs::render(&checks).as_bytes()),
+            Mode::EnvDocs => tell(checks::docs::render(&checks)),
             Mode::Check => return self.report(files, &checks, given),
             Mode::Exec | Mode::Supervise => {
                 if let Err(why) = self.something_to_run(&plan) {
@@ -156,7 +157,11 @@ impl Start<'_> {
         every: bool,
     ) -> Result<Report, Interrupted> {
         let mut crew = Crew::new(self.ignored.clone());
-        checks::run::run(checks, &mut Facts::live(given), &files.sources, &mut crew, every)
+        let mut report = checks::run::run(checks, &mut Facts::live(given), &files.sources, &mut crew, every)?;
+        say::keep_secret(&report.secrets);
+        // Before it is written as JSON or XML, in which a secret would look another way.
+        report.texts().for_each(|text| *text = say::without_secrets(std::mem::take(text)));
+        Ok(report)
     }
 
     fn supervise(self, plan: Plan, environ: Environ) -> u8 {
@@ -179,6 +184,11 @@ impl Start<'_> {
         super::adopt_orphans();
         run(self.invocation, plan, starter, given)
     }
+}
+
+/// Writes a text to standard output.
+fn tell(text: String) {
+    stdio::write_all(1, say::without_secrets(text).as_bytes());
 }
 
 /// What the configuration may know: these variables, and the files of this system.

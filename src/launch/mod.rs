@@ -64,9 +64,14 @@ fn refuse(faults: &[Fault], sources: &Sources) -> u8 {
     CONFIG
 }
 
-/// Leaves the cause of a bad end where Kubernetes looks for it (at most 4096 bytes), when that place exists.
+/// Leaves the cause of a bad end where Kubernetes looks for it, when that place exists.
 fn last_words(text: &str) {
-    crate::sys::files::overwrite("/dev/termination-log", &format!("rinit: {text}\n"), 4096);
+    /// What Kubernetes keeps of it.
+    const MOST: usize = 4096;
+    let mut text = say::without_secrets(["rinit: ", text].concat());
+    text.truncate(text.floor_char_boundary(MOST - 1));
+    text.push('\n');
+    crate::sys::files::overwrite("/dev/termination-log", &text);
 }
 
 /// A start under way.

@@ -90,12 +90,12 @@ pub fn exists(path: &str) -> bool {
     Path::new(path).exists()
 }
 
-/// Writes at most `most` bytes over a file that exists; nothing is made, and a failure is nobody's business.
-pub fn overwrite(path: &str, text: &str, most: usize) {
+/// Writes over a file that exists; nothing is made, and a failure is nobody's business.
+pub fn overwrite(path: &str, text: &str) {
     use std::io::Write as _;
     let file = std::fs::OpenOptions::new().write(true).truncate(true).open(path);
     if let Ok(mut file) = file {
-        let _ = file.write_all(text.as_bytes().get(..text.len().min(most)).unwrap_or_default());
+        let _ = file.write_all(text.as_bytes());
     }
 }
 

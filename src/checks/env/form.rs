@@ -4,6 +4,7 @@ use super::json;
 use crate::checks::pattern::Pattern;
 use crate::checks::{listed, quoted};
 use crate::config::table::Table;
+use crate::config::tree::{Node, Value};
 use crate::config::words::{self, Number};
 use std::net::IpAddr;
 
@@ -49,6 +50,19 @@ pub struct Form {
     domains: Vec<String>,
     separator: Option<String>,
     of: Type,
+    /// Whether `prefix`, `suffix`, `not_in` and `pattern` hold what the environment gave.
+    from_environment: bool,
+}
+
+/// Keys that tell a part of the value, or what it was.
+const TELLING: [&str; 4] = ["prefix", "suffix", "not_in", "pattern"];
+
+fn is_expanded(node: &Node) -> bool {
+    match &node.value {
+        Value::Text(text) => text.contains("${"),
+        Value::List(items) => items.iter().any(is_expanded),
+        _ => false,
+    }
 }
 
 /// Reads the keys that speak of the value. Keys that could never act together are faults.
@@ -86,6 +100,7 @@ pub fn read(table: &Table<'_>) -> Form {
         domains: words("domains", "nothing would do; expected domains such as \"example.org\""),
         separator: table.text("separator"),
         of: table.word("of").unwrap_or_default(),
+        from_environment: TELLING.iter().any(|key| table.node(key).is_some_and(is_expanded)),
     };
     form.refuse_what_never_acts(table);
     form
@@ -99,7 +114,8 @@ fn pattern(table: &Table<'_>) -> Option<(String, Pattern)> {
     match Pattern::new(&text) {
         Ok(pattern) => Some((text, pattern)),
         Err(why) => {
-            table.fault("pattern", &format!("{}: {why}", quoted(&text)));
+            // Without the text, which the environment may have given.
+            table.fault("pattern", &why);
             None
         }
     }
@@ -177,6 +193,16 @@ impl Form {
         let Some(number) = words::number(value.trim()) else { return false };
         self.min.as_ref().is_none_or(|min| number.value >= min.value)
             && self.max.as_ref().is_none_or(|max| number.value <= max.value)
+    }
+
+    /// What gives the value of a secret away: the values that would do, and what another variable tells of it.
+    pub fn telling(&self) -> Vec<String> {
+        let mut telling = self.one_of.clone();
+        if self.from_environment {
+            telling.extend(self.not_in.iter().chain(&self.prefix).chain(&self.suffix).cloned());
+            telling.extend(self.pattern.iter().map(|(text, _)| text.clone()));
+        }
+        telling
     }
 
     /// The form in words that follow "expected".

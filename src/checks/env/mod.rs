@@ -12,6 +12,7 @@ use super::read::variable_name;
 use super::{Doc, Facts, Finding, Judge, Kind, facts, quoted};
 use crate::config::table::Table;
 use crate::config::tree::Value;
+use crate::environ::Environ;
 use form::Form;
 use relations::Relations;
 
@@ -140,6 +141,19 @@ impl Judge for Env {
         if sets { vec![self.name.clone()] } else { Vec::new() }
     }
 
+    fn secrets(&self, environ: &Environ) -> Vec<String> {
+        if !self.secret {
+            return Vec::new();
+        }
+        let names = [Some(&self.name), self.relations.renamed_from.as_ref()];
+        let given = names.into_iter().flatten().filter_map(|name| environ.get(name));
+        given.chain(self.default.clone()).chain(self.form.telling()).collect()
+    }
+
+    fn is_secret(&self) -> bool {
+        self.secret || self.file.is_some()
+    }
+
     fn doc(&self) -> Option<Doc> {
         Some(Doc {
             name: self.name.clone(),
@@ -189,11 +203,11 @@ impl Env {
                 format!("both {} and {file}", self.name),
                 format!("set only one of {} and {file}", self.name),
             ),
-            (Some(value), None) => self.judge_value(value, ""),
+            (Some(value), None) => self.judge_value(value, "", self.secret),
             (None, Some((file, path))) => self.judge_file(file, &path, facts),
             (None, None) => match self.relations.old_value(facts) {
                 Some((old, value)) => {
-                    let mut finding = self.judge_value(value.clone(), &[" in ", old].concat());
+                    let mut finding = self.judge_value(value.clone(), &[" in ", old].concat(), self.secret);
                     finding.sets.push((self.name.clone(), value));
                     finding
                 }
@@ -202,8 +216,8 @@ impl Env {
         }
     }
 
-    fn judge_value(&self, value: String, from: &str) -> Finding {
-        let found = if self.secret { "a value that is not shown".into() } else { quoted(&value) };
+    fn judge_value(&self, value: String, from: &str, secret: bool) -> Finding {
+        let found = if secret { "a value that is not shown".into() } else { quoted(&value) };
         if self.form.fits(&value) {
             return Finding::pass(found, value);
         }
@@ -256,7 +270,8 @@ impl Env {
                 ["put the value into ", path].concat(),
             );
         }
-        let mut finding = self.judge_value(value.to_string(), &format!(" in {path} (by {name})"));
+        // What came from a file is a secret even where nothing says so.
+        let mut finding = self.judge_value(value.to_string(), &format!(" in {path} (by {name})"), true);
         if finding.ok {
             finding.sets.push((self.name.clone(), value.to_string()));
             finding.unsets.push(name.to_string());
