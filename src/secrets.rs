@@ -62,6 +62,9 @@ fn without_beginning(text: String, value: &str) -> String {
 /// encoded, is just the one that a message will be about.
 #[must_use]
 pub fn without_passwords(text: &str) -> String {
+    if !text.bytes().any(|b| matches!(b, b'@' | b'=')) {
+        return text.to_string();
+    }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while !rest.is_empty() {

@@ -18,6 +18,7 @@ use crate::say;
 use crate::starter::Starter;
 use crate::sys::spawn::Place;
 use crate::sys::{container, given, stdio};
+use std::mem::ManuallyDrop;
 
 impl Start<'_> {
     /// A configuration, with or without a command. Apart, so that its frame is not on the stack of a plain start.
@@ -25,7 +26,8 @@ impl Start<'_> {
     pub(super) fn configured(self, files: &Files) -> u8 {
         let given = given::environment();
         let mut faults = Vec::new();
-        let mut checks = self.read_checks(files, &given, &mut faults);
+        // Not dropped, as the files are not.
+        let mut checks = ManuallyDrop::new(self.read_checks(files, &given, &mut faults));
         say::keep_secret(&checks::secrets(&checks, &given));
         let exported = checks::exported(&checks);
         let plan = self.resolve(files, &given, &exported, &mut faults);

@@ -17,6 +17,7 @@ use crate::sys::signals::Inherited;
 use crate::sys::spawn::Place;
 use crate::sys::wait::Waiter;
 use crate::sys::{given, stdio};
+use std::mem::ManuallyDrop;
 
 /// sysexits(3): the command line is wrong.
 pub const USAGE: u8 = 64;
@@ -30,11 +31,12 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
     let mut faults = Vec::new();
     let io = Io { read: &crate::sys::files::read, list: &crate::sys::files::list_toml };
     let variable = given::variable("RINIT_CONFIG").and_then(|value| std::str::from_utf8(value).ok());
-    let files = match invocation.persona {
+    // Not dropped: the process ends with this function, and the kernel takes all of it back at once.
+    let files = ManuallyDrop::new(match invocation.persona {
         Persona::Rinit => files::load(&invocation.config, variable, &io, &mut faults),
         // None of the others reads a file.
         _ => None,
-    };
+    });
     let meant = files.as_ref().filter(|files| resolve::for_this_command(&files.root, &invocation.command));
     let plain = meant.is_none();
     // Only the children of a configuration get a clean slate.
