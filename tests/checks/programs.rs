@@ -34,6 +34,13 @@ fn the_output_of_a_command_is_exported() {
     assert_eq!(ended.out, "<42>\n", "{}", ended.story());
 }
 
+/// Or the user is told why it cannot be.
+#[test]
+fn an_output_that_no_variable_can_hold_is_told() {
+    let checks = "[checks.exec.x]\ncommand = [\"printf\", \"a\\\\0\"]\nexport = \"ANSWER\"\n";
+    report(checking(checks)).fail("x", "holds a NUL, which no variable can");
+}
+
 /// Whom it leaves behind may write for ever: the check is judged by its own end, and by what was written until then.
 #[test]
 fn a_command_that_leaves_a_chatterer_behind_has_ended() {
