@@ -1,11 +1,12 @@
 //! What `--explain` shows of the configuration: the order, what is off, how long a stop may take, and
 //! every key with its place.
 
-use super::fault::{At, escaped};
+use super::fault::At;
 use super::tree::{Node, Value};
 use super::words::show_duration;
 use super::{Files, Plan, Service};
 use crate::model::{Condition, Dependency, ServiceType};
+use crate::quoting::toml_key;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -113,7 +114,7 @@ fn keys(files: &Files, node: &Node, path: &str, at: At, text: &mut String) {
     match &node.value {
         Value::Table(entries) if !entries.is_empty() => {
             for entry in entries {
-                let key = quoted(&entry.key);
+                let key = toml_key(&entry.key);
                 let path = if path.is_empty() { key } else { format!("{path}.{key}") };
                 keys(files, &entry.node, &path, entry.at, text);
             }
@@ -130,12 +131,6 @@ fn keys(files: &Files, node: &Node, path: &str, at: At, text: &mut String) {
             let _ = writeln!(text, "  {path} = {}  ({place})", line.join(" "));
         }
     }
-}
-
-/// A key as TOML wants it.
-fn quoted(key: &str) -> String {
-    let bare = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
-    if bare { key.to_string() } else { format!("\"{}\"", escaped(key)) }
 }
 
 #[cfg(test)]
