@@ -52,6 +52,7 @@ fn some_checks_can_be_picked() {
     checking(TWO, &["--skip", "env.BAD"]).run().expect(0);
     checking(TWO, &["--only", "env"]).run().expect(69);
     checking(TWO, &["--only", "usr"]).run().expect(64).tells(&["usr", "did you mean \"user\"?"]);
+    checking(TWO, &["--only", ""]).run().expect(64).tells(&["--only \"\": no check has this kind or name"]);
 }
 
 /// What is recorded here holds here.

@@ -264,17 +264,19 @@ pub fn variables(alias: &str, environ: &Environ) -> Variables {
     if let Some(host) = environ.get_full(&format!("{prefix}_SERVICE_HOST")) {
         let name = format!("{prefix}_SERVICE_PORT");
         found.kubernetes = Some(format!("{prefix}_SERVICE_HOST"));
-        for (known, value) in environ.iter() {
-            let named = known.strip_prefix(name.as_bytes());
+        let mut known: Vec<u16> = found.exposed.iter().map(|one| one.port).collect();
+        known.sort_unstable();
+        for (variable, value) in environ.iter() {
+            let named = variable.strip_prefix(name.as_bytes());
             let ours = named.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"_"));
             let port = std::str::from_utf8(value).ok().and_then(|value| value.parse().ok()).filter(|_| ours);
-            let new = |port: &u16| !found.exposed.iter().any(|one| one.port == *port);
-            if let Some(port) = port.filter(new) {
+            if let Some(port) = port.filter(|port| known.binary_search(port).is_err()) {
                 found.exposed.push(Exposed { port, protocol: Protocol::Tcp, host: host.clone() });
             }
         }
     }
     found.exposed.sort_unstable_by_key(|one| (one.protocol == Protocol::Udp, one.port));
+    found.exposed.dedup();
     found
 }
 
@@ -299,6 +301,7 @@ mod tests {
     use super::super::read::testing::{fault, one};
     use super::*;
     use crate::sys::net::Host;
+    use std::ffi::CString;
 
     const DOCKER: &[(&str, &str)] = &[
         ("WEB_PORT", "tcp://172.17.0.5:80"),
@@ -356,6 +359,20 @@ mod tests {
             assert!(!finding.ok && finding.may_change, "{environ:?} {finding:?}");
             assert!(finding.found.contains("no WEB_PORT_… or WEB_SERVICE_HOST variable"), "{finding:?}");
         }
+    }
+
+    /// Every container of a namespace of Kubernetes is told of every service in it, and a service has many ports.
+    #[test]
+    fn many_variables_are_looked_through_once() {
+        let ports = (1..=u16::MAX).map(|port| format!("WEB_SERVICE_PORT_{port}={port}"));
+        let twice = ports.clone().chain(ports).chain((0..70_000).map(|n| format!("S{n}_SERVICE_PORT=80")));
+        let all =
+            twice.chain(["WEB_SERVICE_HOST=10.0.0.1".into(), "WEB_PORT_53_UDP=udp://10.0.0.1:53".into()]);
+        let environ = Environ::from_entries(all.map(|entry| CString::new(entry).expect("no NUL")));
+        let found = variables("web", &environ).exposed;
+        let ports: Vec<u16> = found.iter().map(|one| one.port).collect();
+        let want: Vec<u16> = (1..=u16::MAX).filter(|port| *port != 53).chain([53]).collect();
+        assert_eq!(ports, want);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::config::fault::did_you_mean;
 use crate::config::table::Table;
 use crate::sys::caps;
 use crate::sys::status::number;
+use crate::sys::users::User;
 use std::time::Duration;
 
 /// `privileges`
@@ -289,9 +290,10 @@ fn passwords(facts: &Facts) -> Result<String, Failure> {
         let names = empty.join(", ");
         return Err(failure("an empty password of {}\nin the image: passwd -l {}", &[&names, &names]));
     }
-    let users = &facts.system.accounts().users;
-    let twin = users.iter().find(|user| users.iter().any(|one| one.uid == user.uid && one.name != user.name));
-    twin.map_or(Ok("no empty password".into()), |user| {
+    let mut users: Vec<&User> = facts.system.accounts().users.iter().collect();
+    users.sort_by_key(|user| user.uid);
+    let twin = users.array_windows().find(|[one, other]| one.uid == other.uid && one.name != other.name);
+    twin.map_or(Ok("no empty password".into()), |[_, user]| {
         let uid = user.uid.to_string();
         Err(failure("uid {} twice in /etc/passwd\ngive {} a uid of its own", &[&uid, &user.name]))
     })
@@ -410,12 +412,19 @@ mod tests {
         let judge = |path: &str, text: &str, passwd: &str| {
             let mut fake = Fake { accounts: Accounts::parse(passwd, ""), ..fake("") };
             fake.texts.insert(path.into(), text.into());
-            one("[checks.privileges]\npasswords = \"none empty\"").judge.judge(&fake.facts(&[])).found
+            one("[checks.privileges]\npasswords = \"none empty\"").judge.judge(&fake.facts(&[]))
         };
-        assert_eq!(judge("/etc/shadow", "root:*:1:\napp::1:\n", ""), "an empty password of app");
-        assert_eq!(judge("/etc/passwd", "app::1:1::/:\n", ""), "an empty password of app");
+        assert_eq!(judge("/etc/shadow", "root:*:1:\napp::1:\n", "").found, "an empty password of app");
+        assert_eq!(judge("/etc/passwd", "app::1:1::/:\n", "").found, "an empty password of app");
         let twice = "root:x:0:0::/:\ntoor:x:0:0::/:\n";
-        assert_eq!(judge("/x", "", twice), "uid 0 twice in /etc/passwd");
+        let finding = judge("/x", "", twice);
+        assert_eq!(
+            (finding.found.as_str(), finding.remedy.as_str()),
+            ("uid 0 twice in /etc/passwd", "give toor a uid of its own")
+        );
+        let many: String = (0..200_000).map(|n| format!("u{n}:x:{n}:0::/:\n")).collect();
+        assert_eq!(judge("/x", "", &many).found, "no empty password");
+        assert_eq!(judge("/x", "", &(many + "x:x:7:0::/:\n")).found, "uid 7 twice in /etc/passwd");
     }
 
     #[test]

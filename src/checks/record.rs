@@ -2,6 +2,7 @@
 //! written, never their values.
 
 use super::Facts;
+use crate::quoting::toml_key;
 use crate::sys::disk::Access;
 
 /// Variables that every shell or engine sets: they say nothing of this image.
@@ -27,7 +28,7 @@ pub fn record(facts: &Facts) -> String {
     for name in
         names.iter().filter(|name| !EVERYBODYS.contains(&name.as_str()) && super::read::variable_name(name))
     {
-        text.push_str(&["\n[checks.env.", &key(name), "]\n"].concat());
+        text.push_str(&["\n[checks.env.", &toml_key(name), "]\n"].concat());
     }
     text
 }
@@ -57,7 +58,7 @@ fn mounts(facts: &Facts, text: &mut String) {
             // A folder that cannot be entered is of no use, but it is there.
             let usable = may(Access::Execute) || !read && !write;
             let kind = if usable { "volume" } else { "mount" };
-            text.push_str(&["\n[checks.", kind, ".", &key(point), "]\n"].concat());
+            text.push_str(&["\n[checks.", kind, ".", &toml_key(point), "]\n"].concat());
             for (word, may) in [("readable", read), ("writable", write)] {
                 let line = if may { " = true\n" } else { " = false\n" };
                 if usable && (word == "writable" || !may) {
@@ -66,17 +67,6 @@ fn mounts(facts: &Facts, text: &mut String) {
             }
         }
     }
-}
-
-/// A name as a key of TOML: bare where that is allowed, in quotes otherwise.
-fn key(name: &str) -> String {
-    let bare = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
-    if !name.is_empty() && name.bytes().all(bare) {
-        return name.to_string();
-    }
-    let mut quoted = String::new();
-    crate::quoting::json_string(name, &mut quoted); // TOML's basic strings have the same escapes
-    quoted
 }
 
 #[cfg(test)]

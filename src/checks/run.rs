@@ -69,7 +69,7 @@ pub fn run(
     // First what takes time.
     crew.fill(facts, &mut findings);
     for (n, check) in checks.iter().enumerate().filter(on).filter(|(n, _)| !helped(*n)) {
-        put(&mut findings, n, check.judge.judge(facts));
+        put(&mut findings, n, look(check, facts));
     }
     crew.collect(facts, &mut findings)?;
     Ok(conclude(checks, findings, &facts.environ, sources, every))
@@ -216,7 +216,7 @@ fn attempt(check: &Check, facts: &mut Facts) -> Finding {
     let until = facts.system.now().after(wait);
     loop {
         facts.system.forget();
-        let mut finding = check.judge.judge(facts);
+        let mut finding = look(check, facts);
         let left = until.since(facts.system.now());
         if finding.ok || !finding.may_change {
             return finding;
@@ -229,6 +229,20 @@ fn attempt(check: &Check, facts: &mut Facts) -> Finding {
         }
         facts.system.sleep(check.interval.min(left));
     }
+}
+
+/// Looks once. A value that no variable can hold is a failure where it is to become one: it could only be dropped.
+fn look(check: &Check, facts: &Facts) -> Finding {
+    let finding = check.judge.judge(facts);
+    let exported = finding.value.iter().filter(|_| check.export.is_some());
+    let mut values = exported.chain(finding.sets.iter().map(|(_, value)| value));
+    if finding.ok && values.any(|value| value.contains('\0')) {
+        return Finding::fail(
+            "a value that holds a NUL, which no variable can".into(),
+            "give a value without it, or leave out what makes it a variable".into(),
+        );
+    }
+    finding
 }
 
 fn become_user(user: &str, facts: &Facts) -> Result<(), Failure> {

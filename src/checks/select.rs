@@ -1,6 +1,6 @@
 //! `--only` and `--skip`: some of the checks, by kind, by name, or by both.
 
-use super::Check;
+use super::{Check, quoted};
 use crate::config::fault::did_you_mean;
 
 /// Keeps the checks that a word of `only` means (all when there is none) and that none of `skip` does. A word is a
@@ -11,9 +11,12 @@ pub fn select(checks: &mut Vec<Check>, only: &[String], skip: &[String]) -> Resu
     {
         if !checks.iter().any(|check| means(word, check)) {
             let known = checks.iter().flat_map(|check| [check.kind, check.name.as_str()]);
-            return Err(
-                [option, word, ": no check has this kind or name", &did_you_mean(word, known)].concat()
-            );
+            let known = known.filter(|word| !word.is_empty());
+            let mut hint = did_you_mean(word, known);
+            if hint.is_empty() {
+                hint.push_str("; --explain shows them all");
+            }
+            return Err([option, &quoted(word), ": no check has this kind or name", &hint].concat());
         }
     }
     checks.retain(|check| {
@@ -25,7 +28,9 @@ pub fn select(checks: &mut Vec<Check>, only: &[String], skip: &[String]) -> Resu
 
 fn means(word: &str, check: &Check) -> bool {
     let both = word.strip_prefix(check.kind).and_then(|rest| rest.strip_prefix('.'));
-    word == check.kind || word == check.name || both == Some(check.name.as_str())
+    // Not everything that is without a name is meant by nothing: more likely a variable was not set.
+    let named = !check.name.is_empty() && (word == check.name || both == Some(&check.name));
+    word == check.kind || named
 }
 
 #[cfg(test)]
@@ -49,9 +54,15 @@ mod tests {
         assert_eq!(left(&[], &[]), Ok("env.A env.B user. mount./x".to_string()));
         assert_eq!(left(&["env"], &["B"]), Ok("env.A".to_string()));
         assert_eq!(left(&["user", "mount./x"], &[]), Ok("user. mount./x".to_string()));
-        assert_eq!(
-            left(&["usr"], &[]),
-            Err("--only usr: no check has this kind or name; did you mean \"user\"?".to_string())
-        );
+        for (word, hint) in [
+            ("usr", "did you mean \"user\"?"),
+            ("env.", "did you mean \"env\"?"),
+            ("user.", "did you mean \"user\"?"),
+            ("", "--explain shows them all"),
+        ] {
+            let why = |option| Err(format!("{option} \"{word}\": no check has this kind or name; {hint}"));
+            assert_eq!(left(&[word], &[]), why("--only"));
+            assert_eq!(left(&[], &[word]), why("--skip"));
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! What `--explain` shows of the configuration: the order, what is off, how long a stop may take, and
 //! every key with its place.
 
-use super::fault::{At, escaped};
+use super::fault::At;
 use super::tree::{Node, Value};
 use super::words::show_duration;
 use super::{Files, Plan, Service};
 use crate::model::{Condition, Dependency, ServiceType};
+use crate::quoting::toml_key;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -115,7 +116,7 @@ fn keys(files: &Files, node: &Node, path: &str, at: At, text: &mut String) {
             let secret =
                 entries.iter().any(|entry| entry.key == "secret" && entry.node.value != Value::Bool(false));
             for entry in entries {
-                let key = quoted(&entry.key);
+                let key = toml_key(&entry.key);
                 let path = if path.is_empty() { key } else { format!("{path}.{key}") };
                 if secret && ["default", "one_of"].contains(&entry.key.as_str()) {
                     let place = files.sources.file_line(entry.node.at);
@@ -137,12 +138,6 @@ fn keys(files: &Files, node: &Node, path: &str, at: At, text: &mut String) {
             let _ = writeln!(text, "  {path} = {}  ({place})", line.join(" "));
         }
     }
-}
-
-/// A key as TOML wants it.
-fn quoted(key: &str) -> String {
-    let bare = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
-    if bare { key.to_string() } else { format!("\"{}\"", escaped(key)) }
 }
 
 #[cfg(test)]

@@ -130,16 +130,17 @@ fn ulimit(errno: Errno, look: &Look) -> String {
     let Some(TooHigh { limit, most, for_anybody }) = look.too_high else {
         return fill("ulimits: {}", &[word(errno)]);
     };
-    let (name, wanted, most) = (limit.name, show_ulimit(limit.hard), &show_ulimit(most));
+    let (name, docker, most) = (limit.name, &show_ulimit(limit.hard), &most.to_string());
+    let wanted = if limit.hard == u64::MAX { "unlimited" } else { docker };
     if for_anybody {
         return fill(
             "ulimits: {} {} is more than the kernel has for anybody (sysctl fs.nr_open is {}); ask for at most {}",
-            &[name, &wanted, most, most],
+            &[name, wanted, most, most],
         );
     }
     fill(
         "ulimits: {} {} is above the hard limit, {}, which rinit may not raise here; docker run --ulimit {}={}, or ask for at most {}",
-        &[name, &wanted, most, name, &wanted, most],
+        &[name, wanted, most, name, docker, most],
     )
 }
 

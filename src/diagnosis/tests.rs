@@ -159,8 +159,12 @@ fn rights_and_surroundings_name_who_and_what() {
     let above =
         ["ulimits: nproc 9 is above the hard limit, 7", "docker run --ulimit nproc=9, or ask for at most 7"];
     says(Stage::Ulimits, Errno::EPERM, &high("nproc", 9, 7, false), &above);
-    let never =
-        ["nofile -1 is more than the kernel has for anybody (sysctl fs.nr_open is 8); ask for at most 8"];
+    let without =
+        ["ulimits: nproc unlimited is above the hard limit, 7", "docker run --ulimit nproc=-1, or ask"];
+    says(Stage::Ulimits, Errno::EPERM, &high("nproc", u64::MAX, 7, false), &without);
+    let never = [
+        "nofile unlimited is more than the kernel has for anybody (sysctl fs.nr_open is 8); ask for at most 8",
+    ];
     says(Stage::Ulimits, Errno::EPERM, &high("nofile", u64::MAX, 8, true), &never);
     says(Stage::Ulimits, Errno::EINVAL, &root(), &["ulimits: Invalid argument"]);
     says(Stage::Credentials, Errno::EPERM, &Look { root: false, ..lacks }, &["not root", "--user 0"]);

@@ -5,7 +5,7 @@ use super::spawn::{self, Environment, Place, Recipe, Slate, SpawnError, Stage};
 use super::{helper, kill, procs, stdio, time};
 use crate::model::{Outcome, Pid, Signal};
 use std::ffi::CString;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::time::Duration;
 
 /// As much of an output as is kept.
@@ -50,35 +50,37 @@ fn follow(pid: Pid, pipes: [OwnedFd; 2], patience: Duration) -> Ran {
         pipes.each_ref().map(|pipe| libc::pollfd { fd: pipe.as_raw_fd(), events: libc::POLLIN, revents: 0 });
     let mut ran = Ran::default();
     loop {
-        // The end is looked for before the last read, so that nothing is missed that was written until then.
         if let Reaped::Ended(ended, outcome) = reap::next()
             && ended == pid
         {
             ran.outcome = Some(outcome);
+            pipes.iter().zip(&mut ran.output).for_each(|(pipe, output)| drain(pipe.as_raw_fd(), output));
+            return ran;
+        }
+        if time::now() >= until {
+            end(pid);
+            return ran;
         }
         let open = set.iter().any(|entry| entry.fd >= 0);
-        let tick = match ran.outcome {
-            Some(_) => 0,
-            None if open => 20,
-            None => 2,
-        };
         // SAFETY: a list of two entries of ours.
-        let ready = unsafe { libc::poll(set.as_mut_ptr(), 2, tick) };
+        unsafe { libc::poll(set.as_mut_ptr(), 2, if open { 20 } else { 2 }) };
         for (entry, output) in set.iter_mut().zip(&mut ran.output).filter(|(entry, _)| entry.revents != 0) {
             if helper::read_some(entry.fd, output) == 0 {
                 (entry.fd, entry.revents) = (-1, 0);
             }
             output.truncate(MOST);
         }
-        // A process that it left behind may hold the pipes open for ever.
-        if ran.outcome.is_some() && ready <= 0 {
-            return ran;
-        }
-        if ran.outcome.is_none() && time::now() >= until {
-            end(pid);
-            return ran;
-        }
     }
+}
+
+/// Reads what lies in a pipe, and no more: a process that was left behind may hold it open, or write to it, for ever.
+fn drain(pipe: RawFd, output: &mut Vec<u8>) {
+    let mut left: libc::c_int = 0;
+    // SAFETY: the kernel writes one number into a place of ours.
+    unsafe { libc::ioctl(pipe, libc::FIONREAD, &raw mut left) };
+    let until = output.len() + usize::try_from(left).unwrap_or(0);
+    while output.len() < until && helper::read_some(pipe, output) > 0 {}
+    output.truncate(MOST);
 }
 
 /// Kills the program, and all that it has started and that is still below it.

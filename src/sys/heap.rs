@@ -152,6 +152,8 @@ impl State {
 
     /// Whether the block is the last that was cut, and now has the other size.
     fn resize_last(&mut self, block: *mut u8, old: usize, new: usize) -> bool {
+        // Something was cut from the place, so `from` is not its beginning: a block that ends there is of the same place,
+        // even if the kernel has put another right before it.
         let fits = block.addr() + old == self.from.addr() && new <= self.left + old;
         if fits {
             self.left = self.left + old - new;

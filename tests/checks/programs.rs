@@ -1,6 +1,6 @@
 //! Programs that are there, and those that look themselves.
 
-use crate::harness::{Init, eventually, ms};
+use crate::harness::{Init, PROBE, eventually, ms};
 use crate::{checking, report};
 
 #[test]
@@ -32,6 +32,20 @@ fn the_output_of_a_command_is_exported() {
     let checks = "[checks.exec.x]\ncommand = \"echo ' 42 '\"\nexport = \"ANSWER\"\n";
     let ended = Init::config(checks).sh("echo \"<$ANSWER>\"").run().expect(0);
     assert_eq!(ended.out, "<42>\n", "{}", ended.story());
+}
+
+/// Or the user is told why it cannot be.
+#[test]
+fn an_output_that_no_variable_can_hold_is_told() {
+    let checks = "[checks.exec.x]\ncommand = [\"printf\", \"a\\\\0\"]\nexport = \"ANSWER\"\n";
+    report(checking(checks)).fail("x", "holds a NUL, which no variable can");
+}
+
+/// Whom it leaves behind may write for ever: the check is judged by its own end, and by what was written until then.
+#[test]
+fn a_command_that_leaves_a_chatterer_behind_has_ended() {
+    let checks = format!("[checks.exec.x]\ncommand = \"{PROBE} chatter\"\nmatches = \"^first\"\n");
+    report(checking(&checks)).pass(&["x"]);
 }
 
 /// Neither the command nor what it started is left behind.

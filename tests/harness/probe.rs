@@ -12,6 +12,7 @@
 //! | `serve NAME [MS [START_MS]]` | `NAME up` (START_MS after its start), at SIGTERM `NAME down` after MS milliseconds, exit 0 |
 //! | `last-words` | writes the monotonic clock in ns as its last deed, and exits 0 |
 //! | `listen PORT [MS]` | listens on 127.0.0.1, from MS milliseconds after its start, and accepts for ever |
+//! | `chatter` | writes `first`, and exits 0; leaves a child behind that writes for ever |
 
 use super::ms;
 use std::ffi::{CStr, c_char, c_int};
@@ -43,6 +44,7 @@ fn act(words: &[&str]) -> c_int {
         Some(&"serve") => serve(words[1], number(2).unwrap_or(0), number(3).unwrap_or(0)),
         Some(&"last-words") => say(&now_ns().to_string()),
         Some(&"listen") => listen(number(1).unwrap_or(0), number(2).unwrap_or(0)),
+        Some(&"chatter") => chatter(),
         _ => say(&format!("probe: what is {words:?}?")),
     }
     0
@@ -165,6 +167,27 @@ fn listen(port: u64, wait_ms: u64) {
     say("listening");
     for client in listener.incoming() {
         drop(client);
+    }
+}
+
+/// Whoever reads it, its parent, gives way to it on one processor: the pipe is full again before the next read.
+fn chatter() {
+    say("first");
+    let piece = [b'\n'; 1 << 16];
+    // SAFETY: structures of ours and bytes that are there; this process has one thread.
+    unsafe {
+        let mut here: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(usize::try_from(libc::sched_getcpu()).unwrap_or(0), &mut here);
+        let reader = libc::getppid();
+        for pid in [0, reader] {
+            libc::sched_setaffinity(pid, size_of_val(&here), &raw const here);
+        }
+        let idle = libc::sched_param { sched_priority: 0 };
+        libc::sched_setscheduler(reader, libc::SCHED_IDLE, &raw const idle);
+        let pieces = if libc::fork() == 0 { usize::MAX } else { 1 };
+        for _ in 0..pieces {
+            libc::write(1, piece.as_ptr().cast(), piece.len());
+        }
     }
 }
 

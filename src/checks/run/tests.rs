@@ -1,6 +1,8 @@
 use super::super::facts::fake::{Fake, errno};
 use super::super::read::testing::with_sources;
 use super::*;
+use crate::model::Outcome;
+use crate::sys::capture::Ran;
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -314,6 +316,22 @@ fn the_container_that_runs_this_test_is_judged() {
     let told: Vec<Status> = report.entries.iter().map(|entry| entry.status).collect();
     assert_eq!(told, [Status::Pass, Status::Pass, Status::Pass, Status::Pass, Status::Warn], "{report:?}");
     assert_eq!(report.environ.get("L").as_deref(), Some("localhost"));
+}
+
+/// A variable cannot hold a NUL: what would be dropped is told.
+#[test]
+fn a_value_that_no_variable_can_hold_is_not_handed_on() {
+    let exec = "[checks.exec.x]\ncommand = \"app\"\n";
+    for (text, ok) in [
+        (exec, true),
+        (&[exec, "export = \"X\"\n"].concat(), false),
+        ("[checks.env.X]\ndefault = \"a\\u0000b\"", false),
+    ] {
+        let ran = Ran { outcome: Some(Outcome::Code(0)), output: [b"a\0b".to_vec(), Vec::new()] };
+        let report = report(text, Fake { ran, ..Fake::with_programs(&["app"]) }, &[("PATH", "/bin")]);
+        assert_eq!(report.ok(), ok, "{text}");
+        assert!(ok || report.entries[0].found == "a value that holds a NUL, which no variable can", "{text}");
+    }
 }
 
 /// What nobody will read is not written.
