@@ -101,6 +101,15 @@ fn twenty_waits_take_as_long_as_one() {
     assert!((ms(1900)..ms(3500)).contains(&begin.elapsed()), "{:?}", begin.elapsed());
 }
 
+/// One that holds at once spares a group the wait for the others.
+#[test]
+fn a_group_waits_only_while_none_holds() {
+    let checks = "[checks.file.\"/none\"]\nwait = \"30s\"\nany_of = \"x\"\n[checks.env.A]\nany_of = \"x\"";
+    let begin = Instant::now();
+    Init::config(checks).env("A", "1").args(&["--check"]).run().expect(0);
+    assert!(begin.elapsed() < ms(15_000), "{:?}", begin.elapsed());
+}
+
 /// What rinit may be asked for, each of which speaks.
 const ASKED: [&[&str]; 11] = [
     &["--check"],

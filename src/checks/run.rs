@@ -1,18 +1,15 @@
 //! Runs all checks: what is instant here, what may block or waits in helper processes side by side; then
 //! groups, exports and the report. PID 1 never blocks in a check, and a stop ends them all at once.
 
+mod crew;
+
 use super::report::{ANY_OF, Entry, Report, Status};
-use super::{Check, Facts, Failure, Finding, Level, facts, wire};
+use super::{Check, Facts, Finding, Level};
 use crate::config::fault::Sources;
-use crate::config::words::show_duration;
 use crate::environ::Environ;
 use crate::model::{Moment, Pid, Signal};
-use std::collections::VecDeque;
+use crew::Crew;
 use std::io;
-use std::time::Duration;
-
-/// Helpers at a time.
-const MOST: usize = 256;
 
 /// What became of a wait for helpers.
 #[derive(Debug)]
@@ -57,178 +54,21 @@ pub fn run(
         let named = docs.flat_map(|doc| [Some(doc.name), doc.file].into_iter().flatten().chain(doc.others));
         facts.known = named.chain(checks.iter().filter_map(|check| check.export.clone())).collect();
     }
-    let mut findings: Vec<Option<Finding>> = checks.iter().map(|_| None).collect();
     let helped: Vec<bool> = checks
         .iter()
         .map(|check| check.wait.is_some() || check.as_user.is_some() || check.judge.may_block(facts))
         .collect();
     let helped = |n: usize| helped.get(n).copied().unwrap_or(true);
-    let mut crew = Crew { checks, helpers, queue: VecDeque::new(), live: Vec::new() };
     let on = |(_, check): &(usize, &Check)| check.off.is_none();
-    crew.queue = checks.iter().enumerate().filter(on).map(|(n, _)| n).filter(|n| helped(*n)).collect();
+    let ask = checks.iter().enumerate().filter(on).map(|(n, _)| n).filter(|n| helped(*n));
     // First what takes time.
-    crew.fill(facts, &mut findings);
+    let mut crew = Crew::new(checks, helpers, ask);
+    crew.fill(facts);
     for (n, check) in checks.iter().enumerate().filter(on).filter(|(n, _)| !helped(*n)) {
-        put(&mut findings, n, look(check, facts));
+        crew.put(n, look(check, facts));
     }
-    crew.collect(facts, &mut findings)?;
+    let findings = crew.collect(facts)?;
     Ok(conclude(checks, findings, &facts.environ, sources, every))
-}
-
-fn put(findings: &mut [Option<Finding>], n: usize, finding: Finding) {
-    if let Some(place) = findings.get_mut(n) {
-        *place = Some(finding);
-    }
-}
-
-/// The helpers at work.
-struct Crew<'c> {
-    checks: &'c [Check],
-    helpers: &'c mut dyn Helpers,
-    /// Checks that have no helper yet.
-    queue: VecDeque<usize>,
-    /// Helper, its check, and when it must be done.
-    live: Vec<(Pid, usize, Moment)>,
-}
-
-impl Crew<'_> {
-    fn fill(&mut self, facts: &mut Facts, findings: &mut [Option<Finding>]) {
-        while let Some(n) = self.queue.front().copied().filter(|_| self.live.len() < MOST) {
-            let Some(check) = self.checks.get(n) else { return };
-            let started = self.helpers.start(&mut |out| wire::encode(&attempt(check, facts), out));
-            match started {
-                Ok(helper) => {
-                    self.live.push((helper, n, self.helpers.now().after(bound(check))));
-                }
-                // Processes may be scarce: another try when one has ended.
-                Err(_) if !self.live.is_empty() => return,
-                Err(error) => {
-                    let found = format!("no process to look with: {}", facts::why(&error));
-                    put(
-                        findings,
-                        n,
-                        Finding::fail(found, "raise the limit of processes (docker run --pids-limit)".into()),
-                    );
-                }
-            }
-            self.queue.pop_front();
-        }
-    }
-
-    fn collect(&mut self, facts: &mut Facts, findings: &mut [Option<Finding>]) -> Result<(), Interrupted> {
-        let mut progress = Progress::new(self.helpers.now());
-        while let Some(until) = self.live.iter().map(|(_, _, until)| *until).min() {
-            match self.helpers.wait(until.min(progress.next)) {
-                Wake::Done(helper, bytes) => {
-                    let Some(at) = self.live.iter().position(|(known, ..)| *known == helper) else {
-                        continue;
-                    };
-                    let (_, n, _) = self.live.swap_remove(at);
-                    let finding = bytes.and_then(|bytes| wire::decode(&bytes)).unwrap_or_else(|| {
-                        Finding::fail("no answer: the process that looked has died".into(), String::new())
-                    });
-                    put(findings, n, finding);
-                }
-                Wake::Signal(signal @ (Signal::TERM | Signal::INT | Signal::QUIT)) => {
-                    self.live.iter().for_each(|(helper, ..)| self.helpers.kill(*helper));
-                    return Err(Interrupted(signal));
-                }
-                Wake::Signal(_) => {}
-                Wake::Due => {
-                    self.give_up(findings);
-                    if progress.due(self.helpers.now()) {
-                        self.tell_progress();
-                    }
-                }
-            }
-            self.fill(facts, findings);
-        }
-        Ok(())
-    }
-
-    /// What is awaited, and for how long still.
-    fn tell_progress(&mut self) {
-        let now = self.helpers.now();
-        let mut waited: Vec<String> = Vec::new();
-        for (_, n, until) in &self.live {
-            let Some(check) = self.checks.get(*n).filter(|check| check.wait.is_some()) else { continue };
-            // The last look may begin when the wait ends.
-            let left = until.since(now).saturating_sub(check.judge.patience());
-            let left = match (left + Duration::from_millis(500)).as_secs() {
-                0 => "looking for the last time".into(),
-                left => show_duration(Duration::from_secs(left)) + " left",
-            };
-            waited.push([check.judge.subject().as_str(), " (", &left, ")"].concat());
-        }
-        if !waited.is_empty() {
-            self.helpers.tell(&["waiting for ", &waited.join(", ")].concat());
-        }
-    }
-
-    /// Ends the helpers that have taken too long.
-    fn give_up(&mut self, findings: &mut [Option<Finding>]) {
-        let now = self.helpers.now();
-        for (helper, n, _) in self.live.extract_if(.., |(_, _, until)| *until <= now) {
-            self.helpers.kill(helper);
-            let bound = self.checks.get(n).map(bound).unwrap_or_default();
-            let found = format!("no answer within {}", show_duration(bound));
-            put(findings, n, Finding::fail(found, "look for a name server or file system that hangs".into()));
-        }
-    }
-}
-
-/// When the user is next told what is awaited: after a second, then after ever longer times, up to ten seconds.
-struct Progress {
-    next: Moment,
-    step: Duration,
-}
-
-impl Progress {
-    fn new(now: Moment) -> Self {
-        let step = Duration::from_secs(1);
-        Self { next: now.after(step), step }
-    }
-
-    fn due(&mut self, now: Moment) -> bool {
-        let due = now >= self.next;
-        if due {
-            self.step = (self.step * 2).min(Duration::from_secs(10));
-            self.next = now.after(self.step);
-        }
-        due
-    }
-}
-
-/// How long a helper may take: the wait, and a look that was begun at its end (a name server that does not
-/// answer takes most of it).
-fn bound(check: &Check) -> Duration {
-    check.wait.unwrap_or_default().saturating_add(check.judge.patience())
-}
-
-/// In a helper: takes on the user's rights, then looks until it holds, cannot change, or time is up.
-fn attempt(check: &Check, facts: &mut Facts) -> Finding {
-    if let Some(user) = &check.as_user
-        && let Err(failure) = become_user(user, facts)
-    {
-        return failure.into();
-    }
-    let wait = check.wait.unwrap_or_default();
-    let until = facts.system.now().after(wait);
-    loop {
-        facts.system.forget();
-        let mut finding = look(check, facts);
-        let left = until.since(facts.system.now());
-        if finding.ok || !finding.may_change {
-            return finding;
-        }
-        if left.is_zero() {
-            if !wait.is_zero() {
-                finding.found.push_str(&format!(", still after {}", show_duration(wait)));
-            }
-            return finding;
-        }
-        facts.system.sleep(check.interval.min(left));
-    }
 }
 
 /// Looks once. A value that no variable can hold is a failure where it is to become one: it could only be dropped.
@@ -243,25 +83,6 @@ fn look(check: &Check, facts: &Facts) -> Finding {
         );
     }
     finding
-}
-
-fn become_user(user: &str, facts: &Facts) -> Result<(), Failure> {
-    let who = facts.system.accounts().identity(user).map_err(|why| {
-        Failure::for_good(why, format!("add {user} to the image, or write its number in as_user"))
-    })?;
-    let now = facts.system.current();
-    if now.uid == who.uid && now.gid == who.gid && now.uid != 0 {
-        return Ok(());
-    }
-    facts.system.switch_to(&who).map_err(|error| {
-        let found = format!("no right to judge as {user}: {}", facts::why(&error));
-        let how = if now.uid == 0 {
-            "docker run --cap-add SETUID --cap-add SETGID, run as "
-        } else {
-            "run as root, or as "
-        };
-        Failure::for_good(found, [how, user, " itself, or leave out as_user"].concat())
-    })
 }
 
 /// Groups, exports, statuses.

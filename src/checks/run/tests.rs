@@ -279,6 +279,31 @@ fn files_come_before_exports_and_defaults_after() {
     assert_eq!(get("PORT").as_deref(), Some("80"));
 }
 
+/// Of a group all look once; nobody waits for what another has found.
+#[test]
+fn who_holds_ends_the_wait_of_its_group() {
+    let text = "[checks.dns.late]\nwait = \"30s\"\nany_of = \"x\"\n[checks.env.A]\nany_of = \"x\"\n\
+                [checks.dns.never]\nwait = \"60s\"\nany_of = \"x\"\n";
+    let (checks, _, sources) = with_sources(text);
+    let judge = |environ: &[(&str, &str)], late: u64| {
+        let mut bench = Bench::default();
+        let fake = Fake {
+            appears: Some((Moment(late * SECOND), "late".into())),
+            clock: bench.clock.clone(),
+            ..Fake::default()
+        };
+        let report = run(&checks, &mut fake.facts(environ), &sources, &mut bench, true).expect("no signal");
+        (report.ok(), bench.clock.get().0 / SECOND, bench.killed.len(), report.entries[0].found.clone())
+    };
+    assert_eq!(judge(&[("A", "1")], 3), (true, 0, 0, "env A (\"1\")".into()));
+    let (ok, took, killed, found) = judge(&[], 3);
+    assert_eq!((ok, took, killed), (true, 3, 1), "{found}");
+    assert!(found.starts_with("dns late ("), "{found}");
+    let (ok, took, killed, found) = judge(&[], 100);
+    assert_eq!((ok, took, killed), (false, 60, 0), "{found}");
+    assert!(found.contains("still after 30s") && found.contains("still after 1m"), "{found}");
+}
+
 #[test]
 fn a_group_that_is_off_is_skipped() {
     let text = "[checks.env.A]\nany_of = \"x\"\nwhen_env = \"NO\"\n[checks.env.B]\nany_of = \"x\"\nwhen_env = \"NO\"";
