@@ -1,6 +1,11 @@
 //! Sending signals: to one process, to a group, to all that is left.
+//!
+//! Root of a container may have been denied the right to signal the processes of others (CAP_KILL, which
+//! `--cap-drop ALL` takes), while it has the right to become another, without which there would be none of them. A
+//! stop that cannot be asked for would be a kill, so rinit then sends in the name of those whom it concerns.
 
-use super::{Errno, procs};
+use super::procs::{self, Process};
+use super::{Errno, caps, files, status};
 use crate::model::{Pid, Signal};
 
 /// kill(2) on one process.
@@ -24,7 +29,55 @@ fn raw(target: Pid, signal: i32) -> Result<(), Errno> {
         return Err(Errno::EINVAL); // would be rinit's own group, or everybody
     }
     // SAFETY: kill takes no memory.
-    Errno::result(unsafe { libc::kill(target, signal) }).map(drop)
+    match Errno::result(unsafe { libc::kill(target, signal) }) {
+        Err(Errno::EPERM) if signal != 0 => {
+            let meant = |process: &Process| process.pid == target || process.group == -target;
+            in_a_child(&|| in_their_names(&meant, target, signal));
+            Ok(())
+        }
+        result => result.map(drop),
+    }
+}
+
+/// In a process that will do nothing else: sends to a target with the rights of each user among those who are meant
+/// (kill(2): the sender's effective user is to be the receiver's real one). Those who may not be signalled even so
+/// stay as they are.
+fn in_their_names(meant: &dyn Fn(&Process) -> bool, target: Pid, signal: i32) {
+    let text = |pid| files::system_text(&format!("/proc/{pid}/status")).unwrap_or_default();
+    let rights = status::number(&text(super::pid()), "CapEff:", 16).unwrap_or(0);
+    let may = |right| caps::number(right).is_some_and(|bit| rights >> bit & 1 == 1);
+    if may("KILL") || !may("SETUID") {
+        return;
+    }
+    let user = |pid| status::field(&text(pid), "Uid:")?.split_whitespace().next()?.parse().ok();
+    let mut users: Vec<u32> =
+        procs::all().iter().filter(|one| meant(one)).filter_map(|one| user(one.pid)).collect();
+    users.sort_unstable();
+    users.dedup();
+    for user in users {
+        // SAFETY: integers only. The way back is the real and the saved user, which stay.
+        unsafe {
+            if libc::seteuid(user) == 0 {
+                libc::kill(target, signal);
+                libc::seteuid(libc::getuid());
+            }
+        }
+    }
+}
+
+/// Lets a child of rinit's do it, which is reaped like any other.
+fn in_a_child(work: &dyn Fn()) {
+    // SAFETY: rinit is single-threaded, so the child may do anything; it only sends signals and ends.
+    match unsafe { libc::fork() } {
+        0 => {
+            work();
+            // SAFETY: ends the child at once, without exit handlers.
+            unsafe { libc::_exit(0) }
+        }
+        // No process to be had: then rinit does it itself.
+        -1 => work(),
+        _ => {}
+    }
 }
 
 /// Sends a signal to every process that is left below rinit: as PID 1 to everybody in the namespace,
@@ -32,35 +85,19 @@ fn raw(target: Pid, signal: i32) -> Result<(), Errno> {
 /// in uninterruptible sleep; it is reaped like any other. SIGCONT follows, so that a stopped process can take it.
 pub fn everything(signal: Signal) {
     let rinit = super::pid();
-    // SAFETY: rinit is single-threaded, so the child may do anything; it only sends signals and ends.
-    match unsafe { libc::fork() } {
-        0 => {
-            send_to_all(rinit, signal);
-            // SAFETY: ends the child at once, without exit handlers.
-            unsafe { libc::_exit(0) }
-        }
-        // No process to be had: then rinit does it itself.
-        -1 => send_to_all(rinit, signal),
-        _ => {}
-    }
+    in_a_child(&|| send_to_all(rinit, i32::from(signal.number())));
 }
 
-fn send_to_all(rinit: Pid, signal: Signal) {
-    let number = i32::from(signal.number());
-    if rinit == 1 {
-        // SAFETY: kill takes no memory; -1 spares the caller and PID 1.
-        unsafe {
-            libc::kill(-1, number);
-            libc::kill(-1, libc::SIGCONT);
-        }
-        return;
-    }
-    let spared = [rinit, super::pid()];
-    for pid in procs::descendants(rinit).into_iter().filter(|pid| !spared.contains(pid)) {
-        // SAFETY: as above.
-        unsafe {
-            libc::kill(pid, number);
-            libc::kill(pid, libc::SIGCONT);
+fn send_to_all(rinit: Pid, signal: i32) {
+    let own = super::pid();
+    let all = if rinit == 1 { vec![-1] } else { procs::descendants(rinit) };
+    for target in all.into_iter().filter(|pid| ![rinit, own].contains(pid)) {
+        for signal in [signal, libc::SIGCONT] {
+            // SAFETY: kill takes no memory; -1 spares the caller and PID 1, and tells of no refusal.
+            let sent = unsafe { libc::kill(target, signal) };
+            if sent == -1 || target == -1 {
+                in_their_names(&|one| one.pid == target || target == -1 && one.pid != 1, target, signal);
+            }
         }
     }
 }

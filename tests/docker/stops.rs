@@ -119,3 +119,46 @@ stop_grace_period = "1s"
     let log = container.logs().err;
     assert!(log.contains("stubborn: did not stop within 1s; killing it"), "{log}");
 }
+
+/// Root that has been denied the right to signal others' processes stops a service of another user all the same, and
+/// what has left the service's group, and starts no second one beside one that it could not end.
+#[test]
+fn of_another_users_processes_without_the_capability_for_it() {
+    let few = ["--cap-drop=ALL", "--cap-add=SETUID", "--cap-add=SETGID"];
+    let config = Config::new(
+        r#"
+[services.app]
+command = ["sh", "-c", "trap 'echo asked; exit 0' TERM; setsid sleep 1000 & echo up; while :; do sleep 0.1; done"]
+user = "1000:1000"
+"#,
+    );
+    let options = [few.as_slice(), &[&config.mount]].concat();
+    let container = Container::start(&options, scratch(), &[]);
+    container.says("up");
+    let took = container.stop();
+    assert_eq!(
+        (container.wait(), container.logs().out.contains("asked")),
+        (0, true),
+        "{:?}",
+        container.logs()
+    );
+    assert!(took < AT_ONCE, "{took:?}");
+
+    let config = Config::new(
+        r#"
+[services.app]
+command = ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.1; done"]
+user = "1000:1000"
+stop_grace_period = "200ms"
+healthcheck = { exec = ["false"], interval = "100ms", retries = 1, start_period = "0s" }
+restart_policy = { delay = "10ms" }
+"#,
+    );
+    let options = [few.as_slice(), &[&config.mount]].concat();
+    let container = Container::start(&options, scratch(), &[]);
+    crate::eventually("restarts", || (container.logs().out.matches("up").count() > 3).then_some(()));
+    let shells = crate::engine::docker(&["top", &container.name, "-o", "args"]).out;
+    assert!(shells.lines().filter(|line| line.contains("trap")).count() <= 1, "{shells}");
+    container.stop();
+    container.wait();
+}
