@@ -10,7 +10,7 @@
 
 mod harness;
 
-use harness::{Ended, FILES, Init};
+use harness::{Ended, FILES, Init, Kind};
 
 /// A service that would show that something was started.
 const WITNESS: &str = "[services.witness]\ntype = \"oneshot\"\ncommand = \"touch /mnt/files/started\"\n";
@@ -296,4 +296,29 @@ fn facts_of_the_container_can_be_named() {
         .contains("/mine/")
         .then_some(())
         .unwrap();
+}
+
+/// A pipe in a file's place is read, when something comes out of it soon; what does not come is not waited for.
+#[test]
+fn a_pipe_does_not_hold_up_a_start() {
+    let prepare = "mkfifo /mnt/files/rinit.toml /mnt/files/env /mnt/files/key";
+    let shell = |then: &str| {
+        let script = format!("{prepare}; {then}");
+        Init { kind: Kind::Other, path: "/bin/sh" }.launch().args(&["-c", &script]).run()
+    };
+    let rinit = "exec /mnt/rinit --config /mnt/files/rinit.toml";
+    shell(rinit).expect(78).tells(&["/mnt/files/rinit.toml is no file but a pipe"]);
+    let service = "[services.app]\\ncommand = \"echo started\"\\nrestart = \"no\"\\n";
+    let feed = format!("{{ sleep 0.3; printf '{service}'; }} >/mnt/files/rinit.toml &");
+    assert_eq!(shell(&format!("{feed} {rinit}")).expect(0).out, "started\n");
+    for (key, text) in [
+        ("env_file = \"/mnt/files/env\"", "env_file"),
+        ("healthcheck = { exec = \"/mnt/files/env\" }", "started"),
+        ("[checks.env.KEY]\\nfile = true", "cannot be read: nothing comes out of this pipe"),
+    ] {
+        let config = format!("printf '%b' '{service}{key}\\n' >/mnt/files/c.toml; chmod 755 /mnt/files/env");
+        let ended =
+            shell(&format!("{config}; KEY_FILE=/mnt/files/key exec /mnt/rinit --config /mnt/files/c.toml"));
+        assert!([ended.out.as_str(), &ended.err].concat().contains(text), "{}", ended.story());
+    }
 }

@@ -142,6 +142,9 @@ pub fn reason(error: &io::Error) -> String {
         io::ErrorKind::NotFound => "does not exist".into(),
         io::ErrorKind::PermissionDenied => "may not be read by this user; let it be read (chmod a+r)".into(),
         io::ErrorKind::IsADirectory => "is a folder (a bind mount whose source is missing makes one)".into(),
+        io::ErrorKind::TimedOut => {
+            "is no file but a pipe, and nothing came out of it; expected a file".into()
+        }
         io::ErrorKind::FileTooLarge => "is larger than 4 MiB".into(),
         _ if error.raw_os_error().is_some() => {
             let text = error.to_string();

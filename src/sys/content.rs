@@ -1,8 +1,6 @@
 //! What a file is that was to be run, by its first bytes: a script, an ELF file, or why it is neither.
 
 use super::inspect::{Eyes, Found};
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 /// What the first bytes of a file make of it.
@@ -50,11 +48,7 @@ const FOREIGN: &[(&[u8], &str)] = &[
 
 /// What a file is. `deeper`: how many interpreters of interpreters are followed.
 pub(super) fn content(path: &str, eyes: &Eyes<'_>, deeper: u8) -> Content {
-    let mut head = Vec::new();
-    let Ok(file) = File::open(path) else { return Content::Unreadable };
-    if file.take(4096).read_to_end(&mut head).is_err() {
-        return Content::Unreadable;
-    }
+    let Ok(head) = super::files::slurp(path, 4096) else { return Content::Unreadable };
     let mut content = first_bytes(&head);
     match &mut content {
         Content::Elf { loader: Some((path, there)), .. } => *there = Path::new(path).exists(),

@@ -2,7 +2,7 @@
 
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::{AccessFlags, faccessat};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 
 /// What a look at a path tells.
@@ -140,11 +140,11 @@ fn open(path: &str) -> io::Result<std::fs::File> {
     std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
-/// The first `limit` bytes of a file; one that is longer is an error. A FIFO without a writer is not waited for.
+/// The bytes of a file; more than `limit` are an error.
 pub fn read(path: &str, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let most = open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    if most as u64 > limit {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let bytes = super::files::slurp(path, limit)?;
+    if bytes.len() > limit {
         return Err(io::Error::from_raw_os_error(libc::EFBIG));
     }
     Ok(bytes)

@@ -4,11 +4,15 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 /// No file of a configuration is larger; `/dev/zero` as one must not fill the memory.
 const MOST: usize = 4 << 20;
+
+/// How long something may come out of what is no file on a disk (a pipe, a terminal): PID 1 hears nothing meanwhile.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The bytes of a file.
 pub fn read(path: &str) -> io::Result<Vec<u8>> {
@@ -22,7 +26,7 @@ pub fn read(path: &str) -> io::Result<Vec<u8>> {
 /// The bytes of a file, one more than `most` when there are more. In few system calls: a file of /proc says that it
 /// is empty, and would be read in pieces of 32 bytes.
 pub fn slurp(path: &str, most: usize) -> io::Result<Vec<u8>> {
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
     match nix::fcntl::open(path, flags, Mode::empty()) {
         Ok(file) => read_all(&file, most),
         Err(errno) => Err(truly(path, errno)),
@@ -42,7 +46,10 @@ fn read_all(file: &OwnedFd, most: usize) -> io::Result<Vec<u8>> {
     let mut piece = [0; 4096];
     while bytes.len() <= most {
         match nix::unistd::read(file, &mut piece) {
+            // Of a pipe into which nobody has written yet, this is not the end.
+            Ok(0) if bytes.is_empty() && is_pipe(file) => await_more(file)?,
             Ok(0) => break,
+            Err(Errno::EAGAIN) => await_more(file)?,
             Ok(count) => bytes.extend_from_slice(piece.get(..count).unwrap_or_default()),
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
@@ -50,6 +57,20 @@ fn read_all(file: &OwnedFd, most: usize) -> io::Result<Vec<u8>> {
     }
     bytes.truncate(most.saturating_add(1));
     Ok(bytes)
+}
+
+fn is_pipe(file: &OwnedFd) -> bool {
+    let kind = nix::sys::stat::fstat(file).map_or(0, |stat| stat.st_mode & libc::S_IFMT);
+    kind == libc::S_IFIFO
+}
+
+fn await_more(file: &OwnedFd) -> io::Result<()> {
+    let mut ask = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one entry, of ours.
+    match unsafe { libc::poll(&raw mut ask, 1, PATIENCE.as_millis() as libc::c_int) } {
+        0 => Err(io::Error::new(io::ErrorKind::TimedOut, "nothing comes out of this pipe")),
+        _ => Ok(()),
+    }
 }
 
 /// The text of one of the system's own files; what is not UTF-8 in it is replaced.
@@ -93,7 +114,9 @@ pub fn exists(path: &str) -> bool {
 /// Writes over a file that exists; nothing is made, and a failure is nobody's business.
 pub fn overwrite(path: &str, text: &str) {
     use std::io::Write as _;
-    let file = std::fs::OpenOptions::new().write(true).truncate(true).open(path);
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.write(true).truncate(true).custom_flags(libc::O_NONBLOCK).open(path);
     if let Ok(mut file) = file {
         let _ = file.write_all(text.as_bytes());
     }
