@@ -24,11 +24,33 @@ pub fn split(line: &str) -> Result<Vec<String>, String> {
                 finish(&mut words, &mut word, quoted)?;
                 quoted = false;
             }
+            '$' => reference(&mut chars, word.get_or_insert_default())?,
             c => word.get_or_insert_default().push(c),
         }
     }
     finish(&mut words, &mut word, quoted)?;
     Ok(words)
+}
+
+/// What follows a `$`: the blanks in `${NAME:-a default}` separate no words. `$${` begins no such thing.
+fn reference(chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), String> {
+    word.push('$');
+    let begun = |chars: &std::str::Chars<'_>| chars.as_str().starts_with('{');
+    let mut depth = usize::from(begun(chars));
+    if chars.as_str().starts_with('$') {
+        word.extend(chars.next());
+    }
+    while depth > 0
+        && let Some(c) = chars.next()
+    {
+        match c {
+            '\'' | '"' => quote(c, chars, word)?,
+            c => word.push(c),
+        }
+        depth += usize::from(c == '$' && begun(chars));
+        depth -= usize::from(c == '}');
+    }
+    Ok(())
 }
 
 fn quote(mark: char, chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), String> {
@@ -220,6 +242,9 @@ mod tests {
             (r#"a "b c" d\ e "" '' "x\"y""#, &["a", "b c", "d e", "", "", "x\"y"]),
             (r#"pre"mid"'post'"#, &["premidpost"]),
             (r#"echo '|' "&&""#, &["echo", "|", "&&"]),
+            ("a ${B:?say two words} ${C:-${D:-x y} z}w", &["a", "${B:?say two words}", "${C:-${D:-x y} z}w"]),
+            (r#"${A:-"b c"} $${D e} $ f $"#, &["${A:-b c}", "$${D", "e}", "$", "f", "$"]),
+            ("a ${B c", &["a", "${B c"]),
             ("", &[]),
         ];
         for (line, want) in table {
