@@ -1,6 +1,7 @@
 //! `--env-docs`: the variables that the checks speak of, as a Markdown table and as an example env file.
 
 use super::Check;
+use crate::quoting::on_one_line;
 
 /// What is known of a variable.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -33,8 +34,8 @@ pub fn render(checks: &[Check]) -> String {
         String::from("| variable | required | default | what it is |\n| --- | --- | --- | --- |\n");
     for doc in &docs {
         let required = if doc.required { "yes" } else { "no" };
-        let default = doc.default.as_ref().map_or_else(String::new, |default| ["`", default, "`"].concat());
-        let mut what = doc.description.clone();
+        let default = doc.default.as_deref().map_or_else(String::new, code);
+        let mut what = on_one_line(&doc.description);
         if !what.is_empty() {
             what.push_str("; ");
         }
@@ -43,10 +44,9 @@ pub fn render(checks: &[Check]) -> String {
             what.push_str("; secret");
         }
         if let Some(file) = &doc.file {
-            what.push_str(&["; or `", file, "`, the path of a file that holds it"].concat());
+            what.push_str(&["; or ", &code(file), ", the path of a file that holds it"].concat());
         }
-        let cells =
-            [&["`", &doc.name, "`"].concat(), required, &default, &what].map(|cell| cell.replace('|', "\\|"));
+        let cells = [&code(&doc.name), required, &default, &what].map(|cell| cell.replace('|', "\\|"));
         text.push_str(&["| ", &cells.join(" | "), " |\n"].concat());
     }
     text.push_str("\n```sh\n");
@@ -54,12 +54,18 @@ pub fn render(checks: &[Check]) -> String {
         let value = if doc.example.is_empty() { doc.default.as_deref().unwrap_or("") } else { &doc.example };
         let off = if doc.required { "" } else { "# " };
         if !doc.description.is_empty() {
-            text.push_str(&["# ", &doc.description, "\n"].concat());
+            text.push_str(&["# ", &on_one_line(&doc.description), "\n"].concat());
         }
-        text.push_str(&[off, &doc.name, "=", value, "\n"].concat());
+        text.push_str(&[off, &doc.name, "=", &on_one_line(value), "\n"].concat());
     }
     text.push_str("```\n");
     text
+}
+
+/// A text as code of Markdown, which is closed by as many backquotes as it is opened by.
+fn code(text: &str) -> String {
+    let text = on_one_line(text);
+    if text.contains('`') { ["`` ", &text, " ``"].concat() } else { ["`", &text, "`"].concat() }
 }
 
 #[cfg(test)]
@@ -79,5 +85,16 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("# where it listens\n# PORT=80\nKEY=abc|d\n"), "{text}");
+    }
+
+    /// Neither a row nor a comment is left by what stands in it.
+    #[test]
+    fn what_is_documented_keeps_its_line() {
+        let (checks, _) =
+            checks("[checks.env.A]\ndescription = \"one\\ntwo | `three`\"\ndefault = \"x\\n`y`\"\n");
+        let text = super::render(&checks);
+        assert_eq!(text.lines().count(), 8, "{text}");
+        assert!(text.contains("| `A` | no | `` x\\n`y` `` | one\\ntwo \\| `three`; a string"), "{text}");
+        assert!(text.contains("# one\\ntwo | `three`\n# A=x\\n`y`\n"), "{text}");
     }
 }
