@@ -38,7 +38,7 @@ impl Crew {
             let Some(at) = self.live.iter().position(|helper| helper.pid == pid) else { continue };
             let mut helper = self.live.swap_remove(at);
             if let Some(pipe) = &helper.pipe {
-                while helper::read_some(pipe.as_raw_fd(), &mut helper.bytes) > 0 {}
+                helper::read_rest(pipe.as_raw_fd(), &mut helper.bytes);
             }
             self.ended.push_back((pid, Some(helper.bytes).filter(|_| outcome == Outcome::Code(0))));
         }

@@ -101,8 +101,11 @@ impl Report {
         let skipped = self.count(Status::Skip);
         let all = self.entries.len() - skipped;
         let s = if all == 1 { "" } else { "s" };
+        // One that is only warned of has not passed either.
+        let passed = self.entries.iter().filter(|entry| entry.holds).count() - skipped;
         let mut summary = match self.count(Status::Fail) {
-            0 => format!("{all} check{s} passed"),
+            0 if passed == all => format!("{all} check{s} passed"),
+            0 => format!("{passed} of {all} check{s} passed"),
             failed => format!("{failed} of {all} check{s} failed"),
         };
         for (count, what) in [(self.count(Status::Warn), "with a warning"), (skipped, "skipped")] {
@@ -387,6 +390,17 @@ mod tests {
         );
         assert!(report().human(true, false).starts_with("ok    env A: found"));
         assert!(report().human(false, true).contains("\x1b[31mFAIL  \x1b[0menv C"));
+    }
+
+    #[test]
+    fn the_summary_counts_what_holds() {
+        let warned = Entry { holds: false, ..entry("B", Status::Warn) };
+        let summary = |entries: &[Entry]| Report { entries: entries.to_vec(), ..Report::default() }.summary();
+        let (pass, skip) = (entry("A", Status::Pass), entry("D", Status::Skip));
+        assert_eq!(summary(&[]), "0 checks passed");
+        assert_eq!(summary(&[pass.clone(), skip.clone()]), "1 check passed, 1 skipped");
+        assert_eq!(summary(&[pass.clone(), entry("B", Status::Warn)]), "2 checks passed, 1 with a warning");
+        assert_eq!(summary(&[pass, warned, skip]), "1 of 2 checks passed, 1 with a warning, 1 skipped");
     }
 
     #[test]

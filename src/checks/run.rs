@@ -215,7 +215,8 @@ fn group(label: &str, members: &[(&Check, Option<&Finding>)]) -> Entry {
     let holding: Vec<&(&Check, &Finding)> = judged.iter().filter(|(_, finding)| finding.ok).collect();
     let told =
         |(check, finding): &(&Check, &Finding)| format!("{} ({})", check.judge.subject(), finding.found);
-    let (mut found, mut hints) = (String::new(), String::new());
+    let mut hints = String::new();
+    let found;
     if !holding.is_empty() {
         found = holding.iter().map(|one| told(one)).collect::<Vec<_>>().join("; ");
     } else if !judged.is_empty() {
@@ -228,6 +229,9 @@ fn group(label: &str, members: &[(&Check, Option<&Finding>)]) -> Entry {
         }
         own.dedup();
         hints = own.join("; or ");
+    } else {
+        let off = members.iter().filter_map(|(check, _)| check.off.as_deref());
+        found = off.collect::<Vec<_>>().join("; ");
     }
     let holds = !holding.is_empty() || judged.is_empty();
     let grave = judged.iter().any(|(check, _)| check.level == Level::Error);

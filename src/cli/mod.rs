@@ -168,7 +168,7 @@ Messages:
 ";
 
 /// What `-l` of tini and `-L` of catatonit print.
-const LICENSE: &str = "rinit: MIT OR Apache-2.0\n";
+const LICENSE: &str = concat!("rinit: ", env!("CARGO_PKG_LICENSE"), "\n");
 
 /// Options with their long names; `true` where a value follows.
 const OPTIONS: &[(char, &str, bool)] = &[

@@ -5,7 +5,7 @@ use super::spawn::{self, Environment, Place, Recipe, Slate, SpawnError, Stage};
 use super::{helper, kill, procs, stdio, time};
 use crate::model::{Outcome, Pid, Signal};
 use std::ffi::CString;
-use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
 /// As much of an output as is kept.
@@ -54,7 +54,10 @@ fn follow(pid: Pid, pipes: [OwnedFd; 2], patience: Duration) -> Ran {
             && ended == pid
         {
             ran.outcome = Some(outcome);
-            pipes.iter().zip(&mut ran.output).for_each(|(pipe, output)| drain(pipe.as_raw_fd(), output));
+            for (pipe, output) in pipes.iter().zip(&mut ran.output) {
+                helper::read_rest(pipe.as_raw_fd(), output);
+                output.truncate(MOST);
+            }
             return ran;
         }
         if time::now() >= until {
@@ -71,16 +74,6 @@ fn follow(pid: Pid, pipes: [OwnedFd; 2], patience: Duration) -> Ran {
             output.truncate(MOST);
         }
     }
-}
-
-/// Reads what lies in a pipe, and no more: a process that was left behind may hold it open, or write to it, for ever.
-fn drain(pipe: RawFd, output: &mut Vec<u8>) {
-    let mut left: libc::c_int = 0;
-    // SAFETY: the kernel writes one number into a place of ours.
-    unsafe { libc::ioctl(pipe, libc::FIONREAD, &raw mut left) };
-    let until = output.len() + usize::try_from(left).unwrap_or(0);
-    while output.len() < until && helper::read_some(pipe, output) > 0 {}
-    output.truncate(MOST);
 }
 
 /// Kills the program, and all that it has started and that is still below it.

@@ -60,3 +60,13 @@ pub fn read_some(from: RawFd, into: &mut Vec<u8>) -> usize {
         }
     }
 }
+
+/// Reads what lies in the pipe of a process that has ended, and no more: another that was left behind may hold it
+/// open, or write to it, for ever.
+pub fn read_rest(from: RawFd, into: &mut Vec<u8>) {
+    let mut left: libc::c_int = 0;
+    // SAFETY: the kernel writes one number into a place of ours.
+    unsafe { libc::ioctl(from, libc::FIONREAD, &raw mut left) };
+    let until = into.len() + usize::try_from(left).unwrap_or(0);
+    while into.len() < until && read_some(from, into) > 0 {}
+}

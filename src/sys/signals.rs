@@ -25,18 +25,24 @@ pub struct Inherited {
 /// room for what follows it.
 type KernelAction = [usize; 8];
 
-/// Sets the mask of blocked signals; the one before. Async-signal-safe.
+/// Sets the mask of blocked signals; the one before. Async-signal-safe. What refuses it once (a filter of system
+/// calls, a tracer) is asked again: rinit hears nothing of signals that are not blocked.
 fn set_mask(mask: Set) -> Set {
     let mut before: Set = 0;
-    // SAFETY: both sets are ours and as large as is said.
-    unsafe {
-        libc::syscall(
-            libc::SYS_rt_sigprocmask,
-            libc::SIG_SETMASK,
-            &raw const mask,
-            &raw mut before,
-            SET_SIZE,
-        );
+    for _ in 0..2 {
+        // SAFETY: both sets are ours and as large as is said.
+        let refused = unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigprocmask,
+                libc::SIG_SETMASK,
+                &raw const mask,
+                &raw mut before,
+                SET_SIZE,
+            )
+        };
+        if refused == 0 {
+            break;
+        }
     }
     before
 }

@@ -308,7 +308,8 @@ fn who_holds_ends_the_wait_of_its_group() {
 fn a_group_that_is_off_is_skipped() {
     let text = "[checks.env.A]\nany_of = \"x\"\nwhen_env = \"NO\"\n[checks.env.B]\nany_of = \"x\"\nwhen_env = \"NO\"";
     let report = report(text, Fake::default(), &[]);
-    assert_eq!(report.entries.iter().map(|e| e.status).collect::<Vec<_>>(), [Status::Skip]);
+    let told: Vec<_> = report.entries.iter().map(|e| (e.status, e.found.as_str())).collect();
+    assert_eq!(told, [(Status::Skip, "NO is not set; NO is not set")]);
     assert!(report.ok());
     let warn =
         "[checks.env.A]\nany_of = \"x\"\nlevel = \"warn\"\n[checks.env.B]\nany_of = \"x\"\nlevel = \"warn\"";

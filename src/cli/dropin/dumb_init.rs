@@ -68,10 +68,18 @@ pub(super) fn parse(options: &mut Options<'_>, variable: Variable<'_>) -> Result
     Ok(Parsed::Run(asked))
 }
 
-/// Two numbers; nothing else.
+/// Two numbers, as scanf(3) reads `%d:%d`: blanks may stand before each, and anything behind the second.
 fn rewrite(value: &[u8]) -> Option<(Signal, Option<Signal>)> {
-    let (from, to) = str::from_utf8(value).ok()?.split_once(':')?;
-    let number = |text: &str| text.trim().parse().ok().filter(|number| (0..=31).contains(number));
-    let to = number(to)?;
-    Some((Signal::from_number(number(from)?)?, Signal::from_number(to)))
+    let (from, rest) = number(str::from_utf8(value).ok()?)?;
+    let (to, _) = number(rest.strip_prefix(':')?)?;
+    Some((Signal::from_number(from)?, Signal::from_number(to)))
+}
+
+/// A signal's number or 0, and what follows it.
+fn number(text: &str) -> Option<(i32, &str)> {
+    let text = text.trim_start();
+    let sign = usize::from(text.starts_with(['+', '-']));
+    let digits = text.bytes().skip(sign).take_while(u8::is_ascii_digit).count();
+    let (number, rest) = text.split_at_checked(sign + digits)?;
+    Some((number.parse().ok().filter(|number| (0..=31).contains(number))?, rest))
 }

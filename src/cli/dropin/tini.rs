@@ -39,7 +39,8 @@ pub(super) fn parse(options: &mut Options<'_>, variable: Variable<'_>) -> Result
             Ok(None) => break,
             Ok(Some((b'p', value))) => {
                 let named = str::from_utf8(value).ok().filter(|text| text.starts_with("SIG"));
-                let taken = named.and_then(|text| signal(text).ok());
+                // It knows no real-time signal by a name.
+                let taken = named.and_then(|text| signal(text).ok()).filter(|signal| signal.number() < 32);
                 asked.pdeathsig = Some(taken.ok_or_else(|| wrong("-p: ", value))?);
             }
             Ok(Some((b'e', value))) => {
