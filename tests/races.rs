@@ -252,3 +252,32 @@ fn an_end_at_once_is_never_missed() {
         count += 1;
     }
 }
+
+// ------------------------------------------------------------------------------ the kernel
+
+/// What is refused once, against all expectation, costs at most the start; rinit ends, and by itself.
+#[cfg(feature = "peers")]
+#[test]
+fn a_system_call_that_is_refused_once_hangs_nothing() {
+    let strace = Init { kind: Kind::Other, path: "/usr/bin/strace" };
+    for (call, error) in [
+        ("wait4", "ECHILD"),
+        ("wait4", "EINTR"),
+        ("rt_sigprocmask", "EPERM"),
+        ("rt_sigaction", "EINVAL"),
+        ("rt_sigtimedwait", "EAGAIN"),
+        ("clone", "EAGAIN"),
+        ("prctl", "EPERM"),
+        ("ioctl", "EIO"),
+        ("fcntl", "EINVAL"),
+        ("chdir", "EACCES"),
+        ("getpid", "EPERM"),
+    ] {
+        for when in 1..=3 {
+            let inject = format!("inject={call}:error={error}:when={when}");
+            let words = ["-o", "/dev/null", "-e", &inject, INIT, "--", "sh", "-c", "exit 7"];
+            let ended = strace.launch().args(&words).run();
+            assert!([7, 71, 127].contains(&ended.code()), "{inject}\n{}", ended.story());
+        }
+    }
+}
