@@ -132,7 +132,6 @@ impl Turn {
 
     fn reap(&mut self) {
         let verbose = crate::say::is_verbose();
-        let mut again = false;
         loop {
             // A name is to be had only before.
             let dead = if verbose { reap::peek() } else { None };
@@ -154,8 +153,6 @@ impl Turn {
                 }
                 Reaped::Stopped(pid, signal) => self.stopped(pid, signal),
                 Reaped::NoneReady => break,
-                // That cannot be: the one end that was announced would never be heard of, so it is asked again.
-                Reaped::NoChildren if !again && self.runtime.core.knows_any() => again = true,
                 Reaped::NoChildren => {
                     if self.sweeping {
                         self.feed(Event::Childless);

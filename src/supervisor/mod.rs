@@ -146,12 +146,6 @@ impl Supervisor {
         self.pids.knows(pid)
     }
 
-    /// Whether there is any process that [`Self::knows`] knows.
-    #[must_use]
-    pub fn knows_any(&self) -> bool {
-        self.pids.knows_any()
-    }
-
     /// The rules of a service.
     #[must_use]
     pub fn rules(&self, service: ServiceId) -> &Rules {

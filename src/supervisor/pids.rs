@@ -37,12 +37,6 @@ impl Pids {
         self.find(pid).is_ok()
     }
 
-    /// Whether there is any process whose end would mean something.
-    #[must_use]
-    pub(super) fn knows_any(&self) -> bool {
-        !self.known.is_empty()
-    }
-
     /// A process was asked for.
     pub(super) fn ask(&mut self) {
         self.outstanding += 1;

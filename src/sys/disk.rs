@@ -1,5 +1,6 @@
 //! Files as the kernel judges them: who owns them, who may use them, how much room is left.
 
+use super::folder;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::{AccessFlags, faccessat};
 use std::io;
@@ -73,7 +74,7 @@ pub fn read_link(path: &str) -> io::Result<String> {
 
 /// The names in a folder.
 pub fn list(path: &str) -> io::Result<Vec<String>> {
-    std::fs::read_dir(path)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    Ok(folder::names(path)?.iter().map(|name| name.to_string_lossy().into_owned()).collect())
 }
 
 /// The files below these paths that give whoever runs them another user or group. Other file systems that are
@@ -84,8 +85,8 @@ pub fn set_id_files(paths: &[String]) -> io::Result<Vec<String>> {
         let Ok(top) = std::fs::metadata(path) else { continue };
         let mut folders = vec![std::path::PathBuf::from(path)];
         while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(&folder)? {
-                let path = entry?.path();
+            for name in folder::names(&folder)? {
+                let path = folder.join(name);
                 let Ok(data) = std::fs::symlink_metadata(&path) else { continue };
                 if data.dev() != top.dev() {
                     continue;

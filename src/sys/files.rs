@@ -90,10 +90,9 @@ pub fn read_text(path: &str) -> Result<String, String> {
 /// The `*.toml` of a folder in name order, as paths. As for a shell, a name that begins with a dot is none of them.
 pub fn list_toml(dir: &str) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
-    let entries = std::fs::read_dir(dir);
-    let no_room = |error: io::Error| truly(dir, Errno::from_raw(error.raw_os_error().unwrap_or(0)));
-    for entry in entries.map_err(no_room)? {
-        if let Ok(name) = entry?.file_name().into_string()
+    let found = super::folder::names(dir).map_err(|error| truly(dir, super::errno(&error)))?;
+    for name in found {
+        if let Ok(name) = name.into_string()
             && name.ends_with(".toml")
             && !name.starts_with('.')
         {

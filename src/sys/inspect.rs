@@ -288,8 +288,8 @@ fn elsewhere(word: &str, directory: &str) -> Option<String> {
 }
 
 fn names(folder: &str, into: &mut Vec<String>) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        into.extend(entry.file_name().into_string());
+    for name in super::folder::names(folder).unwrap_or_default() {
+        into.extend(name.into_string());
     }
 }
 

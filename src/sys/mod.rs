@@ -12,6 +12,7 @@ pub mod digest;
 pub mod disk;
 pub mod exchange;
 pub mod files;
+pub mod folder;
 pub mod given;
 pub mod heap;
 pub mod helper;

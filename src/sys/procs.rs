@@ -1,8 +1,10 @@
 //! Other processes, as /proc shows them; nobody is there without /proc.
 
+use super::folder;
 use super::net::{self, Protocol};
 use crate::model::Pid;
 use std::net::SocketAddr;
+use std::path::Path;
 
 /// A process, by its line in /proc/PID/stat (proc_pid_stat(5)).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,8 +26,8 @@ pub struct Process {
 /// Every process of this PID namespace.
 #[must_use]
 pub fn all() -> Vec<Process> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let names = folder::names("/proc").unwrap_or_default();
+    let pids = names.iter().filter_map(|name| name.to_str()?.parse().ok());
     pids.filter_map(|pid: Pid| parse(pid, &super::files::system_text(&format!("/proc/{pid}/stat")).ok()?))
         .collect()
 }
@@ -73,9 +75,11 @@ pub fn descendants(root: Pid) -> Vec<Pid> {
 /// The sockets that a process has open, by their inodes; none when it may not be looked into.
 #[must_use]
 pub fn sockets(pid: Pid) -> Vec<u64> {
-    let files = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    let links =
-        files.filter_map(|file| std::fs::read_link(file.path()).ok()?.into_os_string().into_string().ok());
+    let folder = format!("/proc/{pid}/fd");
+    let files = folder::names(&folder).unwrap_or_default();
+    let links = files.iter().filter_map(|file| {
+        std::fs::read_link(Path::new(&folder).join(file)).ok()?.into_os_string().into_string().ok()
+    });
     links.filter_map(|link| link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()).collect()
 }
 

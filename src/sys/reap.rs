@@ -17,6 +17,7 @@ pub enum Reaped {
 
 /// Reaps one child without waiting.
 pub fn next() -> Reaped {
+    let mut asked_twice = false;
     loop {
         let mut status = 0;
         // SAFETY: the status is ours. nix's own wrapper fails for a death by a real-time signal.
@@ -24,6 +25,8 @@ pub fn next() -> Reaped {
         return match pid {
             0 => Reaped::NoneReady,
             -1 if super::Errno::last() == super::Errno::EINTR => continue,
+            // An end that was announced must not be missed for a wrong word (a tracer's, a filter's).
+            -1 if !std::mem::replace(&mut asked_twice, true) => continue,
             -1 => Reaped::NoChildren,
             pid if libc::WIFSTOPPED(status) => match Signal::from_number(libc::WSTOPSIG(status)) {
                 Some(signal) => Reaped::Stopped(pid, signal),

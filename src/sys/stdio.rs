@@ -53,10 +53,9 @@ pub fn close_above_stderr() {
 pub fn open_above_stderr() -> Vec<RawFd> {
     // SAFETY: a query on a number; a closed descriptor is an error, not a fault.
     let open = |fd: &RawFd| unsafe { libc::fcntl(*fd, libc::F_GETFD) } >= 0;
-    match std::fs::read_dir("/proc/self/fd") {
-        Ok(entries) => {
-            let mut fds: Vec<RawFd> =
-                entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    match super::folder::names("/proc/self/fd") {
+        Ok(names) => {
+            let mut fds: Vec<RawFd> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
             // The folder's own descriptor is among them, and closed by now.
             fds.retain(|fd| *fd > 2 && open(fd));
             fds
