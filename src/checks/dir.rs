@@ -113,4 +113,13 @@ mod tests {
             assert!(message.contains(part), "{keys}: {message}");
         }
     }
+
+    /// Whoever mends the owner alone would come back for the mode.
+    #[test]
+    fn all_that_is_to_be_done_is_told() {
+        let stat = Stat { dir: true, mode: 0o755, ..Stat::default() };
+        let facts = Fake { files: [("/d".into(), stat)].into(), ..Fake::default() }.facts(&[]);
+        let check = one("[checks.dir.\"/d\"]\nowner = 5\ngroup = 6\nmode = \"0700\"");
+        assert_eq!(check.judge.judge(&facts).remedy, "chown 5 /d; chgrp 6 /d; chmod 0700 /d");
+    }
 }

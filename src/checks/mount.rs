@@ -1,6 +1,6 @@
 //! `[checks.mount.PATH]`: a file system is mounted there, as it should be.
 
-use super::asked::{Verdict, add, fail, held, misnamed, named, word};
+use super::asked::{Verdict, add, all, fail, misnamed, named, word};
 use super::{Facts, Failure, Finding, Judge, Kind, facts, listed};
 use crate::config::table::Table;
 use crate::sys::disk::Access;
@@ -165,14 +165,26 @@ impl Judge for MountCheck {
 impl MountCheck {
     fn judge_mount(&self, mount: &Mount, facts: &Facts) -> Verdict {
         let path = &self.path;
-        if !self.fstype.is_empty() && !self.fstype.contains(&mount.fstype) {
-            let wanted = listed(&self.fstype);
-            return fail("{} of type {}\nmount {} at {}", &[&mount.source, &mount.fstype, &wanted, path]);
+        let mode = |read_only| {
+            let mode = if read_only { "ro" } else { "rw" };
+            [&mount.fstype, " at ", path, ", ", mode].concat()
+        };
+        let nothing = |()| String::new();
+        let looks = vec![
+            self.judge_type(mount).map(nothing),
+            self.judge_mode(mount, facts).map(mode),
+            self.judge_options(mount).map(nothing),
+            self.judge_origin(mount).map(nothing),
+        ];
+        all(looks, path)
+    }
+
+    fn judge_type(&self, mount: &Mount) -> Result<(), Failure> {
+        if self.fstype.is_empty() || self.fstype.contains(&mount.fstype) {
+            return Ok(());
         }
-        let read_only = self.judge_mode(mount, facts)?;
-        self.judge_options(mount)?;
-        self.judge_origin(mount)?;
-        held("{} at {}, {}", &[mount.fstype.as_str(), path, if read_only { "ro" } else { "rw" }], path)
+        let wanted = listed(&self.fstype);
+        fail("{} of type {}\nmount {} at {}", &[&mount.source, &mount.fstype, &wanted, &self.path])
     }
 
     /// Whether it is read-only, when it may be so.

@@ -65,19 +65,27 @@ impl Rights {
             let template = "no {} \"{}\" in {}\nadd the {}, or use its number";
             Failure { may_change: false, ..failure(template, &[what, name, file, what]) }
         };
-        let fail = |verb: &str, to: &str| fail("{}\n{}{} {}", &[&shown(stat, facts), verb, to, path]);
+        // All that is to be done: the mode last, for chown takes bits of it.
+        let mut remedies: Vec<String> = Vec::new();
+        let mut mend = |verb: &str, to: &str| remedies.push([verb, to, " ", path].concat());
         if let Some(owner) = &self.owner
             && accounts.uid(owner).ok_or_else(|| no_such("user", owner))? != stat.uid
         {
-            return fail("chown ", owner);
+            mend("chown ", owner);
         }
         if let Some(group) = &self.group
             && accounts.gid(group).ok_or_else(|| no_such("group", group))? != stat.gid
         {
-            return fail("chgrp ", group);
+            mend("chgrp ", group);
         }
         let mode = self.mode.or_else(|| self.max_mode.map(|max| stat.mode & max));
-        mode.filter(|mode| *mode != stat.mode).map_or(Ok(()), |mode| fail("chmod ", &octal(mode)))
+        if let Some(mode) = mode.filter(|mode| *mode != stat.mode) {
+            mend("chmod ", &octal(mode));
+        }
+        if remedies.is_empty() {
+            return Ok(());
+        }
+        fail("{}\n{}", &[&shown(stat, facts), &remedies.join("; ")])
     }
 }
 
