@@ -37,6 +37,8 @@ impl Crew {
         while let Some((pid, outcome)) = next_ended() {
             let Some(at) = self.live.iter().position(|helper| helper.pid == pid) else { continue };
             let mut helper = self.live.swap_remove(at);
+            // Who only looked is to leave nothing: what its program has put into the background ends with it.
+            let _ = kill::group(pid, Signal::KILL);
             if let Some(pipe) = &helper.pipe {
                 helper::read_rest(pipe.as_raw_fd(), &mut helper.bytes);
             }

@@ -58,6 +58,19 @@ fn a_command_that_hangs_is_killed_with_all_that_it_started() {
     assert!(report.ended.left.is_empty(), "{:?}", report.ended.left);
 }
 
+/// What a command that holds has put into the background is not there while the services run.
+#[test]
+fn a_command_that_has_ended_leaves_nobody_behind() {
+    let checks = "[checks.exec.leaves]\ncommand = [\"sh\", \"-c\", \"sleep 1000 & exit 0\"]\n";
+    let run = Init::config(checks).command(&["sleep", "2000"]).start();
+    run.the("sleep 2000");
+    eventually("only the command is left", || run.find("sleep 1000").is_empty());
+    run.signal(libc::SIGTERM);
+    run.end().expect(143);
+    let report = report(checking(checks).nested());
+    assert!(report.ended.left.is_empty(), "{:?}", report.ended.left);
+}
+
 /// The same when rinit is stopped meanwhile.
 #[test]
 fn a_stop_ends_a_command_that_is_looked_with() {
