@@ -110,10 +110,13 @@ impl Reader<'_> {
     fn table(&mut self, table: &DeTable<'_>) -> Value {
         let mut entries: Vec<Entry> = table
             .iter()
-            .map(|(key, value)| Entry {
-                key: key.get_ref().to_string(),
-                at: place(self.file, &key.span()),
-                node: self.node(value.get_ref(), &value.span()),
+            .map(|(key, value)| {
+                let at = place(self.file, &key.span());
+                Entry {
+                    key: self.text(key.get_ref(), at),
+                    at,
+                    node: self.node(value.get_ref(), &value.span()),
+                }
             })
             .collect();
         // The parser sorts by name; people expect the order in which they wrote.
@@ -124,7 +127,7 @@ impl Reader<'_> {
     fn node(&mut self, value: &DeValue<'_>, span: &std::ops::Range<usize>) -> Node {
         let at = place(self.file, span);
         let value = match value {
-            DeValue::String(text) => Value::Text(text.to_string()),
+            DeValue::String(text) => Value::Text(self.text(text, at)),
             DeValue::Boolean(flag) => Value::Bool(*flag),
             DeValue::Array(items) => {
                 Value::List(items.iter().map(|item| self.node(item.get_ref(), &item.span())).collect())
@@ -138,6 +141,15 @@ impl Reader<'_> {
             DeValue::Float(digits) => Value::Float(digits.as_str().to_string()),
         };
         Node { value, at }
+    }
+
+    /// A name or a string. What holds a NUL ends there for the kernel, whatever it is meant for.
+    fn text(&mut self, text: &str, at: At) -> String {
+        if text.contains('\0') {
+            let message = "a NUL character, which no path, argument or variable can hold; take it out".into();
+            self.faults.push(Fault { at: Some(at), message });
+        }
+        text.to_string()
     }
 
     fn out_of_range(&mut self, at: At) -> Value {

@@ -1,6 +1,5 @@
 //! `environment` and `env_file`: the variables of a service.
 
-use super::c_string;
 use crate::config::env_file::{self, check_name};
 use crate::config::fault::{At, Sources};
 use crate::config::table::{Reading, Table};
@@ -54,7 +53,7 @@ impl Variables {
                         fault(entry.at, &why);
                     }
                     if let Some(value) = table.text_of(KEY, &entry.node, "a string") {
-                        self.checked(&entry.key, value).unwrap_or_else(|why| fault(entry.node.at, why));
+                        self.set(&entry.key, value);
                     }
                 }
             }
@@ -73,7 +72,7 @@ impl Variables {
                         None => self.pass(reading, name),
                         Some(value) => {
                             if let Some(value) = table.expand_node(KEY, item, value) {
-                                self.checked(name, value).unwrap_or_else(|why| fault(item.at, why));
+                                self.set(name, value);
                             }
                         }
                     }
@@ -81,12 +80,6 @@ impl Variables {
             }
             _ => table.wrong(KEY, node, "a table, or a list of \"NAME=value\""),
         }
-    }
-
-    fn checked(&mut self, name: &str, value: String) -> Result<(), &'static str> {
-        c_string(value.clone())?;
-        self.set(name, value);
-        Ok(())
     }
 }
 
@@ -149,11 +142,10 @@ fn load(table: &Table<'_>, at: At, path: &str, required: bool, variables: &mut V
     for (name, value) in found {
         match value {
             None => variables.pass(reading, &name),
-            Some(value) => {
-                if let Err(why) = variables.checked(&name, value) {
-                    reading.fault(at, format!("{key}: {path}: {name} {why}"));
-                }
+            Some(value) if value.contains('\0') => {
+                reading.fault(at, format!("{key}: {path}: {name} holds a NUL character; take it out"));
             }
+            Some(value) => variables.set(&name, value),
         }
     }
 }

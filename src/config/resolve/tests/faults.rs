@@ -250,3 +250,12 @@ fn a_relative_env_file_lies_beside_the_file_that_names_it() {
     let (plan, faults) = plan_of(&[("/etc/x.toml", "[services.a]\ncommand = 'a'\nenv_file = 'ok.env'")], &[]);
     assert_eq!((faults, plan.services[0].program.environment.len()), (vec![], 3));
 }
+
+#[test]
+fn a_nul_is_told_where_it_stands_whatever_it_is_for() {
+    let text = "[checks.file.\"/a\\u0000\"]\n[services.a]\ncommand = \"a\\u0000\"\nwhen_command = [\"x\", \"\\u0000\"]\n";
+    let (_, faults) = read(&[("t", text)]);
+    let places: Vec<_> = faults.iter().filter_map(|fault| fault.at).map(|at| (at.start, at.end)).collect();
+    assert_eq!(places, [(13, 23), (48, 57), (79, 87)], "{faults:?}");
+    assert!(faults.iter().all(|fault| fault.message.starts_with("a NUL character")), "{faults:?}");
+}
