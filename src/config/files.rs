@@ -252,6 +252,21 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_is_none_is_told_once() {
+        let text = b"a = 0x\nb = 0b2\nc = 99999999999999999999\n";
+        let mut faults = load_from(&[("/n", text)], &["/n"], None).1;
+        faults.sort_unstable();
+        assert_eq!(
+            faults,
+            [
+                "/n:1:5: not TOML: a number without digits",
+                "/n:2:7: not TOML: invalid binary number",
+                "/n:3:5: a number that no computer word can hold"
+            ]
+        );
+    }
+
+    #[test]
     fn a_later_file_is_laid_over_table_by_table() {
         let disk: &[(&str, &[u8])] =
             &[("/1.toml", b"[a]\nx = 1\ny = [1, 2]\n[b]\nz = 1"), ("/2.toml", b"[a]\ny = [3]\nw = 4")];

@@ -285,11 +285,14 @@ impl<'a> Table<'a> {
         self.parse(key, "a word", |_| None, one_of)
     }
 
-    /// A string or an array of strings, each expanded. Elements that are not known yet are left out.
+    /// A string or an array of strings, each expanded. Elements that are not known yet, or faulty, are left out; where
+    /// none is left, the key reads as absent, for it is not empty.
     pub fn list(&self, key: &'static str) -> Option<Vec<String>> {
         let node = self.node(key)?;
         match &node.value {
-            Value::List(items) => Some(self.items(key, items)),
+            Value::List(items) => {
+                Some(self.items(key, items)).filter(|list| !list.is_empty() || items.is_empty())
+            }
             _ => self.text_or_number(key).map(|text| vec![text]),
         }
     }

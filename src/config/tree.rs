@@ -2,6 +2,7 @@
 
 use super::fault::{At, Fault, Sources};
 use super::plain;
+use std::num::IntErrorKind;
 use toml::de::{DeTable, DeValue};
 
 /// A value and where it stands.
@@ -136,7 +137,7 @@ impl Reader<'_> {
             DeValue::Datetime(date) => Value::Text(date.to_string()),
             DeValue::Integer(digits) => match i64::from_str_radix(digits.as_str(), digits.radix()) {
                 Ok(number) => Value::Integer(number),
-                Err(_) => self.out_of_range(at),
+                Err(why) => self.no_integer(at, why.kind()),
             },
             DeValue::Float(digits) => Value::Float(digits.as_str().to_string()),
         };
@@ -152,8 +153,16 @@ impl Reader<'_> {
         text.to_string()
     }
 
-    fn out_of_range(&mut self, at: At) -> Value {
-        self.faults.push(Fault { at: Some(at), message: "a number that no computer word can hold".into() });
+    fn no_integer(&mut self, at: At, why: &IntErrorKind) -> Value {
+        let message = match why {
+            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => {
+                "a number that no computer word can hold"
+            }
+            // "0x" alone; all else that is wrong with a number the parser has told.
+            _ if at.end - at.start == 2 => "not TOML: a number without digits",
+            _ => return Value::Integer(0),
+        };
+        self.faults.push(Fault { at: Some(at), message: message.into() });
         Value::Integer(0)
     }
 }
