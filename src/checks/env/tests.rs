@@ -219,6 +219,7 @@ fn others_decide_too() {
         ("conflicts = [\"B\"]", &[("NAME", "x"), ("B", "y")], false),
         ("required_when = \"MODE=prod|stage\"", &[("MODE", "stage")], false),
         ("required_when = \"MODE=prod|stage\"", &[("MODE", "dev")], true),
+        ("required_when = \"MODE = prod | stage\"", &[("MODE", "stage")], false),
         ("required_when = \"MODE\"", &[("MODE", "x")], false),
         ("unset = true", &[], true),
         ("unset = true", &[("NAME", "")], false),

@@ -91,6 +91,10 @@ const BAD: &[(&str, &str)] = &[
     ("healthcheck = { tcp = 1, start_interval = '1s' }", "can never act"),
     ("healthcheck = { tcp = 1, on_unhealthy = 'reboot' }", "expected \"restart\" or \"ignore\" or \"stop\""),
     ("type = 'oneshot'\nhealthcheck = { tcp = 1 }", "a oneshot is done, not healthy"),
+    ("when_env = '!'", "when_env: names no variable"),
+    ("when_env = 'A B=x'", "when_env: names no variable"),
+    ("when_exists = 'rel'", "when_exists: is not an absolute path"),
+    ("when_missing = ''", "when_missing: is not an absolute path"),
     ("when_command = ['a']", "unknown key \"when_command\""),
 ];
 

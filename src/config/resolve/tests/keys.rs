@@ -172,6 +172,8 @@ fn how_long_and_whether_at_all() {
         ("when_env = 'NO'", off, r#"Some("NO is not set") false"#),
         ("when_env = '!SET'", off, r#"Some("SET is set") false"#),
         ("when_env = 'SET=a|b'", off, r#"Some("SET is not a or b") false"#),
+        ("when_env = ' SET = a | value '", off, "None true"),
+        ("when_env = ' ! SET = a | value '", off, r#"Some("SET is a or value") false"#),
         ("when_env = 'SOON'", off, "None true"),
         ("when_exists = '/there'", off, "None true"),
         ("when_exists = '/away'", off, r#"Some("/away does not exist") false"#),
