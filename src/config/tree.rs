@@ -167,22 +167,23 @@ impl Reader<'_> {
     }
 }
 
-/// Lays `upper` over `lower`, table by table: what `upper` says replaces, what it does not say stays.
+/// Lays `upper` over `lower`, table by table: what `upper` says replaces, what it does not say stays. Of `environment`,
+/// which may be a list too, each form is kept beside the other: their reader merges them by name.
 pub fn merge(lower: &mut Node, upper: Node) {
     match (&mut lower.value, upper.value) {
         (Value::Table(below), Value::Table(above)) => {
             for entry in above {
-                match below.iter_mut().find(|known| known.key == entry.key) {
-                    Some(known) => {
-                        if !matches!(
-                            (&known.node.value, &entry.node.value),
-                            (Value::Table(_), Value::Table(_))
-                        ) {
+                let tables = |known: &Entry| {
+                    matches!((&known.node.value, &entry.node.value), (Value::Table(_), Value::Table(_)))
+                };
+                match below.iter_mut().rfind(|known| known.key == entry.key) {
+                    Some(known) if known.key != "environment" || tables(known) => {
+                        if !tables(known) {
                             known.at = entry.at;
                         }
                         merge(&mut known.node, entry.node);
                     }
-                    None => below.push(entry),
+                    _ => below.push(entry),
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! `environment` and `env_file`: the variables of a service.
 
+use super::DEFAULTS;
 use crate::config::env_file::{self, check_name};
 use crate::config::fault::{At, Sources};
 use crate::config::table::{Reading, Table};
@@ -9,12 +10,9 @@ use crate::config::tree::{Node, Value};
 pub fn read(table: &Table<'_>, sources: &Sources, clear_env: bool) -> Vec<(String, String)> {
     let mut variables = Variables { list: Vec::new(), clear_env };
     files(table, sources, &mut variables);
-    let own = table.node("environment").filter(|_| table.has("environment"));
-    if let Some(entry) = table.inherited("environment") {
-        variables.read(table, &entry.node, "defaults.environment");
-    }
-    if let Some(node) = own {
-        variables.read(table, node, &format!("{}.environment", table.path));
+    for (inherited, node) in table.layers("environment") {
+        let path = if inherited { DEFAULTS } else { &table.path };
+        variables.read(table, node, &format!("{path}.environment"));
     }
     variables.list
 }
