@@ -25,12 +25,19 @@ pub fn record(facts: &Facts) -> String {
         facts.environ.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect();
     names.sort_unstable();
     names.dedup();
-    for name in
-        names.iter().filter(|name| !EVERYBODYS.contains(&name.as_str()) && super::read::variable_name(name))
-    {
-        text.push_str(&["\n[checks.env.", &toml_key(name), "]\n"].concat());
+    for name in &names {
+        // One that is empty would have to be optional, which says nothing; "*" stands for many.
+        let says = facts.environ.has_full(name) && super::read::variable_name(name) && name != "*";
+        if says && !EVERYBODYS.contains(&name.as_str()) {
+            text.push_str(&["\n[checks.env.", &key(name), "]\n"].concat());
+        }
     }
     text
+}
+
+/// The name of a check, in which a `$` would be expanded.
+fn key(name: &str) -> String {
+    toml_key(&name.replace('$', "$$"))
 }
 
 fn user(facts: &Facts, text: &mut String) {
@@ -43,7 +50,12 @@ fn user(facts: &Facts, text: &mut String) {
 }
 
 fn mounts(facts: &Facts, text: &mut String) {
-    for mount in facts.system.mounts() {
+    let all = facts.system.mounts();
+    for (at, mount) in all.iter().enumerate() {
+        // Of several on one point the last covers the others.
+        if all.iter().skip(at + 1).any(|later| later.point == mount.point) {
+            continue;
+        }
         let mode = if mount.read_only() { "ro" } else { "rw" };
         let point = mount.point.as_str();
         let of_engine = |known: &&str| {
@@ -58,7 +70,7 @@ fn mounts(facts: &Facts, text: &mut String) {
             // A folder that cannot be entered is of no use, but it is there.
             let usable = may(Access::Execute) || !read && !write;
             let kind = if usable { "volume" } else { "mount" };
-            text.push_str(&["\n[checks.", kind, ".", &toml_key(point), "]\n"].concat());
+            text.push_str(&["\n[checks.", kind, ".", &key(point), "]\n"].concat());
             for (word, may) in [("readable", read), ("writable", write)] {
                 let line = if may { " = true\n" } else { " = false\n" };
                 if usable && (word == "writable" || !may) {
@@ -80,7 +92,8 @@ mod tests {
     #[test]
     fn what_is_recorded_can_be_read_holds_and_tells_no_value() {
         let dir = Stat { dir: true, ..Stat::default() };
-        let points = ["/", "/data", "/ro", "/closed", "/drop", "/none", "/dev/shm"];
+        let points =
+            ["/", "/data", "/data", "/ro", "/closed", "/drop", "/none", "/dev/shm", "/a${X}b", "/a$$b"];
         let line = |point: &&str| format!("1 0 0:1 / {point} rw - ext4 /dev/sda1 rw\n");
         let fake = Fake {
             mounts: mounts::parse(&points.iter().map(line).collect::<String>()),
@@ -97,7 +110,14 @@ mod tests {
             .into(),
             ..Fake::default()
         };
-        let facts = fake.facts(&[("PATH", "/bin"), ("TOKEN", "hunter2"), ("A.B", "x")]);
+        let facts = fake.facts(&[
+            ("PATH", "/bin"),
+            ("TOKEN", "hunter2"),
+            ("A.B", "x"),
+            ("X${Y}", "x"),
+            ("EMPTY", ""),
+            ("*", "x"),
+        ]);
         let text = record(&facts);
         for part in [
             "[checks.mount.\"/\"]\nmode = \"rw\"\n",
@@ -111,6 +131,7 @@ mod tests {
         }
         assert!(!text.contains("/dev"), "{text}");
         assert!(text.contains("[checks.env.TOKEN]") && text.contains("[checks.env.\"A.B\"]"), "{text}");
+        assert!(text.contains("[checks.env.\"X$${Y}\"]") && !text.contains("EMPTY"), "{text}");
         assert!(!text.contains("hunter2") && !text.contains("PATH"), "{text}");
         let (read, faults) = checks(&text);
         assert!(faults.is_empty() && !read.is_empty(), "{faults:?}");

@@ -10,8 +10,10 @@ pub type Variable = (String, Option<String>);
 /// Faults are `line: what is wrong`; a value is never shown. What needs a variable that is not known
 /// yet is left out.
 pub fn parse(text: &str, scope: &Scope<'_>) -> (Vec<Variable>, Vec<String>) {
+    // Within quotes too a line ends as a shell has it.
+    let text = text.replace("\r\n", "\n");
     let mut reader =
-        Reader { rest: text.strip_prefix('\u{feff}').unwrap_or(text), line: 1, found: Vec::new() };
+        Reader { rest: text.strip_prefix('\u{feff}').unwrap_or(&text), line: 1, found: Vec::new() };
     let mut faults = Vec::new();
     while !reader.rest.is_empty() {
         let line = reader.line;
@@ -195,6 +197,7 @@ mod tests {
             ("A=\"b\\n\\\"c\\\" ${HOST}\"", "b\n\"c\" h"),
             ("A=\"\\${HOST} \\\\\"", "${HOST} \\"),
             ("A=\"b\nc\"", "b\nc"),
+            ("A=\"b\r\nc\\r\\n\"", "b\nc\r\n"),
             ("A=${HOST}:${NO:-1}", "h:1"),
             ("A=b=c\r\n", "b=c"),
             ("\u{feff}A=b", "b"),

@@ -1,5 +1,6 @@
 //! Faults of the configuration: where, what, what was expected, what to do; and the text they point into.
 
+use crate::quoting::on_one_line;
 use std::fmt::Write as _;
 
 /// A stretch of a configuration file, in bytes.
@@ -74,13 +75,13 @@ impl Sources {
     #[must_use]
     pub fn file_line(&self, at: At) -> String {
         let (name, line, _) = self.place(at);
-        format!("{name}:{line}")
+        on_one_line(&format!("{name}:{line}"))
     }
 
     /// The fault as it is shown: `file:line:column: message`, the line itself, and a mark under the place.
     #[must_use]
     pub fn render(&self, fault: &Fault) -> String {
-        let Some(at) = fault.at else { return fault.message.clone() };
+        let Some(at) = fault.at else { return on_one_line(&fault.message) };
         let (name, line, column) = self.place(at);
         let text = self.text(at.file).lines().nth(line - 1).unwrap_or("");
         let width = self
@@ -91,13 +92,14 @@ impl Sources {
         // Of a line that no screen holds, the part around the place.
         let skipped =
             if text.chars().nth(WIDEST).is_some() { (column - 1).saturating_sub(WIDEST / 2) } else { 0 };
-        // What would move the cursor, ring or change colours is not sent to anybody's terminal.
+        // What would move the cursor, ring or change colours is not sent to anybody's terminal: neither of the line, nor
+        // of the names of keys and files.
         let harmless = |c: char| if c != '\t' && c.is_control() { '\u{fffd}' } else { c };
         let seen: String = text.chars().skip(skipped).take(WIDEST).map(harmless).collect();
         let before = seen.chars().take(column - 1 - skipped);
         let pad: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
         let marks = "^".repeat(width.min(WIDEST - (column - 1 - skipped).min(WIDEST - 1)));
-        let mut shown = format!("{name}:{line}:{column}: {}", fault.message);
+        let mut shown = on_one_line(&format!("{name}:{line}:{column}: {}", fault.message));
         let _ = write!(shown, "\n{line:>5} | {seen}\n      | {pad}{marks}");
         shown
     }
@@ -194,6 +196,21 @@ mod tests {
         let shown = sources.render(&Fault { at: Some(at), message: "wrong".into() });
         assert_eq!(shown, "a.toml:2:2: wrong\n    2 | \ty = \"ä\" # z\n      | \t^");
     }
+
+    #[test]
+    fn no_control_character_is_shown_as_it_is() {
+        let mut sources = Sources::default();
+        let file = sources.add("a\n\u{1b}[31m.toml".into(), "\u{9b}x = 1\n".into());
+        let at = At { file, start: 2, end: 3 };
+        let message = "\u{1b}[1m\r\n\u{9b}".to_string();
+        let escaped = "\\u{1b}[1m\\r\\n\\u{9b}";
+        let shown = sources.render(&Fault { at: Some(at), message: message.clone() });
+        let place = "a\\n\\u{1b}[31m.toml:1";
+        assert_eq!(shown, format!("{place}:2: {escaped}\n    1 | \u{fffd}x = 1\n      |  ^"));
+        assert_eq!(sources.file_line(at), place);
+        assert_eq!(sources.render(&Fault { at: None, message }), escaped);
+    }
+
     #[test]
     fn of_a_long_line_the_part_around_the_place_is_shown() {
         let mut sources = Sources::default();

@@ -105,7 +105,7 @@ impl Loader<'_> {
     }
 
     fn add(&mut self, path: &str, bytes: Vec<u8>) {
-        let text = String::from_utf8(bytes).map_err(|error| {
+        let text = String::from_utf8(unix_line_ends(bytes)).map_err(|error| {
             let good = error.utf8_error().valid_up_to();
             // Up to the fault the text is as it was, so that the place is right.
             (String::from_utf8_lossy(error.as_bytes()).into_owned(), good)
@@ -129,6 +129,21 @@ impl Loader<'_> {
     fn fault(&mut self, message: String) {
         self.faults.push(Fault { at: None, message });
     }
+}
+
+/// The line ends of a string of several lines are those that a shell understands, wherever the file was written. Before
+/// all else, so that every place is one of the text that is kept. A `\r\r\n` is left to be the fault that it is.
+fn unix_line_ends(mut bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.contains(&b'\r') {
+        let mut next = bytes.clone().into_iter().skip(1);
+        let mut before = 0;
+        bytes.retain(|byte| {
+            let ends = next.next() == Some(b'\n') && *byte == b'\r' && before != b'\r';
+            before = *byte;
+            !ends
+        });
+    }
+    bytes
 }
 
 fn absent(error: &io::Error) -> bool {
@@ -249,6 +264,36 @@ mod tests {
         assert!(faults[3].contains("/empty holds no *.toml"), "{faults:?}");
         assert_eq!(names(files), ["/bytes.toml", "/syntax.toml"]);
         assert!(load_from(&[], &[], Some("/x")).1[0].starts_with("RINIT_CONFIG: /x does not exist"));
+    }
+
+    #[test]
+    fn line_ends_of_windows_are_those_of_unix() {
+        let text = b"a = '''\r\nx\r\ny'''\r\nb = \"\"\"\r\nz\\r\\n\\r\r\nw\"\"\"\r\nc = 1\r\n";
+        let wrong = [text, &b"# \xff\r\n"[..]].concat();
+        let (files, faults, _) = load_from(&[("/v", text), ("/w", &wrong)], &["/v", "/w"], None);
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].starts_with("/w:8:3: not UTF-8"), "{faults:?}");
+        let root = files.expect("files").root;
+        let of = |key| root.get(key).map(|node| &node.value);
+        assert_eq!(of("a"), Some(&Value::Text("x\ny".into())));
+        assert_eq!(of("b"), Some(&Value::Text("z\r\n\r\nw".into())));
+        assert_eq!(of("c"), Some(&Value::Integer(1)));
+        assert_eq!(load_from(&[("/r", b"a = 1\r\r\n")], &["/r"], None).1.len(), 1);
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_told_once() {
+        let text = b"a = 0x\nb = 0b2\nc = 99999999999999999999\n";
+        let mut faults = load_from(&[("/n", text)], &["/n"], None).1;
+        faults.sort_unstable();
+        assert_eq!(
+            faults,
+            [
+                "/n:1:5: not TOML: a number without digits",
+                "/n:2:7: not TOML: invalid binary number",
+                "/n:3:5: a number that no computer word can hold"
+            ]
+        );
     }
 
     #[test]

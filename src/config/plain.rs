@@ -2,7 +2,7 @@
 //!
 //! Nearly every file that is ever read has no fault, is read at each start, and says nothing that is rare in TOML. Such
 //! a one is built here right from the events of `toml`'s own parser. At the first thing that is wrong or rare (a
-//! date, an array of tables, a dotted key to the left of `=`, a table that is opened after one below it) all is given
+//! date, a NUL, an array of tables, a dotted key to the left of `=`, a table that is opened after one below it) all is given
 //! up, and [`super::tree`] goes the long way by the package `toml`, which knows the rest and has words for every fault.
 //! Where this way says something, it is what the long way says: a test holds both against each other.
 
@@ -252,6 +252,7 @@ impl EventReceiver for Builder<'_> {
     fn simple_key(&mut self, span: Span, encoding: Option<Encoding>, error: &mut dyn ErrorSink) {
         let mut text = Cow::Borrowed("");
         self.raw(span, encoding).decode_key(&mut text, error);
+        self.failed |= text.contains('\0');
         let key = (text.into_owned(), self.at(span.start(), span.end()));
         let waiting = match (&mut self.header, self.open.last_mut()) {
             (Some(keys), _) => return keys.push(key),
@@ -266,6 +267,7 @@ impl EventReceiver for Builder<'_> {
         let mut text = Cow::Borrowed("");
         let kind = self.raw(span, encoding).decode_scalar(&mut text, error);
         let value = match kind {
+            ScalarKind::String if text.contains('\0') => return self.give_up(),
             ScalarKind::String => Value::Text(text.into_owned()),
             ScalarKind::Boolean(flag) => Value::Bool(flag),
             ScalarKind::Float => Value::Float(text.into_owned()),
@@ -349,7 +351,10 @@ mod tests {
             "[a.b]\n[a.b]",
             "[a.b.c]\n[a.b]",
             "a = \"\\q\"",
+            "a = [\"\\u0000\"]",
+            "[\"b\\u0000\"]",
             "a = 01",
+            "a = 0x",
             "# \u{1}\n",
             "a = { b = 1, b = 2 }",
             "a = {b.c = 1}",

@@ -109,6 +109,16 @@ impl<'a> Table<'a> {
         self.own.find(key, mark).or_else(|| self.fallback.find(key, mark))
     }
 
+    /// What the fallback, then the table itself says of a key that files say more than once; whether it is the fallback.
+    pub fn layers(&self, key: &'static str) -> impl Iterator<Item = (bool, &'a Node)> {
+        let of = move |keys: Keys<'a>, inherited| {
+            let said = keys.entries.iter().filter(move |entry| entry.key == key);
+            said.map(move |entry| (inherited, &entry.node))
+        };
+        self.ignore(&[key]);
+        of(self.fallback, true).chain(of(self.own, false))
+    }
+
     /// What the fallback says of a key, whether or not the table says it too.
     pub fn inherited(&self, key: &str) -> Option<&'a Entry> {
         self.fallback.get(key)
@@ -285,11 +295,14 @@ impl<'a> Table<'a> {
         self.parse(key, "a word", |_| None, one_of)
     }
 
-    /// A string or an array of strings, each expanded. Elements that are not known yet are left out.
+    /// A string or an array of strings, each expanded. Elements that are not known yet, or faulty, are left out; where
+    /// none is left, the key reads as absent, for it is not empty.
     pub fn list(&self, key: &'static str) -> Option<Vec<String>> {
         let node = self.node(key)?;
         match &node.value {
-            Value::List(items) => Some(self.items(key, items)),
+            Value::List(items) => {
+                Some(self.items(key, items)).filter(|list| !list.is_empty() || items.is_empty())
+            }
             _ => self.text_or_number(key).map(|text| vec![text]),
         }
     }

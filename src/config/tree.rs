@@ -2,6 +2,7 @@
 
 use super::fault::{At, Fault, Sources};
 use super::plain;
+use std::num::IntErrorKind;
 use toml::de::{DeTable, DeValue};
 
 /// A value and where it stands.
@@ -110,10 +111,13 @@ impl Reader<'_> {
     fn table(&mut self, table: &DeTable<'_>) -> Value {
         let mut entries: Vec<Entry> = table
             .iter()
-            .map(|(key, value)| Entry {
-                key: key.get_ref().to_string(),
-                at: place(self.file, &key.span()),
-                node: self.node(value.get_ref(), &value.span()),
+            .map(|(key, value)| {
+                let at = place(self.file, &key.span());
+                Entry {
+                    key: self.text(key.get_ref(), at),
+                    at,
+                    node: self.node(value.get_ref(), &value.span()),
+                }
             })
             .collect();
         // The parser sorts by name; people expect the order in which they wrote.
@@ -124,7 +128,7 @@ impl Reader<'_> {
     fn node(&mut self, value: &DeValue<'_>, span: &std::ops::Range<usize>) -> Node {
         let at = place(self.file, span);
         let value = match value {
-            DeValue::String(text) => Value::Text(text.to_string()),
+            DeValue::String(text) => Value::Text(self.text(text, at)),
             DeValue::Boolean(flag) => Value::Bool(*flag),
             DeValue::Array(items) => {
                 Value::List(items.iter().map(|item| self.node(item.get_ref(), &item.span())).collect())
@@ -133,35 +137,53 @@ impl Reader<'_> {
             DeValue::Datetime(date) => Value::Text(date.to_string()),
             DeValue::Integer(digits) => match i64::from_str_radix(digits.as_str(), digits.radix()) {
                 Ok(number) => Value::Integer(number),
-                Err(_) => self.out_of_range(at),
+                Err(why) => self.no_integer(at, why.kind()),
             },
             DeValue::Float(digits) => Value::Float(digits.as_str().to_string()),
         };
         Node { value, at }
     }
 
-    fn out_of_range(&mut self, at: At) -> Value {
-        self.faults.push(Fault { at: Some(at), message: "a number that no computer word can hold".into() });
+    /// A name or a string. What holds a NUL ends there for the kernel, whatever it is meant for.
+    fn text(&mut self, text: &str, at: At) -> String {
+        if text.contains('\0') {
+            let message = "a NUL character, which no path, argument or variable can hold; take it out".into();
+            self.faults.push(Fault { at: Some(at), message });
+        }
+        text.to_string()
+    }
+
+    fn no_integer(&mut self, at: At, why: &IntErrorKind) -> Value {
+        let message = match why {
+            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => {
+                "a number that no computer word can hold"
+            }
+            // "0x" alone; all else that is wrong with a number the parser has told.
+            _ if at.end - at.start == 2 => "not TOML: a number without digits",
+            _ => return Value::Integer(0),
+        };
+        self.faults.push(Fault { at: Some(at), message: message.into() });
         Value::Integer(0)
     }
 }
 
-/// Lays `upper` over `lower`, table by table: what `upper` says replaces, what it does not say stays.
+/// Lays `upper` over `lower`, table by table: what `upper` says replaces, what it does not say stays. Of `environment`,
+/// which may be a list too, each form is kept beside the other: their reader merges them by name.
 pub fn merge(lower: &mut Node, upper: Node) {
     match (&mut lower.value, upper.value) {
         (Value::Table(below), Value::Table(above)) => {
             for entry in above {
-                match below.iter_mut().find(|known| known.key == entry.key) {
-                    Some(known) => {
-                        if !matches!(
-                            (&known.node.value, &entry.node.value),
-                            (Value::Table(_), Value::Table(_))
-                        ) {
+                let tables = |known: &Entry| {
+                    matches!((&known.node.value, &entry.node.value), (Value::Table(_), Value::Table(_)))
+                };
+                match below.iter_mut().rfind(|known| known.key == entry.key) {
+                    Some(known) if known.key != "environment" || tables(known) => {
+                        if !tables(known) {
                             known.at = entry.at;
                         }
                         merge(&mut known.node, entry.node);
                     }
-                    None => below.push(entry),
+                    _ => below.push(entry),
                 }
             }
         }

@@ -28,7 +28,7 @@ impl When {
         let value = facts.environ.get_full(&self.name);
         match self.value.as_str() {
             "set" => value.is_some(),
-            values => value.is_some_and(|value| values.split('|').any(|one| one == value)),
+            values => value.is_some_and(|value| values.split('|').any(|one| one.trim() == value)),
         }
     }
 }
@@ -45,6 +45,7 @@ pub fn read(name: &str, table: &Table<'_>) -> Relations {
     };
     let required_when = table.text("required_when").map(|text| {
         let (other, value) = text.split_once('=').unwrap_or((&text, "set"));
+        let (other, value) = (other.trim(), value.trim());
         if !variable_name(other) || other == name || value.is_empty() {
             let message = "expected another variable: \"NAME=value\", \"NAME=one|two\" or \"NAME\"";
             table.fault("required_when", message);

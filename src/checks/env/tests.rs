@@ -135,6 +135,10 @@ fn keys_that_cannot_hold_are_faults() {
         ("type = \"url\"\nmin = 1", "bounds a number"),
         ("type = \"int\"\ndefault = \"x\"", "does not itself hold"),
         ("type = \"strin\"", "did you mean \"string\"?"),
+        ("type = \"zzzzzz\"", "\"host\" or \"host_port\" or \"ip\""),
+        // What could not be read is not empty.
+        ("one_of = [\"${NONE}\"]", "NONE is not set"),
+        ("requires = [\"${NONE}\"]", "NONE is not set"),
     ] {
         let message = fault(&format!("[checks.env.NAME]\n{keys}"));
         assert!(message.contains(part), "{keys}: {message}");
@@ -215,6 +219,7 @@ fn others_decide_too() {
         ("conflicts = [\"B\"]", &[("NAME", "x"), ("B", "y")], false),
         ("required_when = \"MODE=prod|stage\"", &[("MODE", "stage")], false),
         ("required_when = \"MODE=prod|stage\"", &[("MODE", "dev")], true),
+        ("required_when = \"MODE = prod | stage\"", &[("MODE", "stage")], false),
         ("required_when = \"MODE\"", &[("MODE", "x")], false),
         ("unset = true", &[], true),
         ("unset = true", &[("NAME", "")], false),

@@ -123,7 +123,7 @@ pub fn link(reading: &Reading<'_>, drafts: &mut [Draft]) {
                 continue;
             };
             if to == own {
-                fault(reading, draft, edge, "a service cannot wait for itself; drop it");
+                fault(reading, draft, edge, "cannot wait for itself; drop it");
                 continue;
             }
             let (Some(on), Some(target)) = (id(to), drafts.get(to)) else { continue };
@@ -249,12 +249,17 @@ fn unknown(reading: &Reading<'_>, draft: &Draft, edge: &Edge, drafts: &[Draft]) 
     if edge.name == MAIN {
         // There is no COMMAND now; there may be one at another time.
         if edge.required {
-            fault(reading, draft, edge, "there is no COMMAND, and no services.main with a command");
+            fault(
+                reading,
+                draft,
+                edge,
+                "is no service now: there is no COMMAND, and no services.main with a command",
+            );
         }
         return;
     }
     let hint = did_you_mean(&edge.name, drafts.iter().map(|known| known.service.name.as_str()));
-    fault(reading, draft, edge, &format!("there is no service of this name{hint}"));
+    fault(reading, draft, edge, &format!("is no service{hint}"));
 }
 
 fn fault(reading: &Reading<'_>, draft: &Draft, edge: &Edge, why: &str) {

@@ -1,6 +1,6 @@
 //! `environment` and `env_file`: the variables of a service.
 
-use super::c_string;
+use super::DEFAULTS;
 use crate::config::env_file::{self, check_name};
 use crate::config::fault::{At, Sources};
 use crate::config::table::{Reading, Table};
@@ -10,12 +10,9 @@ use crate::config::tree::{Node, Value};
 pub fn read(table: &Table<'_>, sources: &Sources, clear_env: bool) -> Vec<(String, String)> {
     let mut variables = Variables { list: Vec::new(), clear_env };
     files(table, sources, &mut variables);
-    let own = table.node("environment").filter(|_| table.has("environment"));
-    if let Some(entry) = table.inherited("environment") {
-        variables.read(table, &entry.node, "defaults.environment");
-    }
-    if let Some(node) = own {
-        variables.read(table, node, &format!("{}.environment", table.path));
+    for (inherited, node) in table.layers("environment") {
+        let path = if inherited { DEFAULTS } else { &table.path };
+        variables.read(table, node, &format!("{path}.environment"));
     }
     variables.list
 }
@@ -54,7 +51,7 @@ impl Variables {
                         fault(entry.at, &why);
                     }
                     if let Some(value) = table.text_of(KEY, &entry.node, "a string") {
-                        self.checked(&entry.key, value).unwrap_or_else(|why| fault(entry.node.at, why));
+                        self.set(&entry.key, value);
                     }
                 }
             }
@@ -73,7 +70,7 @@ impl Variables {
                         None => self.pass(reading, name),
                         Some(value) => {
                             if let Some(value) = table.expand_node(KEY, item, value) {
-                                self.checked(name, value).unwrap_or_else(|why| fault(item.at, why));
+                                self.set(name, value);
                             }
                         }
                     }
@@ -81,12 +78,6 @@ impl Variables {
             }
             _ => table.wrong(KEY, node, "a table, or a list of \"NAME=value\""),
         }
-    }
-
-    fn checked(&mut self, name: &str, value: String) -> Result<(), &'static str> {
-        c_string(value.clone())?;
-        self.set(name, value);
-        Ok(())
     }
 }
 
@@ -149,11 +140,10 @@ fn load(table: &Table<'_>, at: At, path: &str, required: bool, variables: &mut V
     for (name, value) in found {
         match value {
             None => variables.pass(reading, &name),
-            Some(value) => {
-                if let Err(why) = variables.checked(&name, value) {
-                    reading.fault(at, format!("{key}: {path}: {name} {why}"));
-                }
+            Some(value) if value.contains('\0') => {
+                reading.fault(at, format!("{key}: {path}: {name} holds a NUL character; take it out"));
             }
+            Some(value) => variables.set(&name, value),
         }
     }
 }

@@ -101,7 +101,7 @@ fn rules(table: &Table<'_>) -> HealthRules {
 
 fn read_probe(table: &Table<'_>, key: &'static str) -> Option<Probe> {
     match key {
-        "exec" => Some(Probe::Exec(words(table, key, table.command(key)?))),
+        "exec" => Some(Probe::Exec(words(table.command(key)?))),
         "test" => test(table).map(Probe::Exec),
         _ => tcp(table),
     }
@@ -137,7 +137,7 @@ fn test(table: &Table<'_>) -> Option<Vec<CString>> {
             return None;
         }
     };
-    Some(words(table, KEY, argv))
+    Some(words(argv))
 }
 
 fn tcp(table: &Table<'_>) -> Option<Probe> {

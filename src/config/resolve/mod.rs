@@ -134,15 +134,9 @@ fn id(index: usize) -> Option<ServiceId> {
     u16::try_from(index).ok().map(ServiceId)
 }
 
-/// Words for execve(2).
-fn words(table: &Table<'_>, key: &'static str, words: Vec<String>) -> Vec<CString> {
-    let words = words.into_iter().filter_map(|word| c_string(word).map_err(|why| table.fault(key, why)).ok());
-    words.collect()
-}
-
-/// A text for execve(2), which ends at the first NUL.
-fn c_string(text: String) -> Result<CString, &'static str> {
-    CString::new(text).map_err(|_| "holds a NUL character, which no program can be given")
+/// Words for execve(2). None holds a NUL: that is a fault of the text that they come from.
+fn words(words: Vec<String>) -> Vec<CString> {
+    words.into_iter().filter_map(|word| CString::new(word).ok()).collect()
 }
 
 impl Service {

@@ -1,7 +1,7 @@
 //! One `[services.NAME]` table, without what it says of other services.
 
 use super::depends::{self, Draft};
-use super::{DEFAULTS, c_string, environment, health, main, restart, ulimits, words};
+use super::{DEFAULTS, environment, health, main, restart, ulimits, words};
 use crate::config::expand::Scope;
 use crate::config::fault::{At, Sources};
 use crate::config::table::{Reading, Table};
@@ -117,7 +117,7 @@ fn argv(table: &Table<'_>) -> Option<Vec<CString>> {
         let _ = table.node("command");
         return None;
     }
-    Some(words(table, "command", table.command("command")?))
+    Some(words(table.command("command")?))
 }
 
 /// All keys that `[defaults]` may have too.
@@ -179,7 +179,7 @@ fn working_dir(table: &Table<'_>) -> Option<String> {
     if !path.starts_with('/') {
         table.fault(KEY, "is not an absolute path; expected one that begins with \"/\"");
     }
-    c_string(path.clone()).map_err(|why| table.fault(KEY, why)).ok().map(|_| path)
+    Some(path)
 }
 
 fn logging(table: &Table<'_>) -> Logging {

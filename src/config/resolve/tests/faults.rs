@@ -91,6 +91,10 @@ const BAD: &[(&str, &str)] = &[
     ("healthcheck = { tcp = 1, start_interval = '1s' }", "can never act"),
     ("healthcheck = { tcp = 1, on_unhealthy = 'reboot' }", "expected \"restart\" or \"ignore\" or \"stop\""),
     ("type = 'oneshot'\nhealthcheck = { tcp = 1 }", "a oneshot is done, not healthy"),
+    ("when_env = '!'", "when_env: names no variable"),
+    ("when_env = 'A B=x'", "when_env: names no variable"),
+    ("when_exists = 'rel'", "when_exists: is not an absolute path"),
+    ("when_missing = ''", "when_missing: is not an absolute path"),
     ("when_command = ['a']", "unknown key \"when_command\""),
 ];
 
@@ -215,14 +219,14 @@ fn every_fault_of_all_files_in_one_run() {
         "base.toml:15:1: services.migrate: unknown key \"comand\"; did you mean \"command\"?",
         "base.toml:18:11: services.web.command: \"|\" means something to a shell, but no shell runs; write [\"sh\", \"-c\", \"…\"]",
         "base.toml:19:21: services.web.stop_grace_period: found an integer, expected a duration with its unit, such as \"10s\"",
-        "base.toml:20:15: services.web.depends_on: \"migrat\" there is no service of this name; did you mean \"migrate\"?",
+        "base.toml:20:15: services.web.depends_on: \"migrat\" is no service; did you mean \"migrate\"?",
         "app.toml:2:10: stop.within: \"soon\": expected a duration with its unit, such as \"500ms\", \"10s\" or \"1m30s\"",
         "app.toml:5:9: services.web.umask: found an integer, expected an octal number as a string, such as \"0077\"",
         "app.toml:6:25: services.web.environment: NO is not set: ask the operator",
         "app.toml:10:11: services.worker.enabled: \"perhaps\": expected true or false",
         "app.toml:11:46: services.worker.restart_policy.max_delay: is shorter than delay, so that no wait fits both; raise it, or lower delay",
         "app.toml:12:24: services.worker.depends_on.cache: \"ready\": expected \"started\" or \"healthy\" or \"completed\"",
-        "app.toml:12:33: services.worker.depends_on: \"worker\" a service cannot wait for itself; drop it",
+        "app.toml:12:33: services.worker.depends_on: \"worker\" cannot wait for itself; drop it",
         "app.toml:12:53: services.worker.depends_on: \"web\" has no healthcheck, so that it never is healthy; add one, or wait for \"started\"",
         "app.toml:17:15: services.tail: each would wait for the next: worker -> tail -> worker; drop one of these dependencies",
         "app.toml:19:2: unknown table \"singals\"; did you mean \"signals\"?",
@@ -249,4 +253,13 @@ fn a_drop_in_changes_what_it_names_and_nothing_else() {
 fn a_relative_env_file_lies_beside_the_file_that_names_it() {
     let (plan, faults) = plan_of(&[("/etc/x.toml", "[services.a]\ncommand = 'a'\nenv_file = 'ok.env'")], &[]);
     assert_eq!((faults, plan.services[0].program.environment.len()), (vec![], 3));
+}
+
+#[test]
+fn a_nul_is_told_where_it_stands_whatever_it_is_for() {
+    let text = "[checks.file.\"/a\\u0000\"]\n[services.a]\ncommand = \"a\\u0000\"\nwhen_command = [\"x\", \"\\u0000\"]\n";
+    let (_, faults) = read(&[("t", text)]);
+    let places: Vec<_> = faults.iter().filter_map(|fault| fault.at).map(|at| (at.start, at.end)).collect();
+    assert_eq!(places, [(13, 23), (48, 57), (79, 87)], "{faults:?}");
+    assert!(faults.iter().all(|fault| fault.message.starts_with("a NUL character")), "{faults:?}");
 }

@@ -43,11 +43,8 @@ fn a_dependency_says_what_it_waits_for() {
 #[test]
 fn what_can_never_be_reached_is_a_fault() {
     for (keys, part) in [
-        (
-            "depends_on = ['onec']",
-            "services.x.depends_on: \"onec\" there is no service of this name; did you mean \"once\"?",
-        ),
-        ("after = ['x']", "services.x.after: \"x\" a service cannot wait for itself"),
+        ("depends_on = ['onec']", "services.x.depends_on: \"onec\" is no service; did you mean \"once\"?"),
+        ("after = ['x']", "services.x.after: \"x\" cannot wait for itself"),
         ("depends_on = ['well', 'well']", "is named twice"),
         ("depends_on = { eager = 'healthy' }", "\"eager\" has no healthcheck"),
         ("depends_on = { eager = 'completed' }", "\"eager\" never completes"),

@@ -172,6 +172,8 @@ fn how_long_and_whether_at_all() {
         ("when_env = 'NO'", off, r#"Some("NO is not set") false"#),
         ("when_env = '!SET'", off, r#"Some("SET is set") false"#),
         ("when_env = 'SET=a|b'", off, r#"Some("SET is not a or b") false"#),
+        ("when_env = ' SET = a | value '", off, "None true"),
+        ("when_env = ' ! SET = a | value '", off, r#"Some("SET is a or value") false"#),
         ("when_env = 'SOON'", off, "None true"),
         ("when_exists = '/there'", off, "None true"),
         ("when_exists = '/away'", off, r#"Some("/away does not exist") false"#),
@@ -246,5 +248,37 @@ fn signals_get_their_meaning() {
         format!("{:?}", plan.whole.signals),
         "[(SIGHUP, Ignore), (SIGUSR1, To(ServiceId(0), SIGQUIT)), (SIGUSR2, To(ServiceId(0), SIGUSR2)), \
          (SIGRTMIN+3, Stop), (SIGWINCH, As(SIGTERM))]"
+    );
+}
+
+/// As Compose has it: whatever form each file writes.
+#[test]
+fn environments_of_several_files_are_merged_by_name() {
+    let list = "['B=list', 'C=list']";
+    let table = "{ A = 'table', B = 'table' }";
+    let all = |forms: &[&str]| {
+        let texts = forms.iter().map(|form| format!("[services.x]\ncommand = 'a'\nenvironment = {form}\n"));
+        let texts: Vec<String> = texts.chain([format!("[defaults]\nenvironment = {table}")]).collect();
+        let names = ["1", "2", "3", "4"];
+        let files: Vec<_> = names.into_iter().zip(texts.iter().map(String::as_str)).collect();
+        let (plan, faults) = plan_of(&files, &[]);
+        assert_eq!(faults, [""; 0]);
+        let variables = plan.services[0].program.environment.iter();
+        variables.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(all(&[table, list]), "A=table B=list C=list");
+    assert_eq!(all(&[list, table]), "A=table B=table C=list");
+    assert_eq!(all(&[list, "['C=2']"]), "A=table B=list C=2");
+    assert_eq!(all(&[table, list, "{ A = 3, B = 3 }"]), "A=3 B=3 C=list");
+    let (_, faults) = plan_of(
+        &[
+            ("1", "[services.x]\ncommand = 'a'\nenvironment = ['A=1']"),
+            ("2", "[services.x]\nenvironment = { 'B C' = 2 }"),
+        ],
+        &[],
+    );
+    assert_eq!(
+        faults,
+        ["2:2:17: services.x.environment: \"B C\" is no name of a variable; expected NAME=value"]
     );
 }
