@@ -365,8 +365,11 @@ pub mod fake {
             let (free, inodes) = (self.free, self.inodes);
             Ok(Space { free, size: free * 2, free_inodes: inodes / 2, inodes })
         }
-        fn read(&self, path: &str, _: u64) -> io::Result<Vec<u8>> {
-            self.texts.get(path).map_or_else(|| errno(libc::ENOENT), |text| Ok(text.clone().into_bytes()))
+        fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
+            match self.texts.get(path) {
+                Some(text) if text.len() as u64 > limit => errno(libc::EFBIG),
+                text => text.map_or_else(|| errno(libc::ENOENT), |text| Ok(text.clone().into_bytes())),
+            }
         }
         fn read_link(&self, path: &str) -> io::Result<String> {
             self.links.get(path).map_or_else(|| errno(libc::EINVAL), |to| Ok(to.clone()))
@@ -382,7 +385,7 @@ pub mod fake {
                 .collect())
         }
         fn sha256(&self, path: &str) -> io::Result<String> {
-            crate::sys::digest::sha256(&mut self.read(path, 0)?.as_slice())
+            crate::sys::digest::sha256(&mut self.read(path, u64::MAX)?.as_slice())
         }
         fn look(&self, word: &str, _: Option<&[u8]>) -> Look {
             let missing = || Look { word: word.into(), searched: vec!["/bin".into()], ..Look::default() };

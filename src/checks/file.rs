@@ -229,6 +229,22 @@ mod tests {
         assert_eq!((other.ok, other.found), (false, format!("the SHA-256 {ABC}")));
     }
 
+    #[test]
+    fn why_a_file_is_not_searched_is_told_in_clean_words() {
+        let search = |path: &str, text: String| {
+            let mut fake = fake();
+            fake.texts = [(path.to_string(), text)].into();
+            let finding = one("[checks.file.\"/etc/key\"]\ncontains = \"x\"").judge.judge(&fake.facts(&[]));
+            (finding.found, finding.remedy)
+        };
+        let large = search("/etc/key", "a".repeat((16 << 20) + 1));
+        assert_eq!(large.0, "a file of more than 16 MiB, which is not searched");
+        assert_eq!(large.1, "ask for its sha256 in place of contains and lacks");
+        let gone = search("/etc/other", String::new());
+        assert_eq!(gone.0, "a file that cannot be read: no such file or directory");
+        assert_eq!(gone.1, "look at what it lies on");
+    }
+
     /// Another owner does not mend what the owner himself, or nobody, may do; nor does it help to leave out
     /// --read-only where a volume is read-only.
     #[test]

@@ -35,14 +35,15 @@ pub fn exit_code(error: SpawnError) -> u8 {
     }
 }
 
-/// `template` with each `{}` replaced by the next of `parts`: `format!` at a fraction of its code, of which there
-/// would be much here.
+/// `template` with each `{}` replaced by the next of `parts`, of which it may leave out the last: `format!` at a
+/// fraction of its code, of which there would be much here.
 pub fn fill(template: &str, parts: &[&str]) -> String {
-    let mut text = String::new();
+    let mut pieces = template.split("{}");
+    let mut text = pieces.next().unwrap_or("").to_string();
     let mut parts = parts.iter();
-    for piece in template.split("{}") {
-        text.push_str(piece);
+    for piece in pieces {
         text.push_str(parts.next().unwrap_or(&""));
+        text.push_str(piece);
     }
     text
 }

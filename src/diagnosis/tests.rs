@@ -204,4 +204,6 @@ fn known_programs_have_their_own_option() {
     assert_eq!(remedy::foreground("php-fpm8.2"), "-F");
     assert!(remedy::foreground("app").contains("--foreground"));
     assert_eq!(fill("{} and {}{}", &["a", "b"]), "a and b");
+    // A part that a template has no place for is not put at its end.
+    assert_eq!(fill("{} alone", &["a", "b"]), "a alone");
 }
