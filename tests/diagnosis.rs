@@ -233,6 +233,14 @@ fn a_folder_and_a_link_that_leads_nowhere() {
     told(plain, "/usr/bin/env/run", "", 127, &words);
 }
 
+#[test]
+fn a_name_that_is_empty() {
+    for launch in [plain(), plain().args(&["--exec"])] {
+        let ended = launch.command(&[""]).run().expect(127);
+        ended.tells(&["cannot start \"\": the name of the program is empty; give one"]);
+    }
+}
+
 /// A relative path is told as what it means.
 #[test]
 fn a_path_below_the_working_directory() {

@@ -191,6 +191,10 @@ fn mend(path: &str, rights: &Rights, look: &Look) -> String {
 }
 
 fn exec(errno: Errno, look: &Look) -> String {
+    // It is looked for in the folder that it would be in, which is there.
+    if look.word.is_empty() {
+        return "the name of the program is empty; give one".into();
+    }
     match (&look.obstacle, &look.found) {
         (Some(obstacle @ (Obstacle::Closed(..) | Obstacle::File(_))), _) => in_the_way(obstacle, look),
         (_, Some(found)) => existing(errno, found, look),
@@ -199,9 +203,6 @@ fn exec(errno: Errno, look: &Look) -> String {
 }
 
 fn missing(errno: Errno, look: &Look) -> String {
-    if look.word.is_empty() {
-        return "the command is an empty word; name a program".into();
-    }
     if look.whole_line {
         let plain = |_| look.word.split_whitespace().map(str::to_string).collect();
         let words = words::split(&look.word).unwrap_or_else(plain);

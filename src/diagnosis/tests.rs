@@ -98,7 +98,7 @@ fn what_is_not_there_tells_what_was_meant() {
         (path(), &["no such file: /app/run; correct the path"]),
         (Look { obstacle: Some(Obstacle::Missing("/app".into())), ..path() }, &["there is no folder /app"]),
         (Look { link: Some("/x".into()), ..path() }, &["/app/run is a link to /x, which is not there"]),
-        (Look::default(), &["empty word"]),
+        (Look::default(), &["\"\": the name of the program is empty; give one"]),
         (Look { word: "app -x".into(), whole_line: true, ..name() }, &["[\"app\", \"-x\"]"]),
         (
             Look { word: "nginx -g 'daemon \"off\";'".into(), whole_line: true, ..name() },
@@ -127,7 +127,13 @@ fn rights_and_surroundings_name_who_and_what() {
         found.noexec = Some("/app".into());
     }
     says(Stage::Exec, Errno::EACCES, &noexec, &["lies on /app, which is mounted noexec"]);
-    let root = || Look { who: "root".into(), lacks: vec!["DAC_OVERRIDE"], root: true, ..Look::default() };
+    let root = || Look {
+        word: "run".into(),
+        who: "root".into(),
+        lacks: vec!["DAC_OVERRIDE"],
+        root: true,
+        ..Look::default()
+    };
     let way = Some(Obstacle::Closed("/app".into(), closed(0o710, "o")));
     says(
         Stage::Exec,
