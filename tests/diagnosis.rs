@@ -234,6 +234,13 @@ fn a_folder_and_a_link_that_leads_nowhere() {
 }
 
 #[test]
+fn a_pipe_or_a_device() {
+    let launch = || after("mkfifo /mnt/files/run; chmod 755 /mnt/files/run");
+    told(launch, "/mnt/files/run", "", 126, &["/mnt/files/run is a pipe, no program; put the program there"]);
+    told(plain, "/dev/null", "", 126, &["/dev/null is a device, no program"]);
+}
+
+#[test]
 fn a_name_that_is_empty() {
     for launch in [plain(), plain().args(&["--exec"])] {
         let ended = launch.command(&[""]).run().expect(127);

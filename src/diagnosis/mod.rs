@@ -271,6 +271,9 @@ fn existing(errno: Errno, found: &Found, look: &Look) -> String {
     if found.folder {
         return fill("{} is a folder; name the program in it", &[path]);
     }
+    if let Content::Special(kind) = found.content {
+        return fill("{} is {}, no program; put the program there, or correct the path", &[path, kind]);
+    }
     if let Some(point) = found.noexec.as_ref().filter(|_| errno == Errno::EACCES) {
         return fill(
             "{} lies on {}, which is mounted noexec; mount that with exec (docker run --tmpfs {}:exec), or put the program elsewhere",

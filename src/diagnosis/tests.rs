@@ -77,6 +77,7 @@ fn what_a_file_is_tells_why_it_cannot_run() {
         (Content::Text, Errno::ENOEXEC, &["begin it with #!/bin/sh"]),
         (Content::Other, Errno::ENOEXEC, &["no program that this machine can run"]),
         (Content::Other, Errno::EPERM, &["file capabilities", "--cap-add", "setcap -r"]),
+        (Content::Special("a pipe"), Errno::EACCES, &["/app/run is a pipe, no program; put the program"]),
         (Content::Other, Errno::EACCES, &["ACL, SELinux or AppArmor"]),
         (Content::Other, Errno::EAGAIN, &["ulimit nproc"]),
     ] {

@@ -36,6 +36,8 @@ pub enum Content {
     Other,
     /// Not to be read by rinit.
     Unreadable,
+    /// No file that holds anything: `a pipe`.
+    Special(&'static str),
 }
 
 /// Beginnings of programs that Linux does not run: PE, and Mach-O in its three forms.

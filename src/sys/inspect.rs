@@ -8,7 +8,7 @@ use super::spawn;
 use super::users::{self, Accounts, Identity};
 use std::ffi::{CStr, CString};
 use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 /// Whose a file is, and what its permission bits let the process's user do.
@@ -244,12 +244,21 @@ impl<'a> Eyes<'a> {
     /// What stands at a path; `deeper`: how many interpreters of interpreters are followed.
     pub(super) fn found(&self, path: &str, deeper: u8) -> Option<Found> {
         let meta = std::fs::metadata(path).ok()?;
+        let kind = meta.file_type();
         Some(Found {
             path: path.into(),
             folder: meta.is_dir(),
             rights: self.rights(&meta),
             noexec: mount_of(path).filter(|mount| mount.has("noexec")).map(|mount| mount.point),
-            content: if meta.is_file() { content(path, self, deeper) } else { Content::Other },
+            content: if kind.is_file() {
+                content(path, self, deeper)
+            } else if kind.is_dir() {
+                Content::Other
+            } else if kind.is_fifo() {
+                Content::Special("a pipe")
+            } else {
+                Content::Special(if kind.is_socket() { "a socket" } else { "a device" })
+            },
         })
     }
 }
