@@ -229,6 +229,11 @@ fn a_folder_and_a_link_that_leads_nowhere() {
         127,
         &["/mnt/files/run is a link to /nowhere/python3, which is not there"],
     );
+    // By itself, and on the way.
+    for program in ["/mnt/files/run", "/mnt/files/run/app"] {
+        let circle = format!("{program} leads round in a circle of links, and to no file; correct the link");
+        told(|| after("ln -s run /mnt/files/run"), program, "", 126, &[&circle]);
+    }
     let words = ["/usr/bin/env is a file, not a folder"];
     told(plain, "/usr/bin/env/run", "", 127, &words);
 }

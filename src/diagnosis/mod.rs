@@ -198,11 +198,11 @@ fn exec(errno: Errno, look: &Look) -> String {
     match (&look.obstacle, &look.found) {
         (Some(obstacle @ (Obstacle::Closed(..) | Obstacle::File(_))), _) => in_the_way(obstacle, look),
         (_, Some(found)) => existing(errno, found, look),
-        (_, None) => missing(errno, look),
+        (_, None) => missing(look),
     }
 }
 
-fn missing(errno: Errno, look: &Look) -> String {
+fn missing(look: &Look) -> String {
     if look.whole_line {
         let plain = |_| look.word.split_whitespace().map(str::to_string).collect();
         let words = words::split(&look.word).unwrap_or_else(plain);
@@ -216,13 +216,14 @@ fn missing(errno: Errno, look: &Look) -> String {
             &[&list],
         );
     }
+    let path = if look.path.is_empty() { &look.word } else { &look.path };
+    if look.circle {
+        let text = "{} leads round in a circle of links, and to no file; correct the link (ls -l {})";
+        return fill(text, &[path, path]);
+    }
     if let Some(target) = &look.link {
-        let path = if look.path.is_empty() { &look.word } else { &look.path };
         let text = "{} is a link to {}, which is not there; install what it leads to, or correct the link";
         return fill(text, &[path, target]);
-    }
-    if errno == Errno::ELOOP {
-        return word(errno).into();
     }
     let mut text = match (&look.obstacle, look.searched.is_empty()) {
         (Some(Obstacle::Missing(folder)), true) => {

@@ -99,6 +99,10 @@ fn what_is_not_there_tells_what_was_meant() {
         (path(), &["no such file: /app/run; correct the path"]),
         (Look { obstacle: Some(Obstacle::Missing("/app".into())), ..path() }, &["there is no folder /app"]),
         (Look { link: Some("/x".into()), ..path() }, &["/app/run is a link to /x, which is not there"]),
+        (
+            Look { link: Some("/app/run".into()), circle: true, ..path() },
+            &["/app/run leads round in a circle of links, and to no file; correct the link (ls -l /app/run)"],
+        ),
         (Look::default(), &["\"\": the name of the program is empty; give one"]),
         (Look { word: "app -x".into(), whole_line: true, ..name() }, &["[\"app\", \"-x\"]"]),
         (

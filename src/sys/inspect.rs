@@ -1,6 +1,7 @@
 //! What is there where a program was to be started: facts for [`crate::diagnosis`]. Only looked at after a
 //! start has failed, so nothing here is on the way of a start that works.
 
+use super::Errno;
 use super::content::{Content, content};
 use super::limits::TooHigh;
 use super::mounts::{self, Mount};
@@ -79,6 +80,8 @@ pub struct Look {
     pub found: Option<Found>,
     /// Where a link leads that stands in its place, when nothing is there.
     pub link: Option<String>,
+    /// Whether links lead to it that lead round in a circle, when nothing is there.
+    pub circle: bool,
     /// What is in the way to it.
     pub obstacle: Option<Obstacle>,
     /// A mount on the way to it that is none of the system's own.
@@ -150,6 +153,7 @@ pub fn look(ask: &Ask<'_>) -> Look {
     }
     for path in paths.iter().filter(|_| look.found.is_none()) {
         look.link = look.link.or_else(|| std::fs::read_link(path).ok().map(shown));
+        look.circle |= std::fs::metadata(path).is_err_and(|error| super::errno(&error) == Errno::ELOOP);
         names(folder_of(path), &mut look.names);
         look.covered = look.covered.or_else(|| mount_over(folder_of(path)));
     }

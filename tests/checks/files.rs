@@ -84,6 +84,22 @@ fn folders_and_links_are_what_they_should_be() {
     report.fail("gone", "is not there").fail("wrong", "a link to self/mounts").fail("none", "no link");
 }
 
+#[test]
+fn links_that_lead_round_in_a_circle_are_called_so() {
+    let checks = "
+        [checks.file.file]\npath = \"/mnt/files/a\"\nexecutable = true
+        [checks.dir.dir]\npath = \"/mnt/files/a/b\"
+        [checks.link_target.link]\npath = \"/mnt/files/a\"
+        [checks.command.command]\ncommand = \"/mnt/files/a\"
+    ";
+    let script = "ln -s b a; ln -s a b; exec /mnt/rinit --config checks.toml --check --format json";
+    let report = report(Init::config("").file("checks.toml", checks).sh(script));
+    for name in ["file", "dir", "link", "command"] {
+        report.fail(name, "leads round in a circle of links");
+    }
+    assert_eq!(report.ended.out.matches("correct the link (ls -l /mnt/files/a").count(), 4);
+}
+
 /// Root could read all: with the rights of another user the owner matters.
 #[test]
 fn rights_are_those_of_the_user_that_is_named() {
