@@ -70,7 +70,7 @@ impl Starter {
         self.with_recipe(program, &program.argv, role, &spawn::spawn)
     }
 
-    /// Why a program that could be started ended with 126 or 127 at once, when that can be told.
+    /// Why a program that could be started ended with 2, 126 or 127, when that can be told.
     #[must_use]
     pub fn excuse(&self, program: &Program, role: Role) -> Option<String> {
         let failure = self.with_recipe(program, &program.argv, role, &|_| Err(diagnosis::STARTED)).err()?;

@@ -86,6 +86,21 @@ fn a_carriage_return_in_the_first_line() {
     launch.command(&["/mnt/files/run"]).run().expect(127).tells(&["carriage return", "\"sh\\r\"", "sed -i"]);
 }
 
+/// The interpreter runs, and knows no such option.
+#[test]
+fn a_carriage_return_behind_an_argument_of_the_first_line() {
+    let words = [
+        "the first line of /mnt/files/run ends in a carriage return, so that its interpreter is given \"-e\\r\"",
+        "sed -i 's/\\r$//' /mnt/files/run",
+    ];
+    let launch = || plain().file_with_mode("run", "#!/bin/sh -e\r\necho hello\r\n", 0o755);
+    launch().command(&["/mnt/files/run"]).run().expect(2).tells(&words);
+    let config = "[services.web]\nrestart = \"no\"\ncommand = \"/mnt/files/run\"";
+    launch().config(config).run().expect(2).tells(&words);
+    // Others that end so tell their reason themselves.
+    assert_eq!(Init::RINIT.sh("exit 2").run().expect(2).err, "");
+}
+
 #[test]
 fn a_byte_order_mark() {
     run_told("\u{feff}#!/bin/sh\n", 0o755, 126, &["/mnt/files/run begins with a byte order mark", "sed -i"]);

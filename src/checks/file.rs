@@ -288,11 +288,11 @@ mod tests {
         };
         const OWN_MACHINE: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
         let own = || Content::Elf { machine: OWN_MACHINE, loader: None };
-        let script = |there: bool, carriage_return| Content::Script {
+        let script = |there: bool, crlf: bool| Content::Script {
             interpreter: "/bin/bash".into(),
             found: there.then(|| Box::new(sound("/bin/bash", own()))),
             asked: None,
-            carriage_return,
+            carriage_return: crlf.then(|| "/bin/bash".into()),
         };
         let closed = |noexec: Option<&str>, execute| {
             let rights = Rights { mode: 0o644, execute, ..Rights::default() };

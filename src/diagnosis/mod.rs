@@ -20,8 +20,8 @@ use crate::sys::spawn::{SpawnError, Stage};
 pub use ahead::why_not;
 pub use end::{at_once, background, killed, never_healthy};
 
-/// What is asked when a program was started and ended at once with 126 or 127: env(1), as a script's interpreter,
-/// ends so. Anything else has told its reason itself.
+/// What is asked when a program was started and ended with 2, 126 or 127: so ends a script's interpreter, or env(1), that
+/// can make nothing of the script's first line. Anything else has told its reason itself.
 pub const STARTED: SpawnError = SpawnError { stage: Stage::Exec, errno: Errno::UnknownErrno };
 
 /// The exit code for a program that could not be started, as the shell, tini and Docker have it: 127 when there
@@ -72,7 +72,7 @@ pub fn as_said_by(persona: Persona, error: SpawnError, program: &str) -> (u8, St
 #[must_use]
 pub fn explain(error: SpawnError, look: &Look) -> String {
     if error == STARTED {
-        return asked_of_env(look).unwrap_or_default();
+        return first_line(look).unwrap_or_default();
     }
     let why = match error.stage {
         Stage::Exec => exec(error.errno, look),
@@ -320,8 +320,8 @@ fn script(errno: Errno, script: &Found, look: &Look) -> String {
     if interpreter.is_empty() {
         return fill("the first line of {} is #! without an interpreter; write #!/bin/sh", &[path]);
     }
-    if *carriage_return {
-        return carriage(path, asked.as_ref().unwrap_or(interpreter));
+    if let Some(last) = carriage_return {
+        return carriage(path, last, asked.as_ref().unwrap_or(interpreter));
     }
     match found {
         Some(found) if found.path != *path => fill(
@@ -339,20 +339,22 @@ fn no_interpreter(template: &str, path: &str, name: &str, look: &Look) -> String
     fill(template, &[path, name, &mend.unwrap_or_else(|| remedy::interpreter(name).into())])
 }
 
-fn carriage(path: &str, interpreter: &str) -> String {
+fn carriage(path: &str, last: &str, interpreter: &str) -> String {
+    let is = if last == interpreter { "looked for as" } else { "given" };
     fill(
-        "the first line of {} ends in a carriage return, so that its interpreter is looked for as \"{}\\r\"; save it with unix line ends: sed -i 's/\\r$//' {}",
-        &[path, interpreter, path],
+        "the first line of {} ends in a carriage return, so that its interpreter is {} \"{}\\r\"; save it with unix line ends: sed -i 's/\\r$//' {}",
+        &[path, is, last, path],
     )
 }
 
-/// env(1) was started by a script's first line, and did not find what it was asked for.
-fn asked_of_env(look: &Look) -> Option<String> {
+/// A script's first line has started its interpreter, or env(1), which could make nothing of what it was given.
+fn first_line(look: &Look) -> Option<String> {
     let found = look.found.as_ref()?;
-    let Content::Script { asked: Some(asked), carriage_return, .. } = &found.content else { return None };
-    if *carriage_return {
-        return Some(carriage(&found.path, asked));
+    let Content::Script { interpreter, asked, carriage_return, .. } = &found.content else { return None };
+    if let Some(last) = carriage_return {
+        return Some(carriage(&found.path, last, asked.as_ref().unwrap_or(interpreter)));
     }
     let text = "the first line of {} asks env for {}, which is not in PATH; {}";
-    look.env_fails.then(|| no_interpreter(text, &found.path, asked, look))
+    let asked = asked.as_ref().filter(|_| look.env_fails)?;
+    Some(no_interpreter(text, &found.path, asked, look))
 }

@@ -6,7 +6,7 @@ fn script(interpreter: &str, found: Option<Found>) -> Content {
         interpreter: interpreter.into(),
         found: found.map(Box::new),
         asked: None,
-        carriage_return: false,
+        carriage_return: None,
     }
 }
 
@@ -41,13 +41,17 @@ fn what_a_file_is_tells_why_it_cannot_run() {
     let other = if remedy::OWN_MACHINE == 183 { 62 } else { 183 };
     let elf =
         |loader: &str| Content::Elf { machine: remedy::OWN_MACHINE, loader: Some((loader.into(), false)) };
-    let crlf =
-        Content::Script { interpreter: "/bin/sh".into(), found: None, asked: None, carriage_return: true };
+    let crlf = Content::Script {
+        interpreter: "/bin/sh".into(),
+        found: None,
+        asked: None,
+        carriage_return: Some("/bin/sh".into()),
+    };
     let env = Content::Script {
         interpreter: "/usr/bin/env".into(),
         found: Some(Box::new(found("/usr/bin/env", Content::Other))),
         asked: Some("bash".into()),
-        carriage_return: true,
+        carriage_return: Some("bash".into()),
     };
     let deep = script("/bin/a", Some(found("/bin/a", elf("/lib/ld-musl-x86_64.so.1"))));
     let itself = script("/app/run", Some(found("/app/run", Content::Other)));
@@ -181,22 +185,25 @@ fn rights_and_surroundings_name_who_and_what() {
     says(Stage::Credentials, Errno::EPERM, &Look { root: false, ..lacks }, &["not root", "--user 0"]);
 }
 
-/// env(1) has been started by a first line; all others tell their reason themselves.
+/// Of a script's first line; all others tell their reason themselves.
 #[test]
-fn env_alone_is_told_of_when_a_program_has_ended_with_127() {
-    let asked = |carriage_return| Content::Script {
+fn first_lines_are_told_of_when_a_program_has_ended_early() {
+    let asked = |last: Option<&str>| Content::Script {
         interpreter: "/usr/bin/env".into(),
         found: None,
         asked: Some("bash".into()),
-        carriage_return,
+        carriage_return: last.map(Into::into),
     };
-    let text = explain(STARTED, &Look { env_fails: true, ..app(asked(false)) });
+    let text = explain(STARTED, &Look { env_fails: true, ..app(asked(None)) });
     assert!(
         text.contains("asks env for bash, which is not in PATH") && text.contains("apk add bash"),
         "{text}"
     );
-    assert!(explain(STARTED, &app(asked(true))).contains("\"bash\\r\""));
-    assert_eq!(explain(STARTED, &app(asked(false))), "");
+    let text = explain(STARTED, &app(asked(Some("bash"))));
+    assert!(text.contains("so that its interpreter is looked for as \"bash\\r\";"), "{text}");
+    let text = explain(STARTED, &app(asked(Some("-e"))));
+    assert!(text.contains("so that its interpreter is given \"-e\\r\";"), "{text}");
+    assert_eq!(explain(STARTED, &app(asked(None))), "");
     assert_eq!(explain(STARTED, &app(Content::Text)), "");
 }
 
