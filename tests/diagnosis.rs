@@ -151,6 +151,27 @@ fn an_exec_bit_and_for_whom() {
     told(launch, "/mnt/files/run", "user = \"daemon\"", 126, &words);
 }
 
+/// The kernel runs it, and its interpreter cannot open it.
+#[test]
+fn a_script_that_may_not_be_read() {
+    needs_root();
+    let text = "#!/bin/sh\necho hello\n";
+    let script = |mode| plain().file_with_mode("run", text, mode);
+    let words = ["not executable for user daemon (mode 0750, owner root:root); chmod o+rx /mnt/files/run"];
+    told(|| script(0o750), "/mnt/files/run", "user = \"daemon\"", 126, &words);
+    let words = [
+        "/mnt/files/run is not readable for user daemon, as a script must be (mode 0711, owner root:root); chmod o+rx",
+    ];
+    let config = "[services.web]\nrestart = \"no\"\nuser = \"daemon\"\ncommand = \"/mnt/files/run\"";
+    script(0o711).config(config).run().tells(&words);
+    script(0o711).user(1).command(&["/mnt/files/run"]).run().tells(&words);
+    script(0o715).user(1).command(&["/mnt/files/run"]).run().expect(0);
+    // A program needs no more than that.
+    let program = "cp /bin/false /mnt/files/run; chmod 711 /mnt/files/run";
+    let ended = after(program).config(config).run().expect(1);
+    assert!(!ended.err.contains("readable"), "{}", ended.story());
+}
+
 #[test]
 fn a_folder_that_is_closed() {
     needs_root();

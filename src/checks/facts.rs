@@ -318,7 +318,7 @@ pub mod fake {
                 let found = Found {
                     path: format!("/bin/{name}"),
                     folder: false,
-                    rights: Rights { execute: true, ..Rights::default() },
+                    rights: Rights { execute: true, read: true, ..Rights::default() },
                     noexec: None,
                     content: Content::Unreadable,
                 };

@@ -276,7 +276,7 @@ mod tests {
         let sound = |path: &str, content: Content| Found {
             path: path.into(),
             folder: false,
-            rights: Rights { mode: 0o755, execute: true, ..Rights::default() },
+            rights: Rights { mode: 0o755, execute: true, read: true, ..Rights::default() },
             noexec: None,
             content,
         };

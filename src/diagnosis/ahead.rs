@@ -13,7 +13,7 @@ pub fn why_not(look: &Look) -> Option<String> {
     if closed || found.folder || !found.rights.execute || found.noexec.is_some() {
         return Some(exec(Errno::EACCES, look));
     }
-    if look.env_fails {
+    if look.env_fails || super::hidden(found) {
         return super::first_line(look);
     }
     (!sound(found)).then(|| exec(Errno::ENOEXEC, look))

@@ -21,7 +21,7 @@ pub use ahead::why_not;
 pub use end::{at_once, background, killed, never_healthy};
 
 /// What is asked when a program was started and ended with 2, 126 or 127: so ends a script's interpreter, or env(1), that
-/// can make nothing of the script's first line. Anything else has told its reason itself.
+/// can make nothing of the script or its first line. Anything else has told its reason itself.
 pub const STARTED: SpawnError = SpawnError { stage: Stage::Exec, errno: Errno::UnknownErrno };
 
 /// The exit code for a program that could not be started, as the shell, tini and Docker have it: 127 when there
@@ -173,13 +173,13 @@ fn in_the_way(obstacle: &Obstacle, look: &Look) -> String {
         ),
         Obstacle::File(path) => fill("{} is a file, not a folder", &[path]),
         Obstacle::Closed(folder, rights) => {
-            fill("{} may not enter the folder {} {}", &[&look.who, folder, &mend(folder, rights, look)])
+            fill("{} may not enter the folder {} {}", &[&look.who, folder, &mend(folder, rights, "x", look)])
         }
     }
 }
 
 /// `(mode 0700, owner root:root); chmod o+x PATH`, and what root could do without that.
-fn mend(path: &str, rights: &Rights, look: &Look) -> String {
+fn mend(path: &str, rights: &Rights, bits: &str, look: &Look) -> String {
     let mode = format!("{:04o}", rights.mode);
     let class = if rights.mode & 0o111 == 0 { "a" } else { rights.class };
     let root = if look.who == "root" && look.lacks.contains(&"DAC_OVERRIDE") {
@@ -187,7 +187,7 @@ fn mend(path: &str, rights: &Rights, look: &Look) -> String {
     } else {
         ""
     };
-    fill("(mode {}, owner {}); chmod {}+x {}{}", &[&mode, &rights.owner, class, path, root])
+    fill("(mode {}, owner {}); chmod {}+{} {}{}", &[&mode, &rights.owner, class, bits, path, root])
 }
 
 fn exec(errno: Errno, look: &Look) -> String {
@@ -283,7 +283,8 @@ fn existing(errno: Errno, found: &Found, look: &Look) -> String {
     }
     if !found.rights.execute {
         let text = "{} is not executable for {} {} (in a Dockerfile: COPY --chmod=755)";
-        return fill(text, &[path, &look.who, &mend(path, &found.rights, look)]);
+        let bits = if hidden(found) { "rx" } else { "x" };
+        return fill(text, &[path, &look.who, &mend(path, &found.rights, bits, look)]);
     }
     match (&found.content, errno) {
         (Content::Script { .. }, _) => script(errno, found, look),
@@ -309,6 +310,17 @@ fn existing(errno: Errno, found: &Found, look: &Look) -> String {
         (_, Errno::ENOEXEC) => fill("{} is no program that this machine can run; is it complete?", &[path]),
         _ => fill("{}: {}", &[path, word(errno)]),
     }
+}
+
+/// Whether it may be a script whose interpreter, run by the same user, could not open it.
+fn hidden(found: &Found) -> bool {
+    !found.rights.read
+        && match found.content {
+            Content::Script { .. } | Content::Text => true,
+            // Only a program has use for these bits.
+            Content::Unreadable => found.rights.mode & 0o6000 == 0,
+            _ => false,
+        }
 }
 
 /// A script that is executable itself: it is its interpreter that cannot be started.
@@ -350,6 +362,10 @@ fn carriage(path: &str, last: &str, interpreter: &str) -> String {
 /// A script's first line has started its interpreter, or env(1), which could make nothing of what it was given.
 fn first_line(look: &Look) -> Option<String> {
     let found = look.found.as_ref()?;
+    if hidden(found) {
+        let text = "{} is not readable for {}, as a script must be {}";
+        return Some(fill(text, &[&found.path, &look.who, &mend(&found.path, &found.rights, "rx", look)]));
+    }
     let Content::Script { interpreter, asked, carriage_return, .. } = &found.content else { return None };
     if let Some(last) = carriage_return {
         return Some(carriage(&found.path, last, asked.as_ref().unwrap_or(interpreter)));

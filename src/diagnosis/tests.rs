@@ -11,8 +11,22 @@ fn script(interpreter: &str, found: Option<Found>) -> Content {
 }
 
 fn found(path: &str, content: Content) -> Found {
-    let rights = Rights { mode: 0o755, owner: "root:root".into(), class: "o", execute: true };
+    let rights = Rights { mode: 0o755, owner: "root:root".into(), class: "o", execute: true, read: true };
     Found { path: path.into(), folder: false, rights, noexec: None, content }
+}
+
+fn closed(mode: u32, class: &'static str) -> Rights {
+    Rights { mode, owner: "root:root".into(), class, execute: false, read: true }
+}
+
+fn root() -> Look {
+    Look {
+        word: "run".into(),
+        who: "root".into(),
+        lacks: vec!["DAC_OVERRIDE"],
+        root: true,
+        ..Look::default()
+    }
 }
 
 fn app(content: Content) -> Look {
@@ -120,7 +134,6 @@ fn what_is_not_there_tells_what_was_meant() {
 
 #[test]
 fn rights_and_surroundings_name_who_and_what() {
-    let closed = |mode, class| Rights { mode, owner: "root:root".into(), class, execute: false };
     let mut plain = app(Content::Other);
     if let Some(found) = &mut plain.found {
         found.rights = closed(0o640, "g");
@@ -136,13 +149,6 @@ fn rights_and_surroundings_name_who_and_what() {
         found.noexec = Some("/app".into());
     }
     says(Stage::Exec, Errno::EACCES, &noexec, &["lies on /app, which is mounted noexec"]);
-    let root = || Look {
-        word: "run".into(),
-        who: "root".into(),
-        lacks: vec!["DAC_OVERRIDE"],
-        root: true,
-        ..Look::default()
-    };
     let way = Some(Obstacle::Closed("/app".into(), closed(0o710, "o")));
     says(
         Stage::Exec,
@@ -183,6 +189,35 @@ fn rights_and_surroundings_name_who_and_what() {
     says(Stage::Ulimits, Errno::EPERM, &high("nofile", u64::MAX, 8, true), &never);
     says(Stage::Ulimits, Errno::EINVAL, &root(), &["ulimits: Invalid argument"]);
     says(Stage::Credentials, Errno::EPERM, &Look { root: false, ..lacks }, &["not root", "--user 0"]);
+}
+
+#[test]
+fn a_script_that_may_not_be_read() {
+    let mut look = app(script("/bin/sh", None));
+    let mut hidden = |mode, execute| {
+        if let Some(found) = &mut look.found {
+            found.rights = Rights { execute, read: false, ..closed(mode, "o") };
+        }
+        look.clone()
+    };
+    let words = ["not executable for user app (mode 0750, owner root:root); chmod o+rx /app/run"];
+    says(Stage::Exec, Errno::EACCES, &hidden(0o750, false), &words);
+    let early = explain(STARTED, &hidden(0o711, true));
+    assert_eq!(
+        early,
+        "/app/run is not readable for user app, as a script must be (mode 0711, owner root:root); chmod o+rx /app/run"
+    );
+    assert_eq!(why_not(&hidden(0o711, true)), Some(early));
+    // A program need not be, and only one has use for a set-id bit.
+    for (content, mode, told) in [
+        (Content::Elf { machine: remedy::OWN_MACHINE, loader: None }, 0o711, false),
+        (Content::Unreadable, 0o4711, false),
+        (Content::Unreadable, 0o711, true),
+    ] {
+        let mut look = hidden(mode, true);
+        look.found.iter_mut().for_each(|found| found.content = content.clone());
+        assert_eq!(why_not(&look).is_some(), told, "{content:?} {mode:o}");
+    }
 }
 
 /// Of a script's first line; all others tell their reason themselves.

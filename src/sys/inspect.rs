@@ -23,6 +23,8 @@ pub struct Rights {
     pub class: &'static str,
     /// Whether the user may execute it, or enter it.
     pub execute: bool,
+    /// Whether the user may read it.
+    pub read: bool,
 }
 
 /// One file that stands where a program was looked for.
@@ -151,6 +153,10 @@ pub fn look(ask: &Ask<'_>) -> Look {
             look.searched.push(folder.to_string());
         }
     }
+    if let Some(found) = look.found.as_mut().filter(|_| ask.ids.is_none()) {
+        // An access list may allow what the mode does not.
+        found.rights.read |= found.content != Content::Unreadable;
+    }
     for path in paths.iter().filter(|_| look.found.is_none()) {
         look.link = look.link.or_else(|| std::fs::read_link(path).ok().map(shown));
         look.circle |= std::fs::metadata(path).is_err_and(|error| super::errno(&error) == Errno::ELOOP);
@@ -218,15 +224,13 @@ impl<'a> Eyes<'a> {
         } else {
             ("o", 0)
         };
+        let bits = meta.mode() >> shift;
         // Root passes by all bits, except that somebody must be allowed to execute a file.
-        let execute = if self.mighty {
-            meta.is_dir() || meta.mode() & 0o111 != 0
-        } else {
-            meta.mode() >> shift & 1 != 0
-        };
+        let execute = if self.mighty { meta.is_dir() || meta.mode() & 0o111 != 0 } else { bits & 1 != 0 };
+        let read = self.mighty || bits & 4 != 0;
         let owner =
             [&self.accounts.user_name(meta.uid()), ":", &self.accounts.group_name(meta.gid())].concat();
-        Rights { mode: meta.mode() & 0o7777, owner, class, execute }
+        Rights { mode: meta.mode() & 0o7777, owner, class, execute, read }
     }
 
     /// What is first in the way to a file: of the folders that lead to it, the outermost first.
