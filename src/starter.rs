@@ -188,9 +188,8 @@ impl Starter {
             let login = entry.map_or_else(|| ids.uid.to_string(), |user| user.name.clone());
             vec![("HOME", home), ("USER", login.clone()), ("LOGNAME", login)]
         };
-        // Who is it already needs no right to become it (rinit as a plain user).
-        let already = own.uid != 0 && own.uid == ids.uid && own.gid == ids.gid;
-        Ok(Person { ids: Some(ids).filter(|_| !already), variables })
+        // Who is it already needs no right to become it.
+        Ok(Person { ids: Some(ids).filter(|ids| !ids.is_had_by(&own)), variables })
     }
 
     /// The environment of a process; `None`: exactly what rinit was given.

@@ -230,7 +230,7 @@ fn become_user(user: &str, facts: &Facts) -> Result<(), Failure> {
         Failure::for_good(why, format!("add {user} to the image, or write its number in as_user"))
     })?;
     let now = facts.system.current();
-    if now.uid == who.uid && now.gid == who.gid && now.uid != 0 {
+    if who.is_had_by(&now) {
         return Ok(());
     }
     facts.system.switch_to(&who).map_err(|error| {
