@@ -248,6 +248,9 @@ fn a_check_is_judged_with_the_rights_of_its_user() {
     assert_eq!(denied.entries[0].found, "no right to judge as 1000:1000: operation not permitted");
     let unknown = report("[checks.user]\nas_user = \"redis\"", Fake::default(), &[]);
     assert_eq!(unknown.entries[0].found, "no user \"redis\" in /etc/passwd");
+    let unknown = report("[checks.user]\nas_user = \"7:redis\"", Fake::default(), &[]);
+    assert_eq!(unknown.entries[0].found, "no group \"redis\" in /etc/group");
+    assert_eq!(unknown.entries[0].hint, "add it to the image (adduser, addgroup), or use a number");
 }
 
 /// A name that a check speaks of in any way is none that is mistyped.
