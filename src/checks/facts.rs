@@ -53,7 +53,7 @@ pub trait System {
     fn list(&self, path: &str) -> io::Result<Vec<String>>;
     fn sha256(&self, path: &str) -> io::Result<String>;
     fn look(&self, word: &str, path: Option<&[u8]>) -> Look;
-    fn set_id_files(&self, paths: &[String]) -> io::Result<Vec<String>>;
+    fn set_id_files(&self, paths: &[String]) -> Result<Vec<String>, (String, io::Error)>;
     fn mounts(&self) -> &[Mount];
     /// The mount that a path lies on, and whether the path is where it is mounted.
     fn mount_of(&self, path: &str) -> io::Result<Option<(&Mount, bool)>>;
@@ -157,7 +157,7 @@ impl System for Live {
     fn look(&self, word: &str, path: Option<&[u8]>) -> Look {
         inspect::look_for(word, path)
     }
-    fn set_id_files(&self, paths: &[String]) -> io::Result<Vec<String>> {
+    fn set_id_files(&self, paths: &[String]) -> Result<Vec<String>, (String, io::Error)> {
         disk::set_id_files(paths)
     }
     fn cgroup(&self, what: &str) -> Option<u64> {
@@ -391,7 +391,13 @@ pub mod fake {
             let missing = || Look { word: word.into(), searched: vec!["/bin".into()], ..Look::default() };
             self.looks.get(word).cloned().unwrap_or_else(missing)
         }
-        fn set_id_files(&self, paths: &[String]) -> io::Result<Vec<String>> {
+        fn set_id_files(&self, paths: &[String]) -> Result<Vec<String>, (String, io::Error)> {
+            if let Some(path) = paths.iter().find(|path| self.refused.contains_key(&((*path).clone(), "r"))) {
+                return self
+                    .access(path, Access::Read)
+                    .map(|()| Vec::new())
+                    .map_err(|error| (path.clone(), error));
+            }
             let below = |file: &&String| paths.iter().any(|path| file.starts_with(path));
             Ok(self.set_id.iter().filter(below).cloned().collect())
         }
