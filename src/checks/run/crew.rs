@@ -173,8 +173,13 @@ impl<'c> Crew<'c> {
         for Live { helper, n, turn, begun, until } in late {
             self.helpers.kill(helper);
             let found = format!("no answer within {}", show_duration(until.since(begun)));
-            let remedy = "look for a name server or file system that hangs".into();
-            self.found(n, turn, Finding::fail(found, remedy));
+            let remedy = match self.checks.get(n).map_or("", |check| check.kind) {
+                "dir" | "file" | "link_target" | "mount" | "privileges" | "volume" => {
+                    "look for a file system that hangs, or is slow"
+                }
+                _ => "look for a name server or file system that hangs",
+            };
+            self.found(n, turn, Finding::fail(found, remedy.into()));
         }
     }
 }

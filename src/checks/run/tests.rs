@@ -215,7 +215,17 @@ fn a_helper_that_hangs_or_dies_is_a_failed_check() {
     let report = run_all(text, Fake::default(), &[], &mut bench).expect("no signal");
     let found: Vec<&str> = report.entries.iter().map(|entry| entry.found.as_str()).collect();
     assert_eq!(found, ["no answer within 15s", "no answer within 10s"]);
+    assert_eq!(report.entries[1].hint, "look for a name server or file system that hangs");
     assert_eq!((bench.now(), bench.killed), (Moment(15 * SECOND), vec![2, 1]));
+
+    let mut bench = Bench { hang: true, ..Bench::default() };
+    let sum = format!("[checks.file.\"/x\"]\nsha256 = \"{}\"", "0".repeat(64));
+    let report = run_all(&sum, Fake::default(), &[], &mut bench).expect("no signal");
+    let slow = &report.entries[0];
+    assert_eq!(
+        (slow.found.as_str(), slow.hint.as_str()),
+        ("no answer within 1m", "look for a file system that hangs, or is slow")
+    );
 
     let mut bench = Bench { die: true, ..Bench::default() };
     let report = run_all(text, Fake::default(), &[], &mut bench).expect("no signal");
