@@ -70,7 +70,7 @@ impl Starter {
         self.with_recipe(program, &program.argv, role, &spawn::spawn)
     }
 
-    /// Why a program that could be started ended with 126 or 127 at once, when that can be told.
+    /// Why a program that could be started ended with 2, 126 or 127, when that can be told.
     #[must_use]
     pub fn excuse(&self, program: &Program, role: Role) -> Option<String> {
         let failure = self.with_recipe(program, &program.argv, role, &|_| Err(diagnosis::STARTED)).err()?;
@@ -188,9 +188,8 @@ impl Starter {
             let login = entry.map_or_else(|| ids.uid.to_string(), |user| user.name.clone());
             vec![("HOME", home), ("USER", login.clone()), ("LOGNAME", login)]
         };
-        // Who is it already needs no right to become it (rinit as a plain user).
-        let already = own.uid != 0 && own.uid == ids.uid && own.gid == ids.gid;
-        Ok(Person { ids: Some(ids).filter(|_| !already), variables })
+        // Who is it already needs no right to become it.
+        Ok(Person { ids: Some(ids).filter(|ids| !ids.is_had_by(&own)), variables })
     }
 
     /// The environment of a process; `None`: exactly what rinit was given.

@@ -86,6 +86,21 @@ fn a_carriage_return_in_the_first_line() {
     launch.command(&["/mnt/files/run"]).run().expect(127).tells(&["carriage return", "\"sh\\r\"", "sed -i"]);
 }
 
+/// The interpreter runs, and knows no such option.
+#[test]
+fn a_carriage_return_behind_an_argument_of_the_first_line() {
+    let words = [
+        "the first line of /mnt/files/run ends in a carriage return, so that its interpreter is given \"-e\\r\"",
+        "sed -i 's/\\r$//' /mnt/files/run",
+    ];
+    let launch = || plain().file_with_mode("run", "#!/bin/sh -e\r\necho hello\r\n", 0o755);
+    launch().command(&["/mnt/files/run"]).run().expect(2).tells(&words);
+    let config = "[services.web]\nrestart = \"no\"\ncommand = \"/mnt/files/run\"";
+    launch().config(config).run().expect(2).tells(&words);
+    // Others that end so tell their reason themselves.
+    assert_eq!(Init::RINIT.sh("exit 2").run().expect(2).err, "");
+}
+
 #[test]
 fn a_byte_order_mark() {
     run_told("\u{feff}#!/bin/sh\n", 0o755, 126, &["/mnt/files/run begins with a byte order mark", "sed -i"]);
@@ -134,6 +149,27 @@ fn an_exec_bit_and_for_whom() {
     let launch = || plain().file_with_mode("run", "#!/bin/sh\n", 0o744);
     let words = ["not executable for user daemon (mode 0744, owner root:root); chmod o+x /mnt/files/run"];
     told(launch, "/mnt/files/run", "user = \"daemon\"", 126, &words);
+}
+
+/// The kernel runs it, and its interpreter cannot open it.
+#[test]
+fn a_script_that_may_not_be_read() {
+    needs_root();
+    let text = "#!/bin/sh\necho hello\n";
+    let script = |mode| plain().file_with_mode("run", text, mode);
+    let words = ["not executable for user daemon (mode 0750, owner root:root); chmod o+rx /mnt/files/run"];
+    told(|| script(0o750), "/mnt/files/run", "user = \"daemon\"", 126, &words);
+    let words = [
+        "/mnt/files/run is not readable for user daemon, as a script must be (mode 0711, owner root:root); chmod o+rx",
+    ];
+    let config = "[services.web]\nrestart = \"no\"\nuser = \"daemon\"\ncommand = \"/mnt/files/run\"";
+    script(0o711).config(config).run().tells(&words);
+    script(0o711).user(1).command(&["/mnt/files/run"]).run().tells(&words);
+    script(0o715).user(1).command(&["/mnt/files/run"]).run().expect(0);
+    // A program needs no more than that.
+    let program = "cp /bin/false /mnt/files/run; chmod 711 /mnt/files/run";
+    let ended = after(program).config(config).run().expect(1);
+    assert!(!ended.err.contains("readable"), "{}", ended.story());
 }
 
 #[test]
@@ -229,8 +265,28 @@ fn a_folder_and_a_link_that_leads_nowhere() {
         127,
         &["/mnt/files/run is a link to /nowhere/python3, which is not there"],
     );
+    // By itself, and on the way.
+    for program in ["/mnt/files/run", "/mnt/files/run/app"] {
+        let circle = format!("{program} leads round in a circle of links, and to no file; correct the link");
+        told(|| after("ln -s run /mnt/files/run"), program, "", 126, &[&circle]);
+    }
     let words = ["/usr/bin/env is a file, not a folder"];
     told(plain, "/usr/bin/env/run", "", 127, &words);
+}
+
+#[test]
+fn a_pipe_or_a_device() {
+    let launch = || after("mkfifo /mnt/files/run; chmod 755 /mnt/files/run");
+    told(launch, "/mnt/files/run", "", 126, &["/mnt/files/run is a pipe, no program; put the program there"]);
+    told(plain, "/dev/null", "", 126, &["/dev/null is a device, no program"]);
+}
+
+#[test]
+fn a_name_that_is_empty() {
+    for launch in [plain(), plain().args(&["--exec"])] {
+        let ended = launch.command(&[""]).run().expect(127);
+        ended.tells(&["cannot start \"\": the name of the program is empty; give one"]);
+    }
 }
 
 /// A relative path is told as what it means.

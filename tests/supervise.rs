@@ -714,6 +714,17 @@ fn user_may_be_numbers() {
     reports(launch, &lines);
 }
 
+/// Who has the ids already needs no capability to have them: root too.
+#[test]
+fn user_may_be_who_rinit_is_without_capabilities() {
+    harness::needs_root();
+    let config = "[services.a]\ntype = \"oneshot\"\nuser = \"root\"\ncommand = \"id -u\"\n\
+                  [checks.dir.\"/mnt\"]\nas_user = \"root\"\n";
+    let script = "exec setpriv --groups 0 --bounding-set -all /mnt/rinit --config root.toml";
+    let ended = Init::config("").file("root.toml", config).sh(script).run().expect(0);
+    assert_eq!(ended.out, "0\n", "{}", ended.story());
+}
+
 #[test]
 fn an_unknown_user_is_told_and_not_retried() {
     let ended = report("user = \"no-such-user\"").run().tells(&["no-such-user"]);

@@ -53,7 +53,7 @@ pub trait System {
     fn list(&self, path: &str) -> io::Result<Vec<String>>;
     fn sha256(&self, path: &str) -> io::Result<String>;
     fn look(&self, word: &str, path: Option<&[u8]>) -> Look;
-    fn set_id_files(&self, paths: &[String]) -> io::Result<Vec<String>>;
+    fn set_id_files(&self, paths: &[String]) -> Result<Vec<String>, (String, io::Error)>;
     fn mounts(&self) -> &[Mount];
     /// The mount that a path lies on, and whether the path is where it is mounted.
     fn mount_of(&self, path: &str) -> io::Result<Option<(&Mount, bool)>>;
@@ -157,7 +157,7 @@ impl System for Live {
     fn look(&self, word: &str, path: Option<&[u8]>) -> Look {
         inspect::look_for(word, path)
     }
-    fn set_id_files(&self, paths: &[String]) -> io::Result<Vec<String>> {
+    fn set_id_files(&self, paths: &[String]) -> Result<Vec<String>, (String, io::Error)> {
         disk::set_id_files(paths)
     }
     fn cgroup(&self, what: &str) -> Option<u64> {
@@ -318,7 +318,7 @@ pub mod fake {
                 let found = Found {
                     path: format!("/bin/{name}"),
                     folder: false,
-                    rights: Rights { execute: true, ..Rights::default() },
+                    rights: Rights { execute: true, read: true, ..Rights::default() },
                     noexec: None,
                     content: Content::Unreadable,
                 };
@@ -365,8 +365,11 @@ pub mod fake {
             let (free, inodes) = (self.free, self.inodes);
             Ok(Space { free, size: free * 2, free_inodes: inodes / 2, inodes })
         }
-        fn read(&self, path: &str, _: u64) -> io::Result<Vec<u8>> {
-            self.texts.get(path).map_or_else(|| errno(libc::ENOENT), |text| Ok(text.clone().into_bytes()))
+        fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
+            match self.texts.get(path) {
+                Some(text) if text.len() as u64 > limit => errno(libc::EFBIG),
+                text => text.map_or_else(|| errno(libc::ENOENT), |text| Ok(text.clone().into_bytes())),
+            }
         }
         fn read_link(&self, path: &str) -> io::Result<String> {
             self.links.get(path).map_or_else(|| errno(libc::EINVAL), |to| Ok(to.clone()))
@@ -382,13 +385,19 @@ pub mod fake {
                 .collect())
         }
         fn sha256(&self, path: &str) -> io::Result<String> {
-            crate::sys::digest::sha256(&mut self.read(path, 0)?.as_slice())
+            crate::sys::digest::sha256(&mut self.read(path, u64::MAX)?.as_slice())
         }
         fn look(&self, word: &str, _: Option<&[u8]>) -> Look {
             let missing = || Look { word: word.into(), searched: vec!["/bin".into()], ..Look::default() };
             self.looks.get(word).cloned().unwrap_or_else(missing)
         }
-        fn set_id_files(&self, paths: &[String]) -> io::Result<Vec<String>> {
+        fn set_id_files(&self, paths: &[String]) -> Result<Vec<String>, (String, io::Error)> {
+            if let Some(path) = paths.iter().find(|path| self.refused.contains_key(&((*path).clone(), "r"))) {
+                return self
+                    .access(path, Access::Read)
+                    .map(|()| Vec::new())
+                    .map_err(|error| (path.clone(), error));
+            }
             let below = |file: &&String| paths.iter().any(|path| file.starts_with(path));
             Ok(self.set_id.iter().filter(below).cloned().collect())
         }

@@ -9,12 +9,16 @@ use crate::config::table::Table;
 use crate::config::words::show_size;
 use crate::sys::disk::Stat;
 use crate::sys::{Errno, errno};
+use std::time::Duration;
 
 /// `file`
 pub const KIND: Kind = Kind { name: "file", nameless: false, read };
 
 /// As much of a file as is searched.
 const MOST: u64 = 16 << 20;
+
+/// The largest file whose sum is taken: rinit's own way is small, not fast, and this much takes it half a minute.
+const MOST_SUMMED: u64 = 1 << 30;
 
 const TYPES: &[&str] = &["file", "socket", "fifo", "device"];
 
@@ -64,7 +68,13 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         subject: ["file ", &file.place.path].concat(),
         expected,
         // Its whole content may be a lot to read; and what is on a volume may hang with it.
-        patience: if file.looks_inside() { PATIENCE } else { std::time::Duration::ZERO },
+        patience: if file.sha256.is_some() {
+            PATIENCE.saturating_mul(6)
+        } else if file.looks_inside() {
+            PATIENCE
+        } else {
+            Duration::ZERO
+        },
         secret: false,
         look: Box::new(move |facts| file.place.look(facts, &|stat| file.look(stat, facts))),
     }))
@@ -98,12 +108,20 @@ impl File {
         if self.empty && stat.size > 0 {
             return fail("{}\nempty {}", &[&size, path]);
         }
-        self.content(facts)?;
+        if self.looks_inside() {
+            self.content(stat, facts)?;
+        }
         self.place.pass(stat, facts)
     }
 
-    fn content(&self, facts: &Facts) -> Result<(), Failure> {
+    fn content(&self, stat: &Stat, facts: &Facts) -> Result<(), Failure> {
         let path = &self.place.path;
+        if !stat.file {
+            return fail(
+                "{}, in which nothing is looked for\nput a file at {}, or leave out contains, lacks and sha256",
+                &[what(stat), path],
+            );
+        }
         let unreadable = |error: std::io::Error| {
             failure(
                 match errno(&error) {
@@ -117,6 +135,12 @@ impl File {
             )
         };
         if let Some(wanted) = &self.sha256 {
+            if stat.size > MOST_SUMMED {
+                return fail(
+                    "{}, too much to take the SHA-256 of\nlet an exec check with a timeout run sha256sum -c, or leave out sha256",
+                    &[&show_size(stat.size)],
+                );
+            }
             let sum = facts.system.sha256(path).map_err(unreadable)?;
             if sum != *wanted {
                 return fail("the SHA-256 {}\nput the right file at {}, or correct sha256", &[&sum, path]);
@@ -229,6 +253,22 @@ mod tests {
         assert_eq!((other.ok, other.found), (false, format!("the SHA-256 {ABC}")));
     }
 
+    #[test]
+    fn why_a_file_is_not_searched_is_told_in_clean_words() {
+        let search = |path: &str, text: String| {
+            let mut fake = fake();
+            fake.texts = [(path.to_string(), text)].into();
+            let finding = one("[checks.file.\"/etc/key\"]\ncontains = \"x\"").judge.judge(&fake.facts(&[]));
+            (finding.found, finding.remedy)
+        };
+        let large = search("/etc/key", "a".repeat((16 << 20) + 1));
+        assert_eq!(large.0, "a file of more than 16 MiB, which is not searched");
+        assert_eq!(large.1, "ask for its sha256 in place of contains and lacks");
+        let gone = search("/etc/other", String::new());
+        assert_eq!(gone.0, "a file that cannot be read: no such file or directory");
+        assert_eq!(gone.1, "look at what it lies on");
+    }
+
     /// Another owner does not mend what the owner himself, or nobody, may do; nor does it help to leave out
     /// --read-only where a volume is read-only.
     #[test]
@@ -255,12 +295,30 @@ mod tests {
         assert_eq!(remedy("/data/x", 0, 0o644, 0, write), "mount /data rw, not ro");
     }
 
+    /// What has no end, or would take too long, is not begun.
+    #[test]
+    fn the_content_is_that_of_a_file_of_some_size() {
+        let sum = format!("sha256 = \"{ABC}\"");
+        for keys in [&sum, "contains = \"x\"", "lacks = \"x\""] {
+            let device = judge("/dev/null", keys);
+            assert_eq!(device.found, "a device, in which nothing is looked for", "{keys}");
+            assert!(device.remedy.starts_with("put a file at /dev/null, or leave out"), "{device:?}");
+        }
+        let sized = |size| {
+            let mut fake = fake();
+            fake.files.insert("/etc/key".into(), Stat { file: true, size, ..Stat::default() });
+            one(&format!("[checks.file.\"/etc/key\"]\n{sum}")).judge.judge(&fake.facts(&[]))
+        };
+        assert!(sized(1 << 30).ok);
+        assert_eq!(sized(20 << 30).found, "20 GiB, too much to take the SHA-256 of");
+    }
+
     #[test]
     fn an_executable_file_can_be_run() {
         let sound = |path: &str, content: Content| Found {
             path: path.into(),
             folder: false,
-            rights: Rights { mode: 0o755, execute: true, ..Rights::default() },
+            rights: Rights { mode: 0o755, execute: true, read: true, ..Rights::default() },
             noexec: None,
             content,
         };
@@ -272,11 +330,11 @@ mod tests {
         };
         const OWN_MACHINE: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
         let own = || Content::Elf { machine: OWN_MACHINE, loader: None };
-        let script = |there: bool, carriage_return| Content::Script {
+        let script = |there: bool, crlf: bool| Content::Script {
             interpreter: "/bin/bash".into(),
             found: there.then(|| Box::new(sound("/bin/bash", own()))),
             asked: None,
-            carriage_return,
+            carriage_return: crlf.then(|| "/bin/bash".into()),
         };
         let closed = |noexec: Option<&str>, execute| {
             let rights = Rights { mode: 0o644, execute, ..Rights::default() };

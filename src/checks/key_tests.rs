@@ -243,7 +243,7 @@ fn container() -> Fake {
 /// A program by this name.
 fn program(word: &str, execute: bool) -> (String, Look) {
     let path = if word.starts_with('/') { word.into() } else { format!("/bin/{word}") };
-    let rights = Rights { execute, ..Rights::default() };
+    let rights = Rights { execute, read: true, ..Rights::default() };
     let found = Found { path, folder: false, rights, noexec: None, content: Content::Unreadable };
     (word.into(), Look { word: word.into(), found: Some(found), ..Look::default() })
 }

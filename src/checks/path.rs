@@ -182,6 +182,9 @@ fn octal(mode: u32) -> String {
 
 /// A folder above the path is closed, or a file system answers with an error.
 pub(super) fn refused(path: &str, error: &io::Error, facts: &Facts) -> Failure {
+    if errno(error) == Errno::ELOOP {
+        return failure("{} leads round in a circle of links\ncorrect the link (ls -l {})", &[path, path]);
+    }
     let uid = facts.system.current().uid.to_string();
     failure(
         "{} cannot be looked at by uid {}: {}\nlet uid {} enter the folders above {}",

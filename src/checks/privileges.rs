@@ -8,6 +8,7 @@ use crate::config::table::Table;
 use crate::sys::caps;
 use crate::sys::status::number;
 use crate::sys::users::User;
+use crate::sys::{Errno, errno};
 use std::time::Duration;
 
 /// `privileges`
@@ -25,8 +26,14 @@ const ENGINES: [&str; 6] = [
     "/run/balena-engine.sock",
 ];
 
-/// How to see what a user may not: rinit that is no root cannot become it by as_user.
-const AS_ROOT: &str = "as root (in the Dockerfile: USER root, RUN rinit --check --only privileges)";
+/// How to see what this user may not: rinit that is no root cannot become it by as_user.
+fn how_to_see(facts: &Facts) -> &'static str {
+    if facts.system.current().uid == 0 {
+        "docker run --cap-add DAC_READ_SEARCH"
+    } else {
+        "judge as root (in the Dockerfile: USER root, RUN rinit --check --only privileges)"
+    }
+}
 
 /// One thing that is asked for.
 enum Wanted {
@@ -214,11 +221,13 @@ fn setuid(paths: &[String], allow: &[String], facts: &Facts) -> Result<String, F
     if let Some(path) = paths.iter().find(|path| facts.system.stat(path).is_err()) {
         return Err(failure("{} is not there\ncorrect paths, or leave it out", &[path]));
     }
-    let found = facts.system.set_id_files(paths).map_err(|error| {
-        failure(
-            "a folder that cannot be searched: {}\njudge {}, or name other paths",
-            &[&facts::why(&error), AS_ROOT],
-        )
+    let found = facts.system.set_id_files(paths).map_err(|(folder, error)| {
+        let (how, or) = match errno(&error) {
+            Errno::EACCES => (how_to_see(facts), ", or "),
+            _ => ("", ""),
+        };
+        let template = "a folder that cannot be searched, {}: {}\n{}{}name other paths";
+        failure(template, &[&folder, &facts::why(&error), how, or])
     })?;
     let over: Vec<&str> = found.iter().filter(|path| !allow.contains(path)).map(String::as_str).collect();
     if over.is_empty() {
@@ -271,10 +280,10 @@ fn passwords(facts: &Facts) -> Result<String, Failure> {
     for path in ["/etc/passwd", "/etc/shadow"] {
         let text = match text(facts, path) {
             Ok(text) => text,
-            Err(error) if crate::sys::errno(&error) == crate::sys::Errno::ENOENT => continue,
+            Err(error) if errno(&error) == Errno::ENOENT => continue,
             Err(error) => {
-                let template = "{} that cannot be read: {}\njudge {}";
-                return Err(failure(template, &[path, &facts::why(&error), AS_ROOT]));
+                let template = "{} that cannot be read: {}\n{}";
+                return Err(failure(template, &[path, &facts::why(&error), how_to_see(facts)]));
             }
         };
         for line in text.lines() {
@@ -405,6 +414,23 @@ mod tests {
         assert_eq!(judge(Fake { mounts, files, ..fake("") }), "exposed: /run/docker.sock, /tmp/x");
         let mighty = fake("CapBnd:\t000001ffffffffff\n");
         assert_eq!(judge(mighty), "exposed: all capabilities (--privileged)");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_searched_is_named() {
+        for (uid, errno, remedy) in [
+            (1000, libc::EACCES, "judge as root (in the Dockerfile: USER root, RUN rinit --check"),
+            (0, libc::EACCES, "docker run --cap-add DAC_READ_SEARCH, or name other paths"),
+            (0, libc::EINVAL, "name other paths"),
+        ] {
+            let refused = [(("/usr".to_string(), "r"), errno)].into();
+            let fake = Fake { refused, ..fake("") };
+            fake.current.borrow_mut().uid = uid;
+            let text = "[checks.privileges]\nsetuid_files = \"none\"\npaths = \"/usr\"";
+            let finding = one(text).judge.judge(&fake.facts(&[]));
+            assert!(finding.found.starts_with("a folder that cannot be searched, /usr: "), "{finding:?}");
+            assert!(finding.remedy.starts_with(remedy), "{finding:?}");
+        }
     }
 
     #[test]

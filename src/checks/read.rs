@@ -142,7 +142,7 @@ fn read_check(kind: &Kind, name: String, table: Table<'_>) -> Option<Check> {
     if any_of.as_deref() == Some("") {
         table.fault("any_of", "is empty; expected a label that several checks share");
     }
-    let as_user = table.text_or_number("as_user");
+    let as_user = super::user::as_user(&table);
     let export = table.text("export").filter(|export| {
         let named = variable_name(export);
         if !named {

@@ -59,6 +59,22 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     }))
 }
 
+/// Whose rights a check is judged with: `user` or `user:group`, names or numbers, as in a service's `user`.
+pub(super) fn as_user(table: &Table<'_>) -> Option<String> {
+    let spec = table.text_or_number("as_user")?;
+    let known = |part: &str| {
+        let odd = |c: char| c == ':' || c.is_whitespace() || c.is_control();
+        // Digits and dots alone are a number, if one that no user has.
+        let number = part.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        let fits = !number || part.parse::<u32>().is_ok_and(|number| number != u32::MAX);
+        fits && !part.starts_with('-') && !part.contains(odd)
+    };
+    if !spec.splitn(2, ':').all(known) {
+        table.fault("as_user", "is no user; expected a name or a number, such as \"app\" or \"1000:1000\"");
+    }
+    Some(spec)
+}
+
 impl Judge for User {
     fn subject(&self) -> String {
         "user".into()
@@ -210,6 +226,30 @@ mod tests {
             ..Fake::default()
         };
         one(text).judge.judge(&fake.facts(&[]))
+    }
+
+    #[test]
+    fn whose_rights_are_asked_for_is_a_user_that_could_be() {
+        let text = |user: &str| format!("[checks.user]\nas_user = {user}");
+        for user in ["0", "4294967294", "\"app\"", "\"app:1000\"", "\"first.last\""] {
+            one(&text(user));
+        }
+        for user in [
+            "-5",
+            "1.5",
+            "4294967295",
+            "\"\"",
+            "\":5\"",
+            "\"app:\"",
+            "\"a:b:c\"",
+            "\"app:-1\"",
+            "\"app:4294967296\"",
+            "\"a b\"",
+            "\"a\\u0000\"",
+        ] {
+            let message = fault(&text(user));
+            assert!(message.starts_with("checks.user.as_user: is no user; expected"), "{user}: {message}");
+        }
     }
 
     #[test]

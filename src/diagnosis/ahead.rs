@@ -13,17 +13,15 @@ pub fn why_not(look: &Look) -> Option<String> {
     if closed || found.folder || !found.rights.execute || found.noexec.is_some() {
         return Some(exec(Errno::EACCES, look));
     }
-    if let Content::Script { asked: Some(_), .. } = &found.content
-        && look.env_fails
-    {
-        return super::asked_of_env(look);
+    if look.env_fails || super::hidden(found) {
+        return super::first_line(look);
     }
     (!sound(found)).then(|| exec(Errno::ENOEXEC, look))
 }
 
 fn sound(found: &Found) -> bool {
     match &found.content {
-        Content::Script { found: Some(found), carriage_return: false, .. } => sound(found),
+        Content::Script { found: Some(found), carriage_return: None, .. } => sound(found),
         Content::Elf { machine, loader } => {
             // A 64-bit machine runs the programs of its 32-bit one.
             let kin = matches!((remedy::OWN_MACHINE, machine), (62, 3) | (183, 40));

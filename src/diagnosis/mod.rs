@@ -20,8 +20,8 @@ use crate::sys::spawn::{SpawnError, Stage};
 pub use ahead::why_not;
 pub use end::{at_once, background, killed, never_healthy};
 
-/// What is asked when a program was started and ended at once with 126 or 127: env(1), as a script's interpreter,
-/// ends so. Anything else has told its reason itself.
+/// What is asked when a program was started and ended with 2, 126 or 127: so ends a script's interpreter, or env(1), that
+/// can make nothing of the script or its first line. Anything else has told its reason itself.
 pub const STARTED: SpawnError = SpawnError { stage: Stage::Exec, errno: Errno::UnknownErrno };
 
 /// The exit code for a program that could not be started, as the shell, tini and Docker have it: 127 when there
@@ -35,14 +35,15 @@ pub fn exit_code(error: SpawnError) -> u8 {
     }
 }
 
-/// `template` with each `{}` replaced by the next of `parts`: `format!` at a fraction of its code, of which there
-/// would be much here.
+/// `template` with each `{}` replaced by the next of `parts`, of which it may leave out the last: `format!` at a
+/// fraction of its code, of which there would be much here.
 pub fn fill(template: &str, parts: &[&str]) -> String {
-    let mut text = String::new();
+    let mut pieces = template.split("{}");
+    let mut text = pieces.next().unwrap_or("").to_string();
     let mut parts = parts.iter();
-    for piece in template.split("{}") {
-        text.push_str(piece);
+    for piece in pieces {
         text.push_str(parts.next().unwrap_or(&""));
+        text.push_str(piece);
     }
     text
 }
@@ -71,7 +72,7 @@ pub fn as_said_by(persona: Persona, error: SpawnError, program: &str) -> (u8, St
 #[must_use]
 pub fn explain(error: SpawnError, look: &Look) -> String {
     if error == STARTED {
-        return asked_of_env(look).unwrap_or_default();
+        return first_line(look).unwrap_or_default();
     }
     let why = match error.stage {
         Stage::Exec => exec(error.errno, look),
@@ -172,13 +173,13 @@ fn in_the_way(obstacle: &Obstacle, look: &Look) -> String {
         ),
         Obstacle::File(path) => fill("{} is a file, not a folder", &[path]),
         Obstacle::Closed(folder, rights) => {
-            fill("{} may not enter the folder {} {}", &[&look.who, folder, &mend(folder, rights, look)])
+            fill("{} may not enter the folder {} {}", &[&look.who, folder, &mend(folder, rights, "x", look)])
         }
     }
 }
 
 /// `(mode 0700, owner root:root); chmod o+x PATH`, and what root could do without that.
-fn mend(path: &str, rights: &Rights, look: &Look) -> String {
+fn mend(path: &str, rights: &Rights, bits: &str, look: &Look) -> String {
     let mode = format!("{:04o}", rights.mode);
     let class = if rights.mode & 0o111 == 0 { "a" } else { rights.class };
     let root = if look.who == "root" && look.lacks.contains(&"DAC_OVERRIDE") {
@@ -186,21 +187,22 @@ fn mend(path: &str, rights: &Rights, look: &Look) -> String {
     } else {
         ""
     };
-    fill("(mode {}, owner {}); chmod {}+x {}{}", &[&mode, &rights.owner, class, path, root])
+    fill("(mode {}, owner {}); chmod {}+{} {}{}", &[&mode, &rights.owner, class, bits, path, root])
 }
 
 fn exec(errno: Errno, look: &Look) -> String {
+    // It is looked for in the folder that it would be in, which is there.
+    if look.word.is_empty() {
+        return "the name of the program is empty; give one".into();
+    }
     match (&look.obstacle, &look.found) {
         (Some(obstacle @ (Obstacle::Closed(..) | Obstacle::File(_))), _) => in_the_way(obstacle, look),
         (_, Some(found)) => existing(errno, found, look),
-        (_, None) => missing(errno, look),
+        (_, None) => missing(look),
     }
 }
 
-fn missing(errno: Errno, look: &Look) -> String {
-    if look.word.is_empty() {
-        return "the command is an empty word; name a program".into();
-    }
+fn missing(look: &Look) -> String {
     if look.whole_line {
         let plain = |_| look.word.split_whitespace().map(str::to_string).collect();
         let words = words::split(&look.word).unwrap_or_else(plain);
@@ -214,13 +216,14 @@ fn missing(errno: Errno, look: &Look) -> String {
             &[&list],
         );
     }
+    let path = if look.path.is_empty() { &look.word } else { &look.path };
+    if look.circle {
+        let text = "{} leads round in a circle of links, and to no file; correct the link (ls -l {})";
+        return fill(text, &[path, path]);
+    }
     if let Some(target) = &look.link {
-        let path = if look.path.is_empty() { &look.word } else { &look.path };
         let text = "{} is a link to {}, which is not there; install what it leads to, or correct the link";
         return fill(text, &[path, target]);
-    }
-    if errno == Errno::ELOOP {
-        return word(errno).into();
     }
     let mut text = match (&look.obstacle, look.searched.is_empty()) {
         (Some(Obstacle::Missing(folder)), true) => {
@@ -269,6 +272,9 @@ fn existing(errno: Errno, found: &Found, look: &Look) -> String {
     if found.folder {
         return fill("{} is a folder; name the program in it", &[path]);
     }
+    if let Content::Special(kind) = found.content {
+        return fill("{} is {}, no program; put the program there, or correct the path", &[path, kind]);
+    }
     if let Some(point) = found.noexec.as_ref().filter(|_| errno == Errno::EACCES) {
         return fill(
             "{} lies on {}, which is mounted noexec; mount that with exec (docker run --tmpfs {}:exec), or put the program elsewhere",
@@ -277,7 +283,8 @@ fn existing(errno: Errno, found: &Found, look: &Look) -> String {
     }
     if !found.rights.execute {
         let text = "{} is not executable for {} {} (in a Dockerfile: COPY --chmod=755)";
-        return fill(text, &[path, &look.who, &mend(path, &found.rights, look)]);
+        let bits = if hidden(found) { "rx" } else { "x" };
+        return fill(text, &[path, &look.who, &mend(path, &found.rights, bits, look)]);
     }
     match (&found.content, errno) {
         (Content::Script { .. }, _) => script(errno, found, look),
@@ -305,6 +312,17 @@ fn existing(errno: Errno, found: &Found, look: &Look) -> String {
     }
 }
 
+/// Whether it may be a script whose interpreter, run by the same user, could not open it.
+fn hidden(found: &Found) -> bool {
+    !found.rights.read
+        && match found.content {
+            Content::Script { .. } | Content::Text => true,
+            // Only a program has use for these bits.
+            Content::Unreadable => found.rights.mode & 0o6000 == 0,
+            _ => false,
+        }
+}
+
 /// A script that is executable itself: it is its interpreter that cannot be started.
 fn script(errno: Errno, script: &Found, look: &Look) -> String {
     let path = &script.path;
@@ -314,8 +332,8 @@ fn script(errno: Errno, script: &Found, look: &Look) -> String {
     if interpreter.is_empty() {
         return fill("the first line of {} is #! without an interpreter; write #!/bin/sh", &[path]);
     }
-    if *carriage_return {
-        return carriage(path, asked.as_ref().unwrap_or(interpreter));
+    if let Some(last) = carriage_return {
+        return carriage(path, last, asked.as_ref().unwrap_or(interpreter));
     }
     match found {
         Some(found) if found.path != *path => fill(
@@ -333,20 +351,26 @@ fn no_interpreter(template: &str, path: &str, name: &str, look: &Look) -> String
     fill(template, &[path, name, &mend.unwrap_or_else(|| remedy::interpreter(name).into())])
 }
 
-fn carriage(path: &str, interpreter: &str) -> String {
+fn carriage(path: &str, last: &str, interpreter: &str) -> String {
+    let is = if last == interpreter { "looked for as" } else { "given" };
     fill(
-        "the first line of {} ends in a carriage return, so that its interpreter is looked for as \"{}\\r\"; save it with unix line ends: sed -i 's/\\r$//' {}",
-        &[path, interpreter, path],
+        "the first line of {} ends in a carriage return, so that its interpreter is {} \"{}\\r\"; save it with unix line ends: sed -i 's/\\r$//' {}",
+        &[path, is, last, path],
     )
 }
 
-/// env(1) was started by a script's first line, and did not find what it was asked for.
-fn asked_of_env(look: &Look) -> Option<String> {
+/// A script's first line has started its interpreter, or env(1), which could make nothing of what it was given.
+fn first_line(look: &Look) -> Option<String> {
     let found = look.found.as_ref()?;
-    let Content::Script { asked: Some(asked), carriage_return, .. } = &found.content else { return None };
-    if *carriage_return {
-        return Some(carriage(&found.path, asked));
+    if hidden(found) {
+        let text = "{} is not readable for {}, as a script must be {}";
+        return Some(fill(text, &[&found.path, &look.who, &mend(&found.path, &found.rights, "rx", look)]));
+    }
+    let Content::Script { interpreter, asked, carriage_return, .. } = &found.content else { return None };
+    if let Some(last) = carriage_return {
+        return Some(carriage(&found.path, last, asked.as_ref().unwrap_or(interpreter)));
     }
     let text = "the first line of {} asks env for {}, which is not in PATH; {}";
-    look.env_fails.then(|| no_interpreter(text, &found.path, asked, look))
+    let asked = asked.as_ref().filter(|_| look.env_fails)?;
+    Some(no_interpreter(text, &found.path, asked, look))
 }

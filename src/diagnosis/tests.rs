@@ -6,13 +6,27 @@ fn script(interpreter: &str, found: Option<Found>) -> Content {
         interpreter: interpreter.into(),
         found: found.map(Box::new),
         asked: None,
-        carriage_return: false,
+        carriage_return: None,
     }
 }
 
 fn found(path: &str, content: Content) -> Found {
-    let rights = Rights { mode: 0o755, owner: "root:root".into(), class: "o", execute: true };
+    let rights = Rights { mode: 0o755, owner: "root:root".into(), class: "o", execute: true, read: true };
     Found { path: path.into(), folder: false, rights, noexec: None, content }
+}
+
+fn closed(mode: u32, class: &'static str) -> Rights {
+    Rights { mode, owner: "root:root".into(), class, execute: false, read: true }
+}
+
+fn root() -> Look {
+    Look {
+        word: "run".into(),
+        who: "root".into(),
+        lacks: vec!["DAC_OVERRIDE"],
+        root: true,
+        ..Look::default()
+    }
 }
 
 fn app(content: Content) -> Look {
@@ -41,13 +55,17 @@ fn what_a_file_is_tells_why_it_cannot_run() {
     let other = if remedy::OWN_MACHINE == 183 { 62 } else { 183 };
     let elf =
         |loader: &str| Content::Elf { machine: remedy::OWN_MACHINE, loader: Some((loader.into(), false)) };
-    let crlf =
-        Content::Script { interpreter: "/bin/sh".into(), found: None, asked: None, carriage_return: true };
+    let crlf = Content::Script {
+        interpreter: "/bin/sh".into(),
+        found: None,
+        asked: None,
+        carriage_return: Some("/bin/sh".into()),
+    };
     let env = Content::Script {
         interpreter: "/usr/bin/env".into(),
         found: Some(Box::new(found("/usr/bin/env", Content::Other))),
         asked: Some("bash".into()),
-        carriage_return: true,
+        carriage_return: Some("bash".into()),
     };
     let deep = script("/bin/a", Some(found("/bin/a", elf("/lib/ld-musl-x86_64.so.1"))));
     let itself = script("/app/run", Some(found("/app/run", Content::Other)));
@@ -77,6 +95,7 @@ fn what_a_file_is_tells_why_it_cannot_run() {
         (Content::Text, Errno::ENOEXEC, &["begin it with #!/bin/sh"]),
         (Content::Other, Errno::ENOEXEC, &["no program that this machine can run"]),
         (Content::Other, Errno::EPERM, &["file capabilities", "--cap-add", "setcap -r"]),
+        (Content::Special("a pipe"), Errno::EACCES, &["/app/run is a pipe, no program; put the program"]),
         (Content::Other, Errno::EACCES, &["ACL, SELinux or AppArmor"]),
         (Content::Other, Errno::EAGAIN, &["ulimit nproc"]),
     ] {
@@ -98,7 +117,11 @@ fn what_is_not_there_tells_what_was_meant() {
         (path(), &["no such file: /app/run; correct the path"]),
         (Look { obstacle: Some(Obstacle::Missing("/app".into())), ..path() }, &["there is no folder /app"]),
         (Look { link: Some("/x".into()), ..path() }, &["/app/run is a link to /x, which is not there"]),
-        (Look::default(), &["empty word"]),
+        (
+            Look { link: Some("/app/run".into()), circle: true, ..path() },
+            &["/app/run leads round in a circle of links, and to no file; correct the link (ls -l /app/run)"],
+        ),
+        (Look::default(), &["\"\": the name of the program is empty; give one"]),
         (Look { word: "app -x".into(), whole_line: true, ..name() }, &["[\"app\", \"-x\"]"]),
         (
             Look { word: "nginx -g 'daemon \"off\";'".into(), whole_line: true, ..name() },
@@ -111,7 +134,6 @@ fn what_is_not_there_tells_what_was_meant() {
 
 #[test]
 fn rights_and_surroundings_name_who_and_what() {
-    let closed = |mode, class| Rights { mode, owner: "root:root".into(), class, execute: false };
     let mut plain = app(Content::Other);
     if let Some(found) = &mut plain.found {
         found.rights = closed(0o640, "g");
@@ -127,7 +149,6 @@ fn rights_and_surroundings_name_who_and_what() {
         found.noexec = Some("/app".into());
     }
     says(Stage::Exec, Errno::EACCES, &noexec, &["lies on /app, which is mounted noexec"]);
-    let root = || Look { who: "root".into(), lacks: vec!["DAC_OVERRIDE"], root: true, ..Look::default() };
     let way = Some(Obstacle::Closed("/app".into(), closed(0o710, "o")));
     says(
         Stage::Exec,
@@ -170,22 +191,54 @@ fn rights_and_surroundings_name_who_and_what() {
     says(Stage::Credentials, Errno::EPERM, &Look { root: false, ..lacks }, &["not root", "--user 0"]);
 }
 
-/// env(1) has been started by a first line; all others tell their reason themselves.
 #[test]
-fn env_alone_is_told_of_when_a_program_has_ended_with_127() {
-    let asked = |carriage_return| Content::Script {
+fn a_script_that_may_not_be_read() {
+    let mut look = app(script("/bin/sh", None));
+    let mut hidden = |mode, execute| {
+        if let Some(found) = &mut look.found {
+            found.rights = Rights { execute, read: false, ..closed(mode, "o") };
+        }
+        look.clone()
+    };
+    let words = ["not executable for user app (mode 0750, owner root:root); chmod o+rx /app/run"];
+    says(Stage::Exec, Errno::EACCES, &hidden(0o750, false), &words);
+    let early = explain(STARTED, &hidden(0o711, true));
+    assert_eq!(
+        early,
+        "/app/run is not readable for user app, as a script must be (mode 0711, owner root:root); chmod o+rx /app/run"
+    );
+    assert_eq!(why_not(&hidden(0o711, true)), Some(early));
+    // A program need not be, and only one has use for a set-id bit.
+    for (content, mode, told) in [
+        (Content::Elf { machine: remedy::OWN_MACHINE, loader: None }, 0o711, false),
+        (Content::Unreadable, 0o4711, false),
+        (Content::Unreadable, 0o711, true),
+    ] {
+        let mut look = hidden(mode, true);
+        look.found.iter_mut().for_each(|found| found.content = content.clone());
+        assert_eq!(why_not(&look).is_some(), told, "{content:?} {mode:o}");
+    }
+}
+
+/// Of a script's first line; all others tell their reason themselves.
+#[test]
+fn first_lines_are_told_of_when_a_program_has_ended_early() {
+    let asked = |last: Option<&str>| Content::Script {
         interpreter: "/usr/bin/env".into(),
         found: None,
         asked: Some("bash".into()),
-        carriage_return,
+        carriage_return: last.map(Into::into),
     };
-    let text = explain(STARTED, &Look { env_fails: true, ..app(asked(false)) });
+    let text = explain(STARTED, &Look { env_fails: true, ..app(asked(None)) });
     assert!(
         text.contains("asks env for bash, which is not in PATH") && text.contains("apk add bash"),
         "{text}"
     );
-    assert!(explain(STARTED, &app(asked(true))).contains("\"bash\\r\""));
-    assert_eq!(explain(STARTED, &app(asked(false))), "");
+    let text = explain(STARTED, &app(asked(Some("bash"))));
+    assert!(text.contains("so that its interpreter is looked for as \"bash\\r\";"), "{text}");
+    let text = explain(STARTED, &app(asked(Some("-e"))));
+    assert!(text.contains("so that its interpreter is given \"-e\\r\";"), "{text}");
+    assert_eq!(explain(STARTED, &app(asked(None))), "");
     assert_eq!(explain(STARTED, &app(Content::Text)), "");
 }
 
@@ -204,4 +257,6 @@ fn known_programs_have_their_own_option() {
     assert_eq!(remedy::foreground("php-fpm8.2"), "-F");
     assert!(remedy::foreground("app").contains("--foreground"));
     assert_eq!(fill("{} and {}{}", &["a", "b"]), "a and b");
+    // A part that a template has no place for is not put at its end.
+    assert_eq!(fill("{} alone", &["a", "b"]), "a alone");
 }

@@ -69,7 +69,7 @@ impl Turn {
             Outcome::Signal(Signal::KILL) | Outcome::Code(137) => {
                 diagnosis::killed(&mut self.short_of_memory).map(|why| (LogLevel::Error, why))
             }
-            Outcome::Code(126 | 127) if first => {
+            Outcome::Code(2 | 126 | 127) if first => {
                 let role = if is_main { Role::Main } else { Role::Service };
                 self.runtime.starter.excuse(&found.program, role).map(|why| (LogLevel::Error, why))
             }

@@ -23,8 +23,8 @@ pub enum Content {
         found: Option<Box<Found>>,
         /// The program that env(1), as the interpreter, is to find in PATH.
         asked: Option<String>,
-        /// The line ends in a carriage return, as an editor on Windows writes it.
-        carriage_return: bool,
+        /// The last word of the line, where that ends in a carriage return, as an editor on Windows writes it.
+        carriage_return: Option<String>,
     },
     /// A byte order mark before the text.
     ByteOrderMark,
@@ -36,6 +36,8 @@ pub enum Content {
     Other,
     /// Not to be read by rinit.
     Unreadable,
+    /// No file that holds anything: `a pipe`.
+    Special(&'static str),
 }
 
 /// Beginnings of programs that Linux does not run: PE, and Mach-O in its three forms.
@@ -85,11 +87,13 @@ pub fn first_bytes(head: &[u8]) -> Content {
 fn script(rest: &[u8]) -> Content {
     let line = String::from_utf8_lossy(rest.split(|b| *b == b'\n').next().unwrap_or_default());
     let mut words = line.split_whitespace();
+    let last = words.clone().next_back().filter(|_| line.ends_with('\r'));
+    let carriage_return = last.map(str::to_string);
     let interpreter = words.next().unwrap_or("").to_string();
     let by_env = interpreter.ends_with("/env");
     let asked = words.find(|word| by_env && !word.starts_with('-') && !word.contains('='));
     let asked = asked.map(str::to_string);
-    Content::Script { found: None, interpreter, asked, carriage_return: line.ends_with('\r') }
+    Content::Script { found: None, interpreter, asked, carriage_return }
 }
 
 /// The machine and the loader (the first program header PT_INTERP) of a 32- or 64-bit ELF file, elf(5). No number in it
@@ -141,9 +145,10 @@ mod tests {
             }
         };
         let bash = Some("bash".to_string());
-        assert_eq!(script(b" /bin/sh -e\nx"), ("/bin/sh".into(), true, None, false));
-        assert_eq!(script(b"/no/sh\r\n"), ("/no/sh".into(), false, None, true));
-        assert_eq!(script(b"/usr/bin/env bash\n"), ("/usr/bin/env".into(), true, bash.clone(), false));
+        assert_eq!(script(b" /bin/sh -e\nx"), ("/bin/sh".into(), true, None, None));
+        assert_eq!(script(b"/no/sh\r\n"), ("/no/sh".into(), false, None, Some("/no/sh".into())));
+        assert_eq!(script(b"/bin/sh -e\r\n").3.as_deref(), Some("-e"));
+        assert_eq!(script(b"/usr/bin/env bash\n"), ("/usr/bin/env".into(), true, bash.clone(), None));
         assert_eq!(script(b"/usr/bin/env -S A=b bash -e").2, bash);
         assert_eq!(script(b"").0, "");
         for (bytes, want) in [

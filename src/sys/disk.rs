@@ -78,14 +78,16 @@ pub fn list(path: &str) -> io::Result<Vec<String>> {
 }
 
 /// The files below these paths that give whoever runs them another user or group. Other file systems that are
-/// mounted there are not entered, nor are links followed; a path that does not exist holds none.
-pub fn set_id_files(paths: &[String]) -> io::Result<Vec<String>> {
+/// mounted there are not entered, nor are links followed; a path that does not exist holds none. An error comes with the
+/// folder that could not be read.
+pub fn set_id_files(paths: &[String]) -> Result<Vec<String>, (String, io::Error)> {
     let mut found = Vec::new();
     for path in paths {
         let Ok(top) = std::fs::metadata(path) else { continue };
         let mut folders = vec![std::path::PathBuf::from(path)];
         while let Some(folder) = folders.pop() {
-            for name in folder::names(&folder)? {
+            let unread = |error| (folder.to_string_lossy().into_owned(), error);
+            for name in folder::names(&folder).map_err(unread)? {
                 let path = folder.join(name);
                 let Ok(data) = std::fs::symlink_metadata(&path) else { continue };
                 if data.dev() != top.dev() {

@@ -1,6 +1,7 @@
 //! What is there where a program was to be started: facts for [`crate::diagnosis`]. Only looked at after a
 //! start has failed, so nothing here is on the way of a start that works.
 
+use super::Errno;
 use super::content::{Content, content};
 use super::limits::TooHigh;
 use super::mounts::{self, Mount};
@@ -8,7 +9,7 @@ use super::spawn;
 use super::users::{self, Accounts, Identity};
 use std::ffi::{CStr, CString};
 use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 /// Whose a file is, and what its permission bits let the process's user do.
@@ -22,6 +23,8 @@ pub struct Rights {
     pub class: &'static str,
     /// Whether the user may execute it, or enter it.
     pub execute: bool,
+    /// Whether the user may read it.
+    pub read: bool,
 }
 
 /// One file that stands where a program was looked for.
@@ -79,6 +82,8 @@ pub struct Look {
     pub found: Option<Found>,
     /// Where a link leads that stands in its place, when nothing is there.
     pub link: Option<String>,
+    /// Whether links lead to it that lead round in a circle, when nothing is there.
+    pub circle: bool,
     /// What is in the way to it.
     pub obstacle: Option<Obstacle>,
     /// A mount on the way to it that is none of the system's own.
@@ -148,8 +153,13 @@ pub fn look(ask: &Ask<'_>) -> Look {
             look.searched.push(folder.to_string());
         }
     }
+    if let Some(found) = look.found.as_mut().filter(|_| ask.ids.is_none()) {
+        // An access list may allow what the mode does not.
+        found.rights.read |= found.content != Content::Unreadable;
+    }
     for path in paths.iter().filter(|_| look.found.is_none()) {
         look.link = look.link.or_else(|| std::fs::read_link(path).ok().map(shown));
+        look.circle |= std::fs::metadata(path).is_err_and(|error| super::errno(&error) == Errno::ELOOP);
         names(folder_of(path), &mut look.names);
         look.covered = look.covered.or_else(|| mount_over(folder_of(path)));
     }
@@ -214,15 +224,13 @@ impl<'a> Eyes<'a> {
         } else {
             ("o", 0)
         };
+        let bits = meta.mode() >> shift;
         // Root passes by all bits, except that somebody must be allowed to execute a file.
-        let execute = if self.mighty {
-            meta.is_dir() || meta.mode() & 0o111 != 0
-        } else {
-            meta.mode() >> shift & 1 != 0
-        };
+        let execute = if self.mighty { meta.is_dir() || meta.mode() & 0o111 != 0 } else { bits & 1 != 0 };
+        let read = self.mighty || bits & 4 != 0;
         let owner =
             [&self.accounts.user_name(meta.uid()), ":", &self.accounts.group_name(meta.gid())].concat();
-        Rights { mode: meta.mode() & 0o7777, owner, class, execute }
+        Rights { mode: meta.mode() & 0o7777, owner, class, execute, read }
     }
 
     /// What is first in the way to a file: of the folders that lead to it, the outermost first.
@@ -244,12 +252,21 @@ impl<'a> Eyes<'a> {
     /// What stands at a path; `deeper`: how many interpreters of interpreters are followed.
     pub(super) fn found(&self, path: &str, deeper: u8) -> Option<Found> {
         let meta = std::fs::metadata(path).ok()?;
+        let kind = meta.file_type();
         Some(Found {
             path: path.into(),
             folder: meta.is_dir(),
             rights: self.rights(&meta),
             noexec: mount_of(path).filter(|mount| mount.has("noexec")).map(|mount| mount.point),
-            content: if meta.is_file() { content(path, self, deeper) } else { Content::Other },
+            content: if kind.is_file() {
+                content(path, self, deeper)
+            } else if kind.is_dir() {
+                Content::Other
+            } else if kind.is_fifo() {
+                Content::Special("a pipe")
+            } else {
+                Content::Special(if kind.is_socket() { "a socket" } else { "a device" })
+            },
         })
     }
 }

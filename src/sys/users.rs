@@ -40,6 +40,18 @@ pub struct Identity {
     pub groups: Vec<u32>,
 }
 
+impl Identity {
+    /// Whether a process with the ids `own` has these already, as far as it could have them: but for root, nobody may
+    /// change the groups.
+    #[must_use]
+    pub fn is_had_by(&self, own: &Self) -> bool {
+        let covers = |one: &Self, other: &Self| {
+            one.groups.iter().all(|group| *group == one.gid || other.groups.contains(group))
+        };
+        self.uid == own.uid && self.gid == own.gid && (own.uid != 0 || covers(self, own) && covers(own, self))
+    }
+}
+
 /// Everybody that this container knows by name.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Accounts {
@@ -204,6 +216,22 @@ mod tests {
         assert_eq!(known.identity("redsi"), Err("no user \"redsi\" in /etc/passwd".into()));
         assert_eq!(known.identity("0:nobodies"), Err("no group \"nobodies\" in /etc/group".into()));
         assert_eq!((known.user_name(999), known.group_name(77)), ("redis".into(), "77".into()));
+    }
+
+    #[test]
+    fn who_has_the_ids_already_need_not_switch() {
+        let ids = |uid, gid, groups: &[u32]| Identity { uid, gid, groups: groups.to_vec() };
+        let root = ids(0, 0, &[0]);
+        for (own, had) in [
+            (ids(0, 0, &[0]), true),
+            (ids(0, 0, &[]), true),
+            (ids(0, 0, &[0, 10]), false),
+            (ids(0, 5, &[0]), false),
+            (ids(5, 0, &[0]), false),
+        ] {
+            assert_eq!((root.is_had_by(&own), own.is_had_by(&root)), (had, had), "{own:?}");
+        }
+        assert!(ids(5, 5, &[5]).is_had_by(&ids(5, 5, &[7])));
     }
 
     #[test]

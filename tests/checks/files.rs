@@ -54,6 +54,25 @@ fn a_program_could_be_run() {
     report.fail("crlf", "carriage return").fail("bom", "byte order mark").fail("sparc", "machine number 2");
 }
 
+/// The kernel runs a script that may not be read, but its interpreter cannot open it.
+#[test]
+fn a_script_that_may_not_be_read_cannot_be_run() {
+    harness::needs_root();
+    let check = |name: &str| {
+        format!("[checks.file.{name}]\npath = \"/mnt/files/{name}\"\nexecutable = true\nas_user = 1\n")
+    };
+    let script = "#!/bin/sh\ntrue\n";
+    let launch = checking(&["closed", "open", "dead"].map(check).concat());
+    let launch = launch.file_with_mode("closed", script, 0o711).file_with_mode("open", script, 0o755);
+    let report = report(launch.file_with_mode("dead", script, 0o750));
+    report.pass(&["open"]).fail("closed", "not readable for user daemon, as a script must be (mode 0711");
+    report.fail("dead", "not executable for user daemon (mode 0750");
+    for name in ["closed", "dead"] {
+        let hint = format!("chmod o+rx /mnt/files/{name}");
+        assert!(report.ended.out.contains(&hint), "{}", report.ended.story());
+    }
+}
+
 /// That no mode is at fault is seen, where it is the mount.
 #[test]
 fn a_program_on_a_mount_without_exec_cannot_be_run() {
@@ -82,6 +101,22 @@ fn folders_and_links_are_what_they_should_be() {
     );
     report.pass(&["there", "right"]).fail("full", "a folder that holds x").fail("file", "a file");
     report.fail("gone", "is not there").fail("wrong", "a link to self/mounts").fail("none", "no link");
+}
+
+#[test]
+fn links_that_lead_round_in_a_circle_are_called_so() {
+    let checks = "
+        [checks.file.file]\npath = \"/mnt/files/a\"\nexecutable = true
+        [checks.dir.dir]\npath = \"/mnt/files/a/b\"
+        [checks.link_target.link]\npath = \"/mnt/files/a\"
+        [checks.command.command]\ncommand = \"/mnt/files/a\"
+    ";
+    let script = "ln -s b a; ln -s a b; exec /mnt/rinit --config checks.toml --check --format json";
+    let report = report(Init::config("").file("checks.toml", checks).sh(script));
+    for name in ["file", "dir", "link", "command"] {
+        report.fail(name, "leads round in a circle of links");
+    }
+    assert_eq!(report.ended.out.matches("correct the link (ls -l /mnt/files/a").count(), 4);
 }
 
 /// Root could read all: with the rights of another user the owner matters.

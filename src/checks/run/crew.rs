@@ -7,6 +7,7 @@ use super::super::{Check, Facts, Failure, Finding, facts, wire};
 use super::{Helpers, Interrupted, Wake, look};
 use crate::config::words::show_duration;
 use crate::model::{Moment, Pid, Signal};
+use crate::sys::{Errno, errno};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -172,8 +173,13 @@ impl<'c> Crew<'c> {
         for Live { helper, n, turn, begun, until } in late {
             self.helpers.kill(helper);
             let found = format!("no answer within {}", show_duration(until.since(begun)));
-            let remedy = "look for a name server or file system that hangs".into();
-            self.found(n, turn, Finding::fail(found, remedy));
+            let remedy = match self.checks.get(n).map_or("", |check| check.kind) {
+                "dir" | "file" | "link_target" | "mount" | "privileges" | "volume" => {
+                    "look for a file system that hangs, or is slow"
+                }
+                _ => "look for a name server or file system that hangs",
+            };
+            self.found(n, turn, Finding::fail(found, remedy.into()));
         }
     }
 }
@@ -227,19 +233,19 @@ fn attempt(check: &Check, wait: Option<Duration>, facts: &mut Facts) -> Finding 
 
 fn become_user(user: &str, facts: &Facts) -> Result<(), Failure> {
     let who = facts.system.accounts().identity(user).map_err(|why| {
-        Failure::for_good(why, format!("add {user} to the image, or write its number in as_user"))
+        Failure::for_good(why, "add it to the image (adduser, addgroup), or use a number".into())
     })?;
     let now = facts.system.current();
-    if now.uid == who.uid && now.gid == who.gid && now.uid != 0 {
+    if who.is_had_by(&now) {
         return Ok(());
     }
     facts.system.switch_to(&who).map_err(|error| {
         let found = format!("no right to judge as {user}: {}", facts::why(&error));
-        let how = if now.uid == 0 {
-            "docker run --cap-add SETUID --cap-add SETGID, run as "
-        } else {
-            "run as root, or as "
+        let how = match errno(&error) {
+            Errno::EPERM if now.uid == 0 => "docker run --cap-add SETUID --cap-add SETGID",
+            Errno::EPERM => "run as root, or as that user itself",
+            _ => "use one that the user namespace has (/proc/self/uid_map, gid_map)",
         };
-        Failure::for_good(found, [how, user, " itself, or leave out as_user"].concat())
+        Failure::for_good(found, [how, ", or leave out as_user"].concat())
     })
 }

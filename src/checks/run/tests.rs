@@ -215,7 +215,17 @@ fn a_helper_that_hangs_or_dies_is_a_failed_check() {
     let report = run_all(text, Fake::default(), &[], &mut bench).expect("no signal");
     let found: Vec<&str> = report.entries.iter().map(|entry| entry.found.as_str()).collect();
     assert_eq!(found, ["no answer within 15s", "no answer within 10s"]);
+    assert_eq!(report.entries[1].hint, "look for a name server or file system that hangs");
     assert_eq!((bench.now(), bench.killed), (Moment(15 * SECOND), vec![2, 1]));
+
+    let mut bench = Bench { hang: true, ..Bench::default() };
+    let sum = format!("[checks.file.\"/x\"]\nsha256 = \"{}\"", "0".repeat(64));
+    let report = run_all(&sum, Fake::default(), &[], &mut bench).expect("no signal");
+    let slow = &report.entries[0];
+    assert_eq!(
+        (slow.found.as_str(), slow.hint.as_str()),
+        ("no answer within 1m", "look for a file system that hangs, or is slow")
+    );
 
     let mut bench = Bench { die: true, ..Bench::default() };
     let report = run_all(text, Fake::default(), &[], &mut bench).expect("no signal");
@@ -248,6 +258,9 @@ fn a_check_is_judged_with_the_rights_of_its_user() {
     assert_eq!(denied.entries[0].found, "no right to judge as 1000:1000: operation not permitted");
     let unknown = report("[checks.user]\nas_user = \"redis\"", Fake::default(), &[]);
     assert_eq!(unknown.entries[0].found, "no user \"redis\" in /etc/passwd");
+    let unknown = report("[checks.user]\nas_user = \"7:redis\"", Fake::default(), &[]);
+    assert_eq!(unknown.entries[0].found, "no group \"redis\" in /etc/group");
+    assert_eq!(unknown.entries[0].hint, "add it to the image (adduser, addgroup), or use a number");
 }
 
 /// A name that a check speaks of in any way is none that is mistyped.
