@@ -364,7 +364,6 @@ fn a_value_that_no_variable_can_hold_is_not_handed_on() {
     for (text, ok) in [
         (exec, true),
         (&[exec, "export = \"X\"\n"].concat(), false),
-        ("[checks.env.X]\ndefault = \"a\\u0000b\"", false),
     ] {
         let ran = Ran { outcome: Some(Outcome::Code(0)), output: [b"a\0b".to_vec(), Vec::new()] };
         let report = report(text, Fake { ran, ..Fake::with_programs(&["app"]) }, &[("PATH", "/bin")]);
