@@ -20,8 +20,8 @@ use crate::sys::spawn::{SpawnError, Stage};
 pub use ahead::why_not;
 pub use end::{at_once, background, killed, never_healthy};
 
-/// What is asked when a program was started and ended with 2, 126 or 127: so ends a script's interpreter, or env(1), that
-/// can make nothing of the script or its first line. Anything else has told its reason itself.
+/// What is asked when a program was started and ended with 2, 126 or 127: so ends a script's interpreter, or env(1),
+/// that can make nothing of the script or its first line. Anything else has told its reason itself.
 pub const STARTED: SpawnError = SpawnError { stage: Stage::Exec, errno: Errno::UnknownErrno };
 
 /// The exit code for a program that could not be started, as the shell, tini and Docker have it: 127 when there
@@ -191,7 +191,7 @@ fn mend(path: &str, rights: &Rights, bits: &str, look: &Look) -> String {
 }
 
 fn exec(errno: Errno, look: &Look) -> String {
-    // It is looked for in the folder that it would be in, which is there.
+    // As a path it is the folder that it starts in, which is there.
     if look.word.is_empty() {
         return "the name of the program is empty; give one".into();
     }

@@ -78,8 +78,8 @@ pub fn list(path: &str) -> io::Result<Vec<String>> {
 }
 
 /// The files below these paths that give whoever runs them another user or group. Other file systems that are
-/// mounted there are not entered, nor are links followed; a path that does not exist holds none. An error comes with the
-/// folder that could not be read.
+/// mounted there are not entered, nor are links followed; a path that does not exist holds none. An error comes
+/// with the folder that could not be read.
 pub fn set_id_files(paths: &[String]) -> Result<Vec<String>, (String, io::Error)> {
     let mut found = Vec::new();
     for path in paths {
@@ -164,6 +164,12 @@ mod tests {
         assert_eq!(access("/nowhere", Access::Read).expect_err("none").raw_os_error(), Some(libc::ENOENT));
         assert!(space("/").expect("statvfs").size > 0);
         assert_eq!(real_path("/proc/../proc/./sys").expect("path"), "/proc/sys");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_read_is_named() {
+        let (folder, error) = set_id_files(&["/proc/self/status".into()]).expect_err("no folder");
+        assert_eq!((folder.as_str(), error.raw_os_error()), ("/proc/self/status", Some(libc::ENOTDIR)));
     }
 
     #[test]
