@@ -13,7 +13,8 @@ pub fn why_not(look: &Look) -> Option<String> {
     if closed || found.folder || !found.rights.execute || found.noexec.is_some() {
         return Some(exec(Errno::EACCES, look));
     }
-    if look.env_fails || super::hidden(found) {
+    // What nobody here can read may be a program, which need not be read: it is blamed when it has failed.
+    if look.env_fails || super::hidden(found) && found.content != Content::Unreadable {
         return super::first_line(look);
     }
     (!sound(found)).then(|| exec(Errno::ENOEXEC, look))

@@ -212,7 +212,7 @@ fn a_script_that_may_not_be_read() {
     for (content, mode, told) in [
         (Content::Elf { machine: remedy::OWN_MACHINE, loader: None }, 0o711, false),
         (Content::Unreadable, 0o4711, false),
-        (Content::Unreadable, 0o711, true),
+        (Content::Unreadable, 0o711, false),
     ] {
         let mut look = hidden(mode, true);
         look.found.iter_mut().for_each(|found| found.content = content.clone());

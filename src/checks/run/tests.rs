@@ -361,10 +361,7 @@ fn the_container_that_runs_this_test_is_judged() {
 #[test]
 fn a_value_that_no_variable_can_hold_is_not_handed_on() {
     let exec = "[checks.exec.x]\ncommand = \"app\"\n";
-    for (text, ok) in [
-        (exec, true),
-        (&[exec, "export = \"X\"\n"].concat(), false),
-    ] {
+    for (text, ok) in [(exec, true), (&[exec, "export = \"X\"\n"].concat(), false)] {
         let ran = Ran { outcome: Some(Outcome::Code(0)), output: [b"a\0b".to_vec(), Vec::new()] };
         let report = report(text, Fake { ran, ..Fake::with_programs(&["app"]) }, &[("PATH", "/bin")]);
         assert_eq!(report.ok(), ok, "{text}");
