@@ -14,7 +14,7 @@
 use rinit::checks::{self, link, pattern::Pattern};
 use rinit::config::expand::{Scope, expand};
 use rinit::config::fault::Sources;
-use rinit::config::files::Files;
+use rinit::config::files::{Files, Io, load};
 use rinit::config::table::Reading;
 use rinit::config::{env_file, plain, resolve, tree, words};
 use rinit::environ::Environ;
@@ -237,6 +237,35 @@ fn a_damaged_configuration_is_a_fault_and_no_more() {
             assert!(!shown.contains(odd) && shown.lines().count() <= 3, "{shown:?}");
         }
     });
+}
+
+/// Faults without number, names as long as a file, and one file over another: none takes time by the square.
+#[test]
+fn a_configuration_of_many_faults_comes_to_an_end() {
+    const MANY: usize = 20_000;
+    let all = |line: fn(usize) -> String| (0..MANY).map(line).collect::<String>();
+    let paths = all(|n| format!("[checks.file.\"x{n}\"]\n[checks.fle.x{n}]\n"));
+    let keys = all(|n| format!("k{n} = 1\n"));
+    let long = "a".repeat(1 << 20);
+    let long = format!("[services.{long}]\ncommand = 'a'\n[services.b]\ncommand = 'b'\nafter = '{long}b'\n");
+    let waits: String = (0..5_000)
+        .map(|n| format!("[services.s{n}]\ncommand = 'a'\nenvironment.A = 1\nafter = 'q{n}'\n"))
+        .collect();
+    for (text, least) in [(paths, MANY), (keys, MANY), (long, 1), (waits, 5_000)] {
+        let mut faults = Vec::new();
+        let read = |_: &str| Ok(text.clone().into_bytes());
+        let list = |_: &str| Ok(Vec::new());
+        let twice = ["a".to_string(), "b".to_string()];
+        let files = load(&twice, None, &Io { read: &read, list: &list }, &mut faults).unwrap();
+        let reading = Reading::new(scope());
+        let _ = checks::read(files.root.get("checks"), &reading);
+        faults.extend(reading.into_faults());
+        let _ = resolve::resolve(Some(&files), &scope(), &[], &mut faults);
+        assert!(faults.len() >= least, "{}", faults.len());
+        for fault in &faults {
+            assert!(files.sources.render(fault).lines().count() == 3);
+        }
+    }
 }
 
 /// All that is done with the text of each of the system's files.

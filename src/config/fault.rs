@@ -4,7 +4,7 @@ use crate::quoting::on_one_line;
 use std::fmt::Write as _;
 
 /// A stretch of a configuration file, in bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct At {
     /// Index into [`Sources`].
     pub file: u16,
@@ -14,14 +14,17 @@ pub struct At {
     pub end: u32,
 }
 
-/// One thing that is wrong. All faults of all files are collected before any is shown.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// One thing that is wrong. All faults of all files are collected before any is shown, in the order of their places.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Fault {
     /// Where, when it is at a place in a file.
     pub at: Option<At>,
     /// One line, lower case: the key's path, what was found, what was expected, what to do.
     pub message: String,
 }
+
+/// As many faults as anybody will read.
+pub const MANY: usize = 100;
 
 /// As much of a line as a fault shows, in characters.
 const WIDEST: usize = 160;
@@ -63,18 +66,24 @@ impl Sources {
     /// File name, line and column, both from 1; the column counts characters.
     #[must_use]
     pub fn place(&self, at: At) -> (&str, usize, usize) {
-        let Some(source) = self.files.get(usize::from(at.file)) else { return ("", 1, 1) };
+        let (name, line, start) = self.line(at);
+        let column = self.text(at.file).get(start..at.start as usize).map_or(0, |s| s.chars().count()) + 1;
+        (name, line, column)
+    }
+
+    /// File name, line from 1, and where the line begins: a report asks for the place of each of many checks, which
+    /// may all stand on one line.
+    fn line(&self, at: At) -> (&str, usize, usize) {
+        let Some(source) = self.files.get(usize::from(at.file)) else { return ("", 1, 0) };
         let before = source.lines.partition_point(|start| *start <= at.start);
-        let start =
-            before.checked_sub(1).and_then(|n| source.lines.get(n)).map_or(0, |start| *start as usize);
-        let column = source.text.get(start..at.start as usize).map_or(0, |s| s.chars().count()) + 1;
-        (&source.name, before + 1, column)
+        let start = before.checked_sub(1).and_then(|n| source.lines.get(n));
+        (&source.name, before + 1, start.map_or(0, |start| *start as usize))
     }
 
     /// `file:line` of a place, as reports name it.
     #[must_use]
     pub fn file_line(&self, at: At) -> String {
-        let (name, line, _) = self.place(at);
+        let (name, line, _) = self.line(at);
         on_one_line(&format!("{name}:{line}"))
     }
 
@@ -83,7 +92,7 @@ impl Sources {
     pub fn render(&self, fault: &Fault) -> String {
         let Some(at) = fault.at else { return on_one_line(&fault.message) };
         let (name, line, column) = self.place(at);
-        let text = self.text(at.file).lines().nth(line - 1).unwrap_or("");
+        let text = self.text(at.file).get(self.line(at).2..).unwrap_or("").lines().next().unwrap_or("");
         let width = self
             .text(at.file)
             .get(at.start as usize..at.end as usize)
@@ -119,6 +128,12 @@ pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
 }
 
 fn closer<'k>(word: &str, name: &'k str, best: &mut (usize, Option<&'k str>)) {
+    /// No slip of the finger is found in what nobody types, but much time is lost.
+    const LONGEST: usize = 256;
+    let longer = name.chars().count().abs_diff(word.chars().count());
+    if longer >= best.0 || word.len() > LONGEST {
+        return;
+    }
     let steps = distance(word, &name.to_ascii_lowercase());
     if steps < best.0 {
         *best = (steps, Some(name));

@@ -1,7 +1,7 @@
 //! What all tables of one reading share.
 
 use super::expand::Scope;
-use super::fault::{At, Fault};
+use super::fault::{At, Fault, MANY};
 use std::cell::{Cell, RefCell};
 
 /// What all tables of one reading share: what variables mean, and the faults found so far.
@@ -32,29 +32,27 @@ impl<'a> Reading<'a> {
 
     /// Takes over the faults of another reading of the same files.
     pub fn absorb(&self, faults: Vec<Fault>) {
-        for fault in faults {
-            self.note(fault);
-        }
+        self.faults.borrow_mut().extend(faults);
     }
 
     /// Notes a fault.
     pub fn fault(&self, at: At, message: String) {
-        self.note(Fault { at: Some(at), message });
+        self.faults.borrow_mut().push(Fault { at: Some(at), message });
     }
 
-    fn note(&self, fault: Fault) {
-        let mut faults = self.faults.borrow_mut();
-        // `[defaults]` is read once for each service; its faults are told once.
-        if !faults.contains(&fault) {
-            faults.push(fault);
-        }
+    /// Whether there are so many faults that a hint on one more would only take time.
+    #[must_use]
+    pub fn has_many(&self) -> bool {
+        self.faults.borrow().len() >= MANY
     }
 
     /// All faults, in the order of the files.
     #[must_use]
     pub fn into_faults(self) -> Vec<Fault> {
         let mut faults = self.faults.into_inner();
-        faults.sort_by_key(|fault| fault.at.map(|at| (at.file, at.start)));
+        faults.sort_unstable();
+        // `[defaults]` is read once for each service; its faults are told once.
+        faults.dedup();
         faults
     }
 }

@@ -171,22 +171,31 @@ impl Reader<'_> {
 /// which may be a list too, each form is kept beside the other: their reader merges them by name.
 pub fn merge(lower: &mut Node, upper: Node) {
     match (&mut lower.value, upper.value) {
-        (Value::Table(below), Value::Table(above)) => {
-            for entry in above {
-                let tables = |known: &Entry| {
-                    matches!((&known.node.value, &entry.node.value), (Value::Table(_), Value::Table(_)))
-                };
-                match below.iter_mut().rfind(|known| known.key == entry.key) {
-                    Some(known) if known.key != "environment" || tables(known) => {
-                        if !tables(known) {
-                            known.at = entry.at;
-                        }
-                        merge(&mut known.node, entry.node);
-                    }
-                    _ => below.push(entry),
-                }
-            }
-        }
+        (Value::Table(below), Value::Table(above)) => lay(below, above),
         (_, value) => *lower = Node { value, at: upper.at },
     }
+}
+
+fn lay(below: &mut Vec<Entry>, above: Vec<Entry>) {
+    // By name, for there may be many; of one name, which only `environment` may have twice, the newest last.
+    let mut order: Vec<usize> = (0..below.len()).collect();
+    order.sort_unstable_by_key(|at| (below.get(*at).map(|entry| entry.key.as_str()), *at));
+    let mut new = Vec::new();
+    for entry in above {
+        let tables = |known: &Entry| {
+            matches!((&known.node.value, &entry.node.value), (Value::Table(_), Value::Table(_)))
+        };
+        let end = order.partition_point(|at| below.get(*at).is_some_and(|known| known.key <= entry.key));
+        let newest = end.checked_sub(1).and_then(|end| order.get(end));
+        match newest.and_then(|at| below.get_mut(*at)).filter(|known| known.key == entry.key) {
+            Some(known) if known.key != "environment" || tables(known) => {
+                if !tables(known) {
+                    known.at = entry.at;
+                }
+                merge(&mut known.node, entry.node);
+            }
+            _ => new.push(entry),
+        }
+    }
+    below.append(&mut new);
 }

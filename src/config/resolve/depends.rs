@@ -258,7 +258,8 @@ fn unknown(reading: &Reading<'_>, draft: &Draft, edge: &Edge, drafts: &[Draft]) 
         }
         return;
     }
-    let hint = did_you_mean(&edge.name, drafts.iter().map(|known| known.service.name.as_str()));
+    let known = drafts.iter().map(|known| known.service.name.as_str());
+    let hint = if reading.has_many() { String::new() } else { did_you_mean(&edge.name, known) };
     fault(reading, draft, edge, &format!("is no service{hint}"));
 }
 
