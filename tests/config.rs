@@ -73,6 +73,16 @@ command = "true"
     }
 }
 
+/// Nobody reads thousands: the first hundred are told, and how many more there are.
+#[test]
+fn of_many_faults_the_first_are_told() {
+    let text: String = (0..50_000).map(|n| format!("[checks.file.\"x{n}\"]\n")).collect();
+    let ended = Init::config(&text).args(&["--validate"]).run().expect(78);
+    let ended =
+        ended.tells(&["rinit.toml:100:", "and 49900 more faults", "50000 faults in the configuration"]);
+    assert_eq!(ended.err.lines().count(), 302);
+}
+
 /// All of all files, in one run.
 #[test]
 fn faults_of_every_file_are_told() {

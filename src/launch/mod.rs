@@ -4,7 +4,7 @@ mod configured;
 mod dropin;
 
 use crate::cli::{Invocation, LogFormat, LogLevel, Mode, Persona};
-use crate::config::fault::{Fault, Sources};
+use crate::config::fault::{Fault, MANY, Sources};
 use crate::config::files::{self, Io};
 use crate::config::{Plan, resolve};
 use crate::environ::Environ;
@@ -54,10 +54,13 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
     }
 }
 
-/// Tells every fault. Nothing has been started.
+/// Tells every fault, as far as anybody reads them. Nothing has been started.
 fn refuse(faults: &[Fault], sources: &Sources) -> u8 {
-    for fault in faults {
+    for fault in faults.iter().take(MANY) {
         say::line(LogLevel::Error, "", &sources.render(fault));
+    }
+    if faults.len() > MANY {
+        say::line(LogLevel::Error, "", &format!("and {} more faults", faults.len() - MANY));
     }
     let count = if faults.len() == 1 { "1 fault".into() } else { format!("{} faults", faults.len()) };
     say::line(LogLevel::Error, "", &format!("{count} in the configuration; nothing was started"));
