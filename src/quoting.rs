@@ -25,11 +25,21 @@ pub fn json_string(text: &str, out: &mut String) {
 /// A text on one line: control characters as escapes.
 #[must_use]
 pub fn on_one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
+    escape(text, "")
+}
+
+/// The same for a place between quotation marks.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    escape(text, "\"\\")
+}
+
+fn escape(text: &str, besides: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+        if c.is_control() || besides.contains(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
     }
-    line
+    shown
 }
 
 /// A name as a key of TOML: bare where that is allowed; otherwise in quotes, within which TOML has all escapes of JSON.

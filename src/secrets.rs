@@ -1,8 +1,7 @@
 //! What rinit never shows: the values of secrets, wherever a text of rinit's would hold one, and the passwords in
 //! URLs and connection strings that nobody has called a secret.
 
-use crate::config::fault::escaped;
-use crate::quoting::on_one_line;
+use crate::quoting::{escaped, on_one_line};
 
 /// What stands in their place.
 const HIDDEN: &str = "***";

@@ -3,7 +3,7 @@
 
 use super::Level;
 use crate::environ::Environ;
-use crate::quoting::json_string;
+use crate::quoting::{json_string, on_one_line};
 use std::fmt::Write as _;
 
 /// How a check came out.
@@ -89,7 +89,7 @@ impl Report {
             if !entry.holds {
                 lines.push((level, entry.text()));
             }
-            let told = |warning: &String| one_line(&format!("{warning} ({}:{})", entry.file, entry.line));
+            let told = |warning: &String| on_one_line(&format!("{warning} ({}:{})", entry.file, entry.line));
             lines.extend(entry.warnings.iter().map(|warning| (Level::Warn, told(warning))));
         }
         lines
@@ -200,15 +200,15 @@ impl Report {
         let mut out = format!("TAP version 13\n1..{}\n", self.entries.len());
         for (n, entry) in self.entries.iter().enumerate() {
             let not = if entry.status == Status::Fail { "not " } else { "" };
-            let subject = one_line(&entry.subject).replace('\\', "\\\\").replace('#', "\\#");
+            let subject = on_one_line(&entry.subject).replace('\\', "\\\\").replace('#', "\\#");
             let skip = match entry.status {
-                Status::Skip => [" # SKIP ", &one_line(&entry.found)].concat(),
+                Status::Skip => [" # SKIP ", &on_one_line(&entry.found)].concat(),
                 _ => String::new(),
             };
             let _ = writeln!(out, "{not}ok {} - {subject}{skip}", n + 1);
             let told = (!entry.holds).then(|| entry.text());
             for line in told.iter().chain(&entry.warnings) {
-                let _ = writeln!(out, "# {}", one_line(line));
+                let _ = writeln!(out, "# {}", on_one_line(line));
             }
         }
         out
@@ -263,13 +263,8 @@ impl Entry {
             let _ = write!(text, "; {}", self.hint);
         }
         let _ = write!(text, " ({}:{})", self.file, self.line);
-        one_line(&text)
+        on_one_line(&text)
     }
-}
-
-/// One line, whatever a path, a name or a hint holds.
-fn one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
 }
 
 /// What stands before the lines of an entry, under its mark.
@@ -280,7 +275,7 @@ impl Entry {
     fn block(&self, colour: bool, text: &mut String) {
         self.status.mark(colour, text);
         let mut line = |parts: &[&str]| {
-            text.push_str(one_line(&parts.concat()).trim_end());
+            text.push_str(on_one_line(&parts.concat()).trim_end());
             text.push('\n');
         };
         match self.status {

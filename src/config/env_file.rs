@@ -1,7 +1,7 @@
 //! Compose's env file: `KEY=VALUE` lines with comments, quotes and an `export` that is allowed.
 
 use super::expand::{Expanded, Scope, expand};
-use super::fault::escaped;
+use crate::quoting::escaped;
 
 /// One variable of an env file. `None`: the name alone, which passes on what is set.
 pub type Variable = (String, Option<String>);

@@ -150,20 +150,6 @@ fn suggest(name: Option<&str>) -> String {
     name.map_or_else(String::new, |name| format!("; did you mean \"{name}\"?"))
 }
 
-/// A text between quotation marks, on one line.
-#[must_use]
-pub fn escaped(text: &str) -> String {
-    let mut shown = String::new();
-    for c in text.chars() {
-        if c.is_control() || matches!(c, '"' | '\\') {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
-}
-
 /// Edits (insert, delete, replace, swap of neighbours) from `a` to `b`: optimal string alignment.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();

@@ -81,7 +81,8 @@ pub fn explain(error: SpawnError, look: &Look) -> String {
         Stage::Directory => {
             let found = look.no_directory.as_ref().map(|obstacle| in_the_way(obstacle, look));
             let found = found.unwrap_or_else(|| word(error.errno).into());
-            fill("working directory {}: {}; or correct working_dir", &[&look.directory, &found])
+            let or = if found.contains("; ") { "or " } else { "" };
+            fill("working directory {}: {}; {}correct working_dir", &[&look.directory, &found, or])
         }
         Stage::Ulimits => ulimit(error.errno, look),
         Stage::Group | Stage::Stdio => word(error.errno).into(),

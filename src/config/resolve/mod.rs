@@ -15,12 +15,13 @@ mod tests;
 pub use main::{alone, for_this_command};
 
 use super::expand::Scope;
-use super::fault::{At, Fault, Sources, escaped};
+use super::fault::{At, Fault, Sources};
 use super::files::Files;
 use super::table::{Reading, Table};
 use super::tree::{Node, Value};
 use super::{Plan, Service};
 use crate::model::{ServiceId, Whole};
+use crate::quoting::escaped;
 use depends::Draft;
 use std::ffi::CString;
 
