@@ -12,7 +12,7 @@ pub use super::word::{one_of, scalar, signal};
 use super::words::{self, Number};
 use crate::model::Signal;
 use serde::Deserialize;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 /// About as many keys as the reader of a table asks for.
@@ -32,15 +32,21 @@ impl<'a> Keys<'a> {
     }
 
     fn get(self, key: &str) -> Option<&'a Entry> {
-        self.find(key, mark(key))
+        self.find(key, mark(key)).map(|(_, entry)| entry)
     }
 
-    fn find(self, key: &str, mark: u64) -> Option<&'a Entry> {
+    /// The entry and its number.
+    fn find(self, key: &str, mark: u64) -> Option<(usize, &'a Entry)> {
         if self.marks & mark == 0 {
             return None;
         }
-        self.entries.iter().find(|entry| entry.key == key)
+        self.entries.iter().enumerate().find(|(_, entry)| entry.key == key)
     }
+}
+
+/// The bit of an entry; none of one that is far behind.
+fn bit(n: usize) -> u64 {
+    u32::try_from(n).ok().and_then(|n| 1_u64.checked_shl(n)).unwrap_or(0)
 }
 
 /// One of 64 bits, by the length of a key and its first byte.
@@ -62,6 +68,8 @@ pub struct Table<'a> {
     fallback_path: String,
     reading: &'a Reading<'a>,
     asked: RefCell<Vec<&'static str>>,
+    /// A bit for each of the first 64 own entries that was asked for, so that the list need not be searched for it.
+    found: Cell<u64>,
 }
 
 impl<'a> Table<'a> {
@@ -79,7 +87,7 @@ impl<'a> Table<'a> {
     fn of(reading: &'a Reading<'a>, path: String, at: At, entries: &'a [Entry]) -> Self {
         let asked = RefCell::new(Vec::with_capacity(ASKED));
         let (own, fallback, fallback_path) = (Keys::of(entries), Keys::of(&[]), String::new());
-        Self { path, at, own, fallback, fallback_path, reading, asked }
+        Self { path, at, own, fallback, fallback_path, reading, asked, found: Cell::new(0) }
     }
 
     /// The same table with `[defaults]` for the keys that it lacks. A table that both have is merged key by key.
@@ -106,7 +114,11 @@ impl<'a> Table<'a> {
         if (self.own.marks | self.fallback.marks) & mark == 0 {
             return None;
         }
-        self.own.find(key, mark).or_else(|| self.fallback.find(key, mark))
+        let Some((n, entry)) = self.own.find(key, mark) else {
+            return self.fallback.find(key, mark).map(|(_, entry)| entry);
+        };
+        self.found.set(self.found.get() | bit(n));
+        Some(entry)
     }
 
     /// What the fallback, then the table itself says of a key that files say more than once; whether it is the fallback.
@@ -398,7 +410,9 @@ impl<'a> Table<'a> {
     /// Ends the reading of this table: every key that nobody asked for is a fault that names the nearest one.
     pub fn close(self) {
         let asked = self.asked.into_inner();
-        for entry in self.own.entries.iter().filter(|entry| !asked.contains(&entry.key.as_str())) {
+        let found = self.found.get();
+        let unseen = self.own.entries.iter().enumerate().filter(|(n, _)| found & bit(*n) == 0);
+        for (_, entry) in unseen.filter(|(_, entry)| !asked.contains(&entry.key.as_str())) {
             let kind = if matches!(entry.node.value, Value::Table(_)) { "table" } else { "key" };
             let mut message = format!("unknown {kind} \"{}\"", entry.key);
             if !self.path.is_empty() {
