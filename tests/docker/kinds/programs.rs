@@ -112,7 +112,7 @@ fn file_a_program_without_the_right_to_be_run() {
 
     let script = program("#!/bin/sh\n", 0o740);
     let found = "/app/run is not executable for user 1000 (mode 0740, owner root:root)";
-    cannot_run(&[&script.mount, "--user=1000:1000"], 126, found, "chmod o+x /app/run");
+    cannot_run(&[&script.mount, "--user=1000:1000"], 126, found, "chmod o+rx /app/run");
 }
 
 /// A volume in memory, into which another container has put the program.
