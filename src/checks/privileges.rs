@@ -448,7 +448,7 @@ mod tests {
             (finding.found.as_str(), finding.remedy.as_str()),
             ("uid 0 twice in /etc/passwd", "give toor a uid of its own")
         );
-        let many: String = (0..200_000).map(|n| format!("u{n}:x:{n}:0::/:\n")).collect();
+        let many: String = (0..50_000).map(|n| format!("u{n}:x:{n}:0::/:\n")).collect();
         assert_eq!(judge("/x", "", &many).found, "no empty password");
         assert_eq!(judge("/x", "", &(many + "x:x:7:0::/:\n")).found, "uid 7 twice in /etc/passwd");
     }
