@@ -3,9 +3,8 @@
 
 use crate::cli::{LogFormat, LogLevel, Persona};
 use crate::quoting::json_string;
-use crate::secrets::Secrets;
+use crate::secrets;
 use std::fmt::{self, Write as _};
-use std::sync::{Mutex, PoisonError};
 use tracing::field::{Field, Visit};
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber, span};
 use tracing_subscriber::filter::LevelFilter;
@@ -21,21 +20,6 @@ pub fn install(level: LogLevel, format: LogFormat, persona: Persona) {
     });
     // Fails only when one is installed already, and that one serves.
     let _ = tracing::dispatcher::set_global_default(Dispatch::new(Lines { level, format, persona }));
-}
-
-/// What nothing shows from here on. It stands beside the subscriber, which is in place before a file has been read.
-static SECRETS: Mutex<Secrets> = Mutex::new(Secrets::NONE);
-
-/// Keeps these values out of all that follows.
-pub fn keep_secret(values: &[String]) {
-    let mut secrets = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
-    values.iter().for_each(|value| secrets.add(value));
-}
-
-/// The text without the values that are kept secret; what is not said through [`line`] is to pass here.
-#[must_use]
-pub fn without_secrets(text: String) -> String {
-    SECRETS.lock().unwrap_or_else(PoisonError::into_inner).hide(text)
 }
 
 /// Whether lines for who debugs are wanted (`-v`).
@@ -75,7 +59,7 @@ impl Subscriber for Lines {
     fn event(&self, event: &Event<'_>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        fields.message = without_secrets(fields.message);
+        fields.message = secrets::hide(fields.message);
         let mut line = String::new();
         let _ = self.format.write(&mut line, self.persona, *event.metadata().level(), &fields);
         crate::sys::stdio::write_or_drop(2, line.as_bytes());

@@ -2,6 +2,7 @@
 //! URLs and connection strings that nobody has called a secret.
 
 use crate::quoting::{escaped, on_one_line};
+use std::sync::{Mutex, PoisonError};
 
 /// What stands in their place.
 const HIDDEN: &str = "***";
@@ -10,24 +11,39 @@ const SHORTEST: usize = 4;
 /// As much of a part of a secret (a line of a key, the beginning of what was cut) as gives something away.
 const TELLING: usize = 8;
 
+/// What nothing shows from the moment on in which it is known. There is one, as there is one way out for each line.
+static KEPT: Mutex<Secrets> = Mutex::new(Secrets::NONE);
+
+/// Keeps these values out of all that follows.
+pub fn keep(values: &[String]) {
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    values.iter().for_each(|value| kept.add(value));
+}
+
+/// The text without the values that are kept.
+#[must_use]
+pub fn hide(text: String) -> String {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner).hide(text)
+}
+
 /// Values that must not be shown.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Secrets {
+#[derive(Debug)]
+struct Secrets {
     /// The longest first, so that one that holds another is hidden whole.
     values: Vec<String>,
 }
 
 impl Secrets {
-    /// None yet.
-    pub const NONE: Self = Self { values: Vec::new() };
+    const NONE: Self = Self { values: Vec::new() };
 
-    /// Adds a value, also as it stands in a message: on one line, or line by line.
-    pub fn add(&mut self, value: &str) {
+    /// Adds a value, also as it stands in a message: on one line, line by line, without what looks like a password.
+    fn add(&mut self, value: &str) {
         let whole = value.trim();
         let lines = whole.lines().map(str::trim).filter(|line| line.len() >= TELLING);
         for one in lines.chain([whole]) {
-            for form in [one.to_string(), on_one_line(one), escaped(one)] {
-                if form.len() >= SHORTEST && !self.values.contains(&form) {
+            let hidden = without_passwords(one);
+            for form in [on_one_line(one), escaped(one), on_one_line(&hidden), one.to_string(), hidden] {
+                if form.len() >= SHORTEST && form != HIDDEN && !self.values.contains(&form) {
                     self.values.push(form);
                 }
             }
@@ -36,24 +52,35 @@ impl Secrets {
     }
 
     /// The text without them.
-    #[must_use]
-    pub fn hide(&self, mut text: String) -> String {
+    fn hide(&self, mut text: String) -> String {
         for value in &self.values {
             if text.contains(value.as_str()) {
                 text = text.replace(value.as_str(), HIDDEN);
             }
-            text = without_beginning(text, value);
+            if text.contains('…') {
+                text = without_beginnings(&text, value);
+            }
         }
         text
     }
 }
 
-/// A text that was cut may end in the beginning of a secret.
-fn without_beginning(text: String, value: &str) -> String {
-    let Some((before, after)) = text.split_once('…') else { return text };
-    let starts = value.char_indices().map(|(at, _)| at).filter(|at| *at >= TELLING);
-    let kept = starts.rev().find_map(|at| before.strip_suffix(value.get(..at)?));
-    kept.map_or_else(|| [before, "…", after].concat(), |kept| [kept, HIDDEN, "…", after].concat())
+/// What was cut in a text may end in the beginning of a secret.
+fn without_beginnings(text: &str, value: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut pieces = text.split('…').peekable();
+    while let Some(piece) = pieces.next() {
+        if pieces.peek().is_none() {
+            out.push_str(piece);
+            break;
+        }
+        let starts = value.char_indices().map(|(at, _)| at).filter(|at| *at >= TELLING);
+        match starts.rev().find_map(|at| piece.strip_suffix(value.get(..at)?)) {
+            Some(kept) => out.push_str(&[kept, HIDDEN, "…"].concat()),
+            None => out.push_str(&[piece, "…"].concat()),
+        }
+    }
+    out
 }
 
 /// A text without the passwords that stand in it as `scheme://user:password@host`, `user:password@host` and
@@ -64,23 +91,19 @@ pub fn without_passwords(text: &str) -> String {
     if !text.bytes().any(|b| matches!(b, b'@' | b'=')) {
         return text.to_string();
     }
+    let text = without_named(text);
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
+    let mut rest = text.as_str();
     while !rest.is_empty() {
         let (word, after) = rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len()));
-        match password(word, rest) {
-            Some((start, end)) => {
-                out.push_str(rest.get(..start).unwrap_or_default());
-                out.push_str(HIDDEN);
-                rest = rest.get(end..).unwrap_or_default();
-            }
-            None => {
-                out.push_str(&without_named(word));
-                let blanks = after.len() - after.trim_start().len();
-                let (blanks, after) = after.split_at(blanks);
-                out.push_str(blanks);
-                rest = after;
-            }
+        if let Some((start, end)) = password(word, rest) {
+            out.push_str(&[rest.get(..start).unwrap_or_default(), HIDDEN].concat());
+            rest = rest.get(end..).unwrap_or_default();
+        } else {
+            let blanks = after.len() - after.trim_start().len();
+            let (told, after) = rest.split_at(word.len() + blanks);
+            out.push_str(told);
+            rest = after;
         }
     }
     out
@@ -96,8 +119,8 @@ fn password(word: &str, rest: &str) -> Option<(usize, usize)> {
     let begin = scheme + 3;
     let Some(start) = word.get(begin..)?.find(':').map(|colon| begin + colon + 1) else {
         // A user alone is a name, but on the web it is a token.
-        let end = word.rfind('@').filter(|_| word.starts_with("http"))?;
-        return Some((begin, end));
+        let web = word.get(..scheme)?.trim_end_matches('s').ends_with("http");
+        return Some((begin, word.rfind('@').filter(|_| web)?));
     };
     let tail = rest.get(start..)?;
     let digits = tail.len() - tail.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -107,25 +130,26 @@ fn password(word: &str, rest: &str) -> Option<(usize, usize)> {
     (end > start).then_some((start, end))
 }
 
-/// A word without what stands behind `password=` and the like.
-fn without_named(word: &str) -> String {
+/// A text without what stands behind `password=` and the like, in quotes or up to where the next name may stand.
+fn without_named(text: &str) -> String {
     const NAMES: [&str; 7] = ["password", "passwd", "pwd", "secret", "token", "key", "signature"];
-    let mut out = String::with_capacity(word.len());
-    for part in word.split_inclusive(['&', '?', ';']) {
-        let value = part.trim_end_matches(['&', '?', ';']);
-        let named = value.split_once('=').filter(|(name, value)| {
-            let name = name.to_ascii_lowercase();
-            !value.is_empty() && NAMES.iter().any(|known| name.ends_with(known))
-        });
-        match named {
-            Some((name, _)) => {
-                [name, "=", HIDDEN, part.get(value.len()..).unwrap_or_default()]
-                    .iter()
-                    .for_each(|part| out.push_str(part));
-            }
-            None => out.push_str(part),
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((name, value)) = rest.split_once('=') {
+        out.push_str(&[name, "="].concat());
+        let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''));
+        let end = match quote {
+            Some(quote) => value.match_indices(quote).nth(1).map_or(value.len(), |(at, _)| at + 1),
+            None => value.find(|c: char| c.is_whitespace() || matches!(c, '&' | ';')).unwrap_or(value.len()),
+        };
+        let lower = name.to_ascii_lowercase();
+        rest = value;
+        if end > 0 && NAMES.iter().any(|known| lower.ends_with(known)) {
+            out.push_str(HIDDEN);
+            rest = value.get(end..).unwrap_or_default();
         }
     }
+    out.push_str(rest);
     out
 }
 
@@ -136,7 +160,14 @@ mod tests {
     #[test]
     fn a_value_is_hidden_in_every_form_in_which_it_is_told() {
         let mut secrets = Secrets::NONE;
-        for value in ["hunter2\n", "first line\nsecond line\nx", "a\"b\\c", "abc", "hunter2 and more"] {
+        for value in [
+            "hunter2\n",
+            "first line\nsecond line\nx",
+            "a\"b\\c",
+            "abc",
+            "hunter2 and more",
+            "user:mid@longtail",
+        ] {
             secrets.add(value);
         }
         let long = "0123456789".repeat(20);
@@ -149,6 +180,8 @@ mod tests {
             ("a\"b\\c or a\\\"b\\\\c", "*** or ***"),
             ("abc is too short to be hidden", "abc is too short to be hidden"),
             ("\"x 012345678901…\" and more", "\"x ***…\" and more"),
+            ("\"x…\", \"x 012345678901…\" and 0123456789012…", "\"x…\", \"x ***…\" and ***…"),
+            ("\"user:mid@longtail\", \"user:***@longtail\"", "\"***\", \"***\""),
             ("\"x 01234…\"", "\"x 01234…\""),
             ("", ""),
         ] {
@@ -175,6 +208,12 @@ mod tests {
             ("https://token@host/x", "https://***@host/x"),
             ("jdbc:x://db/x?user=a&password=b&ssl=1", "jdbc:x://db/x?user=a&password=***&ssl=1"),
             ("host=db Password=x user=y", "host=db Password=*** user=y"),
+            ("host=db password=S3:x@cret", "host=db password=***"),
+            ("Server=db;Password=S3:b@cret;", "Server=db;Password=***;"),
+            ("jdbc:mysql://db/x?user=a&password=S3:q@cret", "jdbc:mysql://db/x?user=a&password=***"),
+            ("postgres://db:5432/x?user=a&password=S3@cret", "postgres://db:5432/x?user=a&password=***"),
+            ("host=db password='two words' user=y", "host=db password=*** user=y"),
+            ("url=https://token@h/x", "url=https://***@h/x"),
             ("Server=db;Pwd=x;", "Server=db;Pwd=***;"),
             ("?api_key=x", "?api_key=***"),
             // What has none stays as it is.
@@ -199,8 +238,17 @@ mod tests {
             for b in parts {
                 for c in parts {
                     let password = ["S3", a, b, c, "cret"].concat();
-                    let shown = without_passwords(&format!("amqp://me:{password}@host/x"));
-                    assert!(!shown.contains("S3") && !shown.contains("cret"), "{password}: {shown}");
+                    let mut told = vec![format!("amqp://me:{password}@host/x")];
+                    // Where a name and an "=" stand before it, it ends where the next may stand.
+                    if ![" ", "&"].iter().any(|end| password.contains(end)) {
+                        told.push(format!("host=db password={password}"));
+                        told.push(format!("jdbc:x://db:80/x?user=a&password={password}&ssl=1"));
+                    }
+                    told.push(format!("host=db password='{password}' user=x"));
+                    for text in told {
+                        let shown = without_passwords(&text);
+                        assert!(!shown.contains("S3") && !shown.contains("cret"), "{text}: {shown}");
+                    }
                 }
             }
         }

@@ -128,6 +128,37 @@ const ASKED: [&[&str]; 11] = [
 const SECRET: &str = "hunter2-tr0ub4dor";
 const OLD: &str = "correct-horse";
 
+/// Not even in part, whatever it looks like; nor for its length, of which a line shows a part.
+#[test]
+fn no_part_of_a_secret_is_said() {
+    let long = "0123456789".repeat(28);
+    let lines = "first-of-all\nsecond-of-all\nthird-of-all";
+    for secret in ["hunter:mid@longtail", "a-key=of-mine&b-other", long.as_str(), lines] {
+        let config = format!(
+            "[checks.file.\"/etc/passwd\"]\ncontains = [\"{}\", \"${{TOKEN}}\"]\n\
+             [checks.exec.x]\ncommand = [\"sh\", \"-c\", \"echo \\\"$TOKEN\\\" >&2; exit 1\"]\n\
+             [checks.env.MODE]\none_of = [\"${{TOKEN}}\", \"x\"]\nhint = \"not ${{TOKEN}}\"\n\
+             [checks.env.TOKEN]\nsecret = true\n",
+            "x".repeat(200)
+        );
+        for words in &ASKED[..6] {
+            let ended = Init::config(&config).args(words).env("TOKEN", secret).env("MODE", "y").run();
+            let said = [ended.out.as_str(), &ended.err].concat();
+            let parts = ["hunter", "longtail", "of-mine", "b-other", "0123456789", "of-all"];
+            assert!(!parts.iter().any(|part| said.contains(part)), "{}", ended.story());
+        }
+    }
+}
+
+/// What was given as it is, though it might have come from a file, is no secret: it is in many an innocent line.
+#[test]
+fn what_is_no_secret_is_said() {
+    let config =
+        "[checks.env.DB_HOST]\nfile = true\n[services.postgres]\ncommand = \"false\"\nrestart = \"no\"\n";
+    let ended = Init::config(config).env("DB_HOST", "postgres").run();
+    ended.tells(&["postgres: exited with code 1"]);
+}
+
 /// Wherever rinit speaks, a secret is not in what it says: whatever key it stands in, whatever else holds it.
 #[test]
 fn a_secret_is_said_nowhere() {

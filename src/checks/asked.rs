@@ -83,7 +83,7 @@ impl Judge for Asked {
         (self.look)(facts).into()
     }
 
-    fn is_secret(&self) -> bool {
+    fn is_secret(&self, _: &Finding) -> bool {
         self.secret
     }
 

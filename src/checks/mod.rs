@@ -41,13 +41,13 @@ pub mod wire;
 
 pub use docs::Doc;
 pub use facts::Facts;
-pub use read::{explain, exported, read, secrets};
+pub use read::{explain, exported, given_secrets, read, secrets};
 
 use crate::config::fault::At;
 use crate::config::table::Table;
 use crate::environ::Environ;
 use crate::quoting::on_one_line;
-use crate::secrets::without_passwords;
+use crate::secrets;
 use std::time::Duration;
 
 /// A kind of check: its name in `[checks.KIND.NAME]`, and how its table is read. `name` is NAME, already
@@ -94,8 +94,8 @@ pub trait Judge {
         Vec::new()
     }
 
-    /// Whether the value that it finds must not be shown.
-    fn is_secret(&self) -> bool {
+    /// Whether the value that was found must not be shown.
+    fn is_secret(&self, _: &Finding) -> bool {
         false
     }
 
@@ -245,8 +245,10 @@ pub(crate) fn quoted(value: &str) -> String {
     const MOST: usize = 100;
     /// What comes later cannot change what is shown.
     const READ: usize = 4096;
+    // First what is known to be a secret: it may look like a password in part.
+    let value = secrets::hide(value.to_string());
     let end = value.floor_char_boundary(READ);
-    let value = without_passwords(value.get(..end).unwrap_or_default());
+    let value = secrets::without_passwords(value.get(..end).unwrap_or_default());
     let cut = value.char_indices().nth(MOST).and_then(|(end, _)| value.get(..end));
     let end = if cut.is_some() { "…\"" } else { "\"" };
     ["\"", &on_one_line(cut.unwrap_or(&value)), end].concat()

@@ -62,6 +62,15 @@ pub fn exported(checks: &[Check]) -> Vec<String> {
     on.flat_map(|check| check.export.iter().cloned().chain(check.judge.sets())).collect()
 }
 
+/// Values of the variables that are called secret, before any check is read: the words of one may hold that of another.
+#[must_use]
+pub fn given_secrets(root: Option<&Node>, environ: &Environ) -> Vec<String> {
+    let variables = root.and_then(|root| root.get("env")).map_or(&[][..], Node::entries);
+    let secret =
+        |entry: &&Entry| entry.node.get("secret").is_some_and(|node| node.value != Value::Bool(false));
+    variables.iter().filter(secret).filter_map(|entry| environ.get(&entry.key)).collect()
+}
+
 /// Values that these checks keep from being shown, as far as they are known before a look.
 #[must_use]
 pub fn secrets(checks: &[Check], environ: &Environ) -> Vec<String> {

@@ -94,8 +94,10 @@ fn conclude(
     every: bool,
 ) -> Report {
     let (environ, overrides) = exports(checks, &findings, given);
-    let secret = judged(checks, &findings).filter(|(check, _)| check.judge.is_secret());
-    let secrets = secret.flat_map(|(_, finding)| finding.and_then(|one| one.value.clone())).collect();
+    let secret = |(check, finding): (&Check, Option<&Finding>)| {
+        finding.filter(|finding| check.judge.is_secret(finding))?.value.clone()
+    };
+    let secrets = judged(checks, &findings).filter_map(secret).collect();
     let mut entries: Vec<Entry> = Vec::with_capacity(checks.len());
     let mut labels: Vec<&str> = Vec::new();
     for (n, check) in checks.iter().enumerate() {

@@ -46,10 +46,13 @@ impl Node {
     /// What a table holds under a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {
-        match &self.value {
-            Value::Table(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node),
-            _ => None,
-        }
+        self.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.node)
+    }
+
+    /// What a table holds; nothing of anything else.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        if let Value::Table(entries) = &self.value { entries } else { &[] }
     }
 }
 

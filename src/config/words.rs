@@ -45,6 +45,7 @@ fn reference(chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), S
     {
         match c {
             '\'' | '"' => quote(c, chars, word)?,
+            '\\' => word.extend(chars.next()),
             c => word.push(c),
         }
         depth += usize::from(c == '$' && begun(chars));
@@ -245,6 +246,7 @@ mod tests {
             ("a ${B:?say two words} ${C:-${D:-x y} z}w", &["a", "${B:?say two words}", "${C:-${D:-x y} z}w"]),
             (r#"${A:-"b c"} $${D e} $ f $"#, &["${A:-b c}", "$${D", "e}", "$", "f", "$"]),
             ("a ${B c", &["a", "${B c"]),
+            (r"${A:-it\'s\ b\}} c", &["${A:-it's b}}", "c"]),
             ("", &[]),
         ];
         for (line, want) in table {

@@ -15,6 +15,7 @@ use crate::helpers::Crew;
 use crate::model::Outcome;
 use crate::runtime::Given;
 use crate::say;
+use crate::secrets;
 use crate::starter::Starter;
 use crate::sys::spawn::Place;
 use crate::sys::{container, given, stdio};
@@ -28,7 +29,7 @@ impl Start<'_> {
         let mut faults = Vec::new();
         // Not dropped, as the files are not.
         let mut checks = ManuallyDrop::new(self.read_checks(files, &given, &mut faults));
-        say::keep_secret(&checks::secrets(&checks, &given));
+        secrets::keep(&checks::secrets(&checks, &given));
         let exported = checks::exported(&checks);
         let plan = self.resolve(files, &given, &exported, &mut faults);
         if !faults.is_empty() {
@@ -140,7 +141,9 @@ impl Start<'_> {
     fn read_checks(&self, files: &Files, environ: &Environ, faults: &mut Vec<Fault>) -> Vec<Check> {
         let variable = |name: &str| environ.get(name).or_else(|| container::fact(name));
         let reading = Reading::new(scope(&variable, &[]));
-        let checks = checks::read(files.root.get("checks"), &reading);
+        let written = files.root.get("checks");
+        secrets::keep(&checks::given_secrets(written, environ));
+        let checks = checks::read(written, &reading);
         faults.extend(reading.into_faults());
         checks
     }
@@ -160,9 +163,9 @@ impl Start<'_> {
     ) -> Result<Report, Interrupted> {
         let mut crew = Crew::new(self.ignored.clone());
         let mut report = checks::run::run(checks, &mut Facts::live(given), &files.sources, &mut crew, every)?;
-        say::keep_secret(&report.secrets);
+        secrets::keep(&report.secrets);
         // Before it is written as JSON or XML, in which a secret would look another way.
-        report.texts().for_each(|text| *text = say::without_secrets(std::mem::take(text)));
+        report.texts().for_each(|text| *text = secrets::hide(std::mem::take(text)));
         Ok(report)
     }
 
@@ -190,7 +193,7 @@ impl Start<'_> {
 
 /// Writes a text to standard output.
 fn tell(text: String) {
-    stdio::write_all(1, say::without_secrets(text).as_bytes());
+    stdio::write_all(1, secrets::hide(text).as_bytes());
 }
 
 /// What the configuration may know: these variables, and the files of this system.

@@ -11,6 +11,7 @@ use crate::environ::Environ;
 use crate::model::{Leftovers, Outcome, Signal};
 use crate::runtime::{Ending, Given, Runtime};
 use crate::say;
+use crate::secrets;
 use crate::starter::Starter;
 use crate::supervisor::Supervisor;
 use crate::sys::signals::Inherited;
@@ -73,7 +74,7 @@ fn refuse(faults: &[Fault], sources: &Sources) -> u8 {
 fn last_words(text: &str) {
     /// What Kubernetes keeps of it.
     const MOST: usize = 4096;
-    let mut text = say::without_secrets(["rinit: ", text].concat());
+    let mut text = secrets::hide(["rinit: ", text].concat());
     text.truncate(text.floor_char_boundary(MOST - 1));
     text.push('\n');
     crate::sys::files::overwrite("/dev/termination-log", &text);

@@ -1,5 +1,7 @@
 //! Files of the configuration: read whole, up to a bound.
 
+use super::time;
+use crate::model::Moment;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
@@ -44,14 +46,14 @@ fn truly(path: &str, errno: Errno) -> io::Error {
 fn read_all(file: &OwnedFd, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
+    let mut until = None;
     while bytes.len() <= most {
         match nix::unistd::read(file, &mut piece) {
             // Of a pipe into which nobody has written yet, this is not the end.
-            Ok(0) if bytes.is_empty() && is_pipe(file) => await_more(file)?,
-            Ok(0) => break,
-            Err(Errno::EAGAIN) => await_more(file)?,
+            Ok(0) if !bytes.is_empty() || !is_pipe(file) || !more(file, &mut until)? => break,
             Ok(count) => bytes.extend_from_slice(piece.get(..count).unwrap_or_default()),
             Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => drop(more(file, &mut until)?),
             Err(errno) => return Err(errno.into()),
         }
     }
@@ -64,12 +66,15 @@ fn is_pipe(file: &OwnedFd) -> bool {
     kind == libc::S_IFIFO
 }
 
-fn await_more(file: &OwnedFd) -> io::Result<()> {
+/// Waits until there is more to read, [`PATIENCE`] for all of the file; false when all who wrote have gone.
+fn more(file: &OwnedFd, until: &mut Option<Moment>) -> io::Result<bool> {
+    let now = time::now();
+    let left = until.get_or_insert(now.after(PATIENCE)).since(now).as_millis();
     let mut ask = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: one entry, of ours.
-    match unsafe { libc::poll(&raw mut ask, 1, PATIENCE.as_millis() as libc::c_int) } {
+    match unsafe { libc::poll(&raw mut ask, 1, i32::try_from(left).unwrap_or(0)) } {
         0 => Err(io::Error::new(io::ErrorKind::TimedOut, "nothing comes out of this pipe")),
-        _ => Ok(()),
+        _ => Ok(ask.revents & libc::POLLIN != 0),
     }
 }
 

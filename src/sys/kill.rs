@@ -7,6 +7,7 @@
 use super::procs::{self, Process};
 use super::{Errno, caps, files, status};
 use crate::model::{Pid, Signal};
+use std::sync::OnceLock;
 
 /// kill(2) on one process.
 pub fn process(pid: Pid, signal: Signal) -> Result<(), Errno> {
@@ -29,37 +30,44 @@ fn raw(target: Pid, signal: i32) -> Result<(), Errno> {
         return Err(Errno::EINVAL); // would be rinit's own group, or everybody
     }
     // SAFETY: kill takes no memory.
-    match Errno::result(unsafe { libc::kill(target, signal) }) {
-        Err(Errno::EPERM) if signal != 0 => {
-            let meant = |process: &Process| process.pid == target || process.group == -target;
-            in_a_child(&|| in_their_names(&meant, target, signal));
-            Ok(())
-        }
-        result => result.map(drop),
+    let sent = Errno::result(unsafe { libc::kill(target, signal) });
+    // Of a group that was not refused as a whole some may not have been reached.
+    if signal != 0 && (sent == Err(Errno::EPERM) || target < 0 && sent.is_ok()) && is_denied() {
+        let meant = |process: &Process| process.pid == target || process.group == -target;
+        in_a_child(&|| in_their_names(&meant, &[signal]));
+        return Ok(());
     }
+    sent.map(drop)
 }
 
-/// In a process that will do nothing else: sends to a target with the rights of each user among those who are meant
-/// (kill(2): the sender's effective user is to be the receiver's real one). Those who may not be signalled even so
-/// stay as they are.
-fn in_their_names(meant: &dyn Fn(&Process) -> bool, target: Pid, signal: i32) {
-    let text = |pid| files::system_text(&format!("/proc/{pid}/status")).unwrap_or_default();
-    let rights = status::number(&text(super::pid()), "CapEff:", 16).unwrap_or(0);
-    let may = |right| caps::number(right).is_some_and(|bit| rights >> bit & 1 == 1);
-    if may("KILL") || !may("SETUID") {
-        return;
-    }
-    let user = |pid| status::field(&text(pid), "Uid:")?.split_whitespace().next()?.parse().ok();
-    let mut users: Vec<u32> =
-        procs::all().iter().filter(|one| meant(one)).filter_map(|one| user(one.pid)).collect();
-    users.sort_unstable();
-    users.dedup();
-    for user in users {
+/// Whether rinit may become another user and may not signal others' processes. That stays as it is.
+fn is_denied() -> bool {
+    static DENIED: OnceLock<bool> = OnceLock::new();
+    *DENIED.get_or_init(|| {
+        let status = files::system_text("/proc/self/status").unwrap_or_default();
+        let rights = status::number(&status, "CapEff:", 16).unwrap_or(0);
+        let may = |right| caps::number(right).is_some_and(|bit| rights >> bit & 1 == 1);
+        !may("KILL") && may("SETUID")
+    })
+}
+
+/// In a process that will do nothing else: signals those that are meant and belong to other users than rinit, each with
+/// the rights of its user (kill(2): the sender's effective user is to be the receiver's real one).
+fn in_their_names(meant: &dyn Fn(&Process) -> bool, signals: &[i32]) {
+    // SAFETY: no arguments.
+    let own = unsafe { libc::getuid() };
+    for process in procs::all().into_iter().filter(|one| meant(one)) {
+        let text = files::system_text(&format!("/proc/{}/status", process.pid)).unwrap_or_default();
+        let user =
+            status::field(&text, "Uid:").and_then(|users| users.split_whitespace().next()?.parse().ok());
+        let Some(user) = user.filter(|user| *user != own) else { continue };
         // SAFETY: integers only. The way back is the real and the saved user, which stay.
         unsafe {
             if libc::seteuid(user) == 0 {
-                libc::kill(target, signal);
-                libc::seteuid(libc::getuid());
+                for signal in signals {
+                    libc::kill(process.pid, *signal);
+                }
+                libc::seteuid(own);
             }
         }
     }
@@ -90,14 +98,16 @@ pub fn everything(signal: Signal) {
 
 fn send_to_all(rinit: Pid, signal: i32) {
     let own = super::pid();
-    let all = if rinit == 1 { vec![-1] } else { procs::descendants(rinit) };
-    for target in all.into_iter().filter(|pid| ![rinit, own].contains(pid)) {
-        for signal in [signal, libc::SIGCONT] {
-            // SAFETY: kill takes no memory; -1 spares the caller and PID 1, and tells of no refusal.
-            let sent = unsafe { libc::kill(target, signal) };
-            if sent == -1 || target == -1 {
-                in_their_names(&|one| one.pid == target || target == -1 && one.pid != 1, target, signal);
-            }
+    let signals = [signal, libc::SIGCONT];
+    let below = if rinit == 1 { vec![-1] } else { procs::descendants(rinit) };
+    for target in below.iter().filter(|pid| ![rinit, own].contains(pid)) {
+        for signal in signals {
+            // SAFETY: kill takes no memory; -1 spares the caller and PID 1.
+            unsafe { libc::kill(*target, signal) };
         }
+    }
+    if is_denied() {
+        let spared = |pid| pid == rinit || pid == own;
+        in_their_names(&|one| !spared(one.pid) && (rinit == 1 || below.contains(&one.pid)), &signals);
     }
 }

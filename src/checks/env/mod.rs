@@ -150,8 +150,9 @@ impl Judge for Env {
         given.chain(self.default.clone()).chain(self.form.telling()).collect()
     }
 
-    fn is_secret(&self) -> bool {
-        self.secret || self.file.is_some()
+    fn is_secret(&self, finding: &Finding) -> bool {
+        // What came from a file is one even where nothing says so.
+        self.secret || self.file.as_ref().is_some_and(|file| finding.unsets.contains(file))
     }
 
     fn doc(&self) -> Option<Doc> {
