@@ -11,7 +11,7 @@
 
 mod harness;
 
-use harness::{Init, ms};
+use harness::{INIT, Init, Kind, eventually, ms};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Everything that a start can be in the middle of: a check, a oneshot, a health check, a pending
@@ -141,4 +141,21 @@ fn a_stop_at_any_moment_reaches_the_command() {
         run.signal(libc::SIGTERM);
         run.end().expect(143);
     }
+}
+
+/// Root that may not signal other users' processes reaches those in a group with its own, and each once.
+#[test]
+fn a_group_of_two_users_is_asked_whole_without_the_capability_for_it() {
+    harness::needs_root();
+    let asked = "setpriv --reuid=1001 --clear-groups /mnt/probe signals 1 & exec /mnt/probe signals 1";
+    let config = format!("[services.two]\ncommand = [\"sh\", \"-c\", \"{asked}\"]\n");
+    let setpriv = Init { kind: Kind::Other, path: "/usr/bin/setpriv" };
+    let words = ["--bounding-set=-kill", INIT, "--config", "/mnt/files/rinit.toml"];
+    let run = setpriv.launch().args(&words).file("rinit.toml", &config).start();
+    eventually("both are up", || run.out().matches("ready").count() == 2);
+    run.signal(libc::SIGTERM);
+    let begin = Instant::now();
+    let ended = run.end().expect(0);
+    assert_eq!(ended.out.matches("got 15").count(), 2, "{}", ended.story());
+    assert!(begin.elapsed() < Duration::from_secs(5), "{}", ended.story());
 }
