@@ -38,7 +38,7 @@ impl Crew {
             let Some(at) = self.live.iter().position(|helper| helper.pid == pid) else { continue };
             let mut helper = self.live.swap_remove(at);
             // Who only looked is to leave nothing: what its program has put into the background ends with it.
-            let _ = kill::group(pid, Signal::KILL);
+            let _ = kill::group(pid, &[Signal::KILL]);
             if let Some(pipe) = &helper.pipe {
                 helper::read_rest(pipe.as_raw_fd(), &mut helper.bytes);
             }
@@ -103,8 +103,8 @@ impl Helpers for Crew {
         let Some(at) = self.live.iter().position(|known| known.pid == helper) else { return };
         self.live.swap_remove(at);
         // What it runs is in its group, which does not exist yet when it has just been made.
-        let _ = kill::group(helper, Signal::KILL);
-        let _ = kill::process(helper, Signal::KILL);
+        let _ = kill::group(helper, &[Signal::KILL]);
+        let _ = kill::process(helper, &[Signal::KILL]);
     }
 
     fn tell(&mut self, line: &str) {

@@ -218,7 +218,7 @@ impl Turn {
     fn take(&mut self, signal: Signal) {
         match self.runtime.core.passes_on(signal) {
             Some((pid, group)) if !tracing::enabled!(tracing::Level::DEBUG) => {
-                let _ = if group { kill::group(pid, signal) } else { kill::process(pid, signal) };
+                let _ = if group { kill::group(pid, &[signal]) } else { kill::process(pid, &[signal]) };
             }
             _ => self.feed(Event::Signal(signal)),
         }

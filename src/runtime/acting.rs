@@ -16,14 +16,11 @@ impl Turn {
             // ESRCH: it has ended in this moment, and will be reaped.
             Action::Signal { pid, group, signal, wake } => {
                 self.left_behind(pid);
-                let send = |signal| if group { kill::group(pid, signal) } else { kill::process(pid, signal) };
-                let _ = send(signal);
-                if wake {
-                    let _ = send(Signal::CONT);
-                }
+                let signals: &[Signal] = if wake { &[signal, Signal::CONT] } else { &[signal] };
+                let _ = if group { kill::group(pid, signals) } else { kill::process(pid, signals) };
             }
             Action::Probe { service } => self.probe(service),
-            Action::KillProbe { pid } => drop(kill::group(pid, Signal::KILL)),
+            Action::KillProbe { pid } => drop(kill::group(pid, &[Signal::KILL])),
             Action::Sweep { signal } => self.sweep(signal),
             Action::Halt { code } => self.code = Some(code),
             Action::Tell(note) => self.tell_in_time(note),

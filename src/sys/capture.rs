@@ -79,7 +79,7 @@ fn follow(pid: Pid, pipes: [OwnedFd; 2], patience: Duration) -> Ran {
 /// Kills the program, and all that it has started and that is still below it.
 fn end(pid: Pid) {
     for below in procs::descendants(pid).into_iter().chain([pid]) {
-        let _ = kill::process(below, Signal::KILL);
+        let _ = kill::process(below, &[Signal::KILL]);
     }
     while reap::any_child() {
         reap::next();

@@ -9,35 +9,43 @@ use super::{Errno, caps, files, status};
 use crate::model::{Pid, Signal};
 use std::sync::OnceLock;
 
-/// kill(2) on one process.
-pub fn process(pid: Pid, signal: Signal) -> Result<(), Errno> {
-    raw(pid, i32::from(signal.number()))
+/// kill(2) on one process, with one signal after the other.
+pub fn process(pid: Pid, signals: &[Signal]) -> Result<(), Errno> {
+    raw(pid, signals)
 }
 
-/// kill(2) on a process group.
-pub fn group(leader: Pid, signal: Signal) -> Result<(), Errno> {
-    raw(-leader, i32::from(signal.number()))
+/// kill(2) on a process group, with one signal after the other.
+pub fn group(leader: Pid, signals: &[Signal]) -> Result<(), Errno> {
+    raw(-leader, signals)
 }
 
 /// Whether a process group has a member, dead ones that nobody reaped included.
 #[must_use]
 pub fn group_exists(leader: Pid) -> bool {
-    raw(-leader, 0) != Err(Errno::ESRCH)
+    send(-leader, 0) != Err(Errno::ESRCH)
 }
 
-fn raw(target: Pid, signal: i32) -> Result<(), Errno> {
+fn raw(target: Pid, signals: &[Signal]) -> Result<(), Errno> {
+    let mut sent = Ok(());
+    for signal in signals {
+        // The first is what matters: CONT is refused to nobody in the same session.
+        sent = sent.and(send(target, i32::from(signal.number())));
+    }
+    // Of a group that was not refused as a whole some may not have been reached.
+    if (sent == Err(Errno::EPERM) || target < 0 && sent.is_ok()) && is_denied() {
+        let meant = |process: &Process| process.pid == target || process.group == -target;
+        in_a_child(&|| in_their_names(&meant, signals));
+        return Ok(());
+    }
+    sent
+}
+
+fn send(target: Pid, signal: i32) -> Result<(), Errno> {
     if target == 0 || target == -1 {
         return Err(Errno::EINVAL); // would be rinit's own group, or everybody
     }
     // SAFETY: kill takes no memory.
-    let sent = Errno::result(unsafe { libc::kill(target, signal) });
-    // Of a group that was not refused as a whole some may not have been reached.
-    if signal != 0 && (sent == Err(Errno::EPERM) || target < 0 && sent.is_ok()) && is_denied() {
-        let meant = |process: &Process| process.pid == target || process.group == -target;
-        in_a_child(&|| in_their_names(&meant, &[signal]));
-        return Ok(());
-    }
-    sent.map(drop)
+    Errno::result(unsafe { libc::kill(target, signal) }).map(drop)
 }
 
 /// Whether rinit may become another user and may not signal others' processes. That stays as it is.
@@ -53,7 +61,7 @@ fn is_denied() -> bool {
 
 /// In a process that will do nothing else: signals those that are meant and belong to other users than rinit, each with
 /// the rights of its user (kill(2): the sender's effective user is to be the receiver's real one).
-fn in_their_names(meant: &dyn Fn(&Process) -> bool, signals: &[i32]) {
+fn in_their_names(meant: &dyn Fn(&Process) -> bool, signals: &[Signal]) {
     // SAFETY: no arguments.
     let own = unsafe { libc::getuid() };
     for process in procs::all().into_iter().filter(|one| meant(one)) {
@@ -65,7 +73,7 @@ fn in_their_names(meant: &dyn Fn(&Process) -> bool, signals: &[i32]) {
         unsafe {
             if libc::seteuid(user) == 0 {
                 for signal in signals {
-                    libc::kill(process.pid, *signal);
+                    libc::kill(process.pid, i32::from(signal.number()));
                 }
                 libc::seteuid(own);
             }
@@ -93,17 +101,16 @@ fn in_a_child(work: &dyn Fn()) {
 /// in uninterruptible sleep; it is reaped like any other. SIGCONT follows, so that a stopped process can take it.
 pub fn everything(signal: Signal) {
     let rinit = super::pid();
-    in_a_child(&|| send_to_all(rinit, i32::from(signal.number())));
+    in_a_child(&|| send_to_all(rinit, [signal, Signal::CONT]));
 }
 
-fn send_to_all(rinit: Pid, signal: i32) {
+fn send_to_all(rinit: Pid, signals: [Signal; 2]) {
     let own = super::pid();
-    let signals = [signal, libc::SIGCONT];
     let below = if rinit == 1 { vec![-1] } else { procs::descendants(rinit) };
     for target in below.iter().filter(|pid| ![rinit, own].contains(pid)) {
         for signal in signals {
             // SAFETY: kill takes no memory; -1 spares the caller and PID 1.
-            unsafe { libc::kill(*target, signal) };
+            unsafe { libc::kill(*target, i32::from(signal.number())) };
         }
     }
     if is_denied() {

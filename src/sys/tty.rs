@@ -35,7 +35,7 @@ pub fn stop_with(group: Pid) {
     if unsafe { libc::tcgetpgrp(0) } == own {
         give_to(group);
     }
-    let _ = super::kill::group(group, Signal::CONT);
+    let _ = super::kill::group(group, &[Signal::CONT]);
 }
 
 /// The COMMAND was stopped by Ctrl-Z, and above rinit there is no shell that could ever continue it (a container's
@@ -43,6 +43,6 @@ pub fn stop_with(group: Pid) {
 pub fn undo_stop(group: Pid) {
     // SAFETY: integers only.
     if unsafe { libc::tcgetpgrp(0) } == group {
-        let _ = super::kill::group(group, Signal::CONT);
+        let _ = super::kill::group(group, &[Signal::CONT]);
     }
 }
