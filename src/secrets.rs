@@ -2,7 +2,7 @@
 //! URLs and connection strings that nobody has called a secret.
 
 use crate::quoting::{escaped, on_one_line};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What stands in their place.
 const HIDDEN: &str = "***";
@@ -14,16 +14,28 @@ const TELLING: usize = 8;
 /// What nothing shows from the moment on in which it is known. There is one, as there is one way out for each line.
 static KEPT: Mutex<Secrets> = Mutex::new(Secrets::NONE);
 
+fn kept() -> MutexGuard<'static, Secrets> {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Keeps these values out of all that follows.
 pub fn keep(values: &[String]) {
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = kept();
     values.iter().for_each(|value| kept.add(value));
 }
 
 /// The text without the values that are kept.
 #[must_use]
 pub fn hide(text: String) -> String {
-    KEPT.lock().unwrap_or_else(PoisonError::into_inner).hide(text)
+    kept().hide(text)
+}
+
+/// The same for many texts; mostly nothing is kept, and none is looked at.
+pub fn hide_in<'t>(texts: impl Iterator<Item = &'t mut String>) {
+    let kept = kept();
+    if !kept.values.is_empty() {
+        texts.for_each(|text| *text = kept.hide(std::mem::take(text)));
+    }
 }
 
 /// Values that must not be shown.

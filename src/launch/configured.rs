@@ -165,7 +165,7 @@ impl Start<'_> {
         let mut report = checks::run::run(checks, &mut Facts::live(given), &files.sources, &mut crew, every)?;
         secrets::keep(&report.secrets);
         // Before it is written as JSON or XML, in which a secret would look another way.
-        report.texts().for_each(|text| *text = secrets::hide(std::mem::take(text)));
+        secrets::hide_in(report.texts());
         Ok(report)
     }
 

@@ -50,7 +50,7 @@ pub struct Form {
     domains: Vec<String>,
     separator: Option<String>,
     of: Type,
-    /// Whether `prefix`, `suffix`, `not_in` and `pattern` hold what the environment gave.
+    /// Whether `prefix`, `suffix`, `not_in` and `pattern` of a secret hold what the environment gave.
     from_environment: bool,
 }
 
@@ -100,7 +100,8 @@ pub fn read(table: &Table<'_>) -> Form {
         domains: words("domains", "nothing would do; expected domains such as \"example.org\""),
         separator: table.text("separator"),
         of: table.word("of").unwrap_or_default(),
-        from_environment: TELLING.iter().any(|key| table.node(key).is_some_and(is_expanded)),
+        from_environment: table.has("secret")
+            && TELLING.iter().any(|key| table.node(key).is_some_and(is_expanded)),
     };
     form.refuse_what_never_acts(table);
     form
