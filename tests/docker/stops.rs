@@ -124,7 +124,10 @@ stop_grace_period = "1s"
 /// what has left the service's group, and starts no second one beside one that it could not end.
 #[test]
 fn of_another_users_processes_without_the_capability_for_it() {
-    let few = ["--cap-drop=ALL", "--cap-add=SETUID", "--cap-add=SETGID"];
+    let start = |config: &Config| {
+        let options = ["--cap-drop=ALL", "--cap-add=SETUID", "--cap-add=SETGID", &config.mount];
+        Container::start(&options, scratch(), &[])
+    };
     let config = Config::new(
         r#"
 [services.app]
@@ -132,8 +135,7 @@ command = ["sh", "-c", "trap 'echo asked; exit 0' TERM; setsid sleep 1000 & echo
 user = "1000:1000"
 "#,
     );
-    let options = [few.as_slice(), &[&config.mount]].concat();
-    let container = Container::start(&options, scratch(), &[]);
+    let container = start(&config);
     container.says("up");
     let took = container.stop();
     assert_eq!(
@@ -154,8 +156,7 @@ healthcheck = { exec = ["false"], interval = "100ms", retries = 1, start_period 
 restart_policy = { delay = "10ms" }
 "#,
     );
-    let options = [few.as_slice(), &[&config.mount]].concat();
-    let container = Container::start(&options, scratch(), &[]);
+    let container = start(&config);
     crate::eventually("restarts", || (container.logs().out.matches("up").count() > 3).then_some(()));
     let shells = crate::engine::docker(&["top", &container.name, "-o", "args"]).out;
     assert!(shells.lines().filter(|line| line.contains("trap")).count() <= 1, "{shells}");
