@@ -4,6 +4,10 @@
 //! /proc, all of which a child would inherit or PID 1 would pay for.
 #![cfg_attr(not(test), no_main)]
 
+// Not in a test, which needs the real unwinder to catch a panic.
+#[cfg(all(not(test), target_env = "musl"))]
+mod unwind;
+
 use std::ffi::{c_char, c_int};
 
 #[global_allocator]
