@@ -47,6 +47,7 @@ pub mod secrets;
 pub mod starter;
 pub mod supervisor;
 pub mod sys;
+pub mod text;
 
 use std::ffi::{c_char, c_int};
 

@@ -60,7 +60,7 @@ impl Secrets {
                 }
             }
         }
-        self.values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        crate::text::sort::sort_by_key(&mut self.values, |value| std::cmp::Reverse(value.len()));
     }
 
     /// The text without them.

@@ -265,7 +265,7 @@ pub fn variables(alias: &str, environ: &Environ) -> Variables {
         let name = format!("{prefix}_SERVICE_PORT");
         found.kubernetes = Some(format!("{prefix}_SERVICE_HOST"));
         let mut known: Vec<u16> = found.exposed.iter().map(|one| one.port).collect();
-        known.sort_unstable();
+        crate::text::sort::sort(&mut known);
         for (variable, value) in environ.iter() {
             let named = variable.strip_prefix(name.as_bytes());
             let ours = named.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"_"));
@@ -275,7 +275,7 @@ pub fn variables(alias: &str, environ: &Environ) -> Variables {
             }
         }
     }
-    found.exposed.sort_unstable_by_key(|one| (one.protocol == Protocol::Udp, one.port));
+    crate::text::sort::sort_by_key(&mut found.exposed, |one| (one.protocol == Protocol::Udp, one.port));
     found.exposed.dedup();
     found
 }

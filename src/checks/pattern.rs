@@ -139,7 +139,7 @@ impl Set {
         if !self.negated {
             return self.ranges;
         }
-        self.ranges.sort_unstable();
+        crate::text::sort::sort(&mut self.ranges);
         let mut gaps = Vec::new();
         let mut next = '\0';
         for (low, high) in self.ranges {

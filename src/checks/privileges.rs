@@ -300,7 +300,8 @@ fn passwords(facts: &Facts) -> Result<String, Failure> {
         return Err(failure("an empty password of {}\nin the image: passwd -l {}", &[&names, &names]));
     }
     let mut users: Vec<&User> = facts.system.accounts().users.iter().collect();
-    users.sort_by_key(|user| user.uid);
+    // By place in the file where the number is the same.
+    crate::text::sort::sort_by_key(&mut users, |user| (user.uid, std::ptr::from_ref::<User>(user)));
     let twin = users.array_windows().find(|[one, other]| one.uid == other.uid && one.name != other.name);
     twin.map_or(Ok("no empty password".into()), |[_, user]| {
         let uid = user.uid.to_string();

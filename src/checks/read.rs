@@ -41,7 +41,7 @@ pub fn read<'a>(root: Option<&'a Node>, reading: &'a Reading<'a>) -> Vec<Check> 
         }
     }
     // TOML groups by kind; people expect the order in which they wrote.
-    written.sort_unstable_by_key(|(_, kind, one)| {
+    crate::text::sort::sort_by_key(&mut written, |(_, kind, one)| {
         let at = one.map_or(kind.at, |one| one.at);
         (at.file, at.start)
     });

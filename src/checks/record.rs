@@ -23,7 +23,7 @@ pub fn record(facts: &Facts) -> String {
     }
     let mut names: Vec<String> =
         facts.environ.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect();
-    names.sort_unstable();
+    crate::text::sort::sort(&mut names);
     names.dedup();
     for name in &names {
         // One that is empty would have to be optional, which says nothing; "*" stands for many.

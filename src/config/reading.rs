@@ -50,7 +50,7 @@ impl<'a> Reading<'a> {
     #[must_use]
     pub fn into_faults(self) -> Vec<Fault> {
         let mut faults = self.faults.into_inner();
-        faults.sort_unstable();
+        crate::text::sort::sort(&mut faults);
         // `[defaults]` is read once for each service; its faults are told once.
         faults.dedup();
         faults

@@ -421,7 +421,7 @@ impl<'a> Table<'a> {
             let hint = did_you_mean(&entry.key, asked.iter().copied());
             if hint.is_empty() {
                 let mut known = asked.clone();
-                known.sort_unstable();
+                crate::text::sort::sort(&mut known);
                 known.dedup();
                 message.push_str(&format!("; known here: {}", known.join(", ")));
             }

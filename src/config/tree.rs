@@ -124,7 +124,7 @@ impl Reader<'_> {
             })
             .collect();
         // The parser sorts by name; people expect the order in which they wrote.
-        entries.sort_unstable_by_key(|entry| entry.at.start);
+        crate::text::sort::sort_by_key(&mut entries, |entry| entry.at.start);
         Value::Table(entries)
     }
 
@@ -182,7 +182,7 @@ pub fn merge(lower: &mut Node, upper: Node) {
 fn lay(below: &mut Vec<Entry>, above: Vec<Entry>) {
     // By name, for there may be many; of one name, which only `environment` may have twice, the newest last.
     let mut order: Vec<usize> = (0..below.len()).collect();
-    order.sort_unstable_by_key(|at| (below.get(*at).map(|entry| entry.key.as_str()), *at));
+    crate::text::sort::sort_by_key(&mut order, |at| (below.get(*at).map(|entry| entry.key.as_str()), *at));
     let mut new = Vec::new();
     for entry in above {
         let tables = |known: &Entry| {

@@ -101,7 +101,7 @@ pub fn set_id_files(paths: &[String]) -> Result<Vec<String>, (String, io::Error)
             }
         }
     }
-    found.sort_unstable();
+    crate::text::sort::sort(&mut found);
     Ok(found)
 }
 

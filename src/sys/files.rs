@@ -104,7 +104,7 @@ pub fn list_toml(dir: &str) -> io::Result<Vec<String>> {
             names.push(name);
         }
     }
-    names.sort_unstable();
+    crate::text::sort::sort(&mut names);
     let dir = dir.trim_end_matches('/');
     Ok(names.into_iter().map(|name| format!("{dir}/{name}")).collect())
 }

@@ -274,7 +274,7 @@ struct Index(Vec<usize>);
 impl Index {
     fn new(drafts: &[Draft]) -> Self {
         let mut order: Vec<usize> = (0..drafts.len()).collect();
-        order.sort_unstable_by_key(|index| name_of(drafts, *index));
+        crate::text::sort::sort_by_key(&mut order, |index| name_of(drafts, *index));
         Self(order)
     }
 
