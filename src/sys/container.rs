@@ -18,8 +18,23 @@ pub fn fact(name: &str) -> Option<String> {
 /// The processors that this process may use: those it may run on (sched_getaffinity(2)), or fewer by the cgroup's
 /// quota; a part of one counts as one.
 fn cpus() -> u64 {
-    let usable = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    let usable = usable_processors();
     cgroup::most_cpus().map_or(usable, |thousandths| usable.min(thousandths.div_ceil(1000).max(1)))
+}
+
+/// The processors that the scheduler may give to this process; 1 where the kernel does not say. The standard
+/// library's `available_parallelism` asks the cgroup too, which is 16 KB for what is known here already.
+fn usable_processors() -> u64 {
+    /// Room for 8,192 processors, the most that any kernel is built for.
+    const MAX_WORDS: usize = 128;
+    let mut mask = [0_u64; MAX_WORDS];
+    // SAFETY: the mask is ours and as large as is said; the kernel writes no more than that.
+    let written =
+        unsafe { libc::syscall(libc::SYS_sched_getaffinity, 0, size_of_val(&mask), mask.as_mut_ptr()) };
+    if written <= 0 {
+        return 1;
+    }
+    mask.iter().map(|word| u64::from(word.count_ones())).sum::<u64>().max(1)
 }
 
 fn installed_memory() -> Option<u64> {
