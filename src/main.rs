@@ -6,6 +6,7 @@
 
 // Not in a test, which needs the real unwinder to catch a panic.
 #[cfg(all(not(test), target_env = "musl"))]
+#[path = "sys/unwind.rs"]
 mod unwind;
 
 use std::ffi::{c_char, c_int};
