@@ -1,17 +1,20 @@
 //! From a service's configuration to its process: environment, user, folder, descriptors.
 
+use crate::cli::LogLevel;
 use crate::config::fault::did_you_mean;
 use crate::config::{Logging, Probe, Program, UserSpec};
 use crate::diagnosis;
 use crate::environ::Environ;
 use crate::model::{Pid, Signal};
+use crate::say;
 use crate::sys::content::Content;
 use crate::sys::inspect::{self, Ask};
 use crate::sys::signals::Inherited;
 use crate::sys::spawn::{self, Environment, Place, Recipe, Slate, SpawnError, Stage};
 use crate::sys::users::{self, Accounts, Identity};
-use crate::sys::{Errno, cgroup, helper, limits};
+use crate::sys::{Errno, caps, cgroup, helper, kill, limits};
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
@@ -43,6 +46,8 @@ pub struct Starter {
     pub folder: Option<CString>,
     /// /dev/null, for those who get no input or no output.
     pub null: Option<OwnedFd>,
+    /// Whether it was told that services run as who rinit is.
+    pub told_who_runs: Cell<bool>,
 }
 
 /// How a process stands to rinit.
@@ -152,6 +157,9 @@ impl Starter {
                 Slate::AsGiven(&self.inherited)
             },
         };
+        if let Some(ids) = &person.ids {
+            kill::remember_user(ids.uid);
+        }
         run(&recipe).or_else(|error| recover(&recipe, error, word, path, run))
     }
 
@@ -176,9 +184,17 @@ impl Starter {
             Some(group) if accounts.uid(&name).is_some() => no_group(group),
             _ => wrong(&why, &name, &mut accounts.users.iter().map(|user| user.name.as_str())),
         })?;
-        if let Some(groups) = &spec.groups {
-            let number = |group: &String| accounts.gid(group).ok_or_else(|| no_group(group));
-            ids.groups = groups.iter().map(number).collect::<Result<_, _>>()?;
+        for group in &spec.groups {
+            ids.join(accounts.gid(group).ok_or_else(|| no_group(group))?);
+        }
+        if spec.keep_groups {
+            // All but rinit's own group, which nobody gave to the service.
+            own.groups.iter().filter(|group| **group != own.gid).for_each(|group| ids.join(*group));
+        }
+        let is_had = ids.is_had_by(&own);
+        if !is_had && own.uid != 0 && !caps::may_switch_user() {
+            self.tell_who_runs(own.uid, word);
+            return Ok(Person::default());
         }
         let variables = if spec.user.is_empty() {
             Vec::new()
@@ -189,7 +205,19 @@ impl Starter {
             vec![("HOME", home), ("USER", login.clone()), ("LOGNAME", login)]
         };
         // Who is it already needs no right to become it.
-        Ok(Person { ids: Some(ids).filter(|ids| !ids.is_had_by(&own)), variables })
+        Ok(Person { ids: Some(ids).filter(|_| !is_had), variables })
+    }
+
+    /// Says, once, that rinit cannot give a service another user: one file serves root and any other user.
+    fn tell_who_runs(&self, uid: u32, word: &CStr) {
+        if !self.told_who_runs.replace(true) {
+            let uid = uid.to_string();
+            let text = diagnosis::fill(
+                "rinit is not root: \"{}\", and whatever else has a `user`, runs as who rinit is, uid {}",
+                &[&word.to_string_lossy(), &uid],
+            );
+            say::line(LogLevel::Info, "", &text);
+        }
     }
 
     /// The environment of a process; `None`: exactly what rinit was given.

@@ -76,8 +76,10 @@ pub struct UserSpec {
     pub user: String,
     /// A name or a number; `None`: the user's own.
     pub group: Option<String>,
-    /// Supplementary groups, names or numbers; `None`: those that the user is a member of.
-    pub groups: Option<Vec<String>>,
+    /// Supplementary groups besides those that the user is a member of, names or numbers.
+    pub groups: Vec<String>,
+    /// Whether the supplementary groups that rinit was given stay.
+    pub keep_groups: bool,
 }
 
 /// Where a service's output goes (`logging.driver`).

@@ -184,6 +184,7 @@ impl Start<'_> {
             place: Place::Foreground,
             folder: crate::sys::folder().filter(|folder| folder.as_c_str() != c"/"),
             null: stdio::open_null(),
+            told_who_runs: std::cell::Cell::new(false),
         };
         crate::sys::sit_in_root();
         super::adopt_orphans();

@@ -168,7 +168,15 @@ fn record(environ: Environ) -> u8 {
 
 /// What starts a COMMAND that gets everything as it was given.
 fn bare(inherited: Inherited, place: Place) -> Starter {
-    Starter { inherited, environ: None, ignored: Vec::new(), place, folder: None, null: None }
+    Starter {
+        inherited,
+        environ: None,
+        ignored: Vec::new(),
+        place,
+        folder: None,
+        null: None,
+        told_who_runs: std::cell::Cell::new(false),
+    }
 }
 
 /// As a child of something else, orphans have to be asked for.

@@ -7,7 +7,19 @@
 use super::procs::{self, Process};
 use super::{Errno, caps, files, status};
 use crate::model::{Pid, Signal};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
+
+/// The users that services were started as: whom their processes belong to, where no /proc tells it.
+static SERVICE_USERS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+/// Keeps in mind that a process is to have this user.
+pub fn remember_user(uid: u32) {
+    if let Ok(mut known) = SERVICE_USERS.lock()
+        && !known.contains(&uid)
+    {
+        known.push(uid);
+    }
+}
 
 /// kill(2) on one process, with one signal after the other.
 pub fn process(pid: Pid, signals: &[Signal]) -> Result<(), Errno> {
@@ -34,7 +46,7 @@ fn raw(target: Pid, signals: &[Signal]) -> Result<(), Errno> {
     // Of a group that was not refused as a whole some may not have been reached.
     if (sent == Err(Errno::EPERM) || target < 0 && sent.is_ok()) && is_denied() {
         let meant = |process: &Process| process.pid == target || process.group == -target;
-        in_a_child(&|| in_their_names(&meant, signals));
+        in_a_child(&|| in_their_names(&meant, target, signals));
         return Ok(());
     }
     sent
@@ -52,31 +64,42 @@ fn send(target: Pid, signal: i32) -> Result<(), Errno> {
 fn is_denied() -> bool {
     static DENIED: OnceLock<bool> = OnceLock::new();
     *DENIED.get_or_init(|| {
-        let status = files::system_text("/proc/self/status").unwrap_or_default();
-        let rights = status::number(&status, "CapEff:", 16).unwrap_or(0);
-        let may = |right| caps::number(right).is_some_and(|bit| rights >> bit & 1 == 1);
-        !may("KILL") && may("SETUID")
+        let rights = caps::effective();
+        !caps::has(rights, "KILL") && caps::has(rights, "SETUID")
     })
 }
 
 /// In a process that will do nothing else: signals those that are meant and belong to other users than rinit, each with
-/// the rights of its user (kill(2): the sender's effective user is to be the receiver's real one).
-fn in_their_names(meant: &dyn Fn(&Process) -> bool, signals: &[Signal]) {
+/// the rights of its user (kill(2): the sender's effective user is to be the receiver's real one). Without a /proc that
+/// tells whose they are, `target`, as kill(2) takes it, in the name of each user that a service has.
+fn in_their_names(meant: &dyn Fn(&Process) -> bool, target: Pid, signals: &[Signal]) {
     // SAFETY: no arguments.
     let own = unsafe { libc::getuid() };
-    for process in procs::all().into_iter().filter(|one| meant(one)) {
+    let all = procs::all();
+    if all.is_empty() {
+        for user in SERVICE_USERS.lock().iter().flat_map(|known| known.iter()) {
+            send_as(*user, own, target, signals);
+        }
+    }
+    for process in all.into_iter().filter(|one| meant(one)) {
         let text = files::system_text(&format!("/proc/{}/status", process.pid)).unwrap_or_default();
         let user =
             status::field(&text, "Uid:").and_then(|users| users.split_whitespace().next()?.parse().ok());
-        let Some(user) = user.filter(|user| *user != own) else { continue };
-        // SAFETY: integers only. The way back is the real and the saved user, which stay.
-        unsafe {
-            if libc::seteuid(user) == 0 {
-                for signal in signals {
-                    libc::kill(process.pid, i32::from(signal.number()));
-                }
-                libc::seteuid(own);
+        if let Some(user) = user.filter(|user| *user != own) {
+            send_as(user, own, process.pid, signals);
+        }
+    }
+}
+
+/// Sends with the rights of `user`, and is `own` again.
+fn send_as(user: u32, own: u32, target: Pid, signals: &[Signal]) {
+    // SAFETY: integers only. The way back is the real and the saved user, which stay.
+    unsafe {
+        if libc::seteuid(user) == 0 {
+            for signal in signals {
+                libc::kill(target, i32::from(signal.number()));
             }
+            libc::seteuid(own);
         }
     }
 }
@@ -115,6 +138,8 @@ fn send_to_all(rinit: Pid, signals: [Signal; 2]) {
     }
     if is_denied() {
         let spared = |pid| pid == rinit || pid == own;
-        in_their_names(&|one| !spared(one.pid) && (rinit == 1 || below.contains(&one.pid)), &signals);
+        // Not PID 1 and without /proc, nobody is known to be below: no process has this number.
+        let target = if rinit == 1 { -1 } else { Pid::MAX };
+        in_their_names(&|one| !spared(one.pid) && (rinit == 1 || below.contains(&one.pid)), target, &signals);
     }
 }

@@ -41,6 +41,13 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Adds a supplementary group.
+    pub fn join(&mut self, group: u32) {
+        if !self.groups.contains(&group) {
+            self.groups.push(group);
+        }
+    }
+
     /// Whether a process with the ids `own` has these already, as far as it could have them: but for root, nobody may
     /// change the groups.
     #[must_use]
@@ -178,6 +185,8 @@ pub fn switch_to(who: &Identity) -> Result<(), Errno> {
         // -1 would leave the id as it is.
         return Err(Errno::EINVAL);
     }
+    // SAFETY: no arguments.
+    let was = unsafe { libc::geteuid() };
     // SAFETY: setgroups(2) reads `len` numbers behind a pointer that is valid for them during the call.
     let groups = unsafe { libc::syscall(libc::SYS_setgroups, who.groups.len(), who.groups.as_ptr()) };
     Errno::result(groups)?;
@@ -185,7 +194,11 @@ pub fn switch_to(who: &Identity) -> Result<(), Errno> {
     Errno::result(unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) })?;
     // SAFETY: as above.
     Errno::result(unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) })?;
-    Ok(())
+    if uid == 0 {
+        return Ok(()); // execve gives root what the bounding set leaves, whatever is given up here
+    }
+    // The kernel takes capabilities from root alone that becomes another, and leaves the inheritable ones.
+    super::caps::drop_all().or_else(|errno| if was == 0 { Ok(()) } else { Err(errno) })
 }
 
 #[cfg(test)]

@@ -85,8 +85,10 @@ fn report() {
         open_fds()
     ));
     for line in std::fs::read_to_string("/proc/self/status").unwrap_or_default().lines() {
-        if let Some((key @ ("Uid" | "Gid" | "Groups" | "CapEff" | "NoNewPrivs"), value)) =
-            line.split_once(':')
+        if let Some((
+            key @ ("Uid" | "Gid" | "Groups" | "CapInh" | "CapPrm" | "CapEff" | "CapAmb" | "NoNewPrivs"),
+            value,
+        )) = line.split_once(':')
         {
             say(&format!("{key}={}", value.split_whitespace().collect::<Vec<_>>().join(" ")));
         }

@@ -207,10 +207,11 @@ fn user(table: &Table<'_>) -> Option<UserSpec> {
     let user = table.text_or_number("user");
     let group = table.text_or_number("group");
     let groups = table.list("groups");
+    let keep_groups = table.flag("keep_groups").unwrap_or(false);
     if user.is_none() && group.is_none() && groups.is_none() {
         return None;
     }
-    let mut spec = UserSpec { user: String::new(), group, groups };
+    let mut spec = UserSpec { user: String::new(), group, groups: groups.unwrap_or_default(), keep_groups };
     if let Some(user) = user {
         let (name, with) = user.split_once(':').map_or((user.as_str(), None), |(u, g)| (u, Some(g)));
         owner(table, "user", name);
@@ -229,7 +230,7 @@ fn user(table: &Table<'_>) -> Option<UserSpec> {
     if let Some(group) = spec.group.as_deref().filter(|_| table.node("group").is_some()) {
         owner(table, "group", group);
     }
-    spec.groups.iter().flatten().for_each(|group| owner(table, "groups", group));
+    spec.groups.iter().for_each(|group| owner(table, "groups", group));
     Some(spec)
 }
 

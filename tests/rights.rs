@@ -1,0 +1,111 @@
+//! Whose rights a service has: its user and groups, and what capabilities are left to it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets the unexpected is to stop, loudly"
+)]
+
+mod harness;
+
+use harness::{Ended, Init, PROBE};
+use std::fmt::Write as _;
+
+/// One oneshot that tells what it was given; rinit itself is started behind these words.
+#[track_caller]
+fn report_below(words: &str, service: &str) -> Ended {
+    harness::needs_root();
+    let config = format!("[services.a]\ntype = \"oneshot\"\ncommand = [\"{PROBE}\", \"report\"]\n{service}");
+    let script = format!("exec {words} /mnt/rinit --config /mnt/files/rinit.toml");
+    Init::SHELL.launch().file("rinit.toml", &config).args(&["-c", &script]).run().expect(0)
+}
+
+#[track_caller]
+fn has(ended: &Ended, lines: &[&str]) {
+    for line in lines {
+        assert!(ended.out.lines().any(|known| known == *line), "no `{line}`\n{}", ended.story());
+    }
+}
+
+const NO_CAPABILITY: [&str; 4] = [
+    "CapInh=0000000000000000",
+    "CapPrm=0000000000000000",
+    "CapEff=0000000000000000",
+    "CapAmb=0000000000000000",
+];
+
+/// A user of 1000 with ambient capabilities, as engines and `setpriv` make one. (net_bind_service, setgid, setuid, chown)
+const AMBIENT: &str = "setpriv --reuid 1000 --regid 1000 --clear-groups \
+    --inh-caps +net_bind_service,+setgid,+setuid,+chown --ambient-caps +net_bind_service,+setgid,+setuid,+chown";
+
+/// The kernel takes capabilities from root alone that becomes another: a rinit with ambient ones handed them to `nobody`
+/// (CapEff 10c0), and root the inheritable ones.
+#[test]
+fn a_service_of_another_user_has_no_capabilities() {
+    let root = "setpriv --inh-caps +net_bind_service,+chown --ambient-caps +chown";
+    let keeps = "setpriv --securebits +no_setuid_fixup,+keep_caps_locked";
+    for words in [AMBIENT, root, keeps] {
+        for service in ["user = \"nobody\"", "user = \"1234:99\"", "user = \"nobody\"\ngroups = [\"adm\"]"] {
+            has(&report_below(words, service), &NO_CAPABILITY);
+        }
+    }
+    // Without `user` they stay.
+    has(&report_below(AMBIENT, ""), &["Uid=1000 1000 1000 1000", "CapAmb=00000000000004c1"]);
+}
+
+/// `docker run --user` with a file that names users: each service runs as who rinit is, which is told once.
+#[test]
+fn without_root_services_run_as_who_rinit_is() {
+    let mut others = String::new();
+    for name in ["b", "c"] {
+        write!(others, "[services.{name}]\ntype = \"oneshot\"\ncommand = \"true\"\nuser = \"daemon\"\n")
+            .unwrap();
+    }
+    let plain = "setpriv --reuid 4321 --regid 1001 --groups 1001,7";
+    let ended = report_below(&format!("env HOME=/given {plain}"), &format!("user = \"nobody\"\n{others}"));
+    has(&ended, &["Uid=4321 4321 4321 4321", "Gid=1001 1001 1001 1001", "Groups=7 1001", "$HOME=/given"]);
+    let told = ended.err.matches("runs as who rinit is, uid 4321").count();
+    assert_eq!(told, 1, "{}", ended.story());
+    // Nothing is to be told of who is that user.
+    let ended = report_below(plain, "user = \"${PUID:-4321}:${PGID:-1001}\"");
+    assert!(!ended.err.contains("who rinit is"), "{}", ended.story());
+    has(&ended, &["$HOME=/", "$USER=4321"]);
+}
+
+/// `groups` took the place of the user's groups, the primary one too; what `--group-add` gave was lost.
+#[test]
+fn groups_add_to_those_of_the_user() {
+    let given = "setpriv --groups 0,4242,5";
+    for (service, groups) in [
+        ("user = \"daemon\"\ngroups = [\"adm\", 777]", "Groups=1 4 777"),
+        ("user = \"daemon\"\ngroups = []", "Groups=1"),
+        ("user = \"daemon\"\ngroup = \"adm\"\ngroups = [777]", "Groups=4 777"),
+        ("user = \"daemon\"\nkeep_groups = true", "Groups=1 5 4242"),
+        ("user = \"daemon\"\nkeep_groups = true\ngroups = [777]", "Groups=1 5 777 4242"),
+        ("user = \"${PUID:-1000}:${PGID:-1000}\"\nkeep_groups = \"${KEEP:-true}\"", "Groups=5 1000 4242"),
+        ("user = \"daemon\"\nkeep_groups = false", "Groups=1"),
+    ] {
+        has(&report_below(given, service), &[groups]);
+    }
+}
+
+/// A rinit without /proc and without CAP_KILL may not signal a service of another user, and did not know it: the stop
+/// took the whole grace (6.3 s). It asks capget(2), and sends in the name of the service's user.
+#[test]
+fn a_stop_without_proc_and_without_the_right_to_signal_others() {
+    harness::needs_root();
+    for user in ["nobody", "4711:4711"] {
+        let config = format!(
+            "[services.a]\ncommand = \"sleep 1000\"\nuser = \"{user}\"\nstop_grace_period = \"8s\"\n"
+        );
+        let script =
+            "exec setpriv --inh-caps=-all --bounding-set -kill /mnt/rinit --config /mnt/files/rinit.toml";
+        let run =
+            Init::SHELL.launch().hide("/proc").file("rinit.toml", &config).args(&["-c", script]).start();
+        run.wait_for_err("a: started");
+        let ended = run.stop().expect(0);
+        assert!(ended.after < harness::ms(4000), "{}", ended.story());
+    }
+}
