@@ -4,7 +4,7 @@
 use super::fault::At;
 use super::tree::{Node, Value};
 use super::words::show_duration;
-use super::{Files, Plan, Service};
+use super::{Files, Off, Plan, Service};
 use crate::model::{Condition, Dependency, ServiceType};
 use crate::quoting::toml_key;
 use std::fmt::Write as _;
@@ -16,10 +16,11 @@ use std::time::Duration;
 pub fn explain(files: Option<&Files>, plan: &Plan) -> String {
     let mut text = String::new();
     let order = order(plan);
-    if !order.is_empty() {
+    let started = order.iter().filter(|index| plan.services.get(**index).is_some_and(Service::is_on));
+    if started.clone().next().is_some() {
         text.push_str("start order:\n");
     }
-    for (number, index) in order.iter().enumerate() {
+    for (number, index) in started.clone().enumerate() {
         let Some(service) = plan.services.get(*index) else { continue };
         let kind = match service.rules.kind {
             _ if plan.whole.main.is_some_and(|main| main.index() == *index) => "the command",
@@ -39,9 +40,9 @@ pub fn explain(files: Option<&Files>, plan: &Plan) -> String {
         text.push_str("off:\n");
     }
     for service in off {
-        let _ = writeln!(text, "      {}: {}", service.name, service.off.as_deref().unwrap_or(""));
+        let _ = writeln!(text, "      {}: {}", service.name, service.off.as_ref().map_or("", Off::why));
     }
-    if !order.is_empty() {
+    if started.clone().next().is_some() {
         text.push_str(&stop(plan, &order));
     }
     if let Some(files) = files {
@@ -53,8 +54,10 @@ pub fn explain(files: Option<&Files>, plan: &Plan) -> String {
 
 /// What an edge waits for, in words.
 fn wait(plan: &Plan, edge: &Dependency) -> Option<String> {
-    let name = &plan.services.get(edge.on.index()).filter(|service| service.is_on())?.name;
+    let on = plan.services.get(edge.on.index())?;
+    let name = &on.name;
     let what = match edge.condition {
+        _ if !on.is_on() => return Some(format!("{name} (off)")),
         None => "if it starts",
         Some(Condition::Started) => "started",
         Some(Condition::Healthy) => "healthy",
@@ -64,10 +67,11 @@ fn wait(plan: &Plan, edge: &Dependency) -> Option<String> {
     Some(format!("{name} ({what}{optional})"))
 }
 
-/// The services that are on, each behind those that it waits for, else in the order of the files.
+/// The services, those too that are off, for the order holds through them: each behind those that it waits for, else in
+/// the order of the files.
 fn order(plan: &Plan) -> Vec<usize> {
     let mut order = Vec::with_capacity(plan.services.len());
-    let mut placed: Vec<bool> = plan.services.iter().map(|service| !service.is_on()).collect();
+    let mut placed = vec![false; plan.services.len()];
     loop {
         let before = order.len();
         for (index, service) in plan.services.iter().enumerate() {
@@ -90,7 +94,8 @@ fn stop(plan: &Plan, order: &[usize]) -> String {
     let mut longest = Duration::ZERO;
     for index in order.iter().rev() {
         let Some(service) = plan.services.get(*index) else { continue };
-        let end = waits.get(*index).copied().unwrap_or_default().saturating_add(service.rules.stop_grace);
+        let grace = if service.is_on() { service.rules.stop_grace } else { Duration::ZERO };
+        let end = waits.get(*index).copied().unwrap_or_default().saturating_add(grace);
         longest = longest.max(end);
         for edge in &service.rules.depends_on {
             if let Some(wait) = waits.get_mut(edge.on.index()) {

@@ -38,12 +38,35 @@ pub struct Service {
     pub name: String,
     /// Where its table stands; `None` for a COMMAND that no file describes.
     pub at: Option<At>,
-    /// Why it is off (`enabled`, `when_*`), if it is.
-    pub off: Option<String>,
+    /// Why it is off, if it is.
+    pub off: Option<Off>,
     /// What the supervisor decides by.
     pub rules: Rules,
     /// What is run.
     pub program: Program,
+}
+
+/// Why a service is not started by itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Off {
+    /// It is the COMMAND, and there is none.
+    NoCommand,
+    /// `enabled = false`.
+    Disabled,
+    /// A condition (`when_*`) does not hold today: this one.
+    Skipped(String),
+}
+
+impl Off {
+    /// In words.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        match self {
+            Self::NoCommand => "no COMMAND was given",
+            Self::Disabled => "enabled is false",
+            Self::Skipped(why) => why,
+        }
+    }
 }
 
 /// What a service's process is: everything that its spawn needs, and nothing that the supervisor does.

@@ -5,7 +5,8 @@ use crate::model::{Moment, Outcome, Pid, Rules, ServiceId};
 
 /// The life of a service:
 ///
-/// - It is `Off` when the configuration does not enable it. Nothing leads out of `Off`.
+/// - It is `Off` when the configuration does not enable it. Nothing leads out of `Off`; but the order that it stands for
+///   holds all the same: who waits for it waits for what it would wait for ([`Order`]).
 /// - It is `Waiting` until what it depends on is there. From there it is spawned, or it is down
 ///   because something that it needs never will be there.
 /// - It is `Spawning` from the request to start its process until the answer.
@@ -33,6 +34,18 @@ pub(super) enum State {
         until: Moment,
     },
     Down(End),
+}
+
+/// What a service that is off means to those that wait for it. It counts as satisfied, once what it would wait for itself
+/// is there.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Order {
+    /// Something that it would wait for is not there yet.
+    Waits,
+    /// Nothing more is to be waited for.
+    Open,
+    /// This service, which it would need, never will be there.
+    Broken(ServiceId),
 }
 
 /// A service whose process group is on its way out.
@@ -92,9 +105,11 @@ pub(super) struct Record {
     pub(super) attempts: u32,
     /// The exit code of its last end.
     pub(super) code: u8,
-    /// While it waits: the place in `depends_on` of what it was last found to wait for. Nothing
+    /// While it waits, or is off: the place in `depends_on` of what it was last found to wait for. Nothing
     /// else about it needs looking at before that one changes.
     pub(super) blocker: usize,
+    /// Of a service that is off alone.
+    pub(super) order: Order,
     /// While the container stops: dependents that have not let go of it yet.
     pub(super) held: usize,
     /// Whether it has let go of what it depends on itself.
@@ -110,6 +125,7 @@ impl Record {
             attempts: 0,
             code: 0,
             blocker: 0,
+            order: Order::Waits,
             held: 0,
             let_go: false,
         }
@@ -144,6 +160,11 @@ impl Probe {
 }
 
 impl State {
+    /// Whether its place in the order depends on others still.
+    pub(super) fn awaits_others(self, order: Order) -> bool {
+        self == Self::Waiting || self == Self::Off && order == Order::Waits
+    }
+
     /// Whether anything of it runs, or is about to.
     pub(super) fn is_live(self) -> bool {
         match self {

@@ -3,7 +3,7 @@
 use super::event::{Action, Cause, Next, Note};
 use super::pids::Owner;
 use super::restart::{Verdict, decide};
-use super::service::{End, State};
+use super::service::{End, Order, State};
 use super::shutdown::Phase;
 use super::{Turn, faulty};
 use crate::model::{Condition, Dependency, Pid, ServiceId, ServiceType};
@@ -25,9 +25,7 @@ impl Turn<'_> {
         self.core.phase = Phase::Up;
         for id in self.core.records.ids() {
             match self.core.records[id].state {
-                State::Waiting => self.consider(id),
-                // Who needs it learns now that it never comes.
-                State::Off => self.core.news.push(id),
+                State::Waiting | State::Off => self.consider(id),
                 // Nothing has happened yet that could have led to these.
                 State::Spawning { .. }
                 | State::Running { .. }
@@ -38,11 +36,12 @@ impl Turn<'_> {
         }
     }
 
-    /// Start a waiting service if nothing is left to wait for. Looks on from where it stopped the
-    /// last time, and once at all of them before it starts: so a service that waits for a thousand
-    /// others costs a thousand looks, not a million.
+    /// Start a waiting service if nothing is left to wait for; let those go on that wait for one that is off. Looks on
+    /// from where it stopped the last time, and once at all of them before it starts: so a service that waits for a
+    /// thousand others costs a thousand looks, not a million.
     pub(super) fn consider(&mut self, id: ServiceId) {
-        if self.core.records[id].state != State::Waiting || self.core.is_stopping() {
+        let record = &self.core.records[id];
+        if !record.state.awaits_others(record.order) || self.core.is_stopping() {
             return;
         }
         let edges = &self.core.rules[id].depends_on;
@@ -52,6 +51,10 @@ impl Turn<'_> {
             .filter_map(|at| edges.get(at).map(|edge| (at, edge.on, self.hold(edge))))
             .find(|(_, _, hold)| *hold != Hold::Yes);
         match blocked {
+            None if self.core.records[id].state == State::Off => {
+                self.core.records[id].order = Order::Open;
+                self.core.news.push(id);
+            }
             None => self.spawn(id),
             Some((_, needs, Hold::Never)) => self.unreachable(id, needs),
             Some((at, ..)) => self.core.records[id].blocker = at,
@@ -74,7 +77,12 @@ impl Turn<'_> {
                 if holds { Hold::Yes } else { Hold::NotYet }
             }
             State::Down(End::Success) if edge.condition != Some(Condition::Healthy) => Hold::Yes,
-            State::Off | State::Down(_) => Hold::Never,
+            State::Off => match record.order {
+                Order::Waits => Hold::NotYet,
+                Order::Open => Hold::Yes,
+                Order::Broken(_) => Hold::Never,
+            },
+            State::Down(_) => Hold::Never,
         };
         // What is merely wished for is waited for, but not missed.
         let needed = edge.required && edge.condition.is_some();
@@ -85,8 +93,8 @@ impl Turn<'_> {
     pub(super) fn tell_dependents(&mut self, id: ServiceId) {
         for at in 0.. {
             let Some(dependent) = self.core.graph.dependents[id].get(at).copied() else { return };
-            let waits = self.core.records[dependent.by].state == State::Waiting;
-            if !waits || faulty!(self.core, ForgetDependents) {
+            let record = &self.core.records[dependent.by];
+            if !record.state.awaits_others(record.order) || faulty!(self.core, ForgetDependents) {
                 continue;
             }
             if self.hold(&dependent.edge) == Hold::Never {
@@ -102,6 +110,16 @@ impl Turn<'_> {
     }
 
     fn unreachable(&mut self, id: ServiceId, needs: ServiceId) {
+        // Of one that is off, what it would have needed is to blame.
+        let needs = match self.core.records[needs].order {
+            Order::Broken(root) => root,
+            Order::Waits | Order::Open => needs,
+        };
+        if self.core.records[id].state == State::Off {
+            self.core.records[id].order = Order::Broken(needs);
+            self.core.news.push(id);
+            return;
+        }
         let code = self.core.records[needs].code.max(1);
         self.tell(Note::Unreachable { service: id, needs });
         self.down(id, End::Failure, code);

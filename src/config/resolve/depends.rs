@@ -1,10 +1,10 @@
 //! `depends_on` and `after`: from names to edges, and what is wrong with the graph that they make.
 
 use super::{MAIN, id};
-use crate::config::Service;
 use crate::config::fault::{At, did_you_mean};
 use crate::config::table::{Reading, Table, one_of};
 use crate::config::tree::{Node, Value};
+use crate::config::{Off, Service};
 use crate::model::{Condition, Dependency, Restart, Rules, ServiceType};
 
 /// A service whose dependencies are still names.
@@ -217,10 +217,12 @@ fn possible(
     target: &Service,
 ) {
     let name = &edge.name;
-    if let Some(why) = &target.off
+    // What a condition keeps from starting today counts as satisfied.
+    if let Some(off @ (Off::Disabled | Off::NoCommand)) = &target.off
         && draft.service.off.is_none()
         && edge.required
     {
+        let why = off.why();
         let remedy = format!("write {name} = {{ required = false }} when it can do without");
         fault(reading, draft, edge, &format!("is off ({why}), so that this could never start; {remedy}"));
     }

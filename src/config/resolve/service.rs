@@ -6,7 +6,7 @@ use crate::config::expand::Scope;
 use crate::config::fault::{At, Sources};
 use crate::config::table::{Reading, Table};
 use crate::config::tree::{Node, Value};
-use crate::config::{Logging, Program, UserSpec, when};
+use crate::config::{Logging, Off, Program, UserSpec, when};
 use crate::model::{Rules, ServiceType};
 use std::ffi::CString;
 use std::time::Duration;
@@ -72,19 +72,19 @@ pub fn check_defaults(table: &Table<'_>, sources: &Sources) {
 }
 
 /// Why it is off. A COMMAND that was typed runs, whatever the file says.
-fn off(table: &Table<'_>, command: Option<&[CString]>) -> Option<String> {
+fn off(table: &Table<'_>, command: Option<&[CString]>) -> Option<Off> {
     let enabled = table.flag("enabled");
     let condition = when::condition(table);
     if command.is_some_and(|command| !command.is_empty()) {
         return None;
     }
     if command.is_some() && !table.has("command") {
-        return Some("no COMMAND was given".into());
+        return Some(Off::NoCommand);
     }
     if enabled == Some(false) {
-        return Some("enabled is false".into());
+        return Some(Off::Disabled);
     }
-    condition.err()
+    condition.err().map(Off::Skipped)
 }
 
 fn fill(table: &Table<'_>, sources: &Sources, draft: &mut Draft, command: Option<&[CString]>) {

@@ -3,7 +3,7 @@
 
 use super::super::Status;
 use super::super::event::{Action, Cause, Event, Next, Note};
-use super::super::service::{End, Probe, State};
+use super::super::service::{End, Order, Probe, State};
 use super::super::shutdown::Phase;
 use super::world::{Ask, Group, Known, World};
 use crate::model::*;
@@ -69,7 +69,14 @@ impl World {
             let started = matches!(known, Known::Started | Known::Healthy);
             let is_ready =
                 known == Known::Healthy || (started && on.kind == ServiceType::Daemon && on.health.is_none());
-            let over = !on.enabled || matches!(known, Known::Done | Known::Failed);
+            if !on.enabled {
+                let order = self.core.records[edge.on].order;
+                let broken =
+                    matches!(order, Order::Broken(_)) && !(edge.required && edge.condition.is_some());
+                rule(order == Order::Open || broken, "started before what stands behind one that is off")?;
+                continue;
+            }
+            let over = matches!(known, Known::Done | Known::Failed);
             let met = match edge.condition {
                 None => is_ready || over,
                 Some(Condition::Started) => started || known == Known::Done,
@@ -171,7 +178,7 @@ impl World {
                     lingering += usize::from(ending.leader.is_some());
                 }
             }
-            if self.core.phase == Phase::Up && record.state == State::Waiting {
+            if self.core.phase == Phase::Up && record.state.awaits_others(record.order) {
                 rule(self.waits_rightly(id), "waits for nothing")?;
             }
         }
@@ -220,6 +227,8 @@ impl World {
                     }
                 }
                 (State::Down(End::Success), _) => {}
+                (State::Off, _) if on.order == Order::Waits => blocked = true,
+                (State::Off, _) if on.order == Order::Open => {}
                 (State::Off | State::Down(_), Some(_)) if edge.required => return false,
                 (State::Off | State::Down(_), _) => {}
             }

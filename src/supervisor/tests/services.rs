@@ -1,7 +1,7 @@
 //! Each rule of one service's life, as a short story: what happens, and what must come of it.
 
-use super::super::Status;
-use super::super::event::{Action, Cause, Next, Note};
+use super::super::event::{Action, Cause, Event, Next, Note};
+use super::super::{Status, Supervisor};
 use super::scenes::*;
 use super::world::{S, World};
 use crate::model::Condition::{Completed, Healthy, Started};
@@ -37,11 +37,81 @@ fn what_needs_a_failed_service_is_unreachable_all_the_way() {
     assert_eq!(w.finish(), 7);
 }
 
+fn off(rules: Rules) -> Rules {
+    Rules { enabled: false, ..rules }
+}
+
+/// A oneshot with `when_missing` kept everything that needs it from the second start.
 #[test]
-fn what_needs_a_service_that_is_off_is_unreachable() {
-    let off = Rules { enabled: false, ..daemon() };
-    let mut w = up(vec![off, needs(&[(0, Started)], essential(daemon()))]);
-    assert_eq!(w.finish(), 1);
+fn what_needs_a_service_that_is_off_goes_without() {
+    let probed = Rules { health: super::scenes::probed().health, ..daemon() };
+    for (on, condition) in [(oneshot(), Completed), (daemon(), Started), (probed, Healthy)] {
+        let w = up(vec![off(on), needs(&[(0, condition)], essential(daemon()))]);
+        assert!(w.runs(1), "{condition:?}");
+    }
+}
+
+#[test]
+fn order_holds_through_services_that_are_off() {
+    let between = |rules| [off(needs(&[(0, Completed)], daemon())), off(needs(&[(1, Started)], rules))];
+    for last in [needs(&[(2, Healthy)], daemon()), after(2, daemon())] {
+        let mut rules = vec![oneshot()];
+        rules.extend(between(daemon()));
+        rules.push(last);
+        let mut w = up(rules);
+        assert_eq!(spawns(&w), [0]);
+        w.exit(0, 0);
+        w.answer_all();
+        assert_eq!(spawns(&w), [0, 3]);
+    }
+}
+
+#[test]
+fn what_one_that_is_off_would_need_is_missed_behind_it() {
+    let rules = |required| {
+        let mut rules =
+            vec![oneshot(), off(needs(&[(0, Completed)], daemon())), needs(&[(1, Started)], daemon())];
+        rules[2].depends_on[0].required = required;
+        rules
+    };
+    let mut w = up(rules(true));
+    w.exit(0, 7);
+    assert!(told(&w, Note::Unreachable { service: ServiceId(2), needs: ServiceId(0) }));
+    let mut w = up(rules(false));
+    w.exit(0, 7);
+    w.answer_all();
+    assert!(w.runs(2));
+}
+
+#[test]
+fn a_stop_is_in_order_through_services_that_are_off() {
+    let mut w = up(vec![
+        daemon(),
+        off(needs(&[(0, Started)], daemon())),
+        needs(&[(1, Started)], Rules { stop_grace: 10 * S, ..daemon() }),
+    ]);
+    w.signal(Signal::TERM);
+    assert!(w.runs(0) && !matches!(w.status(0), Status::Stopping { .. }));
+    w.die(2, Signal::TERM);
+    assert!(matches!(w.status(0), Status::Stopping { .. }));
+}
+
+#[test]
+fn twenty_thousand_that_are_off_stand_in_one_chain() {
+    let mut rules = vec![oneshot()];
+    rules.extend((0..20_000).map(|on| off(needs(&[(on, Completed)], daemon()))));
+    rules.push(needs(&[(20_000, Started)], daemon()));
+    let mut core = Supervisor::new(rules, Whole::default());
+    let mut out = Vec::new();
+    let mut step = |event| {
+        core.step(Moment::default(), event, &mut out);
+        std::mem::take(&mut out)
+    };
+    let spawn = |id| Action::Spawn { service: ServiceId(id) };
+    assert_eq!(step(Event::Begin), [spawn(0)]);
+    step(Event::Spawned { service: ServiceId(0), pid: 100 });
+    let last = step(Event::Exited { pid: 100, outcome: Outcome::Code(0), group_left: false });
+    assert!(last.contains(&spawn(20_001)), "{last:?}");
 }
 
 #[test]

@@ -16,6 +16,22 @@ const TWO: &str = "[services.once]\ntype = 'oneshot'\ncommand = 'a'
     [services.eager]\ncommand = 'a'\nrestart = 'always'
     [services.x]\ncommand = 'a'\n";
 
+/// A oneshot with `when_missing` made its container refuse its second start.
+#[test]
+fn what_a_condition_keeps_from_starting_today_is_no_fault() {
+    for condition in ["when_missing = '/there'", "when_exists = '/away'", "when_env = 'NO'"] {
+        let text = format!(
+            "[services.once]\ntype = 'oneshot'\ncommand = 'a'\n{condition}\n[services.x]\ncommand = 'a'\n"
+        );
+        for keys in ["depends_on = ['once']", "depends_on = { once = 'completed' }", "after = ['once']"] {
+            assert_eq!(faults_of(&format!("{text}{keys}")), "", "{condition} {keys}");
+        }
+        let off = format!("{text}depends_on = ['once']")
+            .replace(condition, &format!("{condition}\nenabled = false"));
+        assert!(faults_of(&off).contains("is off (enabled is false)"), "{condition}");
+    }
+}
+
 #[test]
 fn a_dependency_says_what_it_waits_for() {
     use Condition::{Completed, Healthy, Started};

@@ -150,7 +150,7 @@ fn how_long_and_whether_at_all() {
         let HealthRules { interval, timeout, retries, start_period, start_interval, on_unhealthy } = h;
         format!("{interval:?} {timeout:?} {retries} {start_period:?} {start_interval:?} {on_unhealthy:?}")
     };
-    let off: Show = |s| format!("{:?} {}", s.off, s.rules.enabled);
+    let off: Show = |s| format!("{:?} {}", s.off.as_ref().map(Off::why), s.rules.enabled);
     hold(&[
         ("essential = false", |s| s.rules.essential.to_string(), "false"),
         ("essential = '${NO:-yes}'", |s| s.rules.essential.to_string(), "true"),
@@ -195,7 +195,7 @@ fn a_service_that_is_off_needs_no_variable_and_no_file() {
     let s = service(
         "when_env = 'NO'\ncommand = ['a', '${NO}', '${NO:?say}']\nenv_file = '/none'\nuser = '${NO}'",
     );
-    assert_eq!(s.off.as_deref(), Some("NO is not set"));
+    assert_eq!(s.off, Some(Off::Skipped("NO is not set".into())));
     assert!(faults_of("[services.x]\nenabled = false\ncommand = '${NO'").contains("without its \"}\""));
 }
 

@@ -43,9 +43,9 @@ fn the_files_command_goes_before_options_and_gives_way_to_a_program() {
 #[test]
 fn without_a_command_of_either_kind_main_is_off() {
     let (plan, main) = main_of("[services.x]\ncommand = 'a'\n[services.main]\nuser = 'u'", &[]);
-    assert_eq!((main.off.as_deref(), plan.whole.main), (Some("no COMMAND was given"), None));
+    assert_eq!((main.off, plan.whole.main), (Some(Off::NoCommand), None));
     let (plan, main) = main_of("[services.main]\ncommand = 'a'\nenabled = false", &[]);
-    assert_eq!((main.off.as_deref(), plan.whole.main), (Some("enabled is false"), None));
+    assert_eq!((main.off, plan.whole.main), (Some(Off::Disabled), None));
     let (_, main) = main_of("[services.main]\ncommand = 'a'\nenabled = false", &["b"]);
     assert_eq!(main.off, None, "a COMMAND that was typed runs");
 }

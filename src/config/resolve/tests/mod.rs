@@ -4,6 +4,7 @@ mod keys;
 mod main;
 
 use super::*;
+use crate::config::Off;
 use crate::config::files::{Io, load};
 use crate::model::{HealthRules, Restart};
 use std::io;
