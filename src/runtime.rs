@@ -5,7 +5,7 @@ mod telling;
 
 use crate::cli::{LogLevel, Persona};
 use crate::config::Service;
-use crate::model::{Outcome, Pid, ServiceId, Signal};
+use crate::model::{Outcome, Pid, Restart, ServiceId, Signal};
 use crate::starter::Starter;
 use crate::supervisor::Supervisor;
 use crate::supervisor::event::{Action, Event, Note};
@@ -146,6 +146,9 @@ impl Turn {
                         self.orphan(pid);
                         continue;
                     }
+                    if self.main_pid == Some(pid) && self.main_may_restart() {
+                        tty::take_back(pid);
+                    }
                     let group_left = kill::group_exists(pid);
                     self.ended = Some((pid, outcome));
                     self.feed(Event::Exited { pid, outcome, group_left });
@@ -171,6 +174,12 @@ impl Turn {
         for service in gone {
             self.feed(Event::GroupGone { service });
         }
+    }
+
+    /// Whether the COMMAND may be started again: then what it was given is kept for its next run.
+    fn main_may_restart(&self) -> bool {
+        let runtime = &self.runtime;
+        runtime.main.is_some_and(|main| runtime.core.rules(main).restart.when != Restart::No)
     }
 
     /// A child was stopped. That matters when it is the COMMAND in a terminal: a shell above rinit is to take over;

@@ -73,13 +73,17 @@ impl Turn {
         self.sayings.push_back(Saying::Line(level, service, text));
     }
 
-    /// The COMMAND has what was given for it; rinit keeps no descriptor and no folder busy.
+    /// The COMMAND has what was given for it; rinit keeps no descriptor and no folder busy. Only what the next run is
+    /// to have (LISTEN_FDS) stays open.
     fn let_go(&mut self) {
+        crate::sys::sit_in_root();
+        if self.main_may_restart() {
+            return;
+        }
         match &mut self.runtime.given {
             Given::Some(fds) => stdio::close(&std::mem::take(fds)),
             Given::All => stdio::close_above_stderr(),
         }
-        crate::sys::sit_in_root();
     }
 
     fn probe(&mut self, service: ServiceId) {

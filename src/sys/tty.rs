@@ -9,6 +9,20 @@ fn give_to(group: Pid) {
     unsafe { libc::tcsetpgrp(0, group) };
 }
 
+/// The COMMAND, which was in the foreground, has ended and may be started again: rinit's own group has the terminal
+/// meanwhile, and gives it to the next run. A dead group would own it for ever, and who reads from it as another is
+/// stopped (SIGTTIN). A job of a shell above rinit never takes what that shell has; where rinit leads the session there is none.
+pub fn take_back(group: Pid) {
+    // SAFETY: integers only; without a terminal the first is an error.
+    let (front, own) = unsafe { (libc::tcgetpgrp(0), libc::getpgrp()) };
+    let is_front = |group| front == group && front > 0;
+    // SAFETY: integers only.
+    let leads = front > 0 && unsafe { libc::getsid(0) } == super::pid();
+    if !is_front(own) && (is_front(group) || leads) {
+        give_to(own);
+    }
+}
+
 /// Lets go of the controlling terminal, so that the COMMAND can take it into a session of its own. To the leader
 /// of a session that lets go the kernel sends HUP and CONT, which are not for the COMMAND.
 pub fn let_go() {
