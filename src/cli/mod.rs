@@ -230,10 +230,33 @@ pub fn parse(arguments: &[&CStr], variable: Variable<'_>) -> Result<Parsed, Stri
         }
     }
     invocation.command = rest.map(|word| CString::from(*word)).collect();
+    misplaced_file(&invocation)?;
     if invocation.log_level.is_none() && invocation.verbosity == 0 && !invocation.quiet {
         invocation.log_level = dropin::tini_level(variable);
     }
     Ok(Parsed::Run(invocation))
+}
+
+/// What to do where `docker run IMAGE --appendonly yes` hands rinit the options of the COMMAND.
+const BEHIND_DASHES: &str = "rinit --help lists them; those of the COMMAND go behind --, which an image writes as \
+    ENTRYPOINT [\"/sbin/rinit\", \"--\"]";
+
+/// A configuration that was given where a COMMAND goes, to a mode that only looks at one.
+fn misplaced_file(invocation: &Invocation) -> Result<(), String> {
+    const ENDINGS: [&str; 8] = [".toml", ".d", "/", ".yaml", ".yml", ".json", ".ini", ".conf"];
+    let option = match invocation.mode {
+        Mode::Check => "--check",
+        Mode::Validate => "--validate",
+        Mode::Explain => "--explain",
+        Mode::EnvDocs => "--env-docs",
+        Mode::Supervise | Mode::Exec | Mode::Record => return Ok(()),
+    };
+    match invocation.command.first().and_then(|word| word.to_str().ok()) {
+        Some(file) if ENDINGS.iter().any(|ending| file.ends_with(ending)) => Err(format!(
+            "{option}: {file} stands where a COMMAND goes; a configuration is named with --config: rinit {option} --config {file}"
+        )),
+        _ => Ok(()),
+    }
 }
 
 type Rest<'r, 'a> = std::slice::Iter<'r, &'a CStr>;
@@ -250,9 +273,7 @@ fn long_option(
     let Some((_, name, valued)) = OPTIONS.iter().find(|(_, long, _)| *long == name) else {
         let hint = did_you_mean(name, OPTIONS.iter().map(|(_, long, _)| *long)).replace('"', "");
         let hint = hint.replace("mean ", "mean --");
-        return Err(format!(
-            "unknown option --{name}{hint}; rinit --help lists them; a COMMAND that begins with - goes behind --"
-        ));
+        return Err(format!("unknown option --{name}{hint}; {BEHIND_DASHES}"));
     };
     if *valued {
         return apply(invocation, name, &value(&format!("--{name}"), inline, rest)?);
@@ -271,9 +292,7 @@ fn short_options(
     for (at, letter) in letters.char_indices() {
         let Some((_, name, valued)) = OPTIONS.iter().find(|(short, ..)| *short == letter && letter != '\0')
         else {
-            return Err(format!(
-                "unknown option -{letter}; rinit --help lists them; a COMMAND that begins with - goes behind --"
-            ));
+            return Err(format!("unknown option -{letter}; {BEHIND_DASHES}"));
         };
         if *valued {
             let attached = letters.get(at + letter.len_utf8()..).filter(|tail| !tail.is_empty());

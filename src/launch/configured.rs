@@ -9,7 +9,7 @@ use crate::config::expand::Scope;
 use crate::config::fault::Fault;
 use crate::config::files::Files;
 use crate::config::table::Reading;
-use crate::config::{self, Plan, resolve};
+use crate::config::{self, Off, Plan, Service, resolve};
 use crate::environ::Environ;
 use crate::helpers::Crew;
 use crate::model::Outcome;
@@ -76,10 +76,19 @@ impl Start<'_> {
                 None => Ok(()),
             };
         }
-        if plan.whole.main.is_none() && others.next().is_none() {
-            return Err("nothing to run: the configuration has no services, and there is no COMMAND; --check runs the checks alone".into());
+        // What a condition keeps from running today is something to run; and what stays for nothing may be started by hand.
+        let stays = plan.whole.stay_when_idle && !plan.services.is_empty();
+        let any = |service: &Service| matches!(service.off, None | Some(Off::Skipped(_)));
+        if stays || plan.services.iter().any(any) {
+            return Ok(());
         }
-        Ok(())
+        let why = match plan.services.as_slice() {
+            [] => "the configuration has no services".into(),
+            services => services.iter().map(why_off).collect::<Vec<_>>().join(", "),
+        };
+        Err(format!(
+            "nothing to run: {why}; name a COMMAND (rinit -- COMMAND; in an image CMD [\"app\"]), or give a service a command: [services.main] command = [\"app\"]"
+        ))
     }
 
     /// Checks, then what the checks were for.
@@ -98,6 +107,10 @@ impl Start<'_> {
             plan = self.resolve(files, &environ, &[], &mut faults);
             if !faults.is_empty() {
                 return refuse(&faults, &files.sources);
+            }
+            if let Err(why) = self.something_to_run(&plan) {
+                say::line(LogLevel::Error, "", &why);
+                return USAGE;
             }
         }
         if self.invocation.mode == Mode::Exec {
@@ -170,6 +183,13 @@ impl Start<'_> {
     }
 
     fn supervise(self, plan: Plan, environ: Environ) -> u8 {
+        // A container that ends at once, and with success, is not to do so without a word.
+        if !plan.services.iter().any(Service::is_on) {
+            for service in &plan.services {
+                let why = service.off.as_ref().map_or("", Off::why);
+                say::line(LogLevel::Warn, &service.name, &["not started: ", why].concat());
+            }
+        }
         let fds = stdio::open_above_stderr();
         let given = if plan.whole.main.is_some() {
             Given::Some(fds)
@@ -190,6 +210,11 @@ impl Start<'_> {
         super::adopt_orphans();
         run(self.invocation, plan, starter, given)
     }
+}
+
+/// `web: enabled is false`.
+fn why_off(service: &Service) -> String {
+    [service.name.as_str(), ": ", service.off.as_ref().map_or("", Off::why)].concat()
 }
 
 /// Writes a text to standard output.

@@ -115,6 +115,12 @@ impl Start<'_> {
         if self.invocation.mode == Mode::Record {
             return record(given::environment());
         }
+        // Without a configuration, there is nothing that they could have found good.
+        if !ignored_files && matches!(self.invocation.mode, Mode::Validate | Mode::Check | Mode::EnvDocs) {
+            let text = "no configuration: neither /etc/rinit.toml nor /etc/rinit.d/*.toml exists; name one with --config FILE";
+            say::line(LogLevel::Error, "", text);
+            return USAGE;
+        }
         if self.invocation.command.is_empty() {
             let text = "nothing to run: give a COMMAND, or a configuration with --config (neither /etc/rinit.toml nor /etc/rinit.d/*.toml exists); rinit --help tells more";
             say::line(LogLevel::Error, "", text);
