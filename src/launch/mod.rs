@@ -2,6 +2,7 @@
 
 mod configured;
 mod dropin;
+mod inside;
 
 use crate::cli::{Invocation, LogFormat, LogLevel, Mode, Persona};
 use crate::config::fault::{Fault, MANY, Sources};
@@ -33,11 +34,19 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
     let io = Io { read: &crate::sys::files::read, list: &crate::sys::files::list_toml };
     let variable = given::variable("RINIT_CONFIG").and_then(|value| std::str::from_utf8(value).ok());
     // Not dropped: the process ends with this function, and the kernel takes all of it back at once.
-    let files = ManuallyDrop::new(match invocation.persona {
-        Persona::Rinit => files::load(&invocation.config, variable, &io, &mut faults),
+    // What a variable names is looked at no sooner than it is clear that it is meant for this rinit.
+    let mut inside = variable.is_some() && inside::another(invocation);
+    let mut files = match invocation.persona {
+        Persona::Rinit if !inside => files::load(&invocation.config, variable, &io, &mut faults),
         // None of the others reads a file.
         _ => None,
-    });
+    };
+    if !inside && files.is_some() && inside::another(invocation) {
+        inside = true;
+        faults.clear();
+        files = None;
+    }
+    let files = ManuallyDrop::new(files);
     let meant = files.as_ref().filter(|files| resolve::for_this_command(&files.root, &invocation.command));
     let plain = meant.is_none();
     // Only the children of a configuration get a clean slate.
@@ -51,6 +60,7 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
     match meant {
         Some(files) => start.configured(files),
         None if invocation.persona != Persona::Rinit => start.dropin(),
+        None if inside && invocation.command.is_empty() => inside::nothing_to_run(),
         None => start.plain(files.is_some()),
     }
 }
@@ -122,6 +132,9 @@ impl Start<'_> {
             return USAGE;
         }
         if self.invocation.command.is_empty() {
+            if inside::another(self.invocation) {
+                return inside::nothing_to_run();
+            }
             let text = "nothing to run: give a COMMAND, or a configuration with --config (neither /etc/rinit.toml nor /etc/rinit.d/*.toml exists); rinit --help tells more";
             say::line(LogLevel::Error, "", text);
             return USAGE;

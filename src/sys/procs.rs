@@ -4,6 +4,7 @@ use super::folder;
 use super::net::{self, Protocol};
 use crate::model::Pid;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 /// A process, by its line in /proc/PID/stat (proc_pid_stat(5)).
@@ -50,6 +51,26 @@ pub fn parse(pid: Pid, stat: &str) -> Option<Process> {
 pub fn name(pid: Pid) -> Option<String> {
     let text = super::files::system_text(&format!("/proc/{pid}/comm")).ok()?;
     Some(text.trim_end().to_string())
+}
+
+/// What a process was called when it was started (argv[0]), where it runs the same file as this one. By their names where
+/// the file of another user's process may not be looked at.
+#[must_use]
+pub fn runs_this_file(pid: Pid) -> Option<Vec<u8>> {
+    let file = |of: &str| std::fs::metadata(format!("/proc/{of}/exe")).map(|file| (file.dev(), file.ino()));
+    let other = pid.to_string();
+    let same = match (file("self"), file(&other)) {
+        (Ok(own), Ok(other)) => own == other,
+        _ => name(pid)? == name(super::pid())?,
+    };
+    let words = super::files::slurp(&format!("/proc/{other}/cmdline"), 4096).ok().filter(|_| same)?;
+    words.split(|byte| *byte == 0).next().map(<[u8]>::to_vec)
+}
+
+/// The parent of this process; 0 where it is outside of the PID namespace.
+#[must_use]
+pub fn parent() -> Pid {
+    nix::unistd::getppid().as_raw()
 }
 
 /// The living children of a process.

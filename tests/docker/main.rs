@@ -32,6 +32,7 @@ mod dockerfile;
 mod init_path;
 mod kinds;
 mod links;
+mod nested;
 mod services;
 mod stops;
 mod surroundings;
