@@ -97,9 +97,10 @@ impl Turn {
                     let never = if failure.lasting { "; as it is, it can never pass" } else { "" };
                     let text = format!("healthcheck: {}{never}", failure.why);
                     self.say_later(LogLevel::Warn, Some(service), text);
-                }
-                if failure.lasting {
-                    self.told.push(service);
+                    // Once a service: there is one of these at each probe.
+                    if failure.lasting {
+                        self.told.push(service);
+                    }
                 }
                 self.events.push_back(Event::ProbeFailed { service });
             }
