@@ -142,12 +142,13 @@ fn an_exec_bit_and_for_whom() {
     let words = [
         "/mnt/files/run is not executable for root (mode 0644, owner root:root)",
         "chmod a+x /mnt/files/run",
-        "--chmod=755",
     ];
     run_told("#!/bin/sh\n", 0o644, 126, &words);
     needs_root();
     let launch = || plain().file_with_mode("run", "#!/bin/sh\n", 0o744);
-    let words = ["not executable for user daemon (mode 0744, owner root:root); chmod o+x /mnt/files/run"];
+    let words = [
+        "not executable for user daemon (mode 0744, owner root:root); on the host: chmod o+x /mnt/files/run",
+    ];
     told(launch, "/mnt/files/run", "user = \"daemon\"", 126, &words);
 }
 
@@ -157,10 +158,12 @@ fn a_script_that_may_not_be_read() {
     needs_root();
     let text = "#!/bin/sh\necho hello\n";
     let script = |mode| plain().file_with_mode("run", text, mode);
-    let words = ["not executable for user daemon (mode 0750, owner root:root); chmod o+rx /mnt/files/run"];
+    let words = [
+        "not executable for user daemon (mode 0750, owner root:root); on the host: chmod o+rx /mnt/files/run",
+    ];
     told(|| script(0o750), "/mnt/files/run", "user = \"daemon\"", 126, &words);
     let words = [
-        "/mnt/files/run is not readable for user daemon, as a script must be (mode 0711, owner root:root); chmod o+rx",
+        "/mnt/files/run is not readable for user daemon, as a script must be (mode 0711, owner root:root); on the host: chmod o+rx",
     ];
     let config = "[services.web]\nrestart = \"no\"\nuser = \"daemon\"\ncommand = \"/mnt/files/run\"";
     script(0o711).config(config).run().tells(&words);
@@ -177,7 +180,7 @@ fn a_folder_that_is_closed() {
     needs_root();
     let script = "mkdir -m 700 /mnt/files/closed; cp /bin/true /mnt/files/closed/run";
     let words = [
-        "user daemon may not enter the folder /mnt/files/closed (mode 0700, owner root:root); chmod o+x /mnt/files/closed",
+        "user daemon may not enter the directory /mnt/files/closed (mode 0700, owner root:root); on the host: chmod o+x /mnt/files/closed",
     ];
     told(|| after(script), "/mnt/files/closed/run", "user = \"daemon\"", 126, &words);
 }
@@ -189,7 +192,7 @@ fn root_that_may_not_pass_by_permissions() {
     let script =
         "mkdir -m 700 /mnt/files/closed; cp /bin/true /mnt/files/closed/run; chown 1:1 /mnt/files/closed";
     let words = [
-        "root may not enter the folder /mnt/files/closed (mode 0700, owner daemon:daemon)",
+        "root may not enter the directory /mnt/files/closed (mode 0700, owner daemon:daemon)",
         "--cap-add DAC_OVERRIDE",
     ];
     let launch = || after_with(script, "setpriv --bounding-set -dac_override,-dac_read_search");
@@ -332,8 +335,9 @@ fn a_working_directory_that_is_missing_or_closed() {
     told(plain, "true", "working_dir = \"/bin/sh\"", 71, &["/bin/sh is a file, not a folder"]);
     needs_root();
     let launch = || after("mkdir -m 700 /mnt/files/closed");
-    let words =
-        ["user daemon may not enter the folder /mnt/files/closed (mode 0700, owner root:root); chmod o+x"];
+    let words = [
+        "user daemon may not enter the directory /mnt/files/closed (mode 0700, owner root:root); on the host: chmod o+x",
+    ];
     told(launch, "true", "working_dir = \"/mnt/files/closed\"\nuser = \"daemon\"", 71, &words);
 }
 
@@ -345,11 +349,10 @@ fn an_env_file_that_is_missing_or_closed() {
         .expect(78)
         .tells(&["rinit.toml:3:12", "/nowhere.env does not exist"]);
     let launch = Init::config(&config("/mnt/files/closed.env")).file_with_mode("closed.env", "", 0);
-    launch
-        .user(1000)
-        .run()
-        .expect(78)
-        .tells(&["rinit.toml:3:12", "/mnt/files/closed.env may not be read by this user"]);
+    launch.user(1000).run().expect(78).tells(&[
+        "rinit.toml:3:12",
+        "may not read /mnt/files/closed.env (mode 0000, owner root:root); on the host: chmod o+r",
+    ]);
 }
 
 // ------------------------------------------------------------------------------ the cgroup

@@ -1,10 +1,11 @@
 //! `[checks.dir.PATH]`: a folder is there (or is not), and who is to use it can.
 
 use super::asked::{Asked, Verdict, add, fail, failure};
-use super::path::{Place, what};
+use super::path::{Place, unreachable, what};
 use super::{Facts, Judge, Kind, facts};
 use crate::config::table::Table;
-use crate::sys::disk::Stat;
+use crate::sys::disk::{Access, Stat};
+use crate::sys::{Errno, errno};
 use std::time::Duration;
 
 /// `dir`
@@ -45,8 +46,11 @@ fn look(place: &Place, empty: Option<bool>, stat: &Stat, facts: &Facts) -> Verdi
     place.rights(stat, facts)?;
     if let Some(empty) = empty {
         let names = facts.system.list(path).map_err(|error| {
+            if errno(&error) == Errno::EACCES {
+                return unreachable(path, Access::Read, facts);
+            }
             failure(
-                "a folder that cannot be listed: {}\nlet it be read: chmod a+rx {}",
+                "a directory that cannot be listed: {}\nlook at what {} lies on",
                 &[&facts::why(&error), path],
             )
         })?;

@@ -3,6 +3,7 @@
 
 use crate::environ::Environ;
 use crate::model::{Moment, Pid};
+use crate::sys::access::{self, Barrier, Viewer};
 use crate::sys::capture::{self, Ran};
 use crate::sys::disk::{self, Access, Space, Stat};
 use crate::sys::exchange;
@@ -12,7 +13,7 @@ use crate::sys::net::{self, Host, Interface, Protocol};
 use crate::sys::spawn::SpawnError;
 use crate::sys::users::{self, Accounts, Identity};
 use crate::sys::{cgroup, files, kernel, limits, procs, time};
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::ffi::CString;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -47,6 +48,8 @@ pub trait System {
     fn stat(&self, path: &str) -> io::Result<Stat>;
     fn real_path(&self, path: &str) -> io::Result<String>;
     fn access(&self, path: &str, access: Access) -> io::Result<()>;
+    /// What first refuses this process the access to a path, and who it is.
+    fn barrier(&self, path: &str, access: Access) -> (Option<Barrier>, Viewer);
     fn space(&self, path: &str) -> io::Result<Space>;
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>>;
     fn read_link(&self, path: &str) -> io::Result<String>;
@@ -118,11 +121,13 @@ struct Live {
     hosts: OnceCell<Vec<Host>>,
     current: OnceCell<Identity>,
     status: OnceCell<String>,
+    /// Whether it has taken the ids of a user that the configuration names.
+    switched: Cell<bool>,
 }
 
 impl System for Live {
     fn forget(&mut self) {
-        *self = Self::default();
+        *self = Self { switched: self.switched.clone(), ..Self::default() };
     }
     fn now(&self) -> Moment {
         time::now()
@@ -138,6 +143,10 @@ impl System for Live {
     }
     fn access(&self, path: &str, access: Access) -> io::Result<()> {
         disk::access(path, access)
+    }
+    fn barrier(&self, path: &str, access: Access) -> (Option<Barrier>, Viewer) {
+        let (barrier, viewer) = access::barrier(path, access);
+        (barrier, Viewer { configured: self.switched.get(), ..viewer })
     }
     fn space(&self, path: &str) -> io::Result<Space> {
         disk::space(path)
@@ -195,7 +204,9 @@ impl System for Live {
         self.current.get_or_init(users::current).clone()
     }
     fn switch_to(&self, who: &Identity) -> io::Result<()> {
-        Ok(users::switch_to(who)?)
+        users::switch_to(who)?;
+        self.switched.set(true);
+        Ok(())
     }
     fn run(
         &self,
@@ -254,7 +265,7 @@ pub mod fake {
     use super::*;
     use crate::sys::content::Content;
     use crate::sys::inspect::{Found, Rights};
-    use std::cell::{Cell, RefCell};
+    use std::cell::RefCell;
     use std::collections::HashMap;
     use std::rc::Rc;
 
@@ -359,6 +370,21 @@ pub mod fake {
             };
             self.stat(path)?;
             self.refused.get(&(path.to_string(), what)).map_or(Ok(()), |number| errno(*number))
+        }
+        fn barrier(&self, path: &str, access: Access) -> (Option<Barrier>, Viewer) {
+            let who = self.current();
+            let viewer = Viewer {
+                who: format!("user {}", who.uid),
+                ids: (who.uid, who.gid),
+                lacks_override: who.uid == 0,
+                configured: false,
+            };
+            let barrier = self.files.get(path).map(|stat| {
+                let mut rights = access::rights(&who, false, &self.accounts, stat);
+                rights.origin = access::origin(mounts::mount_of(&self.mounts, path));
+                Barrier::at(path, stat, rights, access)
+            });
+            (barrier, viewer)
         }
         fn space(&self, path: &str) -> io::Result<Space> {
             self.stat(path)?;

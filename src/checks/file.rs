@@ -2,12 +2,12 @@
 
 use super::asked::{Asked, PATIENCE, Verdict, add, at_least, fail, failure, word};
 use super::mount::asserting;
-use super::path::{Place, what};
+use super::path::{Place, unreachable, what};
 use super::program;
 use super::{Facts, Failure, Judge, Kind, facts, quoted};
 use crate::config::table::Table;
 use crate::config::words::show_size;
-use crate::sys::disk::Stat;
+use crate::sys::disk::{Access, Stat};
 use crate::sys::{Errno, errno};
 use std::time::Duration;
 
@@ -123,9 +123,11 @@ impl File {
             );
         }
         let unreadable = |error: std::io::Error| {
+            if errno(&error) == Errno::EACCES {
+                return unreachable(path, Access::Read, facts);
+            }
             failure(
                 match errno(&error) {
-                    Errno::EACCES => "a file that cannot be read: {}\nlet it be read: chmod a+r {}",
                     Errno::EFBIG => {
                         "a file of more than 16 MiB, which is not searched\nask for its sha256 in place of contains and lacks"
                     }

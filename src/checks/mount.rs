@@ -103,6 +103,9 @@ pub(super) fn asserting(table: &Table<'_>, key: &'static str) -> Vec<String> {
 pub(super) fn mounted_at<'f>(path: &str, facts: &'f Facts) -> Result<&'f Mount, Failure> {
     let remedy = || format!("mount something at {path} (docker run --volume …:{path}, or --tmpfs {path})");
     let mount = facts.system.mount_of(path).map_err(|error| {
+        if errno(&error) == Errno::EACCES {
+            return super::path::unreachable(path, Access::Execute, facts);
+        }
         let why = match errno(&error) {
             Errno::ENOENT => " is not there".to_string(),
             _ => [" cannot be looked at: ", &facts::why(&error)].concat(),

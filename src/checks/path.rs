@@ -5,6 +5,7 @@ use super::mount::path;
 use super::{Facts, Failure, facts};
 use crate::config::table::Table;
 use crate::config::tree::Value;
+use crate::diagnosis;
 use crate::sys::disk::{Access, Stat};
 use crate::sys::mounts::mount_of;
 use crate::sys::{Errno, errno};
@@ -185,11 +186,21 @@ pub(super) fn refused(path: &str, error: &io::Error, facts: &Facts) -> Failure {
     if errno(error) == Errno::ELOOP {
         return failure("{} leads round in a circle of links\ncorrect the link (ls -l {})", &[path, path]);
     }
-    let uid = facts.system.current().uid.to_string();
-    failure(
-        "{} cannot be looked at by uid {}: {}\nlet uid {} enter the folders above {}",
-        &[path, &uid, &facts::why(error), &uid, path],
-    )
+    if errno(error) == Errno::EACCES {
+        return unreachable(path, Access::Read, facts);
+    }
+    failure("{} cannot be looked at: {}\nlook at what it lies on", &[path, &facts::why(error)])
+}
+
+/// What keeps this user from reading a path, listing it or going there.
+pub(super) fn unreachable(path: &str, access: Access, facts: &Facts) -> Failure {
+    let (barrier, viewer) = facts.system.barrier(path, access);
+    let Some(barrier) = barrier else {
+        // It was refused, and is no longer; or nothing of it can be seen.
+        return failure("{} may not use {}\nlet it: chmod o+r {}", &[&viewer.who, path, path]);
+    };
+    let (found, remedy) = diagnosis::unreachable::told(&barrier, &viewer);
+    Failure::new(found, remedy)
 }
 
 /// Whether the kernel lets this user do it, or does not, as is asked; `on` is where it would be mended, if elsewhere.
@@ -228,7 +239,7 @@ pub(super) fn denied(
 ) -> Failure {
     let shown = shown(stat, facts);
     let who = facts.system.current();
-    let (uid, gid) = (who.uid.to_string(), who.gid.to_string());
+    let uid = who.uid.to_string();
     match errno(error) {
         Errno::EROFS if on.is_empty() => match mount_of(facts.system.mounts(), path) {
             Some(mount) if mount.point != "/" => failure(
@@ -241,20 +252,15 @@ pub(super) fn denied(
             ),
         },
         Errno::EROFS => failure("mounted read-only\nmount the volume rw, not ro", &[]),
-        // Who has it already, or what nobody may run, is not mended by another owner.
-        Errno::EACCES if stat.uid == who.uid || word == "executable" && stat.mode & 0o111 == 0 => {
-            let class = if stat.uid == who.uid { "u+" } else { "a+" };
-            let bit = match word {
-                "readable" => "r",
-                "writable" => "w",
-                _ => "x",
+        Errno::EACCES => {
+            let access = match word {
+                "readable" => Access::Read,
+                "writable" => Access::Write,
+                _ => Access::Execute,
             };
-            failure("{}, not {} by uid {}\nchmod {}{} {}{}", &[&shown, word, &uid, class, bit, path, on])
+            let Failure { remedy, .. } = unreachable(path, access, facts);
+            failure("{}, not {} by uid {}\n{}", &[&shown, word, &uid, &remedy])
         }
-        Errno::EACCES => failure(
-            "{}, not {} by uid {}\nchown {}:{} {}{}, or run as uid {}",
-            &[&shown, word, &uid, &uid, &gid, path, on, &stat.uid.to_string()],
-        ),
         _ => failure("{}, not {}: {}\nlook at what it lies on", &[&shown, word, &facts::why(error)]),
     }
 }

@@ -218,8 +218,12 @@ fn apparmor(wanted: &str, facts: &Facts) -> Result<String, Failure> {
 
 fn setuid(paths: &[String], allow: &[String], facts: &Facts) -> Result<String, Failure> {
     // Where nothing is, nothing is ever found: most likely a name that is mistyped.
-    if let Some(path) = paths.iter().find(|path| facts.system.stat(path).is_err()) {
-        return Err(failure("{} is not there\ncorrect paths, or leave it out", &[path]));
+    let unseen = |path: &String| Some((path.clone(), facts.system.stat(path).err()?));
+    if let Some((path, error)) = paths.iter().find_map(unseen) {
+        if errno(&error) == Errno::EACCES {
+            return Err(super::path::unreachable(&path, crate::sys::disk::Access::Read, facts));
+        }
+        return Err(failure("{} is not there\ncorrect paths, or leave it out", &[&path]));
     }
     let found = facts.system.set_id_files(paths).map_err(|(folder, error)| {
         let (how, or) = match errno(&error) {

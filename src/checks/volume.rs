@@ -2,11 +2,12 @@
 
 use super::asked::{add, at_least, fail, failure};
 use super::mount::{mounted_at, path};
-use super::path::{Rights, allows, refused, shown};
+use super::path::{Rights, allows, refused, shown, unreachable};
 use super::{Facts, Failure, Finding, Judge, Kind, facts, quoted};
 use crate::config::table::Table;
 use crate::config::words::show_size;
 use crate::sys::disk::{Access, Stat};
+use crate::sys::{Errno, errno};
 
 /// `volume`
 pub const KIND: Kind = Kind { name: "volume", nameless: false, read };
@@ -126,8 +127,11 @@ impl Volume {
         let Some(empty) = self.empty else { return Ok(()) };
         let path = &self.path;
         let names = facts.system.list(path).map_err(|error| {
+            if errno(&error) == Errno::EACCES {
+                return unreachable(path, Access::Read, facts);
+            }
             let why = facts::why(&error);
-            failure("a volume that cannot be listed: {}\nlet it be read: chmod a+rx {}", &[&why, path])
+            failure("a volume that cannot be listed: {}\nlook at what {} lies on", &[&why, path])
         })?;
         // A new ext4 holds this one.
         match (empty, names.iter().find(|name| *name != "lost+found")) {

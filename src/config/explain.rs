@@ -160,7 +160,12 @@ stop_grace_period = '8s'\n[services.once]\ntype = 'oneshot'\ncommand = 'a ${TOKE
         let read = |_: &str| Ok(text.as_bytes().to_vec());
         let list = |_: &str| Err(io::Error::from(io::ErrorKind::NotFound));
         let mut faults = Vec::new();
-        let files = load(&["/e".to_string()], None, &Io { read: &read, list: &list }, &mut faults);
+        let files = load(
+            &["/e".to_string()],
+            None,
+            &Io { read: &read, list: &list, why: &|_, _| String::new() },
+            &mut faults,
+        );
         let variable = |name: &str| (name == "TOKEN").then(|| "hidden".to_string());
         let scope =
             Scope { variable: &variable, exists: &|_| false, read: &|_| Err(String::new()), later: &[] };

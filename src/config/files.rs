@@ -15,6 +15,8 @@ pub struct Io<'a> {
     pub read: &'a dyn Fn(&str) -> io::Result<Vec<u8>>,
     /// The paths of a folder's `*.toml`, in name order.
     pub list: &'a dyn Fn(&str) -> io::Result<Vec<String>>,
+    /// Why one could not be read, in words that follow its name: [`reason`], and what is known of the path.
+    pub why: &'a dyn Fn(&str, &io::Error) -> String,
 }
 
 /// The configuration as it is written: the texts, and the tree that they make together.
@@ -63,13 +65,17 @@ impl Loader<'_> {
                         ));
                     }
                     Ok(found) => found.iter().for_each(|file| self.member(file)),
-                    Err(error) => self.fault(format!("{by}: the folder {path} {}", reason(&error))),
+                    Err(error) => {
+                        self.fault(format!("{by}: the folder {path} {}", (self.io.why)(path, &error)))
+                    }
                 }
             }
             Err(error) => {
+                let refused = error.kind() == io::ErrorKind::PermissionDenied;
                 self.fault(format!(
-                    "{by}: {path} {}; expected a file, or a folder with *.toml",
-                    reason(&error)
+                    "{by}: {path} {}{}",
+                    (self.io.why)(path, &error),
+                    if refused { "" } else { "; expected a file, or a folder with *.toml" }
                 ));
             }
         }
@@ -81,7 +87,7 @@ impl Loader<'_> {
         match (self.io.read)(DEFAULT_FILE) {
             Ok(bytes) => self.add(DEFAULT_FILE, bytes),
             Err(error) if absent(&error) => any = false,
-            Err(error) => self.fault(format!("{DEFAULT_FILE} {}", reason(&error))),
+            Err(error) => self.fault(format!("{DEFAULT_FILE} {}", (self.io.why)(DEFAULT_FILE, &error))),
         }
         match (self.io.list)(DEFAULT_FOLDER) {
             Ok(found) => {
@@ -91,7 +97,8 @@ impl Loader<'_> {
             Err(error) if absent(&error) => {}
             Err(error) => {
                 any = true;
-                self.fault(format!("the folder {DEFAULT_FOLDER} {}", reason(&error)));
+                let why = (self.io.why)(DEFAULT_FOLDER, &error);
+                self.fault(format!("the folder {DEFAULT_FOLDER} {why}"));
             }
         }
         any
@@ -100,7 +107,7 @@ impl Loader<'_> {
     fn member(&mut self, file: &str) {
         match (self.io.read)(file) {
             Ok(bytes) => self.add(file, bytes),
-            Err(error) => self.fault(format!("{file} {}", reason(&error))),
+            Err(error) => self.fault(format!("{file} {}", (self.io.why)(file, &error))),
         }
     }
 
@@ -155,7 +162,7 @@ fn absent(error: &io::Error) -> bool {
 pub fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "does not exist".into(),
-        io::ErrorKind::PermissionDenied => "may not be read by this user; let it be read (chmod a+r)".into(),
+        io::ErrorKind::PermissionDenied => "may not be read by this user".into(),
         io::ErrorKind::IsADirectory => "is a folder (a bind mount whose source is missing makes one)".into(),
         io::ErrorKind::TimedOut => {
             "is no file but a pipe, and nothing came out of it; expected a file".into()
@@ -205,7 +212,12 @@ mod tests {
         };
         let paths: Vec<String> = paths.iter().map(|path| (*path).to_string()).collect();
         let mut faults = Vec::new();
-        let files = load(&paths, variable, &Io { read: &read, list: &list }, &mut faults);
+        let files = load(
+            &paths,
+            variable,
+            &Io { read: &read, list: &list, why: &|_, error| reason(error) },
+            &mut faults,
+        );
         let sources = files.as_ref().map(|files| &files.sources);
         let told = faults.iter().map(|fault| match (sources, fault.at) {
             (Some(sources), Some(at)) => {

@@ -7,14 +7,17 @@ mod end;
 mod remedy;
 #[cfg(test)]
 mod tests;
+pub mod unreachable;
 
 use crate::cli::Persona;
 use crate::config::fault::did_you_mean;
 use crate::config::words::{self, show_size, show_ulimit};
 use crate::quoting::json_string;
 use crate::sys::Errno;
+use crate::sys::access::Origin;
 use crate::sys::content::Content;
-use crate::sys::inspect::{Found, Look, Obstacle, Rights};
+use crate::sys::disk::Access;
+use crate::sys::inspect::{Barrier, Found, Look, Obstacle};
 use crate::sys::limits::TooHigh;
 use crate::sys::spawn::{SpawnError, Stage};
 pub use ahead::why_not;
@@ -151,18 +154,18 @@ fn credentials(errno: Errno, look: &Look) -> String {
     if !look.root {
         return fill(
             "it is to run as {}, and rinit, which is not root, may not become another user; start the container as root (docker run --user 0, no USER in the Dockerfile), or drop user from the configuration",
-            &[&look.who],
+            &[&look.viewer.who],
         );
     }
     if errno == Errno::EPERM && !lacks.is_empty() {
         return fill(
             "to run it as {} rinit needs {}, capabilities that this container is not given; docker run --cap-add {}, or drop user from the configuration",
-            &[&look.who, &lacks.join(" and "), &lacks.join(" --cap-add ")],
+            &[&look.viewer.who, &lacks.join(" and "), &lacks.join(" --cap-add ")],
         );
     }
     fill(
         "it cannot be run as {}: {}; the user namespace does not have that user or group, or forbids it (/proc/self/uid_map, gid_map, setgroups)",
-        &[&look.who, errno.desc()],
+        &[&look.viewer.who, errno.desc()],
     )
 }
 
@@ -173,22 +176,24 @@ fn in_the_way(obstacle: &Obstacle, look: &Look) -> String {
             &[folder, &look.directory],
         ),
         Obstacle::File(path) => fill("{} is a file, not a folder", &[path]),
-        Obstacle::Closed(folder, rights) => {
-            fill("{} may not enter the folder {} {}", &[&look.who, folder, &mend(folder, rights, "x", look)])
-        }
+        Obstacle::Closed(barrier) => unreachable::line(barrier, &look.viewer),
     }
 }
 
-/// `(mode 0700, owner root:root); chmod o+x PATH`, and what root could do without that.
-fn mend(path: &str, rights: &Rights, bits: &str, look: &Look) -> String {
-    let mode = format!("{:04o}", rights.mode);
-    let class = if rights.mode & 0o111 == 0 { "a" } else { rights.class };
-    let root = if look.who == "root" && look.lacks.contains(&"DAC_OVERRIDE") {
-        ", or give root the capability that passes by this (docker run --cap-add DAC_OVERRIDE)"
-    } else {
-        ""
+/// `(mode 0640, owner root:root); chmod o+x PATH`, or what else makes it a program for the user.
+fn mend(found: &Found, bits: &str, look: &Look) -> String {
+    let Found { path, rights, .. } = found;
+    let barrier = Barrier {
+        path: path.clone(),
+        rights: rights.clone(),
+        access: if rights.execute { Access::Read } else { Access::Execute },
+        dir: false,
+        socket: false,
+        on_the_way: false,
     };
-    fill("(mode {}, owner {}); chmod {}+{} {}{}", &[&mode, &rights.owner, class, bits, path, root])
+    let mode = format!("{:04o}", rights.mode);
+    let remedy = unreachable::remedy(&barrier, &look.viewer, bits);
+    fill("(mode {}, owner {}); {}", &[&mode, &rights.owner, &remedy])
 }
 
 fn exec(errno: Errno, look: &Look) -> String {
@@ -197,6 +202,10 @@ fn exec(errno: Errno, look: &Look) -> String {
         return "the name of the program is empty; give one".into();
     }
     match (&look.obstacle, &look.found) {
+        (Some(Obstacle::Closed(barrier)), None) if !look.searched.is_empty() => fill(
+            "not found in PATH ({}), as far as that may be searched: {}, or put the program into another directory of PATH",
+            &[&look.searched.join(":"), &unreachable::line(barrier, &look.viewer)],
+        ),
         (Some(obstacle @ (Obstacle::Closed(..) | Obstacle::File(_))), _) => in_the_way(obstacle, look),
         (_, Some(found)) => existing(errno, found, look),
         (_, None) => missing(look),
@@ -283,9 +292,11 @@ fn existing(errno: Errno, found: &Found, look: &Look) -> String {
         );
     }
     if !found.rights.execute {
-        let text = "{} is not executable for {} {} (in a Dockerfile: COPY --chmod=755)";
+        let text = "{} is not executable for {} {}{}";
         let bits = if hidden(found) { "rx" } else { "x" };
-        return fill(text, &[path, &look.who, &mend(path, &found.rights, bits, look)]);
+        let image = found.rights.origin == Origin::Image;
+        let build = if image { " (in a Dockerfile: COPY --chmod=755)" } else { "" };
+        return fill(text, &[path, &look.viewer.who, &mend(found, bits, look), build]);
     }
     match (&found.content, errno) {
         (Content::Script { .. }, _) => script(errno, found, look),
@@ -365,7 +376,7 @@ fn first_line(look: &Look) -> Option<String> {
     let found = look.found.as_ref()?;
     if hidden(found) {
         let text = "{} is not readable for {}, as a script must be {}";
-        return Some(fill(text, &[&found.path, &look.who, &mend(&found.path, &found.rights, "rx", look)]));
+        return Some(fill(text, &[&found.path, &look.viewer.who, &mend(found, "rx", look)]));
     }
     let Content::Script { interpreter, asked, carriage_return, .. } = &found.content else { return None };
     if let Some(last) = carriage_return {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::Ulimit;
+use crate::sys::inspect::{Rights, Viewer};
 
 fn script(interpreter: &str, found: Option<Found>) -> Content {
     Content::Script {
@@ -11,18 +12,29 @@ fn script(interpreter: &str, found: Option<Found>) -> Content {
 }
 
 fn found(path: &str, content: Content) -> Found {
-    let rights = Rights { mode: 0o755, owner: "root:root".into(), class: "o", execute: true, read: true };
+    let rights = Rights {
+        mode: 0o755,
+        owner: "root:root".into(),
+        class: "o",
+        execute: true,
+        read: true,
+        ..Rights::default()
+    };
     Found { path: path.into(), folder: false, rights, noexec: None, content }
 }
 
 fn closed(mode: u32, class: &'static str) -> Rights {
-    Rights { mode, owner: "root:root".into(), class, execute: false, read: true }
+    Rights { mode, owner: "root:root".into(), class, execute: false, read: true, ..Rights::default() }
+}
+
+fn user_app() -> Viewer {
+    Viewer { who: "user app".into(), ids: (1000, 1000), ..Viewer::default() }
 }
 
 fn root() -> Look {
     Look {
         word: "run".into(),
-        who: "root".into(),
+        viewer: Viewer { who: "root".into(), lacks_override: true, ..Viewer::default() },
         lacks: vec!["DAC_OVERRIDE"],
         root: true,
         ..Look::default()
@@ -34,7 +46,7 @@ fn app(content: Content) -> Look {
     Look {
         word: "/app/run".into(),
         path: "/app/run".into(),
-        who: "user app".into(),
+        viewer: user_app(),
         found,
         root: true,
         ..Look::default()
@@ -149,13 +161,20 @@ fn rights_and_surroundings_name_who_and_what() {
         found.noexec = Some("/app".into());
     }
     says(Stage::Exec, Errno::EACCES, &noexec, &["lies on /app, which is mounted noexec"]);
-    let way = Some(Obstacle::Closed("/app".into(), closed(0o710, "o")));
+    let way = Some(Obstacle::Closed(Box::new(Barrier {
+        path: "/app".into(),
+        rights: closed(0o710, "o"),
+        access: Access::Execute,
+        dir: true,
+        socket: false,
+        on_the_way: true,
+    })));
     says(
         Stage::Exec,
         Errno::EACCES,
         &Look { obstacle: way.clone(), ..root() },
         &[
-            "root may not enter the folder /app (mode 0710, owner root:root); chmod o+x /app",
+            "root may not enter the directory /app (mode 0710, owner root:root); chmod o+x /app",
             "--cap-add DAC_OVERRIDE",
         ],
     );
@@ -164,13 +183,13 @@ fn rights_and_surroundings_name_who_and_what() {
         Stage::Directory,
         Errno::EACCES,
         &folder,
-        &["working directory /srv: user app may not enter the folder /app"],
+        &["working directory /srv: user app may not enter the directory /app"],
     );
     let most = Look { most: (Some(7), Some(1 << 29)), ..root() };
     says(Stage::Fork, Errno::EAGAIN, &most, &["pids.max is 7", "--pids-limit"]);
     says(Stage::Fork, Errno::ENOMEM, &most, &["limit 512 MiB", "--memory"]);
     says(Stage::Fork, Errno::EAGAIN, &root(), &["kernel.pid_max"]);
-    let lacks = Look { lacks: vec!["SETGID", "SETUID"], who: "user app".into(), ..root() };
+    let lacks = Look { lacks: vec!["SETGID", "SETUID"], viewer: user_app(), ..root() };
     says(Stage::Credentials, Errno::EPERM, &lacks, &["--cap-add SETGID --cap-add SETUID"]);
     says(Stage::Credentials, Errno::EPERM, &root(), &["user namespace"]);
     let high = |name, hard, most, for_anybody| {

@@ -8,6 +8,7 @@ use crate::cli::{Invocation, LogFormat, LogLevel, Mode, Persona};
 use crate::config::fault::{Fault, MANY, Sources};
 use crate::config::files::{self, Io};
 use crate::config::{Plan, resolve};
+use crate::diagnosis::unreachable;
 use crate::environ::Environ;
 use crate::model::{Leftovers, Outcome, Signal};
 use crate::runtime::{Ending, Given, Runtime};
@@ -15,6 +16,8 @@ use crate::say;
 use crate::secrets;
 use crate::starter::Starter;
 use crate::supervisor::Supervisor;
+use crate::sys::access;
+use crate::sys::disk::Access;
 use crate::sys::signals::Inherited;
 use crate::sys::spawn::Place;
 use crate::sys::wait::Waiter;
@@ -31,7 +34,7 @@ pub const CONFIG: u8 = 78;
 /// Does what the command line asks for; rinit's exit code.
 pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
     let mut faults = Vec::new();
-    let io = Io { read: &crate::sys::files::read, list: &crate::sys::files::list_toml };
+    let io = Io { read: &crate::sys::files::read, list: &crate::sys::files::list_toml, why: &why_unread };
     let variable = given::variable("RINIT_CONFIG").and_then(|value| std::str::from_utf8(value).ok());
     // Not dropped: the process ends with this function, and the kernel takes all of it back at once.
     // What a variable names is looked at no sooner than it is clear that it is meant for this rinit.
@@ -63,6 +66,26 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
         None if inside && invocation.command.is_empty() => inside::nothing_to_run(),
         None => start.plain(files.is_some()),
     }
+}
+
+/// Why a file could not be read, in words that follow its name.
+#[cold]
+fn why_unread(path: &str, error: &std::io::Error) -> String {
+    let refused = error.kind() == std::io::ErrorKind::PermissionDenied;
+    refused.then(|| refusal(path)).flatten().unwrap_or_else(|| files::reason(error))
+}
+
+/// What keeps this user from reading a path, in words that follow its name.
+#[cold]
+fn refusal(path: &str) -> Option<String> {
+    let (barrier, viewer) = access::barrier(path, Access::Read);
+    let told = unreachable::line(&barrier?, &viewer);
+    Some(["cannot be read: ", &told].concat())
+}
+
+/// The text of a file that the configuration names; the error is in words that follow its name.
+fn read_text(path: &str) -> Result<String, String> {
+    crate::sys::files::read_text(path).map_err(|why| refusal(path).unwrap_or(why))
 }
 
 /// Tells every fault, as far as anybody reads them. Nothing has been started.

@@ -1,6 +1,7 @@
 //! What a file is that was to be run, by its first bytes: a script, an ELF file, or why it is neither.
 
-use super::inspect::{Eyes, Found};
+use super::access::Eyes;
+use super::inspect::Found;
 use std::path::Path;
 
 /// What the first bytes of a file make of it.

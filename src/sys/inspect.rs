@@ -2,30 +2,16 @@
 //! start has failed, so nothing here is on the way of a start that works.
 
 use super::Errno;
+pub use super::access::{Barrier, Obstacle, Rights, Viewer};
+use super::access::{Eyes, exists};
 use super::content::{Content, content};
 use super::limits::TooHigh;
 use super::mounts::{self, Mount};
 use super::spawn;
-use super::users::{self, Accounts, Identity};
+use super::users::{self, Identity};
 use std::ffi::{CStr, CString};
-use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::path::{Path, PathBuf};
-
-/// Whose a file is, and what its permission bits let the process's user do.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Rights {
-    /// Its permission bits.
-    pub mode: u32,
-    /// `root:root`.
-    pub owner: String,
-    /// Which of the bits are this user's: `u`, `g` or `o`, as chmod(1) has them.
-    pub class: &'static str,
-    /// Whether the user may execute it, or enter it.
-    pub execute: bool,
-    /// Whether the user may read it.
-    pub read: bool,
-}
+use std::path::PathBuf;
 
 /// One file that stands where a program was looked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,17 +26,6 @@ pub struct Found {
     pub noexec: Option<String>,
     /// What it is.
     pub content: Content,
-}
-
-/// What is in the way to a file or folder.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Obstacle {
-    /// There is no such folder.
-    Missing(String),
-    /// This is no folder.
-    File(String),
-    /// The process's user may not enter this folder.
-    Closed(String, Rights),
 }
 
 /// What was to be started, and by whom.
@@ -75,7 +50,7 @@ pub struct Look {
     /// Where that is, when the word has a slash.
     pub path: String,
     /// Who was to run it.
-    pub who: String,
+    pub viewer: Viewer,
     /// The folders of PATH that were searched; empty when the word has a slash.
     pub searched: Vec<String>,
     /// The first file found there.
@@ -111,14 +86,6 @@ pub struct Look {
     pub most: (Option<u64>, Option<u64>),
 }
 
-/// The eyes of the user that is to run something.
-pub struct Eyes<'a> {
-    ids: &'a Identity,
-    /// Root with the capability to pass by permission bits.
-    mighty: bool,
-    accounts: Accounts,
-}
-
 /// Looks for the program that could not be started.
 #[must_use]
 pub fn look(ask: &Ask<'_>) -> Look {
@@ -126,12 +93,12 @@ pub fn look(ask: &Ask<'_>) -> Look {
     let ids = ask.ids.unwrap_or(&own);
     let lacks = lacks();
     let mighty = ids.uid == 0 && !lacks.contains(&"DAC_OVERRIDE");
-    let eyes = Eyes::new(ids, mighty);
+    let eyes = Eyes::of(ids, mighty, ask.ids.is_none());
     let here = shown(std::env::current_dir().unwrap_or_default());
     let directory = ask.directory.map_or_else(|| here.clone(), |path| below(&here, path));
     let word = ask.word.to_string_lossy().into_owned();
     let mut look = Look {
-        who: if ids.uid == 0 { "root".into() } else { ["user ", &eyes.accounts.user_name(ids.uid)].concat() },
+        viewer: eyes.viewer(ask.ids.is_some()),
         no_directory: eyes.way(&[&directory, "/"].concat()),
         root: own.uid == 0,
         lacks,
@@ -153,10 +120,6 @@ pub fn look(ask: &Ask<'_>) -> Look {
             look.searched.push(folder.to_string());
         }
     }
-    if let Some(found) = look.found.as_mut().filter(|_| ask.ids.is_none()) {
-        // An access list may allow what the mode does not.
-        found.rights.read |= found.content != Content::Unreadable;
-    }
     for path in paths.iter().filter(|_| look.found.is_none()) {
         look.link = look.link.or_else(|| std::fs::read_link(path).ok().map(shown));
         look.circle |= std::fs::metadata(path).is_err_and(|error| super::errno(&error) == Errno::ELOOP);
@@ -164,6 +127,13 @@ pub fn look(ask: &Ask<'_>) -> Look {
         look.covered = look.covered.or_else(|| mount_over(folder_of(path)));
     }
     look.obstacle = eyes.way(look.found.as_ref().map_or(&look.path, |found| &found.path));
+    if !by_path && look.found.is_none() {
+        // What lies in a directory of PATH that is closed is not seen, and may be what is sought.
+        let unseen = |path: &&String| {
+            std::fs::metadata(path).is_err_and(|error| super::errno(&error) == Errno::EACCES)
+        };
+        look.obstacle = paths.iter().filter(unseen).find_map(|path| eyes.way(path));
+    }
     let sought = match look.found.as_ref().map(|found| &found.content) {
         Some(Content::Script { interpreter, found, asked, .. }) => {
             look.env_fails = asked.as_ref().is_some_and(|name| {
@@ -207,48 +177,7 @@ fn shown(path: PathBuf) -> String {
     path.into_os_string().to_string_lossy().into_owned()
 }
 
-fn exists(path: &str) -> bool {
-    Path::new(path).exists()
-}
-
-impl<'a> Eyes<'a> {
-    pub(super) fn new(ids: &'a Identity, mighty: bool) -> Self {
-        Self { ids, mighty, accounts: Accounts::read() }
-    }
-
-    fn rights(&self, meta: &Metadata) -> Rights {
-        let (class, shift) = if meta.uid() == self.ids.uid {
-            ("u", 6)
-        } else if meta.gid() == self.ids.gid || self.ids.groups.contains(&meta.gid()) {
-            ("g", 3)
-        } else {
-            ("o", 0)
-        };
-        let bits = meta.mode() >> shift;
-        // Root passes by all bits, except that somebody must be allowed to execute a file.
-        let execute = if self.mighty { meta.is_dir() || meta.mode() & 0o111 != 0 } else { bits & 1 != 0 };
-        let read = self.mighty || bits & 4 != 0;
-        let owner =
-            [&self.accounts.user_name(meta.uid()), ":", &self.accounts.group_name(meta.gid())].concat();
-        Rights { mode: meta.mode() & 0o7777, owner, class, execute, read }
-    }
-
-    /// What is first in the way to a file: of the folders that lead to it, the outermost first.
-    fn way(&self, path: &str) -> Option<Obstacle> {
-        for (at, _) in path.match_indices('/') {
-            let folder = path.get(..at.max(1)).unwrap_or("");
-            let Ok(meta) = std::fs::metadata(folder) else { return Some(Obstacle::Missing(folder.into())) };
-            if !meta.is_dir() {
-                return Some(Obstacle::File(folder.into()));
-            }
-            let rights = self.rights(&meta);
-            if !rights.execute {
-                return Some(Obstacle::Closed(folder.into(), rights));
-            }
-        }
-        None
-    }
-
+impl Eyes<'_> {
     /// What stands at a path; `deeper`: how many interpreters of interpreters are followed.
     pub(super) fn found(&self, path: &str, deeper: u8) -> Option<Found> {
         let meta = std::fs::metadata(path).ok()?;
@@ -256,7 +185,7 @@ impl<'a> Eyes<'a> {
         Some(Found {
             path: path.into(),
             folder: meta.is_dir(),
-            rights: self.rights(&meta),
+            rights: self.rights(path, &super::disk::stat(path).ok()?),
             noexec: mount_of(path).filter(|mount| mount.has("noexec")).map(|mount| mount.point),
             content: if kind.is_file() {
                 content(path, self, deeper)
@@ -311,7 +240,7 @@ fn names(folder: &str, into: &mut Vec<String>) {
 }
 
 /// The capabilities for other users and their files that this process does not have.
-fn lacks() -> Vec<&'static str> {
+pub(super) fn lacks() -> Vec<&'static str> {
     lacking(&super::files::system_text("/proc/self/status").unwrap_or_default())
 }
 

@@ -3,6 +3,7 @@
 //! Each file is one subject. What comes out is in the words of [`crate::model`] or plain data; what
 //! goes wrong comes out as an [`Errno`].
 
+pub mod access;
 pub mod caps;
 pub mod capture;
 pub mod cgroup;

@@ -8,11 +8,14 @@ mod tests;
 mod under;
 
 use super::asked::no_wait;
+use super::path::unreachable;
 use super::read::variable_name;
 use super::{Doc, Facts, Finding, Judge, Kind, facts, quoted};
 use crate::config::table::Table;
 use crate::config::tree::Value;
 use crate::environ::Environ;
+use crate::sys::disk::Access;
+use crate::sys::{Errno, errno};
 use form::Form;
 use relations::Relations;
 
@@ -250,6 +253,11 @@ impl Env {
     fn judge_file(&self, name: &str, path: &str, facts: &Facts) -> Finding {
         let bytes = match facts.system.read(path, LONGEST) {
             Ok(bytes) => bytes,
+            Err(error) if errno(&error) == Errno::EACCES => {
+                let failure = unreachable(path, Access::Read, facts);
+                let found = format!("{name} = {}: {}", quoted(path), failure.found);
+                return Finding::fail(found, failure.remedy);
+            }
             Err(error) => {
                 let found =
                     format!("{name} = {}, which cannot be read: {}", quoted(path), facts::why(&error));

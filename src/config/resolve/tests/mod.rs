@@ -18,7 +18,8 @@ fn read(files: &[(&str, &str)]) -> (Files, Vec<Fault>) {
     let list = |_: &str| Err(io::Error::from(io::ErrorKind::NotFound));
     let paths: Vec<String> = files.iter().map(|(name, _)| (*name).to_string()).collect();
     let mut faults = Vec::new();
-    let files = load(&paths, None, &Io { read: &read, list: &list }, &mut faults).expect("files");
+    let files = load(&paths, None, &Io { read: &read, list: &list, why: &|_, _| String::new() }, &mut faults)
+        .expect("files");
     (files, faults)
 }
 

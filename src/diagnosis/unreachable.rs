@@ -1,0 +1,154 @@
+//! What a user may not reach: whose it is, its mode, which component of the path refuses, and what mends it. One
+//! place for programs, checks, env files and the configuration; the facts are [`crate::sys::access`]'s.
+
+use super::fill;
+use crate::sys::access::{Barrier, Origin, Viewer};
+use crate::sys::disk::Access;
+
+/// What was found, and what mends it.
+#[must_use]
+pub fn told(barrier: &Barrier, viewer: &Viewer) -> (String, String) {
+    let verb = match barrier.access {
+        Access::Read if barrier.dir => "list the directory",
+        Access::Read => "read",
+        Access::Write if barrier.dir => "write to the directory",
+        Access::Write if barrier.socket => "use the socket",
+        Access::Write => "write",
+        Access::Execute if barrier.dir => "enter the directory",
+        Access::Execute => "execute",
+    };
+    let mode = format!("{:04o}", barrier.rights.mode);
+    let found = fill(
+        "{} may not {} {} (mode {}, owner {})",
+        &[&viewer.who, verb, &barrier.path, &mode, &barrier.rights.owner],
+    );
+    (found, remedy(barrier, viewer, ""))
+}
+
+/// The same as one line.
+#[must_use]
+pub fn line(barrier: &Barrier, viewer: &Viewer) -> String {
+    let (found, remedy) = told(barrier, viewer);
+    [&found, "; ", &remedy].concat()
+}
+
+/// The bits that are to be given, as chmod(1) has them.
+fn letters(barrier: &Barrier) -> &'static str {
+    match (barrier.access, barrier.on_the_way) {
+        (Access::Read, _) if barrier.dir => "rx",
+        (Access::Write, _) if barrier.dir => "wx",
+        (Access::Write, _) if barrier.socket => "rw",
+        (Access::Read, _) => "r",
+        (Access::Write, _) => "w",
+        (Access::Execute, _) => "x",
+    }
+}
+
+/// What mends it. `bits`: which are to be given, where that is not just what was refused.
+#[must_use]
+pub fn remedy(barrier: &Barrier, viewer: &Viewer, bits: &str) -> String {
+    let Barrier { path, rights, .. } = barrier;
+    let (bits, just_that) = if bits.is_empty() { (letters(barrier), true) } else { (bits, false) };
+    let (uid, gid) = (viewer.ids.0.to_string(), viewer.ids.1.to_string());
+    let program = barrier.access == Access::Execute && !barrier.dir;
+    // What nobody may execute is for everybody to execute.
+    let class = if program && rights.mode & 0o111 == 0 { "a" } else { rights.class };
+    let chmod = fill("chmod {}+{} {}", &[class, bits, path]);
+    let is_root = viewer.ids.0 == 0;
+    if is_root && rights.foreign() {
+        return fill(
+            "its owner is none of this user namespace's (/proc/self/uid_map), over whose files root has no power here; on the host: {}, or chown it to a user of the namespace",
+            &[&chmod],
+        );
+    }
+    let by_mode = if is_root && !viewer.lacks_override {
+        program && class == "a"
+    } else {
+        !rights.allows(rights.class, barrier.access)
+    };
+    if !by_mode {
+        return against_the_mode(barrier, &uid, bits);
+    }
+    if viewer.lacks_override {
+        let give = "give root the capability that passes by this (docker run --cap-add DAC_OVERRIDE)";
+        return match rights.origin {
+            Origin::Host => fill("{}, or on the host: {}", &[give, &chmod]),
+            _ => fill("{}, or {}", &[&chmod, give]),
+        };
+    }
+    if class != "o" && class != "g" {
+        return chmod;
+    }
+    match rights.origin {
+        Origin::Host => on_the_host(barrier, viewer, &chmod),
+        _ if barrier.on_the_way && path == "/root" => fill(
+            "move what is in it to where everybody may go (a program: to /usr/local/bin), or {}",
+            &[&chmod],
+        ),
+        _ if barrier.access == Access::Write && owner_may(barrier) => fill(
+            "chown {}:{} {}{}, or run as uid {}",
+            &[&uid, &gid, path, on_volume(barrier), &rights.ids.0.to_string()],
+        ),
+        _ if barrier.access == Access::Read && just_that && owner_may(barrier) => fill(
+            "{}{}, or give it to that user alone: chown {}:{} {}",
+            &[&chmod, on_volume(barrier), &uid, &gid, path],
+        ),
+        _ => [&chmod, on_volume(barrier)].concat(),
+    }
+}
+
+fn on_volume(barrier: &Barrier) -> &'static str {
+    if barrier.rights.origin == Origin::Volume { " (on the volume)" } else { "" }
+}
+
+/// Whether who owns it may do what is asked for.
+fn owner_may(barrier: &Barrier) -> bool {
+    barrier.rights.allows("u", barrier.access)
+}
+
+/// The mode allows it, and the kernel does not.
+fn against_the_mode(barrier: &Barrier, uid: &str, bits: &str) -> String {
+    if barrier.rights.acl {
+        return fill(
+            "its mode allows it, but its access list (getfacl) does not: setfacl -m u:{}:{} {}",
+            &[uid, bits, &barrier.path],
+        );
+    }
+    "its mode allows it: SELinux or AppArmor may forbid it (see the host's log; with SELinux a bind mount wants :z), or the server of a network file system".into()
+}
+
+/// What is the host's is not to be changed from inside: who runs here is to fit it.
+fn on_the_host(barrier: &Barrier, viewer: &Viewer, chmod: &str) -> String {
+    let (owner, group) = barrier.rights.ids;
+    // To be root is too much of a right for that, but of an engine's socket, which gives no less.
+    let by_group = barrier.rights.class == "o"
+        && barrier.rights.allows("g", barrier.access)
+        && (barrier.socket || group != 0);
+    let by_owner = owner_may(barrier) && (barrier.socket || owner != 0);
+    let (owner, group) = (owner.to_string(), group.to_string());
+    let join = match (by_group, viewer.configured) {
+        (false, _) => String::new(),
+        (true, false) => fill("docker run --group-add {}", &[&group]),
+        (true, true) => fill(
+            "groups = [\"{}\"] beside its user (or docker run --group-add {} and keep_groups = true)",
+            &[&group, &group],
+        ),
+    };
+    if barrier.socket && by_group {
+        return join;
+    }
+    let run = match (by_owner, viewer.configured) {
+        (false, _) => String::new(),
+        (true, false) => fill("run as its owner (docker run --user {}:{})", &[&owner, &group]),
+        (true, true) => fill("run as its owner (user = \"{}:{}\")", &[&owner, &group]),
+    };
+    let host = if barrier.socket { String::new() } else { fill("on the host: {}", &[chmod]) };
+    let mut text = String::new();
+    for part in [join, run, host] {
+        if !text.is_empty() && !part.is_empty() {
+            text.push_str(", or ");
+        }
+        text.push_str(&part);
+    }
+    text
+}
