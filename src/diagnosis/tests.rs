@@ -31,6 +31,17 @@ fn user_app() -> Viewer {
     Viewer { who: "user app".into(), ids: (1000, 1000), ..Viewer::default() }
 }
 
+fn closed_way() -> Option<Obstacle> {
+    Some(Obstacle::Closed(Box::new(Barrier {
+        path: "/app".into(),
+        rights: closed(0o710, "o"),
+        access: Access::Execute,
+        dir: true,
+        socket: false,
+        on_the_way: true,
+    })))
+}
+
 fn root() -> Look {
     Look {
         word: "run".into(),
@@ -161,14 +172,7 @@ fn rights_and_surroundings_name_who_and_what() {
         found.noexec = Some("/app".into());
     }
     says(Stage::Exec, Errno::EACCES, &noexec, &["lies on /app, which is mounted noexec"]);
-    let way = Some(Obstacle::Closed(Box::new(Barrier {
-        path: "/app".into(),
-        rights: closed(0o710, "o"),
-        access: Access::Execute,
-        dir: true,
-        socket: false,
-        on_the_way: true,
-    })));
+    let way = closed_way();
     says(
         Stage::Exec,
         Errno::EACCES,
