@@ -256,7 +256,9 @@ fn a_configuration_of_many_faults_comes_to_an_end() {
         let read = |_: &str| Ok(text.clone().into_bytes());
         let list = |_: &str| Ok(Vec::new());
         let twice = ["a".to_string(), "b".to_string()];
-        let files = load(&twice, None, &Io { read: &read, list: &list, why: &|_, _| String::new() }, &mut faults).unwrap();
+        let files =
+            load(&twice, None, &Io { read: &read, list: &list, why: &|_, _| String::new() }, &mut faults)
+                .unwrap();
         let reading = Reading::new(scope());
         let _ = checks::read(files.root.get("checks"), &reading);
         faults.extend(reading.into_faults());
