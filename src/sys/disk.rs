@@ -1,8 +1,6 @@
 //! Files as the kernel judges them: who owns them, who may use them, how much room is left.
 
-use super::folder;
-use nix::fcntl::{AT_FDCWD, AtFlags};
-use nix::unistd::{AccessFlags, faccessat};
+use super::{Errno, folder};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 
@@ -119,11 +117,24 @@ pub fn real_path(path: &str) -> io::Result<String> {
 /// answer: EACCES by the mode, EROFS on a read-only mount. Nothing is changed.
 pub fn access(path: &str, access: Access) -> io::Result<()> {
     let mode = match access {
-        Access::Read => AccessFlags::R_OK,
-        Access::Write => AccessFlags::W_OK,
-        Access::Execute => AccessFlags::X_OK,
+        Access::Read => libc::R_OK,
+        Access::Write => libc::W_OK,
+        Access::Execute => libc::X_OK,
     };
-    Ok(faccessat(AT_FDCWD, path, mode, AtFlags::AT_EACCESS)?)
+    let path = std::ffi::CString::new(path)?;
+    let (call, older, here) = (libc::SYS_faccessat2, libc::SYS_faccessat, libc::AT_FDCWD);
+    // SAFETY: a string that lives for the call, and numbers.
+    let answer = unsafe { libc::syscall(call, here, path.as_ptr(), mode, libc::AT_EACCESS) };
+    let answer = match Errno::result(answer) {
+        // Before Linux 5.8 it is not known, and an engine that does not know it forbids it, which the C libraries take
+        // for the answer. The older call goes by the real ids, which are the effective ones here.
+        Err(Errno::ENOSYS | Errno::EPERM | Errno::EINVAL) => {
+            // SAFETY: as above.
+            Errno::result(unsafe { libc::syscall(older, here, path.as_ptr(), mode) })
+        }
+        answer => answer,
+    };
+    Ok(answer.map(drop)?)
 }
 
 /// Room on the file system of a path.

@@ -27,12 +27,13 @@ pub fn clock() -> i64 {
     i64::from(unsafe { libc::time(std::ptr::null_mut()) })
 }
 
-/// Whether getrandom(2) would answer at once.
+/// Whether getrandom(2) would answer at once. Where it is forbidden or not known, nobody will wait for it.
 #[must_use]
 pub fn has_entropy() -> bool {
     let mut byte = 0u8;
     // SAFETY: a place for one byte, ours.
-    unsafe { libc::getrandom((&raw mut byte).cast(), 1, libc::GRND_NONBLOCK) == 1 }
+    let count = unsafe { libc::getrandom((&raw mut byte).cast(), 1, libc::GRND_NONBLOCK) };
+    count == 1 || super::Errno::last() != super::Errno::EAGAIN
 }
 
 #[cfg(test)]

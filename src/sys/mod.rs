@@ -9,6 +9,7 @@ pub mod capture;
 pub mod cgroup;
 pub mod container;
 pub mod content;
+pub mod descriptors;
 pub mod digest;
 pub mod disk;
 pub mod exchange;

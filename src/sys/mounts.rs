@@ -121,8 +121,8 @@ fn mounted(path: &str) -> io::Result<Option<(u64, bool)>> {
     let result =
         unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, libc::STATX_MNT_ID, found.as_mut_ptr()) };
     match Errno::result(result) {
-        // An engine that does not know the call yet forbids it.
-        Err(Errno::EPERM) => return Ok(None),
+        // A kernel or an engine that does not know the call yet has no answer, or forbids it.
+        Err(Errno::EPERM | Errno::ENOSYS | Errno::EINVAL) => return Ok(None),
         result => result?,
     };
     // SAFETY: any bytes make one, zeros too.

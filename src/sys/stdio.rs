@@ -1,6 +1,6 @@
 //! Descriptors 0, 1 and 2, the descriptors rinit was given besides, and writing that never blocks PID 1.
 
-use super::Errno;
+use super::{Errno, descriptors};
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 
 /// Opens /dev/null (or, without it, an unconnected socket) on each of 0, 1 and 2 that is closed, so that no
@@ -32,19 +32,11 @@ pub fn open_null() -> Option<OwnedFd> {
     }
 }
 
-/// Closes every descriptor from 3 on (close_range(2), or one by one before Linux 5.9). Async-signal-safe.
+/// Closes every descriptor from 3 on (close_range(2), or one by one). Async-signal-safe.
 pub fn close_above_stderr() {
     // SAFETY: rinit keeps no owned descriptor when it calls this; a child has none at all to lose.
-    unsafe {
-        if libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32) == 0 {
-            return;
-        }
-        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
-        let most = libc::c_int::try_from(limit.rlim_cur).unwrap_or(65_536).min(65_536);
-        for fd in 3..most {
-            libc::close(fd);
-        }
+    if unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32) } != 0 {
+        descriptors::close_one_by_one();
     }
 }
 
@@ -60,7 +52,7 @@ pub fn open_above_stderr() -> Vec<RawFd> {
             fds.retain(|fd| *fd > 2 && open(fd));
             fds
         }
-        Err(_) => (3..1024).filter(open).collect(),
+        Err(_) => (3..descriptors::highest()).filter(open).collect(),
     }
 }
 
@@ -97,8 +89,9 @@ fn write_once(fd: RawFd, piece: &[u8]) -> Result<usize, Errno> {
         return Ok(count.unsigned_abs());
     }
     match Errno::last() {
-        // This kind of file knows no such flag (a terminal), or would wait (a disk): ask, then write.
-        Errno::EAGAIN | Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL | Errno::ESPIPE => {
+        // This kind of file knows no such flag (a terminal), or would wait (a disk), or the call itself is not known or
+        // forbidden: ask, then write.
+        Errno::EAGAIN | Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EPERM | Errno::EINVAL | Errno::ESPIPE => {
             let mut ask = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
             // SAFETY: one entry of ours; no time is spent waiting.
             if unsafe { libc::poll(&raw mut ask, 1, 0) } != 1 || ask.revents & libc::POLLOUT == 0 {

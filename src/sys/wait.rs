@@ -21,6 +21,9 @@ pub enum Wake {
     Due,
 }
 
+/// How long signals may go unheard where they cannot be waited for beside descriptors.
+const MAX_BLIND_WAIT: Duration = Duration::from_millis(50);
+
 /// Waits. Without descriptors it is a bare rt_sigtimedwait(2), the cheapest there is; with some, a
 /// signalfd(2) joins them in one ppoll(2).
 #[derive(Default)]
@@ -48,12 +51,15 @@ impl Waiter {
         let entry = |fd: RawFd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
         let mut set: Vec<libc::pollfd> = fds.iter().copied().map(entry).collect();
         set.extend(signal_fd.map(entry));
+        // Without a signalfd (the engine forbids it, or no descriptor is free) signals do not wake this: look often.
+        let blind = signal_fd.is_none();
+        let left = if blind { Some(left.unwrap_or(MAX_BLIND_WAIT).min(MAX_BLIND_WAIT)) } else { left };
         let timeout = left.map(time::timespec);
         let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         let count = libc::nfds_t::try_from(set.len()).unwrap_or(0);
         // SAFETY: `set` is a list of `count` entries of ours, the timeout is null or ours.
         let ready = unsafe { libc::ppoll(set.as_mut_ptr(), count, timeout, std::ptr::null()) };
-        if ready <= 0 {
+        if ready <= 0 && !blind {
             return None;
         }
         // A signal first: a stop must not wait behind a busy descriptor.

@@ -176,6 +176,13 @@ impl Launch {
         self
     }
 
+    /// The kernel answers these system calls of the init, and of all that it starts, with these errors (seccomp(2)): as
+    /// an old kernel, a sandbox, or an engine whose profile is older than the call.
+    pub fn refusing(mut self, calls: &[(libc::c_long, i32)]) -> Self {
+        self.plan.refused.extend_from_slice(calls);
+        self
+    }
+
     /// Starts it. Returns when the kernel has begun to run it: it has not done anything yet.
     #[track_caller]
     pub fn start(mut self) -> Running {

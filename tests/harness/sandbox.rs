@@ -44,6 +44,8 @@ pub(super) struct Plan {
     pub user: Option<u32>,
     pub cwd: CString,
     pub limits: Vec<(u32, u64)>,
+    /// System calls, and the errors that they are answered with.
+    pub refused: Vec<(libc::c_long, c_int)>,
 }
 
 /// What was started.
@@ -72,6 +74,7 @@ struct Ready<'a> {
     /// (from, to)
     fds: Vec<(OwnedFd, RawFd)>,
     mask: libc::sigset_t,
+    filter: Vec<libc::sock_filter>,
     /// One byte is one leave to go on.
     go: OwnedFd,
     /// (step, errno) when a step fails.
@@ -95,6 +98,7 @@ pub(super) fn start(mut plan: Plan) -> io::Result<Started> {
         stdio,
         fds,
         mask: signal_set(&plan.blocked),
+        filter: filter(&plan.refused),
         go: high(go_read)?,
         fault: high(fault_write)?,
         status: status_write.map(high).transpose()?,
@@ -246,6 +250,7 @@ fn child(ready: &Ready) -> ! {
     step.1 = 70;
     descriptors(&mut step);
     step.1 = 80;
+    refuse(&mut step);
     // SAFETY: null-terminated arrays of null-terminated strings, the mask is a valid set.
     step.must(unsafe {
         libc::sigprocmask(libc::SIG_SETMASK, &raw const ready.mask, ptr::null_mut());
@@ -357,6 +362,26 @@ fn descriptors(step: &mut Step) {
     }
 }
 
+/// Installs the filter of system calls, steps from 80.
+fn refuse(step: &mut Step) {
+    let filter = &step.0.filter;
+    if step.0.plan.refused.is_empty() {
+        return;
+    }
+    let program = libc::sock_fprog {
+        len: libc::c_ushort::try_from(filter.len()).unwrap_or(0),
+        filter: filter.as_ptr().cast_mut(),
+    };
+    let how = libc::c_ulong::from(libc::SECCOMP_MODE_FILTER);
+    // SAFETY: numbers, and a program that lives during the call.
+    unsafe {
+        if libc::geteuid() != 0 {
+            step.must(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+        }
+        step.must(libc::prctl(libc::PR_SET_SECCOMP, how, &raw const program));
+    }
+}
+
 /// PID 1 where the init under test is not: reaps, tells how the init ended, and stays.
 fn nanny(ready: &Ready, init: i64) -> ! {
     // SAFETY: numbers, and a buffer of our own. Every descriptor but the status pipe is let go of,
@@ -381,6 +406,25 @@ fn nanny(ready: &Ready, init: i64) -> ! {
 
 fn pointers(words: &[CString]) -> Vec<*const c_char> {
     words.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect()
+}
+
+/// The program of a seccomp(2) filter: an error for each of these, and leave for all others.
+fn filter(refused: &[(libc::c_long, c_int)]) -> Vec<libc::sock_filter> {
+    let step = |code: u32, k: u32, jump_false: u8| libc::sock_filter {
+        code: u16::try_from(code).unwrap(),
+        jt: 0,
+        jf: jump_false,
+        k,
+    };
+    // The number of the call is what the structure begins with.
+    let mut program = vec![step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)];
+    for &(call, errno) in refused {
+        let answer = libc::SECCOMP_RET_ERRNO | u32::try_from(errno).unwrap();
+        program.push(step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, u32::try_from(call).unwrap(), 1));
+        program.push(step(libc::BPF_RET | libc::BPF_K, answer, 0));
+    }
+    program.push(step(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0));
+    program
 }
 
 fn signal_set(signals: &[c_int]) -> libc::sigset_t {
