@@ -16,7 +16,7 @@ use rinit::config::expand::{Scope, expand};
 use rinit::config::fault::Sources;
 use rinit::config::files::{Files, Io, load};
 use rinit::config::table::Reading;
-use rinit::config::{env_file, plain, resolve, tree, words};
+use rinit::config::{env_file, resolve, tree, words};
 use rinit::environ::Environ;
 use rinit::sys::content::{Content, first_bytes};
 use rinit::sys::net::Protocol;
@@ -160,60 +160,6 @@ fn scope() -> Scope<'static> {
     }
 }
 
-/// Lines and pieces of TOML, well formed and not, in no order: what the short way takes it takes as the long way does.
-#[test]
-fn both_ways_through_toml_come_to_the_same() {
-    const LINES: &[&str] = &[
-        "[a]\n",
-        "[a.b]\n",
-        "[a.b.c]\n",
-        "[b]\n",
-        "[a.\"b\"]\n",
-        "[ a . b ]\n",
-        "[[a]]\n",
-        "a = 1\n",
-        "b = 'x'\r\n",
-        "c = {}\n",
-        "a = {x = 1}\n",
-        "b = [1, [2], {y = 3}]\n",
-        "d = [\n1, # ]\n2,\n]\n",
-        "a.b = 1\n",
-        "# [ {\n",
-        "\n",
-        "  \t\n",
-        "e = \"\"\"\n[\"\"\"\n",
-        "f = true\n",
-        "g = 1979-05-27\n",
-        "h = 0x1F\n",
-        "i = 1_0.5e3\n",
-        "\"\" = \"\\u00e9\"\n",
-    ];
-    const PIECES: &[&str] = &[
-        "=", "[", "]", "{", "}", ",", ".", "\"", "'", "\\", "#", "\r", "\n", " ", "\u{1}", "\u{feff}", "\0",
-        "é", "1", "-", "_", "a",
-    ];
-    let (mut short, mut long) = (0, 0);
-    for round in 0..30_000u64 {
-        let mut dice = Dice((0x9e37_79b9_7f4a_7c15 ^ (round + 1).wrapping_mul(0x2545_f491_4f6c_dd1d)) | 1);
-        let mut text: String = (0..dice.below(12)).map(|_| LINES[dice.below(LINES.len())]).collect();
-        for _ in 0..dice.below(3) {
-            let at =
-                (0..=dice.below(text.len() + 1)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-            text.insert_str(at, PIECES[dice.below(PIECES.len())]);
-        }
-        let mut sources = Sources::default();
-        let file = sources.add("rinit.toml".into(), text.clone());
-        let mut faults = Vec::new();
-        let whole = tree::parse_whole(&sources, file, &mut faults);
-        long += u32::from(faults.is_empty());
-        if let Some(value) = plain::parse(&text, file) {
-            short += 1;
-            assert_eq!((value, faults), (whole.value, vec![]), "{text:?}");
-        }
-    }
-    assert!(short > 1_000 && short < long, "{short} of {long}");
-}
-
 #[test]
 fn a_damaged_configuration_is_a_fault_and_no_more() {
     feed("configuration", &examples(), 3_000, |text| {
@@ -221,11 +167,6 @@ fn a_damaged_configuration_is_a_fault_and_no_more() {
         let file = sources.add("rinit.toml".into(), text.to_string());
         let mut faults = Vec::new();
         let root = tree::parse(&sources, file, &mut faults);
-        // The short way may only say what the long way says.
-        if let Some(value) = plain::parse(text, file) {
-            assert_eq!(value, tree::parse_whole(&sources, file, &mut faults).value);
-            assert_eq!(faults, []);
-        }
         let reading = Reading::new(scope());
         let _ = checks::read(root.get("checks"), &reading);
         faults.extend(reading.into_faults());

@@ -6,7 +6,6 @@ pub mod expand;
 pub mod explain;
 pub mod fault;
 pub mod files;
-pub mod plain;
 pub mod reading;
 pub mod resolve;
 pub mod table;

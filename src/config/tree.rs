@@ -1,7 +1,6 @@
 //! The TOML text as a tree that knows the place of every value, and the merge of several files into one.
 
 use super::fault::{At, Fault, Sources};
-use super::plain;
 use std::num::IntErrorKind;
 use toml::de::{DeTable, DeValue};
 
@@ -73,15 +72,6 @@ impl Value {
 
 /// Parses one file. Every syntax error becomes a fault; what could be read is returned all the same.
 pub fn parse(sources: &Sources, file: u16, faults: &mut Vec<Fault>) -> Node {
-    match plain::parse(sources.text(file), file) {
-        Some(value) => Node { value, at: place(file, &(0..0)) },
-        None => parse_whole(sources, file, faults),
-    }
-}
-
-/// The long way, which knows all of TOML, and what is wrong.
-#[inline(never)]
-pub fn parse_whole(sources: &Sources, file: u16, faults: &mut Vec<Fault>) -> Node {
     let (document, errors) = DeTable::parse_recoverable(sources.text(file));
     for error in errors {
         let span = error.span().unwrap_or(0..0);
