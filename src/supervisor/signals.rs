@@ -149,7 +149,7 @@ mod tests {
     use crate::model::{Moment, Outcome, Rules, Whole};
     use crate::supervisor::event::Event;
 
-    /// The short way is open exactly while a step would do nothing but pass the signal on.
+    /// The fast path is open exactly while a step would do nothing but pass the signal on.
     #[test]
     fn a_signal_is_passed_on_at_once_only_while_it_is_nothing_else() {
         let main = ServiceId(0);
