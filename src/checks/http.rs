@@ -130,15 +130,15 @@ fn statuses(table: &Table<'_>) -> (Vec<(u16, u16)>, String) {
 }
 
 impl Http {
-    /// Whether the answer is all there, for a server that does not close the connection.
+    /// Whether there is enough of the answer, for a server that does not close the connection.
     fn whole(&self, answer: &[u8]) -> bool {
-        if !holds(answer, b"\r\n\r\n") {
-            return false;
+        let (head, Some(body)) = split(answer) else { return false };
+        // What nobody asked for is not waited for: it may never end, or never come.
+        if self.contains.is_empty() || self.request.starts_with("HEAD") || is_bodiless(status(&head)) {
+            return true;
         }
-        let (head, body) = split(answer);
-        let length = header(&head, "content-length").and_then(|length| length.parse::<usize>().ok());
-        match length {
-            Some(length) => body.len() >= length || self.request.starts_with("HEAD"),
+        match header(&head, "content-length").and_then(|length| length.parse::<usize>().ok()) {
+            Some(length) => body.len() >= length,
             None => header(&head, "transfer-encoding").is_some() && body.ends_with(b"0\r\n\r\n"),
         }
     }
@@ -153,9 +153,7 @@ impl Http {
         })?;
         let url = self.url.as_str();
         let (head, body) = split(&answer);
-        let line = head.lines().next().unwrap_or_default();
-        let status = line.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1));
-        let Some(status) = status.and_then(|status| status.parse::<u16>().ok()) else {
+        let Some(status) = status(&head) else {
             let found = if answer.is_empty() { "no answer" } else { "an answer that is no HTTP" };
             return fail("{}\nlook at what listens at {}", &[found, &self.peer.shown()]);
         };
@@ -164,6 +162,7 @@ impl Http {
             let to = header(&head, "location").map_or_else(String::new, |to| [" to ", &quoted(to)].concat());
             return fail("{}{}\nmend what {} reports, or correct status", &[&shown, &to, url]);
         }
+        let body = body.unwrap_or_default();
         let body = if header(&head, "transfer-encoding").is_some() { joined(body) } else { body.to_vec() };
         if let Some(text) = self.contains.iter().find(|text| !holds(&body, text.as_bytes())) {
             return fail("{} without {}\nmend what {} answers", &[&shown, &quoted(text), url]);
@@ -172,11 +171,30 @@ impl Http {
     }
 }
 
-/// Head and body of an answer.
-fn split(answer: &[u8]) -> (String, &[u8]) {
-    let end = answer.windows(4).position(|part| part == b"\r\n\r\n");
-    let (head, body) = answer.split_at(end.unwrap_or(answer.len()));
-    (String::from_utf8_lossy(head).into_owned(), body.get(4..).unwrap_or_default())
+/// Head and body of an answer, past those that only say that it is under way (100, 103). No body: the head is not
+/// all there.
+fn split(mut answer: &[u8]) -> (String, Option<&[u8]>) {
+    loop {
+        let end = answer.windows(4).position(|part| part == b"\r\n\r\n");
+        let (head, rest) = answer.split_at(end.unwrap_or(answer.len()));
+        let head = String::from_utf8_lossy(head).into_owned();
+        let body = rest.get(4..);
+        match body {
+            // 101 is the last that is said in HTTP.
+            Some(next) if matches!(status(&head), Some(100 | 102..=199)) => answer = next,
+            _ => return (head, body),
+        }
+    }
+}
+
+/// The status in the first line of a head; `None`: that is no HTTP.
+fn status(head: &str) -> Option<u16> {
+    head.lines().next()?.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()
+}
+
+/// Whether an answer has no body whatever its headers say (RFC 9112, section 6.3).
+fn is_bodiless(status: Option<u16>) -> bool {
+    matches!(status, Some(100..=199 | 204 | 304))
 }
 
 /// The value of a header.
@@ -258,6 +276,7 @@ mod tests {
                 true,
                 "status 200",
             ),
+            ("", "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", true, "status 200"),
             ("", "", false, "no answer"),
             ("", "SSH-2.0-OpenSSH\r\n", false, "an answer that is no HTTP"),
         ] {
@@ -292,14 +311,15 @@ mod tests {
         }
     }
 
+    /// A 204 of a server that keeps the connection open was waited for until the timeout, as was every HEAD.
     #[test]
     fn the_end_of_an_answer_is_known() {
-        let http = |request: &str| Http {
+        let http = |request: &str, contains: &[&str]| Http {
             peer: Peer { host: String::new(), port: 80 },
             url: String::new(),
             request: request.into(),
             status: Vec::new(),
-            contains: Vec::new(),
+            contains: contains.iter().map(ToString::to_string).collect(),
             timeout: TIMEOUT,
         };
         for (request, answer, whole) in [
@@ -307,13 +327,28 @@ mod tests {
             ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na", false),
             ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", false),
             ("GET", "HTTP/1.1 200 OK\r\ncontent-length:0\r\n\r\n", true),
-            ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", true),
             ("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", true),
             ("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n", false),
             ("GET", "HTTP/1.1 200 OK\r\n\r\nab", false),
+            ("GET", "HTTP/1.1 204 No Content\r\n\r\n", true),
+            ("GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", true),
+            ("GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n", false),
+            ("GET", "HTTP/1.1 101 Switching Protocols\r\n\r\n", true),
+            ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", true),
+            ("HEAD", "HTTP/1.1 200 OK\r\n\r\n", true),
+            ("GET", "HTTP/1.1 100 Continue\r\n\r\n", false),
+            ("GET", "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 204 None\r\n\r\n", true),
             ("GET", "", false),
         ] {
-            assert_eq!(http(request).whole(answer.as_bytes()), whole, "{request} {answer}");
+            assert_eq!(http(request, &["a"]).whole(answer.as_bytes()), whole, "{request} {answer}");
+        }
+        // Where no content is asked for, the head is all that matters.
+        for (answer, whole) in [
+            ("HTTP/1.1 200 OK\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na", true),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n", false),
+        ] {
+            assert_eq!(http("GET", &[]).whole(answer.as_bytes()), whole, "{answer}");
         }
     }
 
