@@ -1,6 +1,7 @@
 //! The loop: wait, tell the supervisor what happened, do what it answers.
 
 mod acting;
+mod originals;
 mod telling;
 
 use crate::cli::{LogLevel, Persona};
@@ -131,14 +132,16 @@ impl Turn {
     }
 
     fn reap(&mut self) {
-        let verbose = crate::say::is_verbose();
+        let verbose = self.is_talkative();
+        self.original_received(Signal::CHLD);
         loop {
             // A name is to be had only before.
             let dead = if verbose { reap::peek() } else { None };
             let name = dead.and_then(procs::name);
             match reap::next() {
                 Reaped::Ended(pid, outcome) => {
-                    if verbose {
+                    self.original_reaped(pid, outcome);
+                    if verbose && !self.speaks_for_another() {
                         let name = name.unwrap_or_default();
                         self.say(LogLevel::Debug, None, &format!("reaped pid {pid} ({name}): {outcome}"));
                     }
@@ -155,8 +158,12 @@ impl Turn {
                     self.ended = None;
                 }
                 Reaped::Stopped(pid, signal) => self.stopped(pid, signal),
-                Reaped::NoneReady => break,
+                Reaped::NoneReady => {
+                    self.original_reaped_all(true);
+                    break;
+                }
                 Reaped::NoChildren => {
+                    self.original_reaped_all(false);
                     if self.sweeping {
                         self.feed(Event::Childless);
                     }
@@ -203,7 +210,10 @@ impl Turn {
         }
         let taken = self.runtime.rewrites.iter().find(|(from, _)| *from == came);
         let signal = taken.map_or(Some(came), |(_, to)| *to);
-        if crate::say::is_verbose() {
+        if self.speaks_for_another() {
+            self.original_received(came);
+            self.original_forwarded(came);
+        } else if crate::say::is_verbose() {
             let from = match sender {
                 None => "from the kernel".into(),
                 Some(0) => "from outside the container".into(),

@@ -62,7 +62,9 @@ impl Subscriber for Lines {
         fields.message = secrets::hide(fields.message);
         let mut line = String::new();
         let _ = self.format.write(&mut line, self.persona, *event.metadata().level(), &fields);
-        crate::sys::stdio::write_or_drop(2, line.as_bytes());
+        // What tini says on request goes to standard output, where its users look for it.
+        let fd = if self.persona == Persona::Tini && *event.metadata().level() > Level::WARN { 1 } else { 2 };
+        crate::sys::stdio::write_or_drop(fd, line.as_bytes());
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {

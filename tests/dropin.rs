@@ -93,9 +93,20 @@ fn help_is_no_fault() {
     assert!(catatonits().into_iter().all(|init| help(init).err.starts_with("usage: catatonit ")));
 }
 
-/// With dumb-init options end at the first word of the command, and with the others they do not.
+/// With dumb-init and tini (as Alpine has it, and any with POSIXLY_CORRECT) options end at the first word of the
+/// command; with catatonit they do not. `tini -s sh -c 'exit 5'` ended with its usage: `-c` was taken for tini's.
 #[test]
 fn options_end_where_they_end_with_the_original() {
+    for init in [Init::AS_TINI, Init::RINIT] {
+        for launch in [init.launch(), init.launch().env("POSIXLY_CORRECT", "1")] {
+            launch.args(&["-s", "sh", "-c", "exit 5"]).run().expect(5);
+        }
+        assert_eq!(init.launch().args(&["echo", "-g", "--", "x"]).run().expect(0).out, "-g -- x\n");
+    }
+    for init in tinis() {
+        let launch = init.launch().env("POSIXLY_CORRECT", "1");
+        launch.args(&["-s", "-w", "sh", "-c", "exit 5"]).run().expect(5);
+    }
     for init in dumb_inits() {
         assert_eq!(
             init.launch().args(&["echo", "-g", "-c", "-h"]).run().expect(0).out,
@@ -103,7 +114,7 @@ fn options_end_where_they_end_with_the_original() {
             "{init:?}"
         );
     }
-    for init in tinis().into_iter().chain(catatonits()) {
+    for init in catatonits() {
         assert_eq!(init.launch().args(&["echo", "-g", "x"]).run().expect(0).out, "x\n", "{init:?}");
         assert_eq!(init.launch().args(&["--", "echo", "-g", "x"]).run().expect(0).out, "-g x\n", "{init:?}");
     }
@@ -208,6 +219,62 @@ fn tini_warns_of_each_zombie_on_request() {
     }
 }
 
+/// What a script looks for in the log of a tini that was told to say more: on standard output, with these words.
+#[test]
+fn tini_says_more_in_its_own_words() {
+    let script = "(sleep 0.05 &); echo up; sleep 1000";
+    for init in tinis() {
+        let run = init.launch().args(&["-vvv"]).sh(script).start();
+        run.wait_for("up");
+        eventually("the orphan is gone", || run.find("sleep 0.05").is_empty());
+        run.signal(SIGUSR1);
+        let ended = run.end().expect(138);
+        for text in [
+            "[INFO  tini (1)] Spawned child process 'sh' with pid '2'\n",
+            "[DEBUG tini (1)] Received SIGCHLD\n",
+            "[DEBUG tini (1)] Reaped child with pid: '",
+            "[TRACE tini (1)] No child to reap\n",
+            "[DEBUG tini (1)] Passing signal: 'User defined signal 1'\n",
+            "[INFO  tini (1)] Main child exited with signal (with signal 'User defined signal 1')\n",
+            "[TRACE tini (1)] Exiting: child has exited\n",
+        ] {
+            assert!(ended.out.contains(text), "{init:?}: no {text}\n{}", ended.story());
+        }
+        let info = init.launch().args(&["-v"]).sh("exit 3").run().expect(3);
+        let begin = "[INFO  tini (1)] ";
+        let want = format!(
+            "{begin}Spawned child process 'sh' with pid '2'\n{begin}Main child exited normally (with status '3')\n"
+        );
+        assert_eq!((info.out.as_str(), info.err.as_str()), (want.as_str(), ""), "{init:?}");
+        let quiet = init.sh("exit 3").run().expect(3);
+        assert_eq!((quiet.out.as_str(), quiet.err.as_str()), ("", ""), "{init:?}");
+        let nested = init.launch().args(&["-s", "-vvv"]).command(&["true"]).nested().run().expect(0);
+        assert!(nested.out.contains("] Registered as child subreaper\n"), "{}", nested.story());
+    }
+}
+
+/// The license, and the words of the usage by which it is known.
+#[test]
+fn tini_answers_in_its_own_words() {
+    for init in tinis() {
+        let license = init.launch().args(&["-l"]).run().expect(0);
+        assert!(license.out.contains("MIT License") && license.out.contains("Copyright (c)"), "{license:?}");
+        let usage = init.launch().args(&["-h"]).run().expect(0).out;
+        for text in [
+            "tini (tini version 0.",
+            "\nUsage: tini [OPTIONS] PROGRAM -- [ARGS] | --version\n",
+            "\nExecute a program under the supervision of a valid init process (",
+            "\nCommand line options:\n\n  --version: Show version and exit.\n  -h: Show this help message and exit.\n  -s: Register as a process subreaper",
+            "\n  -e EXIT_CODE: Remap EXIT_CODE (from 0 to 255) to 0",
+            "\n  -l: Show license and exit.\n",
+            "\nEnvironment variables:\n\n  TINI_SUBREAPER: ",
+        ] {
+            assert!(usage.contains(text), "{init:?}: no {text}\n{usage}");
+        }
+    }
+    assert!(Init::RINIT.launch().args(&["-l"]).run().expect(0).out.starts_with("MIT License\n"));
+}
+
 /// The variables, under rinit's own name too.
 #[test]
 fn tinis_variables_hold() {
@@ -265,6 +332,54 @@ fn dumb_init_gives_a_clean_signal_state() {
         let launch = init.launch().ignoring(&[libc::SIGHUP, libc::SIGPIPE]).blocking(&[SIGUSR1, SIGTERM]);
         let out = launch.command(&[PROBE, "report"]).run().expect(0).out;
         assert!(out.contains("blocked=[]\nignored=[]\n"), "{init:?}: {out}");
+    }
+}
+
+/// The lines that its own test suite looks for.
+#[test]
+fn dumb_init_says_more_in_its_own_words() {
+    let mark = |lines: &[&str]| lines.iter().map(|line| format!("[dumb-init] {line}\n")).collect::<String>();
+    for init in dumb_inits() {
+        let single = init.launch().args(&["-vc"]).sh("exit 3").run().expect(3);
+        let lines = [
+            "Child spawned with PID 2.",
+            "Received signal 17.",
+            "A child with PID 2 exited with exit status 3.",
+            "Forwarded signal 15 to children.",
+            "Child exited with status 3. Goodbye.",
+        ];
+        assert_eq!(single.err, mark(&lines), "{init:?}");
+        let run =
+            init.launch().args(&["--verbose", "-r", "15:2", "-r", "1:0"]).sh("echo up; sleep 9").start();
+        run.wait_for("up");
+        run.signal(libc::SIGHUP);
+        run.wait_for_err("Not forwarding signal 0 to children (ignored).");
+        run.signal(SIGTERM);
+        run.end().expect(130).tells(&[
+            "[dumb-init] setsid complete.\n",
+            &mark(&["Received signal 1.", "Translating signal 1 to 0."]),
+            &mark(&["Received signal 15.", "Translating signal 15 to 2.", "Forwarded signal 2 to children."]),
+            &mark(&["A child with PID 2 was terminated by signal 2.", "Translating signal 15 to 2."]),
+            &mark(&["Child exited with status 130. Goodbye."]),
+        ]);
+        let debug = init.launch().env("DUMB_INIT_DEBUG", "1").env("DUMB_INIT_SETSID", "0");
+        debug
+            .sh("exit 3")
+            .run()
+            .expect(3)
+            .tells(&[&mark(&["Running in debug mode.", "Not running in setsid mode."])]);
+        let tty = init.launch().args(&["-v"]).sh("exit 3").tty().run().expect(3).out.replace('\r', "");
+        for line in [
+            "Detached from controlling tty, ignoring the first SIGHUP and SIGCONT we receive.",
+            "Ignoring tty hand-off signal 1.",
+            "Ignoring tty hand-off signal 18.",
+        ] {
+            assert!(tty.contains(&mark(&[line])), "{init:?}: {tty}");
+        }
+        assert!(
+            !tty.contains("Forwarded signal 18") && !tty.contains("Forwarded signal 1 "),
+            "{init:?}: {tty}"
+        );
     }
 }
 

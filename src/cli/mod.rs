@@ -164,11 +164,12 @@ Messages:
       --log-level LEVEL   error, warn, info, debug or trace (also $RINIT_LOG)
       --log-format FORMAT text or json (also $RINIT_LOG_FORMAT)
   -h, --help              print this
+  -l, --license           print the license
   -V, --version           print the version
 ";
 
-/// What `-l` of tini and `-L` of catatonit print.
-const LICENSE: &str = concat!("rinit: ", env!("CARGO_PKG_LICENSE"), "\n");
+/// What `-l`, and `-L` of catatonit, print.
+const LICENSE: &str = include_str!("../../LICENSE");
 
 /// Options with their long names; `true` where a value follows.
 const OPTIONS: &[(char, &str, bool)] = &[
@@ -194,6 +195,7 @@ const OPTIONS: &[(char, &str, bool)] = &[
     ('q', "quiet", false),
     ('\0', "log-level", true),
     ('\0', "log-format", true),
+    ('l', "license", false),
     ('h', "help", false),
     ('V', "version", false),
 ];
@@ -317,6 +319,7 @@ fn apply(invocation: &mut Invocation, name: &str, value: &str) -> Result<Option<
     let wrong = |why: String| format!("--{name} {value}: {why}");
     match name {
         "help" => return Ok(Some(Parsed::Help)),
+        "license" => return dropin::answer(1, 0, LICENSE.into()).map(Some),
         "version" => return Ok(Some(Parsed::Version)),
         "config" => invocation.config.push(value.to_string()),
         "check" => mode(invocation, Mode::Check)?,

@@ -16,6 +16,36 @@ Tini is not running as PID 1 and isn't registered as a child subreaper.
 Zombie processes will not be re-parented to Tini, so zombie reaping won't work.
 To fix the problem, use the -s option or set the environment variable TINI_SUBREAPER to register Tini as a child subreaper, or run Tini as PID 1.";
 
+/// What dumb-init says of its variables when it is verbose.
+const DUMB_INIT_VARIABLES: [(&str, &[u8], &str); 2] = [
+    ("DUMB_INIT_DEBUG", b"1", "Running in debug mode."),
+    ("DUMB_INIT_SETSID", b"0", "Not running in setsid mode."),
+];
+
+/// And of the terminal: its users look there for the HUP that was not passed on.
+fn detached(letting_go: tty::LetGo) -> &'static [&'static str] {
+    match letting_go {
+        tty::LetGo::NoTerminal => &[
+            "Unable to detach from controlling tty (errno=25 Inappropriate ioctl for device).",
+            "Unable to attach to controlling tty (errno=25 Inappropriate ioctl for device).",
+        ],
+        tty::LetGo::Member => &["Detached from controlling tty, but was not session leader."],
+        tty::LetGo::Leader => &[
+            "Detached from controlling tty, ignoring the first SIGHUP and SIGCONT we receive.",
+            "Received signal 1.",
+            "Ignoring tty hand-off signal 1.",
+            "Received signal 18.",
+            "Ignoring tty hand-off signal 18.",
+        ],
+    }
+}
+
+fn debug(lines: &[&str]) {
+    for line in lines {
+        say::line(LogLevel::Debug, "", line);
+    }
+}
+
 impl Start<'_> {
     pub(super) fn dropin(mut self) -> u8 {
         let asked = self.invocation;
@@ -31,9 +61,14 @@ impl Start<'_> {
         if asked.persona == Persona::DumbInit {
             signals::forget(&mut self.inherited);
             place = Place::Stay;
+            for (name, value, text) in DUMB_INIT_VARIABLES {
+                if sys::given::variable(name) == Some(value) {
+                    debug(&[text]);
+                }
+            }
         }
         if asked.session {
-            tty::let_go();
+            debug(detached(tty::let_go()));
             place = Place::OwnTerminal;
             let term = asked.rewrites.iter().find(|(from, _)| *from == Signal::TERM);
             if let Some(signal) = term.map_or(Some(Signal::TERM), |(_, to)| *to) {
@@ -41,6 +76,9 @@ impl Start<'_> {
             }
         }
         let code = run(asked, plan, bare(self.inherited, place), Given::All);
+        if asked.persona == Persona::Tini {
+            say::line(LogLevel::Trace, "", "Exiting: child has exited");
+        }
         // A failed start is the child's end to tini, which `-e` can forgive too.
         if asked.remap.contains(&code) { 0 } else { code }
     }
@@ -53,7 +91,12 @@ impl Start<'_> {
             Persona::DumbInit | Persona::Rinit => false,
         };
         if wanted {
-            let Err(errno) = sys::become_subreaper() else { return true };
+            let Err(errno) = sys::become_subreaper() else {
+                if self.invocation.persona == Persona::Tini {
+                    say::line(LogLevel::Trace, "", "Registered as child subreaper");
+                }
+                return true;
+            };
             say::line(
                 LogLevel::Error,
                 "",

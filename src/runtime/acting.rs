@@ -52,6 +52,7 @@ impl Turn {
             Ok(pid) => {
                 if is_main {
                     self.main_pid = Some(pid);
+                    self.original_spawned(program, pid);
                     self.let_go();
                 }
                 self.events.push_back(Event::Spawned { service, pid });

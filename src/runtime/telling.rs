@@ -35,8 +35,10 @@ impl Turn {
         }
         // The end of the one command is its user's own business, as with any init.
         if self.runtime.alone {
-            let usual = if self.runtime.persona == Persona::Tini { LogLevel::Info } else { LogLevel::Debug };
-            words.level = words.level.max(usual);
+            if self.speaks_for_another() {
+                return; // in words of its own
+            }
+            words.level = words.level.max(LogLevel::Debug);
         }
         self.say(words.level, words.service, &words.text);
         if let Some((level, text)) = hint {

@@ -152,6 +152,19 @@ pub(super) fn descriptor() -> Option<std::os::fd::OwnedFd> {
     }
 }
 
+/// A signal in words, as strsignal(3) has them: `User defined signal 1`.
+#[must_use]
+pub fn description(signal: Signal) -> &'static str {
+    // SAFETY: the answer is a C string of the C library's, which only another call may change, and nobody calls it
+    // in a thread of its own.
+    let text = unsafe { libc::strsignal(libc::c_int::from(signal.number())) };
+    if text.is_null() {
+        return "";
+    }
+    // SAFETY: not null, and ends in NUL.
+    unsafe { std::ffi::CStr::from_ptr(text) }.to_str().unwrap_or("")
+}
+
 /// Stops rinit itself, as a shell expects of a job whose process has stopped.
 pub fn stop_self() {
     let _ = signal_hook::low_level::raise(signal_hook::consts::SIGSTOP);

@@ -25,13 +25,28 @@ pub fn take_back(group: Pid) {
 
 /// Lets go of the controlling terminal, so that the COMMAND can take it into a session of its own. To the leader
 /// of a session that lets go the kernel sends HUP and CONT, which are not for the COMMAND.
-pub fn let_go() {
+pub fn let_go() -> LetGo {
     // SAFETY: integers only; without a terminal it is an error that means nothing.
-    let gone = unsafe { libc::ioctl(0, libc::TIOCNOTTY as _) } == 0;
-    // SAFETY: integers only.
-    if gone && unsafe { libc::getsid(0) } == super::pid() {
-        signals::drop_pending(&[Signal::HUP, Signal::CONT]);
+    if unsafe { libc::ioctl(0, libc::TIOCNOTTY as _) } != 0 {
+        return LetGo::NoTerminal;
     }
+    // SAFETY: integers only.
+    if unsafe { libc::getsid(0) } != super::pid() {
+        return LetGo::Member;
+    }
+    signals::drop_pending(&[Signal::HUP, Signal::CONT]);
+    LetGo::Leader
+}
+
+/// How rinit stood to the terminal that it has let go of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LetGo {
+    /// There was none.
+    NoTerminal,
+    /// Another process leads the session.
+    Member,
+    /// The session was rinit's, which got HUP and CONT; they were thrown away.
+    Leader,
 }
 
 /// The COMMAND was stopped in the terminal, and rinit is a job of some shell: rinit stops too, so that the shell

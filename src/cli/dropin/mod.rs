@@ -69,7 +69,7 @@ pub(super) fn parse(persona: Persona, arguments: &[&CStr], variable: Variable<'_
     }
 }
 
-fn answer(fd: i32, code: u8, text: String) -> Result<Parsed, String> {
+pub(super) fn answer(fd: i32, code: u8, text: String) -> Result<Parsed, String> {
     Ok(Parsed::Answer(Answer { fd, code, text }))
 }
 

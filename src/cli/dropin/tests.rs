@@ -53,7 +53,7 @@ fn the_name_tells_who_is_meant() {
 
 #[test]
 fn tini_takes_its_own_options() {
-    let asked = run(&["tini", "-gsvw", "-p", "SIGINT", "-e143", "-e", "7", "app", "x", "--", "-v"]);
+    let asked = run(&["tini", "-gsvw", "-p", "SIGINT", "-e143", "-e", "7", "app", "x", "-v"]);
     assert!(asked.group && asked.subreaper && asked.warn_on_reap);
     assert_eq!(asked.pdeathsig, Some(Signal::INT));
     assert_eq!(asked.remap, [143, 7]);

@@ -8,17 +8,25 @@ const VERSION: &str = version!("tini version 0.19.0");
 
 const USAGE: &str = " [OPTIONS] PROGRAM -- [ARGS] | --version
 
-Runs PROGRAM below an init that reaps zombies and forwards signals.
+Execute a program under the supervision of a valid init process (rinit, in place of tini)
 
-  --version     print the version
-  -h            print this
-  -s            adopt orphans when not PID 1 (TINI_SUBREAPER)
-  -p SIGNAL     take SIGNAL when the parent dies, e.g. \"-p SIGKILL\"
-  -v            say more; up to three times (TINI_VERBOSITY: 0 to 4, default 1)
-  -w            warn of each zombie that is reaped
-  -g            send signals to the child's process group (TINI_KILL_PROCESS_GROUP)
-  -e EXIT_CODE  end with 0 in place of EXIT_CODE (0 to 255); may be repeated
-  -l            print the license
+Command line options:
+
+  --version: Show version and exit.
+  -h: Show this help message and exit.
+  -s: Register as a process subreaper, when not PID 1.
+  -p SIGNAL: Take SIGNAL when the parent dies, e.g. \"-p SIGKILL\".
+  -v: Say more; up to three times.
+  -w: Print a warning for each zombie that is reaped.
+  -g: Send signals to the child's process group.
+  -e EXIT_CODE: Remap EXIT_CODE (from 0 to 255) to 0 (can be repeated).
+  -l: Show license and exit.
+
+Environment variables:
+
+  TINI_SUBREAPER: As -s.
+  TINI_VERBOSITY: 0 to 4 (default: 1).
+  TINI_KILL_PROCESS_GROUP: As -g.
 ";
 
 pub(super) fn parse(options: &mut Options<'_>, variable: Variable<'_>) -> Result<Parsed, String> {
@@ -26,7 +34,6 @@ pub(super) fn parse(options: &mut Options<'_>, variable: Variable<'_>) -> Result
         return answer(1, 0, VERSION.into());
     }
     options.letters = b"p:hvwgle:s";
-    options.permute = true;
     let base = options.base();
     let usage = |fd, code, why: &str| {
         answer(fd, code, [why, base, " (", VERSION.trim_ascii_end(), ")\nUsage: ", base, USAGE].concat())

@@ -1,0 +1,124 @@
+//! What tini and dumb-init say when they are asked to say more, line for line: their users' scripts, and their own
+//! test suites, look for it. Under its own name, and as catatonit, rinit has words of its own.
+
+use super::Turn;
+use crate::cli::{LogLevel, Persona};
+use crate::config::Program;
+use crate::diagnosis::fill;
+use crate::model::{Outcome, Pid, Signal};
+use crate::say;
+use crate::sys::signals::description;
+use crate::sys::spawn::Place;
+
+impl Turn {
+    /// Whether rinit speaks in the words of an init that has its own.
+    pub(super) fn speaks_for_another(&self) -> bool {
+        matches!(self.runtime.persona, Persona::Tini | Persona::DumbInit)
+    }
+
+    /// Whether anybody wants to hear of each process and each signal. tini's `-v` is less than rinit's.
+    pub(super) fn is_talkative(&self) -> bool {
+        let tini = self.runtime.persona == Persona::Tini;
+        say::is_verbose() || tini && tracing::enabled!(tracing::Level::INFO)
+    }
+
+    /// What rinit stands in for, where it has words for that and somebody wants them.
+    fn spoken_for(&self) -> Option<Persona> {
+        Some(self.runtime.persona).filter(|_| self.speaks_for_another() && self.is_talkative())
+    }
+
+    fn original(&self, level: LogLevel, template: &str, parts: &[&str]) {
+        self.say(level, None, &fill(template, parts));
+    }
+
+    /// The command has a process.
+    pub(super) fn original_spawned(&self, program: &Program, pid: Pid) {
+        let Some(persona) = self.spoken_for() else { return };
+        let pid = pid.to_string();
+        if persona == Persona::Tini {
+            let word = program.argv.first().map_or_else(Default::default, |word| word.to_string_lossy());
+            self.original(LogLevel::Info, "Spawned child process '{}' with pid '{}'", &[&word, &pid]);
+            return;
+        }
+        self.original(LogLevel::Debug, "Child spawned with PID {}.", &[&pid]);
+        if self.runtime.starter.place == Place::OwnTerminal {
+            self.original(LogLevel::Debug, "setsid complete.", &[]);
+        }
+    }
+
+    /// A signal came.
+    pub(super) fn original_received(&self, signal: Signal) {
+        let Some(persona) = self.spoken_for() else { return };
+        match (persona, signal) {
+            (Persona::Tini, Signal::CHLD) => self.original(LogLevel::Debug, "Received SIGCHLD", &[]),
+            // It ignores them.
+            (Persona::Tini, Signal::TTIN | Signal::TTOU) => {}
+            (Persona::Tini, _) => {
+                self.original(LogLevel::Debug, "Passing signal: '{}'", &[description(signal)]);
+            }
+            (_, _) => self.original(LogLevel::Debug, "Received signal {}.", &[&signal.number().to_string()]),
+        }
+    }
+
+    /// A signal was passed on, or taken for another, or dropped.
+    pub(super) fn original_forwarded(&self, signal: Signal) {
+        if self.spoken_for() != Some(Persona::DumbInit) {
+            return;
+        }
+        let taken = self.runtime.rewrites.iter().find(|(from, _)| *from == signal).map(|(_, to)| *to);
+        let to = taken.unwrap_or(Some(signal)).map_or(0, Signal::number).to_string();
+        if taken.is_some() {
+            let from = signal.number().to_string();
+            self.original(LogLevel::Debug, "Translating signal {} to {}.", &[&from, &to]);
+        }
+        let template = match to.as_str() {
+            "0" => "Not forwarding signal {} to children (ignored).",
+            _ => "Forwarded signal {} to children.",
+        };
+        self.original(LogLevel::Debug, template, &[&to]);
+        if [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&signal) {
+            self.original(LogLevel::Debug, "Suspending self due to TTY signal.", &[]);
+        }
+    }
+
+    /// A process was reaped.
+    pub(super) fn original_reaped(&self, pid: Pid, outcome: Outcome) {
+        let Some(persona) = self.spoken_for() else { return };
+        let is_main = self.main_pid == Some(pid);
+        let pid = pid.to_string();
+        let (number, text) = match outcome {
+            Outcome::Code(code) => (code.to_string(), ""),
+            Outcome::Signal(signal) => (signal.number().to_string(), description(signal)),
+        };
+        let killed = !text.is_empty();
+        match persona {
+            Persona::Tini => {
+                self.original(LogLevel::Debug, "Reaped child with pid: '{}'", &[&pid]);
+                let (template, what) = match killed {
+                    true => ("Main child exited with signal (with signal '{}')", text),
+                    false => ("Main child exited normally (with status '{}')", &*number),
+                };
+                if is_main {
+                    self.original(LogLevel::Info, template, &[what]);
+                }
+            }
+            _ => {
+                let how = if killed { "was terminated by signal" } else { "exited with exit status" };
+                self.original(LogLevel::Debug, "A child with PID {} {} {}.", &[&pid, how, &number]);
+                if is_main {
+                    self.original_forwarded(Signal::TERM);
+                    let code = outcome.exit_code().to_string();
+                    self.original(LogLevel::Debug, "Child exited with status {}. Goodbye.", &[&code]);
+                }
+            }
+        }
+    }
+
+    /// All is reaped that can be now.
+    pub(super) fn original_reaped_all(&self, any_left: bool) {
+        if self.spoken_for() == Some(Persona::Tini) {
+            let what = if any_left { "No child to reap" } else { "No child to wait" };
+            self.original(LogLevel::Trace, what, &[]);
+        }
+    }
+}
