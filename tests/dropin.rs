@@ -226,7 +226,9 @@ fn tini_says_more_in_its_own_words() {
     for init in tinis() {
         let run = init.launch().args(&["-vvv"]).sh(script).start();
         run.wait_for("up");
-        eventually("the orphan is gone", || run.find("sleep 0.05").iter().all(|one| one.command.starts_with("sh")));
+        eventually("the orphan is gone", || {
+            run.find("sleep 0.05").iter().all(|one| one.command.starts_with("sh"))
+        });
         run.signal(SIGUSR1);
         let ended = run.end().expect(138);
         for text in [
