@@ -3,7 +3,7 @@
 use crate::cli::LogLevel;
 use crate::config::words::show_duration;
 use crate::model::{Outcome, ServiceId, Signal};
-use crate::supervisor::event::{Cause, Next, Note};
+use crate::supervisor::event::{Cause, Next, Note, Over};
 
 /// A note as it is told.
 pub struct Words {
@@ -114,6 +114,11 @@ fn following(next: Next) -> (LogLevel, String) {
         }
         Next::Done => (LogLevel::Info, "done".into()),
         Next::Failed => (LogLevel::Error, "failed, and its restart policy does not start it again".into()),
+        Next::Over(Over::Stays) => (LogLevel::Error, "failed, and would fail again as it is".into()),
+        Next::Over(Over::Stopping) => (LogLevel::Error, "failed while the container stops".into()),
+        Next::Over(Over::Unhealthy) => {
+            (LogLevel::Error, "failed, and on_unhealthy = \"stop\" ends it".into())
+        }
         Next::GivenUp { attempts: 1 } => (LogLevel::Error, "failed; given up after 1 restart".into()),
         Next::GivenUp { attempts } => {
             (LogLevel::Error, format!("failed; given up after {attempts} restarts"))

@@ -69,6 +69,7 @@ impl Runtime {
             sayings: VecDeque::new(),
             ended: None,
             short_of_memory: 0,
+            came: 0,
             told: Vec::new(),
             runtime: self,
         };
@@ -100,6 +101,8 @@ struct Turn {
     ended: Option<(Pid, Outcome)>,
     /// How many kills for want of memory have been seen.
     short_of_memory: u64,
+    /// Signals that came from outside, a bit for each: who is ended by one of them was meant to be.
+    came: u64,
     /// Services whose healthcheck has no program, which has been told.
     told: Vec<ServiceId>,
     sayings: VecDeque<Saying>,
@@ -208,6 +211,7 @@ impl Turn {
         if came == Signal::PIPE && sender == Some(crate::sys::pid()) {
             return;
         }
+        self.came |= 1_u64.checked_shl(u32::from(came.number())).unwrap_or(0);
         let taken = self.runtime.rewrites.iter().find(|(from, _)| *from == came);
         let signal = taken.map_or(Some(came), |(_, to)| *to);
         if self.speaks_for_another() {
@@ -231,6 +235,11 @@ impl Turn {
         {
             signals::stop_self();
         }
+    }
+
+    /// Whether a signal came from outside, and so may have been passed on.
+    fn has_come(&self, signal: Signal) -> bool {
+        1_u64.checked_shl(u32::from(signal.number())).is_none_or(|bit| self.came & bit != 0)
     }
 
     /// What is only passed on is passed on at once: its handler waits, maybe for this very processor.

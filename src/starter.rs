@@ -48,6 +48,8 @@ pub struct Starter {
     pub null: Option<OwnedFd>,
     /// Whether it was told that services run as who rinit is.
     pub told_who_runs: Cell<bool>,
+    /// Whether a script without a first line was given to /bin/sh.
+    pub by_shell: Cell<bool>,
 }
 
 /// How a process stands to rinit.
@@ -160,7 +162,7 @@ impl Starter {
         if let Some(ids) = &person.ids {
             kill::remember_user(ids.uid);
         }
-        run(&recipe).or_else(|error| recover(&recipe, error, word, path, run))
+        run(&recipe).or_else(|error| recover(&recipe, error, word, path, run, &self.by_shell))
     }
 
     /// `user`, `group` and `groups` as numbers, and the variables that follow the user.
@@ -254,10 +256,22 @@ fn recover(
     word: &CStr,
     path: Option<&[u8]>,
     run: &dyn Fn(&Recipe<'_>) -> Result<Pid, SpawnError>,
+    by_shell: &Cell<bool>,
 ) -> Result<Pid, Failure> {
-    let Recipe { candidates, ids, directory, .. } = *recipe;
-    let mut look = inspect::look(&Ask { word, candidates, path, ids, directory });
+    let Recipe { candidates, argv, ids, directory, .. } = *recipe;
+    let mut look = inspect::look(&Ask { word, argv, candidates, path, ids, directory });
     look.too_high = recipe.ulimits.iter().find_map(limits::too_high);
+    if error.errno == Errno::E2BIG {
+        let given;
+        let entries = match recipe.environment {
+            Environment::Entries(entries) => entries,
+            Environment::Given => {
+                given = crate::sys::given::environment();
+                given.entries()
+            }
+        };
+        look.too_long = limits::too_long(argv, entries);
+    }
     if error.stage == Stage::Fork {
         look.most = (cgroup::most_processes(), cgroup::most_memory());
     }
@@ -270,6 +284,7 @@ fn recover(
         argv.extend(recipe.argv.iter().skip(1).cloned());
         let script = Recipe { candidates: &shell, argv: &argv, ..*recipe };
         if let Ok(pid) = run(&script) {
+            by_shell.set(true);
             return Ok(pid);
         }
     }

@@ -410,15 +410,17 @@ fn the_limit_of_processes() {
 #[test]
 fn out_of_memory() {
     let limits = [("memory.max", "memory.limit_in_bytes", "33554432")];
-    let words = ["killed by the kernel: out of memory, limit 32 MiB", "docker run --memory"];
+    let words = ["tail was killed by the kernel: out of memory, limit 32 MiB, used 3", "docker run --memory"];
     let group = Group::new("memory", "service", &limits);
     let config = "[services.web]\nrestart = \"no\"\ncommand = [\"tail\", \"/dev/zero\"]";
     let ended = group.run(after(UNTIL_IN).config(config)).expect(137).tells(&words);
-    assert!(ended.err.contains("rinit: web: killed by the kernel"), "{}", ended.story());
+    assert!(ended.err.contains("rinit: web: tail was killed by the kernel"), "{}", ended.story());
     // The one command; and a shell in between, whose code is all there is.
     for command in [&["tail", "/dev/zero"][..], &["sh", "-c", "tail /dev/zero; exit $?"]] {
         let group = Group::new("memory", command[0], &limits);
-        group.run(after(UNTIL_IN).command(command)).expect(137).tells(&words);
+        let who = ["a process of sh", "tail"][usize::from(command[0] == "tail")];
+        let told = [who, " was killed by the kernel: out of memory, limit 32 MiB, used 3"].concat();
+        group.run(after(UNTIL_IN).command(command)).expect(137).tells(&[&told]);
     }
 }
 

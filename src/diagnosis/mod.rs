@@ -3,6 +3,7 @@
 //! the facts are [`crate::sys::inspect`]'s.
 
 mod ahead;
+mod early;
 mod end;
 mod remedy;
 #[cfg(test)]
@@ -12,7 +13,6 @@ pub mod unreachable;
 use crate::cli::Persona;
 use crate::config::fault::did_you_mean;
 use crate::config::words::{self, show_size, show_ulimit};
-use crate::quoting::json_string;
 use crate::sys::Errno;
 use crate::sys::access::Origin;
 use crate::sys::content::Content;
@@ -21,6 +21,7 @@ use crate::sys::inspect::{Barrier, Found, Look, Obstacle};
 use crate::sys::limits::TooHigh;
 use crate::sys::spawn::{SpawnError, Stage};
 pub use ahead::why_not;
+pub use early::{is_operator, killed_by, told_by};
 pub use end::{at_once, background, killed, never_healthy};
 
 /// What is asked when a program was started and ended with 2, 126 or 127: so ends a script's interpreter, or env(1),
@@ -75,7 +76,7 @@ pub fn as_said_by(persona: Persona, error: SpawnError, program: &str) -> (u8, St
 #[must_use]
 pub fn explain(error: SpawnError, look: &Look) -> String {
     if error == STARTED {
-        return first_line(look).unwrap_or_default();
+        return first_line(look).or_else(|| early::misread(look)).unwrap_or_default();
     }
     let why = match error.stage {
         Stage::Exec => exec(error.errno, look),
@@ -197,6 +198,9 @@ fn mend(found: &Found, bits: &str, look: &Look) -> String {
 }
 
 fn exec(errno: Errno, look: &Look) -> String {
+    if let Some(found) = look.too_long.as_ref().filter(|_| errno == Errno::E2BIG) {
+        return early::too_long(found);
+    }
     // As a path it is the folder that it starts in, which is there.
     if look.word.is_empty() {
         return "the name of the program is empty; give one".into();
@@ -213,17 +217,15 @@ fn exec(errno: Errno, look: &Look) -> String {
 }
 
 fn missing(look: &Look) -> String {
+    if let Some(told) = early::shell_word(look) {
+        return told;
+    }
     if look.whole_line {
         let plain = |_| look.word.split_whitespace().map(str::to_string).collect();
         let words = words::split(&look.word).unwrap_or_else(plain);
-        let mut list = String::new();
-        for word in &words {
-            list.push_str(if list.is_empty() { "" } else { ", " });
-            json_string(word, &mut list);
-        }
         return fill(
-            "no file has this name, blanks included: a whole command line stands in one word; write each word by itself: [{}]",
-            &[&list],
+            "no file has this name, blanks included: a whole command line stands in one word; write each word by itself: {}",
+            &[&early::list(words.iter().map(String::as_str))],
         );
     }
     let path = if look.path.is_empty() { &look.word } else { &look.path };
@@ -377,6 +379,10 @@ fn first_line(look: &Look) -> Option<String> {
     if hidden(found) {
         let text = "{} is not readable for {}, as a script must be {}";
         return Some(fill(text, &[&found.path, &look.viewer.who, &mend(found, "rx", look)]));
+    }
+    if found.content == Content::Text {
+        let text = "{} has no first line that names its interpreter, so that /bin/sh ran it; begin it with that of the shell that it was written for, such as #!/bin/bash";
+        return Some(fill(text, &[&found.path]));
     }
     let Content::Script { interpreter, asked, carriage_return, .. } = &found.content else { return None };
     if let Some(last) = carriage_return {

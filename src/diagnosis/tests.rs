@@ -262,7 +262,8 @@ fn first_lines_are_told_of_when_a_program_has_ended_early() {
     let text = explain(STARTED, &app(asked(Some("-e"))));
     assert!(text.contains("so that its interpreter is given \"-e\\r\";"), "{text}");
     assert_eq!(explain(STARTED, &app(asked(None))), "");
-    assert_eq!(explain(STARTED, &app(Content::Text)), "");
+    let text = explain(STARTED, &app(Content::Text));
+    assert!(text.contains("so that /bin/sh ran it; begin it with"), "{text}");
 }
 
 #[test]

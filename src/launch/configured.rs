@@ -204,6 +204,7 @@ impl Start<'_> {
             place: Place::Foreground,
             folder: crate::sys::folder().filter(|folder| folder.as_c_str() != c"/"),
             null: stdio::open_null(),
+            by_shell: std::cell::Cell::default(),
             told_who_runs: std::cell::Cell::new(false),
         };
         crate::sys::sit_in_root();

@@ -217,6 +217,7 @@ fn bare(inherited: Inherited, place: Place) -> Starter {
         place,
         folder: None,
         null: None,
+        by_shell: std::cell::Cell::default(),
         told_who_runs: std::cell::Cell::new(false),
     }
 }

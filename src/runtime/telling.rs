@@ -11,6 +11,9 @@ use crate::supervisor::event::{Cause, Next, Note};
 use crate::sys::reap;
 use std::time::Duration;
 
+/// What is told of a SIGKILL of which the kernel knows nothing.
+const BY_HAND: &str = "killed by SIGKILL, and neither by rinit nor for the container's memory limit: somebody sent it, or the machine itself ran out of memory (the host's dmesg tells)";
+
 impl Turn {
     pub(super) fn orphan(&self, pid: Pid) {
         if self.runtime.warn_on_reap {
@@ -69,9 +72,23 @@ impl Turn {
         let first = !matches!(next, Next::Restarting { attempt: 2.., .. } | Next::GivenUp { .. });
         match outcome {
             Outcome::Signal(Signal::KILL) | Outcome::Code(137) => {
-                diagnosis::killed(&mut self.short_of_memory).map(|why| (LogLevel::Error, why))
+                let itself = outcome != Outcome::Code(137);
+                let why = diagnosis::killed(found, itself, &mut self.short_of_memory);
+                let somebody = itself && !is_main;
+                let by_hand = || somebody.then(|| BY_HAND.to_string());
+                why.or_else(by_hand).map(|why| (LogLevel::Error, why))
             }
-            Outcome::Code(2 | 126 | 127) if first => {
+            _ if matches!(next, Next::Done | Next::Stopped) && outcome != Outcome::Code(0) => None,
+            // Whoever's reader has gone at the other end of a shell's pipe says nothing either.
+            Outcome::Signal(signal)
+                if first && !self.has_come(signal) && !(is_main && signal == Signal::PIPE) =>
+            {
+                diagnosis::killed_by(signal).map(|why| (LogLevel::Error, why))
+            }
+            Outcome::Code(code @ 129..) if first => {
+                diagnosis::told_by(code).map(|why| (LogLevel::Error, why))
+            }
+            Outcome::Code(1..) if first && self.may_be_excused(service, outcome) => {
                 let role = if is_main { Role::Main } else { Role::Service };
                 self.runtime.starter.excuse(&found.program, role).map(|why| (LogLevel::Error, why))
             }
@@ -87,6 +104,14 @@ impl Turn {
             }
             _ => None,
         }
+    }
+
+    /// Whether it is worth a look at the program why it failed: where its end tells, or how it was started.
+    fn may_be_excused(&self, service: ServiceId, outcome: Outcome) -> bool {
+        let Some(found) = self.runtime.services.get(service.index()) else { return false };
+        matches!(outcome, Outcome::Code(2 | 126 | 127))
+            || self.runtime.starter.by_shell.get()
+            || found.program.argv.iter().skip(1).any(|word| diagnosis::is_operator(word.to_bytes()))
     }
 
     fn background(&self, service: ServiceId, leader: Pid) -> Option<String> {

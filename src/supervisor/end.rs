@@ -1,6 +1,6 @@
 //! How a service goes down: asked to stop, killed, ended by itself; and what follows.
 
-use super::event::{Action, Cause, Next, Note};
+use super::event::{Action, Cause, Next, Note, Over};
 use super::pids::End as ProcessEnd;
 use super::restart::{Verdict, decide};
 use super::service::{End, Ending, State};
@@ -151,7 +151,7 @@ impl Turn<'_> {
                 self.wait_again(id);
             }
             Next::Stopped => self.down(id, End::Stopped, code),
-            Next::Done | Next::Failed | Next::GivenUp { .. } => {
+            Next::Done | Next::Failed | Next::Over(_) | Next::GivenUp { .. } => {
                 self.down(id, if success { End::Success } else { End::Failure }, code);
             }
         }
@@ -162,7 +162,7 @@ impl Turn<'_> {
         let rules = &self.core.rules[id];
         if self.core.is_stopping() {
             return match (success, cause) {
-                (false, _) => Next::Failed,
+                (false, _) => Next::Over(Over::Stopping),
                 (true, Cause::Itself) => Next::Done,
                 (true, _) => Next::Stopped,
             };
@@ -170,7 +170,7 @@ impl Turn<'_> {
         let for_good = rules.health.as_ref().is_some_and(|health| health.on_unhealthy == OnUnhealthy::Stop);
         let outcome = match cause {
             Cause::Dependency(_) => return Next::Stopped,
-            Cause::Unhealthy if for_good => return Next::Failed,
+            Cause::Unhealthy if for_good => return Next::Over(Over::Unhealthy),
             Cause::Itself => Some(outcome),
             Cause::Shutdown | Cause::StartTimeout | Cause::RunTimeout | Cause::Unhealthy => None,
         };

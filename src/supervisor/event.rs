@@ -82,10 +82,23 @@ pub enum Next {
     Done,
     /// It has failed and is not started again: its policy says no.
     Failed,
+    /// It has failed and is not started again, whatever its policy says.
+    Over(Over),
     /// It has failed and is not started again: its attempts are used up.
     GivenUp { attempts: u32 },
     /// It has stopped, as it was asked to.
     Stopped,
+}
+
+/// Why a service that failed is not started again, where that is not its restart policy.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Over {
+    /// Its start would fail again.
+    Stays,
+    /// The container stops.
+    Stopping,
+    /// It was unhealthy, and `on_unhealthy` says so.
+    Unhealthy,
 }
 
 /// Something the user should know. [`crate::report`] puts each into words.

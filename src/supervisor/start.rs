@@ -1,6 +1,6 @@
 //! How a service comes up: waiting, spawning, running.
 
-use super::event::{Action, Cause, Next, Note};
+use super::event::{Action, Cause, Next, Note, Over};
 use super::pids::Owner;
 use super::restart::{Verdict, decide};
 use super::service::{End, Order, State};
@@ -178,8 +178,10 @@ impl Turn<'_> {
             | State::Down(_) => return,
         }
         self.core.pids.answer_without_process();
-        let next = if lasting || self.core.is_stopping() {
-            Next::Failed
+        let next = if self.core.is_stopping() {
+            Next::Over(Over::Stopping)
+        } else if lasting {
+            Next::Over(Over::Stays)
         } else {
             let verdict = Verdict { success: false, outcome: None };
             decide(&self.core.rules[id], verdict, self.core.records[id].attempts, &mut self.core.random)
@@ -191,7 +193,7 @@ impl Turn<'_> {
                 self.core.records[id].code = code;
                 self.set(id, State::Backoff { until: self.now.after(delay) });
             }
-            Next::Done | Next::Failed | Next::GivenUp { .. } | Next::Stopped => {
+            Next::Done | Next::Failed | Next::Over(_) | Next::GivenUp { .. } | Next::Stopped => {
                 self.down(id, End::Failure, code);
             }
         }

@@ -39,6 +39,12 @@ pub fn most_memory() -> Option<u64> {
     limit(&read("memory.max", "memory", "memory.limit_in_bytes")?)
 }
 
+/// How many bytes of memory were in use when it was most. `None`: the kernel does not tell (before 5.19).
+#[must_use]
+pub fn peak_memory() -> Option<u64> {
+    limit(&read("memory.peak", "memory", "memory.max_usage_in_bytes")?)
+}
+
 /// How much of the processors may be used, in thousandths of one. `None`: all that there are.
 #[must_use]
 pub fn most_cpus() -> Option<u64> {

@@ -5,7 +5,7 @@ use super::Errno;
 pub use super::access::{Barrier, Obstacle, Rights, Viewer};
 use super::access::{Eyes, exists};
 use super::content::{Content, content};
-use super::limits::TooHigh;
+use super::limits::{TooHigh, TooLong};
 use super::mounts::{self, Mount};
 use super::spawn;
 use super::users::{self, Identity};
@@ -32,6 +32,8 @@ pub struct Found {
 pub struct Ask<'a> {
     /// The word that it was called by.
     pub word: &'a CStr,
+    /// Its arguments, the word first; may be left out.
+    pub argv: &'a [CString],
     /// The paths that were tried.
     pub candidates: &'a [CString],
     /// PATH in its environment.
@@ -49,6 +51,10 @@ pub struct Look {
     pub word: String,
     /// Where that is, when the word has a slash.
     pub path: String,
+    /// Its arguments, the word first, as far as they are known.
+    pub argv: Vec<String>,
+    /// What of its arguments and environment is more than the kernel takes.
+    pub too_long: Option<TooLong>,
     /// Who was to run it.
     pub viewer: Viewer,
     /// The folders of PATH that were searched; empty when the word has a slash.
@@ -99,6 +105,7 @@ pub fn look(ask: &Ask<'_>) -> Look {
     let word = ask.word.to_string_lossy().into_owned();
     let mut look = Look {
         viewer: eyes.viewer(ask.ids.is_some()),
+        argv: ask.argv.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
         no_directory: eyes.way(&[&directory, "/"].concat()),
         root: own.uid == 0,
         lacks,
@@ -156,7 +163,14 @@ pub fn look(ask: &Ask<'_>) -> Look {
 pub fn look_for(word: &str, path: Option<&[u8]>) -> Look {
     // A NUL cannot be part of a name.
     let word = &CString::new(word).unwrap_or_default();
-    look(&Ask { word, candidates: &spawn::candidates(word, path), path, ids: None, directory: None })
+    look(&Ask {
+        word,
+        argv: &[],
+        candidates: &spawn::candidates(word, path),
+        path,
+        ids: None,
+        directory: None,
+    })
 }
 
 /// A path that may begin at a folder.

@@ -2,6 +2,7 @@
 
 use super::Errno;
 use crate::model::Ulimit;
+use std::ffi::CString;
 
 /// The soft and the hard limit; `u64::MAX`: none. By the name that Docker and ulimit(1) have for it.
 pub fn get(name: &str) -> Result<(u64, u64), Errno> {
@@ -10,6 +11,44 @@ pub fn get(name: &str) -> Result<(u64, u64), Errno> {
     // SAFETY: the kernel fills a structure of ours.
     Errno::result(unsafe { libc::getrlimit(resource, &raw mut limit) })?;
     Ok((limit.rlim_cur, limit.rlim_max))
+}
+
+/// What of arguments and environment is more than execve(2) takes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TooLong {
+    /// `argument 3`, or `the variable NAME`.
+    pub largest: String,
+    /// How many bytes that has, or all have together.
+    pub bytes: u64,
+    /// How many it, or all, may have.
+    pub limit: u64,
+    /// Whether it is that one alone which is too long.
+    pub of_one: bool,
+}
+
+/// The longest string that execve(2) takes, with its end.
+const MAX_ARG_STRLEN: u64 = 128 * 1024;
+
+/// Looks for what is too long; asked when the kernel has refused it. The name of a variable is told, never its value.
+#[must_use]
+pub fn too_long(argv: &[CString], entries: &[CString]) -> Option<TooLong> {
+    let size = |text: &CString| u64::try_from(text.as_bytes_with_nul().len()).unwrap_or(u64::MAX);
+    let arguments = argv.iter().enumerate().map(|(n, word)| (size(word), format!("argument {n}")));
+    let variables = entries.iter().map(|entry| {
+        let name = entry.as_bytes().split(|b| *b == b'=').next().unwrap_or_default();
+        (size(entry), ["the variable ", &String::from_utf8_lossy(name)].concat())
+    });
+    let all: Vec<(u64, String)> = arguments.chain(variables).collect();
+    // Each is a pointer, too.
+    let whole = all.iter().fold(0_u64, |sum, (bytes, _)| sum.saturating_add(*bytes).saturating_add(8));
+    let (bytes, largest) = all.into_iter().max_by_key(|(bytes, _)| *bytes)?;
+    if bytes > MAX_ARG_STRLEN {
+        return Some(TooLong { largest, bytes: bytes - 1, limit: MAX_ARG_STRLEN - 1, of_one: true });
+    }
+    // execve(2): a quarter of the stack's limit, at least 128 KiB and at most three quarters of 8 MiB.
+    let (stack, _) = get("stack").ok()?;
+    let limit = (stack / 4).clamp(MAX_ARG_STRLEN, 6 << 20);
+    Some(TooLong { largest, bytes: whole, limit, of_one: false })
 }
 
 /// Sets both limits of this process. Async-signal-safe.

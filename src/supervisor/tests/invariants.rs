@@ -101,7 +101,7 @@ impl World {
                         Status::Done => Known::Done,
                         _ => Known::Failed,
                     },
-                    Next::Failed => Known::Failed,
+                    Next::Failed | Next::Over(_) => Known::Failed,
                     Next::Stopped => Known::Stopped,
                 };
                 let whole = &self.core.whole;

@@ -1,6 +1,6 @@
 //! Each rule of one service's life, as a short story: what happens, and what must come of it.
 
-use super::super::event::{Action, Cause, Event, Next, Note};
+use super::super::event::{Action, Cause, Event, Next, Note, Over};
 use super::super::{Status, Supervisor};
 use super::scenes::*;
 use super::world::{S, World};
@@ -161,7 +161,7 @@ fn a_lasting_failure_to_start_is_final_and_another_is_an_attempt() {
     w.answer_all();
     w.tick();
     w.refuse(true, 127);
-    assert_eq!(w.next(0), Some(Next::Failed));
+    assert_eq!(w.next(0), Some(Next::Over(Over::Stays)));
     assert_eq!(w.finish(), 127);
 }
 
