@@ -58,22 +58,24 @@ pub fn run(argc: c_int, argv: *const *const c_char) -> u8 {
     // First of all: from here on no signal is lost.
     let inherited = sys::signals::take_over();
     let arguments = sys::given::arguments(argc, argv);
-    match cli::parse(&arguments, &sys::given::variable) {
-        Ok(cli::Parsed::Help) => sys::stdio::write_all(1, cli::HELP.as_bytes()),
-        Ok(cli::Parsed::Version) => {
-            sys::stdio::write_all(1, concat!("rinit ", env!("CARGO_PKG_VERSION"), "\n").as_bytes());
-        }
+    let code = match cli::parse(&arguments, &sys::given::variable) {
+        Ok(cli::Parsed::Help) => launch::answer(cli::HELP, 0),
+        Ok(cli::Parsed::Version) => launch::answer(concat!("rinit ", env!("CARGO_PKG_VERSION"), "\n"), 0),
         Ok(cli::Parsed::Answer(answer)) => {
-            sys::stdio::write_all(answer.fd, answer.text.as_bytes());
-            return answer.code;
+            match sys::write::answer(answer.fd, answer.text.as_bytes()) {
+                Err(sys::write::Unwritten::Signal(signal)) => model::Outcome::Signal(signal).exit_code(),
+                // Of an answer that could not be written the init that rinit stands in for makes nothing.
+                _ => answer.code,
+            }
         }
-        Ok(cli::Parsed::Run(invocation)) => return launch::launch(&invocation, inherited),
+        Ok(cli::Parsed::Run(invocation)) => launch::launch(&invocation, inherited),
         Err(why) => {
             let persona = cli::Persona::of(arguments.first().map_or(b"", |name| name.to_bytes()));
             say::install(cli::LogLevel::Error, cli::LogFormat::Text, persona);
             say::line(cli::LogLevel::Error, "", &why);
-            return if persona == cli::Persona::Rinit { launch::USAGE } else { 1 };
+            if persona == cli::Persona::Rinit { launch::USAGE } else { 1 }
         }
-    }
-    0
+    };
+    say::finish();
+    code
 }

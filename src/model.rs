@@ -91,6 +91,8 @@ impl Signal {
     /// See signal(7).
     pub const KILL: Self = Self(9);
     /// See signal(7).
+    pub const ALRM: Self = Self(14);
+    /// See signal(7).
     pub const TERM: Self = Self(15);
     /// See signal(7).
     pub const PIPE: Self = Self(13);

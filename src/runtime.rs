@@ -78,11 +78,21 @@ impl Runtime {
             if let Some(code) = turn.code {
                 return Ending { code, last_words: turn.last_words };
             }
-            let until = turn.runtime.core.deadline();
+            let mut until = turn.runtime.core.deadline();
+            let is_owing = crate::say::is_owing();
+            if is_owing {
+                let again = time::now().after(crate::say::RETRY_INTERVAL);
+                until = Some(until.map_or(again, |until| until.min(again)));
+            }
             match turn.runtime.waiter.wait(until, &[]) {
                 Wake::Signal { signal: Signal::CHLD, .. } => turn.reap(),
                 Wake::Signal { signal, sender } => turn.signal(signal, sender),
-                Wake::Due => turn.feed(Event::Tick),
+                Wake::Due => {
+                    if is_owing {
+                        crate::say::catch_up();
+                    }
+                    turn.feed(Event::Tick);
+                }
                 Wake::Readable(_) => {}
             }
         }

@@ -1,13 +1,142 @@
-//! rinit's own lines: one event a line, to stderr, through `tracing`. A line that a stopped reader cannot
-//! take is dropped; PID 1 never waits for it.
+//! rinit's own lines: one event a line, to stderr, through `tracing`. PID 1 never waits for who reads them: a line
+//! that finds no room is dropped whole, and how many were is told when there is room again.
 
 use crate::cli::{LogFormat, LogLevel, Persona};
 use crate::quoting::json_string;
 use crate::secrets;
+use crate::sys::Errno;
+use crate::sys::write::{pause, write_some};
 use std::fmt::{self, Write as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tracing::field::{Field, Visit};
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber, span};
 use tracing_subscriber::filter::LevelFilter;
+
+/// How often a reader that has stopped is looked for, while something is owed to it.
+pub const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// As many milliseconds are left to a slow reader for the last lines.
+const MAX_FINISH_MS: u32 = 200;
+
+/// What the readers have not taken. There is one, as there is one standard error.
+static BACKLOG: Mutex<Backlogs> = Mutex::new(Backlogs { err: Backlog::of(2), out: Backlog::of(1) });
+
+fn backlog() -> MutexGuard<'static, Backlogs> {
+    BACKLOG.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Backlogs {
+    err: Backlog,
+    /// Only in tini's name.
+    out: Backlog,
+}
+
+impl Backlogs {
+    fn of(&mut self, out: bool) -> &mut Backlog {
+        if out { &mut self.out } else { &mut self.err }
+    }
+
+    fn is_owing(&self) -> bool {
+        self.err.is_owing() || self.out.is_owing()
+    }
+
+    fn catch_up(&mut self) {
+        self.err.catch_up();
+        self.out.catch_up();
+    }
+}
+
+struct Backlog {
+    fd: i32,
+    /// The end of a line whose beginning was taken: it goes first, for no line is cut.
+    rest: Vec<u8>,
+    /// How many lines found no room after that.
+    dropped: usize,
+    /// Whether there may be room again (a reader that has stopped, not one that is gone).
+    may_pass: bool,
+    style: (LogFormat, Persona),
+}
+
+impl Backlog {
+    const fn of(fd: i32) -> Self {
+        let style = (LogFormat::Text, Persona::Rinit);
+        Self { fd, rest: Vec::new(), dropped: 0, may_pass: false, style }
+    }
+
+    fn is_owing(&self) -> bool {
+        self.may_pass && (self.dropped > 0 || !self.rest.is_empty())
+    }
+
+    /// Writes one line, or keeps what is left of it; false when nothing of it was taken.
+    fn put(&mut self, line: &[u8]) -> bool {
+        match if self.rest.is_empty() { write_some(self.fd, line) } else { Err(Errno::EAGAIN) } {
+            Ok(count) => {
+                self.rest = line.get(count..).unwrap_or_default().to_vec();
+                self.may_pass = true;
+                true
+            }
+            Err(error) => {
+                self.may_pass = error == Errno::EAGAIN;
+                false
+            }
+        }
+    }
+
+    /// Writes what is left of a line, and how many were dropped after it.
+    fn catch_up(&mut self) {
+        if !self.rest.is_empty() {
+            let rest = std::mem::take(&mut self.rest);
+            if !self.put(&rest) && self.may_pass {
+                self.rest = rest;
+            }
+        }
+        if self.dropped > 0 && self.rest.is_empty() {
+            let what = if self.dropped == 1 { "1 line was" } else { &format!("{} lines were", self.dropped) };
+            let stream = if self.fd == 1 { "output" } else { "error" };
+            let message = [what, " dropped here: standard ", stream, " was not read"].concat();
+            let mut line = String::new();
+            let (format, persona) = self.style;
+            let fields = Fields { message, service: String::new() };
+            let _ = format.write(&mut line, persona, Level::WARN, &fields);
+            if self.put(line.as_bytes()) {
+                self.dropped = 0;
+            }
+        }
+    }
+
+    fn say(&mut self, line: &str) {
+        self.catch_up();
+        if self.dropped > 0 || !self.put(line.as_bytes()) {
+            self.dropped = self.dropped.saturating_add(1);
+        }
+    }
+}
+
+/// Whether somebody who has stopped reading is to be told something.
+#[must_use]
+pub fn is_owing() -> bool {
+    backlog().is_owing()
+}
+
+/// Tells it, if the reader is back.
+pub fn catch_up() {
+    backlog().catch_up();
+}
+
+/// The same at the end: who reads slowly gets a moment for it.
+pub fn finish() {
+    let mut backlog = backlog();
+    for _ in 0..MAX_FINISH_MS {
+        if !backlog.is_owing() {
+            return;
+        }
+        backlog.catch_up();
+        if !pause() {
+            return;
+        }
+    }
+}
 
 /// Installs the subscriber. Until then, lines go nowhere and cost a load and a branch.
 pub fn install(level: LogLevel, format: LogFormat, persona: Persona) {
@@ -18,6 +147,8 @@ pub fn install(level: LogLevel, format: LogFormat, persona: Persona) {
         LogLevel::Debug => Level::DEBUG,
         LogLevel::Trace => Level::TRACE,
     });
+    backlog().err.style = (format, persona);
+    backlog().out.style = (format, persona);
     // Fails only when one is installed already, and that one serves.
     let _ = tracing::dispatcher::set_global_default(Dispatch::new(Lines { level, format, persona }));
 }
@@ -63,8 +194,8 @@ impl Subscriber for Lines {
         let mut line = String::new();
         let _ = self.format.write(&mut line, self.persona, *event.metadata().level(), &fields);
         // What tini says on request goes to standard output, where its users look for it.
-        let fd = if self.persona == Persona::Tini && *event.metadata().level() > Level::WARN { 1 } else { 2 };
-        crate::sys::stdio::write_or_drop(fd, line.as_bytes());
+        let out = self.persona == Persona::Tini && *event.metadata().level() > Level::WARN;
+        backlog().of(out).say(&line);
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {

@@ -1,6 +1,6 @@
 //! A start by a configuration: check, resolve, supervise.
 
-use super::{CHECK_FAILED, Start, USAGE, last_words, refuse, run};
+use super::{CHECK_FAILED, Start, USAGE, answer, last_words, refuse, run};
 use crate::checks::report::Report;
 use crate::checks::run::Interrupted;
 use crate::checks::{self, Check, Facts};
@@ -40,23 +40,22 @@ impl Start<'_> {
             return USAGE;
         }
         match self.invocation.mode {
-            Mode::Validate => stdio::write_all(1, b"the configuration has no faults\n"),
+            Mode::Validate => answer("the configuration has no faults\n", 0),
             Mode::Explain => {
                 let text = checks::explain(&checks, &files.sources) + &config::explain(Some(files), &plan);
-                tell(text);
+                tell(text)
             }
-            Mode::Record => return super::record(given),
+            Mode::Record => super::record(given),
             Mode::EnvDocs => tell(checks::docs::render(&checks)),
-            Mode::Check => return self.report(files, &checks, given),
+            Mode::Check => self.report(files, &checks, given),
             Mode::Exec | Mode::Supervise => {
                 if let Err(why) = self.something_to_run(&plan) {
                     say::line(LogLevel::Error, "", &why);
                     return USAGE;
                 }
-                return self.go(files, &checks, given, plan, &exported);
+                self.go(files, &checks, given, plan, &exported)
             }
         }
-        0
     }
 
     /// Whether there is anything to start, and, with `--exec`, nothing that would need a supervisor.
@@ -134,8 +133,7 @@ impl Start<'_> {
             Format::Tap => report.tap(),
             Format::Junit => report.junit(),
         };
-        stdio::write_all(1, text.as_bytes());
-        if report.ok() { 0 } else { CHECK_FAILED }
+        answer(&text, if report.ok() { 0 } else { CHECK_FAILED })
     }
 
     /// Runs the checks and tells what they found.
@@ -219,8 +217,8 @@ fn why_off(service: &Service) -> String {
 }
 
 /// Writes a text to standard output.
-fn tell(text: String) {
-    stdio::write_all(1, secrets::hide(text).as_bytes());
+fn tell(text: String) -> u8 {
+    answer(&secrets::hide(text), 0)
 }
 
 /// What the configuration may know: these variables, and the files of this system.

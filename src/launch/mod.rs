@@ -21,6 +21,7 @@ use crate::sys::disk::Access;
 use crate::sys::signals::Inherited;
 use crate::sys::spawn::Place;
 use crate::sys::wait::Waiter;
+use crate::sys::write::{self, Unwritten};
 use crate::sys::{given, stdio};
 use std::mem::ManuallyDrop;
 
@@ -28,6 +29,8 @@ use std::mem::ManuallyDrop;
 pub const USAGE: u8 = 64;
 /// sysexits(3): a check failed (EX_UNAVAILABLE).
 pub const CHECK_FAILED: u8 = 69;
+/// sysexits(3): the system refused something (EX_OSERR).
+const SYSTEM: u8 = 71;
 /// sysexits(3): the configuration is wrong.
 pub const CONFIG: u8 = 78;
 
@@ -113,6 +116,21 @@ fn last_words(text: &str) {
     crate::sys::files::overwrite("/dev/termination-log", &text);
 }
 
+/// Writes an answer that was asked for to standard output. The exit code: `code`, unless it could not be written.
+pub fn answer(text: &str, code: u8) -> u8 {
+    match write::answer(1, text.as_bytes()) {
+        Ok(()) => code,
+        Err(Unwritten::Signal(signal)) => Outcome::Signal(signal).exit_code(),
+        Err(Unwritten::Refused(errno)) => {
+            say::install(LogLevel::Error, LogFormat::Text, Persona::Rinit);
+            let why = ["standard output cannot be written: ", errno.desc()].concat();
+            say::line(LogLevel::Error, "", &why);
+            // What was found out is more than that it could not be told.
+            if code == 0 { SYSTEM } else { code }
+        }
+    }
+}
+
 /// A start under way.
 struct Start<'i> {
     invocation: &'i Invocation,
@@ -172,11 +190,7 @@ impl Start<'_> {
                 } else {
                     "there is no configuration"
                 };
-                stdio::write_all(
-                    1,
-                    format!("{why}: nothing is checked, the command is just run\n").as_bytes(),
-                );
-                return 0;
+                return answer(&format!("{why}: nothing is checked, the command is just run\n"), 0);
             }
         }
         // Of the one command, what it leaves in its own group is bounded like all else that it leaves.
@@ -194,6 +208,7 @@ impl Start<'_> {
         };
         let starter =
             Starter { environ, null: stdio::open_null(), ..bare(self.inherited, Place::Foreground) };
+        say::finish();
         let failure = starter.replace(&main.program);
         say::line(LogLevel::Error, "", &failure.why);
         last_words(&failure.why);
@@ -204,8 +219,7 @@ impl Start<'_> {
 /// `--record`.
 #[inline(never)]
 fn record(environ: Environ) -> u8 {
-    stdio::write_all(1, crate::checks::record::record(&crate::checks::Facts::live(environ)).as_bytes());
-    0
+    answer(&crate::checks::record::record(&crate::checks::Facts::live(environ)), 0)
 }
 
 /// What starts a COMMAND that gets everything as it was given.

@@ -115,14 +115,15 @@ pub fn exists(path: &str) -> bool {
     Path::new(path).exists()
 }
 
-/// Writes over a file that exists; nothing is made, and a failure is nobody's business.
+/// Writes over a file that exists; nothing is made, a pipe or terminal in its place is left alone, and a failure is
+/// nobody's business.
 pub fn overwrite(path: &str, text: &str) {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = std::fs::OpenOptions::new();
-    let file = options.write(true).truncate(true).custom_flags(libc::O_NONBLOCK).open(path);
-    if let Ok(mut file) = file {
-        let _ = file.write_all(text.as_bytes());
+    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+    if let Ok(file) = nix::fcntl::open(path, flags, Mode::empty())
+        && nix::sys::stat::fstat(&file).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG)
+        && nix::unistd::ftruncate(&file, 0).is_ok()
+    {
+        let _ = nix::unistd::write(&file, text.as_bytes());
     }
 }
 

@@ -34,6 +34,7 @@ pub mod time;
 pub mod tty;
 pub mod users;
 pub mod wait;
+pub mod write;
 
 pub use nix::errno::Errno;
 

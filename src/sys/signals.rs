@@ -93,9 +93,43 @@ pub(super) fn outlast_terminal_stop() {
     }
 }
 
+fn set_of(signals: &[Signal]) -> Set {
+    signals.iter().fold(NONE, |set, signal| set | 1 << (signal.number() - 1))
+}
+
+/// What a signal runs that is not blocked.
+pub(super) type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
+
+/// Runs `job` with this one signal let through to `handler`, which interrupts a system call; what was is put back.
+pub(super) fn with_handler<T>(signal: Signal, handler: Handler, job: impl FnOnce() -> T) -> T {
+    let number = libc::c_int::from(signal.number());
+    // SAFETY: zero is valid for both; the handler is async-signal-safe by its type's promise, and lives for ever.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        let mut before: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as *const () as libc::sighandler_t;
+        action.sa_flags = libc::SA_SIGINFO;
+        libc::sigaction(number, &raw const action, &raw mut before);
+        let mask = set_mask(ALL & !set_of(&[signal]));
+        let result = job();
+        set_mask(mask);
+        libc::sigaction(number, &raw const before, std::ptr::null_mut());
+        result
+    }
+}
+
+/// Whether one of these signals waits to be taken.
+#[must_use]
+pub(super) fn is_pending(signals: &[Signal]) -> bool {
+    let mut pending: Set = NONE;
+    // SAFETY: a set of ours, as large as is said.
+    unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, SET_SIZE) };
+    pending & set_of(signals) != NONE
+}
+
 /// Throws away what is pending of these signals.
 pub(super) fn drop_pending(signals: &[Signal]) {
-    let set = signals.iter().fold(NONE, |set, signal| set | 1 << (signal.number() - 1));
+    let set = set_of(signals);
     let now = super::time::timespec(std::time::Duration::ZERO);
     // SAFETY: the set and the time are ours; nobody asks for the details.
     while unsafe {

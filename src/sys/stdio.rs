@@ -1,4 +1,4 @@
-//! Descriptors 0, 1 and 2, the descriptors rinit was given besides, and writing that never blocks PID 1.
+//! Descriptors 0, 1 and 2, and the descriptors rinit was given besides.
 
 use super::{Errno, descriptors};
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
@@ -64,48 +64,7 @@ pub fn close(fds: &[RawFd]) {
     }
 }
 
-/// Writes one message; what a reader that has stopped reading cannot take is dropped, since PID 1 must not
-/// block. Returns whether all of it was written.
-pub fn write_or_drop(fd: RawFd, bytes: &[u8]) -> bool {
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        // A pipe promises room for a page when it polls writable, not for more.
-        let piece = rest.get(..rest.len().min(4096)).unwrap_or(rest);
-        match write_once(fd, piece) {
-            Ok(0) => return false,
-            Ok(count) => rest = rest.get(count..).unwrap_or_default(),
-            Err(Errno::EINTR) => {}
-            Err(_) => return false,
-        }
-    }
-    true
-}
-
-fn write_once(fd: RawFd, piece: &[u8]) -> Result<usize, Errno> {
-    let part = libc::iovec { iov_base: piece.as_ptr().cast_mut().cast(), iov_len: piece.len() };
-    // SAFETY: one part that is borrowed for the call; -1 writes at the current position.
-    let count = unsafe { libc::pwritev2(fd, &raw const part, 1, -1, libc::RWF_NOWAIT) };
-    if let Ok(count) = Errno::result(count) {
-        return Ok(count.unsigned_abs());
-    }
-    match Errno::last() {
-        // This kind of file knows no such flag (a terminal), or would wait (a disk), or the call itself is not known or
-        // forbidden: ask, then write.
-        Errno::EAGAIN | Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EPERM | Errno::EINVAL | Errno::ESPIPE => {
-            let mut ask = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
-            // SAFETY: one entry of ours; no time is spent waiting.
-            if unsafe { libc::poll(&raw mut ask, 1, 0) } != 1 || ask.revents & libc::POLLOUT == 0 {
-                return Err(Errno::EAGAIN);
-            }
-            // SAFETY: the bytes are borrowed for the call.
-            let count = unsafe { libc::write(fd, piece.as_ptr().cast(), piece.len()) };
-            Errno::result(count).map(|count| count.unsigned_abs())
-        }
-        error => Err(error),
-    }
-}
-
-/// Writes all of an answer that was asked for on the command line (`--help`), waiting for the reader.
+/// Writes all of it, waiting for the reader: for a helper process, which may wait.
 pub fn write_all(fd: RawFd, bytes: &[u8]) {
     let mut rest = bytes;
     while !rest.is_empty() {

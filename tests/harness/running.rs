@@ -257,6 +257,11 @@ impl Running {
         *self.streams[fd - 1].paused.lock().unwrap() = true;
     }
 
+    /// Reads it again.
+    pub fn read_on(&self, fd: usize) {
+        *self.streams[fd - 1].paused.lock().unwrap() = false;
+    }
+
     // ------------------------------------------------------------------------------ the end
 
     /// Whether the init has ended, without waiting.

@@ -1,0 +1,150 @@
+//! Writing that never waits for a reader: PID 1 has other things to hear.
+
+use super::{Errno, signals};
+use crate::model::Signal;
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How long a write(2) may last where the kernel offers none that does not wait (a terminal, a pipe before Linux
+/// 6.5): writable says that there is room for a byte, not for a line.
+const WRITE_TIMEOUT: Duration = Duration::from_millis(10);
+
+/// Between two tries of an answer that nobody reads.
+const MAX_RETRY_DELAY: Duration = Duration::from_millis(50);
+
+/// Why an answer was not written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unwritten {
+    /// This signal came while nobody read it.
+    Signal(Signal),
+    /// The kernel refused it.
+    Refused(Errno),
+}
+
+/// Writes as much as there is room for. EAGAIN: there is none at all.
+pub fn write_some(fd: RawFd, bytes: &[u8]) -> Result<usize, Errno> {
+    let mut written = 0;
+    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+        match write_once(fd, rest) {
+            Ok(0) | Err(Errno::EAGAIN) if written > 0 => break,
+            Ok(0) => return Err(Errno::EAGAIN),
+            Ok(count) => written += count,
+            Err(Errno::EINTR) => {}
+            Err(_) if written > 0 => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(written)
+}
+
+fn write_once(fd: RawFd, rest: &[u8]) -> Result<usize, Errno> {
+    let part = libc::iovec { iov_base: rest.as_ptr().cast_mut().cast(), iov_len: rest.len() };
+    // SAFETY: one part that is borrowed for the call; -1 writes at the current position.
+    let count = unsafe { libc::pwritev2(fd, &raw const part, 1, -1, libc::RWF_NOWAIT) };
+    if let Ok(count) = Errno::result(count) {
+        return Ok(count.unsigned_abs());
+    }
+    match Errno::last() {
+        // This kind of file knows no such flag (a terminal), a filter refuses it, or it would wait (a disk).
+        Errno::EAGAIN
+        | Errno::EOPNOTSUPP
+        | Errno::ENOSYS
+        | Errno::EPERM
+        | Errno::EINVAL
+        | Errno::ESPIPE => {}
+        error => return Err(error),
+    }
+    let mut ask = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one entry of ours; no time is spent waiting.
+    if unsafe { libc::poll(&raw mut ask, 1, 0) } != 1 {
+        return Err(Errno::EAGAIN);
+    }
+    write_in_time(fd, rest)
+}
+
+/// Whether a SIGALRM came that was not the timer's.
+static FOREIGN_ALARM: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn on_alarm(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    // SAFETY: the kernel hands over a siginfo that lives as long as the handler runs.
+    if unsafe { (*info).si_code } <= 0 {
+        FOREIGN_ALARM.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A write(2) that SIGALRM interrupts. `O_NONBLOCK` would be simpler, but it belongs to the open file description,
+/// which the services have too. An alarm that somebody else sends meanwhile is kept for the one wait.
+fn write_in_time(fd: RawFd, rest: &[u8]) -> Result<usize, Errno> {
+    let span = libc::timeval { tv_sec: 0, tv_usec: i64::from(WRITE_TIMEOUT.subsec_micros()) };
+    // Again and again: the first may come before the write has begun.
+    let armed = libc::itimerval { it_interval: span, it_value: span };
+    let result = signals::with_handler(Signal::ALRM, on_alarm, || {
+        // SAFETY: zero is a timer that is off; both are ours, and what was armed before is put back.
+        unsafe {
+            let mut before: libc::itimerval = std::mem::zeroed();
+            libc::setitimer(libc::ITIMER_REAL, &raw const armed, &raw mut before);
+            let count = Errno::result(libc::write(fd, rest.as_ptr().cast(), rest.len()));
+            libc::setitimer(libc::ITIMER_REAL, &raw const before, std::ptr::null_mut());
+            count
+        }
+    });
+    if FOREIGN_ALARM.swap(false, Ordering::Relaxed) {
+        let _ = super::kill::process(super::pid(), &[Signal::ALRM]);
+    }
+    match result {
+        Ok(count) => Ok(count.unsigned_abs()),
+        Err(Errno::EINTR) => Err(Errno::EAGAIN),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes all of an answer that was asked for on the command line (`--help`), waiting for the reader; TERM, INT, HUP
+/// and QUIT end that.
+pub fn answer(fd: RawFd, bytes: &[u8]) -> Result<(), Unwritten> {
+    let mut rest = bytes;
+    let mut delay = Duration::from_millis(1);
+    while !rest.is_empty() {
+        match write_some(fd, rest) {
+            Ok(count) => {
+                rest = rest.get(count..).unwrap_or_default();
+                delay = Duration::from_millis(1);
+            }
+            Err(Errno::EAGAIN) => {
+                if let Some((signal, _)) = signals::take_one(Some(delay))
+                    && [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT].contains(&signal)
+                {
+                    return Err(Unwritten::Signal(signal));
+                }
+                delay = (delay * 2).min(MAX_RETRY_DELAY);
+            }
+            Err(error) => return Err(Unwritten::Refused(error)),
+        }
+    }
+    Ok(())
+}
+
+/// Waits for a moment; false when somebody asks for the end meanwhile, which stays to be taken.
+#[must_use]
+pub fn pause() -> bool {
+    std::thread::sleep(Duration::from_millis(1));
+    !signals::is_pending(&[Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsRawFd as _;
+
+    /// A pipe that takes no more without waiting takes a part, and says when it takes nothing.
+    #[test]
+    fn a_full_pipe_takes_what_it_can() {
+        let (_read, write) = super::super::helper::pipe().expect("a pipe");
+        let fd = write.as_raw_fd();
+        let line = vec![b'x'; 100_000];
+        let first = write_some(fd, &line).expect("room");
+        assert!((1..line.len()).contains(&first), "{first}");
+        assert_eq!(write_some(fd, &line), Err(Errno::EAGAIN));
+        assert_eq!(write_in_time(fd, &line), Err(Errno::EAGAIN), "bounded");
+    }
+}
