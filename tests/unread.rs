@@ -73,7 +73,9 @@ fn who_reads_again_is_told_how_much_was_dropped() {
         // Of its own accord: it has nothing else to say.
         run.read_on(if tty { 1 } else { 2 });
         let all = |run: &Running| if tty { run.out() } else { run.err() };
-        eventually("it is told", || all(&run).contains(" lines were dropped here: standard error was not read"));
+        eventually("it is told", || {
+            all(&run).contains(" lines were dropped here: standard error was not read")
+        });
         run.signal(libc::SIGTERM);
         let ended = run.end().expect(0);
         no_line_is_cut(if tty { &ended.out } else { &ended.err });
@@ -168,11 +170,8 @@ fn an_answer_that_cannot_be_written_is_no_success() {
 #[test]
 fn an_alarm_reaches_the_command() {
     let script = format!("exec {INIT} -v -- /mnt/probe signals 3");
-    let run = Init { kind: harness::Kind::Other, path: "/bin/sh" }
-        .launch()
-        .args(&["-c", &script])
-        .tty()
-        .start();
+    let run =
+        Init { kind: harness::Kind::Other, path: "/bin/sh" }.launch().args(&["-c", &script]).tty().start();
     run.wait_for("ready");
     for count in 1..=3 {
         run.signal(libc::SIGALRM);

@@ -47,12 +47,7 @@ fn write_once(fd: RawFd, rest: &[u8]) -> Result<usize, Errno> {
     }
     match Errno::last() {
         // This kind of file knows no such flag (a terminal), a filter refuses it, or it would wait (a disk).
-        Errno::EAGAIN
-        | Errno::EOPNOTSUPP
-        | Errno::ENOSYS
-        | Errno::EPERM
-        | Errno::EINVAL
-        | Errno::ESPIPE => {}
+        Errno::EAGAIN | Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EPERM | Errno::EINVAL | Errno::ESPIPE => {}
         error => return Err(error),
     }
     let mut ask = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
