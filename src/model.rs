@@ -313,6 +313,21 @@ pub struct HealthRules {
     pub on_unhealthy: OnUnhealthy,
 }
 
+/// Which processes of a service a stop reaches (`kill_mode`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KillMode {
+    /// The first process is asked alone; when it has ended, TERM goes to what is left of its group; KILL to all.
+    #[default]
+    Mixed,
+    /// The whole group is asked at once.
+    Group,
+    /// Nobody but the first process is ever signalled.
+    Process,
+    /// As `Mixed`, and what has left the group too.
+    All,
+}
+
 /// Everything about a service that the supervisor decides by. What is run, and as whom, is in
 /// the shell's half ([`crate::config::Program`]).
 #[derive(Clone, PartialEq, Debug)]
@@ -337,6 +352,8 @@ pub struct Rules {
     pub stop_signal: Signal,
     /// How long it may take to stop before it is killed.
     pub stop_grace: Duration,
+    /// Whom a stop reaches.
+    pub kill_mode: KillMode,
     /// Its healthcheck, when it has one.
     pub health: Option<HealthRules>,
 }
@@ -354,6 +371,7 @@ impl Default for Rules {
             run_timeout: None,
             stop_signal: Signal::TERM,
             stop_grace: Duration::from_secs(10),
+            kill_mode: KillMode::default(),
             health: None,
         }
     }

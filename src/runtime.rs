@@ -1,6 +1,7 @@
 //! The loop: wait, tell the supervisor what happened, do what it answers.
 
 mod acting;
+mod escaped;
 mod originals;
 mod telling;
 
@@ -71,6 +72,7 @@ impl Runtime {
             short_of_memory: 0,
             came: 0,
             told: Vec::new(),
+            escaped: Vec::new(),
             runtime: self,
         };
         turn.feed(Event::Begin);
@@ -115,6 +117,8 @@ struct Turn {
     came: u64,
     /// Services whose healthcheck has no program, which has been told.
     told: Vec<ServiceId>,
+    /// What has left the groups of services with `kill_mode = "all"`.
+    escaped: Vec<escaped::Escaped>,
     sayings: VecDeque<Saying>,
 }
 
@@ -165,7 +169,7 @@ impl Turn {
                     if self.main_pid == Some(pid) && self.main_may_restart() {
                         tty::take_back(pid);
                     }
-                    let group_left = kill::group_exists(pid);
+                    let group_left = self.is_left(pid);
                     self.ended = Some((pid, outcome));
                     self.feed(Event::Exited { pid, outcome, group_left });
                     self.ended = None;
@@ -184,15 +188,11 @@ impl Turn {
                 }
             }
         }
-        let gone: Vec<ServiceId> = self
-            .runtime
-            .core
-            .lingering()
-            .filter(|(_, pid)| !kill::group_exists(*pid))
-            .map(|(service, _)| service)
-            .collect();
-        for service in gone {
-            self.feed(Event::GroupGone { service });
+        let lingering: Vec<(ServiceId, Pid)> = self.runtime.core.lingering().collect();
+        for (service, leader) in lingering {
+            if !self.is_left(leader) {
+                self.feed(Event::GroupGone { service });
+            }
         }
     }
 

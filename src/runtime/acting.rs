@@ -19,6 +19,11 @@ impl Turn {
                 let signals: &[Signal] = if wake { &[signal, Signal::CONT] } else { &[signal] };
                 let _ = if group { kill::group(pid, signals) } else { kill::process(pid, signals) };
             }
+            Action::Survey { pid } => _ = self.survey(pid),
+            Action::SignalEscaped { pid, signal, wake } => {
+                let signals: &[Signal] = if wake { &[signal, Signal::CONT] } else { &[signal] };
+                self.signal_escaped(pid, signals);
+            }
             Action::Probe { service } => self.probe(service),
             Action::KillProbe { pid } => drop(kill::group(pid, &[Signal::KILL])),
             Action::Sweep { signal } => self.sweep(signal),

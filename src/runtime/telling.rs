@@ -129,7 +129,12 @@ impl Turn {
         let Some((service, _)) = self.runtime.core.lingering().find(|(_, leader)| *leader == pid) else {
             return;
         };
-        let is_daemon = self.runtime.core.rules(service).kind == ServiceType::Daemon;
+        // Who was asked to stop may end before the others do.
+        let asked = !matches!(
+            self.runtime.core.state_of(service),
+            Status::Stopping { cause: Cause::Itself, .. }
+        );
+        let is_daemon = !asked && self.runtime.core.rules(service).kind == ServiceType::Daemon;
         if is_daemon
             && self.runtime.main != Some(service)
             && let Some(why) = self.background(service, pid)

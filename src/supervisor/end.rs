@@ -5,7 +5,7 @@ use super::pids::End as ProcessEnd;
 use super::restart::{Verdict, decide};
 use super::service::{End, Ending, State};
 use super::{LINGER, Turn, faulty};
-use crate::model::{Leftovers, OnUnhealthy, Outcome, Pid, Restart, Rules, ServiceId, ServiceType, Signal};
+use crate::model::{KillMode, Leftovers, OnUnhealthy, Outcome, Pid, Restart, Rules, ServiceId, ServiceType, Signal};
 
 impl Turn<'_> {
     /// The first process of a service ended.
@@ -29,19 +29,42 @@ impl Turn<'_> {
         }
         self.core.lingering.push(id);
         self.set(id, State::Ending(ending));
-        if ending.cause != Cause::Itself {
-            return; // The whole group was asked already.
+        if ending.killed {
+            return; // All of it was.
         }
         if self.core.stop.kill_all {
             self.kill(id);
-        } else {
-            let signal = self.core.rules[id].stop_signal;
-            self.act(Action::Signal { pid: ending.pid, group: true, signal, wake: true });
+        } else if !faulty!(self.core, ForgetRest) {
+            self.ask_the_rest(id, ending);
+        }
+    }
+
+    /// The first process is gone, and others are left. They have what is left of the grace.
+    fn ask_the_rest(&mut self, id: ServiceId, ending: Ending) {
+        let rules = &self.core.rules[id];
+        let signal = match rules.kill_mode {
+            KillMode::Group if ending.cause == Cause::Itself => rules.stop_signal,
+            KillMode::Mixed | KillMode::All => Signal::TERM,
+            // Asked already, or nobody's business.
+            KillMode::Group | KillMode::Process => return,
+        };
+        self.reach_all(id, ending.pid, signal, true);
+    }
+
+    /// Send a signal to all that a service is.
+    fn reach_all(&mut self, id: ServiceId, pid: Pid, signal: Signal, wake: bool) {
+        let mode = self.core.rules[id].kill_mode;
+        self.act(Action::Signal { pid, group: mode != KillMode::Process, signal, wake });
+        if mode == KillMode::All {
+            self.act(Action::SignalEscaped { pid, signal, wake });
         }
     }
 
     /// Whether what is left of this service's group is nobody's business; it may be told.
     fn leaves(&mut self, id: ServiceId, pid: Pid) -> bool {
+        if self.core.rules[id].kill_mode == KillMode::Process {
+            return true;
+        }
         // A command that might come again is not to meet what it left.
         let main = self.core.whole.main == Some(id) && self.core.rules[id].restart.when == Restart::No;
         match self.core.whole.leftovers {
@@ -79,8 +102,14 @@ impl Turn<'_> {
         let ending = Ending { pid, since, asked: self.now, leader: None, due, killed: false, cause };
         self.set(id, State::Ending(ending));
         self.tell(Note::Stopping { service: id, cause });
-        let signal = self.core.rules[id].stop_signal;
-        self.act(Action::Signal { pid, group: true, signal, wake: true });
+        let rules = &self.core.rules[id];
+        let (signal, mode) = (rules.stop_signal, rules.kill_mode);
+        let group =
+            mode == KillMode::Group || self.core.reaches_group(id) || faulty!(self.core, AskAllAtOnce);
+        if mode == KillMode::All {
+            self.act(Action::Survey { pid });
+        }
+        self.act(Action::Signal { pid, group, signal, wake: true });
     }
 
     /// A service that is on its way out has not gone in time.
@@ -101,7 +130,7 @@ impl Turn<'_> {
         self.settle(id, ending, outcome);
     }
 
-    /// Kill the whole group of a service, once.
+    /// Kill all of a service that its `kill_mode` reaches, once.
     pub(super) fn kill(&mut self, id: ServiceId) {
         let (now, due) = (self.now, self.now.after(LINGER));
         let ending = match self.core.records[id].state {
@@ -123,7 +152,7 @@ impl Turn<'_> {
             id,
             State::Ending(Ending { due: if lost { ending.due.after(LINGER * 50) } else { due }, ..ending }),
         );
-        self.act(Action::Signal { pid: ending.pid, group: true, signal: Signal::KILL, wake: false });
+        self.reach_all(id, ending.pid, Signal::KILL, false);
     }
 
     /// Nothing of a service is left: what now?

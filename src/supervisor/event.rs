@@ -16,9 +16,10 @@ pub enum Event {
     /// `code` is what rinit exits with when this decides it (126, 127, 71).
     SpawnFailed { service: ServiceId, lasting: bool, code: u8 },
     /// A child of rinit was reaped: a service, a probe, or an orphan that nobody knows.
-    /// `group_left`: other processes of its process group are still there.
+    /// `group_left`: other processes of its process group are still there (with `kill_mode = "all"`, also of those
+    /// that have left it).
     Exited { pid: Pid, outcome: Outcome, group_left: bool },
-    /// The last process of a group that [`super::Supervisor::lingering`] named is gone.
+    /// The last process of a group (and of what has left it, as above) that [`super::Supervisor::lingering`] named is gone.
     GroupGone { service: ServiceId },
     /// [`Action::Probe`] runs as this process.
     ProbeSpawned { service: ServiceId, pid: Pid },
@@ -42,6 +43,10 @@ pub enum Action {
     /// Send a signal to a service's process, or to its whole process group.
     /// `wake`: SIGCONT follows, so that a stopped process can take it.
     Signal { pid: Pid, group: bool, signal: Signal, wake: bool },
+    /// Remember who descends from a service's first process, as long as that can be seen: it is asked to stop now.
+    Survey { pid: Pid },
+    /// Send a signal to those that have left the group of this first process, as far as it is known whose they are.
+    SignalEscaped { pid: Pid, signal: Signal, wake: bool },
     /// Run the service's healthcheck once, in a process of its own; answer with
     /// [`Event::ProbeSpawned`] or [`Event::ProbeFailed`]. Its exit code 0 is a pass.
     Probe { service: ServiceId },

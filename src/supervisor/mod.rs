@@ -146,6 +146,12 @@ impl Supervisor {
         self.pids.knows(pid)
     }
 
+    /// The service whose first process this is.
+    #[must_use]
+    pub fn service_of(&self, pid: Pid) -> Option<ServiceId> {
+        self.pids.leader(pid)
+    }
+
     /// The rules of a service.
     #[must_use]
     pub fn rules(&self, service: ServiceId) -> &Rules {

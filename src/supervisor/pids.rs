@@ -37,6 +37,15 @@ impl Pids {
         self.find(pid).is_ok()
     }
 
+    /// Whose first process it is.
+    #[must_use]
+    pub(super) fn leader(&self, pid: Pid) -> Option<ServiceId> {
+        match self.known.get(self.find(pid).ok()?)?.1 {
+            Owner::Leader(id) => Some(id),
+            Owner::Probe(_) => None,
+        }
+    }
+
     /// A process was asked for.
     pub(super) fn ask(&mut self) {
         self.outstanding += 1;

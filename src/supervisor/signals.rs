@@ -4,7 +4,7 @@ use super::event::{Action, Note};
 use super::service::State;
 use super::shutdown::Phase;
 use super::{Supervisor, Turn};
-use crate::model::{Pid, ServiceId, Signal, SignalRule};
+use crate::model::{KillMode, Pid, ServiceId, Signal, SignalRule};
 
 impl Supervisor {
     /// Whom this signal is for, when it is just passed on to the main service: its process, and whether to its whole
@@ -19,7 +19,7 @@ impl Supervisor {
             return None;
         }
         match self.records[self.main()?].state {
-            State::Running { pid, .. } => Some((pid, self.whole.group_signals)),
+            State::Running { pid, .. } => Some((pid, self.reaches_group(self.main()?))),
             State::Off
             | State::Waiting
             | State::Spawning { .. }
@@ -27,6 +27,13 @@ impl Supervisor {
             | State::Backoff { .. }
             | State::Down(_) => None,
         }
+    }
+}
+
+impl Supervisor {
+    /// Whether what is for this service's first process goes to its whole group (`-g`).
+    pub(super) fn reaches_group(&self, id: ServiceId) -> bool {
+        self.whole.group_signals && self.main() == Some(id) && self.rules[id].kill_mode != KillMode::Process
     }
 }
 
@@ -42,7 +49,7 @@ impl Turn<'_> {
                 self.request_stop(code);
             }
             Some(SignalRule::To(id, other)) => {
-                self.pass_on(id, other, false);
+                self.pass_on(id, other);
             }
         }
     }
@@ -63,7 +70,7 @@ impl Turn<'_> {
             State::Running { .. } if signal == Signal::TERM && self.core.whole.term_stops_main => {
                 self.request_stop(None);
             }
-            State::Running { .. } => self.pass_on(main, signal, self.core.whole.group_signals),
+            State::Running { .. } => self.pass_on(main, signal),
             // Between fork and exec, or before the answer: it is told as soon as it is there.
             State::Spawning { .. } => self.core.pending |= bit(signal),
             // Nobody is there to take it, so it is rinit that is meant.
@@ -75,7 +82,7 @@ impl Turn<'_> {
             }
             // It is ending anyway, and might come back.
             State::Ending(_) if asks_to_stop(signal) => self.request_stop(None),
-            State::Ending(_) => self.pass_on(main, signal, self.core.whole.group_signals),
+            State::Ending(_) => self.pass_on(main, signal),
             // Then the container is stopping, or there is no main; both were seen to above.
             State::Off | State::Down(_) => {}
         }
@@ -91,7 +98,7 @@ impl Turn<'_> {
         }
         match self.core.records[main].state {
             State::Running { .. } | State::Ending(_) => {
-                self.pass_on(main, signal, self.core.whole.group_signals);
+                self.pass_on(main, signal);
             }
             State::Spawning { .. } => self.core.pending |= bit(signal),
             State::Off | State::Waiting | State::Backoff { .. } | State::Down(_) => {}
@@ -125,7 +132,8 @@ impl Turn<'_> {
     }
 
     /// Send a signal to a service's first process, while that one lives.
-    fn pass_on(&mut self, id: ServiceId, signal: Signal, group: bool) {
+    fn pass_on(&mut self, id: ServiceId, signal: Signal) {
+        let group = self.core.reaches_group(id);
         if let Some(pid) = self.core.records[id].state.leader() {
             self.act(Action::Signal { pid, group, signal, wake: false });
             self.tell(Note::Forwarded { signal, service: id, pid, group });

@@ -22,6 +22,8 @@ pub struct Process {
     pub session: Pid,
     /// Whether it has ended and waits to be reaped.
     pub zombie: bool,
+    /// When it was started, in clock ticks since the boot: with the id it is this process and no later one.
+    pub started: u64,
 }
 
 /// Every process of this PID namespace.
@@ -43,7 +45,9 @@ pub fn parse(pid: Pid, stat: &str) -> Option<Process> {
     let zombie = fields.next()? == "Z";
     let mut number = || fields.next()?.parse().ok();
     let (parent, group, session) = (number()?, number()?, number()?);
-    Some(Process { pid, name: name.to_string(), parent, group, session, zombie })
+    // Field 22, counted from 1; the session was the sixth.
+    let started = fields.nth(15)?.parse().ok()?;
+    Some(Process { pid, name: name.to_string(), parent, group, session, zombie, started })
 }
 
 /// The name of a process, a dead one that was not reaped included.
@@ -77,6 +81,27 @@ pub fn parent() -> Pid {
 #[must_use]
 pub fn children(of: Pid) -> Vec<Process> {
     all().into_iter().filter(|process| process.parent == of && !process.zombie).collect()
+}
+
+/// The living processes that have left the group of this leader, each with its start: those of its session (which it
+/// leads), its descendants while it lives, what was known before, and the descendants of all these. A process that has a
+/// session of its own and whose parents ended before anybody looked cannot be told from others.
+#[must_use]
+pub fn escaped(leader: Pid, known: &[(Pid, u64)]) -> Vec<(Pid, u64)> {
+    let processes = all();
+    let is_theirs = |p: &Process| {
+        p.pid == leader || p.session == leader || p.group == leader || known.contains(&(p.pid, p.started))
+    };
+    let mut found: Vec<&Process> = processes.iter().filter(|p| is_theirs(p)).collect();
+    let mut looked = 0;
+    while let Some(of) = found.get(looked).map(|p| p.pid) {
+        let below = processes.iter().filter(|p| p.parent == of);
+        let new: Vec<&Process> = below.filter(|p| !found.iter().any(|known| known.pid == p.pid)).collect();
+        found.extend(new);
+        looked += 1;
+    }
+    let left = found.iter().filter(|p| p.group != leader && p.pid != leader && !p.zombie);
+    left.map(|p| (p.pid, p.started)).collect()
 }
 
 /// Every process below `root`.
@@ -134,9 +159,9 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_is_no_trap() {
-        let process = parse(7, "7 (a) b (c)) S 3 6 5 0 -1").expect("a process");
+        let process = parse(7, "7 (a) b (c)) S 3 6 5 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4321 0").expect("a process");
         let name = "a) b (c)".to_string();
-        assert_eq!(process, Process { pid: 7, name, parent: 3, group: 6, session: 5, zombie: false });
+        assert_eq!(process, Process { pid: 7, name, parent: 3, group: 6, session: 5, zombie: false, started: 4321 });
         assert_eq!(parse(7, "7 (x"), None);
     }
 }

@@ -149,6 +149,7 @@ fn keys(table: &Table<'_>, sources: &Sources, draft: &mut Draft) {
         run_timeout: limit(table, "run_timeout"),
         stop_signal: table.signal("stop_signal").unwrap_or(standard.stop_signal),
         stop_grace: table.duration("stop_grace_period").unwrap_or(standard.stop_grace),
+        kill_mode: table.word("kill_mode").unwrap_or_default(),
         health: rules_health,
     };
     let clear_env = table.flag("clear_env").unwrap_or(false);

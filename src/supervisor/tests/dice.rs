@@ -69,6 +69,7 @@ impl Dice {
             run_timeout: self.chance(20).then(|| self.span()),
             stop_signal: self.one(&[Signal::TERM, Signal::INT]),
             stop_grace: self.span(),
+            kill_mode: self.one(&[KillMode::Mixed, KillMode::Group, KillMode::Process, KillMode::All]),
             health: self.chance(40).then(|| HealthRules {
                 interval: self.span(),
                 timeout: self.span(),

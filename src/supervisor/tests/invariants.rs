@@ -37,6 +37,13 @@ impl World {
                 rule(!target.given_up, "a signal to what was given up")?;
                 rule(!(signal == Signal::KILL && target.killed), "killed twice")?;
                 target.killed |= signal == Signal::KILL;
+                target.asked |= group;
+                let (of, alone) = (target.of, target.leader);
+                self.check_reach(of, group, alone && signal != Signal::KILL)?;
+            }
+            Action::Survey { pid } | Action::SignalEscaped { pid, .. } => {
+                let target = self.groups.get(&pid).ok_or("nobody's descendants")?;
+                rule(self.rules[target.of.index()].kill_mode == KillMode::All, "others than its group")?;
             }
             Action::KillProbe { pid } => {
                 let target = self.groups.get_mut(&pid).ok_or("nobody is killed")?;
@@ -52,6 +59,19 @@ impl World {
             Action::Tell(note) => return self.check_note(&note),
         }
         Ok(())
+    }
+
+    /// Whom a signal to a service may reach. `alone`: what its first process is asked is not for the others yet.
+    fn check_reach(&self, of: ServiceId, group: bool, alone: bool) -> Result<(), &'static str> {
+        let whole = &self.core.whole;
+        let all = whole.group_signals && whole.main == Some(of);
+        match self.rules[of.index()].kill_mode {
+            KillMode::Process => rule(!group, "more than the first process"),
+            KillMode::Mixed | KillMode::All => {
+                rule(!(group && alone) || all, "the group is asked before its first process has ended")
+            }
+            KillMode::Group => Ok(()),
+        }
     }
 
     fn check_spawn(&self, id: ServiceId) -> Result<(), &'static str> {
@@ -105,9 +125,10 @@ impl World {
                     Next::Stopped => Known::Stopped,
                 };
                 let whole = &self.core.whole;
-                let leaves = whole.leftovers != Leftovers::Stop
-                    && whole.main == Some(service)
-                    && self.rules[service.index()].restart.when == Restart::No;
+                let leaves = self.rules[service.index()].kill_mode == KillMode::Process
+                    || whole.leftovers != Leftovers::Stop
+                        && whole.main == Some(service)
+                        && self.rules[service.index()].restart.when == Restart::No;
                 let mine = |group: &&mut Group| group.of == service && !group.probe && !group.given_up;
                 for group in self.groups.values_mut().filter(mine) {
                     rule(leaves && !group.leader, "ended, but it lives")?;
@@ -174,6 +195,7 @@ impl World {
                     let group = self.groups.get(&ending.pid).ok_or("what ends is gone")?;
                     rule(group.leader == ending.leader.is_none(), "alive or not?")?;
                     rule(group.killed == ending.killed, "killed or not?")?;
+                    rule(group.leader || group.asked, "what is left of a group was not asked")?;
                     rule(matches!(record.probe, Probe::Off | Probe::Stale), "a probe of what ends")?;
                     lingering += usize::from(ending.leader.is_some());
                 }

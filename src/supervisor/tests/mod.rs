@@ -30,10 +30,14 @@ pub(super) enum Mutant {
     BusyLoop,
     /// The group of a service is given up with its first process.
     ForgetGroup,
+    /// What the first process leaves is not asked to stop.
+    ForgetRest,
+    /// The whole group is asked at once, whatever `kill_mode` says.
+    AskAllAtOnce,
 }
 
 impl Mutant {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::DropEarlyExit,
         Self::LoseKillTimer,
         Self::ForgetDependents,
@@ -43,5 +47,7 @@ impl Mutant {
         Self::LeaveProbe,
         Self::BusyLoop,
         Self::ForgetGroup,
+        Self::ForgetRest,
+        Self::AskAllAtOnce,
     ];
 }

@@ -264,7 +264,7 @@ fn a_stop_is_asked_for_then_killed_then_given_up() {
     let pid = w.pid(0);
     w.take();
     w.signal(Signal::TERM);
-    assert!(w.seen.contains(&Action::Signal { pid, group: true, signal: Signal::TERM, wake: true }));
+    assert!(w.seen.contains(&Action::Signal { pid, group: false, signal: Signal::TERM, wake: true }));
     w.wait(9 * S);
     assert_eq!(w.signals_to(pid), [Signal::TERM]);
     w.wait(S);
@@ -273,6 +273,67 @@ fn a_stop_is_asked_for_then_killed_then_given_up() {
     w.wait(2 * S);
     assert!(told(&w, Note::Stuck { service: ServiceId(0) }));
     assert!(w.seen.contains(&Action::Sweep { signal: Signal::TERM }));
+}
+
+/// A master that finishes with its workers was given up by them: the whole group had got TERM at once.
+#[test]
+fn kill_mode_says_whom_a_stop_reaches() {
+    let pid = 100;
+    let to = |group, signal| Action::Signal { pid, group, signal, wake: signal != Signal::KILL };
+    let (quit, term, kill) = (Signal::QUIT, Signal::TERM, Signal::KILL);
+    let escaped = |signal| Action::SignalEscaped { pid, signal, wake: signal != Signal::KILL };
+    let list = [
+        (KillMode::Mixed, vec![to(false, quit), to(true, term), to(true, kill)]),
+        (KillMode::Group, vec![to(true, quit), to(true, kill)]),
+        (KillMode::Process, vec![to(false, quit)]),
+        (
+            KillMode::All,
+            vec![
+                Action::Survey { pid },
+                to(false, quit),
+                to(true, term),
+                escaped(term),
+                to(true, kill),
+                escaped(kill),
+            ],
+        ),
+    ];
+    for (kill_mode, expected) in list {
+        let mut w = up(vec![Rules { stop_signal: quit, kill_mode, ..daemon() }]);
+        w.take();
+        w.signal(Signal::TERM);
+        w.wait(6 * S);
+        w.end(pid, Outcome::Code(0), true);
+        assert_eq!(w.core.lingering().count(), usize::from(kill_mode != KillMode::Process));
+        // The rest has the rest of the grace.
+        w.wait(3 * S);
+        assert!(!w.signals_to(pid).contains(&kill));
+        w.wait(S);
+        let sent = w.seen.iter().filter(|action| {
+            matches!(
+                action,
+                Action::Signal { .. } | Action::Survey { .. } | Action::SignalEscaped { .. }
+            )
+        });
+        assert_eq!(sent.cloned().collect::<Vec<_>>(), expected, "{kill_mode:?}");
+    }
+}
+
+/// `-g` is for the COMMAND's whole group, what a configuration makes of TERM too.
+#[test]
+fn a_stop_of_main_reaches_its_group_where_signals_do() {
+    for group_signals in [false, true] {
+        let whole = Whole { group_signals, term_stops_main: true, ..main_is(0) };
+        let mut w = up_with(vec![daemon()], whole);
+        let pid = w.pid(0);
+        w.signal(Signal::TERM);
+        assert!(w.seen.contains(&Action::Signal {
+            pid,
+            group: group_signals,
+            signal: Signal::TERM,
+            wake: true
+        }));
+    }
 }
 
 #[test]

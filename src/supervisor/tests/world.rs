@@ -22,6 +22,8 @@ pub(super) struct Group {
     pub probe: bool,
     pub leader: bool,
     pub members: bool,
+    /// All of it was sent a signal.
+    pub asked: bool,
     pub killed: bool,
     /// The core has said that it waits for it no longer.
     pub given_up: bool,
@@ -142,7 +144,7 @@ impl World {
             let probe = matches!(ask, Event::ProbeSpawned { .. });
             self.groups.insert(
                 pid,
-                Group { of, probe, leader: false, members: true, killed: false, given_up: probe },
+                Group { of, probe, leader: false, members: true, asked: false, killed: false, given_up: probe },
             );
         }
         self.feed(ask);
@@ -153,7 +155,7 @@ impl World {
             Ask::Spawn(id) => (id, false),
             Ask::Probe(id) => (id, true),
         };
-        let group = Group { of, probe, leader: true, members: false, killed: false, given_up: false };
+        let group = Group { of, probe, leader: true, members: false, asked: false, killed: false, given_up: false };
         self.groups.insert(pid, group);
         self.feed(if probe {
             Event::ProbeSpawned { service: of, pid }

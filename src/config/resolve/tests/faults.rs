@@ -41,6 +41,7 @@ const BAD: &[(&str, &str)] = &[
     ("start_timeout = '5s'", "can never act: a daemon without a healthcheck"),
     ("run_timeout = '0s'", "found no time at all"),
     ("stop_signal = 'SIGTREM'", "did you mean \"TERM\"?"),
+    ("kill_mode = 'control-group'", "expected \"mixed\" or \"group\" or \"process\" or \"all\""),
     ("stop_signal = 65", "expected a signal's name or number"),
     ("stop_grace_period = 8", "found an integer, expected a duration with its unit"),
     ("success_exit_codes = [true]", "no such signal"),

@@ -145,6 +145,7 @@ fn what_is_decided_by() {
 fn how_long_and_whether_at_all() {
     let limits: Show = |s| format!("{:?} {:?}", s.rules.start_timeout, s.rules.run_timeout);
     let stop: Show = |s| format!("{} {:?}", s.rules.stop_signal, s.rules.stop_grace);
+    let kill_mode: Show = |s| format!("{:?}", s.rules.kill_mode);
     let health: Show = |s| {
         let h = s.rules.health.clone().expect("health");
         let HealthRules { interval, timeout, retries, start_period, start_interval, on_unhealthy } = h;
@@ -158,6 +159,8 @@ fn how_long_and_whether_at_all() {
         ("type = 'oneshot'\nstart_timeout = '1m'\nrun_timeout = '2m'", limits, "Some(60s) Some(120s)"),
         ("start_timeout = 'none'\nrun_timeout = 'none'", limits, "None None"),
         ("", stop, "SIGTERM 10s"),
+        ("", kill_mode, "Mixed"),
+        ("kill_mode = 'all'", kill_mode, "All"),
         ("stop_signal = 'quit'\nstop_grace_period = '1m30s'", stop, "SIGQUIT 90s"),
         ("stop_signal = 10\nstop_grace_period = '0s'", stop, "SIGUSR1 0ns"),
         ("healthcheck = { tcp = 1 }", health, "10s 5s 3 0ns 500ms Restart"),

@@ -1,0 +1,45 @@
+//! `kill_mode = "all"`: whose are the processes that have left their service's group.
+
+use super::Turn;
+use crate::model::{KillMode, Pid, Signal};
+use crate::sys::{kill, procs};
+
+/// What has left the group of one first process, as far as it was seen.
+pub(super) struct Escaped {
+    leader: Pid,
+    /// Each with its start, so that a number that was given anew is not hit.
+    processes: Vec<(Pid, u64)>,
+}
+
+impl Turn {
+    /// Whether anything is left of a service whose first process has this id.
+    pub(super) fn is_left(&mut self, leader: Pid) -> bool {
+        self.survey(leader) || kill::group_exists(leader)
+    }
+
+    /// Looks who has left the group; whether there is anybody.
+    pub(super) fn survey(&mut self, leader: Pid) -> bool {
+        let known = self.escaped.iter().position(|escaped| escaped.leader == leader);
+        let service = self.runtime.core.service_of(leader);
+        let all = service.is_some_and(|id| self.runtime.core.rules(id).kill_mode == KillMode::All);
+        // The end of the first process makes it unknown, and what was seen of it is still of use.
+        if known.is_none() && !all {
+            return false;
+        }
+        let known = known.map(|at| self.escaped.swap_remove(at).processes).unwrap_or_default();
+        let processes = procs::escaped(leader, &known);
+        let left = !processes.is_empty();
+        if left {
+            self.escaped.push(Escaped { leader, processes });
+        }
+        left
+    }
+
+    pub(super) fn signal_escaped(&mut self, leader: Pid, signals: &[Signal]) {
+        self.survey(leader);
+        let Some(found) = self.escaped.iter().find(|escaped| escaped.leader == leader) else { return };
+        for (pid, _) in &found.processes {
+            let _ = kill::process(*pid, signals);
+        }
+    }
+}
