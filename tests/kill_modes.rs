@@ -14,8 +14,7 @@ use harness::{Init, Running, eventually};
 use std::time::{Duration, Instant};
 
 /// A shell that finishes what its child does; the child would die of TERM.
-const FINISHES: &str =
-    "trap 'echo asked; wait $!; echo over; exit 3' TERM; (echo job begun; sleep 0.5; echo job done) & wait $!";
+const FINISHES: &str = "trap 'echo asked; wait $!; echo over; exit 3' TERM; (echo job begun; sleep 0.5; echo job done) & wait $!";
 
 /// The same with a `[services.NAME]` around it.
 fn shell(keys: &str) -> String {

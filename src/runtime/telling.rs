@@ -130,10 +130,8 @@ impl Turn {
             return;
         };
         // Who was asked to stop may end before the others do.
-        let asked = !matches!(
-            self.runtime.core.state_of(service),
-            Status::Stopping { cause: Cause::Itself, .. }
-        );
+        let asked =
+            !matches!(self.runtime.core.state_of(service), Status::Stopping { cause: Cause::Itself, .. });
         let is_daemon = !asked && self.runtime.core.rules(service).kind == ServiceType::Daemon;
         if is_daemon
             && self.runtime.main != Some(service)

@@ -5,7 +5,9 @@ use super::pids::End as ProcessEnd;
 use super::restart::{Verdict, decide};
 use super::service::{End, Ending, State};
 use super::{LINGER, Turn, faulty};
-use crate::model::{KillMode, Leftovers, OnUnhealthy, Outcome, Pid, Restart, Rules, ServiceId, ServiceType, Signal};
+use crate::model::{
+    KillMode, Leftovers, OnUnhealthy, Outcome, Pid, Restart, Rules, ServiceId, ServiceType, Signal,
+};
 
 impl Turn<'_> {
     /// The first process of a service ended.

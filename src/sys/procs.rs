@@ -159,9 +159,13 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_is_no_trap() {
-        let process = parse(7, "7 (a) b (c)) S 3 6 5 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4321 0").expect("a process");
+        let process =
+            parse(7, "7 (a) b (c)) S 3 6 5 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4321 0").expect("a process");
         let name = "a) b (c)".to_string();
-        assert_eq!(process, Process { pid: 7, name, parent: 3, group: 6, session: 5, zombie: false, started: 4321 });
+        assert_eq!(
+            process,
+            Process { pid: 7, name, parent: 3, group: 6, session: 5, zombie: false, started: 4321 }
+        );
         assert_eq!(parse(7, "7 (x"), None);
     }
 }

@@ -3,6 +3,7 @@
 
 mod container;
 mod dice;
+mod endings;
 mod invariants;
 mod scenes;
 mod services;

@@ -144,7 +144,15 @@ impl World {
             let probe = matches!(ask, Event::ProbeSpawned { .. });
             self.groups.insert(
                 pid,
-                Group { of, probe, leader: false, members: true, asked: false, killed: false, given_up: probe },
+                Group {
+                    of,
+                    probe,
+                    leader: false,
+                    members: true,
+                    asked: false,
+                    killed: false,
+                    given_up: probe,
+                },
             );
         }
         self.feed(ask);
@@ -155,7 +163,8 @@ impl World {
             Ask::Spawn(id) => (id, false),
             Ask::Probe(id) => (id, true),
         };
-        let group = Group { of, probe, leader: true, members: false, asked: false, killed: false, given_up: false };
+        let group =
+            Group { of, probe, leader: true, members: false, asked: false, killed: false, given_up: false };
         self.groups.insert(pid, group);
         self.feed(if probe {
             Event::ProbeSpawned { service: of, pid }
