@@ -1,6 +1,7 @@
 //! An environment: what rinit was given, and what checks, files and services add. Names and values
 //! are bytes, as execve(2) has them; nothing is lost that is not UTF-8.
 
+use crate::quoting::{bytes_as_text, text_as_bytes};
 use std::ffi::{CStr, CString};
 
 /// `NAME=value` entries in the order in which they were given.
@@ -32,6 +33,12 @@ impl Environ {
         self.entries.iter().find_map(|entry| value_of(entry, name))
     }
 
+    /// The value of a variable, in which [`text_as_bytes`] finds again what is not UTF-8.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.bytes(name).map(bytes_as_text)
+    }
+
     /// The value of a variable; what is not UTF-8 in it is replaced.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
@@ -52,14 +59,24 @@ impl Environ {
 
     /// Sets a variable. A name or value with a NUL or a name with `=` cannot be set, and is not.
     pub fn set(&mut self, name: &str, value: &str) {
-        let Ok(entry) = CString::new(format!("{name}={value}")) else { return };
+        let value = text_as_bytes(value);
+        let Ok(entry) = CString::new([name.as_bytes(), b"=", &value].concat()) else { return };
         if name.is_empty() || name.contains('=') {
             return;
         }
-        match self.entries.iter_mut().find(|known| value_of(known, name).is_some()) {
-            Some(known) => *known = entry,
-            None => self.entries.push(entry),
-        }
+        // A name may have been given twice (execve(2) allows it), and programs differ in which of the two they take.
+        let mut new = Some(entry);
+        self.entries.retain_mut(|known| {
+            let is_other = value_of(known, name).is_none();
+            match new.take_if(|_| !is_other) {
+                Some(entry) => {
+                    *known = entry;
+                    true
+                }
+                None => is_other,
+            }
+        });
+        self.entries.extend(new);
     }
 
     /// Removes a variable.
@@ -96,7 +113,24 @@ mod tests {
         assert_eq!(environ.get("B").as_deref(), Some("x=y"));
         assert_eq!((environ.get("C").as_deref(), environ.get_full("C")), (Some(""), None));
         environ.remove("B");
+        environ.set("RAW", &bytes_as_text(b"\xff\xc3\xa4"));
+        assert_eq!(environ.bytes("RAW"), Some(&b"\xff\xc3\xa4"[..]));
+        environ.remove("RAW");
         let left: Vec<_> = environ.entries().iter().map(|e| e.to_str().expect("utf-8")).collect();
         assert_eq!(left, ["A=2", "odd", "C="]);
+    }
+
+    /// `A=1 A=2` was `A=3 A=2` after `A = "3"`, and a shell took the last.
+    #[test]
+    fn what_was_given_twice_is_set_once() {
+        let given = || Environ::from_entries([c"A=1".into(), c"B=1".into(), c"A=2".into(), c"A".into()]);
+        let mut environ = given();
+        environ.set("A", "3");
+        assert_eq!(environ.entries(), [c"A=3".to_owned(), c"B=1".into(), c"A".into()]);
+        environ.set("C", "4");
+        assert_eq!(environ.entries().last().map(CString::as_c_str), Some(c"C=4"));
+        let mut environ = given();
+        environ.remove("A");
+        assert_eq!(environ.entries(), [c"B=1".to_owned(), c"A".into()]);
     }
 }

@@ -72,7 +72,7 @@ pub fn run(argc: c_int, argv: *const *const c_char) -> u8 {
         Err(why) => {
             let persona = cli::Persona::of(arguments.first().map_or(b"", |name| name.to_bytes()));
             say::install(cli::LogLevel::Error, cli::LogFormat::Text, persona);
-            say::line(cli::LogLevel::Error, "", &why);
+            say::line(cli::LogLevel::Error, "", &quoting::on_one_line(&why));
             if persona == cli::Persona::Rinit { launch::USAGE } else { 1 }
         }
     };

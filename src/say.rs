@@ -2,10 +2,11 @@
 //! that finds no room is dropped whole, and how many were is told when there is room again.
 
 use crate::cli::{LogFormat, LogLevel, Persona};
-use crate::quoting::json_string;
+use crate::quoting::{json_string, printable};
 use crate::secrets;
 use crate::sys::Errno;
 use crate::sys::write::{pause, write_some};
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -191,6 +192,10 @@ impl Subscriber for Lines {
         let mut fields = Fields::default();
         event.record(&mut fields);
         fields.message = secrets::hide(fields.message);
+        // A program's name, a value, an answer from outside: nothing in it is to command a terminal.
+        if let Cow::Owned(shown) = printable(&fields.message) {
+            fields.message = shown;
+        }
         let mut line = String::new();
         let _ = self.format.write(&mut line, self.persona, *event.metadata().level(), &fields);
         // What tini says on request goes to standard output, where its users look for it.

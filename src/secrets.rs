@@ -1,7 +1,8 @@
 //! What rinit never shows: the values of secrets, wherever a text of rinit's would hold one, and the passwords in
 //! URLs and connection strings that nobody has called a secret.
 
-use crate::quoting::{escaped, on_one_line};
+use crate::quoting::{escaped, on_one_line, text_as_bytes};
+use std::borrow::Cow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What stands in their place.
@@ -50,6 +51,9 @@ impl Secrets {
 
     /// Adds a value, also as it stands in a message: on one line, line by line, without what looks like a password.
     fn add(&mut self, value: &str) {
+        if let Cow::Owned(bytes) = text_as_bytes(value) {
+            self.add(&String::from_utf8_lossy(&bytes)); // as most of rinit shows what is not UTF-8
+        }
         let whole = value.trim();
         let lines = whole.lines().map(str::trim).filter(|line| line.len() >= TELLING);
         for one in lines.chain([whole]) {

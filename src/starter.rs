@@ -6,6 +6,7 @@ use crate::config::{Logging, Probe, Program, UserSpec};
 use crate::diagnosis;
 use crate::environ::Environ;
 use crate::model::{Pid, Signal};
+use crate::quoting::{on_one_line, text_as_bytes};
 use crate::say;
 use crate::sys::content::Content;
 use crate::sys::inspect::{self, Ask};
@@ -126,11 +127,7 @@ impl Starter {
             .as_ref()
             .map_or_else(|| crate::sys::given::variable("PATH"), |environ| environ.bytes("PATH"));
         let candidates = spawn::candidates(word, path);
-        let directory = program
-            .working_dir
-            .as_ref()
-            .and_then(|dir| CString::new(dir.as_str()).ok())
-            .or_else(|| self.folder.clone());
+        let directory = program.working_dir.as_ref().and_then(|dir| CString::new(text_as_bytes(dir)).ok());
         let null = self.null.as_ref().map(|fd| fd.as_raw_fd());
         let recipe = Recipe {
             candidates: &candidates,
@@ -139,6 +136,7 @@ impl Starter {
                 .as_ref()
                 .map_or(Environment::Given, |environ| Environment::Entries(environ.entries())),
             directory: directory.as_deref(),
+            given_directory: self.folder.as_deref(),
             ids: person.ids.as_ref(),
             umask: program.umask,
             ulimits: &program.ulimits,
@@ -244,7 +242,7 @@ impl Starter {
 
 fn wrong(word: &CStr, why: &str) -> Failure {
     let why = diagnosis::fill("cannot start \"{}\": {}", &[&word.to_string_lossy(), why]);
-    Failure { lasting: true, code: 71, why, error: None }
+    Failure { lasting: true, code: 71, why: on_one_line(&why), error: None }
 }
 
 /// A script without a first line is run by /bin/sh, as execvp(3) does; all else is explained.
@@ -258,7 +256,8 @@ fn recover(
     run: &dyn Fn(&Recipe<'_>) -> Result<Pid, SpawnError>,
     by_shell: &Cell<bool>,
 ) -> Result<Pid, Failure> {
-    let Recipe { candidates, argv, ids, directory, .. } = *recipe;
+    let Recipe { candidates, argv, ids, .. } = *recipe;
+    let directory = recipe.directory.or(recipe.given_directory);
     let mut look = inspect::look(&Ask { word, argv, candidates, path, ids, directory });
     look.too_high = recipe.ulimits.iter().find_map(limits::too_high);
     if error.errno == Errno::E2BIG {
@@ -291,7 +290,8 @@ fn recover(
     Err(Failure {
         lasting: !error.may_pass(),
         code: diagnosis::exit_code(error),
-        why: diagnosis::explain(error, &look),
+        // A name from outside may hold anything.
+        why: on_one_line(&diagnosis::explain(error, &look)),
         error: Some(error),
     })
 }

@@ -109,3 +109,90 @@ fn a_stop_without_proc_and_without_the_right_to_signal_others() {
         assert!(ended.after < harness::ms(4000), "{}", ended.story());
     }
 }
+
+/// Where rinit was started nobody asked for: a service whose user may not go there was not started, though setpriv(1) and
+/// `--exec` start it.
+#[test]
+fn a_directory_that_nobody_asked_for_need_not_be_entered() {
+    harness::needs_root();
+    let config = "[services.a]\ntype = \"oneshot\"\nuser = \"nobody\"\ncommand = [\"/bin/sh\", \"-c\", \"readlink /proc/self/cwd\"]\n";
+    let closed = |launch: harness::Launch| {
+        let launch = launch.file("rinit.toml", config).file("closed/x", "");
+        launch
+            .args(&["-c", "cd /mnt/files/closed && chmod 700 . && exec /mnt/rinit -c /mnt/files/rinit.toml"])
+    };
+    let ended = closed(Init::SHELL.launch()).run().expect(0);
+    assert_eq!(ended.out, "/mnt/files/closed\n", "{}", ended.story());
+    // One that is gone is no failure.
+    let gone = "mkdir /mnt/files/gone && cd /mnt/files/gone && rmdir ../gone && exec /mnt/rinit -c /mnt/files/rinit.toml";
+    Init::SHELL.launch().file("rinit.toml", config).args(&["-c", gone]).run().expect(0);
+    // One that was asked for is.
+    let asked = [config, "working_dir = \"/mnt/files/closed\"\n"].concat();
+    let launch = Init::SHELL.launch().file("rinit.toml", &asked).file("closed/x", "");
+    let script = "chmod 700 /mnt/files/closed && exec /mnt/rinit -c /mnt/files/rinit.toml";
+    let ended = launch.args(&["-c", script]).run();
+    assert_ne!(ended.code(), 0);
+    ended.tells(&["/mnt/files/closed"]);
+}
+
+/// The environment that a program was started with below rinit, given these bytes of a shell's printf.
+#[track_caller]
+fn environment_of(give: &str, config: &str) -> Ended {
+    let config = format!("[services.a]\ntype = \"oneshot\"\n{config}");
+    let script = format!("{give} /mnt/rinit -c /mnt/files/rinit.toml");
+    Init::SHELL.launch().file("rinit.toml", &config).args(&["-c", &script]).run().expect(0)
+}
+
+/// A value that is not UTF-8 reached no program through `${X}`: each byte of it had become U+FFFD.
+#[test]
+fn values_that_are_not_utf_8_pass_unchanged() {
+    let config = "environment = { Y = \"<${X}>\", Z = \"ä${X:-no}\" }\n\
+        command = [\"sh\", \"-c\", 'printf \"%s|\" \"$1\" \"$X\" \"$Y\" \"$Z\" | od -An -v -tx1', \"sh\", \"${X}.\"]\n";
+    let ended = environment_of("X=$(printf 'a\\377\\303z') exec", config);
+    let hex = ended.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let x = "61 ff c3 7a";
+    assert_eq!(hex, format!("{x} 2e 7c {x} 7c 3c {x} 3e 7c c3 a4 {x} 7c"), "{}", ended.story());
+}
+
+/// `A=1 A=2`, which execve(2) allows, were two names still when the configuration had set one.
+#[test]
+fn what_was_given_twice_is_one_name_when_it_is_set() {
+    let give = "exec /usr/bin/python3 -c \"
+import ctypes, sys
+c = ctypes.CDLL(None)
+words = [w.encode() for w in sys.argv[1:]]
+argv = (ctypes.c_char_p * (len(words) + 1))(*words, None)
+envp = (ctypes.c_char_p * 4)(b'A=1', b'PATH=/bin:/usr/bin', b'A=2', None)
+c.execve(argv[0], argv, envp)\"";
+    let ended = environment_of(give, "environment = { A = \"3\" }\ncommand = \"env\"\n");
+    let given: Vec<_> = ended.out.lines().filter(|line| line.starts_with("A=")).collect();
+    assert_eq!(given, ["A=3"], "{}", ended.story());
+}
+
+/// A name with ESC in it commanded the terminal that showed the log, and one with a newline forged lines of it.
+#[test]
+fn control_characters_of_names_never_reach_the_log() {
+    let name = "no\u{1b}[31m\nrinit: forged\r\u{9b}x";
+    let raw = |ended: &Ended| {
+        let text = ended.err.replace('\n', "");
+        assert!(!text.chars().any(char::is_control), "{:?}", ended.err);
+        assert!(!ended.err.contains("\nrinit: forged"), "{:?}", ended.err);
+        assert!(ended.err.contains("\\u{1b}[31m"), "{:?}", ended.err);
+    };
+    raw(&Init::RINIT.command(&[name]).run().expect(127));
+    raw(&Init::RINIT.launch().args(&["--exec", "--", name]).run().expect(127));
+    raw(&Init::RINIT.launch().args(&[&format!("--{name}")]).run().expect(64));
+    raw(&Init::config(
+        &format!("[services.a]\nuser = 7\ncommand = [{name:?}]\n")
+            .replace("\\u{", "\\u{")
+            .replace("{1b}", "001b")
+            .replace("{9b}", "009b"),
+    )
+    .run());
+    let service = "[services.a]\nuser = 7\ncommand = [\"no\\u001b[31m\\nrinit: forged\"]\n";
+    raw(&Init::config(service).run());
+    // The name of a process, where -v tells who was reaped.
+    let script = "cp /bin/sleep \"/mnt/files/$1\"; (\"/mnt/files/$1\" 0.05 &); sleep 0.3";
+    let name = "x\u{1b}[31m\ny";
+    raw(&Init::RINIT.launch().args(&["-v", "--", "sh", "-c", script, "sh", name]).run());
+}

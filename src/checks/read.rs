@@ -68,7 +68,7 @@ pub fn given_secrets(root: Option<&Node>, environ: &Environ) -> Vec<String> {
     let variables = root.and_then(|root| root.get("env")).map_or(&[][..], Node::entries);
     let secret =
         |entry: &&Entry| entry.node.get("secret").is_some_and(|node| node.value != Value::Bool(false));
-    variables.iter().filter(secret).filter_map(|entry| environ.get(&entry.key)).collect()
+    variables.iter().filter(secret).filter_map(|entry| environ.text(&entry.key)).collect()
 }
 
 /// Values that these checks keep from being shown, as far as they are known before a look.

@@ -150,7 +150,7 @@ impl Start<'_> {
     }
 
     fn read_checks(&self, files: &Files, environ: &Environ, faults: &mut Vec<Fault>) -> Vec<Check> {
-        let variable = |name: &str| environ.get(name).or_else(|| container::fact(name));
+        let variable = |name: &str| environ.text(name).or_else(|| container::fact(name));
         let reading = Reading::new(scope(&variable, &[]));
         let written = files.root.get("checks");
         secrets::keep(&checks::given_secrets(written, environ));
@@ -160,7 +160,7 @@ impl Start<'_> {
     }
 
     fn resolve(&self, files: &Files, environ: &Environ, later: &[String], faults: &mut Vec<Fault>) -> Plan {
-        let variable = |name: &str| environ.get(name).or_else(|| container::fact(name));
+        let variable = |name: &str| environ.text(name).or_else(|| container::fact(name));
         resolve::resolve(Some(files), &scope(&variable, later), &self.invocation.command, faults)
     }
 

@@ -5,6 +5,7 @@ use crate::cli::{LogLevel, Persona};
 use crate::diagnosis;
 use crate::model::{Outcome, Pid, ServiceId, ServiceType, Signal};
 use crate::notes;
+use crate::quoting::on_one_line;
 use crate::starter::Role;
 use crate::supervisor::Status;
 use crate::supervisor::event::{Cause, Next, Note};
@@ -144,6 +145,6 @@ impl Turn {
     /// One line of rinit's own.
     pub(super) fn say(&self, level: LogLevel, service: Option<ServiceId>, text: &str) {
         let found = service.and_then(|id| self.runtime.services.get(id.index()));
-        crate::say::line(level, found.map_or("", |service| service.name.as_str()), text);
+        crate::say::line(level, found.map_or("", |service| service.name.as_str()), &on_one_line(text));
     }
 }

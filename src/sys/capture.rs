@@ -32,6 +32,7 @@ pub fn run(path: &str, argv: &[String], environ: &[CString], patience: Duration)
         argv: &argv.iter().map(|text| word(text)).collect::<Vec<_>>(),
         environment: Environment::Entries(environ),
         directory: None,
+        given_directory: None,
         ids: None,
         umask: None,
         ulimits: &[],

@@ -94,8 +94,10 @@ pub struct Recipe<'a> {
     pub argv: &'a [CString],
     /// Its environment.
     pub environment: Environment<'a>,
-    /// Where it starts; `None`: where rinit is.
+    /// Where it is to start; `None`: nobody asked for a directory.
     pub directory: Option<&'a CStr>,
+    /// Where it starts when nobody asked; `None`: where rinit is.
+    pub given_directory: Option<&'a CStr>,
     /// Its rights; `None`: rinit's.
     pub ids: Option<&'a Identity>,
     /// Its file mode creation mask.
@@ -246,6 +248,12 @@ fn prepare(recipe: &Recipe<'_>) -> Result<(), SpawnError> {
     // Before the user: only root may raise a hard limit.
     for limit in recipe.ulimits {
         limits::set(limit).map_err(|errno| SpawnError { stage: Stage::Ulimits, errno })?;
+    }
+    if let (None, Some(directory)) = (recipe.directory, recipe.given_directory) {
+        // Before the user, who may be one that cannot go there: without rinit in `/` it would just be inherited. One that
+        // is gone is no failure either.
+        // SAFETY: a string that lives for the call.
+        unsafe { libc::chdir(directory.as_ptr()) };
     }
     if let Some(ids) = recipe.ids {
         users::switch_to(ids).map_err(|errno| SpawnError { stage: Stage::Credentials, errno })?;

@@ -149,7 +149,7 @@ impl Judge for Env {
             return Vec::new();
         }
         let names = [Some(&self.name), self.relations.renamed_from.as_ref()];
-        let given = names.into_iter().flatten().filter_map(|name| environ.get(name));
+        let given = names.into_iter().flatten().filter_map(|name| environ.text(name));
         given.chain(self.default.clone()).chain(self.form.telling()).collect()
     }
 

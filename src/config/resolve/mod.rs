@@ -22,6 +22,7 @@ use super::tree::{Node, Value};
 use super::{Plan, Service};
 use crate::model::{ServiceId, Whole};
 use crate::quoting::escaped;
+use crate::quoting::text_as_bytes;
 use depends::Draft;
 use std::ffi::CString;
 
@@ -137,7 +138,7 @@ fn id(index: usize) -> Option<ServiceId> {
 
 /// Words for execve(2). None holds a NUL: that is a fault of the text that they come from.
 fn words(words: Vec<String>) -> Vec<CString> {
-    words.into_iter().filter_map(|word| CString::new(word).ok()).collect()
+    words.iter().filter_map(|word| CString::new(text_as_bytes(word)).ok()).collect()
 }
 
 impl Service {
