@@ -118,7 +118,16 @@ impl Sources {
 #[must_use]
 pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     // A word of one or two letters is near to everything.
-    let far = (word.chars().count() / 3).min(3);
+    nearest_within((word.chars().count() / 3).min(3), word, known)
+}
+
+/// The same with at most so many slips.
+#[must_use]
+pub fn nearest_within<'k>(
+    far: usize,
+    word: &str,
+    known: impl IntoIterator<Item = &'k str>,
+) -> Option<&'k str> {
     let word = word.to_ascii_lowercase();
     let mut best = (far + 1, None);
     for name in known {

@@ -6,6 +6,8 @@ pub mod expand;
 pub mod explain;
 pub mod fault;
 pub mod files;
+pub mod foreign;
+pub mod grouping;
 pub mod reading;
 pub mod resolve;
 pub mod table;

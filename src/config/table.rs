@@ -6,6 +6,8 @@
 
 use super::expand::{Expanded, Scope, expand};
 use super::fault::{At, did_you_mean};
+use super::foreign;
+use super::grouping::KNOWN_HERE;
 pub use super::reading::Reading;
 use super::tree::{Entry, Node, Value};
 pub use super::word::{one_of, scalar, signal};
@@ -418,12 +420,18 @@ impl<'a> Table<'a> {
             if !self.path.is_empty() {
                 message = format!("{}: {message}", self.path);
             }
+            if let Some((whose, advice)) = foreign::advice(&self.path, &entry.key) {
+                let known = format!("{message}, a word of {whose}; {advice}");
+                self.reading.fault(entry.at, known);
+                continue;
+            }
             let hint = did_you_mean(&entry.key, asked.iter().copied());
             if hint.is_empty() {
                 let mut known = asked.clone();
                 crate::text::sort::sort(&mut known);
                 known.dedup();
-                message.push_str(&format!("; known here: {}", known.join(", ")));
+                message.push_str(KNOWN_HERE);
+                message.push_str(&known.join(", "));
             }
             self.reading.fault(entry.at, message + &hint);
         }

@@ -1,6 +1,7 @@
 //! The TOML text as a tree that knows the place of every value, and the merge of several files into one.
 
 use super::fault::{At, Fault, Sources};
+use super::foreign;
 use std::num::IntErrorKind;
 use toml::de::{DeTable, DeValue};
 
@@ -73,6 +74,14 @@ impl Value {
 /// Parses one file. Every syntax error becomes a fault; what could be read is returned all the same.
 pub fn parse(sources: &Sources, file: u16, faults: &mut Vec<Fault>) -> Node {
     let (document, errors) = DeTable::parse_recoverable(sources.text(file));
+    if !errors.is_empty()
+        && let Some((span, message)) = foreign::format(sources.text(file))
+    {
+        // Nothing of it means what it seems to.
+        let at = place(file, &span);
+        faults.push(Fault { at: Some(at), message });
+        return Node { value: Value::Table(Vec::new()), at };
+    }
     for error in errors {
         let span = error.span().unwrap_or(0..0);
         let at = place(file, &span);

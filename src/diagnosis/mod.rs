@@ -11,7 +11,6 @@ mod tests;
 pub mod unreachable;
 
 use crate::cli::Persona;
-use crate::config::fault::did_you_mean;
 use crate::config::words::{self, show_size, show_ulimit};
 use crate::sys::Errno;
 use crate::sys::access::Origin;
@@ -258,7 +257,11 @@ fn instead(look: &Look) -> String {
     let name = look.word.rsplit('/').next().unwrap_or("");
     // As a trait object, so that there is one copy of the search.
     let known: &mut dyn Iterator<Item = &str> = &mut look.names.iter().map(String::as_str);
-    let hint = did_you_mean(name, known);
+    if !by_path && remedy::RINITCTL.contains(&name) {
+        return fill("; what a running rinit does is asked with rinitctl {}", &[name]);
+    }
+    let hint = remedy::program_meant(name, known)
+        .map_or_else(String::new, |known| fill("; did you mean \"{}\"?", &[known]));
     if let Some(point) = &look.covered {
         return fill(
             "{}; {} is a mount of its own, a volume for example, which hides what the image has there: mount it elsewhere, or put the program elsewhere",

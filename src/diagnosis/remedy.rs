@@ -1,5 +1,29 @@
 //! What is known of other people's programs: which image has them, and how they are kept in the foreground.
 
+use crate::config::fault::nearest_within;
+
+/// The verbs of `rinitctl`, which people type as a COMMAND.
+pub(super) const RINITCTL: [&str; 8] =
+    ["status", "start", "stop", "restart", "reload", "logs", "signal", "shutdown"];
+
+/// The program that a name was meant for: with one slip of the finger, with two in a long one, and not in its first
+/// letter. Among the hundreds of programs in PATH there is one near to every word ("stat" to "status").
+pub(super) fn program_meant<'k>(word: &str, known: &mut dyn Iterator<Item = &'k str>) -> Option<&'k str> {
+    let letters = |word: &str| word.chars().take(2).map(|c| c.to_ascii_lowercase()).collect::<Vec<_>>();
+    let begins = letters(word);
+    let far = match word.chars().count() {
+        0..3 => return None,
+        3..8 => 1,
+        _ => 2,
+    };
+    let alike = |name: &&str| {
+        let other = letters(name);
+        begins.first() == other.first() || begins.iter().eq(other.iter().rev())
+    };
+    let known: &mut dyn Iterator<Item = &'k str> = &mut known.filter(alike);
+    nearest_within(far, word, known)
+}
+
 /// `e_machine` of the machine that this rinit is built for.
 pub(super) const OWN_MACHINE: u16 = if cfg!(target_arch = "x86_64") {
     62

@@ -135,6 +135,22 @@ fn what_is_not_there_tells_what_was_meant() {
     for (look, words) in [
         (name(), &["\"ngnix\": not found in PATH (/usr/bin:/bin); install it"][..]),
         (near, &["did you mean \"nginx\"?"]),
+        (
+            Look { word: "status".into(), names: vec!["stat".into()], ..name() },
+            &["not found in PATH (/usr/bin:/bin); what a running rinit does is asked with rinitctl status"],
+        ),
+        (
+            Look { word: "aps".into(), names: vec!["apt".into(), "ps".into(), "taps".into()], ..name() },
+            &["did you mean \"apt\"?"],
+        ),
+        (
+            Look {
+                word: "staple".into(),
+                names: vec!["stable2".into(), "tape".into(), "maple".into()],
+                ..name()
+            },
+            &["(/usr/bin:/bin); install it"],
+        ),
         (Look { elsewhere: Some("/usr/sbin/ngnix".into()), ..name() }, &["it is at /usr/sbin/ngnix", "PATH"]),
         (Look { covered: Some("/bin".into()), ..name() }, &["; /bin is a mount of its own", "hides"]),
         (path(), &["no such file: /app/run; correct the path"]),

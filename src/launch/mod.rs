@@ -7,7 +7,7 @@ mod inside;
 use crate::cli::{Invocation, LogFormat, LogLevel, Mode, Persona};
 use crate::config::fault::{Fault, MANY, Sources};
 use crate::config::files::{self, Io};
-use crate::config::{Plan, resolve};
+use crate::config::{Plan, grouping, resolve};
 use crate::diagnosis::unreachable;
 use crate::environ::Environ;
 use crate::model::{Leftovers, Outcome, Signal};
@@ -93,11 +93,14 @@ fn read_text(path: &str) -> Result<String, String> {
 
 /// Tells every fault, as far as anybody reads them. Nothing has been started.
 fn refuse(faults: &[Fault], sources: &Sources) -> u8 {
-    for fault in faults.iter().take(MANY) {
-        say::line(LogLevel::Error, "", &sources.render(fault));
+    let mut told = grouping::told(faults, sources);
+    let more = told.len().saturating_sub(MANY);
+    told.truncate(MANY);
+    for fault in told {
+        say::line(LogLevel::Error, "", &fault);
     }
-    if faults.len() > MANY {
-        say::line(LogLevel::Error, "", &format!("and {} more faults", faults.len() - MANY));
+    if more > 0 {
+        say::line(LogLevel::Error, "", &format!("and {more} more faults"));
     }
     let count = if faults.len() == 1 { "1 fault".into() } else { format!("{} faults", faults.len()) };
     say::line(LogLevel::Error, "", &format!("{count} in the configuration; nothing was started"));
