@@ -9,17 +9,20 @@ pub const KNOWN_HERE: &str = "; known here: ";
 /// As many of the others as are named.
 const MAX_NAMED: usize = 10;
 
+/// Of which key of a service, what is said, and the number of the fault.
+type Kind<'f> = (&'f str, &'f str, usize);
+
 /// Every fault as it is shown, in the order of the first of its kind.
 #[must_use]
 pub fn told(faults: &[Fault], sources: &Sources) -> Vec<String> {
     // By kind, and then as they come: the first of each kind tells of the others.
-    let mut order: Vec<(&str, &str, usize)> = Vec::with_capacity(faults.len());
+    let mut order: Vec<Kind<'_>> = Vec::with_capacity(faults.len());
     for (at, fault) in faults.iter().enumerate() {
         let (_, key, rest) = parts(&fault.message);
         order.push((key, rest, at));
     }
     order.sort_unstable();
-    let mut firsts: Vec<(usize, &[(&str, &str, usize)])> = Vec::new();
+    let mut firsts: Vec<(usize, &[Kind<'_>])> = Vec::new();
     for group in order.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1)) {
         // What is about no service is about itself alone.
         let many = group.first().is_some_and(|(key, ..)| !key.is_empty());
@@ -37,7 +40,7 @@ pub fn told(faults: &[Fault], sources: &Sources) -> Vec<String> {
 
 fn one<'f>(
     fault: &'f Fault,
-    group: &[(&str, &str, usize)],
+    group: &[Kind<'_>],
     faults: &[Fault],
     sources: &Sources,
     lists: &mut Vec<&'f str>,
