@@ -200,7 +200,12 @@ mod tests {
         let read = |_: &str| Ok(text.as_bytes().to_vec());
         let list = |_: &str| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
         let mut faults = Vec::new();
-        let files = load(&["/f".to_string()], None, &Io { read: &read, list: &list }, &mut faults);
+        let files = load(
+            &["/f".to_string()],
+            None,
+            &Io { read: &read, list: &list, why: &|_, error| crate::config::files::reason(error) },
+            &mut faults,
+        );
         let scope =
             Scope { variable: &|_| None, exists: &|_| false, read: &|_| Ok(String::new()), later: &[] };
         resolve(files.as_ref(), &scope, &[], &mut faults);
