@@ -161,14 +161,14 @@ pub(super) fn clean_slate(ignored: &[Signal]) {
     set_mask(NONE);
 }
 
-/// Takes one pending signal, waiting for one until `left` has passed (rt_sigtimedwait(2)).
-pub(super) fn take_one(left: Option<std::time::Duration>) -> Option<(Signal, libc::siginfo_t)> {
+/// Takes one pending signal of `set`, waiting for one until `left` has passed (rt_sigtimedwait(2)).
+pub(super) fn take_one(set: Set, left: Option<std::time::Duration>) -> Option<(Signal, libc::siginfo_t)> {
     let timeout = left.map(super::time::timespec);
     let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     // SAFETY: the set, the timeout and the siginfo are ours.
     let number = unsafe {
-        libc::syscall(libc::SYS_rt_sigtimedwait, &raw const ALL, info.as_mut_ptr(), timeout, SET_SIZE)
+        libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, info.as_mut_ptr(), timeout, SET_SIZE)
     };
     let signal = Signal::from_number(i32::try_from(number).ok()?)?;
     // SAFETY: zero was valid, and the kernel has filled it.
