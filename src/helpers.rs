@@ -16,7 +16,12 @@ pub struct Crew {
     waiter: Waiter,
     live: Vec<Helper>,
     ended: VecDeque<(Pid, Option<Vec<u8>>)>,
+    /// Whether a child may have ended that is not reaped yet.
+    dead: bool,
 }
+
+/// How many children are reaped between two looks for signals.
+const PORTION: usize = 64;
 
 struct Helper {
     pid: Pid,
@@ -29,30 +34,31 @@ impl Crew {
     /// A crew without anybody in it.
     #[must_use]
     pub fn new(ignored: Vec<Signal>) -> Self {
-        Self { ignored, waiter: Waiter::default(), live: Vec::new(), ended: VecDeque::new() }
+        Self { ignored, waiter: Waiter::default(), live: Vec::new(), ended: VecDeque::new(), dead: false }
     }
 
-    /// Reaps who has ended, orphans of others too.
+    /// Reaps some of those that have ended, orphans of others too. There may be ever more of them: a signal is to be
+    /// heard in between.
     fn reap(&mut self) {
-        while let Some((pid, outcome)) = next_ended() {
+        for _ in 0..PORTION {
+            let (pid, outcome) = match reap::next() {
+                Reaped::Ended(pid, outcome) => (pid, outcome),
+                Reaped::Stopped(..) => continue,
+                Reaped::NoneReady | Reaped::NoChildren => {
+                    self.dead = false;
+                    return;
+                }
+            };
             let Some(at) = self.live.iter().position(|helper| helper.pid == pid) else { continue };
             let mut helper = self.live.swap_remove(at);
             // Who only looked is to leave nothing: what its program has put into the background ends with it.
-            let _ = kill::group(pid, &[Signal::KILL]);
+            if kill::group_outlives(pid) {
+                let _ = kill::group(pid, &[Signal::KILL]);
+            }
             if let Some(pipe) = &helper.pipe {
                 helper::read_rest(pipe.as_raw_fd(), &mut helper.bytes);
             }
             self.ended.push_back((pid, Some(helper.bytes).filter(|_| outcome == Outcome::Code(0))));
-        }
-    }
-}
-
-fn next_ended() -> Option<(Pid, Outcome)> {
-    loop {
-        match reap::next() {
-            Reaped::Ended(pid, outcome) => return Some((pid, outcome)),
-            Reaped::Stopped(..) => {}
-            Reaped::NoneReady | Reaped::NoChildren => return None,
         }
     }
 }
@@ -72,6 +78,9 @@ impl Helpers for Crew {
 
     fn wait(&mut self, until: Moment) -> Wake {
         loop {
+            if self.dead {
+                self.reap();
+            }
             if let Some((pid, bytes)) = self.ended.pop_front() {
                 return Wake::Done(pid, bytes);
             }
@@ -81,9 +90,11 @@ impl Helpers for Crew {
                 .filter_map(|helper| helper.pipe.as_ref())
                 .map(|pipe| pipe.as_raw_fd())
                 .collect();
-            match self.waiter.wait(Some(until), &fds) {
+            let more = self.dead && time::now() < until;
+            match self.waiter.wait(Some(if more { Moment(0) } else { until }), &fds) {
+                wait::Wake::Due if more => {}
                 wait::Wake::Due => return Wake::Due,
-                wait::Wake::Signal { signal: Signal::CHLD, .. } => self.reap(),
+                wait::Wake::Signal { signal: Signal::CHLD, .. } => self.dead = true,
                 wait::Wake::Signal { signal, .. } => return Wake::Signal(signal),
                 wait::Wake::Readable(fd) => {
                     let is = |helper: &&mut Helper| {

@@ -2,18 +2,20 @@
 
 mod acting;
 mod escaped;
+mod groups;
 mod originals;
 mod telling;
 
 use crate::cli::{LogLevel, Persona};
 use crate::config::Service;
-use crate::model::{Outcome, Pid, Restart, ServiceId, Signal};
+use crate::model::{Moment, Outcome, Pid, Restart, ServiceId, Signal};
 use crate::starter::Starter;
-use crate::supervisor::Supervisor;
 use crate::supervisor::event::{Action, Event, Note};
+use crate::supervisor::{Status, Supervisor};
 use crate::sys::reap::{self, Reaped};
 use crate::sys::wait::{Waiter, Wake};
 use crate::sys::{kill, procs, signals, time, tty};
+use groups::GroupLooks;
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
 
@@ -62,8 +64,11 @@ impl Runtime {
     pub fn run(self: Box<Self>) -> Ending {
         let mut turn = Turn {
             last_words: String::new(),
-            events: VecDeque::new(),
-            actions: Vec::new(),
+            events: VecDeque::from([Event::Begin]),
+            actions: VecDeque::new(),
+            decided: Vec::new(),
+            dead: false,
+            groups: GroupLooks::default(),
             sweeping: false,
             code: None,
             main_pid: None,
@@ -75,36 +80,36 @@ impl Runtime {
             escaped: Vec::new(),
             runtime: self,
         };
-        turn.feed(Event::Begin);
         loop {
+            let more = turn.work();
             if let Some(code) = turn.code {
                 return Ending { code, last_words: turn.last_words };
             }
-            let mut until = turn.runtime.core.deadline();
-            let is_owing = crate::say::is_owing();
-            if is_owing {
-                let again = time::now().after(crate::say::RETRY_INTERVAL);
-                until = Some(until.map_or(again, |until| until.min(again)));
-            }
-            match turn.runtime.waiter.wait(until, &[]) {
-                Wake::Signal { signal: Signal::CHLD, .. } => turn.reap(),
-                Wake::Signal { signal, sender } => turn.signal(signal, sender),
-                Wake::Due => {
-                    if is_owing {
-                        crate::say::catch_up();
-                    }
-                    turn.feed(Event::Tick);
-                }
-                Wake::Readable(_) => {}
-            }
+            turn.listen(more);
         }
     }
 }
 
+/// A moment that is over: waiting for it is only a look.
+const AT_ONCE: Moment = Moment(0);
+
+/// How much is done between two looks for signals, in units of about 10 to 50 µs.
+const PORTION: u32 = 64;
+
+/// What a new process costs of it.
+const START_COST: u32 = 8;
+
 struct Turn {
     runtime: Box<Runtime>,
+    /// What came of actions and is to be told to the supervisor.
     events: VecDeque<Event>,
-    actions: Vec<Action>,
+    /// What the supervisor asked for and is not done yet.
+    actions: VecDeque<Action>,
+    /// What one step asks for. Empty between steps.
+    decided: Vec<Action>,
+    /// Whether a child may have ended that is not reaped yet.
+    dead: bool,
+    groups: GroupLooks,
     sweeping: bool,
     code: Option<u8>,
     last_words: String,
@@ -129,71 +134,144 @@ enum Saying {
 }
 
 impl Turn {
-    /// Tells the supervisor one event, does what it asks, and tells it what came of that.
-    fn feed(&mut self, event: Event) {
-        self.events.push_back(event);
-        while let Some(event) = self.events.pop_front() {
-            let mut actions = std::mem::take(&mut self.actions);
-            self.runtime.core.step(time::now(), event, &mut actions);
-            for action in actions.drain(..) {
-                self.act(action);
-            }
-            self.actions = actions;
+    /// Tells the supervisor one event. What it asks for is done after what it has asked for before.
+    fn step(&mut self, event: Event) {
+        self.runtime.core.step(time::now(), event, &mut self.decided);
+        self.actions.extend(self.decided.drain(..));
+    }
+
+    /// Works off what there is to do, up to one portion: a signal is heard whatever dies and however much was asked for.
+    /// Whether anything is left.
+    ///
+    /// The order holds the supervisor's contract: a child is reaped only when every action is done and every answer told.
+    /// A signal may come between two actions; then a process that was just made is to the supervisor one that is being made.
+    fn work(&mut self) -> bool {
+        let mut left = PORTION;
+        while left > 0 && self.code.is_none() {
+            let cost = if let Some(action) = self.actions.pop_front() {
+                self.act(action)
+            } else if let Some(event) = self.events.pop_front() {
+                self.step(event);
+                1
+            } else if let Some(saying) = self.sayings.pop_front() {
+                self.utter(saying);
+                1
+            } else {
+                self.ended = None;
+                if self.dead {
+                    self.reap();
+                } else if !self.look_at_group() {
+                    return false;
+                }
+                1
+            };
+            left = left.saturating_sub(cost);
         }
-        while let Some(saying) = self.sayings.pop_front() {
-            match saying {
-                Saying::Note(note) => self.tell(note),
-                Saying::Line(level, service, text) => self.say(level, service, &text),
+        if self.code.is_some() {
+            // The last words.
+            while let Some(saying) = self.sayings.pop_front() {
+                self.utter(saying);
+            }
+        }
+        true
+    }
+
+    /// Waits, or with `more` to do only looks: for every signal that is pending, and whether the moment has come.
+    fn listen(&mut self, more: bool) {
+        let owing = crate::say::is_owing().then(|| time::now().after(crate::say::RETRY_INTERVAL));
+        let moments = [self.runtime.core.deadline(), self.groups.deadline(), owing];
+        let deadline = moments.into_iter().flatten().min();
+        let mut until = if more { Some(AT_ONCE) } else { deadline };
+        loop {
+            match self.runtime.waiter.wait(until, &[]) {
+                Wake::Signal { signal: Signal::CHLD, .. } => {
+                    self.original_received(Signal::CHLD);
+                    self.dead = true;
+                    break;
+                }
+                Wake::Signal { signal, sender } => {
+                    self.signal(signal, sender);
+                    until = Some(AT_ONCE);
+                }
+                Wake::Due | Wake::Readable(_) => break,
+            }
+        }
+        if deadline.is_some_and(|moment| time::now() >= moment) {
+            if owing.is_some() {
+                crate::say::catch_up();
+            }
+            self.due();
+        }
+    }
+
+    /// A moment has come that the supervisor waits for, or that a look at groups is due at.
+    fn due(&mut self) {
+        let now = time::now();
+        if self.groups.deadline().is_some_and(|moment| moment <= now) {
+            self.groups.look(&self.runtime.core, now);
+        }
+        if self.runtime.core.deadline().is_some_and(|moment| moment <= now) {
+            self.step(Event::Tick);
+        }
+    }
+
+    fn utter(&mut self, saying: Saying) {
+        match saying {
+            Saying::Note(note) => self.tell(note),
+            Saying::Line(level, service, text) => self.say(level, service, &text),
+        }
+    }
+
+    /// Reaps one child, and tells the supervisor at once: nothing may be done to its number any more.
+    fn reap(&mut self) {
+        let verbose = self.is_talkative();
+        // A name is to be had only before.
+        let dead = if verbose { reap::peek() } else { None };
+        let name = dead.and_then(procs::name);
+        match reap::next() {
+            Reaped::Ended(pid, outcome) => {
+                self.original_reaped(pid, outcome);
+                if verbose && !self.speaks_for_another() {
+                    let name = name.unwrap_or_default();
+                    self.say(LogLevel::Debug, None, &format!("reaped pid {pid} ({name}): {outcome}"));
+                }
+                if !self.runtime.core.knows(pid) {
+                    self.orphan(pid);
+                    return;
+                }
+                if self.main_pid == Some(pid) && self.main_may_restart() {
+                    tty::take_back(pid);
+                }
+                let group_left = self.is_left(pid);
+                self.ended = Some((pid, outcome));
+                self.step(Event::Exited { pid, outcome, group_left });
+            }
+            Reaped::Stopped(pid, signal) => self.stopped(pid, signal),
+            Reaped::NoneReady => self.all_reaped(true),
+            Reaped::NoChildren => {
+                self.all_reaped(false);
+                if self.sweeping {
+                    self.step(Event::Childless);
+                }
             }
         }
     }
 
-    fn reap(&mut self) {
-        let verbose = self.is_talkative();
-        self.original_received(Signal::CHLD);
-        loop {
-            // A name is to be had only before.
-            let dead = if verbose { reap::peek() } else { None };
-            let name = dead.and_then(procs::name);
-            match reap::next() {
-                Reaped::Ended(pid, outcome) => {
-                    self.original_reaped(pid, outcome);
-                    if verbose && !self.speaks_for_another() {
-                        let name = name.unwrap_or_default();
-                        self.say(LogLevel::Debug, None, &format!("reaped pid {pid} ({name}): {outcome}"));
-                    }
-                    if !self.runtime.core.knows(pid) {
-                        self.orphan(pid);
-                        continue;
-                    }
-                    if self.main_pid == Some(pid) && self.main_may_restart() {
-                        tty::take_back(pid);
-                    }
-                    let group_left = self.is_left(pid);
-                    self.ended = Some((pid, outcome));
-                    self.feed(Event::Exited { pid, outcome, group_left });
-                    self.ended = None;
-                }
-                Reaped::Stopped(pid, signal) => self.stopped(pid, signal),
-                Reaped::NoneReady => {
-                    self.original_reaped_all(true);
-                    break;
-                }
-                Reaped::NoChildren => {
-                    self.original_reaped_all(false);
-                    if self.sweeping {
-                        self.feed(Event::Childless);
-                    }
-                    break;
-                }
-            }
+    fn all_reaped(&mut self, any_left: bool) {
+        self.original_reaped_all(any_left);
+        self.dead = false;
+        self.groups.look(&self.runtime.core, time::now());
+    }
+
+    /// Looks at one group whose leader is gone; `false` when none is to be looked at now.
+    fn look_at_group(&mut self) -> bool {
+        let Some((service, leader)) = self.groups.next() else { return false };
+        let status = self.runtime.core.state_of(service);
+        let is_current = matches!(status, Status::Stopping { pid, .. } if pid == leader);
+        if is_current && !self.runtime.core.knows(leader) && !self.is_left(leader) {
+            self.step(Event::GroupGone { service });
         }
-        let lingering: Vec<(ServiceId, Pid)> = self.runtime.core.lingering().collect();
-        for (service, leader) in lingering {
-            if !self.is_left(leader) {
-                self.feed(Event::GroupGone { service });
-            }
-        }
+        true
     }
 
     /// Whether the COMMAND may be started again: then what it was given is kept for its next run.
@@ -258,7 +336,7 @@ impl Turn {
             Some((pid, group)) if !tracing::enabled!(tracing::Level::DEBUG) => {
                 let _ = if group { kill::group(pid, &[signal]) } else { kill::process(pid, &[signal]) };
             }
-            _ => self.feed(Event::Signal(signal)),
+            _ => self.step(Event::Signal(signal)),
         }
     }
 }

@@ -11,10 +11,19 @@
 mod harness;
 
 use harness::{Init, Launch, Running, eventually_within};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// The memory that a process has for itself alone, in KiB.
+/// The memory that a process has for itself alone, in KiB: the least of some looks, for one may fall into a moment in which
+/// it reads something large.
 fn private(pid: i32) -> u64 {
+    let looks = (0..50).map(|_| {
+        std::thread::sleep(Duration::from_millis(5));
+        private_now(pid)
+    });
+    looks.min().unwrap()
+}
+
+fn private_now(pid: i32) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix("Private_Dirty:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
@@ -78,4 +87,73 @@ fn memory_does_not_grow_with_what_is_said_reaped_and_restarted() {
         let [first, last] = soak(launch, many);
         assert_eq!(last, first, "{name}: KiB after {many} lines, and after 1,000");
     }
+}
+
+/// Waits until rinit has begun to stop, and then for its end: how long each took after TERM.
+fn stop(init: Running) -> [Duration; 2] {
+    let sent = Instant::now();
+    init.signal(libc::SIGTERM);
+    init.wait_for_err("stopping");
+    let heard = sent.elapsed();
+    let ended = init.end();
+    ended.expect(0);
+    [heard, sent.elapsed()]
+}
+
+/// The loop reaped while anyone was dead, and each turn made new dead: TERM was not heard for 15 s and more.
+#[test]
+fn a_stop_is_heard_while_everything_flaps() {
+    let mut config = String::new();
+    for n in 0..20 {
+        config += &format!(
+            "[services.s{n}]\ncommand = [\"/bin/false\"]\nrestart = \"always\"\n\
+             restart_policy = {{ delay = \"0s\" }}\nessential = false\n"
+        );
+    }
+    let init = Init::config(&config).start();
+    eventually_within(Duration::from_secs(30), "all flap", || lines(&init) > 1_000);
+    let [heard, ended] = stop(init);
+    assert!(heard < Duration::from_millis(500) && ended < Duration::from_secs(2), "{heard:?} {ended:?}");
+}
+
+/// 10,000 processes that were asked for before the stop were all made first.
+#[test]
+fn a_stop_is_heard_while_thousands_start() {
+    let mut config = String::new();
+    for n in 0..3_000 {
+        config += &format!("[services.s{n}]\ncommand = [\"/bin/true\"]\ntype = \"oneshot\"\n");
+    }
+    let init = Init::config(&config).args(&["-v"]).start();
+    init.wait_for_err("started");
+    let [heard, ended] = stop(init);
+    assert!(heard < Duration::from_millis(500) && ended < Duration::from_secs(2), "{heard:?} {ended:?}");
+}
+
+/// Signals of low numbers that come without end, and orphans that die without end: TERM is behind them all.
+#[test]
+fn a_stop_is_heard_in_a_flood_of_signals_and_orphans() {
+    let flood = "import os, signal\nwhile True: os.kill(1, signal.SIGHUP); os.kill(1, signal.SIGUSR1); os.kill(1, signal.SIGINFO if hasattr(signal, 'SIGINFO') else signal.SIGWINCH)";
+    let config = "[signals]\nHUP = \"ignore\"\nUSR1 = \"ignore\"\n\
+         [services.flood]\ncommand = [\"/usr/bin/python3\", \"/mnt/files/flood.py\"]\n\
+         [services.orphans]\ncommand = [\"sh\", \"-c\", \"while :; do (true &); done\"]\n\
+         [services.more]\ncommand = [\"sh\", \"-c\", \"while :; do (true &); done\"]\n";
+    let init = Init::config(config).args(&["-w"]).file("flood.py", flood).start();
+    eventually_within(Duration::from_secs(30), "orphans are reaped", || lines(&init) > 500);
+    let [heard, ended] = stop(init);
+    assert!(heard < Duration::from_millis(500) && ended < Duration::from_secs(2), "{heard:?} {ended:?}");
+}
+
+/// The same while checks wait: their helpers' orphans are reaped, and a stop is heard in between.
+#[test]
+fn a_stop_is_heard_in_a_flood_while_checks_wait() {
+    let flood = "import os, signal\nwhile True:\n os.kill(1, signal.SIGHUP); os.kill(1, signal.SIGUSR1)\n if os.fork() == 0:\n  os.fork()\n  os._exit(0)\n os.waitpid(-1, os.WNOHANG)";
+    let config = "[checks.exec.flood]\ncommand = [\"/usr/bin/python3\", \"/mnt/files/flood.py\"]\ntimeout = \"1m\"\n\
+         [services.x]\ncommand = \"sleep 1000\"\n";
+    let init = Init::config(config).file("flood.py", flood).start();
+    eventually_within(Duration::from_secs(10), "the flood", || init.processes().len() > 3);
+    std::thread::sleep(Duration::from_millis(300));
+    let sent = Instant::now();
+    init.signal(libc::SIGTERM);
+    init.end();
+    assert!(sent.elapsed() < Duration::from_millis(1000), "{:?}", sent.elapsed());
 }

@@ -1,35 +1,70 @@
 //! What the loop does when the supervisor asks: starts processes and probes, sends signals, lets go, sweeps.
 
-use super::{Given, Saying, Turn};
+use super::{Given, START_COST, Saying, Turn};
 use crate::cli::{LogLevel, Persona};
 use crate::diagnosis;
-use crate::model::{ServiceId, Signal};
+use crate::model::{Pid, ServiceId, Signal};
 use crate::starter::{Failure, Role};
 use crate::supervisor::event::{Action, Event, Next, Note};
 use crate::sys::{kill, reap, stdio};
 use std::time::Duration;
 
 impl Turn {
-    pub(super) fn act(&mut self, action: Action) {
+    /// Does what the supervisor asks for; what it costs of a portion.
+    pub(super) fn act(&mut self, action: Action) -> u32 {
         match action {
-            Action::Spawn { service } => self.spawn(service),
-            // ESRCH: it has ended in this moment, and will be reaped.
-            Action::Signal { pid, group, signal, wake } => {
-                self.left_behind(pid);
-                let signals: &[Signal] = if wake { &[signal, Signal::CONT] } else { &[signal] };
-                let _ = if group { kill::group(pid, signals) } else { kill::process(pid, signals) };
+            // What was asked for before the stop and has no process yet needs none.
+            Action::Spawn { service } if self.is_skipped(service) => {
+                self.events.push_back(Event::SpawnSkipped { service });
+            }
+            Action::Probe { service } if self.runtime.core.is_stopping() => {
+                self.events.push_back(Event::ProbeFailed { service });
+            }
+            Action::Spawn { service } => {
+                self.spawn(service);
+                return START_COST;
+            }
+            Action::Probe { service } => {
+                self.probe(service);
+                return START_COST;
+            }
+            Action::Signal { pid, group, signal, wake } => self.send(pid, group, signal, wake),
+            // It may not have come to lead its group yet.
+            Action::KillProbe { pid } => {
+                let _ = kill::group(pid, &[Signal::KILL]);
+                let _ = kill::process(pid, &[Signal::KILL]);
             }
             Action::Survey { pid } => _ = self.survey(pid),
             Action::SignalEscaped { pid, signal, wake } => {
                 let signals: &[Signal] = if wake { &[signal, Signal::CONT] } else { &[signal] };
                 self.signal_escaped(pid, signals);
             }
-            Action::Probe { service } => self.probe(service),
-            Action::KillProbe { pid } => drop(kill::group(pid, &[Signal::KILL])),
             Action::Sweep { signal } => self.sweep(signal),
             Action::Halt { code } => self.code = Some(code),
             Action::Tell(note) => self.tell_in_time(note),
         }
+        1
+    }
+
+    fn is_skipped(&self, service: ServiceId) -> bool {
+        self.runtime.core.is_stopping() && self.runtime.main != Some(service)
+    }
+
+    fn send(&mut self, pid: Pid, group: bool, signal: Signal, wake: bool) {
+        self.left_behind(pid);
+        // The leader was reaped, so that its number may be a stranger's by now.
+        if group && !self.runtime.core.knows(pid) && !kill::group_outlives(pid) {
+            let of = self.runtime.core.lingering().find(|(_, leader)| *leader == pid);
+            if let Some((service, _)) = of
+                && !self.is_left(pid)
+            {
+                self.events.push_back(Event::GroupGone { service });
+            }
+            return;
+        }
+        let signals: &[Signal] = if wake { &[signal, Signal::CONT] } else { &[signal] };
+        // ESRCH: it has ended in this moment, and will be reaped.
+        let _ = if group { kill::group(pid, signals) } else { kill::process(pid, signals) };
     }
 
     /// Tells a note now, while what it is about can still be looked at; but a restart does not wait for words.

@@ -14,7 +14,7 @@ pub(super) struct Escaped {
 impl Turn {
     /// Whether anything is left of a service whose first process has this id.
     pub(super) fn is_left(&mut self, leader: Pid) -> bool {
-        self.survey(leader) || kill::group_exists(leader)
+        self.survey(leader) || kill::group_outlives(leader)
     }
 
     /// Looks who has left the group; whether there is anybody.

@@ -15,6 +15,8 @@ pub enum Event {
     /// [`Action::Spawn`] could not be done. `lasting`: another attempt would fail in the same way.
     /// `code` is what rinit exits with when this decides it (126, 127, 71).
     SpawnFailed { service: ServiceId, lasting: bool, code: u8 },
+    /// [`Action::Spawn`] was not done, for the container stops.
+    SpawnSkipped { service: ServiceId },
     /// A child of rinit was reaped: a service, a probe, or an orphan that nobody knows.
     /// `group_left`: other processes of its process group are still there (with `kill_mode = "all"`, also of those
     /// that have left it).

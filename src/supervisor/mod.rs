@@ -5,9 +5,9 @@
 //! [`Supervisor::deadline`] finds. The same events give the same actions, which is how the tests
 //! walk every reachable state of a small set of services.
 //!
-//! What the shell must hold to: it does each action at once and in order, and reaps one child at a
-//! time: reap, `step`, act, reap the next. (A pid that was reaped before a spawn and told after it
-//! might be the new child's own.)
+//! What the shell must hold to: it does the actions in order, and reaps one child at a time: reap, `step`, act,
+//! reap the next. (A pid that was reaped before a spawn and told after it might be the new child's own.) A signal
+//! may come between two actions; when it is one that stops the container, the spawns that are left may be skipped.
 
 pub mod event;
 pub mod graph;
@@ -212,6 +212,7 @@ impl Turn<'_> {
             Event::Begin => self.begin(),
             Event::Spawned { service, pid } => self.spawned(service, pid),
             Event::SpawnFailed { service, lasting, code } => self.spawn_failed(service, lasting, code),
+            Event::SpawnSkipped { service } => self.spawn_skipped(service),
             Event::Exited { pid, outcome, group_left } => self.exited(pid, outcome, group_left),
             Event::GroupGone { service } => self.group_gone(service),
             Event::ProbeSpawned { service, pid } => self.probe_spawned(service, pid),

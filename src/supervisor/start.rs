@@ -167,6 +167,24 @@ impl Turn<'_> {
         self.release_signals(id);
     }
 
+    /// The container stops, and the process was not made any more.
+    pub(super) fn spawn_skipped(&mut self, id: ServiceId) {
+        match self.core.records[id].state {
+            State::Spawning { .. } if self.core.is_stopping() => {
+                self.core.pids.answer_without_process();
+                self.set(id, State::Down(End::Stopped));
+                self.core.news.push(id);
+            }
+            State::Spawning { .. }
+            | State::Off
+            | State::Waiting
+            | State::Running { .. }
+            | State::Ending(_)
+            | State::Backoff { .. }
+            | State::Down(_) => {}
+        }
+    }
+
     pub(super) fn spawn_failed(&mut self, id: ServiceId, lasting: bool, code: u8) {
         match self.core.records[id].state {
             State::Spawning { .. } => {}

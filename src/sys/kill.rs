@@ -31,10 +31,12 @@ pub fn group(leader: Pid, signals: &[Signal]) -> Result<(), Errno> {
     raw(-leader, signals)
 }
 
-/// Whether a process group has a member, dead ones that nobody reaped included.
+/// Whether a process group has a member although its leader was reaped, dead ones that nobody reaped included. The
+/// kernel gives the leader's number to a new process only when the group is empty: where there is such a process, the
+/// group is gone, and the number is a stranger's.
 #[must_use]
-pub fn group_exists(leader: Pid) -> bool {
-    send(-leader, 0) != Err(Errno::ESRCH)
+pub fn group_outlives(leader: Pid) -> bool {
+    send(-leader, 0) != Err(Errno::ESRCH) && send(leader, 0) == Err(Errno::ESRCH)
 }
 
 fn raw(target: Pid, signals: &[Signal]) -> Result<(), Errno> {

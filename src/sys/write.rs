@@ -106,7 +106,7 @@ pub fn answer(fd: RawFd, bytes: &[u8]) -> Result<(), Unwritten> {
                 delay = Duration::from_millis(1);
             }
             Err(Errno::EAGAIN) => {
-                if let Some((signal, _)) = signals::take_one(Some(delay))
+                if let Some((signal, _)) = signals::take_one(signals::ALL, Some(delay))
                     && [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT].contains(&signal)
                 {
                     return Err(Unwritten::Signal(signal));

@@ -118,6 +118,7 @@ impl Dice {
             match self.below(10) {
                 0 => world.refuse(self.chance(20), 127),
                 1 => world.answer_early(self.outcome(), self.chance(20)),
+                2 if world.core.is_stopping() => world.skip(),
                 _ => _ = world.answer(),
             }
             return;

@@ -29,6 +29,9 @@ fn futures(world: &World) -> Vec<World> {
         for lasting in [false, true] {
             then(&|w| w.refuse(lasting, 127));
         }
+        if world.core.is_stopping() {
+            then(&|w| w.skip());
+        }
         for outcome in [Outcome::Code(0), Outcome::Code(1)] {
             then(&|w| w.answer_early(outcome, false));
         }

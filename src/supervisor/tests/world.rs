@@ -129,6 +129,15 @@ impl World {
         }
     }
 
+    /// What is asked first is left undone, as a shell does with spawns once the container stops.
+    pub fn skip(&mut self) {
+        match self.asks.remove(0) {
+            Ask::Spawn(service) if self.core.is_stopping() => self.feed(Event::SpawnSkipped { service }),
+            Ask::Spawn(service) => self.feed(Event::SpawnFailed { service, lasting: false, code: 71 }),
+            Ask::Probe(service) => self.feed(Event::ProbeFailed { service }),
+        }
+    }
+
     /// The oldest question is answered by a process that has ended before.
     pub fn answer_early(&mut self, outcome: Outcome, group_left: bool) {
         let pid = self.free_pid();
