@@ -2,9 +2,10 @@
 
 use super::asked::{Asked, PATIENCE, Verdict, add, fail, held, misnamed, named, word};
 use super::mount::asserting;
-use super::peer::addresses;
+use super::peer::{addresses, but};
 use super::{Facts, Judge, Kind};
 use crate::config::table::Table;
+use crate::sys::resolver::Resolved;
 use std::net::IpAddr;
 
 /// `dns`
@@ -39,9 +40,9 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
 }
 
 fn look(host: &str, family: Option<&str>, wanted: &[IpAddr], facts: &Facts) -> Verdict {
-    let found = addresses(host, facts)?;
+    let Resolved { addresses: found, trouble } = addresses(host, facts)?;
     let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
-    let all = texts.join(", ");
+    let all = texts.join(", ") + &but(&trouble);
     let fits = |address: &&IpAddr| {
         family.is_none_or(|family| (family == "ipv6") == address.is_ipv6())
             && (wanted.is_empty() || wanted.contains(address))
@@ -78,6 +79,26 @@ mod tests {
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{keys}");
         }
         assert_eq!(judge("db]").value.as_deref(), Some("10.0.0.5"));
+    }
+
+    /// The fault of a name server is told, and is no reason to correct the name.
+    #[test]
+    fn who_does_not_answer_is_told() {
+        let names: std::collections::HashMap<_, _> =
+            [("db".to_string(), "10.0.0.5".parse().expect("ip"))].into();
+        let trouble = String::from("AAAA: SERVFAIL from 10.0.0.2");
+        let judge = |keys: &str| {
+            let fake = Fake {
+                names: names.clone().into_iter().collect(),
+                trouble: trouble.clone(),
+                ..Fake::default()
+            };
+            one(&format!("[checks.dns.{keys}]")).judge.judge(&fake.facts(&[]))
+        };
+        assert_eq!(judge("db").found, "db at 10.0.0.5 (AAAA: SERVFAIL from 10.0.0.2)");
+        let none = judge("bd");
+        assert_eq!(none.found, "no address of bd: AAAA: SERVFAIL from 10.0.0.2 (name servers: none)");
+        assert!(none.remedy.starts_with("look at the name servers"), "{}", none.remedy);
     }
 
     #[test]

@@ -10,13 +10,14 @@ use crate::sys::exchange;
 use crate::sys::inspect::{self, Look};
 use crate::sys::mounts::{self, Mount};
 use crate::sys::net::{self, Host, Interface, Protocol};
+use crate::sys::resolver::{self, Resolved, Unresolved};
 use crate::sys::spawn::SpawnError;
 use crate::sys::users::{self, Accounts, Identity};
 use crate::sys::{cgroup, files, kernel, limits, procs, time};
 use std::cell::{Cell, OnceCell};
 use std::ffi::CString;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// What is known about the container when checks are judged.
@@ -85,7 +86,7 @@ pub trait System {
     fn interfaces(&self) -> io::Result<Vec<Interface>>;
     fn default_routes(&self) -> Vec<(String, bool)>;
     fn hosts(&self) -> &[Host];
-    fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>>;
+    fn resolve(&self, host: &str) -> Result<Resolved, Unresolved>;
     fn connect(&self, address: SocketAddr, timeout: Duration) -> io::Result<()>;
     fn connect_unix(&self, path: &str) -> io::Result<()>;
     fn exchange(
@@ -226,8 +227,8 @@ impl System for Live {
     fn hosts(&self) -> &[Host] {
         self.hosts.get_or_init(net::hosts)
     }
-    fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        net::resolve(host)
+    fn resolve(&self, host: &str) -> Result<Resolved, Unresolved> {
+        resolver::resolve(host)
     }
     fn connect(&self, address: SocketAddr, timeout: Duration) -> io::Result<()> {
         net::connect(address, timeout)
@@ -267,6 +268,7 @@ pub mod fake {
     use crate::sys::inspect::{Found, Rights};
     use std::cell::RefCell;
     use std::collections::HashMap;
+    use std::net::IpAddr;
     use std::rc::Rc;
 
     /// `Err` of an errno.
@@ -320,6 +322,8 @@ pub mod fake {
         pub holder: Option<(SocketAddr, &'static str, Pid)>,
         /// A name that is known from this moment on.
         pub appears: Option<(Moment, String)>,
+        /// What of the name servers does not answer.
+        pub trouble: String,
     }
 
     impl Fake {
@@ -488,13 +492,14 @@ pub mod fake {
         fn hosts(&self) -> &[Host] {
             &self.hosts
         }
-        fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        fn resolve(&self, host: &str) -> Result<Resolved, Unresolved> {
+            let known = |address| Ok(Resolved { addresses: vec![address], trouble: self.trouble.clone() });
             if self.appears.as_ref().is_some_and(|(when, name)| name == host && self.now() >= *when) {
-                return Ok(vec![IpAddr::from([10, 0, 0, 9])]);
+                return known(IpAddr::from([10, 0, 0, 9]));
             }
-            self.names
-                .get(host)
-                .map_or_else(|| Err(io::Error::other("Name does not resolve")), |ip| Ok(vec![*ip]))
+            let is_answered = self.trouble.is_empty();
+            let why = if is_answered { "name does not resolve".into() } else { self.trouble.clone() };
+            self.names.get(host).map_or(Err(Unresolved { why, is_answered }), |ip| known(*ip))
         }
         fn connect(&self, address: SocketAddr, timeout: Duration) -> io::Result<()> {
             match self.answers.contains(&address) {

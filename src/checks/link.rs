@@ -189,8 +189,12 @@ impl Link {
             return Ok(("/etc/hosts", host.address));
         }
         // A resolver that does not answer is another fault than a name that is not there.
-        let found = facts.system.resolve(&self.alias).map_err(|error| super::peer::unresolved(&error))?;
-        found.first().map(|address| ("the name server", *address)).ok_or_else(|| "no address".into())
+        let found = facts.system.resolve(&self.alias).map_err(|unresolved| unresolved.why)?;
+        found
+            .addresses
+            .first()
+            .map(|address| ("the name server", *address))
+            .ok_or_else(|| "no address".into())
     }
 
     fn unknown(&self, why: &str) -> Finding {
@@ -210,7 +214,7 @@ impl Link {
         };
         let addresses: Vec<IpAddr> = match known.address.parse() {
             Ok(address) => vec![address],
-            Err(_) => facts.system.resolve(&known.address).unwrap_or_default(),
+            Err(_) => facts.system.resolve(&known.address).map(|found| found.addresses).unwrap_or_default(),
         };
         let mut last = "its address is not known".to_string();
         for address in addresses {

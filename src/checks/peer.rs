@@ -2,8 +2,9 @@
 
 use super::asked::{failure, text};
 use super::{Facts, Failure, facts};
+use crate::sys::resolver::{Resolved, Unresolved};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// How long an answer may take, unless the check says otherwise.
@@ -45,13 +46,14 @@ impl Peer {
         facts: &Facts,
         attempt: &mut dyn FnMut(SocketAddr) -> io::Result<()>,
     ) -> Result<(), Failure> {
-        let addresses = addresses(&self.host, facts)?;
+        let Resolved { addresses, trouble } = addresses(&self.host, facts)?;
         let mut why = String::new();
         for address in addresses {
             let Err(error) = attempt(SocketAddr::new(address, self.port)) else { return Ok(()) };
             let comma = if why.is_empty() { "" } else { ", " };
             why.push_str(&[comma, &address.to_string(), ": ", &facts::why(&error)].concat());
         }
+        why.push_str(&but(&trouble));
         let shown = self.shown();
         Err(failure(
             "no answer from {}\nstart what is to listen at {}, correct the address, or keep trying with wait",
@@ -60,47 +62,35 @@ impl Peer {
     }
 }
 
-/// Why the resolver has no address.
-pub(super) fn unresolved(error: &io::Error) -> String {
-    let why = facts::why(error).to_ascii_lowercase();
-    match why.strip_prefix("failed to lookup address information: ").unwrap_or(&why) {
-        // What the C library says when no server has said anything.
-        "try again" | "temporary failure in name resolution" => "no name server answers".into(),
-        why => why.into(),
-    }
+/// The addresses of a host, at least one, and what of the name servers did not answer for it.
+pub(super) fn addresses(host: &str, facts: &Facts) -> Result<Resolved, Failure> {
+    let found = facts.system.resolve(host);
+    found.map_err(|Unresolved { why, is_answered }| {
+        // Which server was asked is half of the diagnosis.
+        let config = text(facts, "/etc/resolv.conf").unwrap_or_default();
+        let servers = config.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
+        let servers = servers.map(str::trim).collect::<Vec<_>>().join(", ");
+        let servers = if servers.is_empty() { "none" } else { &servers };
+        let template = match is_answered {
+            true => {
+                "no address of {}: {} (name servers: {})\ncorrect the name, or join the network on which {} is known"
+            }
+            false => {
+                "no address of {}: {} (name servers: {})\nlook at the name servers in /etc/resolv.conf (docker run --dns names others), or keep trying with wait"
+            }
+        };
+        failure(template, &[host, &why, servers, host])
+    })
 }
 
-/// The addresses of a host; at least one.
-pub(super) fn addresses(host: &str, facts: &Facts) -> Result<Vec<IpAddr>, Failure> {
-    let why = match facts.system.resolve(host) {
-        Ok(found) if !found.is_empty() => return Ok(found),
-        Ok(_) => String::from("it has no address"),
-        Err(error) => unresolved(&error),
-    };
-    // Which server was asked is half of the diagnosis.
-    let config = text(facts, "/etc/resolv.conf").unwrap_or_default();
-    let servers = config.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
-    let servers = servers.map(str::trim).collect::<Vec<_>>().join(", ");
-    let servers = if servers.is_empty() { "none" } else { &servers };
-    Err(failure(
-        "no address of {}: {} (name servers: {})\ncorrect the name, or join the network on which {} is known",
-        &[host, &why, servers, host],
-    ))
+/// What did not answer, behind what did.
+pub(super) fn but(trouble: &str) -> String {
+    if trouble.is_empty() { String::new() } else { [" (", trouble, ")"].concat() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_server_that_is_silent_is_another_fault_than_a_name_that_is_not_there() {
-        for (text, want) in [
-            ("failed to lookup address information: Try again", "no name server answers"),
-            ("failed to lookup address information: Name does not resolve", "name does not resolve"),
-        ] {
-            assert_eq!(unresolved(&io::Error::other(text)), want);
-        }
-    }
 
     #[test]
     fn a_peer_is_a_host_and_a_port() {

@@ -3,7 +3,7 @@
 
 use super::{Errno, signals};
 use crate::model::{Pid, Signal};
-use std::net::ToSocketAddrs as _;
+use std::net::SocketAddr;
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -37,9 +37,9 @@ pub fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
 /// Whether something accepts connections at `host:port` within `patience` for each of its addresses.
 #[must_use]
 pub fn connects(host: &str, port: u16, patience: Duration) -> bool {
-    let addresses = (host, port).to_socket_addrs();
-    addresses.is_ok_and(|mut all| {
-        all.any(|address| std::net::TcpStream::connect_timeout(&address, patience).is_ok())
+    super::resolver::resolve(host).is_ok_and(|found| {
+        let mut all = found.addresses.iter().map(|address| SocketAddr::new(*address, port));
+        all.any(|address| super::net::connect(address, patience).is_ok())
     })
 }
 

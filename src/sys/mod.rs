@@ -26,6 +26,7 @@ pub mod mounts;
 pub mod net;
 pub mod procs;
 pub mod reap;
+pub mod resolver;
 pub mod signals;
 pub mod spawn;
 pub mod status;

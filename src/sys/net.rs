@@ -3,7 +3,7 @@
 use nix::errno::Errno;
 use std::ffi::CStr;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -151,17 +151,6 @@ pub fn parse_hosts(text: &str) -> Vec<Host> {
         Some(Host { address, names: words.map(str::to_string).collect() })
     };
     text.lines().filter_map(line).collect()
-}
-
-/// Addresses of a name, as the resolver of the C library finds them. May take as long as name servers do.
-pub fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
-    let mut found: Vec<IpAddr> = Vec::new();
-    for address in (host, 0u16).to_socket_addrs()? {
-        if !found.contains(&address.ip()) {
-            found.push(address.ip());
-        }
-    }
-    Ok(found)
 }
 
 /// Whether somebody answers a TCP connection there, which is closed at once.
