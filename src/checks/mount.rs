@@ -306,11 +306,9 @@ fn volume_of(root: &str) -> Option<&str> {
 /// Whether a path is on a file system that asks somebody before it answers, and so may not answer at all. What
 /// kind it is stands in /proc, which always answers.
 pub(super) fn remote(path: &str, facts: &Facts) -> bool {
-    const ASKING: &[&str] =
-        &["nfs", "cifs", "smb", "fuse", "9p", "ceph", "gluster", "lustre", "afs", "autofs"];
     // A path that is no mount point may lead elsewhere through a link.
     let mount = facts.system.mounts().iter().rfind(|mount| mount.point == path);
-    mount.is_none_or(|mount| ASKING.iter().any(|kind| mount.fstype.starts_with(kind)))
+    mount.is_none_or(Mount::asks_somebody)
 }
 
 #[cfg(test)]

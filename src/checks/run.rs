@@ -8,8 +8,12 @@ use super::{Check, Facts, Finding, Level};
 use crate::config::fault::Sources;
 use crate::environ::Environ;
 use crate::model::{Moment, Pid, Signal};
+use crate::sys::mounts;
 use crew::Crew;
 use std::io;
+
+/// The kinds that look at a path of the user's, and block where its file system does not answer.
+const LOOKS_AT_PATHS: &[&str] = &["command", "dir", "file", "link_target", "user"];
 
 /// What became of a wait for helpers.
 #[derive(Debug)]
@@ -56,7 +60,12 @@ pub fn run(
     }
     let helped: Vec<bool> = checks
         .iter()
-        .map(|check| check.wait.is_some() || check.as_user.is_some() || check.judge.may_block(facts))
+        .map(|check| {
+            check.wait.is_some()
+                || check.as_user.is_some()
+                || check.judge.may_block(facts)
+                || LOOKS_AT_PATHS.contains(&check.kind) && mounts::may_hang(facts.system.mounts())
+        })
         .collect();
     let helped = |n: usize| helped.get(n).copied().unwrap_or(true);
     let on = |(_, check): &(usize, &Check)| check.off.is_none();

@@ -223,5 +223,5 @@ fn tell(text: String) -> u8 {
 
 /// What the configuration may know: these variables, and the files of this system.
 fn scope<'a>(variable: &'a dyn Fn(&str) -> Option<String>, later: &'a [String]) -> Scope<'a> {
-    Scope { variable, exists: &crate::sys::files::exists, read: &super::read_text, later }
+    Scope { variable, exists: &super::reading::exists, read: &super::read_text, later }
 }

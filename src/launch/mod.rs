@@ -3,6 +3,7 @@
 mod configured;
 mod dropin;
 mod inside;
+mod reading;
 
 use crate::cli::{Invocation, LogFormat, LogLevel, Mode, Persona};
 use crate::config::fault::{Fault, MANY, Sources};
@@ -37,7 +38,7 @@ pub const CONFIG: u8 = 78;
 /// Does what the command line asks for; rinit's exit code.
 pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
     let mut faults = Vec::new();
-    let io = Io { read: &crate::sys::files::read, list: &crate::sys::files::list_toml, why: &why_unread };
+    let io = Io { read: &reading::read, list: &reading::list, why: &why_unread };
     let variable = given::variable("RINIT_CONFIG").and_then(|value| std::str::from_utf8(value).ok());
     // Not dropped: the process ends with this function, and the kernel takes all of it back at once.
     // What a variable names is looked at no sooner than it is clear that it is meant for this rinit.
@@ -88,7 +89,7 @@ fn refusal(path: &str) -> Option<String> {
 
 /// The text of a file that the configuration names; the error is in words that follow its name.
 fn read_text(path: &str) -> Result<String, String> {
-    crate::sys::files::read_text(path).map_err(|why| refusal(path).unwrap_or(why))
+    crate::sys::files::text_of(reading::read(path)).map_err(|why| refusal(path).unwrap_or(why))
 }
 
 /// Tells every fault, as far as anybody reads them. Nothing has been started.

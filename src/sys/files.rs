@@ -18,11 +18,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The bytes of a file.
 pub fn read(path: &str) -> io::Result<Vec<u8>> {
-    let bytes = slurp(path, MOST)?;
-    if bytes.len() > MOST {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(bytes)
+    bounded(slurp(path, MOST)?)
+}
+
+fn read_up_to(file: &OwnedFd) -> io::Result<Vec<u8>> {
+    bounded(read_all(file, MOST)?)
+}
+
+fn bounded(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+    if bytes.len() > MOST { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }
 
 /// The bytes of a file, one more than `most` when there are more. In few system calls: a file of /proc says that it
@@ -33,6 +37,46 @@ pub fn slurp(path: &str, most: usize) -> io::Result<Vec<u8>> {
         Ok(file) => read_all(&file, most),
         Err(errno) => Err(truly(path, errno)),
     }
+}
+
+/// The file or directory at a path, when it is on the same mount as `/`, and so does not block (openat2(2)). `None`: it
+/// is on another, or this kernel cannot tell.
+fn open_on_root(path: &str, flags: OFlag) -> Option<io::Result<OwnedFd>> {
+    let path_c = std::ffi::CString::new(path).ok()?;
+    let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+    // struct open_how: flags, mode, resolve.
+    let how = [u64::from(flags.bits().cast_unsigned()), 0, libc::RESOLVE_NO_XDEV];
+    // SAFETY: a path that ends with NUL, and a structure of ours whose size is said.
+    let fd = unsafe {
+        libc::syscall(libc::SYS_openat2, libc::AT_FDCWD, path_c.as_ptr(), how.as_ptr(), size_of_val(&how))
+    };
+    match Errno::result(fd) {
+        Ok(fd) => {
+            let fd = i32::try_from(fd).ok()?;
+            // SAFETY: a new descriptor, owned from here on.
+            Some(Ok(unsafe { std::os::fd::FromRawFd::from_raw_fd(fd) }))
+        }
+        Err(Errno::EXDEV) => None,
+        // Not known, or forbidden by who does not know it: as before there was such a call.
+        Err(Errno::ENOSYS | Errno::EPERM | Errno::EINVAL | Errno::E2BIG) => {
+            let result = nix::fcntl::open(path, flags, Mode::empty());
+            Some(result.map_err(|errno| truly(path, errno)))
+        }
+        Err(errno) => Some(Err(truly(path, errno))),
+    }
+}
+
+/// [`read`], when the file is on the same mount as `/`; `None` when it is on another.
+#[must_use]
+pub fn read_on_root(path: &str) -> Option<io::Result<Vec<u8>>> {
+    Some(open_on_root(path, OFlag::O_RDONLY)?.and_then(|file| read_up_to(&file)))
+}
+
+/// [`list_toml`], when the directory is on the same mount as `/`; `None` when it is on another.
+#[must_use]
+pub fn list_on_root(path: &str) -> Option<io::Result<Vec<String>>> {
+    let is_there = open_on_root(path, OFlag::O_PATH | OFlag::O_DIRECTORY)?.map(drop);
+    Some(is_there.and_then(|()| list_toml(path)))
 }
 
 /// Without a free descriptor the kernel does not even look whether there is such a file.
@@ -86,9 +130,9 @@ pub fn system_text(path: &str) -> io::Result<String> {
     })
 }
 
-/// The text of a file; the error is in words that follow its name.
-pub fn read_text(path: &str) -> Result<String, String> {
-    let bytes = read(path).map_err(|error| crate::config::files::reason(&error))?;
+/// What was read as text; the error is in words that follow the file's name.
+pub fn text_of(bytes: io::Result<Vec<u8>>) -> Result<String, String> {
+    let bytes = bytes.map_err(|error| crate::config::files::reason(&error))?;
     String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_string())
 }
 
@@ -135,10 +179,10 @@ mod tests {
     fn what_is_there_is_read_up_to_a_bound() {
         let root = env!("CARGO_MANIFEST_DIR");
         assert!(exists(root) && !exists("/no/such/path"));
-        assert!(read_text(&format!("{root}/Cargo.toml")).expect("text").contains("rinit"));
-        assert_eq!(read_text("/no/such/path").expect_err("nothing"), "does not exist");
-        assert!(read_text(root).expect_err("a folder").starts_with("is a folder (a bind mount"));
-        assert_eq!(read_text("/dev/zero").expect_err("no end"), "is larger than 4 MiB");
+        assert!(text_of(read(&format!("{root}/Cargo.toml"))).expect("text").contains("rinit"));
+        assert_eq!(text_of(read("/no/such/path")).expect_err("nothing"), "does not exist");
+        assert!(text_of(read(root)).expect_err("a folder").starts_with("is a folder (a bind mount"));
+        assert_eq!(text_of(read("/dev/zero")).expect_err("no end"), "is larger than 4 MiB");
         let examples = list_toml(&format!("{root}/config-examples/")).expect("a folder");
         assert!(
             examples.is_sorted() && examples.contains(&format!("{root}/config-examples/quickstart.toml"))

@@ -75,7 +75,7 @@ pub struct TooHigh {
 #[must_use]
 pub fn too_high(limit: &Ulimit) -> Option<TooHigh> {
     let (_, hard) = get(limit.name).ok()?;
-    let open = || super::files::read_text("/proc/sys/fs/nr_open").ok()?.trim().parse::<u64>().ok();
+    let open = || super::files::system_text("/proc/sys/fs/nr_open").ok()?.trim().parse::<u64>().ok();
     let nr_open = if limit.name == "nofile" { open() } else { None };
     let (most, for_anybody) = match nr_open.filter(|most| limit.hard > *most) {
         Some(most) => (most, true),

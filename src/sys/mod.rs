@@ -80,6 +80,12 @@ pub fn folder() -> Option<std::ffi::CString> {
     std::ffi::CString::new(folder.into_os_string().into_vec()).ok()
 }
 
+/// Ends this process at once.
+pub fn exit(code: u8) -> ! {
+    // SAFETY: ends the process; nothing of ours is to be run at its end.
+    unsafe { libc::_exit(i32::from(code)) }
+}
+
 /// Goes to `/`, so that no mount is kept busy by rinit.
 pub fn sit_in_root() {
     let _ = nix::unistd::chdir(c"/");

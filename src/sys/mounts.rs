@@ -56,12 +56,29 @@ impl Mount {
         }
     }
 
+    /// Whether its file system asks somebody before it answers, and so may not answer at all.
+    #[must_use]
+    pub fn asks_somebody(&self) -> bool {
+        const ASKING: &[&str] = &[
+            "nfs", "cifs", "smb", "fuse", "9p", "virtiofs", "ceph", "gluster", "lustre", "afs", "autofs", "orangefs",
+            "ocfs2", "gfs2", "beegfs", "gpfs",
+        ];
+        ASKING.iter().any(|kind| self.fstype.starts_with(kind))
+    }
+
     fn lists(&self, option: &str) -> bool {
         self.options
             .split(',')
             .chain(self.super_options.split(','))
             .any(|one| one == option || one.split_once('=').is_some_and(|(key, _)| key == option))
     }
+}
+
+/// Whether one of these may never answer: then a look at a path, which may lead there through links, may block. What
+/// the root lies on answers, or nothing does. Without a list of mounts nobody knows.
+#[must_use]
+pub fn may_hang(mounts: &[Mount]) -> bool {
+    mounts.is_empty() || mounts.iter().any(|mount| mount.asks_somebody() && mount.point != "/")
 }
 
 /// All mounts of this process's mount namespace, in the kernel's order: a later one covers an earlier one.

@@ -174,7 +174,7 @@ impl<'c> Crew<'c> {
             self.helpers.kill(helper);
             let found = format!("no answer within {}", show_duration(until.since(begun)));
             let remedy = match self.checks.get(n).map_or("", |check| check.kind) {
-                "dir" | "file" | "link_target" | "mount" | "privileges" | "volume" => {
+                "command" | "dir" | "file" | "link_target" | "mount" | "privileges" | "volume" => {
                     "look for a file system that hangs, or is slow"
                 }
                 _ => "look for a name server or file system that hangs",

@@ -1,0 +1,160 @@
+//! Reading what the user names (the configuration, `env_file`, `when_exists`), where its file system may never answer:
+//! in a helper process then, so that a stop is heard. Where every file system is local, which is the rule, in place.
+
+use crate::config::files::{DEFAULT_FILE, DEFAULT_FOLDER};
+use crate::model::{Outcome, Pid, Signal};
+use crate::sys::reap::{self, Reaped};
+use crate::sys::wait::{Waiter, Wake};
+use crate::sys::{Errno, files, helper, kill, mounts, stdio, time, write};
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// After this long it is told what is waited for.
+const TELL_AFTER: Duration = Duration::from_secs(5);
+
+/// The bytes of a file of the configuration.
+pub fn read(path: &str) -> io::Result<Vec<u8>> {
+    let here = is_default(path).then(|| files::read_on_root(path)).flatten();
+    here.unwrap_or_else(|| ask(path, &|| files::read(path)))
+}
+
+/// The `*.toml` of a directory.
+pub fn list(path: &str) -> io::Result<Vec<String>> {
+    if let Some(listed) = is_default(path).then(|| files::list_on_root(path)).flatten() {
+        return listed;
+    }
+    let names = ask(path, &|| Ok(files::list_toml(path)?.join("\0").into_bytes()))?;
+    let names = String::from_utf8(names).unwrap_or_default();
+    Ok(names.split('\0').filter(|name| !name.is_empty()).map(str::to_string).collect())
+}
+
+/// Whether a path exists.
+pub fn exists(path: &str) -> bool {
+    ask(path, &|| if files::exists(path) { Ok(Vec::new()) } else { Err(ErrorKind::NotFound.into()) }).is_ok()
+}
+
+/// What a start looks for that names nothing: it is to cost nothing.
+fn is_default(path: &str) -> bool {
+    path == DEFAULT_FILE || path.starts_with(DEFAULT_FOLDER)
+}
+
+fn may_hang() -> bool {
+    static MAY_HANG: OnceLock<bool> = OnceLock::new();
+    *MAY_HANG.get_or_init(|| mounts::may_hang(&mounts::read().unwrap_or_default()))
+}
+
+fn ask(path: &str, look: &dyn Fn() -> io::Result<Vec<u8>>) -> io::Result<Vec<u8>> {
+    if !may_hang() {
+        return look();
+    }
+    ask_helper(path, look).unwrap_or_else(|_| look())
+}
+
+/// An error is one of the helper, not of the look.
+#[inline(never)]
+fn ask_helper(path: &str, look: &dyn Fn() -> io::Result<Vec<u8>>) -> Result<io::Result<Vec<u8>>, Errno> {
+    let (read, write) = helper::pipe()?;
+    let pid = helper::fork(&[], || {
+        stdio::write_all(write.as_raw_fd(), &encode(look()));
+        0
+    })?;
+    drop(write);
+    Ok(decode(&answer(path, pid, read)))
+}
+
+/// Waits for what the helper writes, and for its end. TERM, INT and QUIT end rinit, for nothing was started; what else
+/// comes is kept for who is.
+fn answer(path: &str, helper: Pid, pipe: OwnedFd) -> Vec<u8> {
+    let mut waiter = Waiter::default();
+    let mut tell_at = Some(time::now().after(TELL_AFTER));
+    let (mut bytes, mut open, mut ended) = (Vec::new(), Some(pipe), false);
+    let mut kept: Vec<Signal> = Vec::new();
+    while !ended || open.is_some() {
+        let fds: Vec<_> = open.iter().map(|pipe| pipe.as_raw_fd()).collect();
+        match waiter.wait(tell_at, &fds) {
+            Wake::Signal { signal: Signal::CHLD, .. } => ended |= reap(helper),
+            Wake::Signal { signal: signal @ (Signal::TERM | Signal::INT | Signal::QUIT), .. } => {
+                let _ = kill::process(helper, &[Signal::KILL]);
+                crate::sys::exit(Outcome::Signal(signal).exit_code());
+            }
+            Wake::Signal { signal, .. } => kept.push(signal),
+            Wake::Readable(fd) => {
+                if helper::read_some(fd, &mut bytes) == 0 {
+                    open = None;
+                }
+            }
+            Wake::Due => {
+                tell_at = None;
+                tell(path);
+            }
+        }
+    }
+    for signal in kept {
+        let _ = kill::process(crate::sys::pid(), &[signal]);
+    }
+    bytes
+}
+
+/// Reaps who has ended; whether the helper has.
+fn reap(helper: Pid) -> bool {
+    let mut ended = false;
+    loop {
+        match reap::next() {
+            Reaped::Ended(pid, _) => ended |= pid == helper,
+            Reaped::Stopped(..) => {}
+            Reaped::NoneReady => return ended,
+            Reaped::NoChildren => return true,
+        }
+    }
+}
+
+/// Before it is known how lines are to look, which the configuration has a say in.
+fn tell(path: &str) {
+    let line = ["rinit: still waiting for ", path, ": its file system does not answer\n"].concat();
+    let _ = write::write_some(2, line.as_bytes());
+}
+
+const TOO_LARGE: i32 = -1;
+const TIMED_OUT: i32 = -2;
+
+fn encode(result: io::Result<Vec<u8>>) -> Vec<u8> {
+    match result {
+        Ok(bytes) => [&0i32.to_ne_bytes()[..], &bytes].concat(),
+        Err(error) => {
+            let code = match error.kind() {
+                ErrorKind::FileTooLarge => TOO_LARGE,
+                ErrorKind::TimedOut => TIMED_OUT,
+                _ => error.raw_os_error().unwrap_or(Errno::ENOENT as i32),
+            };
+            code.to_ne_bytes().to_vec()
+        }
+    }
+}
+
+fn decode(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    match bytes.split_first_chunk::<4>().map(|(code, rest)| (i32::from_ne_bytes(*code), rest)) {
+        Some((0, rest)) => Ok(rest.to_vec()),
+        Some((TOO_LARGE, _)) => Err(ErrorKind::FileTooLarge.into()),
+        Some((TIMED_OUT, _)) => Err(ErrorKind::TimedOut.into()),
+        Some((code, _)) => Err(io::Error::from_raw_os_error(code)),
+        None => Err(Errno::EIO.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_helper_found_comes_back_as_it_was() {
+        assert_eq!(decode(&encode(Ok(b"x".to_vec()))).expect("bytes"), b"x");
+        for kind in [ErrorKind::FileTooLarge, ErrorKind::TimedOut, ErrorKind::NotFound] {
+            assert_eq!(decode(&encode(Err(kind.into()))).expect_err("an error").kind(), kind);
+        }
+        let closed = Err(io::Error::from_raw_os_error(Errno::EACCES as i32));
+        assert_eq!(decode(&encode(closed)).expect_err("an error").kind(), ErrorKind::PermissionDenied);
+        assert_eq!(decode(b"").expect_err("died").raw_os_error(), Some(Errno::EIO as i32));
+    }
+}
