@@ -60,8 +60,8 @@ impl Mount {
     #[must_use]
     pub fn asks_somebody(&self) -> bool {
         const ASKING: &[&str] = &[
-            "nfs", "cifs", "smb", "fuse", "9p", "virtiofs", "ceph", "gluster", "lustre", "afs", "autofs", "orangefs",
-            "ocfs2", "gfs2", "beegfs", "gpfs",
+            "nfs", "cifs", "smb", "fuse", "9p", "virtiofs", "ceph", "gluster", "lustre", "afs", "autofs",
+            "orangefs", "ocfs2", "gfs2", "beegfs", "gpfs",
         ];
         ASKING.iter().any(|kind| self.fstype.starts_with(kind))
     }
