@@ -20,6 +20,8 @@ pub struct Doc {
     pub description: String,
     /// Whether its value is never shown.
     pub secret: bool,
+    /// The label of the checks of which one must hold.
+    pub any_of: String,
     /// The variable that may name a file with the value.
     pub file: Option<String>,
     /// Variables that the check knows besides: its old name, and those that it depends on.
@@ -29,7 +31,17 @@ pub struct Doc {
 /// Both forms, one after the other.
 #[must_use]
 pub fn render(checks: &[Check]) -> String {
-    let docs: Vec<Doc> = checks.iter().filter_map(|check| check.judge.doc()).collect();
+    let doc = |check: &Check| {
+        let mut doc = check.judge.doc()?;
+        // Of those that share a label, another may hold in its place.
+        if let Some(label) = &check.any_of {
+            let others = checks.iter().filter(|other| other.any_of.as_ref() == Some(label));
+            doc.required &= others.count() < 2;
+            doc.any_of.clone_from(label);
+        }
+        Some(doc)
+    };
+    let docs: Vec<Doc> = checks.iter().filter_map(doc).collect();
     let mut text =
         String::from("| variable | required | default | what it is |\n| --- | --- | --- | --- |\n");
     for doc in &docs {
@@ -40,6 +52,9 @@ pub fn render(checks: &[Check]) -> String {
             what.push_str("; ");
         }
         what.push_str(&doc.form);
+        if !doc.any_of.is_empty() {
+            what.push_str(&["; one is needed for: ", &on_one_line(&doc.any_of)].concat());
+        }
         if doc.secret {
             what.push_str("; secret");
         }
@@ -85,6 +100,19 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("# where it listens\n# PORT=80\nKEY=abc|d\n"), "{text}");
+    }
+
+    /// It was called required, though a link in its place would do.
+    #[test]
+    fn a_variable_that_another_check_stands_in_for_is_not_required() {
+        let (checks, _) = checks(
+            "[checks.env.WEB_HOST]\nany_of = \"where web is\"\n[checks.link.web]\nport = 80\nany_of = \"where web is\"\n\
+             [checks.env.ALONE]\nany_of = \"itself\"\n",
+        );
+        let text = super::render(&checks);
+        let row = "| `WEB_HOST` | no |  | a string that is not empty; one is needed for: where web is |";
+        assert!(text.contains(row) && text.contains("# WEB_HOST="), "{text}");
+        assert!(text.contains("| `ALONE` | yes |"), "{text}");
     }
 
     /// Neither a row nor a comment is left by what stands in it.
