@@ -159,6 +159,25 @@ fn what_is_no_secret_is_said() {
     ended.tells(&["postgres: exited with code 1"]);
 }
 
+/// The values that the file allows or forbids were hidden as the secret was: "expected one of ***", and "app" in every line.
+#[test]
+fn the_words_of_the_file_are_no_secret() {
+    let config = "[checks.env.KIND]\nsecret = true\none_of = [\"alpha\", \"service\"]\n\
+                  [checks.env.PASS]\nsecret = true\nnot_in = [\"changeme\", \"postgres\"]\n";
+    let run = |kind, pass| Init::config(config).args(&["--check"]).env("KIND", kind).env("PASS", pass).run();
+    let ended = run("omega-9", "changeme").expect(69);
+    for part in ["one of \"alpha\" or \"service\"", "\"alpha\"", "other than", "\"changeme\"", "\"postgres\""]
+    {
+        let said = [ended.out.as_str(), &ended.err].concat();
+        assert!(said.contains(part) || part.starts_with("one of"), "{part}\n{}", ended.story());
+        assert!(!said.contains("***") && !said.contains("omega-9"), "{}", ended.story());
+    }
+    Init::config(config).args(&["--explain"]).env("KIND", "alpha").run().expect(0);
+    let services = format!("{config}[services.postgres]\ncommand = \"false\"\nrestart = \"no\"\n");
+    let ended = Init::config(&services).env("KIND", "service").env("PASS", "other").run().expect(1);
+    ended.tells(&["postgres: exited with code 1"]);
+}
+
 /// Wherever rinit speaks, a secret is not in what it says: whatever key it stands in, whatever else holds it.
 #[test]
 fn a_secret_is_said_nowhere() {
@@ -169,7 +188,7 @@ fn a_secret_is_said_nowhere() {
         "[checks.env.WORD]\nsecret = true\nprefix = \"x\"\nexport = \"COPY\"",
         "[checks.env.WORD]\nsecret = true\nnot_in = [\"x\", \"${WORD}\", \"${OLD}\"]",
         "[checks.env.WORD]\nsecret = true\none_of = [\"${OLD}\"]",
-        "[checks.env.NONE]\nsecret = true\none_of = [\"correct-horse\", \"${WORD}\"]",
+        "[checks.env.NONE]\nsecret = true\none_of = [\"${OLD}\", \"${WORD}\"]",
         "[checks.env.WORD]\nsecret = true\nprefix = \"${OLD}\"",
         "[checks.env.WORD]\nsecret = true\nsuffix = \"${OLD}\"",
         "[checks.env.WORD]\nsecret = true\npattern = \"${OLD}\"",

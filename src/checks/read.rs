@@ -1,5 +1,6 @@
 //! `[checks.KIND.NAME]` tables -> checks: the keys that all kinds share, and every fault.
 
+use super::env::form::literals;
 use super::{Check, KINDS, Kind};
 use crate::config::expand::{Expanded, expand};
 use crate::config::fault::{At, Sources, did_you_mean};
@@ -68,7 +69,12 @@ pub fn given_secrets(root: Option<&Node>, environ: &Environ) -> Vec<String> {
     let variables = root.and_then(|root| root.get("env")).map_or(&[][..], Node::entries);
     let secret =
         |entry: &&Entry| entry.node.get("secret").is_some_and(|node| node.value != Value::Bool(false));
-    variables.iter().filter(secret).filter_map(|entry| environ.text(&entry.key)).collect()
+    let hidden = |entry: &Entry| {
+        let value = environ.text(&entry.key)?;
+        let named = |key| literals(entry.node.get(key)).any(|one| one == value);
+        Some(value.clone()).filter(|_| !named("one_of") && !named("not_in"))
+    };
+    variables.iter().filter(secret).filter_map(hidden).collect()
 }
 
 /// Values that these checks keep from being shown, as far as they are known before a look.

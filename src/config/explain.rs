@@ -123,7 +123,7 @@ fn keys(files: &Files, node: &Node, path: &str, at: At, text: &mut String) {
             for entry in entries {
                 let key = toml_key(&entry.key);
                 let path = if path.is_empty() { key } else { format!("{path}.{key}") };
-                if secret && ["default", "one_of"].contains(&entry.key.as_str()) {
+                if secret && entry.key == "default" {
                     let place = files.sources.file_line(entry.node.at);
                     let _ = writeln!(text, "  {path} is not shown  ({place})");
                 } else {

@@ -52,6 +52,20 @@ pub struct Form {
     of: Type,
     /// Whether `prefix`, `suffix`, `not_in` and `pattern` of a secret hold what the environment gave.
     from_environment: bool,
+    /// Of a secret, the values of `one_of` and `not_in` that stand in the file as they are: anybody may know them.
+    literal: Vec<String>,
+}
+
+/// The texts of a value that stand in the file as they are, without a variable in them.
+pub fn literals(node: Option<&Node>) -> impl Iterator<Item = &str> {
+    let items = match node.map(|node| &node.value) {
+        Some(Value::List(items)) => items.as_slice(),
+        _ => node.map_or(&[][..], std::slice::from_ref),
+    };
+    items.iter().filter_map(|item| match &item.value {
+        Value::Text(text) if !text.contains("${") => Some(text.as_str()),
+        _ => None,
+    })
 }
 
 /// Keys that tell a part of the value, or what it was.
@@ -100,6 +114,14 @@ pub fn read(table: &Table<'_>) -> Form {
         domains: words("domains", "nothing would do; expected domains such as \"example.org\""),
         separator: table.text("separator"),
         of: table.word("of").unwrap_or_default(),
+        literal: match table.has("secret") || table.has("file") {
+            true => ["one_of", "not_in"]
+                .iter()
+                .flat_map(|key| literals(table.node(key)))
+                .map(Into::into)
+                .collect(),
+            false => Vec::new(),
+        },
         from_environment: table.has("secret")
             && TELLING.iter().any(|key| table.node(key).is_some_and(is_expanded)),
     };
@@ -196,6 +218,11 @@ impl Form {
             && self.max.as_ref().is_none_or(|max| number.value <= max.value)
     }
 
+    /// Whether a value is one that the file itself names, which is no secret.
+    pub fn is_named_in_the_file(&self, value: &str) -> bool {
+        self.literal.iter().any(|one| one == value)
+    }
+
     /// What gives the value of a secret away: the values that would do, and what another variable tells of it.
     pub fn telling(&self) -> Vec<String> {
         let mut telling = self.one_of.clone();
@@ -203,6 +230,7 @@ impl Form {
             telling.extend(self.not_in.iter().chain(&self.prefix).chain(&self.suffix).cloned());
             telling.extend(self.pattern.iter().map(|(text, _)| text.clone()));
         }
+        telling.retain(|value| !self.is_named_in_the_file(value));
         telling
     }
 

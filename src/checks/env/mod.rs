@@ -1,6 +1,6 @@
 //! `[checks.env.NAME]`: an environment variable is set, not empty, and of the right form.
 
-mod form;
+pub(super) mod form;
 mod json;
 mod relations;
 #[cfg(test)]
@@ -150,12 +150,15 @@ impl Judge for Env {
         }
         let names = [Some(&self.name), self.relations.renamed_from.as_ref()];
         let given = names.into_iter().flatten().filter_map(|name| environ.text(name));
+        // One of the allowed values, or "changeme": hidden, it would be missing in every other line.
+        let given = given.filter(|value| !self.form.is_named_in_the_file(value));
         given.chain(self.default.clone()).chain(self.form.telling()).collect()
     }
 
     fn is_secret(&self, finding: &Finding) -> bool {
         // What came from a file is one even where nothing says so.
-        self.secret || self.file.as_ref().is_some_and(|file| finding.unsets.contains(file))
+        let secret = self.secret || self.file.as_ref().is_some_and(|file| finding.unsets.contains(file));
+        secret && !finding.value.as_deref().is_some_and(|value| self.form.is_named_in_the_file(value))
     }
 
     fn doc(&self) -> Option<Doc> {
@@ -171,6 +174,7 @@ impl Judge for Env {
             description: self.description.clone(),
             secret: self.secret,
             file: self.file.clone(),
+            any_of: String::new(),
             others: self.relations.others(),
         })
     }
