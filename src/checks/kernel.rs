@@ -4,6 +4,7 @@ use super::asked::{Asked, add, all, at_least, failure, must_ask, no_export, no_w
 use super::limit::docker_size;
 use super::path::denied;
 use super::{Facts, Failure, Judge, Kind, facts, listed, quoted};
+use crate::config::fault::did_you_mean;
 use crate::config::table::Table;
 use crate::config::tree::{Entry, Value};
 use crate::config::words::show_size;
@@ -224,9 +225,17 @@ fn device(path: &str, facts: &Facts) -> Result<String, Failure> {
     Ok(path.to_string())
 }
 
+/// Where tzdata puts the zones.
+const ZONES: &str = "/usr/share/zoneinfo";
+
+/// Debian's images call it Etc/UTC.
+fn bare_zone(zone: &str) -> &str {
+    zone.strip_prefix("Etc/").unwrap_or(zone)
+}
+
 /// The zone that programs take: TZ, else /etc/localtime; one that the image does not have is UTC for them.
 fn time_zone(zone: &str, facts: &Facts) -> Result<String, Failure> {
-    let file = ["/usr/share/zoneinfo/", zone].concat();
+    let file = [ZONES, "/", zone].concat();
     let set = facts.environ.get_full("TZ").map(|tz| tz.trim_start_matches(':').to_string());
     let linked = || {
         let target = facts.system.read_link("/etc/localtime").ok()?;
@@ -236,12 +245,21 @@ fn time_zone(zone: &str, facts: &Facts) -> Result<String, Failure> {
     let same =
         || read("/etc/localtime").filter(|bytes| read(&file).as_ref() == Some(bytes)).map(|_| zone.into());
     let found = set.or_else(linked).or_else(same).unwrap_or_else(|| "UTC".into());
-    // Debian's images call it Etc/UTC.
-    let bare = |zone: &str| zone.strip_prefix("Etc/").unwrap_or(zone).to_string();
-    if bare(&found) != bare(zone) {
-        return Err(failure("time zone {}\nset TZ={}", &[&found, zone]));
+    let there = bare_zone(zone) == "UTC" || facts.system.stat(&file).is_ok();
+    if !there && facts.system.stat(ZONES).is_ok() {
+        // The data is there: the name is wrong.
+        let (region, name) = zone.rsplit_once('/').unwrap_or(("", zone));
+        let dir = if region.is_empty() { ZONES.to_string() } else { [ZONES, "/", region].concat() };
+        let names = facts.system.list(&dir).or_else(|_| facts.system.list(ZONES)).unwrap_or_default();
+        let hint = did_you_mean(name, &mut names.iter().map(String::as_str));
+        let template = "time zone {}, and no {} beside the zones that there are\ncorrect time_zone (ls {}){}";
+        return Err(failure(template, &[&found, &file, ZONES, &hint]));
     }
-    if bare(zone) != "UTC" && facts.system.stat(&file).is_err() {
+    if bare_zone(&found) != bare_zone(zone) {
+        let and = if there { "" } else { ", and install tzdata in the image" };
+        return Err(failure("time zone {}\nset TZ={}{}", &[&found, zone, and]));
+    }
+    if !there {
         let template = "time zone {}, but no {}, so that programs take UTC\ninstall tzdata in the image";
         return Err(failure(template, &[zone, &file]));
     }

@@ -41,6 +41,11 @@ fn look(place: &Place, target: Option<&str>, stat: &Stat, facts: &Facts) -> Verd
     let path = &place.path;
     let to = target.unwrap_or(ANY);
     let Ok(leads) = facts.system.read_link(path) else {
+        if stat.dir {
+            // ln would make its link in it.
+            let template = "{}, no link, {}\nput it elsewhere (mv {} {}.old), and: ln -s {} {}";
+            return fail(template, &[what(stat), &shown(stat, facts), path, path, to, path]);
+        }
         return fail("{}, no link, {}\nln -sfn {} {}", &[what(stat), &shown(stat, facts), to, path]);
     };
     if let Some(target) = target

@@ -99,9 +99,9 @@ pub(super) fn asserting(table: &Table<'_>, key: &'static str) -> Vec<String> {
     list.unwrap_or_default()
 }
 
-/// What is mounted at a path, or the finding that nothing is.
-pub(super) fn mounted_at<'f>(path: &str, facts: &'f Facts) -> Result<&'f Mount, Failure> {
-    let remedy = || format!("mount something at {path} (docker run --volume …:{path}, or --tmpfs {path})");
+/// What is mounted at a path, or the finding that nothing is; `how` mounts it.
+pub(super) fn mounted_at<'f>(path: &str, how: &str, facts: &'f Facts) -> Result<&'f Mount, Failure> {
+    let remedy = || format!("mount something at {path} ({how})");
     let mount = facts.system.mount_of(path).map_err(|error| {
         if errno(&error) == Errno::EACCES {
             return super::path::unreachable(path, Access::Execute, facts);
@@ -157,7 +157,7 @@ impl Judge for MountCheck {
     }
 
     fn judge(&self, facts: &Facts) -> Finding {
-        mounted_at(&self.path, facts).and_then(|mount| self.judge_mount(mount, facts)).into()
+        mounted_at(&self.path, &self.how(), facts).and_then(|mount| self.judge_mount(mount, facts)).into()
     }
 
     fn may_block(&self, facts: &Facts) -> bool {
@@ -165,7 +165,32 @@ impl Judge for MountCheck {
     }
 }
 
+/// `docker run --volume …`, with a name for a volume where none is asked for.
+pub(super) fn volume_option(path: &str, name: &str) -> String {
+    let name = if name.is_empty() { path.rsplit('/').next().unwrap_or("") } else { name };
+    ["docker run --volume ", name, ":", path].concat()
+}
+
 impl MountCheck {
+    /// What mounts there what is asked for.
+    fn how(&self) -> String {
+        let path = &self.path;
+        let mode = if matches!(self.mode, Some(Mode::Ro)) { ":ro" } else { "" };
+        let is_tmpfs = self.fstype.iter().any(|kind| kind == "tmpfs");
+        match &self.volume {
+            Some(Volume::Named(name)) => volume_option(path, name) + mode,
+            Some(Volume::Any) => volume_option(path, "") + mode,
+            Some(Volume::None) => {
+                ["docker run --tmpfs ", path, mode, ", or bind a directory of the host there"].concat()
+            }
+            None if is_tmpfs => ["docker run --tmpfs ", path, mode].concat(),
+            None if self.fstype.is_empty() && self.source.is_empty() => {
+                [&volume_option(path, ""), mode, ", or --tmpfs ", path, mode].concat()
+            }
+            None => volume_option(path, "") + mode,
+        }
+    }
+
     fn judge_mount(&self, mount: &Mount, facts: &Facts) -> Verdict {
         let path = &self.path;
         let mode = |read_only| {

@@ -118,7 +118,8 @@ impl Place {
         let path = &self.path;
         match facts.system.stat(path) {
             Ok(stat) if self.absent => {
-                fail("{} {}\nremove it: rm {}", &[what(&stat), &shown(&stat, facts), path])
+                let rm = if stat.dir { "rm -r" } else { "rm" };
+                fail("{} {}\nremove it: {} {}", &[what(&stat), &shown(&stat, facts), rm, path])
             }
             Ok(stat) => besides(&stat),
             Err(error) if matches!(errno(&error), Errno::ENOENT | Errno::ENOTDIR) => self.missing(facts),
@@ -142,7 +143,13 @@ impl Place {
             first = above;
         }
         let remedy = self.make.as_deref().unwrap_or("put it into the image, or mount it at");
-        fail("{} is not there\n{} {}", &[first, remedy, path])
+        let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+        let dirs = if first == path || self.make.is_none() {
+            String::new()
+        } else {
+            ["mkdir -p ", above, " && "].concat()
+        };
+        fail("{} is not there\n{}{} {}", &[first, &dirs, remedy, path])
     }
 
     /// Whether owner, mode and access are as asked.

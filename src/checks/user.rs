@@ -192,7 +192,7 @@ fn home(who: &Identity, facts: &Facts) -> Result<(), Failure> {
         Ok(stat) if stat.dir => stat,
         Ok(_) => return Err(told(Failure::new("no folder".into(), format!("make a folder at {home}")))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let remedy = format!("make it: mkdir {home}, and chown it to uid {}", who.uid);
+            let remedy = format!("make it, as root: mkdir -p {home} && chown {}:{} {home}", who.uid, who.gid);
             return Err(told(Failure::new("not there".into(), remedy)));
         }
         Err(error) => return Err(refused(&home, &error, facts)),

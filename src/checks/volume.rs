@@ -1,12 +1,14 @@
 //! `[checks.volume.PATH]`: a volume is mounted there, and who is to use it can.
 
 use super::asked::{add, at_least, fail, failure};
-use super::mount::{mounted_at, path};
+use super::limit::docker_size;
+use super::mount::{mounted_at, path, volume_option};
 use super::path::{Rights, allows, refused, shown, unreachable};
 use super::{Facts, Failure, Finding, Judge, Kind, facts, quoted};
 use crate::config::table::Table;
 use crate::config::words::show_size;
 use crate::sys::disk::{Access, Stat};
+use crate::sys::mounts::mount_of;
 use crate::sys::{Errno, errno};
 
 /// `volume`
@@ -65,7 +67,7 @@ impl Judge for Volume {
     }
 
     fn judge(&self, facts: &Facts) -> Finding {
-        if let Err(failure) = mounted_at(&self.path, facts) {
+        if let Err(failure) = mounted_at(&self.path, &self.how(), facts) {
             return failure.into();
         }
         let stat = match facts.system.stat(&self.path) {
@@ -102,25 +104,61 @@ impl Volume {
         let path = &self.path;
         let space = facts.system.space(path).map_err(|error| {
             let why = facts::why(&error);
-            failure(
-                "free room cannot be told: {}\nmake room in {}, or give it a larger volume",
-                &[&why, path],
-            )
+            failure("free room cannot be told: {}\nlook at what {} lies on", &[&why, path])
         })?;
-        if self.min_free.is_some_and(|wanted| space.free < wanted) {
+        if let Some(wanted) = self.min_free.filter(|wanted| space.free < *wanted) {
+            let used = space.size.saturating_sub(space.free);
             return fail(
-                "{} free of {}\nmake room in {}, or give it a larger volume",
-                &[&show_size(space.free), &show_size(space.size), path],
+                "{} free of {}\n{}",
+                &[
+                    &show_size(space.free),
+                    &show_size(space.size),
+                    &self.room(wanted, space.size, used, "size", facts),
+                ],
             );
         }
         // A file system that makes inodes as they are needed (btrfs) has none in all.
-        if space.inodes > 0 && self.min_free_inodes.is_some_and(|wanted| space.free_inodes < wanted) {
+        if space.inodes > 0
+            && let Some(wanted) = self.min_free_inodes.filter(|wanted| space.free_inodes < *wanted)
+        {
+            let used = space.inodes.saturating_sub(space.free_inodes);
             return fail(
-                "{} free inodes of {}\nremove files from {}, or give it a volume with more inodes",
-                &[&space.free_inodes.to_string(), &space.inodes.to_string(), path],
+                "{} free inodes of {}\n{}",
+                &[
+                    &space.free_inodes.to_string(),
+                    &space.inodes.to_string(),
+                    &self.room(wanted, space.inodes, used, "nr_inodes", facts),
+                ],
             );
         }
         Ok(())
+    }
+
+    /// What makes enough room: where the whole is too small, to remove something does not.
+    fn room(&self, wanted: u64, whole: u64, used: u64, what: &str, facts: &Facts) -> String {
+        let path = &self.path;
+        let need = wanted.saturating_add(used);
+        let need = if what == "size" { docker_size(need) } else { need.to_string() };
+        let mount = mount_of(facts.system.mounts(), path);
+        let larger = match mount.map(|mount| mount.fstype.as_str()) {
+            Some("tmpfs") if path == "/dev/shm" && what == "size" => {
+                ["docker run --shm-size ", &need].concat()
+            }
+            Some("tmpfs") => ["docker run --tmpfs ", path, ":", what, "=", &need].concat(),
+            _ if what == "size" => ["give it a volume of ", &need, " or more"].concat(),
+            _ => ["give it a volume with ", &need, " inodes or more"].concat(),
+        };
+        if whole < wanted {
+            return larger;
+        }
+        let verb = if what == "size" { "make room in " } else { "remove files from " };
+        [verb, path, ", or ", &larger].concat()
+    }
+
+    /// What mounts one there.
+    fn how(&self) -> String {
+        let mode = if self.writable { "" } else { ":ro" };
+        volume_option(&self.path, "") + mode
     }
 
     fn filled(&self, facts: &Facts) -> Result<(), Failure> {

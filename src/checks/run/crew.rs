@@ -225,6 +225,10 @@ fn attempt(check: &Check, wait: Option<Duration>, facts: &mut Facts) -> Finding 
             if let Some(whole) = check.wait.filter(|_| wait.is_some()) {
                 finding.found.push_str(&format!(", still after {}", show_duration(whole)));
             }
+            if check.wait.is_some() {
+                // It has been tried.
+                finding.remedy = finding.remedy.replace(", or keep trying with wait", "");
+            }
             return finding;
         }
         facts.system.sleep(check.interval.min(left));

@@ -50,7 +50,7 @@ fn volume_judged_with_the_rights_of_the_services_user() {
 #[test]
 fn volume_forgotten_and_volume_mounted_read_only() {
     let checks = "[checks.volume.\"/srv\"]\n";
-    refuses(checks, &[], &["/srv, which is part of the overlay at /", "docker run --volume …:/srv"]);
+    refuses(checks, &[], &["/srv, which is part of the overlay at /", "docker run --volume srv:/srv"]);
     refuses(checks, &["--tmpfs=/srv:ro"], &["found mounted read-only", "mount the volume rw, not ro"]);
     starts(checks, &["--tmpfs=/srv"]);
 }
@@ -68,7 +68,7 @@ fn volume_on_a_full_disk() {
     assert_eq!((ran.code, ran.out.as_str()), (69, ""), "{ran:?}");
     let told =
         "found 0 bytes free of 1 MiB, expected a volume that can be written, with at least 64 KiB free";
-    super::tells(&ran, &[told, "make room in /data, or give it a larger volume"]);
+    super::tells(&ran, &[told, "make room in /data, or docker run --tmpfs /data:size=1114112"]);
     let ran = full_of("100k");
     assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "started\n", ""), "{ran:?}");
 }
@@ -77,7 +77,7 @@ fn volume_on_a_full_disk() {
 fn volume_without_inodes() {
     let checks = "[checks.volume.\"/data\"]\nmin_free_inodes = 1000\n";
     let few = ["--tmpfs=/data:nr_inodes=10"];
-    refuses(checks, &few, &["found 9 free inodes of 10", "remove files from /data"]);
+    refuses(checks, &few, &["found 9 free inodes of 10", "docker run --tmpfs /data:nr_inodes=1001"]);
     starts(checks, &["--tmpfs=/data:nr_inodes=2000"]);
 }
 
