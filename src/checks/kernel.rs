@@ -251,7 +251,7 @@ fn time_zone(zone: &str, facts: &Facts) -> Result<String, Failure> {
         let (region, name) = zone.rsplit_once('/').unwrap_or(("", zone));
         let dir = if region.is_empty() { ZONES.to_string() } else { [ZONES, "/", region].concat() };
         let names = facts.system.list(&dir).or_else(|_| facts.system.list(ZONES)).unwrap_or_default();
-        let hint = did_you_mean(name, &mut names.iter().map(String::as_str));
+        let hint = did_you_mean(name, names.iter().map(String::as_str));
         let template = "time zone {}, and no {} beside the zones that there are\ncorrect time_zone (ls {}){}";
         return Err(failure(template, &[&found, &file, ZONES, &hint]));
     }
