@@ -108,3 +108,17 @@ fn what_lies_elsewhere_is_read() {
     let wrong = launch("--config /mnt/files/none").run().expect(78);
     wrong.tells(&["/mnt/files/none does not exist"]);
 }
+
+/// An engine that forbids signalfd(2): TERM during a check that waits was heard after a second, or never.
+#[test]
+fn a_stop_is_heard_where_signalfd_is_refused() {
+    let config = "[checks.file.\"/none\"]\nwait = \"1h\"\ninterval = \"1h\"\n";
+    for errno in [libc::EPERM, libc::ENOSYS] {
+        let run = Init::config(config).command(&["true"]).refusing(&[(libc::SYS_signalfd4, errno)]).start();
+        eventually("a helper looks", || run.others().len() == 1);
+        let asked = Instant::now();
+        run.signal(libc::SIGTERM);
+        assert_eq!(run.end().code(), 143);
+        assert!(asked.elapsed() < Duration::from_millis(500), "{:?}", asked.elapsed());
+    }
+}

@@ -91,8 +91,15 @@ fn read_all(file: &OwnedFd, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
     let mut until = None;
+    let mut is_dry = false;
     while bytes.len() <= most {
-        match nix::unistd::read(file, &mut piece) {
+        let count = nix::unistd::read(file, &mut piece);
+        if is_dry && count == Err(Errno::EAGAIN) {
+            // It polls readable and gives nothing: that may go on for ever.
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        is_dry = count == Err(Errno::EAGAIN);
+        match count {
             // Of a pipe into which nobody has written yet, this is not the end.
             Ok(0) if !bytes.is_empty() || !is_pipe(file) || !more(file, &mut until)? => break,
             Ok(count) => bytes.extend_from_slice(piece.get(..count).unwrap_or_default()),
@@ -114,10 +121,14 @@ fn is_pipe(file: &OwnedFd) -> bool {
 fn more(file: &OwnedFd, until: &mut Option<Moment>) -> io::Result<bool> {
     let now = time::now();
     let left = until.get_or_insert(now.after(PATIENCE)).since(now).as_millis();
+    let nothing = || io::Error::new(io::ErrorKind::TimedOut, "nothing comes out of this pipe");
+    if left == 0 {
+        return Err(nothing());
+    }
     let mut ask = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: one entry, of ours.
     match unsafe { libc::poll(&raw mut ask, 1, i32::try_from(left).unwrap_or(0)) } {
-        0 => Err(io::Error::new(io::ErrorKind::TimedOut, "nothing comes out of this pipe")),
+        0 => Err(nothing()),
         _ => Ok(ask.revents & libc::POLLIN != 0),
     }
 }
@@ -188,5 +199,37 @@ mod tests {
             examples.is_sorted() && examples.contains(&format!("{root}/config-examples/quickstart.toml"))
         );
         assert_eq!(list_toml("/no/such/path").expect_err("nothing").kind(), io::ErrorKind::NotFound);
+    }
+
+    /// What polls readable and says EAGAIN all the same was read again and again, for ever and as fast as can be.
+    #[test]
+    fn what_never_gives_anything_is_given_up() {
+        // A filter is a thread's own: from here on no read of it succeeds.
+        let reader = std::thread::spawn(|| {
+            let file = nix::fcntl::open("/dev/zero", OFlag::O_RDONLY, Mode::empty()).expect("open");
+            let word = |code, k| libc::sock_filter { code, jt: 0, jf: 0, k };
+            let read = u32::try_from(libc::SYS_read).expect("a number");
+            let filter = [
+                word(0x20, 0),
+                libc::sock_filter { jf: 1, ..word(0x15, read) },
+                word(0x06, libc::SECCOMP_RET_ERRNO | libc::EAGAIN.cast_unsigned()),
+                word(0x06, libc::SECCOMP_RET_ALLOW),
+            ];
+            let program = libc::sock_fprog { len: 4, filter: filter.as_ptr().cast_mut() };
+            // SAFETY: numbers, and a program that lives until the call returns.
+            unsafe {
+                assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+                let mode = libc::SECCOMP_MODE_FILTER;
+                assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program), 0);
+            }
+            let error = read_all(&file, MOST).expect_err("nothing");
+            let mut busy = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+            // SAFETY: a structure of ours.
+            unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut busy) };
+            (error.kind(), busy.tv_sec, busy.tv_nsec)
+        });
+        let (kind, seconds, nanos) = reader.join().expect("it ends");
+        assert_eq!((kind, seconds), (io::ErrorKind::TimedOut, 0));
+        assert!(nanos < 300_000_000, "{nanos} ns of work");
     }
 }

@@ -64,7 +64,9 @@ impl Waiter {
                 self.take(left)
             } else {
                 let signal_fd = self.signal_fd();
-                self.poll(left, fds, signal_fd)
+                // Where nothing says that one is pending, it is looked for before each wait.
+                let signal = if signal_fd.is_none() { self.take(Some(Duration::ZERO)) } else { None };
+                signal.or_else(|| self.poll(left, fds, signal_fd))
             };
             if let Some(wake) = wake {
                 return wake;
