@@ -113,9 +113,8 @@ impl Helpers for Crew {
     fn kill(&mut self, helper: Pid) {
         let Some(at) = self.live.iter().position(|known| known.pid == helper) else { return };
         self.live.swap_remove(at);
-        // What it runs is in its group, which does not exist yet when it has just been made.
-        let _ = kill::group(helper, &[Signal::KILL]);
-        let _ = kill::process(helper, &[Signal::KILL]);
+        // What it runs is below it, and its group does not exist yet when it has just been made.
+        kill::tree(helper);
     }
 
     fn tell(&mut self, line: &str) {

@@ -157,3 +157,130 @@ fn a_stop_is_heard_in_a_flood_while_checks_wait() {
     init.end();
     assert!(sent.elapsed() < Duration::from_millis(1000), "{:?}", sent.elapsed());
 }
+
+/// A probe was killed by its group alone, before it had made one: 3,554 processes were left after 32 s.
+#[test]
+fn no_probe_outlives_a_service_that_flaps() {
+    let sink = "import socket, time\ns = socket.socket()\ns.bind(('127.0.0.1', 7777))\ns.listen(0)\n\
+         cs = [socket.socket() for _ in range(4)]\nfor c in cs:\n c.setblocking(False)\n c.connect_ex(('127.0.0.1', 7777))\n\
+         print('full', flush=True)\ntime.sleep(1000)\n";
+    let mut config = "[services.sink]\ncommand = [\"/usr/bin/python3\", \"/mnt/files/sink.py\"]\n".to_owned();
+    for n in 0..20 {
+        config += &format!(
+            "[services.s{n}]\ncommand = [\"sleep\", \"0.03\"]\nrestart = \"always\"\nessential = false\n\
+             restart_policy = {{ delay = \"0s\", window = \"1h\" }}\n\
+             healthcheck = {{ tcp = 7777, timeout = \"1m\", interval = \"1ms\", start_period = \"1h\" }}\n"
+        );
+    }
+    let init = Init::config(&config).network().file("sink.py", sink).start();
+    init.wait_for("full");
+    eventually_within(Duration::from_secs(60), "all flap", || lines(&init) > 2_000);
+    let alive = init.others().iter().filter(|process| !process.is_zombie()).count();
+    assert!(alive < 100, "{alive} processes");
+}
+
+/// What an `exec` check had started in a session of its own lived on: into the run, after `--check`, after a stop.
+#[test]
+fn nothing_that_a_check_has_started_is_left() {
+    let checks = "[checks.exec.quick]\ncommand = [\"sh\", \"-c\", \"setsid -f sleep 1111\"]\n\
+         [checks.exec.late]\ncommand = [\"sh\", \"-c\", \"setsid -f sleep 1112; sleep 1113\"]\ntimeout = \"200ms\"\nlevel = \"warn\"\n";
+    let hangs = "[checks.exec.hangs]\ncommand = [\"sh\", \"-c\", \"setsid -f sleep 1114; setsid sleep 1115\"]\ntimeout = \"1m\"\n";
+    for pid_1 in [true, false] {
+        let run = Init::config(&format!("{checks}[services.x]\ncommand = \"/mnt/probe serve x\"\n"));
+        let run = run.pid_1(pid_1).start();
+        run.wait_for("x up");
+        assert!(run.find("sleep 11").is_empty(), "{:?}", run.find("sleep 11"));
+        run.stop().expect(0);
+    }
+    let ended = Init::config(checks).args(&["--check"]).nested().start().end();
+    assert!(ended.left.is_empty(), "{:?}", ended.left);
+    for extra in [&["--check"][..], &[]] {
+        let run = Init::config(&format!("{hangs}[services.x]\ncommand = \"sleep 1000\"\n"));
+        let run = run.args(extra).nested().start();
+        let sleeps = |process: &harness::Process| process.command.starts_with("sleep ");
+        eventually_within(Duration::from_secs(10), "both run", || {
+            run.others().iter().filter(|process| sleeps(process)).count() == 2
+        });
+        let ended = run.stop();
+        // The helper itself was killed and is not waited for.
+        assert!(!ended.left.iter().any(sleeps), "{:?}", ended.left);
+    }
+}
+
+/// Each makes the next and ends: it survived the KILL of a rinit that is not PID 1 in two of three tries.
+#[test]
+fn a_chain_of_forks_does_not_outlive_the_sweep() {
+    let chain = "import os, signal, sys\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nif os.fork(): os._exit(0)\nos.setsid()\nopen('/mnt/files/runs', 'w')\nwhile True:\n if os.fork(): os._exit(0)\n if len(sys.argv) > 1: os.setsid()\n";
+    for args in ["", ", \"setsid\""] {
+        for _ in 0..3 {
+            let config = format!(
+                "[services.x]\ncommand = [\"/usr/bin/python3\", \"/mnt/files/chain.py\"{args}]\n\
+                 stop_grace_period = \"100ms\"\nessential = false\n[services.y]\ncommand = \"sleep 1000\"\n[stop]\nwithin = \"3s\"\n"
+            );
+            let run = Init::config(&config).file("chain.py", chain).nested().start();
+            eventually_within(Duration::from_secs(10), "it runs", || run.folder().join("runs").exists());
+            let ended = run.stop();
+            assert!(ended.left.is_empty(), "{:?}\n{}", ended.left, ended.story());
+        }
+    }
+}
+
+/// A group whose number is a stranger's by now. The member of the service's group dies and is reaped by a parent outside,
+/// which rinit is not told; then the leader's number is given to somebody else, who leads a group.
+#[test]
+fn a_group_that_is_gone_is_noticed_and_its_number_left_alone() {
+    let leader = r#"
+import os, signal, sys, time
+leader = os.getpid()
+def go(what):
+    if os.fork() == 0:
+        what()
+        os._exit(0)
+def outside():
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    member = os.fork()
+    if member == 0:
+        os.setpgid(0, leader)
+        open('/mnt/files/joined', 'w')
+        while os.path.exists(f'/proc/{leader}'): time.sleep(0.001)
+        time.sleep(0.2)
+        os._exit(0)
+    os.waitpid(member, 0)
+    if len(sys.argv) > 1:
+        # A number is free when no session has it either.
+        if os.fork(): os._exit(0)
+        os.setsid()
+        while True:
+            open('/proc/sys/kernel/ns_last_pid', 'w').write(str(leader - 1))
+            pid = os.fork()
+            if pid == 0:
+                if os.getpid() != leader: os._exit(0)
+                os.setsid()
+                os.execvp('sleep', ['sleep', '4321'])
+            if pid == leader: break
+            os.waitpid(pid, 0)
+    time.sleep(1000)
+go(outside)
+while not os.path.exists('/mnt/files/joined'): time.sleep(0.001)
+"#;
+    for reuse in ["", ", \"reuse\""] {
+        let config = format!(
+            "[services.x]\ntype = \"oneshot\"\ncommand = [\"/usr/bin/python3\", \"/mnt/files/x.py\"{reuse}]\n\
+             stop_grace_period = \"4s\"\n[services.y]\ncommand = \"sleep 1000\"\n"
+        );
+        let run = Init::config(&config).file("x.py", leader).start();
+        let started = Instant::now();
+        run.wait_for_err("x: ");
+        eventually_within(Duration::from_secs(3), "the end of the group is told", || {
+            run.err().contains("done") || run.err().contains("exit")
+        });
+        assert!(started.elapsed() < Duration::from_secs(3), "{:?}\n{}", started.elapsed(), run.err());
+        if !reuse.is_empty() {
+            run.the("sleep 4321");
+            let ended = run.err().matches("x: exited").count();
+            assert_eq!(ended, 1, "{}", run.err());
+        }
+        assert!(!run.err().contains("uninterruptible"), "{}", run.err());
+    }
+}

@@ -2,14 +2,17 @@
 
 use super::reap::{self, Reaped};
 use super::spawn::{self, Environment, Place, Recipe, Slate, SpawnError, Stage};
-use super::{helper, kill, procs, stdio, time};
-use crate::model::{Outcome, Pid, Signal};
+use super::{helper, kill, stdio, time};
+use crate::model::{Outcome, Pid};
 use std::ffi::CString;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
 /// As much of an output as is kept.
 const MOST: usize = 1 << 20;
+
+/// How long the processes of a program are waited for once they were killed.
+const END_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What a program did.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -25,6 +28,8 @@ pub fn run(path: &str, argv: &[String], environ: &[CString], patience: Duration)
     let word = |word: &str| CString::new(word).unwrap_or_default();
     let stage = |errno| SpawnError { stage: Stage::Stdio, errno };
     let null = stdio::open_null();
+    // What the program starts stays below the helper, in whatever session, and ends with it.
+    let _ = super::become_subreaper();
     let (out, out_end) = helper::pipe().map_err(stage)?;
     let (err, err_end) = helper::pipe().map_err(stage)?;
     let pid = spawn::spawn(&Recipe {
@@ -51,7 +56,8 @@ fn follow(pid: Pid, pipes: [OwnedFd; 2], patience: Duration) -> Ran {
         pipes.each_ref().map(|pipe| libc::pollfd { fd: pipe.as_raw_fd(), events: libc::POLLIN, revents: 0 });
     let mut ran = Ran::default();
     loop {
-        if let Reaped::Ended(ended, outcome) = reap::next()
+        let reaped = reap::next();
+        if let Reaped::Ended(ended, outcome) = reaped
             && ended == pid
         {
             ran.outcome = Some(outcome);
@@ -59,11 +65,15 @@ fn follow(pid: Pid, pipes: [OwnedFd; 2], patience: Duration) -> Ran {
                 helper::read_rest(pipe.as_raw_fd(), output);
                 output.truncate(MOST);
             }
+            end();
             return ran;
         }
         if time::now() >= until {
-            end(pid);
+            end();
             return ran;
+        }
+        if let Reaped::Ended(..) = reaped {
+            continue; // an orphan of the program's: there may be more
         }
         let open = set.iter().any(|entry| entry.fd >= 0);
         // SAFETY: a list of two entries of ours.
@@ -77,13 +87,12 @@ fn follow(pid: Pid, pipes: [OwnedFd; 2], patience: Duration) -> Ran {
     }
 }
 
-/// Kills the program, and all that it has started and that is still below it.
-fn end(pid: Pid) {
-    for below in procs::descendants(pid).into_iter().chain([pid]) {
-        let _ = kill::process(below, &[Signal::KILL]);
-    }
-    while reap::any_child() {
-        reap::next();
+/// Kills the program, and all that it has started. What cannot die (uninterruptible sleep) is not waited for.
+fn end() {
+    let until = time::now().after(END_TIMEOUT);
+    while reap::any_child() && time::now() < until {
+        kill::kill_below(super::pid());
+        while let Reaped::Ended(..) | Reaped::Stopped(..) = reap::next() {}
         std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -5,9 +5,16 @@
 //! stop that cannot be asked for would be a kill, so rinit then sends in the name of those whom it concerns.
 
 use super::procs::{self, Process};
-use super::{Errno, caps, files, status};
+use super::{Errno, caps, files, status, time};
 use crate::model::{Pid, Signal};
 use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+/// How often a tree of processes is looked through for those that it has made meanwhile.
+const MAX_PASSES: usize = 16;
+
+/// How long the sweep goes on to look for processes that others make while it kills.
+const SWEEP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The users that services were started as: whom their processes belong to, where no /proc tells it.
 static SERVICE_USERS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
@@ -37,6 +44,30 @@ pub fn group(leader: Pid, signals: &[Signal]) -> Result<(), Errno> {
 #[must_use]
 pub fn group_outlives(leader: Pid) -> bool {
     send(-leader, 0) != Err(Errno::ESRCH) && send(leader, 0) == Err(Errno::ESRCH)
+}
+
+/// Kills a process, its group, and all below it, those in sessions of their own too. It is stopped first, so that it
+/// starts nothing new. Nobody is waited for.
+pub fn tree(root: Pid) {
+    let _ = send(root, libc::SIGSTOP);
+    if procs::may_have_children(root) {
+        kill_below(root);
+    }
+    let _ = group(root, &[Signal::KILL]);
+    let _ = process(root, &[Signal::KILL]);
+}
+
+/// Kills all below a process until a look finds nobody.
+pub fn kill_below(root: Pid) {
+    for _ in 0..MAX_PASSES {
+        let below = procs::descendants(root);
+        if below.is_empty() {
+            return;
+        }
+        for pid in below {
+            let _ = send(pid, libc::SIGKILL);
+        }
+    }
 }
 
 fn raw(target: Pid, signals: &[Signal]) -> Result<(), Errno> {
@@ -131,17 +162,50 @@ pub fn everything(signal: Signal) {
 
 fn send_to_all(rinit: Pid, signals: [Signal; 2]) {
     let own = super::pid();
-    let below = if rinit == 1 { vec![-1] } else { procs::descendants(rinit) };
-    for target in below.iter().filter(|pid| ![rinit, own].contains(pid)) {
+    let below = if rinit == 1 {
         for signal in signals {
             // SAFETY: kill takes no memory; -1 spares the caller and PID 1.
-            unsafe { libc::kill(*target, i32::from(signal.number())) };
+            unsafe { libc::kill(-1, i32::from(signal.number())) };
         }
-    }
+        Vec::new()
+    } else {
+        send_below(rinit, own, signals)
+    };
     if is_denied() {
         let spared = |pid| pid == rinit || pid == own;
         // Not PID 1 and without /proc, nobody is known to be below: no process has this number.
         let target = if rinit == 1 { -1 } else { Pid::MAX };
         in_their_names(&|one| !spared(one.pid) && (rinit == 1 || below.contains(&one.pid)), target, &signals);
+    }
+}
+
+/// Sends to everybody below rinit. Processes that make others while it looks are killed again and again, until a look
+/// finds nobody: of a chain, in which each makes the next and ends, a single look sees one that is gone when the signal
+/// comes. A whole group is reached at one moment, whatever its members make in it.
+fn send_below(rinit: Pid, own: Pid, signals: [Signal; 2]) -> Vec<Pid> {
+    let until = time::now().after(SWEEP_TIMEOUT);
+    loop {
+        let processes = procs::all();
+        let mut found = procs::below(rinit, &processes);
+        found.retain(|process| process.pid != own);
+        let is_below = |pid: Pid| found.iter().any(|process| process.pid == pid);
+        // A group whose leader is somebody else's may have members that are.
+        let is_ours = |leader: Pid| is_below(leader) || processes.iter().all(|process| process.pid != leader);
+        let mut groups: Vec<Pid> = found.iter().map(|process| process.group).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        for signal in signals.map(|signal| i32::from(signal.number())) {
+            for leader in groups.iter().filter(|leader| **leader > 1 && is_ours(**leader)) {
+                let _ = send(-*leader, signal);
+            }
+            for process in found.iter().filter(|one| !is_ours(one.group) || signal == libc::SIGKILL) {
+                let _ = send(process.pid, signal);
+            }
+        }
+        let once = !signals.contains(&Signal::KILL);
+        if once || found.is_empty() || time::now() >= until {
+            return found.iter().map(|process| process.pid).collect();
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -104,18 +104,32 @@ pub fn escaped(leader: Pid, known: &[(Pid, u64)]) -> Vec<(Pid, u64)> {
     left.map(|p| (p.pid, p.started)).collect()
 }
 
-/// Every process below `root`.
+/// Every living process below `root`.
 #[must_use]
 pub fn descendants(root: Pid) -> Vec<Pid> {
-    let processes = all();
-    let mut found = vec![root];
-    let mut looked = 0;
-    while let Some(of) = found.get(looked).copied() {
-        found.extend(processes.iter().filter(|p| p.parent == of && p.pid != root).map(|p| p.pid));
-        looked += 1;
+    below(root, &all()).iter().map(|process| process.pid).collect()
+}
+
+/// Those of `processes` that live and are below `root`.
+#[must_use]
+pub fn below(root: Pid, processes: &[Process]) -> Vec<&Process> {
+    let mut found: Vec<&Process> = Vec::new();
+    let mut of = root;
+    for looked in 0.. {
+        found.extend(processes.iter().filter(|p| p.parent == of && p.pid != root && !p.zombie));
+        match found.get(looked) {
+            Some(next) => of = next.pid,
+            None => break,
+        }
     }
-    found.retain(|pid| *pid != root);
     found
+}
+
+/// Whether a process may have children; cheaper than a look at all processes, where the kernel tells it.
+#[must_use]
+pub fn may_have_children(of: Pid) -> bool {
+    let text = super::files::system_text(&format!("/proc/{of}/task/{of}/children"));
+    text.is_ok_and(|text| !text.trim().is_empty())
 }
 
 /// The sockets that a process has open, by their inodes; none when it may not be looked into.
