@@ -2,6 +2,7 @@
 
 use crate::cli::LogLevel;
 use crate::config::fault::did_you_mean;
+use crate::config::files::Files;
 use crate::config::{Logging, Probe, Program, UserSpec};
 use crate::diagnosis;
 use crate::environ::Environ;
@@ -47,6 +48,8 @@ pub struct Starter {
     pub folder: Option<CString>,
     /// /dev/null, for those who get no input or no output.
     pub null: Option<OwnedFd>,
+    /// The configuration, whose places a failure names.
+    pub files: Option<&'static Files>,
     /// Whether it was told that services run as who rinit is.
     pub told_who_runs: Cell<bool>,
     /// Whether a script without a first line was given to /bin/sh.
@@ -83,6 +86,27 @@ impl Starter {
     pub fn excuse(&self, program: &Program, role: Role) -> Option<String> {
         let failure = self.with_recipe(program, &program.argv, role, &|_| Err(diagnosis::STARTED)).err()?;
         (!failure.why.is_empty()).then_some(failure.why)
+    }
+
+    /// Why there is nobody to run it as, if that is so.
+    #[must_use]
+    pub fn nobody(&self, program: &Program) -> Option<String> {
+        let word = program.argv.first().map_or(c"", CString::as_c_str);
+        self.person(program.user.as_ref(), word).err().map(|failure| failure.why)
+    }
+
+    /// Where the key stands that a start has failed by: ` (/etc/rinit.toml:3:11)`.
+    #[must_use]
+    pub fn place_of(&self, service: &str, error: Option<SpawnError>) -> String {
+        let key = match error.map(|error| error.stage) {
+            None | Some(Stage::Credentials) => "user",
+            Some(Stage::Exec) => "command",
+            Some(Stage::Directory) => "working_dir",
+            Some(Stage::Ulimits) => "ulimits",
+            Some(Stage::Fork | Stage::Group | Stage::Stdio) => return String::new(),
+        };
+        let place = self.files.and_then(|files| files.place_of(service, key));
+        place.map_or_else(String::new, |place| [" (", &place, ")"].concat())
     }
 
     /// Becomes the program; the failure that came instead.

@@ -106,3 +106,43 @@ fn an_option_of_the_commands_names_the_entrypoint_that_passes_it_on() {
         assert!(!text.contains("ENTRYPOINT [\"/sbin/rinit\"]"), "{file}");
     }
 }
+
+/// A user, a directory and a program that the image lacks were told one by one, each by a start, and without their places.
+const LACKING: &str = "[defaults]\nuser = \"nobdy\"\n\
+    [services.a]\ncommand = \"no-such-program -x\"\nworking_dir = \"/no/such\"\n\
+    [services.b]\ncommand = [\"/no/such/program\"]\n";
+
+const LACKS: [&str; 5] = [
+    "rinit.toml:2:8: services.a.user: no user \"nobdy\" in /etc/passwd",
+    "rinit.toml:4:11: services.a.command: \"no-such-program\": not found in PATH",
+    "rinit.toml:5:15: services.a.working_dir: there is no directory /no/such",
+    "rinit.toml:7:11: services.b.command: \"/no/such/program\": no such file",
+    "and 1 more: services.b",
+];
+
+#[test]
+fn validate_warns_of_what_the_image_lacks() {
+    let ended = Init::config(LACKING).args(&["--validate"]).run().expect(0);
+    assert!(ended.out.contains("no faults, but the warnings"), "{}", ended.story());
+    ended.tells(&LACKS);
+    // In one run with the other faults.
+    let faulty = format!("{LACKING}comand = 1\n");
+    Init::config(&faulty)
+        .args(&["--validate"])
+        .run()
+        .expect(78)
+        .tells(&LACKS)
+        .tells(&["unknown key \"comand\""]);
+}
+
+#[test]
+fn a_start_that_fails_names_the_key() {
+    for (keys, place) in [
+        ("command = \"no-such-program\"", "(/mnt/files/rinit.toml:2:11)"),
+        ("command = \"true\"\nuser = \"nobdy\"", "(/mnt/files/rinit.toml:3:8)"),
+        ("command = \"true\"\nworking_dir = \"/no/such\"", "(/mnt/files/rinit.toml:3:15)"),
+    ] {
+        let ended = Init::config(&format!("[services.web]\n{keys}\n")).run();
+        assert!(ended.err.contains(place), "{keys}\n{}", ended.story());
+    }
+}

@@ -28,6 +28,22 @@ pub struct Files {
     pub root: Node,
 }
 
+impl Files {
+    /// Where a key of a service stands, or that of `[defaults]`: `/etc/rinit.toml:3:11`.
+    #[must_use]
+    pub fn place_of(&self, service: &str, key: &str) -> Option<String> {
+        let (name, line, column) = self.sources.place(self.at_of(service, key)?);
+        Some(format!("{name}:{line}:{column}"))
+    }
+
+    /// The same as a place in the texts.
+    #[must_use]
+    pub fn at_of(&self, service: &str, key: &str) -> Option<At> {
+        let own = self.root.get("services").and_then(|services| services.get(service)?.get(key));
+        own.or_else(|| self.root.get("defaults")?.get(key)).map(|node| node.at)
+    }
+}
+
 /// Reads the configuration. `paths` are those of `--config`, `variable` is `$RINIT_CONFIG`, which counts when there are none.
 /// `None`: nothing was named and neither of the default places exists.
 pub fn load(paths: &[String], variable: Option<&str>, io: &Io<'_>, faults: &mut Vec<Fault>) -> Option<Files> {

@@ -220,9 +220,6 @@ mod tests {
             let Some((_, advice)) = line.split_once(": write ") else { continue };
             let Some((key, value)) = advice.split_once(" = ") else { continue };
             let key = key.rsplit(' ').next().expect("a word");
-            if key == "kill_mode" {
-                continue;
-            }
             let end = match value.as_bytes()[0] {
                 b'[' => value.find(']').expect(line) + 1,
                 b'{' => value.rfind('}').map_or(0, |end| value.find("} }").map_or(end, |both| both + 2)) + 1,

@@ -24,7 +24,7 @@ use std::mem::ManuallyDrop;
 impl Start<'_> {
     /// A configuration, with or without a command. Apart, so that its frame is not on the stack of a plain start.
     #[inline(never)]
-    pub(super) fn configured(self, files: &Files) -> u8 {
+    pub(super) fn configured(self, files: &'static Files) -> u8 {
         let given = given::environment();
         let mut faults = Vec::new();
         // Not dropped, as the files are not.
@@ -33,6 +33,7 @@ impl Start<'_> {
         let exported = checks::exported(&checks);
         let plan = self.resolve(files, &given, &exported, &mut faults);
         if !faults.is_empty() {
+            self.warn_of_missing(files, &plan, &given);
             return refuse(&faults, &files.sources);
         }
         if let Err(why) = checks::select::select(&mut checks, &self.invocation.only, &self.invocation.skip) {
@@ -40,6 +41,9 @@ impl Start<'_> {
             return USAGE;
         }
         match self.invocation.mode {
+            Mode::Validate if self.warn_of_missing(files, &plan, &given) > 0 => {
+                answer("the configuration has no faults, but the warnings above\n", 0)
+            }
             Mode::Validate => answer("the configuration has no faults\n", 0),
             Mode::Explain => {
                 let text = checks::explain(&checks, &files.sources) + &config::explain(Some(files), &plan);
@@ -91,7 +95,14 @@ impl Start<'_> {
     }
 
     /// Checks, then what the checks were for.
-    fn go(self, files: &Files, checks: &[Check], given: Environ, mut plan: Plan, exported: &[String]) -> u8 {
+    fn go(
+        self,
+        files: &'static Files,
+        checks: &[Check],
+        given: Environ,
+        mut plan: Plan,
+        exported: &[String],
+    ) -> u8 {
         let environ = match self.judge(files, checks, given) {
             Ok(report) if report.ok() => report.environ,
             Ok(report) => {
@@ -115,7 +126,7 @@ impl Start<'_> {
         if self.invocation.mode == Mode::Exec {
             self.exec(&plan, Some(environ))
         } else {
-            self.supervise(plan, environ)
+            self.supervise(files, plan, environ)
         }
     }
 
@@ -180,7 +191,7 @@ impl Start<'_> {
         Ok(report)
     }
 
-    fn supervise(self, plan: Plan, environ: Environ) -> u8 {
+    fn supervise(self, files: &'static Files, plan: Plan, environ: Environ) -> u8 {
         // A container that ends at once, and with success, is not to do so without a word.
         if !plan.services.iter().any(Service::is_on) {
             for service in &plan.services {
@@ -202,6 +213,7 @@ impl Start<'_> {
             place: Place::Foreground,
             folder: crate::sys::folder().filter(|folder| folder.as_c_str() != c"/"),
             null: stdio::open_null(),
+            files: Some(files),
             by_shell: std::cell::Cell::default(),
             told_who_runs: std::cell::Cell::new(false),
         };

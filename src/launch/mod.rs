@@ -3,6 +3,7 @@
 mod configured;
 mod dropin;
 mod inside;
+mod preflight;
 mod reading;
 
 use crate::cli::{Invocation, LogFormat, LogLevel, Mode, Persona};
@@ -24,7 +25,6 @@ use crate::sys::spawn::Place;
 use crate::sys::wait::Waiter;
 use crate::sys::write::{self, Unwritten};
 use crate::sys::{given, stdio};
-use std::mem::ManuallyDrop;
 
 /// sysexits(3): the command line is wrong.
 pub const USAGE: u8 = 64;
@@ -40,7 +40,6 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
     let mut faults = Vec::new();
     let io = Io { read: &reading::read, list: &reading::list, why: &why_unread };
     let variable = given::variable("RINIT_CONFIG").and_then(|value| std::str::from_utf8(value).ok());
-    // Not dropped: the process ends with this function, and the kernel takes all of it back at once.
     // What a variable names is looked at no sooner than it is clear that it is meant for this rinit.
     let mut inside = variable.is_some() && inside::another(invocation);
     let mut files = match invocation.persona {
@@ -53,8 +52,9 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
         faults.clear();
         files = None;
     }
-    let files = ManuallyDrop::new(files);
-    let meant = files.as_ref().filter(|files| resolve::for_this_command(&files.root, &invocation.command));
+    // Not dropped: the process ends with this function, and the kernel takes all of it back at once.
+    let files: Option<&'static files::Files> = files.map(|files| &*Box::leak(Box::new(files)));
+    let meant = files.filter(|files| resolve::for_this_command(&files.root, &invocation.command));
     let plain = meant.is_none();
     // Only the children of a configuration get a clean slate.
     let ignored = if plain { Vec::new() } else { crate::sys::signals::ignored() };
@@ -237,6 +237,7 @@ fn bare(inherited: Inherited, place: Place) -> Starter {
         null: None,
         by_shell: std::cell::Cell::default(),
         told_who_runs: std::cell::Cell::new(false),
+        files: None,
     }
 }
 

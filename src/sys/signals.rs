@@ -16,6 +16,7 @@ const NONE: Set = 0;
 pub(super) const SET_SIZE: usize = size_of::<Set>();
 
 /// What rinit's parent had blocked, and whether it ignored SIGCHLD.
+#[derive(Clone, Copy)]
 pub struct Inherited {
     mask: Set,
     child_ignored: bool,

@@ -1,0 +1,63 @@
+//! What the image lacks of what the configuration names: users, directories, programs. A warning, for a volume or a oneshot
+//! may bring it.
+
+use super::{Start, bare};
+use crate::cli::LogLevel;
+use crate::config::fault::Fault;
+use crate::config::files::Files;
+use crate::config::{Plan, Service, grouping};
+use crate::diagnosis;
+use crate::environ::Environ;
+use crate::say;
+use crate::starter::Starter;
+use crate::sys::spawn::Place;
+use crate::sys::{disk, inspect};
+
+impl Start<'_> {
+    /// Warns of all that is missing, each with its place; how much that is.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn warn_of_missing(&self, files: &Files, plan: &Plan, environ: &Environ) -> usize {
+        let starter = bare(self.inherited, Place::Foreground);
+        starter.told_who_runs.set(true);
+        let mut missing = Vec::new();
+        for service in plan.services.iter().filter(|service| service.is_on()) {
+            of(service, &starter, environ, &mut |key, why| {
+                if let Some(at) = files.at_of(&service.name, key) {
+                    let message = ["services.", &service.name, ".", key, ": ", why].concat();
+                    missing.push(Fault { at: Some(at), message });
+                }
+            });
+        }
+        for line in grouping::told(&missing, &files.sources) {
+            say::line(LogLevel::Warn, "", &line);
+        }
+        missing.len()
+    }
+}
+
+fn of(service: &Service, starter: &Starter, environ: &Environ, tell: &mut dyn FnMut(&str, &str)) {
+    let program = &service.program;
+    let word = program.argv.first().and_then(|word| word.to_str().ok()).unwrap_or("");
+    if let Some(why) = starter.nobody(program) {
+        // Which program it is that cannot be started is another matter.
+        tell("user", why.split_once("\": ").map_or(&*why, |(_, why)| why));
+    }
+    if let Some(directory) =
+        program.working_dir.as_deref().filter(|path| !disk::stat(path).is_ok_and(|found| found.dir))
+    {
+        tell(
+            "working_dir",
+            &["there is no directory ", directory, "; make it in the image, or mount it"].concat(),
+        );
+    }
+    // A path below the working directory is looked at when that is there.
+    if word.is_empty() || word.contains('/') && !word.starts_with('/') {
+        return;
+    }
+    let own = program.environment.iter().rev().find(|(name, _)| name == "PATH");
+    let path = own.map(|(_, value)| value.as_bytes()).or_else(|| environ.bytes("PATH"));
+    if let Some(why) = diagnosis::why_not(&inspect::look_for(word, path)) {
+        tell("command", &["\"", word, "\": ", &why].concat());
+    }
+}
