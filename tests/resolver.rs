@@ -205,8 +205,12 @@ fn who_is_at_fault_is_told() {
         for (name, found, remedy) in [
             ("nx-nx.test", "name does not resolve (name servers: 127.0.0.1)", "correct the name"),
             ("nodata-nodata.test", "it has no address", "correct the name"),
-            ("servfail-servfail.test", "test: SERVFAIL from 127.0.0.1 (", "look at the name servers"),
-            ("servfail-nodata.test", "test: A: SERVFAIL from 127.0.0.1 (", "look at the name servers"),
+            (
+                "servfail-servfail.test",
+                "test: SERVFAIL from 127.0.0.1 (",
+                "look at why the name server fails",
+            ),
+            ("servfail-nodata.test", "test: A: SERVFAIL from 127.0.0.1 (", "look at why"),
             ("refused-silent.test", "A: REFUSED from 127.0.0.1; AAAA: no answer from 127.0.0.1", "look at"),
             (
                 "silent-silent.test",

@@ -497,9 +497,11 @@ pub mod fake {
             if self.appears.as_ref().is_some_and(|(when, name)| name == host && self.now() >= *when) {
                 return known(IpAddr::from([10, 0, 0, 9]));
             }
-            let is_answered = self.trouble.is_empty();
-            let why = if is_answered { "name does not resolve".into() } else { self.trouble.clone() };
-            self.names.get(host).map_or(Err(Unresolved { why, is_answered }), |ip| known(*ip))
+            let (why, by) = match self.trouble.as_str() {
+                "" => ("name does not resolve", resolver::Authority::Known),
+                trouble => (trouble, resolver::Authority::Silence),
+            };
+            self.names.get(host).map_or(Err(Unresolved { why: why.into(), by }), |ip| known(*ip))
         }
         fn connect(&self, address: SocketAddr, timeout: Duration) -> io::Result<()> {
             match self.answers.contains(&address) {

@@ -2,7 +2,7 @@
 
 use super::asked::{failure, text};
 use super::{Facts, Failure, facts};
-use crate::sys::resolver::{Resolved, Unresolved};
+use crate::sys::resolver::{Authority, Resolved, Unresolved};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -65,21 +65,27 @@ impl Peer {
 /// The addresses of a host, at least one, and what of the name servers did not answer for it.
 pub(super) fn addresses(host: &str, facts: &Facts) -> Result<Resolved, Failure> {
     let found = facts.system.resolve(host);
-    found.map_err(|Unresolved { why, is_answered }| {
+    found.map_err(|Unresolved { why, by }| {
         // Which server was asked is half of the diagnosis.
         let config = text(facts, "/etc/resolv.conf").unwrap_or_default();
         let servers = config.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
         let servers = servers.map(str::trim).collect::<Vec<_>>().join(", ");
         let servers = if servers.is_empty() { "none" } else { &servers };
-        let template = match is_answered {
-            true => {
-                "no address of {}: {} (name servers: {})\ncorrect the name, or join the network on which {} is known"
+        let remedy = match by {
+            Authority::Known => "correct the name, or join the network on which {} is known",
+            Authority::Failed => {
+                "correct the name, or join the network on which {} is known; or look at why the name server fails"
             }
-            false => {
-                "no address of {}: {} (name servers: {})\nlook at the name servers in /etc/resolv.conf (docker run --dns names others), or keep trying with wait"
+            // Docker's own is there, and silent of names of which those that it asks are.
+            Authority::Silence if servers == "127.0.0.11" => {
+                "correct the name, or join the network on which {} is known; or look at the name servers of the host"
+            }
+            Authority::Silence => {
+                "look at the name servers in /etc/resolv.conf (docker run --dns names others), or keep trying with wait"
             }
         };
-        failure(template, &[host, &why, servers, host])
+        let template = ["no address of {}: {} (name servers: {})\n", remedy].concat();
+        failure(&template, &[host, &why, servers, host])
     })
 }
 

@@ -29,8 +29,19 @@ pub struct Resolved {
 pub struct Unresolved {
     /// In words.
     pub why: String,
-    /// Whether name servers said so; else the fault is theirs.
-    pub is_answered: bool,
+    /// Who says so.
+    pub by: Authority,
+}
+
+/// How sure it is that there is no such name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Authority {
+    /// Name servers know that there is none.
+    Known,
+    /// A name server failed. Docker's own says SERVFAIL of a name that no container of an internal network has.
+    Failed,
+    /// No name server has said anything.
+    Silence,
 }
 
 /// The addresses of a name, by /etc/hosts and the name servers of /etc/resolv.conf.
@@ -75,7 +86,7 @@ fn preference(address: IpAddr) -> u8 {
 /// Walks the search list. A step that a server fails at is no end, as with glibc; a step at which all are silent is.
 fn search(name: &str, settings: &Settings) -> Result<(Vec<IpAddr>, String), Unresolved> {
     let until = time::now().after(MAX_LOOKUP);
-    let mut why = Unresolved { why: "name does not resolve".into(), is_answered: true };
+    let mut why = Unresolved { why: "name does not resolve".into(), by: Authority::Known };
     let mut is_silent = false;
     for (candidate, is_as_given) in settings.candidates(name) {
         if is_silent && !is_as_given {
@@ -87,13 +98,16 @@ fn search(name: &str, settings: &Settings) -> Result<(Vec<IpAddr>, String), Unre
             return Ok((step.addresses, trouble));
         }
         is_silent |= step.is_silent;
-        if step.is_silent && why.is_answered {
-            why = Unresolved { why: "no name server answers".into(), is_answered: false };
-        } else if !trouble.is_empty() && why.is_answered {
+        if why.by != Authority::Known {
+            continue; // the first fault is the one to mend
+        }
+        if step.is_silent {
+            why = Unresolved { why: "no name server answers".into(), by: Authority::Silence };
+        } else if !trouble.is_empty() {
             // Of a step of the search list it is the step's name that matters.
             let whose = if is_as_given { "" } else { &*[" for ", &candidate].concat() };
-            why = Unresolved { why: [&trouble, whose].concat(), is_answered: false };
-        } else if step.is_known && why.is_answered {
+            why = Unresolved { why: [&trouble, whose].concat(), by: Authority::Failed };
+        } else if step.is_known {
             why.why = "it has no address".into();
         }
     }
