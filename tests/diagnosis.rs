@@ -321,8 +321,6 @@ fn a_capability_that_user_needs() {
         71,
         &words,
     );
-    let words = ["as user daemon, and rinit, which is not root", "docker run --user 0"];
-    told(|| plain().user(1000), "true", "user = \"daemon\"", 71, &words);
 }
 
 #[test]

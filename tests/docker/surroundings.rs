@@ -84,15 +84,58 @@ fn a_plain_user() {
     assert!(container.stop() < Duration::from_secs(4));
 }
 
-/// A plain user cannot become another: told as what it is, at the service whose start needs it.
+/// One file serves root and any other user, as the official images' start-up scripts do: a plain user cannot become
+/// redis, so the service runs as who rinit is, which is told once.
 #[test]
-fn a_plain_user_cannot_become_redis() {
-    let config = Config::new(WEB_AND_CACHE);
-    let ran = run(&["--user=1000", &config.mount], debian(), &[]);
-    assert_eq!(ran.code, 71, "{ran:?}");
-    for part in ["cache: ", "user redis", "--user 0"] {
-        assert!(ran.err.contains(part), "no {part:?} in\n{}", ran.err);
+fn a_plain_user_runs_the_services_of_others() {
+    let config = Config::new(
+        "[services.a]\ntype = \"oneshot\"\nuser = \"redis\"\ncommand = [\"sh\", \"-c\", \"id -u; id -G\"]\n\
+         [services.b]\ntype = \"oneshot\"\nuser = \"redis\"\ncommand = [\"true\"]\nafter = [\"a\"]\n",
+    );
+    let ran = run(&["--user=1000:1001", "--group-add=4242", &config.mount], debian(), &[]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "1000\n1001 4242\n"), "{ran:?}");
+    assert_eq!(ran.err.matches("runs as who rinit is, uid 1000").count(), 1, "{ran:?}");
+    // As root it is redis.
+    let ran = run(&[&config.mount], debian(), &[]);
+    assert!(ran.code == 0 && !ran.out.contains("1000\n") && !ran.err.contains("who rinit is"), "{ran:?}");
+}
+
+/// `docker run --group-add`, for a service of another user: the group of a socket or a device of the host's.
+#[test]
+fn the_groups_of_the_container_can_be_kept() {
+    for (key, groups) in [("true", "1000 4242\n"), ("false", "1000\n")] {
+        let config = Config::new(&format!(
+            "[services.a]\ntype = \"oneshot\"\nuser = \"${{PUID:-1000}}:${{PGID:-1000}}\"\nkeep_groups = {key}\n\
+             command = [\"id\", \"-G\"]\n"
+        ));
+        let ran = run(&["--group-add=4242", &config.mount], scratch(), &[]);
+        assert_eq!((ran.code, ran.out.as_str()), (0, groups), "{ran:?}");
     }
+}
+
+/// The profile of an engine that is older than the calls: it answers them with EPERM, and `file`, `dir` and `volume`
+/// all failed.
+#[test]
+fn a_seccomp_profile_that_is_older_than_the_calls() {
+    let config = Config::new(
+        "[checks.file.\"/etc/rinit.toml\"]\nreadable = true\n[checks.dir.\"/tmp\"]\nreadable = true\n\
+         [checks.volume.\"/data\"]\nwritable = true\n\
+         [services.a]\ntype = \"oneshot\"\nuser = \"1000\"\ncommand = [\"id\", \"-u\"]\n",
+    );
+    let profile = crate::images::workplace().join(crate::engine::unique("profile"));
+    let names = "\"faccessat2\", \"statx\", \"close_range\", \"openat2\", \"pwritev2\", \"preadv2\", \"pidfd_open\", \
+        \"pidfd_send_signal\", \"epoll_pwait2\", \"clone3\", \"copy_file_range\", \"rseq\", \"signalfd4\", \"signalfd\"";
+    let refused = format!("{{\"names\": [{names}], \"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": 1}}");
+    let text = format!("{{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"syscalls\": [{refused}]}}");
+    std::fs::write(&profile, text).expect("a file under target");
+    let option = format!("--security-opt=seccomp={}", profile.display());
+    let volume = Volume::new();
+    let mount = format!("--volume={}:/data", volume.0);
+    let command = ["--", "sh", "-c", "echo started"];
+    let ran = run(&[&option, &mount, "--tmpfs=/tmp", &config.mount], scratch(), &command);
+    std::fs::remove_file(&profile).expect("removed");
+    assert_eq!((ran.code, ran.out.as_str()), (0, "1000\nstarted\n"), "{ran:?}");
+    assert!(ran.err.contains("a: started"), "rinit is mute: {ran:?}");
 }
 
 /// Docker takes away the right to raise a hard limit. The message is the option that mends it.
