@@ -41,7 +41,7 @@ fn order_holds_through_a_service_that_is_skipped() {
         let text = format!(
             r#"
 [services.c]
-command = ["sh", "-c", "echo c up; trap 'sleep 0.2; echo c down; exit 0' TERM; while :; do sleep 0.05; done"]
+command = ["sh", "-c", "trap 'sleep 0.2; echo c down; exit 0' TERM; echo c up; while :; do sleep 0.05; done"]
 {c} = ["b"]
 
 [services.b]
