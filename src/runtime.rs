@@ -18,6 +18,7 @@ use crate::sys::{kill, procs, signals, time, tty};
 use groups::GroupLooks;
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
+use std::time::Duration;
 
 /// Everything that the loop works with.
 pub struct Runtime {
@@ -92,6 +93,9 @@ impl Runtime {
 
 /// A moment that is over: waiting for it is only a look.
 const AT_ONCE: Moment = Moment(0);
+
+/// Who wakes this much later than it was to be woken was frozen, or starved.
+const MAX_WAKE_DELAY: Duration = Duration::from_millis(500);
 
 /// How much is done between two looks for signals, in units of about 10 to 50 µs.
 const PORTION: u32 = 64;
@@ -182,8 +186,13 @@ impl Turn {
         let moments = [self.runtime.core.deadline(), self.groups.deadline(), owing];
         let deadline = moments.into_iter().flatten().min();
         let mut until = if more { Some(AT_ONCE) } else { deadline };
+        let awaited = until.filter(|moment| *moment > time::now());
+        let mut wake = self.runtime.waiter.wait(until, &[]);
+        if awaited.is_some_and(|moment| time::now() > moment.after(MAX_WAKE_DELAY)) {
+            self.step(Event::Resumed);
+        }
         loop {
-            match self.runtime.waiter.wait(until, &[]) {
+            match wake {
                 Wake::Signal { signal: Signal::CHLD, .. } => {
                     self.original_received(Signal::CHLD);
                     self.dead = true;
@@ -195,6 +204,7 @@ impl Turn {
                 }
                 Wake::Due | Wake::Readable(_) => break,
             }
+            wake = self.runtime.waiter.wait(until, &[]);
         }
         if deadline.is_some_and(|moment| time::now() >= moment) {
             if owing.is_some() {

@@ -284,3 +284,31 @@ while not os.path.exists('/mnt/files/joined'): time.sleep(0.001)
         assert!(!run.err().contains("uninterruptible"), "{}", run.err());
     }
 }
+
+/// `docker pause`, as the kernel does it to each process: time in which nobody ran was a probe's timeout.
+#[test]
+fn a_pause_is_no_failure_of_a_probe() {
+    let config = "[services.x]\ncommand = \"sleep 1000\"\n\
+         healthcheck = { exec = [\"sleep\", \"0.4\"], timeout = \"600ms\", interval = \"1ms\", retries = 1 }\n";
+    let run = Init::config(config).start();
+    run.wait_for_err("healthy");
+    run.the("sleep 0.4");
+    let others = run.others();
+    run.signal(libc::SIGSTOP);
+    others
+        .iter()
+        .filter(|process| process.command.starts_with("sleep 1000"))
+        .for_each(|p| run.signal_to(p, libc::SIGSTOP));
+    for process in run.find("sleep 0.4") {
+        run.signal_to(&process, libc::SIGSTOP);
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    run.signal(libc::SIGCONT);
+    std::thread::sleep(Duration::from_millis(300));
+    for process in run.others() {
+        run.signal_to(&process, libc::SIGCONT);
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(!run.err().contains("unhealthy") && !run.err().contains("restarting"), "{}", run.err());
+    run.stop().expect(0);
+}

@@ -35,6 +35,9 @@ pub enum Event {
     Childless,
     /// The moment that [`super::Supervisor::deadline`] named has come.
     Tick,
+    /// The shell was woken long after that moment: everybody was frozen (`docker pause`), and nobody had the time that
+    /// has passed.
+    Resumed,
 }
 
 /// Something to be done by the shell, in this order.

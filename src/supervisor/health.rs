@@ -143,6 +143,26 @@ impl Turn<'_> {
         }
     }
 
+    /// Everybody was frozen: a probe that ran meanwhile says nothing about the service, and the next comes after one more
+    /// interval.
+    pub(super) fn resume_health(&mut self, id: ServiceId) {
+        // The killed one is to be gone by then, however short the interval.
+        let timeout = self.core.rules[id].health.as_ref().map_or(SHORTEST, |health| health.timeout);
+        let again = self.now.after(self.pause(id, false).max(timeout));
+        let probe = match self.core.records[id].probe {
+            Probe::Due(at) if at <= self.now => Probe::Due(again),
+            Probe::Running { pid, .. } => {
+                self.act(Action::KillProbe { pid });
+                Probe::Killed { pid, again }
+            }
+            Probe::Killed { pid, again: at } if at <= self.now => Probe::Killed { pid, again },
+            probe @ (Probe::Off | Probe::Asked | Probe::Stale | Probe::Due(_) | Probe::Killed { .. }) => {
+                probe
+            }
+        };
+        self.core.records[id].probe = probe;
+    }
+
     fn probe_result(&mut self, id: ServiceId, passed: bool) {
         let again = self.now.after(self.pause(id, passed));
         self.core.records[id].probe = Probe::Due(again);

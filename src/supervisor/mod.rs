@@ -221,6 +221,7 @@ impl Turn<'_> {
             Event::Stop { code } => self.stop_with(code),
             Event::Childless => self.childless(),
             Event::Tick => self.tick(),
+            Event::Resumed => self.resumed(),
         }
         self.spread();
     }
@@ -251,6 +252,37 @@ impl Turn<'_> {
                 self.fire_whole();
                 quiet = false;
             }
+        }
+    }
+
+    /// The clock went on while nobody ran: what is overdue gets its time once more. Not the bound of the whole stop, which
+    /// is the engine's, whose clock went on too.
+    fn resumed(&mut self) {
+        for id in self.core.records.ids() {
+            self.resume_health(id);
+            if self.core.due(id).is_none_or(|at| at > self.now) {
+                continue;
+            }
+            match self.core.records[id].state {
+                State::Running { pid, ready, .. } => {
+                    self.set(id, State::Running { pid, since: self.now, ready });
+                }
+                State::Ending(ending) => {
+                    let patience = if ending.killed { LINGER } else { self.core.grace(id) };
+                    self.set(id, State::Ending(Ending { due: self.now.after(patience), ..ending }));
+                }
+                State::Off
+                | State::Waiting
+                | State::Spawning { .. }
+                | State::Backoff { .. }
+                | State::Down(_) => {}
+            }
+        }
+        if let Phase::Sweeping { due, killed } = self.core.phase
+            && due <= self.now
+        {
+            let patience = if killed { LINGER } else { self.core.whole.sweep_grace };
+            self.core.phase = Phase::Sweeping { due: self.now.after(patience), killed };
         }
     }
 

@@ -14,6 +14,9 @@ use std::time::Duration;
 /// Helpers at a time.
 const MOST: usize = 256;
 
+/// Who wakes this much later than it was to be woken was frozen, or starved.
+const MAX_WAKE_DELAY: Duration = Duration::from_millis(500);
+
 /// How often a helper looks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
@@ -100,7 +103,14 @@ impl<'c> Crew<'c> {
     pub fn collect(mut self, facts: &mut Facts) -> Result<Vec<Option<Finding>>, Interrupted> {
         let mut progress = Progress::new(self.helpers.now());
         while let Some(until) = self.live.iter().map(|live| live.until).min() {
-            match self.helpers.wait(until.min(progress.next)) {
+            let until = until.min(progress.next);
+            let wake = self.helpers.wait(until);
+            // Frozen (`docker pause`): nobody had the time that has passed since.
+            let lost = self.helpers.now().since(until);
+            if lost > MAX_WAKE_DELAY {
+                self.live.iter_mut().for_each(|live| live.until = live.until.after(lost));
+            }
+            match wake {
                 Wake::Done(helper, bytes) => {
                     let Some(at) = self.live.iter().position(|live| live.helper == helper) else {
                         continue;
@@ -213,7 +223,7 @@ fn attempt(check: &Check, wait: Option<Duration>, facts: &mut Facts) -> Finding 
     {
         return failure.into();
     }
-    let until = facts.system.now().after(wait.unwrap_or_default());
+    let mut until = facts.system.now().after(wait.unwrap_or_default());
     loop {
         facts.system.forget();
         let mut finding = look(check, facts);
@@ -231,7 +241,12 @@ fn attempt(check: &Check, wait: Option<Duration>, facts: &mut Facts) -> Finding 
             }
             return finding;
         }
+        let awake = facts.system.now().after(check.interval.min(left));
         facts.system.sleep(check.interval.min(left));
+        let lost = facts.system.now().since(awake);
+        if lost > MAX_WAKE_DELAY {
+            until = until.after(lost);
+        }
     }
 }
 

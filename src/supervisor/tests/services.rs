@@ -278,6 +278,36 @@ fn probes_follow_the_clock() {
     assert_eq!(probes(&w), 6);
 }
 
+/// `docker pause`: the probe's timeout ran out while nobody ran, and a healthy service was restarted.
+#[test]
+fn what_is_overdue_after_a_pause_gets_its_time_once_more() {
+    let mut rules = probed();
+    rules.health.as_mut().unwrap().retries = 1;
+    let mut w = up(vec![rules, daemon()]);
+    w.probe(0, 0);
+    w.wait(10 * S);
+    w.answer_all();
+    let pid = w.probe_pid(0);
+    w.now = w.now.after(100 * S);
+    w.feed(Event::Resumed);
+    assert!(w.seen.contains(&Action::KillProbe { pid }));
+    w.end(pid, Outcome::Signal(Signal::KILL), false);
+    w.feed(Event::Tick);
+    assert!(w.runs(0) && !w.notes().any(|note| matches!(note, Note::Unhealthy { .. })));
+    let before = probes(&w);
+    w.wait(10 * S);
+    assert_eq!(probes(&w), before + 1);
+    // A grace counts anew, too.
+    w.signal(Signal::TERM);
+    let pid = w.pid(1);
+    w.now = w.now.after(100 * S);
+    w.feed(Event::Resumed);
+    w.feed(Event::Tick);
+    assert!(!w.signals_to(pid).contains(&Signal::KILL));
+    w.wait(10 * S);
+    assert!(w.signals_to(pid).contains(&Signal::KILL));
+}
+
 #[test]
 fn enough_failures_are_unhealthy() {
     for (on_unhealthy, restarts) in [(OnUnhealthy::Restart, true), (OnUnhealthy::Stop, false)] {
