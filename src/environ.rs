@@ -22,6 +22,12 @@ impl Environ {
         &self.entries
     }
 
+    /// The entries themselves.
+    #[must_use]
+    pub fn into_entries(self) -> Vec<CString> {
+        self.entries
+    }
+
     /// Names and values; an entry without `=` is left out.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.entries.iter().filter_map(|entry| split(entry))

@@ -33,6 +33,16 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
             let (level, what) = following(next);
             (level, Some(service), format!("not started; {what}"))
         }
+        Note::SlowStart { service, after, given_up } => {
+            let level = if given_up { LogLevel::Error } else { LogLevel::Warn };
+            let after = show_duration(after);
+            let text = if given_up {
+                format!("its program was not loaded within {after}; killing it")
+            } else {
+                format!("its program is not loaded after {after}")
+            };
+            (level, Some(service), text)
+        }
         Note::Unreachable { service, needs } => (
             LogLevel::Error,
             Some(service),

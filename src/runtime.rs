@@ -3,6 +3,7 @@
 mod acting;
 mod escaped;
 mod groups;
+mod loading;
 mod originals;
 mod telling;
 
@@ -24,10 +25,11 @@ use std::time::Duration;
 pub struct Runtime {
     /// Decides.
     pub core: Supervisor,
-    /// What the services are, by their ids.
-    pub services: Vec<Service>,
+    /// What the services are, by their ids. For ever, as what follows: a process that hangs in its start may read it
+    /// for as long.
+    pub services: &'static [Service],
     /// Makes their processes.
-    pub starter: Starter,
+    pub starter: &'static Starter,
     /// The service that the COMMAND is.
     pub main: Option<ServiceId>,
     /// Waits.
@@ -79,6 +81,7 @@ impl Runtime {
             came: 0,
             told: Vec::new(),
             escaped: Vec::new(),
+            loads: Vec::new(),
             runtime: self,
         };
         loop {
@@ -128,6 +131,8 @@ struct Turn {
     told: Vec<ServiceId>,
     /// What has left the groups of services with `kill_mode = "all"`.
     escaped: Vec<escaped::Escaped>,
+    /// Processes that have not loaded their programs yet.
+    loads: Vec<loading::Load>,
     sayings: VecDeque<Saying>,
 }
 
@@ -183,7 +188,7 @@ impl Turn {
     /// Waits, or with `more` to do only looks: for every signal that is pending, and whether the moment has come.
     fn listen(&mut self, more: bool) {
         let owing = crate::say::is_owing().then(|| time::now().after(crate::say::RETRY_INTERVAL));
-        let moments = [self.runtime.core.deadline(), self.groups.deadline(), owing];
+        let moments = [self.runtime.core.deadline(), self.groups.deadline(), self.next_look(), owing];
         let deadline = moments.into_iter().flatten().min();
         let mut until = if more { Some(AT_ONCE) } else { deadline };
         let awaited = until.filter(|moment| *moment > time::now());
@@ -220,6 +225,10 @@ impl Turn {
         if self.groups.deadline().is_some_and(|moment| moment <= now) {
             self.groups.look(&self.runtime.core, now);
         }
+        // Else the supervisor may not know them yet.
+        if self.events.is_empty() && self.actions.is_empty() {
+            self.look_at_loads();
+        }
         if self.runtime.core.deadline().is_some_and(|moment| moment <= now) {
             self.step(Event::Tick);
         }
@@ -244,6 +253,9 @@ impl Turn {
                 if verbose && !self.speaks_for_another() {
                     let name = name.unwrap_or_default();
                     self.say(LogLevel::Debug, None, &format!("reaped pid {pid} ({name}): {outcome}"));
+                }
+                if self.load_ended(pid) {
+                    return;
                 }
                 if !self.runtime.core.knows(pid) {
                     self.orphan(pid);
@@ -292,7 +304,8 @@ impl Turn {
 
     /// A child was stopped. That matters when it is the COMMAND in a terminal: a shell above rinit is to take over;
     /// where there is none, nobody could continue it.
-    fn stopped(&self, pid: Pid, signal: Signal) {
+    fn stopped(&mut self, pid: Pid, signal: Signal) {
+        self.load_stopped(pid);
         if self.main_pid != Some(pid) {
             return;
         }

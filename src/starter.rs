@@ -10,9 +10,9 @@ use crate::model::{Pid, Signal};
 use crate::quoting::{on_one_line, text_as_bytes};
 use crate::say;
 use crate::sys::content::Content;
-use crate::sys::inspect::{self, Ask};
+use crate::sys::inspect::{self, Ask, Look};
 use crate::sys::signals::Inherited;
-use crate::sys::spawn::{self, Environment, Place, Recipe, Slate, SpawnError, Stage};
+use crate::sys::spawn::{self, Environment, Loading, Place, Recipe, Slate, SpawnError, Stage, Start};
 use crate::sys::users::{self, Accounts, Identity};
 use crate::sys::{Errno, caps, cgroup, helper, kill, limits};
 use std::borrow::Cow;
@@ -33,6 +33,17 @@ pub struct Failure {
     /// What the kernel refused, if that was it.
     pub error: Option<SpawnError>,
 }
+
+/// A process that was made.
+pub enum Started<'a> {
+    /// Its program runs.
+    Running(Pid),
+    /// Its program is not loaded yet; [`Starter::finish`] follows.
+    Loading(Loading<'a>),
+}
+
+/// As long as a look for the reason of a failed start may take. Each file that it looks at may hang.
+const LOOK_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// What all processes that rinit starts have in common.
 pub struct Starter {
@@ -77,14 +88,34 @@ struct Person {
 
 impl Starter {
     /// Starts a service, or the COMMAND.
-    pub fn start(&self, program: &Program, role: Role) -> Result<Pid, Failure> {
-        self.with_recipe(program, &program.argv, role, &spawn::spawn)
+    pub fn start<'a>(&'a self, program: &'a Program, role: Role) -> Result<Started<'a>, Failure> {
+        self.settle(spawn::spawn(self.recipe(program, &program.argv, role)?))
+    }
+
+    /// The end of a start that was loading its program, and does no longer.
+    pub fn finish<'a>(&self, loading: Loading<'a>) -> Result<Started<'a>, Failure> {
+        match loading.finish() {
+            Ok(pid) => Ok(Started::Running(pid)),
+            Err((error, recipe)) => self.settle(Start::Failed(error, recipe)),
+        }
+    }
+
+    fn settle<'a>(&self, start: Start<'a>) -> Result<Started<'a>, Failure> {
+        match start {
+            Start::Running(pid) => Ok(Started::Running(pid)),
+            Start::Loading(loading) => Ok(Started::Loading(loading)),
+            Start::Failed(error, recipe) => {
+                let look = |job: &Job<'_>| helper::answer(&self.ignored, LOOK_TIMEOUT, job);
+                recover(recipe, error, &look, &spawn::spawn, &self.by_shell)
+            }
+        }
     }
 
     /// Why a program that could be started ended with 2, 126 or 127, when that can be told.
     #[must_use]
     pub fn excuse(&self, program: &Program, role: Role) -> Option<String> {
-        let failure = self.with_recipe(program, &program.argv, role, &|_| Err(diagnosis::STARTED)).err()?;
+        let recipe = self.recipe(program, &program.argv, role).ok()?;
+        let failure = self.settle(Start::Failed(diagnosis::STARTED, recipe)).err()?;
         (!failure.why.is_empty()).then_some(failure.why)
     }
 
@@ -112,56 +143,71 @@ impl Starter {
     /// Becomes the program; the failure that came instead.
     #[must_use]
     pub fn replace(&self, program: &Program) -> Failure {
-        let run = |recipe: &Recipe<'_>| -> Result<Pid, SpawnError> { Err(spawn::replace(recipe)) };
-        match self.with_recipe(program, &program.argv, Role::Replacement, &run) {
+        let become_it = |recipe| {
+            let (error, recipe) = spawn::replace(recipe);
+            Start::Failed(error, recipe)
+        };
+        let here = |job: &Job<'_>| {
+            let mut found = Vec::new();
+            job(&mut found);
+            Some(found)
+        };
+        let failed = self.recipe(program, &program.argv, Role::Replacement).and_then(|recipe| {
+            let (error, recipe) = spawn::replace(recipe);
+            recover(recipe, error, &here, &become_it, &self.by_shell)
+        });
+        match failed {
             Err(failure) => failure,
             Ok(_) => Failure { lasting: true, code: 71, why: String::new(), error: None },
         }
     }
 
     /// Starts one probe of a service's health.
-    pub fn probe(&self, program: &Program, timeout: Duration) -> Result<Pid, Failure> {
+    pub fn probe<'a>(&'a self, program: &'a Program, timeout: Duration) -> Result<Started<'a>, Failure> {
         match &program.probe {
-            Some(Probe::Exec(argv)) => self.with_recipe(program, argv, Role::Service, &spawn::spawn),
+            Some(Probe::Exec(argv)) => {
+                self.settle(spawn::spawn(self.recipe(program, argv, Role::Service)?))
+            }
             Some(Probe::Tcp(host, port)) => {
-                helper::fork(&self.ignored, || u8::from(!helper::connects(host, *port, timeout))).map_err(
-                    |errno| Failure {
+                helper::fork(&self.ignored, || u8::from(!helper::connects(host, *port, timeout)))
+                    .map(Started::Running)
+                    .map_err(|errno| Failure {
                         lasting: false,
                         code: 71,
                         why: diagnosis::fill("no process for a probe: {}", &[errno.desc()]),
                         error: None,
-                    },
-                )
+                    })
             }
             None => Err(Failure { lasting: true, code: 71, why: "no healthcheck".into(), error: None }),
         }
     }
 
-    fn with_recipe(
-        &self,
-        program: &Program,
-        argv: &[CString],
+    /// Everything about the process that a program is to run in.
+    fn recipe<'a>(
+        &'a self,
+        program: &'a Program,
+        argv: &'a [CString],
         role: Role,
-        run: &dyn Fn(&Recipe<'_>) -> Result<Pid, SpawnError>,
-    ) -> Result<Pid, Failure> {
+    ) -> Result<Recipe<'a>, Failure> {
         let word = argv.first().map_or(c"", CString::as_c_str);
         let person = self.person(program.user.as_ref(), word)?;
-        let entries = self.entries(program, &person);
-        let path = entries
-            .as_ref()
-            .map_or_else(|| crate::sys::given::variable("PATH"), |environ| environ.bytes("PATH"));
-        let candidates = spawn::candidates(word, path);
-        let directory = program.working_dir.as_ref().and_then(|dir| CString::new(text_as_bytes(dir)).ok());
+        let environment = match self.entries(program, &person) {
+            None => Environment::Given,
+            Some(Cow::Borrowed(environ)) => Environment::Entries(environ.entries().into()),
+            Some(Cow::Owned(environ)) => Environment::Entries(environ.into_entries().into()),
+        };
+        if let Some(ids) = &person.ids {
+            kill::remember_user(ids.uid);
+        }
+        let asked = program.working_dir.as_ref().and_then(|dir| CString::new(text_as_bytes(dir)).ok());
         let null = self.null.as_ref().map(|fd| fd.as_raw_fd());
-        let recipe = Recipe {
-            candidates: &candidates,
-            argv,
-            environment: entries
-                .as_ref()
-                .map_or(Environment::Given, |environ| Environment::Entries(environ.entries())),
-            directory: directory.as_deref(),
+        Ok(Recipe {
+            candidates: spawn::candidates(word, environment.path()),
+            argv: argv.into(),
+            environment,
+            directory: asked.map(Cow::Owned),
             given_directory: self.folder.as_deref(),
-            ids: person.ids.as_ref(),
+            ids: person.ids,
             umask: program.umask,
             ulimits: &program.ulimits,
             stdio: match (role, program.logging) {
@@ -180,11 +226,7 @@ impl Starter {
             } else {
                 Slate::AsGiven(&self.inherited)
             },
-        };
-        if let Some(ids) = &person.ids {
-            kill::remember_user(ids.uid);
-        }
-        run(&recipe).or_else(|error| recover(&recipe, error, word, path, run, &self.by_shell))
+        })
     }
 
     /// `user`, `group` and `groups` as numbers, and the variables that follow the user.
@@ -269,24 +311,72 @@ fn wrong(word: &CStr, why: &str) -> Failure {
     Failure { lasting: true, code: 71, why: on_one_line(&why), error: None }
 }
 
-/// A script without a first line is run by /bin/sh, as execvp(3) does; all else is explained.
+/// A look at files, which may block; what it found goes into the list.
+type Job<'a> = dyn Fn(&mut Vec<u8>) + 'a;
+
+/// A script without a first line is run by /bin/sh, as execvp(3) does; all else is explained. `look` does a job that
+/// may block, and returns nothing where it does.
 #[cold]
 #[inline(never)]
-fn recover(
-    recipe: &Recipe<'_>,
+fn recover<'a>(
+    recipe: Recipe<'a>,
     error: SpawnError,
-    word: &CStr,
-    path: Option<&[u8]>,
-    run: &dyn Fn(&Recipe<'_>) -> Result<Pid, SpawnError>,
+    look: &dyn Fn(&Job<'_>) -> Option<Vec<u8>>,
+    again: &dyn Fn(Recipe<'a>) -> Start<'a>,
     by_shell: &Cell<bool>,
-) -> Result<Pid, Failure> {
-    let Recipe { candidates, argv, ids, .. } = *recipe;
-    let directory = recipe.directory.or(recipe.given_directory);
-    let mut look = inspect::look(&Ask { word, argv, candidates, path, ids, directory });
+) -> Result<Started<'a>, Failure> {
+    // The path of a script comes before the NUL, why nothing was started after it.
+    let found = if error.stage == Stage::Fork {
+        let mut found = vec![0];
+        found.extend(without_a_look(&recipe, error).into_bytes());
+        Some(found)
+    } else {
+        look(&|found| found_out(&recipe, error, found))
+    };
+    let found = found.as_deref().and_then(|found| split_at_nul(found));
+    let why = found.map_or_else(
+        || without_a_look(&recipe, error) + "; a file system that does not answer hides why",
+        |(_, why)| String::from_utf8_lossy(why).into_owned(),
+    );
+    if let Some((path, _)) = found
+        && !path.is_empty()
+    {
+        let mut argv = vec![c"/bin/sh".to_owned(), CString::new(path).unwrap_or_default()];
+        argv.extend(recipe.argv.iter().skip(1).cloned());
+        let candidates = vec![c"/bin/sh".to_owned()];
+        let script = again(Recipe { candidates, argv: argv.into(), ..recipe });
+        by_shell.set(!matches!(script, Start::Failed(..)) || by_shell.get());
+        match script {
+            Start::Running(pid) => return Ok(Started::Running(pid)),
+            Start::Loading(loading) => return Ok(Started::Loading(loading)),
+            Start::Failed(..) => {}
+        }
+    }
+    let code = diagnosis::exit_code(error);
+    // A name from outside may hold anything.
+    Err(Failure { lasting: !error.may_pass(), code, why: on_one_line(&why), error: Some(error) })
+}
+
+fn split_at_nul(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = bytes.iter().position(|byte| *byte == 0)?;
+    Some((bytes.get(..at)?, bytes.get(at + 1..)?))
+}
+
+/// Looks at the files that a start was about.
+fn found_out(recipe: &Recipe<'_>, error: SpawnError, found: &mut Vec<u8>) {
+    let argv = &*recipe.argv;
+    let look = &mut inspect::look(&Ask {
+        word: argv.first().map_or(c"", CString::as_c_str),
+        argv,
+        candidates: &recipe.candidates,
+        path: recipe.environment.path(),
+        ids: recipe.ids.as_ref(),
+        directory: recipe.directory.as_deref().or(recipe.given_directory),
+    });
     look.too_high = recipe.ulimits.iter().find_map(limits::too_high);
     if error.errno == Errno::E2BIG {
         let given;
-        let entries = match recipe.environment {
+        let entries = match &recipe.environment {
             Environment::Entries(entries) => entries,
             Environment::Given => {
                 given = crate::sys::given::environment();
@@ -295,27 +385,21 @@ fn recover(
         };
         look.too_long = limits::too_long(argv, entries);
     }
-    if error.stage == Stage::Fork {
-        look.most = (cgroup::most_processes(), cgroup::most_memory());
-    }
     if error.errno == Errno::ENOEXEC
-        && let Some(found) = look.found.as_ref().filter(|found| found.content == Content::Text)
-        && let Ok(path) = CString::new(found.path.as_str())
+        && let Some(script) = look.found.as_ref().filter(|found| found.content == Content::Text)
     {
-        let shell = [c"/bin/sh".to_owned()];
-        let mut argv = vec![c"/bin/sh".to_owned(), path];
-        argv.extend(recipe.argv.iter().skip(1).cloned());
-        let script = Recipe { candidates: &shell, argv: &argv, ..*recipe };
-        if let Ok(pid) = run(&script) {
-            by_shell.set(true);
-            return Ok(pid);
-        }
+        found.extend_from_slice(script.path.as_bytes());
     }
-    Err(Failure {
-        lasting: !error.may_pass(),
-        code: diagnosis::exit_code(error),
-        // A name from outside may hold anything.
-        why: on_one_line(&diagnosis::explain(error, &look)),
-        error: Some(error),
-    })
+    found.push(0);
+    found.extend(diagnosis::explain(error, look).into_bytes());
+}
+
+/// What can be told of a failure without looking at files.
+fn without_a_look(recipe: &Recipe<'_>, error: SpawnError) -> String {
+    let word = recipe.argv.first().map_or_else(String::new, |word| word.to_string_lossy().into_owned());
+    let most = match error.stage {
+        Stage::Fork => (cgroup::most_processes(), cgroup::most_memory()),
+        _ => return diagnosis::fill("cannot start \"{}\": {}", &[&word, error.errno.desc()]),
+    };
+    diagnosis::explain(error, &Look { word, most, ..Look::default() })
 }

@@ -2,9 +2,10 @@
 
 use super::{Given, START_COST, Saying, Turn};
 use crate::cli::{LogLevel, Persona};
+use crate::config::Program;
 use crate::diagnosis;
 use crate::model::{Pid, ServiceId, Signal};
-use crate::starter::{Failure, Role};
+use crate::starter::{Failure, Role, Started};
 use crate::supervisor::event::{Action, Event, Next, Note};
 use crate::sys::{kill, reap, stdio};
 use std::time::Duration;
@@ -30,7 +31,7 @@ impl Turn {
             }
             Action::Signal { pid, group, signal, wake } => self.send(pid, group, signal, wake),
             // It may not have come to lead its group yet.
-            Action::KillProbe { pid } => {
+            Action::KillProbe { pid } | Action::KillStart { pid } => {
                 let _ = kill::group(pid, &[Signal::KILL]);
                 let _ = kill::process(pid, &[Signal::KILL]);
             }
@@ -83,19 +84,32 @@ impl Turn {
     }
 
     fn spawn(&mut self, service: ServiceId) {
+        let Some(program) = self.program(service) else { return };
+        let role = if self.runtime.main == Some(service) { Role::Main } else { Role::Service };
+        let started = self.runtime.starter.start(program, role);
+        self.started(service, started);
+    }
+
+    /// What became of a start.
+    pub(super) fn started(&mut self, service: ServiceId, started: Result<Started<'static>, Failure>) {
         let is_main = self.runtime.main == Some(service);
-        let Some(program) = self.runtime.services.get(service.index()).map(|service| &service.program) else {
-            return;
-        };
-        let role = if is_main { Role::Main } else { Role::Service };
-        match self.runtime.starter.start(program, role) {
-            Ok(pid) => {
+        let Some(program) = self.program(service) else { return };
+        match started {
+            Ok(Started::Running(pid)) => {
                 if is_main {
                     self.main_pid = Some(pid);
                     self.original_spawned(program, pid);
                     self.let_go();
                 }
                 self.events.push_back(Event::Spawned { service, pid });
+            }
+            Ok(Started::Loading(loading)) => {
+                let pid = loading.pid();
+                if is_main {
+                    self.main_pid = Some(pid);
+                }
+                self.load(loading, Some(service));
+                self.events.push_back(Event::Starting { service, pid });
             }
             Err(Failure { lasting, mut code, mut why, error }) => {
                 let persona = self.runtime.persona;
@@ -110,6 +124,10 @@ impl Turn {
                 self.events.push_back(Event::SpawnFailed { service, lasting, code });
             }
         }
+    }
+
+    fn program(&self, service: ServiceId) -> Option<&'static Program> {
+        self.runtime.services.get(service.index()).map(|service| &service.program)
     }
 
     fn say_later(&mut self, level: LogLevel, service: Option<ServiceId>, text: String) {
@@ -134,7 +152,11 @@ impl Turn {
         let health = self.runtime.core.rules(service).health.as_ref();
         let timeout = health.map_or(Duration::from_secs(5), |health| health.timeout);
         match self.runtime.starter.probe(&found.program, timeout) {
-            Ok(pid) => self.events.push_back(Event::ProbeSpawned { service, pid }),
+            Ok(Started::Running(pid)) => self.events.push_back(Event::ProbeSpawned { service, pid }),
+            Ok(Started::Loading(loading)) => {
+                self.events.push_back(Event::ProbeSpawned { service, pid: loading.pid() });
+                self.load(loading, None);
+            }
             Err(failure) => {
                 if !self.told.contains(&service) {
                     let never = if failure.lasting { "; as it is, it can never pass" } else { "" };

@@ -27,9 +27,13 @@ impl Turn {
     }
 
     pub(super) fn tell(&mut self, note: Note) {
-        let services = &self.runtime.services;
+        let services = self.runtime.services;
         let name = |id: ServiceId| services.get(id.index()).map_or("?", |service| service.name.as_str());
         let mut words = notes::words(note, name);
+        let slow = if let Note::SlowStart { service, .. } = note { self.why_slow(service) } else { None };
+        if let Some(why) = &slow {
+            words.text = [&words.text, ": ", why].concat();
+        }
         let who = words.service.map_or_else(String::new, |id| format!("{}: ", name(id)));
         // An init that rinit stands in for has no such lines.
         let hint = if self.runtime.persona == Persona::Rinit { self.hint(note) } else { None };
@@ -38,7 +42,7 @@ impl Turn {
             self.last_words = format!("{who}{}{more}", words.text);
         }
         // The end of the one command is its user's own business, as with any init.
-        if self.runtime.alone {
+        if self.runtime.alone && slow.is_none() {
             if self.speaks_for_another() {
                 return; // in words of its own
             }

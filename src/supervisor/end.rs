@@ -20,6 +20,10 @@ impl Turn<'_> {
                 Ending { pid, since, asked, leader, due, killed: false, cause: Cause::Itself }
             }
             State::Ending(ending) => Ending { leader, ..ending },
+            State::Spawning { disturbed, load: Some(load) } => {
+                self.load_ended(id, disturbed, load, end);
+                return;
+            }
             // These have no process that could have ended.
             State::Off | State::Waiting | State::Spawning { .. } | State::Backoff { .. } | State::Down(_) => {
                 return;
@@ -141,6 +145,10 @@ impl Turn<'_> {
                 Ending { pid, since, asked: now, leader: None, due, killed: true, cause: Cause::Shutdown }
             }
             State::Ending(ending) if !ending.killed => Ending { due, killed: true, ..ending },
+            State::Spawning { disturbed, load: Some(load) } => {
+                self.kill_load(id, disturbed, load, Cause::Shutdown);
+                return;
+            }
             // Killed already, or there is nothing to kill (yet).
             State::Ending(_)
             | State::Off
@@ -264,7 +272,9 @@ impl Turn<'_> {
             }
             match self.core.records[dependent.by].state {
                 State::Running { .. } => self.stop(dependent.by, Cause::Dependency(id)),
-                State::Spawning { .. } => self.set(dependent.by, State::Spawning { disturbed: Some(id) }),
+                State::Spawning { load, .. } => {
+                    self.set(dependent.by, State::Spawning { disturbed: Some(id), load });
+                }
                 // They have not started, or wait for it again before they do.
                 State::Off | State::Waiting | State::Ending(_) | State::Backoff { .. } | State::Down(_) => {}
             }

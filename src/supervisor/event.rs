@@ -10,6 +10,9 @@ use std::time::Duration;
 pub enum Event {
     /// Begin: start what can be started.
     Begin,
+    /// [`Action::Spawn`] has made a process whose program is not loaded yet (its file system does not answer at once).
+    /// [`Event::Spawned`] or [`Event::SpawnFailed`] follows, unless [`Event::Exited`] comes before.
+    Starting { service: ServiceId, pid: Pid },
     /// [`Action::Spawn`] has been done: the service's process is `pid`, the leader of its own process group.
     Spawned { service: ServiceId, pid: Pid },
     /// [`Action::Spawn`] could not be done. `lasting`: another attempt would fail in the same way.
@@ -43,7 +46,7 @@ pub enum Event {
 /// Something to be done by the shell, in this order.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Action {
-    /// Start the service's process; answer with [`Event::Spawned`] or [`Event::SpawnFailed`].
+    /// Start the service's process; answer with [`Event::Spawned`], [`Event::SpawnFailed`] or [`Event::Starting`].
     Spawn { service: ServiceId },
     /// Send a signal to a service's process, or to its whole process group.
     /// `wake`: SIGCONT follows, so that a stopped process can take it.
@@ -52,6 +55,8 @@ pub enum Action {
     Survey { pid: Pid },
     /// Send a signal to those that have left the group of this first process, as far as it is known whose they are.
     SignalEscaped { pid: Pid, signal: Signal, wake: bool },
+    /// Kill a process whose program is not loaded yet; it may lead a group or not. Its end will still be told.
+    KillStart { pid: Pid },
     /// Run the service's healthcheck once, in a process of its own; answer with
     /// [`Event::ProbeSpawned`] or [`Event::ProbeFailed`]. Its exit code 0 is a pass.
     Probe { service: ServiceId },
@@ -124,6 +129,9 @@ pub enum Note {
     Ended { service: ServiceId, outcome: Outcome, after: Duration, cause: Cause, next: Next },
     /// A service's process could not be started (the shell has told why).
     NotStarted { service: ServiceId, next: Next },
+    /// A service's process has not loaded its program `after` so long (the shell tells what it waits for).
+    /// `given_up`: it is killed, which is a failed start.
+    SlowStart { service: ServiceId, after: Duration, given_up: bool },
     /// A service will never start, because something it needs has failed.
     Unreachable { service: ServiceId, needs: ServiceId },
     /// A service is asked to stop.

@@ -14,6 +14,7 @@ pub mod graph;
 
 mod end;
 mod health;
+mod load;
 mod pids;
 mod restart;
 mod service;
@@ -210,6 +211,7 @@ impl Turn<'_> {
         }
         match event {
             Event::Begin => self.begin(),
+            Event::Starting { service, pid } => self.starting(service, pid),
             Event::Spawned { service, pid } => self.spawned(service, pid),
             Event::SpawnFailed { service, lasting, code } => self.spawn_failed(service, lasting, code),
             Event::SpawnSkipped { service } => self.spawn_skipped(service),
@@ -301,8 +303,9 @@ impl Turn<'_> {
             }
             State::Ending(ending) => self.escalate(id, ending),
             State::Backoff { .. } => self.start_again(id),
+            State::Spawning { disturbed, load: Some(load) } => self.load_due(id, disturbed, load),
             // None of these waits for a moment.
-            State::Off | State::Waiting | State::Spawning { .. } | State::Down(_) => {}
+            State::Off | State::Waiting | State::Spawning { load: None, .. } | State::Down(_) => {}
         }
     }
 

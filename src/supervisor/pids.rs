@@ -56,17 +56,22 @@ impl Pids {
     pub(super) fn answer(&mut self, pid: Pid, owner: Owner) -> Option<End> {
         let early = self.answer_for_nobody(pid);
         if early.is_none() {
-            match self.find(pid) {
-                Ok(at) => {
-                    // The kernel gives a pid only once: what had it before is gone.
-                    if let Some(entry) = self.known.get_mut(at) {
-                        entry.1 = owner;
-                    }
-                }
-                Err(at) => self.known.insert(at, (pid, owner)),
-            }
+            self.adopt(pid, owner);
         }
         early
+    }
+
+    /// A process that nobody asked for belongs to somebody.
+    pub(super) fn adopt(&mut self, pid: Pid, owner: Owner) {
+        match self.find(pid) {
+            Ok(at) => {
+                // The kernel gives a pid only once: what had it before is gone.
+                if let Some(entry) = self.known.get_mut(at) {
+                    entry.1 = owner;
+                }
+            }
+            Err(at) => self.known.insert(at, (pid, owner)),
+        }
     }
 
     /// As [`Self::answer`], when nobody wants the process any more.

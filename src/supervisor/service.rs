@@ -9,7 +9,7 @@ use crate::model::{Moment, Outcome, Pid, Rules, ServiceId};
 ///   holds all the same: who waits for it waits for what it would wait for ([`Order`]).
 /// - It is `Waiting` until what it depends on is there. From there it is spawned, or it is down
 ///   because something that it needs never will be there.
-/// - It is `Spawning` from the request to start its process until the answer.
+/// - It is `Spawning` from the request to start its process until its program runs.
 /// - It is `Running` from that answer until its first process ends or is asked to stop.
 /// - It is `Ending` while anything of its process group is left after that: it was asked to stop
 ///   and has not done so, or its first process ended and left others behind.
@@ -22,6 +22,8 @@ pub(super) enum State {
     Spawning {
         /// Something that it depends on with `restart = true` was restarted meanwhile.
         disturbed: Option<ServiceId>,
+        /// Its process, once that is known to take longer to load the program.
+        load: Option<Load>,
     },
     Running {
         pid: Pid,
@@ -46,6 +48,17 @@ pub(super) enum Order {
     Open,
     /// This service, which it would need, never will be there.
     Broken(ServiceId),
+}
+
+/// A process that has not loaded its program yet.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Load {
+    pub(super) pid: Pid,
+    pub(super) since: Moment,
+    /// When it is told, or given up; once it was killed: when it is waited for no longer.
+    pub(super) due: Moment,
+    /// Why it was killed, once it was.
+    pub(super) killed: Option<Cause>,
 }
 
 /// A service whose process group is on its way out.
@@ -142,9 +155,8 @@ impl Record {
             }
             State::Ending(ending) => Some(ending.due),
             State::Backoff { until } => Some(until),
-            State::Off | State::Waiting | State::Spawning { .. } | State::Running { .. } | State::Down(_) => {
-                None
-            }
+            State::Spawning { load, .. } => load.map(|load| load.due),
+            State::Off | State::Waiting | State::Running { .. } | State::Down(_) => None,
         }
     }
 }

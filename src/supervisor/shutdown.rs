@@ -126,13 +126,17 @@ impl Turn<'_> {
                 State::Backoff { .. } if faulty!(self.core, SpawnDuringStop) => {}
                 State::Waiting | State::Backoff { .. } => self.set(id, State::Down(End::Stopped)),
                 State::Running { .. } => self.end_health(id),
+                // Nothing of its program runs, so there is nothing to wait for.
+                State::Spawning { disturbed, load: Some(load) } => {
+                    self.kill_load(id, disturbed, load, Cause::Shutdown);
+                }
                 State::Ending(ending) => {
                     let due = ending.due.min(self.now.after(self.core.grace(id)));
                     if !ending.killed {
                         self.set(id, State::Ending(Ending { due, ..ending }));
                     }
                 }
-                State::Off | State::Spawning { .. } | State::Down(_) => {}
+                State::Off | State::Spawning { load: None, .. } | State::Down(_) => {}
             }
         }
         for at in (0..self.core.graph.order.len()).rev() {

@@ -71,6 +71,11 @@ impl Turn<'_> {
                 self.request_stop(None);
             }
             State::Running { .. } => self.pass_on(main, signal),
+            // Nothing of it runs that could take it.
+            State::Spawning { load: Some(_), .. } if asks_to_stop(signal) => {
+                let code = self.code_without_main(signal);
+                self.request_stop(code);
+            }
             // Between fork and exec, or before the answer: it is told as soon as it is there.
             State::Spawning { .. } => self.core.pending |= bit(signal),
             // Nobody is there to take it, so it is rinit that is meant.
@@ -109,9 +114,11 @@ impl Turn<'_> {
     fn code_without_main(&self, signal: Signal) -> Option<u8> {
         let main = self.core.main()?;
         match self.core.records[main].state {
-            State::Waiting | State::Backoff { .. } => Some(128 | signal.number()),
+            State::Waiting | State::Backoff { .. } | State::Spawning { load: Some(_), .. } => {
+                Some(128 | signal.number())
+            }
             State::Off
-            | State::Spawning { .. }
+            | State::Spawning { load: None, .. }
             | State::Running { .. }
             | State::Ending(_)
             | State::Down(_) => None,

@@ -1,7 +1,7 @@
 //! How a service comes up: waiting, spawning, running.
 
 use super::event::{Action, Cause, Next, Note, Over};
-use super::pids::Owner;
+use super::pids::{End as ProcessEnd, Owner};
 use super::restart::{Verdict, decide};
 use super::service::{End, Order, State};
 use super::shutdown::Phase;
@@ -126,14 +126,14 @@ impl Turn<'_> {
     }
 
     fn spawn(&mut self, id: ServiceId) {
-        self.set(id, State::Spawning { disturbed: None });
+        self.set(id, State::Spawning { disturbed: None, load: None });
         self.core.pids.ask();
         self.act(Action::Spawn { service: id });
     }
 
     pub(super) fn spawned(&mut self, id: ServiceId, pid: Pid) {
-        let disturbed = match self.core.records[id].state {
-            State::Spawning { disturbed } => disturbed,
+        let (disturbed, load) = match self.core.records[id].state {
+            State::Spawning { disturbed, load } => (disturbed, load),
             // Nobody asked for a process, so it is nobody's.
             State::Off
             | State::Waiting
@@ -142,10 +142,24 @@ impl Turn<'_> {
             | State::Backoff { .. }
             | State::Down(_) => return,
         };
-        let mut early = self.core.pids.answer(pid, Owner::Leader(id));
-        if faulty!(self.core, DropEarlyExit) {
-            early = None;
+        match load {
+            None => {
+                let early = self.core.pids.answer(pid, Owner::Leader(id));
+                let early = early.filter(|_| !faulty!(self.core, DropEarlyExit));
+                self.came_up(id, pid, disturbed, early);
+            }
+            Some(load) => self.loaded(id, pid, disturbed, load),
         }
+    }
+
+    /// The program of a service runs, or has run: its first process may have ended meanwhile.
+    pub(super) fn came_up(
+        &mut self,
+        id: ServiceId,
+        pid: Pid,
+        disturbed: Option<ServiceId>,
+        early: Option<ProcessEnd>,
+    ) {
         let rules = &self.core.rules[id];
         let ready = rules.kind == ServiceType::Daemon && rules.health.is_none();
         self.set(id, State::Running { pid, since: self.now, ready });
@@ -170,7 +184,7 @@ impl Turn<'_> {
     /// The container stops, and the process was not made any more.
     pub(super) fn spawn_skipped(&mut self, id: ServiceId) {
         match self.core.records[id].state {
-            State::Spawning { .. } if self.core.is_stopping() => {
+            State::Spawning { load: None, .. } if self.core.is_stopping() => {
                 self.core.pids.answer_without_process();
                 self.set(id, State::Down(End::Stopped));
                 self.core.news.push(id);
@@ -187,7 +201,14 @@ impl Turn<'_> {
 
     pub(super) fn spawn_failed(&mut self, id: ServiceId, lasting: bool, code: u8) {
         match self.core.records[id].state {
-            State::Spawning { .. } => {}
+            State::Spawning { load: None, .. } => self.core.pids.answer_without_process(),
+            State::Spawning { load: Some(load), .. } => {
+                self.core.pids.forget(load.pid);
+                if load.killed.is_some() {
+                    self.unstarted(id);
+                    return;
+                }
+            }
             State::Off
             | State::Waiting
             | State::Running { .. }
@@ -195,7 +216,11 @@ impl Turn<'_> {
             | State::Backoff { .. }
             | State::Down(_) => return,
         }
-        self.core.pids.answer_without_process();
+        self.not_started(id, lasting, code);
+    }
+
+    /// A service could not be started: what now?
+    pub(super) fn not_started(&mut self, id: ServiceId, lasting: bool, code: u8) {
         let next = if self.core.is_stopping() {
             Next::Over(Over::Stopping)
         } else if lasting {

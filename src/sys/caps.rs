@@ -1,6 +1,6 @@
 //! Capabilities by name, and those of this process (capabilities(7)).
 
-use super::{Errno, files, status};
+use super::{Errno, files, raw, status};
 
 /// In the order of their numbers.
 const NAMES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE \
@@ -57,7 +57,8 @@ pub fn drop_all() -> Result<(), Errno> {
     let mut header = [VERSION, 0];
     let none = [0u32; 6];
     // SAFETY: the kernel reads 8 bytes of the one, where it may write the version it wants, and 24 of the other; both ours.
-    Errno::result(unsafe { libc::syscall(libc::SYS_capset, header.as_mut_ptr(), none.as_ptr()) }).map(drop)
+    unsafe { raw::call(libc::SYS_capset, &[raw::address(&raw mut header), raw::address(&raw const none)]) }
+        .map(drop)
 }
 
 #[cfg(test)]

@@ -32,10 +32,10 @@ pub fn run(path: &str, argv: &[String], environ: &[CString], patience: Duration)
     let _ = super::become_subreaper();
     let (out, out_end) = helper::pipe().map_err(stage)?;
     let (err, err_end) = helper::pipe().map_err(stage)?;
-    let pid = spawn::spawn(&Recipe {
-        candidates: &[word(path)],
-        argv: &argv.iter().map(|text| word(text)).collect::<Vec<_>>(),
-        environment: Environment::Entries(environ),
+    let pid = spawn::spawn_and_wait(Recipe {
+        candidates: vec![word(path)],
+        argv: argv.iter().map(|text| word(text)).collect::<Vec<_>>().into(),
+        environment: Environment::Entries(environ.into()),
         directory: None,
         given_directory: None,
         ids: None,

@@ -1,6 +1,6 @@
 //! Descriptors beyond the standard ones, where close_range(2) is refused or not known (before Linux 5.9).
 
-use super::Errno;
+use super::{Errno, raw};
 use std::os::fd::RawFd;
 
 /// Closes every descriptor from 3 on. One that was opened before the limit was lowered lies above it, so it is `/proc`
@@ -17,7 +17,7 @@ pub fn close_one_by_one() {
 
 fn close(fd: RawFd) {
     // SAFETY: the caller closes all that there is, and uses none of it any more; an unused number is an error.
-    unsafe { libc::close(fd) };
+    let _ = unsafe { raw::call(libc::SYS_close, &[raw::number(fd)]) };
 }
 
 /// What lies behind every number that a descriptor may have. The limit may have been lowered, and says nothing where
@@ -26,9 +26,10 @@ fn close(fd: RawFd) {
 pub fn highest() -> RawFd {
     /// `fs.nr_open`, unless somebody raised it.
     const MAX_PROBED: RawFd = 1 << 20;
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: libc::RLIM_INFINITY };
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: u64::MAX };
+    let arguments = [0, libc::RLIMIT_NOFILE as usize, 0, raw::address(&raw mut limit)];
     // SAFETY: a structure of ours for the kernel to fill.
-    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    let _ = unsafe { raw::call(libc::SYS_prlimit64, &arguments) };
     RawFd::try_from(limit.rlim_max).unwrap_or(MAX_PROBED).clamp(1 << 16, MAX_PROBED)
 }
 
@@ -37,18 +38,19 @@ fn close_listed() -> Result<(), Errno> {
     /// linux_dirent64: inode, offset, 16 bits of length, 8 of type, then the name.
     const LENGTH_AT: usize = 16;
     const NAME_AT: usize = 19;
+    let flags = raw::number(libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC);
+    let arguments = [raw::number(libc::AT_FDCWD), raw::address(c"/proc/self/fd".as_ptr()), flags];
     // SAFETY: a new descriptor, closed below.
-    let list = Errno::result(unsafe {
-        libc::open(c"/proc/self/fd".as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC)
-    })?;
+    let list = unsafe { raw::call(libc::SYS_openat, &arguments) }?;
+    let list = RawFd::try_from(list).unwrap_or(RawFd::MAX);
     let mut buffer = [0u8; 512];
     let result = loop {
+        let arguments = [raw::number(list), raw::address(buffer.as_mut_ptr()), buffer.len()];
         // SAFETY: the kernel writes at most as many bytes as there are.
-        let count = unsafe { libc::syscall(libc::SYS_getdents64, list, buffer.as_mut_ptr(), buffer.len()) };
-        let mut entries = match usize::try_from(count) {
+        let mut entries = match unsafe { raw::call(libc::SYS_getdents64, &arguments) } {
             Ok(0) => break Ok(()),
             Ok(count) => buffer.get(..count).unwrap_or_default(),
-            Err(_) => break Err(Errno::last()),
+            Err(errno) => break Err(errno),
         };
         while let Some(&[low, high]) = entries.get(LENGTH_AT..LENGTH_AT + 2) {
             let length = usize::from(u16::from_ne_bytes([low, high])).max(NAME_AT);

@@ -1,10 +1,10 @@
 //! Processes of rinit's own, for whatever may block: a probe, a check that waits. They are reaped like
 //! every other child; one that hangs is killed, one that dies has failed, and PID 1 takes no harm.
 
-use super::{Errno, signals};
+use super::{Errno, signals, time};
 use crate::model::{Pid, Signal};
 use std::net::SocketAddr;
-use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::time::Duration;
 
 /// Forks. The child leads a session of its own, has nothing blocked or ignored (`ignored` is what rinit was
@@ -21,6 +21,38 @@ pub fn fork(ignored: &[Signal], job: impl FnOnce() -> u8) -> Result<Pid, Errno> 
             unsafe { libc::_exit(i32::from(code)) }
         }
         pid => Ok(pid),
+    }
+}
+
+/// What a job finds out that may block; `None` where it takes longer than `timeout`, which is what PID 1 waits at most.
+pub fn answer(ignored: &[Signal], timeout: Duration, job: &dyn Fn(&mut Vec<u8>)) -> Option<Vec<u8>> {
+    let (read, write) = pipe().ok()?;
+    let helper = fork(ignored, || {
+        let mut found = Vec::new();
+        job(&mut found);
+        super::stdio::write_all(write.as_raw_fd(), &found);
+        0
+    });
+    let helper = helper.ok()?;
+    drop(write);
+    let until = time::now().after(timeout);
+    let mut found = Vec::new();
+    loop {
+        let left = time::timespec(until.since(time::now()));
+        let mut set = libc::pollfd { fd: read.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one entry and a time, both ours.
+        let ready = unsafe { libc::ppoll(&raw mut set, 1, &raw const left, std::ptr::null()) };
+        if ready == 1 && read_some(read.as_raw_fd(), &mut found) == 0 {
+            // It is beyond all signals, on the last steps of its exit: this does not wait.
+            // SAFETY: a child of ours that nobody else knows; no status is asked for.
+            unsafe { libc::waitpid(helper, std::ptr::null_mut(), 0) };
+            return Some(found);
+        }
+        if ready != 1 && time::now() >= until {
+            // It is reaped like any other.
+            let _ = super::kill::process(helper, &[Signal::KILL]);
+            return None;
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The resource limits of this process (getrlimit(2)).
 
-use super::Errno;
+use super::{Errno, raw};
 use crate::model::Ulimit;
 use std::ffi::CString;
 
@@ -54,10 +54,10 @@ pub fn too_long(argv: &[CString], entries: &[CString]) -> Option<TooLong> {
 /// Sets both limits of this process. Async-signal-safe.
 pub fn set(limit: &Ulimit) -> Result<(), Errno> {
     let resource = number(limit.name).ok_or(Errno::EINVAL)?;
-    let limit = libc::rlimit { rlim_cur: limit.soft, rlim_max: limit.hard };
+    let limit = libc::rlimit64 { rlim_cur: limit.soft, rlim_max: limit.hard };
+    let resource = usize::try_from(resource).unwrap_or(usize::MAX);
     // SAFETY: the kernel reads a structure of ours.
-    Errno::result(unsafe { libc::setrlimit(resource, &raw const limit) })?;
-    Ok(())
+    unsafe { raw::call(libc::SYS_prlimit64, &[0, resource, raw::address(&raw const limit), 0]) }.map(drop)
 }
 
 /// Why a limit cannot be set.

@@ -25,6 +25,7 @@ pub mod limits;
 pub mod mounts;
 pub mod net;
 pub mod procs;
+mod raw;
 pub mod reap;
 pub mod resolver;
 pub mod signals;
@@ -70,6 +71,19 @@ pub fn signal_at_parents_death(signal: crate::model::Signal) -> Result<(), Errno
     let number = libc::c_ulong::from(signal.number());
     // SAFETY: as above.
     Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, number, 0, 0, 0) }).map(drop)
+}
+
+/// Whether this process may be looked into by its own user (prctl(2), PR_GET_DUMPABLE).
+fn is_dumpable() -> bool {
+    // SAFETY: as above.
+    unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) == 1 }
+}
+
+/// Lets this process be looked into again, as before one that shares its memory took on other ids: without that nobody,
+/// not even root in the container, can open its descriptors in `/proc`.
+fn be_dumpable() {
+    // SAFETY: as above.
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) };
 }
 
 /// The folder that rinit is in, if it can be named.

@@ -1,6 +1,7 @@
 //! rinit's own signal state: every signal is blocked and taken one at a time by [`super::wait`], so that
 //! none can be lost, whatever was ignored or blocked before. What was given is kept for the COMMAND.
 
+use super::raw;
 use crate::model::Signal;
 use std::mem::MaybeUninit;
 
@@ -31,17 +32,10 @@ type KernelAction = [usize; 8];
 fn set_mask(mask: Set) -> Set {
     let mut before: Set = 0;
     for _ in 0..2 {
+        let how = raw::number(libc::SIG_SETMASK);
+        let arguments = [how, raw::address(&raw const mask), raw::address(&raw mut before), SET_SIZE];
         // SAFETY: both sets are ours and as large as is said.
-        let refused = unsafe {
-            libc::syscall(
-                libc::SYS_rt_sigprocmask,
-                libc::SIG_SETMASK,
-                &raw const mask,
-                &raw mut before,
-                SET_SIZE,
-            )
-        };
-        if refused == 0 {
+        if unsafe { raw::call(libc::SYS_rt_sigprocmask, &arguments) }.is_ok() {
             break;
         }
     }
@@ -53,11 +47,10 @@ fn disposition(signal: u8, set_to: Option<libc::sighandler_t>) -> libc::sighandl
     let action: KernelAction = [set_to.unwrap_or(0), 0, 0, 0, 0, 0, 0, 0];
     let new = set_to.map_or(std::ptr::null(), |_| action.as_ptr());
     let mut before: KernelAction = [0; 8];
+    let arguments = [usize::from(signal), raw::address(new), raw::address(&raw mut before), SET_SIZE];
     // SAFETY: both are at least as large as the kernel's structure, and a handler of rinit's making is SIG_DFL or
     // SIG_IGN, for which no other field matters.
-    unsafe {
-        libc::syscall(libc::SYS_rt_sigaction, libc::c_int::from(signal), new, before.as_mut_ptr(), SET_SIZE)
-    };
+    let _ = unsafe { raw::call(libc::SYS_rt_sigaction, &arguments) };
     let [handler, ..] = before;
     handler
 }
@@ -79,8 +72,8 @@ pub fn forget(inherited: &mut Inherited) {
     }
 }
 
-/// For a child that the terminal can stop: Ctrl-Z before execve is swallowed (execve puts the default back), for
-/// it would stop the child while rinit, which is suspended until then, waits for it. Async-signal-safe.
+/// For rinit in the moment before it becomes the program: Ctrl-Z is swallowed (execve puts the default back), for it
+/// would stop a process that nobody knows yet.
 pub(super) fn outlast_terminal_stop() {
     extern "C" fn nothing(_: libc::c_int) {}
     if disposition(Signal::TSTP.number(), None) != libc::SIG_DFL {

@@ -1,14 +1,23 @@
 //! Starting a process: a child that shares rinit's memory until execve (the way of
 //! posix_spawn(3), for the price of a vfork(2)).
 //!
-//! Everything between clone and execve is in [`child`]. It allocates nothing, takes no lock, logs nothing,
-//! and calls only what signal-safety(7) allows; what goes wrong there is written where the parent finds it.
+//! rinit waits for execve a moment, and then goes on: a program on a file system that hangs must not hang PID 1. The
+//! child so has a stack of its own, all that it reads is kept for it in a [`Block`], and what it does between clone
+//! and execve ([`child`]) is done with system calls alone: no allocation, no lock, no `errno`.
 
-use super::users::{self, Identity};
-use super::{Errno, limits, signals};
+mod child;
+
+use super::users::Identity;
+use super::{Errno, raw, signals};
 use crate::model::{Pid, Signal, Ulimit};
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use child::{Order, exec, prepare};
+use std::borrow::Cow;
+use std::ffi::{CStr, CString};
+use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 /// Which step between clone and execve failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,28 +87,41 @@ pub enum Slate<'a> {
 }
 
 /// The environment of a process.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub enum Environment<'a> {
     /// The very block that rinit was given.
     Given,
     /// These entries.
-    Entries(&'a [CString]),
+    Entries(Cow<'a, [CString]>),
+}
+
+impl Environment<'_> {
+    /// The PATH in it.
+    #[must_use]
+    pub fn path(&self) -> Option<&[u8]> {
+        match self {
+            Self::Given => super::given::variable("PATH"),
+            Self::Entries(entries) => {
+                entries.iter().find_map(|entry| entry.to_bytes().strip_prefix(b"PATH="))
+            }
+        }
+    }
 }
 
 /// Everything about the process to be started.
 pub struct Recipe<'a> {
     /// Paths to try in turn, as execvp(3) does.
-    pub candidates: &'a [CString],
+    pub candidates: Vec<CString>,
     /// Its arguments, its name first.
-    pub argv: &'a [CString],
+    pub argv: Cow<'a, [CString]>,
     /// Its environment.
     pub environment: Environment<'a>,
     /// Where it is to start; `None`: nobody asked for a directory.
-    pub directory: Option<&'a CStr>,
+    pub directory: Option<Cow<'a, CStr>>,
     /// Where it starts when nobody asked; `None`: where rinit is.
     pub given_directory: Option<&'a CStr>,
     /// Its rights; `None`: rinit's.
-    pub ids: Option<&'a Identity>,
+    pub ids: Option<Identity>,
     /// Its file mode creation mask.
     pub umask: Option<u32>,
     /// What it may use of the kernel.
@@ -112,237 +134,236 @@ pub struct Recipe<'a> {
     pub slate: Slate<'a>,
 }
 
-/// What the child reads and where it leaves its failure.
-struct Order<'a> {
-    recipe: &'a Recipe<'a>,
-    candidates: &'a [*const c_char],
-    argv: &'a [*const c_char],
-    envp: *const *const c_char,
-    /// The digits of `LISTEN_PID=`, to be filled with the child's own pid (sd_listen_fds(3)).
-    listen_pid: *mut c_char,
-    failure: Option<SpawnError>,
+/// What became of a start.
+pub enum Start<'a> {
+    /// The program has been loaded and runs.
+    Running(Pid),
+    /// The process is there; the program is not loaded yet.
+    Loading(Loading<'a>),
+    /// There is no process.
+    Failed(SpawnError, Recipe<'a>),
 }
 
-/// Room for the frames of `clone_and_wait` and of the C library's clone, above the child's own.
-const CLEAR_OF_OURS: usize = 1024;
+/// What a start waits for that has not loaded its program yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LoadingStep<'a> {
+    /// It has not come to a path yet.
+    Setup,
+    /// To enter the working directory.
+    Directory(&'a CStr),
+    /// To execute what is at this path, or its interpreter.
+    Exec(&'a CStr),
+}
+
+/// As long as rinit waits for execve, when no other start is loading: far more than a disk takes.
+const LOAD_WAIT: Duration = Duration::from_millis(64);
 const LISTEN_PID: &[u8] = b"LISTEN_PID=";
 
-/// Starts a process. When this returns `Ok` the program has been loaded and runs.
-pub fn spawn(recipe: &Recipe<'_>) -> Result<Pid, SpawnError> {
-    with_order(recipe, clone_and_wait)
+/// The child's stack: what it uses in a released file, many times over. Touched is only what is used.
+const STACK: usize = if cfg!(debug_assertions) { 64 * 1024 } else { 4 * 1024 };
+
+/// What is shared with a child until it has left rinit's memory.
+#[repr(C)]
+struct Block<'a> {
+    stack: [MaybeUninit<u128>; STACK / size_of::<u128>()],
+    order: Order<'a>,
+}
+
+/// Starts that share rinit's memory now, and those among them that take on other ids.
+static LOADING: AtomicU32 = AtomicU32::new(0);
+static LOADING_AS_OTHERS: AtomicU32 = AtomicU32::new(0);
+/// Whether rinit was dumpable before the first of these: a child that takes on other ids while it shares the memory
+/// takes that from it.
+static DUMPABLE: AtomicBool = AtomicBool::new(false);
+/// Whether this kernel does not tell that a child has left (qemu-user, gVisor): then rinit is suspended until it has.
+static SUSPENDS: AtomicBool = AtomicBool::new(false);
+
+/// Starts a process, and waits a moment for its program to be loaded.
+pub fn spawn(recipe: Recipe<'_>) -> Start<'_> {
+    let loading = match Loading::begin(recipe) {
+        Ok(loading) => loading,
+        Err((error, recipe)) => return Start::Failed(error, recipe),
+    };
+    // Whoever has many that hang does not wait that long for each.
+    let others = LOADING.load(Ordering::Relaxed).saturating_sub(1).min(7);
+    if !loading.wait(LOAD_WAIT / (1 << others)) {
+        return Start::Loading(loading);
+    }
+    let pid = loading.pid;
+    match loading.finish() {
+        Ok(pid) => Start::Running(pid),
+        Err((error, recipe)) => {
+            // It is beyond all signals, on the last steps of its exit: this does not wait.
+            // SAFETY: a child of ours that nobody else knows; no status is asked for.
+            unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+            Start::Failed(error, recipe)
+        }
+    }
+}
+
+/// Starts a process, and waits until its program is loaded. For a helper, which is killed when that takes too long.
+pub fn spawn_and_wait(recipe: Recipe<'_>) -> Result<Pid, SpawnError> {
+    match spawn(recipe) {
+        Start::Running(pid) => Ok(pid),
+        Start::Failed(error, _) => Err(error),
+        Start::Loading(loading) => {
+            while !loading.wait(Duration::from_secs(1)) && !loading.has_left() {}
+            loading.finish().map_err(|(error, _)| error)
+        }
+    }
 }
 
 /// Becomes the program. Returns only when that failed; the signal state is the program's by then.
 #[must_use]
-pub fn replace(recipe: &Recipe<'_>) -> SpawnError {
-    with_order(recipe, |order| prepare(order.recipe).map_or_else(|error| error, |()| exec(&order)))
+pub fn replace(recipe: Recipe<'_>) -> (SpawnError, Recipe<'_>) {
+    let order = Order::new(recipe);
+    signals::outlast_terminal_stop();
+    let error = prepare(&order).map_or_else(|error| error, |()| exec(&order));
+    (error, order.recipe)
 }
 
-/// Lays out what execve(2) takes, before there is a child that must not allocate.
-fn with_order<T>(recipe: &Recipe<'_>, run: impl FnOnce(Order<'_>) -> T) -> T {
-    let candidates = pointers(recipe.candidates);
-    let argv = pointers(recipe.argv);
-    let given = super::given::environment_block();
-    let mut block = match recipe.environment {
-        Environment::Entries(entries) => pointers(entries),
-        Environment::Given if given.is_null() => vec![std::ptr::null()],
-        Environment::Given => Vec::new(), // as it is, without a copy
-    };
-    let mut listen = Vec::new();
-    let mut listen_pid = std::ptr::null_mut();
-    if matches!(recipe.slate, Slate::AsGiven(_)) && super::given::variable("LISTEN_PID").is_some() {
-        if block.is_empty() {
-            block = copy_block(given);
+/// A start whose program is not loaded yet. Its child shares rinit's memory.
+pub struct Loading<'a> {
+    pid: Pid,
+    block: NonNull<Block<'a>>,
+}
+
+impl<'a> Loading<'a> {
+    fn begin(recipe: Recipe<'a>) -> Result<Self, (SpawnError, Recipe<'a>)> {
+        let as_other = recipe.ids.is_some();
+        let block = NonNull::from(Box::leak(Box::<Block<'a>>::new_uninit())).cast::<Block<'a>>();
+        // SAFETY: room for a block, of which the order is made here; a stack needs no first content.
+        let order = unsafe {
+            let order = &raw mut (*block.as_ptr()).order;
+            order.write(Order::new(recipe));
+            order
+        };
+        LOADING.fetch_add(1, Ordering::Relaxed);
+        if as_other && LOADING_AS_OTHERS.fetch_add(1, Ordering::Relaxed) == 0 {
+            DUMPABLE.store(super::is_dumpable(), Ordering::Relaxed);
         }
-        listen_pid = redirect_listen_pid(&mut block, &mut listen);
-    }
-    let envp = if block.is_empty() { given } else { block.as_ptr() };
-    run(Order { recipe, candidates: &candidates, argv: &argv, envp, listen_pid, failure: None })
-}
-
-/// Points the block's `LISTEN_PID=` at a text of ours, and returns where its digits go; null without one.
-fn redirect_listen_pid(block: &mut [*const c_char], text: &mut Vec<u8>) -> *mut c_char {
-    let is_listen = |entry: &&mut *const c_char| {
-        // SAFETY: each entry of the block is a string or the final null.
-        !entry.is_null() && unsafe { CStr::from_ptr(**entry) }.to_bytes().starts_with(LISTEN_PID)
-    };
-    let Some(slot) = block.iter_mut().find(is_listen) else { return std::ptr::null_mut() };
-    text.extend_from_slice(LISTEN_PID);
-    text.resize(LISTEN_PID.len() + 12, 0);
-    *slot = text.as_ptr().cast();
-    // SAFETY: within the text, which has 12 bytes behind the name.
-    unsafe { text.as_mut_ptr().add(LISTEN_PID.len()) }.cast()
-}
-
-#[inline(never)]
-fn clone_and_wait(mut order: Order<'_>) -> Result<Pid, SpawnError> {
-    // Right below rinit's own frames, on a page that is touched already, as with vfork(2); but not on the frames of
-    // the call itself, for the child begins there while rinit has yet to return from it.
-    let mut here = 0u128;
-    let top = (&raw mut here).cast::<u8>().wrapping_sub(CLEAR_OF_OURS);
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    // SAFETY: CLONE_VFORK suspends rinit, its only thread, until the child has left this memory by execve
-    // or _exit, so `order` outlives its use, and what is below rinit's frames is nobody else's meanwhile.
-    let pid = unsafe { libc::clone(child, top.cast::<c_void>(), flags, (&raw mut order).cast::<c_void>()) };
-    if pid < 0 {
-        return Err(SpawnError { stage: Stage::Fork, errno: Errno::last() });
-    }
-    match order.failure {
-        None => Ok(pid),
-        Some(error) => {
-            // The failed child is gone already; this does not wait.
-            // SAFETY: a child of ours that nobody else knows; no status is asked for.
-            unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
-            Err(error)
-        }
-    }
-}
-
-fn pointers(strings: &[CString]) -> Vec<*const c_char> {
-    strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
-}
-
-fn copy_block(block: *const *const c_char) -> Vec<*const c_char> {
-    let mut copy = Vec::new();
-    for n in 0.. {
-        // SAFETY: the block ends with a null pointer, where this stops.
-        let entry = unsafe { *block.add(n) };
-        copy.push(entry);
-        if entry.is_null() {
-            break;
-        }
-    }
-    copy
-}
-
-/// The child, from clone to execve. Async-signal-safe throughout; every signal is blocked until the last step.
-extern "C" fn child(order: *mut c_void) -> c_int {
-    // SAFETY: `clone_and_wait` passed its own `Order`, and waits for us to be done with it.
-    let order = unsafe { &mut *order.cast::<Order<'_>>() };
-    let error = prepare(order.recipe).map_or_else(|error| error, |()| exec(order));
-    order.failure = Some(error);
-    // SAFETY: ends the child without exit handlers, which are the parent's.
-    unsafe { libc::_exit(127) }
-}
-
-/// A system call that takes and returns integers, made directly: the C library's set*id would look for threads.
-fn call(stage: Stage, result: libc::c_long) -> Result<(), SpawnError> {
-    if result == -1 { Err(SpawnError { stage, errno: Errno::last() }) } else { Ok(()) }
-}
-
-fn prepare(recipe: &Recipe<'_>) -> Result<(), SpawnError> {
-    join_group(recipe.place)?;
-    for (target, source) in (0..).zip(recipe.stdio) {
-        if let Some(source) = source {
-            // SAFETY: a query and a copy of descriptor numbers. The flag on the copy is cleared by dup2.
-            call(Stage::Stdio, libc::c_long::from(unsafe { libc::dup2(source, target) }))?;
-        }
-    }
-    if let Slate::Clean(_) = recipe.slate {
-        super::stdio::close_above_stderr();
-    }
-    if let Some(mask) = recipe.umask {
-        // SAFETY: takes an integer.
-        unsafe { libc::umask(mask) };
-    }
-    // Before the user: only root may raise a hard limit.
-    for limit in recipe.ulimits {
-        limits::set(limit).map_err(|errno| SpawnError { stage: Stage::Ulimits, errno })?;
-    }
-    if let (None, Some(directory)) = (recipe.directory, recipe.given_directory) {
-        // Before the user, who may be one that cannot go there: without rinit in `/` it would just be inherited. One that
-        // is gone is no failure either.
-        // SAFETY: a string that lives for the call.
-        unsafe { libc::chdir(directory.as_ptr()) };
-    }
-    if let Some(ids) = recipe.ids {
-        users::switch_to(ids).map_err(|errno| SpawnError { stage: Stage::Credentials, errno })?;
-    }
-    // After the user: a folder that only rinit may enter is no place for the service.
-    if let Some(directory) = recipe.directory {
-        // SAFETY: a string that lives for the call.
-        call(Stage::Directory, libc::c_long::from(unsafe { libc::chdir(directory.as_ptr()) }))?;
-    }
-    Ok(())
-}
-
-fn join_group(place: Place) -> Result<(), SpawnError> {
-    match place {
-        Place::Stay => {
-            signals::outlast_terminal_stop();
-            return Ok(());
-        }
-        // SAFETY: no arguments. The child leads no group yet, so this cannot be refused.
-        Place::Session => return call(Stage::Group, libc::c_long::from(unsafe { libc::setsid() })),
-        Place::OwnTerminal => {
-            // SAFETY: integers only; without a terminal the second is an error that means nothing.
-            return call(Stage::Group, unsafe {
-                let session = libc::c_long::from(libc::setsid());
-                libc::ioctl(0, libc::TIOCSCTTY as _, 0);
-                session
-            });
-        }
-        Place::Foreground => {}
-    }
-    // SAFETY: integers only.
-    unsafe {
-        let before = libc::getpgrp();
-        if libc::setpgid(0, 0) == -1 && Errno::last() != Errno::EPERM {
-            return Err(SpawnError { stage: Stage::Group, errno: Errno::last() });
-        }
-        // Only the group in the foreground may give the terminal away; SIGTTOU is blocked here.
-        if libc::tcgetpgrp(0) == before {
-            signals::outlast_terminal_stop();
-            libc::tcsetpgrp(0, libc::getpid());
-        }
-    }
-    Ok(())
-}
-
-fn exec(order: &Order<'_>) -> SpawnError {
-    if !order.listen_pid.is_null() {
-        write_pid(order.listen_pid);
-    }
-    match order.recipe.slate {
-        Slate::AsGiven(inherited) => signals::restore(inherited),
-        Slate::Clean(ignored) => signals::clean_slate(ignored),
-    }
-    // As execvp(3): a folder that lacks the program or may not be entered is passed over, but the want
-    // of a permission is what is told in the end.
-    let mut errno = Errno::ENOENT;
-    for path in order.candidates.iter().filter(|path| !path.is_null()) {
-        // SAFETY: strings and lists that end in null and outlive the call, which only returns on failure.
-        unsafe { libc::execve(*path, order.argv.as_ptr(), order.envp) };
-        match Errno::last() {
-            Errno::ENOENT | Errno::ENOTDIR => {}
-            Errno::EACCES => errno = Errno::EACCES,
-            other => {
-                errno = other;
-                break;
+        match clone(order) {
+            Ok(pid) => Ok(Self { pid, block }),
+            Err(errno) => {
+                let recipe = close(block, as_other);
+                Err((SpawnError { stage: Stage::Fork, errno }, recipe))
             }
         }
     }
-    SpawnError { stage: Stage::Exec, errno }
-}
 
-/// Writes the own pid in decimal, ended by a NUL, into a place for 12 bytes.
-fn write_pid(place: *mut c_char) {
-    // SAFETY: no arguments.
-    let mut left = unsafe { libc::getpid() }.unsigned_abs();
-    let mut digits = [0u8; 10];
-    let mut count = 0;
-    for digit in &mut digits {
-        *digit = b'0' + u8::try_from(left % 10).unwrap_or(0);
-        left /= 10;
-        count += 1;
-        if left == 0 {
-            break;
+    /// The process.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    fn order(&self) -> &Order<'a> {
+        // SAFETY: made by `begin`, and freed by `finish` alone. The child changes nothing of it but its atomics.
+        unsafe { &(*self.block.as_ptr()).order }
+    }
+
+    /// Waits at most this long until the child has left rinit's memory; whether it has.
+    fn wait(&self, bound: Duration) -> bool {
+        let time = super::time::timespec(bound);
+        let word = &self.order().shares;
+        // An interruption begins the time anew: not often.
+        for _ in 0..4 {
+            if word.load(Ordering::Acquire) == 0 {
+                return true;
+            }
+            let arguments = [
+                raw::address(word.as_ptr()),
+                raw::number(libc::FUTEX_WAIT),
+                1,
+                raw::address(&raw const time),
+            ];
+            // SAFETY: futex(2) looks at a word and a time that are ours.
+            if unsafe { raw::call(libc::SYS_futex, &arguments) } == Err(Errno::ETIMEDOUT) {
+                break;
+            }
+        }
+        word.load(Ordering::Acquire) == 0
+    }
+
+    /// Whether the child has left rinit's memory: its program was loaded, or it has ended.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        if self.order().shares.load(Ordering::Acquire) == 0 {
+            return true;
+        }
+        let exe = |pid: &str| std::fs::read_link(["/proc/", pid, "/exe"].concat()).ok();
+        let left = exe(&self.pid.to_string()).is_some_and(|path| Some(path) != exe("self"));
+        if left {
+            SUSPENDS.store(true, Ordering::Relaxed);
+        }
+        left
+    }
+
+    /// Whether the child has failed: it ends, or has ended.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.order().failure().is_some()
+    }
+
+    /// What it waits for.
+    #[must_use]
+    pub fn step(&self) -> LoadingStep<'_> {
+        let order = self.order();
+        let directory = order.recipe.directory.as_deref().or(order.recipe.given_directory);
+        match (order.step.load(Ordering::Relaxed), directory) {
+            (0, _) => LoadingStep::Setup,
+            (1, Some(directory)) => LoadingStep::Directory(directory),
+            (n, _) => {
+                let at = usize::try_from(n).unwrap_or(0).saturating_sub(2);
+                order.recipe.candidates.get(at).map_or(LoadingStep::Setup, |path| LoadingStep::Exec(path))
+            }
         }
     }
-    for (n, digit) in digits.iter().take(count).rev().enumerate() {
-        // SAFETY: at most 10 digits into 12 bytes that were zero, so that a NUL follows.
-        unsafe { *place.add(n) = digit.cast_signed() as c_char };
+
+    /// The end of a start: the child [has left](Self::has_left), or was reaped.
+    pub fn finish(self) -> Result<Pid, (SpawnError, Recipe<'a>)> {
+        let (pid, failure) = (self.pid, self.order().failure());
+        let recipe = close(self.block, self.order().recipe.ids.is_some());
+        failure.map_or(Ok(pid), |error| Err((error, recipe)))
     }
+}
+
+/// Takes a block back that no child uses.
+fn close<'a>(block: NonNull<Block<'a>>, as_other: bool) -> Recipe<'a> {
+    LOADING.fetch_sub(1, Ordering::Relaxed);
+    if as_other && LOADING_AS_OTHERS.fetch_sub(1, Ordering::Relaxed) == 1 && DUMPABLE.load(Ordering::Relaxed)
+    {
+        super::be_dumpable();
+    }
+    // SAFETY: it came from a box, its order is made, and nobody has a reference to it any more. A stack needs no end.
+    let Block { order, .. } = *unsafe { Box::from_raw(block.as_ptr()) };
+    order.recipe
+}
+
+/// Makes the child. Returns at once, or where the kernel knows no such child when it has left.
+fn clone(order: *mut Order<'_>) -> Result<Pid, Errno> {
+    let shares = libc::CLONE_VM | libc::SIGCHLD;
+    // SAFETY: the order lies behind the stack, in one block, which is kept until the child is done with it.
+    let made = unsafe {
+        let top = order.cast::<u8>();
+        let top = top.wrapping_sub(top.addr() % size_of::<u128>());
+        let tid = (*order).shares.as_ptr();
+        let made = if SUSPENDS.load(Ordering::Relaxed) {
+            Err(Errno::EINVAL)
+        } else {
+            raw::clone(shares | libc::CLONE_CHILD_CLEARTID, top, tid, child::child, order)
+        };
+        made.or_else(|errno| {
+            if errno != Errno::EINVAL {
+                return Err(errno);
+            }
+            SUSPENDS.store(true, Ordering::Relaxed);
+            let made = raw::clone(shares | libc::CLONE_VFORK, top, std::ptr::null(), child::child, order);
+            (*order).shares.store(0, Ordering::Release);
+            made
+        })
+    };
+    made.map(|pid| Pid::try_from(pid).unwrap_or(0))
 }
 
 /// Where execvp(3) would look for a program: the word itself when it has a slash, else every folder of `path`.

@@ -1,6 +1,6 @@
 //! Descriptors 0, 1 and 2, and the descriptors rinit was given besides.
 
-use super::{Errno, descriptors};
+use super::{Errno, descriptors, raw};
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 
 /// Opens /dev/null (or, without it, an unconnected socket) on each of 0, 1 and 2 that is closed, so that no
@@ -35,7 +35,7 @@ pub fn open_null() -> Option<OwnedFd> {
 /// Closes every descriptor from 3 on (close_range(2), or one by one). Async-signal-safe.
 pub fn close_above_stderr() {
     // SAFETY: rinit keeps no owned descriptor when it calls this; a child has none at all to lose.
-    if unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32) } != 0 {
+    if unsafe { raw::call(libc::SYS_close_range, &[3, u32::MAX as usize, 0]) }.is_err() {
         descriptors::close_one_by_one();
     }
 }

@@ -1,7 +1,7 @@
 //! Users and groups. `/etc/passwd` and `/etc/group` are read as text: a static program has no NSS, and a
 //! container may have neither file. A number needs no entry anywhere.
 
-use nix::errno::Errno;
+use super::{Errno, raw};
 
 /// A line of passwd(5).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -185,15 +185,16 @@ pub fn switch_to(who: &Identity) -> Result<(), Errno> {
         // -1 would leave the id as it is.
         return Err(Errno::EINVAL);
     }
-    // SAFETY: no arguments.
-    let was = unsafe { libc::geteuid() };
-    // SAFETY: setgroups(2) reads `len` numbers behind a pointer that is valid for them during the call.
-    let groups = unsafe { libc::syscall(libc::SYS_setgroups, who.groups.len(), who.groups.as_ptr()) };
-    Errno::result(groups)?;
-    // SAFETY: setresgid(2) and setresuid(2) take numbers alone.
-    Errno::result(unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) })?;
-    // SAFETY: as above.
-    Errno::result(unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) })?;
+    let [new_uid, new_gid] = [uid, gid].map(|id| [id as usize; 3]);
+    // SAFETY: setgroups(2) reads `len` numbers behind a pointer that is valid for them during the call; the others
+    // take numbers alone.
+    let was = unsafe {
+        let was = raw::call(libc::SYS_geteuid, &[])?;
+        raw::call(libc::SYS_setgroups, &[who.groups.len(), raw::address(who.groups.as_ptr())])?;
+        raw::call(libc::SYS_setresgid, &new_gid)?;
+        raw::call(libc::SYS_setresuid, &new_uid)?;
+        was
+    };
     if uid == 0 {
         return Ok(()); // execve gives root what the bounding set leaves, whatever is given up here
     }

@@ -12,6 +12,7 @@
 //! | `serve NAME [MS [START_MS]]` | `NAME up` (START_MS after its start), at SIGTERM `NAME down` after MS milliseconds, exit 0 |
 //! | `last-words` | writes the monotonic clock in ns as its last deed, and exits 0 |
 //! | `listen PORT [MS]` | listens on 127.0.0.1, from MS milliseconds after its start, and accepts for ever |
+//! | `hang DIR` | mounts a file system at DIR that answers nothing, `hangs`; it does so until this ends |
 //! | `chatter` | writes `first`, and exits 0; leaves a child behind that writes for ever |
 
 use super::ms;
@@ -44,10 +45,30 @@ fn act(words: &[&str]) -> c_int {
         Some(&"serve") => serve(words[1], number(2).unwrap_or(0), number(3).unwrap_or(0)),
         Some(&"last-words") => say(&now_ns().to_string()),
         Some(&"listen") => listen(number(1).unwrap_or(0), number(2).unwrap_or(0)),
+        Some(&"hang") => hang(words[1]),
         Some(&"chatter") => chatter(),
         _ => say(&format!("probe: what is {words:?}?")),
     }
     0
+}
+
+/// A FUSE whose daemon reads nothing: whoever touches a path below it waits.
+fn hang(directory: &str) {
+    // SAFETY: strings that end in NUL; the descriptor stays open until the end.
+    unsafe {
+        let fd = libc::open(c"/dev/fuse".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
+        let place = std::ffi::CString::new(directory).unwrap();
+        let data = format!("fd={fd},rootmode=40000,user_id=0,group_id=0,allow_other\0");
+        let made = libc::mount(
+            c"hang".as_ptr(),
+            place.as_ptr(),
+            c"fuse".as_ptr(),
+            libc::MS_NODEV,
+            data.as_ptr().cast(),
+        );
+        say(if made == 0 { "hangs" } else { "cannot mount" });
+        while libc::pause() == -1 {}
+    }
 }
 
 /// One line in one write: the lines of several processes never mix.

@@ -119,6 +119,7 @@ impl Dice {
                 0 => world.refuse(self.chance(20), 127),
                 1 => world.answer_early(self.outcome(), self.chance(20)),
                 2 if world.core.is_stopping() => world.skip(),
+                2 => world.answer_slowly(),
                 _ => _ = world.answer(),
             }
             return;
@@ -155,6 +156,13 @@ impl Dice {
             return self.time(world);
         }
         let (pid, group) = self.one(&all);
+        if group.loading && !group.given_up {
+            match self.below(4) {
+                0 | 1 => return world.load(pid),
+                2 => return world.load_fails(pid, self.chance(20)),
+                _ => {}
+            }
+        }
         let outcome = if group.killed { Outcome::Signal(Signal::KILL) } else { self.outcome() };
         if group.leader {
             let outcome = if group.probe && self.chance(50) { Outcome::Code(0) } else { outcome };

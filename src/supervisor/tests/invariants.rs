@@ -5,7 +5,7 @@ use super::super::Status;
 use super::super::event::{Action, Cause, Event, Next, Note};
 use super::super::service::{End, Order, Probe, State};
 use super::super::shutdown::Phase;
-use super::world::{Ask, Group, Known, World};
+use super::world::{Ask, Group, Known, S, World};
 use crate::model::*;
 
 impl World {
@@ -34,6 +34,7 @@ impl World {
             Action::Signal { pid, group, signal, .. } => {
                 let target = self.groups.get_mut(&pid).ok_or("a signal to nobody")?;
                 rule(target.leader || (group && target.members), "a signal to a process that is gone")?;
+                rule(!target.loading || !target.leader, "a signal to what has not loaded its program")?;
                 rule(!target.given_up, "a signal to what was given up")?;
                 rule(!(signal == Signal::KILL && target.killed), "killed twice")?;
                 target.killed |= signal == Signal::KILL;
@@ -44,6 +45,12 @@ impl World {
             Action::Survey { pid } | Action::SignalEscaped { pid, .. } => {
                 let target = self.groups.get(&pid).ok_or("nobody's descendants")?;
                 rule(self.rules[target.of.index()].kill_mode == KillMode::All, "others than its group")?;
+            }
+            Action::KillStart { pid } => {
+                let target = self.groups.get_mut(&pid).ok_or("nobody is killed")?;
+                let lives = !target.probe && target.leader && !target.killed && !target.given_up;
+                rule(lives, "killed, but no start that lives")?;
+                (target.asked, target.killed) = (true, true);
             }
             Action::KillProbe { pid } => {
                 let target = self.groups.get_mut(&pid).ok_or("nobody is killed")?;
@@ -160,6 +167,7 @@ impl World {
             | Note::Unhealthy { .. }
             | Note::Killing { .. }
             | Note::KillingAll
+            | Note::SlowStart { .. }
             | Note::Sweeping { .. }
             | Note::Forwarded { .. } => {}
         }
@@ -185,8 +193,17 @@ impl World {
                         rule(self.core.due(id).is_none(), "a timer of what is down")?;
                     }
                 }
-                State::Spawning { .. } => {
+                State::Spawning { load: None, .. } => {
                     rule(self.asks.contains(&Ask::Spawn(id)), "waits for an answer to nothing")?;
+                }
+                State::Spawning { load: Some(load), .. } => {
+                    let group = self.groups.get(&load.pid).ok_or("what loads is gone")?;
+                    rule(group.leader && !group.probe, "what loads is dead")?;
+                    rule(group.killed == load.killed.is_some(), "killed or not?")?;
+                    rule(!self.stopping || group.killed, "a start that a stop waits for")?;
+                    let most = self.rules[id.index()].start_timeout.unwrap_or(300 * S);
+                    let over = event == Event::Tick && load.since.after(most) <= self.now;
+                    rule(!over || group.killed, "a start that is never given up")?;
                 }
                 State::Running { pid, .. } => {
                     rule(self.groups.get(&pid).is_some_and(|group| group.leader), "what runs is dead")?;
@@ -218,6 +235,7 @@ impl World {
                     Status::Running { pid: leader, .. } | Status::Stopping { pid: leader, .. } => {
                         leader == *pid
                     }
+                    Status::Starting => group.loading || group.killed,
                     _ => false,
                 };
                 rule(theirs, "a service's process that nobody waits for")?;

@@ -35,10 +35,14 @@ pub(super) enum Mutant {
     ForgetRest,
     /// The whole group is asked at once, whatever `kill_mode` says.
     AskAllAtOnce,
+    /// A start that never loads its program is waited for for ever.
+    NeverGiveUp,
+    /// A stop waits for a start to load its program.
+    AwaitLoad,
 }
 
 impl Mutant {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::DropEarlyExit,
         Self::LoseKillTimer,
         Self::ForgetDependents,
@@ -50,5 +54,7 @@ impl Mutant {
         Self::ForgetGroup,
         Self::ForgetRest,
         Self::AskAllAtOnce,
+        Self::NeverGiveUp,
+        Self::AwaitLoad,
     ];
 }

@@ -36,8 +36,13 @@ fn futures(world: &World) -> Vec<World> {
             then(&|w| w.answer_early(outcome, false));
         }
         then(&|w| w.answer_early(Outcome::Code(1), true));
+        then(&|w| w.answer_slowly());
     }
     for (pid, group) in &world.groups {
+        if group.loading {
+            then(&|w| w.load(*pid));
+            then(&|w| w.load_fails(*pid, false));
+        }
         if group.leader {
             let outcomes: &[Outcome] = match (group.killed, group.probe) {
                 (true, _) => &[Outcome::Signal(Signal::KILL)],
@@ -143,7 +148,8 @@ fn stop_in_time(world: &mut World, react: bool, obey_kill: bool) -> Result<(), S
 
 fn two(change: impl FnOnce(&mut Rules, &mut Rules, &mut Whole)) -> World {
     let restart = RestartPolicy { delay: S, max_attempts: Some(1), window: S, ..RestartPolicy::default() };
-    let plain = Rules { stop_grace: S, essential: false, restart, ..Rules::default() };
+    let start_timeout = Some(S);
+    let plain = Rules { stop_grace: S, essential: false, restart, start_timeout, ..Rules::default() };
     let (mut below, mut above, mut whole) =
         (plain.clone(), plain, Whole { sweep_grace: S, ..Whole::default() });
     above.depends_on = vec![on(0, Some(Condition::Started))];

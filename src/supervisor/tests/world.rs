@@ -24,6 +24,8 @@ pub(super) struct Group {
     pub members: bool,
     /// All of it was sent a signal.
     pub asked: bool,
+    /// Its leader has not loaded its program.
+    pub loading: bool,
     pub killed: bool,
     /// The core has said that it waits for it no longer.
     pub given_up: bool,
@@ -122,6 +124,39 @@ impl World {
         pid
     }
 
+    /// Answer the oldest question, if it is for a service: there is a process, and its program is not loaded yet.
+    pub fn answer_slowly(&mut self) {
+        let Ask::Spawn(of) = self.asks[0] else { return };
+        self.asks.remove(0);
+        let pid = self.free_pid();
+        let group = Group {
+            of,
+            probe: false,
+            leader: true,
+            members: false,
+            asked: false,
+            loading: true,
+            killed: false,
+            given_up: false,
+        };
+        self.groups.insert(pid, group);
+        self.feed(Event::Starting { service: of, pid });
+    }
+
+    /// A process loads its program.
+    pub fn load(&mut self, pid: Pid) {
+        let group = self.groups.get_mut(&pid).unwrap();
+        group.loading = false;
+        let service = group.of;
+        self.feed(Event::Spawned { service, pid });
+    }
+
+    /// A process has ended without its program, and has left word.
+    pub fn load_fails(&mut self, pid: Pid, lasting: bool) {
+        let service = self.groups.remove(&pid).unwrap().of;
+        self.feed(Event::SpawnFailed { service, lasting, code: 127 });
+    }
+
     pub fn refuse(&mut self, lasting: bool, code: u8) {
         match self.asks.remove(0) {
             Ask::Spawn(service) => self.feed(Event::SpawnFailed { service, lasting, code }),
@@ -159,6 +194,7 @@ impl World {
                     leader: false,
                     members: true,
                     asked: false,
+                    loading: false,
                     killed: false,
                     given_up: probe,
                 },
@@ -173,7 +209,16 @@ impl World {
             Ask::Probe(id) => (id, true),
         };
         let group =
-            Group { of, probe, leader: true, members: false, asked: false, killed: false, given_up: false };
+            Group {
+                of,
+                probe,
+                leader: true,
+                members: false,
+                asked: false,
+                loading: false,
+                killed: false,
+                given_up: false,
+            };
         self.groups.insert(pid, group);
         self.feed(if probe {
             Event::ProbeSpawned { service: of, pid }
@@ -203,6 +248,7 @@ impl World {
             let group = self.groups.get_mut(&pid).unwrap();
             group.leader = false;
             group.members = true;
+            group.loading = false;
         } else {
             self.groups.remove(&pid);
         }
@@ -357,7 +403,10 @@ impl World {
                         shift(at);
                     }
                 }
-                State::Off | State::Waiting | State::Spawning { .. } | State::Down(_) => {}
+                State::Spawning { load: Some(load), .. } => {
+                    [&mut load.since, &mut load.due].into_iter().for_each(shift);
+                }
+                State::Off | State::Waiting | State::Spawning { load: None, .. } | State::Down(_) => {}
             }
             match &mut core.records[id].probe {
                 Probe::Due(at) | Probe::Running { until: at, .. } | Probe::Killed { again: at, .. } => {

@@ -1,0 +1,112 @@
+//! Processes that have not loaded their programs yet, because a file system does not answer at once.
+//!
+//! The kernel tells nobody but who waits for it when such a process has left rinit's memory, so these are looked at:
+//! soon at first, and the longer it takes the more seldom.
+
+use super::Turn;
+use crate::model::{Moment, Pid, ServiceId};
+use crate::supervisor::Status;
+use crate::sys::spawn::{Loading, LoadingStep};
+use crate::sys::{files, time};
+use std::time::Duration;
+
+const MIN_LOOK: Duration = Duration::from_millis(1);
+const MAX_LOOK: Duration = Duration::from_secs(1);
+
+/// One of them.
+pub(super) struct Load {
+    loading: Loading<'static>,
+    /// Whose it is; a probe is nobody's.
+    service: Option<ServiceId>,
+    since: Moment,
+    look: Moment,
+    stopped: bool,
+}
+
+impl Turn {
+    pub(super) fn load(&mut self, loading: Loading<'static>, service: Option<ServiceId>) {
+        let now = time::now();
+        self.loads.push(Load { loading, service, since: now, look: now.after(MIN_LOOK), stopped: false });
+    }
+
+    /// When these are looked at next.
+    pub(super) fn next_look(&self) -> Option<Moment> {
+        self.loads.iter().map(|load| load.look).min()
+    }
+
+    /// Sees who runs its program now.
+    pub(super) fn look_at_loads(&mut self) {
+        let now = time::now();
+        let mut at = 0;
+        while let Some(load) = self.loads.get_mut(at) {
+            if load.look > now {
+                at += 1;
+                continue;
+            }
+            // Who has failed is about to be reaped.
+            if load.loading.has_left() && !load.loading.has_failed() {
+                let load = self.loads.swap_remove(at);
+                self.end_of_load(load);
+            } else {
+                load.look = now.after((now.since(load.since) / 4).clamp(MIN_LOOK, MAX_LOOK));
+                at += 1;
+            }
+        }
+    }
+
+    /// A process was reaped. Whether that is all: it was one of these, and never ran its program.
+    pub(super) fn load_ended(&mut self, pid: Pid) -> bool {
+        let Some(at) = self.loads.iter().position(|load| load.loading.pid() == pid) else { return false };
+        let load = self.loads.swap_remove(at);
+        let failed = load.loading.has_failed() && load.service.is_some();
+        if failed {
+            self.end_of_load(load);
+        } else {
+            // A probe that has failed ends as such; who was killed too.
+            let _ = load.loading.finish();
+        }
+        failed
+    }
+
+    fn end_of_load(&mut self, load: Load) {
+        let pid = load.loading.pid();
+        let Some(service) = load.service.filter(|_| self.runtime.core.knows(pid)) else {
+            let _ = load.loading.finish();
+            return;
+        };
+        let started = self.runtime.starter.finish(load.loading);
+        self.started(service, started);
+    }
+
+    pub(super) fn load_stopped(&mut self, pid: Pid) {
+        if let Some(load) = self.loads.iter_mut().find(|load| load.loading.pid() == pid) {
+            load.stopped = true;
+        }
+    }
+
+    /// What a service's process waits for that has not loaded its program.
+    pub(super) fn why_slow(&self, service: ServiceId) -> Option<String> {
+        let load = self.loads.iter().find(|load| load.service == Some(service))?;
+        if self.runtime.core.state_of(service) != Status::Starting {
+            return None;
+        }
+        if load.stopped {
+            let pid = load.loading.pid();
+            return Some(format!(
+                "its process was stopped (SIGSTOP) before it had loaded it; kill -CONT {pid} lets it go on"
+            ));
+        }
+        let (path, what) = match load.loading.step() {
+            LoadingStep::Setup => return None,
+            LoadingStep::Directory(path) => (path, "the working directory"),
+            LoadingStep::Exec(path) => (path, "the program, its directory, or its interpreter"),
+        };
+        let leased = files::system_text("/proc/locks").is_ok_and(|text| text.contains("BREAKING"));
+        let or = if leased {
+            ", or waits for who has a lease on it (fcntl F_SETLEASE; see /proc/locks)"
+        } else {
+            ""
+        };
+        Some(format!("no answer from the file system under {} ({what}){or}", path.to_string_lossy()))
+    }
+}

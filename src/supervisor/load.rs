@@ -1,0 +1,149 @@
+//! A process whose program takes its time to load: told, given up, killed.
+
+use super::event::{Action, Cause, Note};
+use super::pids::{End as ProcessEnd, Owner};
+use super::service::{End, Ending, Load, State};
+use super::{LINGER, Turn, faulty};
+use crate::model::{Moment, Pid, ServiceId};
+use std::time::Duration;
+
+/// After so long it is told that a program is not loaded yet; and again when it has taken [`AGAIN`] times as long.
+const TELL_AFTER: Duration = Duration::from_secs(3);
+const AGAIN: u32 = 3;
+
+/// So long may a program take to load that has no `start_timeout`. The slowest of file systems that work takes less.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// What a start that was given up makes rinit exit with (EX_OSERR).
+const OS_ERROR: u8 = 71;
+
+impl Turn<'_> {
+    /// A process was made, and its program is not loaded yet.
+    pub(super) fn starting(&mut self, id: ServiceId, pid: Pid) {
+        let (disturbed, before) = match self.core.records[id].state {
+            State::Spawning { disturbed, load } => (disturbed, load),
+            State::Off
+            | State::Waiting
+            | State::Running { .. }
+            | State::Ending(_)
+            | State::Backoff { .. }
+            | State::Down(_) => return,
+        };
+        match before {
+            None => {
+                if let Some(end) = self.core.pids.answer(pid, Owner::Leader(id)) {
+                    self.came_up(id, pid, disturbed, Some(end));
+                    return;
+                }
+            }
+            Some(before) => self.replace_load(id, pid, before),
+        }
+        let since = before.map_or(self.now, |load| load.since);
+        let due = self.load_limit(id, since).min(since.after(TELL_AFTER)).max(self.now);
+        let load = Load { pid, since, due, killed: None };
+        self.set(id, State::Spawning { disturbed, load: Some(load) });
+        let stopped = before.and_then(|load| load.killed);
+        if let Some(cause) = stopped.or(Some(Cause::Shutdown).filter(|_| self.core.is_stopping())) {
+            self.kill_load(id, disturbed, load, cause);
+        }
+        // A request to stop that was kept for it is for rinit.
+        self.release_signals(id);
+    }
+
+    /// The program of a process that took its time to load it runs now.
+    pub(super) fn loaded(&mut self, id: ServiceId, pid: Pid, disturbed: Option<ServiceId>, load: Load) {
+        if pid != load.pid {
+            self.replace_load(id, pid, load);
+        }
+        match load.killed {
+            None => self.came_up(id, pid, disturbed, None),
+            Some(cause) if pid != load.pid => {
+                self.kill_load(id, disturbed, Load { pid, killed: None, ..load }, cause)
+            }
+            // The kill is on its way.
+            Some(_) => {}
+        }
+    }
+
+    /// Another process was made in the place of one that is gone.
+    fn replace_load(&mut self, id: ServiceId, pid: Pid, before: Load) {
+        self.core.pids.forget(before.pid);
+        self.core.pids.adopt(pid, Owner::Leader(id));
+    }
+
+    /// A process ended that was not known to have loaded its program.
+    pub(super) fn load_ended(
+        &mut self,
+        id: ServiceId,
+        disturbed: Option<ServiceId>,
+        load: Load,
+        end: ProcessEnd,
+    ) {
+        match load.killed {
+            // It had loaded it and was quick.
+            None => self.came_up(id, load.pid, disturbed, Some(end)),
+            Some(_) if !end.group_left => self.unstarted(id),
+            // It had loaded it and made others before all were killed.
+            Some(cause) => {
+                let (pid, since, asked) = (load.pid, load.since, self.now);
+                let leader = Some((end.outcome, self.now));
+                let due = self.now.after(LINGER);
+                let ending = Ending { pid, since, asked, leader, due, killed: true, cause };
+                self.core.lingering.push(id);
+                self.set(id, State::Ending(ending));
+            }
+        }
+    }
+
+    /// The moment has come that a process waits for which has not loaded its program.
+    pub(super) fn load_due(&mut self, id: ServiceId, disturbed: Option<ServiceId>, load: Load) {
+        if load.killed.is_some() {
+            self.tell(Note::Stuck { service: id });
+            self.core.pids.forget(load.pid);
+            self.unstarted(id);
+            return;
+        }
+        let limit = self.load_limit(id, load.since);
+        let after = self.now.since(load.since);
+        let given_up = limit <= self.now && !faulty!(self.core, NeverGiveUp);
+        self.tell(Note::SlowStart { service: id, after, given_up });
+        if given_up {
+            self.kill_load(id, disturbed, load, Cause::StartTimeout);
+        } else {
+            let again = load.since.after((after * AGAIN).max(TELL_AFTER));
+            let load = Load { due: limit.min(again).max(self.now.after(Duration::from_millis(1))), ..load };
+            self.set(id, State::Spawning { disturbed, load: Some(load) });
+        }
+    }
+
+    fn load_limit(&self, id: ServiceId, since: Moment) -> Moment {
+        since.after(self.core.rules[id].start_timeout.unwrap_or(LOAD_TIMEOUT))
+    }
+
+    /// Kill a process that has not loaded its program, once.
+    pub(super) fn kill_load(
+        &mut self,
+        id: ServiceId,
+        disturbed: Option<ServiceId>,
+        load: Load,
+        cause: Cause,
+    ) {
+        if load.killed.is_some() || cause == Cause::Shutdown && faulty!(self.core, AwaitLoad) {
+            return;
+        }
+        let killed = Load { due: self.now.after(LINGER), killed: Some(cause), ..load };
+        self.set(id, State::Spawning { disturbed, load: Some(killed) });
+        self.act(Action::KillStart { pid: load.pid });
+    }
+
+    /// A process is gone that was killed before it had loaded its program.
+    pub(super) fn unstarted(&mut self, id: ServiceId) {
+        if self.core.is_stopping() {
+            self.set(id, State::Down(End::Stopped));
+            self.core.news.push(id);
+            self.release_signals(id);
+        } else {
+            self.not_started(id, false, OS_ERROR);
+        }
+    }
+}
