@@ -34,13 +34,7 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
             (level, Some(service), format!("not started; {what}"))
         }
         Note::SlowStart { service, after, given_up } => {
-            let level = if given_up { LogLevel::Error } else { LogLevel::Warn };
-            let after = show_duration(after);
-            let text = if given_up {
-                format!("its program was not loaded within {after}; killing it")
-            } else {
-                format!("its program is not loaded after {after}")
-            };
+            let (level, text) = slow_start(&show_duration(after), given_up);
             (level, Some(service), text)
         }
         Note::Unreachable { service, needs } => (
@@ -113,6 +107,14 @@ fn asked_for(outcome: Outcome) -> bool {
     match outcome {
         Outcome::Code(code) => code == 0,
         Outcome::Signal(signal) => signal != Signal::KILL,
+    }
+}
+
+fn slow_start(after: &str, given_up: bool) -> (LogLevel, String) {
+    if given_up {
+        (LogLevel::Error, format!("its program was not loaded within {after}; killing it"))
+    } else {
+        (LogLevel::Warn, format!("its program is not loaded after {after}"))
     }
 }
 

@@ -115,7 +115,7 @@ impl Starter {
     #[must_use]
     pub fn excuse(&self, program: &Program, role: Role) -> Option<String> {
         let recipe = self.recipe(program, &program.argv, role).ok()?;
-        let failure = self.settle(Start::Failed(diagnosis::STARTED, recipe)).err()?;
+        let failure = self.settle(Start::Failed(diagnosis::STARTED, Box::new(recipe))).err()?;
         (!failure.why.is_empty()).then_some(failure.why)
     }
 
@@ -145,7 +145,7 @@ impl Starter {
     pub fn replace(&self, program: &Program) -> Failure {
         let become_it = |recipe| {
             let (error, recipe) = spawn::replace(recipe);
-            Start::Failed(error, recipe)
+            Start::Failed(error, Box::new(recipe))
         };
         let here = |job: &Job<'_>| {
             let mut found = Vec::new();
@@ -154,7 +154,7 @@ impl Starter {
         };
         let failed = self.recipe(program, &program.argv, Role::Replacement).and_then(|recipe| {
             let (error, recipe) = spawn::replace(recipe);
-            recover(recipe, error, &here, &become_it, &self.by_shell)
+            recover(Box::new(recipe), error, &here, &become_it, &self.by_shell)
         });
         match failed {
             Err(failure) => failure,
@@ -319,7 +319,7 @@ type Job<'a> = dyn Fn(&mut Vec<u8>) + 'a;
 #[cold]
 #[inline(never)]
 fn recover<'a>(
-    recipe: Recipe<'a>,
+    recipe: Box<Recipe<'a>>,
     error: SpawnError,
     look: &dyn Fn(&Job<'_>) -> Option<Vec<u8>>,
     again: &dyn Fn(Recipe<'a>) -> Start<'a>,
@@ -344,7 +344,7 @@ fn recover<'a>(
         let mut argv = vec![c"/bin/sh".to_owned(), CString::new(path).unwrap_or_default()];
         argv.extend(recipe.argv.iter().skip(1).cloned());
         let candidates = vec![c"/bin/sh".to_owned()];
-        let script = again(Recipe { candidates, argv: argv.into(), ..recipe });
+        let script = again(Recipe { candidates, argv: argv.into(), ..*recipe });
         by_shell.set(!matches!(script, Start::Failed(..)) || by_shell.get());
         match script {
             Start::Running(pid) => return Ok(Started::Running(pid)),

@@ -141,7 +141,7 @@ pub enum Start<'a> {
     /// The process is there; the program is not loaded yet.
     Loading(Loading<'a>),
     /// There is no process.
-    Failed(SpawnError, Recipe<'a>),
+    Failed(SpawnError, Box<Recipe<'a>>),
 }
 
 /// What a start waits for that has not loaded its program yet.
@@ -229,7 +229,7 @@ pub struct Loading<'a> {
 }
 
 impl<'a> Loading<'a> {
-    fn begin(recipe: Recipe<'a>) -> Result<Self, (SpawnError, Recipe<'a>)> {
+    fn begin(recipe: Recipe<'a>) -> Result<Self, (SpawnError, Box<Recipe<'a>>)> {
         let as_other = recipe.ids.is_some();
         let block = NonNull::from(Box::leak(Box::<Block<'a>>::new_uninit())).cast::<Block<'a>>();
         // SAFETY: room for a block, of which the order is made here; a stack needs no first content.
@@ -245,7 +245,7 @@ impl<'a> Loading<'a> {
         match clone(order) {
             Ok(pid) => Ok(Self { pid, block }),
             Err(errno) => {
-                let recipe = close(block, as_other);
+                let recipe = Box::new(close(block, as_other));
                 Err((SpawnError { stage: Stage::Fork, errno }, recipe))
             }
         }
@@ -321,10 +321,10 @@ impl<'a> Loading<'a> {
     }
 
     /// The end of a start: the child [has left](Self::has_left), or was reaped.
-    pub fn finish(self) -> Result<Pid, (SpawnError, Recipe<'a>)> {
+    pub fn finish(self) -> Result<Pid, (SpawnError, Box<Recipe<'a>>)> {
         let (pid, failure) = (self.pid, self.order().failure());
         let recipe = close(self.block, self.order().recipe.ids.is_some());
-        failure.map_or(Ok(pid), |error| Err((error, recipe)))
+        failure.map_or(Ok(pid), |error| Err((error, Box::new(recipe))))
     }
 }
 

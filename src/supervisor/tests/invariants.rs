@@ -3,7 +3,7 @@
 
 use super::super::Status;
 use super::super::event::{Action, Cause, Event, Next, Note};
-use super::super::service::{End, Order, Probe, State};
+use super::super::service::{End, Load, Order, Probe, State};
 use super::super::shutdown::Phase;
 use super::world::{Ask, Group, Known, S, World};
 use crate::model::*;
@@ -174,6 +174,17 @@ impl World {
         Ok(())
     }
 
+    /// What must hold of a process that has not loaded its program.
+    fn check_load(&self, id: ServiceId, load: Load, event: Event) -> Result<(), &'static str> {
+        let group = self.groups.get(&load.pid).ok_or("what loads is gone")?;
+        rule(group.leader && !group.probe, "what loads is dead")?;
+        rule(group.killed == load.killed.is_some(), "killed or not?")?;
+        rule(!self.stopping || group.killed, "a start that a stop waits for")?;
+        let most = self.rules[id.index()].start_timeout.unwrap_or(300 * S);
+        let over = event == Event::Tick && load.since.after(most) <= self.now;
+        rule(!over || group.killed, "a start that is never given up")
+    }
+
     /// What must hold between two steps.
     pub(super) fn check_state(&mut self, event: Event) -> Result<(), &'static str> {
         let deadline = self.core.deadline();
@@ -196,15 +207,7 @@ impl World {
                 State::Spawning { load: None, .. } => {
                     rule(self.asks.contains(&Ask::Spawn(id)), "waits for an answer to nothing")?;
                 }
-                State::Spawning { load: Some(load), .. } => {
-                    let group = self.groups.get(&load.pid).ok_or("what loads is gone")?;
-                    rule(group.leader && !group.probe, "what loads is dead")?;
-                    rule(group.killed == load.killed.is_some(), "killed or not?")?;
-                    rule(!self.stopping || group.killed, "a start that a stop waits for")?;
-                    let most = self.rules[id.index()].start_timeout.unwrap_or(300 * S);
-                    let over = event == Event::Tick && load.since.after(most) <= self.now;
-                    rule(!over || group.killed, "a start that is never given up")?;
-                }
+                State::Spawning { load: Some(load), .. } => self.check_load(id, load, event)?,
                 State::Running { pid, .. } => {
                     rule(self.groups.get(&pid).is_some_and(|group| group.leader), "what runs is dead")?;
                 }

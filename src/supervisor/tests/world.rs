@@ -208,17 +208,16 @@ impl World {
             Ask::Spawn(id) => (id, false),
             Ask::Probe(id) => (id, true),
         };
-        let group =
-            Group {
-                of,
-                probe,
-                leader: true,
-                members: false,
-                asked: false,
-                loading: false,
-                killed: false,
-                given_up: false,
-            };
+        let group = Group {
+            of,
+            probe,
+            leader: true,
+            members: false,
+            asked: false,
+            loading: false,
+            killed: false,
+            given_up: false,
+        };
         self.groups.insert(pid, group);
         self.feed(if probe {
             Event::ProbeSpawned { service: of, pid }
