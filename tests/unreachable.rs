@@ -84,7 +84,7 @@ fn a_closed_file_of_a_check() {
     mended_by("echo x > key; chmod 600 key", USER, config, &words, "chmod o+r /mnt/files/own/key");
     let config = "[checks.dir.\"/mnt/files/own/d\"]\nempty = true";
     let words = ["may not list the directory /mnt/files/own/d (mode 0711, owner root:root)"];
-    mended_by("mkdir -m 711 d", USER, config, &words, "chmod o+rx /mnt/files/own/d");
+    mended_by("mkdir -m 711 d", USER, config, &words, "chmod o+r /mnt/files/own/d");
 }
 
 /// The file of `NAME_FILE`, and the directory that it is in.

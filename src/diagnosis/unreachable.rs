@@ -32,23 +32,30 @@ pub fn line(barrier: &Barrier, viewer: &Viewer) -> String {
     [&found, "; ", &remedy].concat()
 }
 
-/// The bits that are to be given, as chmod(1) has them.
-fn letters(barrier: &Barrier) -> &'static str {
-    match (barrier.access, barrier.on_the_way) {
-        (Access::Read, _) if barrier.dir => "rx",
-        (Access::Write, _) if barrier.dir => "wx",
-        (Access::Write, _) if barrier.socket => "rw",
-        (Access::Read, _) => "r",
-        (Access::Write, _) => "w",
-        (Access::Execute, _) => "x",
-    }
+/// The bits that are to be given, as chmod(1) has them: those that are wanted and not there.
+fn letters(barrier: &Barrier) -> String {
+    let wanted: &[(char, Access)] = match barrier.access {
+        Access::Read if barrier.dir => &[('r', Access::Read), ('x', Access::Execute)],
+        Access::Write if barrier.dir => &[('w', Access::Write), ('x', Access::Execute)],
+        Access::Write if barrier.socket => &[('r', Access::Read), ('w', Access::Write)],
+        Access::Read => &[('r', Access::Read)],
+        Access::Write => &[('w', Access::Write)],
+        Access::Execute => &[('x', Access::Execute)],
+    };
+    let rights = &barrier.rights;
+    wanted
+        .iter()
+        .filter(|(_, access)| !rights.allows(rights.class, *access))
+        .map(|(letter, _)| *letter)
+        .collect()
 }
 
 /// What mends it. `bits`: which are to be given, where that is not just what was refused.
 #[must_use]
 pub fn remedy(barrier: &Barrier, viewer: &Viewer, bits: &str) -> String {
     let Barrier { path, rights, .. } = barrier;
-    let (bits, just_that) = if bits.is_empty() { (letters(barrier), true) } else { (bits, false) };
+    let just_that = bits.is_empty();
+    let bits = &if just_that { letters(barrier) } else { bits.to_string() };
     let (uid, gid) = (viewer.ids.0.to_string(), viewer.ids.1.to_string());
     let program = barrier.access == Access::Execute && !barrier.dir;
     // What nobody may execute is for everybody to execute.
@@ -77,10 +84,10 @@ pub fn remedy(barrier: &Barrier, viewer: &Viewer, bits: &str) -> String {
         };
     }
     if class != "o" && class != "g" {
-        return chmod;
+        return [&chmod, on_volume(barrier)].concat();
     }
     match rights.origin {
-        Origin::Host => on_the_host(barrier, viewer, &chmod),
+        Origin::Host => on_the_host(barrier, viewer, &chmod, just_that),
         _ if barrier.on_the_way && path == "/root" => fill(
             "move what is in it to where everybody may go (a program: to /usr/local/bin), or {}",
             &[&chmod],
@@ -89,10 +96,9 @@ pub fn remedy(barrier: &Barrier, viewer: &Viewer, bits: &str) -> String {
             "chown {}:{} {}{}, or run as uid {}",
             &[&uid, &gid, path, on_volume(barrier), &rights.ids.0.to_string()],
         ),
-        _ if barrier.access == Access::Read && just_that && owner_may(barrier) => fill(
-            "{}{}, or give it to that user alone: chown {}:{} {}",
-            &[&chmod, on_volume(barrier), &uid, &gid, path],
-        ),
+        _ if barrier.access == Access::Read && just_that && owner_may(barrier) => {
+            fill("chown {}:{} {}{}, or {}", &[&uid, &gid, path, on_volume(barrier), &chmod])
+        }
         _ => [&chmod, on_volume(barrier)].concat(),
     }
 }
@@ -118,7 +124,7 @@ fn against_the_mode(barrier: &Barrier, uid: &str, bits: &str) -> String {
 }
 
 /// What is the host's is not to be changed from inside: who runs here is to fit it.
-fn on_the_host(barrier: &Barrier, viewer: &Viewer, chmod: &str) -> String {
+fn on_the_host(barrier: &Barrier, viewer: &Viewer, chmod: &str, just_that: bool) -> String {
     let (owner, group) = barrier.rights.ids;
     // To be root is too much of a right for that, but of an engine's socket, which gives no less.
     let by_group = barrier.rights.class == "o"
@@ -142,7 +148,17 @@ fn on_the_host(barrier: &Barrier, viewer: &Viewer, chmod: &str) -> String {
         (true, false) => fill("run as its owner (docker run --user {}:{})", &[&owner, &group]),
         (true, true) => fill("run as its owner (user = \"{}:{}\")", &[&owner, &group]),
     };
-    let host = if barrier.socket { String::new() } else { fill("on the host: {}", &[chmod]) };
+    // What is to be read or written may be a secret: it is for that user, not for everybody.
+    let secret = just_that && barrier.access != Access::Execute && owner_may(barrier);
+    let host = if barrier.socket {
+        String::new()
+    } else if secret {
+        let own = if by_owner || viewer.configured { "" } else { ", or run as uid 0" };
+        let (uid, gid) = (viewer.ids.0.to_string(), viewer.ids.1.to_string());
+        fill("on the host: chown {}:{} {}{}", &[&uid, &gid, &barrier.path, own])
+    } else {
+        fill("on the host: {}", &[chmod])
+    };
     let mut text = String::new();
     for part in [join, run, host] {
         if !text.is_empty() && !part.is_empty() {

@@ -29,6 +29,7 @@ mod terminal;
 
 mod codes;
 mod dockerfile;
+mod ends;
 mod init_path;
 mod kinds;
 mod links;

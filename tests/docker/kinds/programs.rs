@@ -108,7 +108,7 @@ fn file_a_binary_of_another_architecture() {
 fn file_a_program_without_the_right_to_be_run() {
     let script = program("#!/bin/sh\n", 0o644);
     let found = "/app/run is not executable for root (mode 0644, owner root:root)";
-    cannot_run(&[&script.mount], 126, found, "chmod a+x /app/run (in a Dockerfile: COPY --chmod=755)");
+    cannot_run(&[&script.mount], 126, found, "chmod a+x /app/run");
 
     let script = program("#!/bin/sh\n", 0o740);
     let found = "/app/run is not executable for user 1000 (mode 0740, owner root:root)";
