@@ -8,6 +8,7 @@ use crate::sys::capture::{self, Ran};
 use crate::sys::disk::{self, Access, Space, Stat};
 use crate::sys::exchange;
 use crate::sys::inspect::{self, Look};
+use crate::sys::links::{self, DeadLink};
 use crate::sys::mounts::{self, Mount};
 use crate::sys::net::{self, Host, Interface, Protocol};
 use crate::sys::resolver::{self, Resolved, Unresolved};
@@ -54,6 +55,10 @@ pub trait System {
     fn space(&self, path: &str) -> io::Result<Space>;
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>>;
     fn read_link(&self, path: &str) -> io::Result<String>;
+    /// The link because of which there is nothing at a path.
+    fn dead_link(&self, path: &str) -> Option<DeadLink> {
+        links::dead_link_by(path, &|path| self.read_link(path), &|path| self.stat(path).is_ok())
+    }
     fn list(&self, path: &str) -> io::Result<Vec<String>>;
     fn sha256(&self, path: &str) -> io::Result<String>;
     fn look(&self, word: &str, path: Option<&[u8]>) -> Look;

@@ -129,12 +129,14 @@ impl Place {
 
     fn missing(&self, facts: &Facts) -> Verdict {
         let path = &self.path;
-        if let Ok(target) = facts.system.read_link(path) {
-            let (verb, at) = if self.absent { ("remove it: rm ", path) } else { ("put it at ", &target) };
-            return fail("a link to {}, which is not there\n{}{}", &[&target, verb, at]);
-        }
         if self.absent {
-            return held("nothing there", &[], path);
+            let Ok(target) = facts.system.read_link(path) else { return held("nothing there", &[], path) };
+            return fail("a link to {}, which is not there\nremove it: rm {}", &[&target, path]);
+        }
+        if let Some(link) = facts.system.dead_link(path) {
+            let which = if link.path == *path { "" } else { &*[&link.path, " is "].concat() };
+            let text = "{}a link to {}, which is not there\nput it at {}, or correct the link";
+            return fail(text, &[which, &link.target, &link.target]);
         }
         let mut first = path.as_str();
         while let Some((above, _)) = first.rsplit_once('/').filter(|(above, _)| !above.is_empty())

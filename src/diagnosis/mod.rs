@@ -16,7 +16,7 @@ use crate::sys::Errno;
 use crate::sys::access::Origin;
 use crate::sys::content::Content;
 use crate::sys::disk::Access;
-use crate::sys::inspect::{Barrier, Found, Look, Obstacle};
+use crate::sys::inspect::{Barrier, DeadLink, Found, Look, Obstacle};
 use crate::sys::limits::TooHigh;
 use crate::sys::spawn::{SpawnError, Stage};
 pub use ahead::why_not;
@@ -169,12 +169,25 @@ fn credentials(errno: Errno, look: &Look) -> String {
     )
 }
 
+/// A link that leads nowhere, and what mends it.
+#[must_use]
+pub fn dead_link(link: &DeadLink) -> String {
+    let DeadLink { path, target, circle } = link;
+    if *circle {
+        let text = "{} is a link to {}, which leads round in a circle of links; correct the link (ls -l {})";
+        return fill(text, &[path, target, path]);
+    }
+    let text = "{} is a link to {}, which is not there; install what it leads to, or correct the link";
+    fill(text, &[path, target])
+}
+
 fn in_the_way(obstacle: &Obstacle, look: &Look) -> String {
     match obstacle {
         Obstacle::Missing(folder) => fill(
             "there is no folder {}; make it (in the Dockerfile: RUN mkdir -p {})",
             &[folder, &look.directory],
         ),
+        Obstacle::Dead(link) => dead_link(link),
         Obstacle::File(path) => fill("{} is a file, not a folder", &[path]),
         Obstacle::Closed(barrier) => unreachable::line(barrier, &look.viewer),
     }
@@ -228,13 +241,10 @@ fn missing(look: &Look) -> String {
         );
     }
     let path = if look.path.is_empty() { &look.word } else { &look.path };
-    if look.circle {
-        let text = "{} leads round in a circle of links, and to no file; correct the link (ls -l {})";
-        return fill(text, &[path, path]);
-    }
-    if let Some(target) = &look.link {
-        let text = "{} is a link to {}, which is not there; install what it leads to, or correct the link";
-        return fill(text, &[path, target]);
+    if let Some(link) = &look.dead {
+        // A directory that leads to it may be the link.
+        let before = if link.path == *path { String::new() } else { fill("no such file: {}; ", &[path]) };
+        return [&before, &*dead_link(link)].concat();
     }
     let mut text = match (&look.obstacle, look.searched.is_empty()) {
         (Some(Obstacle::Missing(folder)), true) => {
@@ -310,6 +320,9 @@ fn existing(errno: Errno, found: &Found, look: &Look) -> String {
             &[path, &remedy::machine(*machine), &remedy::machine(remedy::OWN_MACHINE)],
         ),
         (Content::Elf { loader: Some((loader, false)), .. }, _) => {
+            if let Some(link) = &look.dead {
+                return fill("the loader of {}, {}, is not there: {}", &[path, loader, &dead_link(link)]);
+            }
             fill("the loader of {}, {}, is not there; {}", &[path, loader, remedy::loader(loader)])
         }
         (Content::Empty, Errno::ENOEXEC) => fill("{} is an empty file; copy the program again", &[path]),
@@ -358,7 +371,12 @@ fn script(errno: Errno, script: &Found, look: &Look) -> String {
             &[path, &existing(errno, found, look)],
         ),
         Some(_) => fill("{} names itself as its interpreter; correct its first line", &[path]),
-        None => no_interpreter("the interpreter of {}, {}, is not there; {}", path, interpreter, look),
+        None => match &look.dead {
+            Some(link) => {
+                fill("the interpreter of {}, {}, is not there: {}", &[path, interpreter, &dead_link(link)])
+            }
+            None => no_interpreter("the interpreter of {}, {}, is not there; {}", path, interpreter, look),
+        },
     }
 }
 

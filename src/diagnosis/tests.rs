@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::Ulimit;
-use crate::sys::inspect::{Rights, Viewer};
+use crate::sys::inspect::{DeadLink, Rights, Viewer};
 
 fn script(interpreter: &str, found: Option<Found>) -> Content {
     Content::Script {
@@ -71,6 +71,10 @@ fn says(stage: Stage, errno: Errno, look: &Look, words: &[&str]) {
         assert!(text.contains(word), "nothing of `{word}` in: {text}");
     }
     assert!(!text.contains("{}") && !text.contains('\n'), "{text}");
+}
+
+fn dead(path: &str, target: &str, circle: bool) -> Option<DeadLink> {
+    Some(DeadLink { path: path.into(), target: target.into(), circle })
 }
 
 #[test]
@@ -155,10 +159,15 @@ fn what_is_not_there_tells_what_was_meant() {
         (Look { covered: Some("/bin".into()), ..name() }, &["; /bin is a mount of its own", "hides"]),
         (path(), &["no such file: /app/run; correct the path"]),
         (Look { obstacle: Some(Obstacle::Missing("/app".into())), ..path() }, &["there is no folder /app"]),
-        (Look { link: Some("/x".into()), ..path() }, &["/app/run is a link to /x, which is not there"]),
         (
-            Look { link: Some("/app/run".into()), circle: true, ..path() },
-            &["/app/run leads round in a circle of links, and to no file; correct the link (ls -l /app/run)"],
+            Look { dead: dead("/app/run", "/x", false), ..path() },
+            &["/app/run is a link to /x, which is not there"],
+        ),
+        (
+            Look { dead: dead("/app/run", "/app/run", true), ..path() },
+            &[
+                "/app/run is a link to /app/run, which leads round in a circle of links; correct the link (ls -l /app/run)",
+            ],
         ),
         (Look::default(), &["\"\": the name of the program is empty; give one"]),
         (Look { word: "app -x".into(), whole_line: true, ..name() }, &["[\"app\", \"-x\"]"]),

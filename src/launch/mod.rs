@@ -75,8 +75,11 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
 /// Why a file could not be read, in words that follow its name.
 #[cold]
 fn why_unread(path: &str, error: &std::io::Error) -> String {
-    let refused = error.kind() == std::io::ErrorKind::PermissionDenied;
-    refused.then(|| refusal(path)).flatten().unwrap_or_else(|| files::reason(error))
+    let told = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => refusal(path),
+        _ => nowhere(path, error),
+    };
+    told.unwrap_or_else(|| files::reason(error))
 }
 
 /// What keeps this user from reading a path, in words that follow its name.
@@ -87,9 +90,22 @@ fn refusal(path: &str) -> Option<String> {
     Some(["cannot be read: ", &told].concat())
 }
 
+/// The link because of which a path is not there, in words that follow its name.
+#[cold]
+fn nowhere(path: &str, error: &std::io::Error) -> Option<String> {
+    use crate::sys::Errno;
+    if !matches!(crate::sys::errno(error), Errno::ENOENT | Errno::ELOOP) {
+        return None;
+    }
+    let told = crate::diagnosis::dead_link(&crate::sys::links::dead_link(path)?);
+    Some(["cannot be read: ", &told].concat())
+}
+
 /// The text of a file that the configuration names; the error is in words that follow its name.
 fn read_text(path: &str) -> Result<String, String> {
-    crate::sys::files::text_of(reading::read(path)).map_err(|why| refusal(path).unwrap_or(why))
+    let read = reading::read(path);
+    let link = read.as_ref().err().and_then(|error| nowhere(path, error));
+    crate::sys::files::text_of(read).map_err(|why| link.or_else(|| refusal(path)).unwrap_or(why))
 }
 
 /// Tells every fault, as far as anybody reads them. Nothing has been started.

@@ -2,6 +2,7 @@
 //! [`crate::diagnosis::unreachable`], which says them. Only looked at after something was refused.
 
 use super::disk::{self, Access, Stat};
+use super::links::{DeadLink, dead_link, joined};
 use super::mounts::{self, Mount};
 use super::users::{self, Accounts, Identity};
 use super::{Errno, errno};
@@ -92,6 +93,8 @@ pub struct Eyes<'a> {
 pub enum Obstacle {
     /// There is no such directory.
     Missing(String),
+    /// A link in its place leads nowhere.
+    Dead(DeadLink),
     /// This is no directory.
     File(String),
     /// The process's user may not enter this directory.
@@ -173,7 +176,10 @@ impl<'a> Eyes<'a> {
             let stat = match disk::stat(dir) {
                 Ok(stat) => stat,
                 Err(error) if errno(&error) == Errno::EACCES => return None,
-                Err(_) => return Some(Obstacle::Missing(dir.into())),
+                Err(_) => {
+                    let missing = || Obstacle::Missing(dir.into());
+                    return Some(dead_link(dir).map_or_else(missing, Obstacle::Dead));
+                }
             };
             if !stat.dir {
                 return Some(Obstacle::File(dir.into()));
@@ -296,12 +302,6 @@ pub fn origin(mount: Option<&Mount>) -> Origin {
         Some(_) => Origin::Volume,
         None => Origin::Image,
     }
-}
-
-/// The target of a link as a path from the root.
-fn joined(link: &str, target: &str) -> String {
-    let dir = link.rsplit_once('/').map_or("", |(dir, _)| dir);
-    if target.starts_with('/') { target.into() } else { [dir, "/", target].concat() }
 }
 
 /// Whether a file has an access list besides its mode.

@@ -6,6 +6,8 @@ pub use super::access::{Barrier, Obstacle, Rights, Viewer};
 use super::access::{Eyes, exists};
 use super::content::{Content, content};
 use super::limits::{TooHigh, TooLong};
+pub use super::links::DeadLink;
+use super::links::dead_link;
 use super::mounts::{self, Mount};
 use super::spawn;
 use super::users::{self, Identity};
@@ -61,10 +63,8 @@ pub struct Look {
     pub searched: Vec<String>,
     /// The first file found there.
     pub found: Option<Found>,
-    /// Where a link leads that stands in its place, when nothing is there.
-    pub link: Option<String>,
-    /// Whether links lead to it that lead round in a circle, when nothing is there.
-    pub circle: bool,
+    /// The link that leads nowhere because of which it, or what is to run it, is not there.
+    pub dead: Option<DeadLink>,
     /// What is in the way to it.
     pub obstacle: Option<Obstacle>,
     /// A mount on the way to it that is none of the system's own.
@@ -128,8 +128,9 @@ pub fn look(ask: &Ask<'_>) -> Look {
         }
     }
     for path in paths.iter().filter(|_| look.found.is_none()) {
-        look.link = look.link.or_else(|| std::fs::read_link(path).ok().map(shown));
-        look.circle |= std::fs::metadata(path).is_err_and(|error| super::errno(&error) == Errno::ELOOP);
+        // A directory of PATH that is not there is passed over.
+        let is_link = by_path || super::disk::read_link(path).is_ok();
+        look.dead = look.dead.or_else(|| dead_link(path).filter(|_| is_link));
         names(folder_of(path), &mut look.names);
         look.covered = look.covered.or_else(|| mount_over(folder_of(path)));
     }
@@ -152,10 +153,20 @@ pub fn look(ask: &Ask<'_>) -> Look {
         Some(_) => None,
         None => Some(&word),
     };
+    look.dead = look.dead.or_else(|| look.found.as_ref().and_then(dead_runner));
     look.elsewhere = sought.and_then(|name| elsewhere(name, &directory));
     look.directory = directory;
     look.word = word;
     look
+}
+
+/// The link that leads nowhere because of which the interpreter of a script, or the loader of a program, is not there.
+fn dead_runner(found: &Found) -> Option<DeadLink> {
+    match &found.content {
+        Content::Script { interpreter, found: None, .. } => dead_link(interpreter),
+        Content::Elf { loader: Some((loader, false)), .. } => dead_link(loader),
+        _ => None,
+    }
 }
 
 /// Looks for a program before anybody starts it: by its path, or by its name in the folders of `path`.

@@ -22,6 +22,7 @@ pub mod inspect;
 pub mod kernel;
 pub mod kill;
 pub mod limits;
+pub mod links;
 pub mod mounts;
 pub mod net;
 pub mod procs;
