@@ -264,6 +264,10 @@ impl Turn {
                 if self.main_pid == Some(pid) && self.main_may_restart() {
                     tty::take_back(pid);
                 }
+                // A probe: what it has put into the background ends with it.
+                if self.runtime.core.service_of(pid).is_none() && kill::group_outlives(pid) {
+                    let _ = kill::group(pid, &[Signal::KILL]);
+                }
                 let group_left = self.is_left(pid);
                 self.ended = Some((pid, outcome));
                 self.step(Event::Exited { pid, outcome, group_left });

@@ -312,3 +312,15 @@ fn a_pause_is_no_failure_of_a_probe() {
     assert!(!run.err().contains("unhealthy") && !run.err().contains("restarting"), "{}", run.err());
     run.stop().expect(0);
 }
+
+/// What an `exec` probe leaves in the background, once an interval, is nobody's.
+#[test]
+fn nothing_that_a_probe_has_started_is_left() {
+    let config = "[services.x]\ncommand = \"sleep 1000\"\n\
+         healthcheck = { exec = [\"sh\", \"-c\", \"sleep 1234 & echo >>/mnt/files/probes\"], interval = \"1ms\" }\n";
+    let run = Init::config(config).start();
+    eventually_within(Duration::from_secs(20), "many probes", || run.file("probes").len() >= 20);
+    let left = run.find("sleep 1234").len();
+    assert!(left < 5, "{left} processes");
+    run.stop().expect(0);
+}
