@@ -76,8 +76,6 @@ pub const HINTS: &[(&str, &str)] = &[
     ("mount a volume or a tmpfs over {}, or leave out --read-only", "tests/docker/kinds/files.rs"),
     ("mount the volume rw, not ro", "tests/docker/kinds/storage.rs"),
     ("start what is to listen at {}, correct the address, or keep trying with wait", "tests/docker/kinds/peers.rs"),
-    ("look at the name servers in /etc/resolv.conf (docker run --dns names others), or keep trying with wait", "tests/remedies.rs"),
-    ("correct the name, or join the network on which {} is known", "tests/docker/kinds/names.rs"),
     ("docker run {}{}", "tests/remedies.rs"),
     ("docker run --security-opt apparmor={}", "nobody: a machine with AppArmor"),
     ("correct paths, or leave it out", "nobody: what is right is not known"),
