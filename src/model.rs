@@ -104,6 +104,16 @@ impl Signal {
     pub const STOP: Self = Self(19);
     /// See signal(7).
     pub const TSTP: Self = Self(20);
+    /// A power failure: LXC's way to stop a container.
+    pub const PWR: Self = Self(30);
+    /// systemd's way to stop a container.
+    pub const RTMIN_PLUS_3: Self = Self(RT.0 + 3);
+    /// See signal(7).
+    pub const XFSZ: Self = Self(25);
+    /// See signal(7).
+    pub const XCPU: Self = Self(24);
+    /// See signal(7).
+    pub const WINCH: Self = Self(28);
     /// See signal(7).
     pub const TTIN: Self = Self(21);
     /// See signal(7).
@@ -380,7 +390,7 @@ impl Default for Rules {
 /// What a signal that rinit receives does.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum SignalRule {
-    /// Stop everything; at a second one, kill.
+    /// Stop everything.
     Stop,
     /// Nothing.
     Ignore,

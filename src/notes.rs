@@ -3,6 +3,7 @@
 use crate::cli::LogLevel;
 use crate::config::words::show_duration;
 use crate::model::{Outcome, ServiceId, Signal};
+use crate::quoting::toml_key;
 use crate::supervisor::event::{Cause, Next, Note, Over};
 
 /// A note as it is told.
@@ -66,6 +67,22 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
         Note::KillingAll => (LogLevel::Warn, None, "asked to stop again; killing everything".into()),
         Note::Sweeping { signal } => {
             (LogLevel::Debug, None, format!("sending {signal} to the processes that are left over"))
+        }
+        Note::NotForwarded { signal, service } => {
+            (LogLevel::Info, Some(service), format!("{signal} is for it, and it does not run"))
+        }
+        Note::Unused { signal } => {
+            let what = match signal {
+                Signal::HUP => "does not reload the configuration: restart the container, or let a service have it",
+                _ => "came, and nobody uses it: a service gets it",
+            };
+            let word = match signal.to_string().strip_prefix("SIG") {
+                Some(word) => word.to_string(),
+                None => signal.number().to_string(),
+            };
+            let (key, to) = (toml_key(&word), name(ServiceId(0)));
+            let line = format!("{key} = {{ service = \"{to}\", signal = \"{word}\" }}");
+            (LogLevel::Info, None, format!("{signal} {what} by this line under [signals]: {line}"))
         }
         Note::Forwarded { signal, service, pid, group } => {
             let whom = if group { "process group" } else { "pid" };

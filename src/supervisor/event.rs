@@ -146,6 +146,10 @@ pub enum Note {
     KillingAll,
     /// Processes that belong to no service are asked to stop, or killed.
     Sweeping { signal: Signal },
+    /// A signal is for a service that does not run.
+    NotForwarded { signal: Signal, service: ServiceId },
+    /// A signal came for which nobody has a use: told once each.
+    Unused { signal: Signal },
     /// A signal was passed on to a service: to this process, or to its group.
     Forwarded { signal: Signal, service: ServiceId, pid: Pid, group: bool },
 }

@@ -43,8 +43,9 @@ use faulty;
 mod tests;
 
 pub use service::Status;
+pub use signals::ends_before_start;
 
-use crate::model::{Moment, Outcome, Pid, Rules, ServiceId, Whole};
+use crate::model::{Moment, Outcome, Pid, Rules, ServiceId, Signal, Whole};
 use event::{Action, Cause, Event, Note};
 use graph::Graph;
 use pids::{End as ProcessEnd, Owner, Pids};
@@ -75,9 +76,10 @@ pub struct Supervisor {
     busy: usize,
     /// Services whose first process is gone and whose group is not.
     lingering: Vec<ServiceId>,
-    /// Signals for the main service that came while it was being spawned, as the kernel keeps
-    /// pending signals: one bit each.
-    pending: u64,
+    /// Signals for the main service that came while it had no process, in order, each once, as the kernel keeps them.
+    pending: Vec<Signal>,
+    /// Signals that nobody has a use for and that were told, one bit each.
+    unused: u64,
     /// Services that changed in this step in a way that others wait for. Empty between steps.
     news: Vec<ServiceId>,
     random: Random,
@@ -102,7 +104,8 @@ impl Supervisor {
             share: 1.0,
             code: None,
             lingering: Vec::new(),
-            pending: 0,
+            pending: Vec::new(),
+            unused: 0,
             news: Vec::new(),
             random: Random::new(whole.seed),
             whole,

@@ -11,6 +11,9 @@ use std::time::Duration;
 /// The share of `within` that services may take to stop by themselves. What is left then is killed.
 const OF_WITHIN: f64 = 0.9;
 
+/// An INT or QUIT this soon after the first is no second one: a client may send it twice.
+const REPEAT_WINDOW: Duration = Duration::from_secs(1);
+
 /// The life of the container. It only ever moves forwards.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Phase {
@@ -30,8 +33,8 @@ pub(super) enum Phase {
 /// What is known of the stop of the container.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Stop {
-    /// Somebody outside asked for it. When they ask again, everything is killed.
-    pub(super) asked: bool,
+    /// When the first INT or QUIT asked for it. At a second one, [`REPEAT_WINDOW`] later, everything is killed.
+    first_interrupt: Option<Moment>,
     /// Everything was killed; what still appears is killed too.
     pub(super) kill_all: bool,
     /// By `within`: when that is due, and when it ends in any case.
@@ -42,8 +45,8 @@ pub(super) struct Stop {
 impl Stop {
     /// For a test that compares states whatever the time.
     #[cfg(test)]
-    pub(super) fn moments(&mut self) -> [&mut Option<Moment>; 2] {
-        [&mut self.kill_at, &mut self.halt_at]
+    pub(super) fn moments(&mut self) -> [&mut Option<Moment>; 3] {
+        [&mut self.kill_at, &mut self.halt_at, &mut self.first_interrupt]
     }
 }
 
@@ -89,18 +92,31 @@ impl Supervisor {
 }
 
 impl Turn<'_> {
-    /// Somebody outside wants the container to stop.
-    pub(super) fn request_stop(&mut self, code: Option<u8>) {
-        if self.core.stop.asked {
-            self.kill_all();
-            return;
-        }
-        self.core.stop.asked = true;
+    /// Somebody outside wants the container to stop. Whether all was killed because they want it for the second time.
+    pub(super) fn request_stop(&mut self, signal: Signal, code: Option<u8>) -> bool {
         if !self.core.is_stopping() {
             self.core.code = self.core.code.or(code);
             self.tell(Note::ShuttingDown { because: None });
             self.shut_down();
         }
+        let again = self.is_second_interrupt(signal);
+        if again {
+            self.kill_all();
+        }
+        again
+    }
+
+    /// Who presses Ctrl-C once more has lost patience. TERM again means nothing: an engine's client and the engine may
+    /// both send it, within milliseconds, and a database must not lose what it has not saved yet.
+    fn is_second_interrupt(&mut self, signal: Signal) -> bool {
+        if faulty!(self.core, KillAtSecondTerm) && signal == Signal::TERM {
+            return std::mem::replace(&mut self.core.stop.first_interrupt, Some(self.now)).is_some();
+        }
+        if ![Signal::INT, Signal::QUIT].contains(&signal) {
+            return false;
+        }
+        let first = *self.core.stop.first_interrupt.get_or_insert(self.now);
+        self.now.since(first) >= REPEAT_WINDOW
     }
 
     /// rinit itself wants to end.

@@ -1,9 +1,9 @@
 //! What a signal that rinit receives means.
 
 use super::event::{Action, Note};
-use super::service::State;
+use super::service::{Ending, State};
 use super::shutdown::Phase;
-use super::{Supervisor, Turn};
+use super::{Supervisor, Turn, faulty};
 use crate::model::{KillMode, Pid, ServiceId, Signal, SignalRule};
 
 impl Supervisor {
@@ -46,11 +46,9 @@ impl Turn<'_> {
             Some(SignalRule::Ignore) => {}
             Some(SignalRule::Stop) => {
                 let code = self.code_without_main(signal);
-                self.request_stop(code);
+                self.request_stop(signal, code);
             }
-            Some(SignalRule::To(id, other)) => {
-                self.pass_on(id, other);
-            }
+            Some(SignalRule::To(id, other)) => self.signal_for(id, other),
         }
     }
 
@@ -58,7 +56,9 @@ impl Turn<'_> {
     fn plain_signal(&mut self, signal: Signal) {
         let Some(main) = self.core.main() else {
             if asks_to_stop(signal) {
-                self.request_stop(None);
+                self.request_stop(signal, None);
+            } else {
+                self.tell_unused(signal);
             }
             return;
         };
@@ -68,7 +68,7 @@ impl Turn<'_> {
         }
         match self.core.records[main].state {
             State::Running { .. } if signal == Signal::TERM && self.core.whole.term_stops_main => {
-                self.request_stop(None);
+                self.request_stop(signal, None);
             }
             State::Running { .. } => self.pass_on(main, signal),
             // Nothing of it runs that could take it.
@@ -77,16 +77,15 @@ impl Turn<'_> {
                 self.request_stop(code);
             }
             // Between fork and exec, or before the answer: it is told as soon as it is there.
-            State::Spawning { .. } => self.core.pending |= bit(signal),
+            State::Spawning { .. } => self.keep(signal),
             // Nobody is there to take it, so it is rinit that is meant.
-            State::Waiting | State::Backoff { .. } => {
-                if asks_to_stop(signal) || signal == Signal::HUP {
-                    let code = self.code_without_main(signal);
-                    self.request_stop(code);
-                }
+            State::Waiting | State::Backoff { .. } if asks_to_stop(signal) => {
+                let code = self.code_without_main(signal);
+                self.request_stop(signal, code);
             }
+            State::Waiting | State::Backoff { .. } => self.keep(signal),
             // It is ending anyway, and might come back.
-            State::Ending(_) if asks_to_stop(signal) => self.request_stop(None),
+            State::Ending(_) if asks_to_stop(signal) => _ = self.request_stop(signal, None),
             State::Ending(_) => self.pass_on(main, signal),
             // Then the container is stopping, or there is no main; both were seen to above.
             State::Off | State::Down(_) => {}
@@ -94,18 +93,18 @@ impl Turn<'_> {
     }
 
     fn signal_while_stopping(&mut self, main: ServiceId, signal: Signal) {
-        let again = self.core.stop.asked;
-        if asks_to_stop(signal) {
-            self.request_stop(None);
-        }
-        if asks_to_stop(signal) && again {
+        if asks_to_stop(signal) && self.request_stop(signal, None) {
             return; // Everything was killed.
+        }
+        // It has got its stop signal, or gets it when it is its turn. At a second one some drop what they are at.
+        if signal == Signal::TERM && self.core.whole.term_stops_main {
+            return;
         }
         match self.core.records[main].state {
             State::Running { .. } | State::Ending(_) => {
                 self.pass_on(main, signal);
             }
-            State::Spawning { .. } => self.core.pending |= bit(signal),
+            State::Spawning { .. } => self.keep(signal),
             State::Off | State::Waiting | State::Backoff { .. } | State::Down(_) => {}
         }
     }
@@ -131,10 +130,42 @@ impl Turn<'_> {
             return;
         }
         let pending = std::mem::take(&mut self.core.pending);
-        for signal in (1..=64).filter_map(Signal::from_number) {
-            if pending & bit(signal) != 0 {
-                self.plain_signal(signal);
+        for signal in pending {
+            self.plain_signal(signal);
+        }
+    }
+
+    /// Keep a signal for the main service until there is a process to take it.
+    fn keep(&mut self, signal: Signal) {
+        if !self.core.pending.contains(&signal) && !faulty!(self.core, LosePending) {
+            self.core.pending.push(signal);
+        }
+    }
+
+    /// A signal for one service, by its rule.
+    fn signal_for(&mut self, id: ServiceId, signal: Signal) {
+        match self.core.records[id].state {
+            State::Running { .. } | State::Ending(Ending { leader: None, .. }) => self.pass_on(id, signal),
+            State::Waiting | State::Spawning { .. } | State::Backoff { .. }
+                if self.core.main() == Some(id) && !self.core.is_stopping() =>
+            {
+                self.keep(signal);
             }
+            State::Off
+            | State::Waiting
+            | State::Spawning { .. }
+            | State::Ending(_)
+            | State::Backoff { .. }
+            | State::Down(_) => self.tell(Note::NotForwarded { signal, service: id }),
+        }
+    }
+
+    /// There is nobody to whom this signal means anything.
+    fn tell_unused(&mut self, signal: Signal) {
+        // Who was stopped and goes on has done what CONT is for.
+        if signal != Signal::CONT && self.core.unused & bit(signal) == 0 {
+            self.core.unused |= bit(signal);
+            self.tell(Note::Unused { signal });
         }
     }
 
@@ -148,9 +179,21 @@ impl Turn<'_> {
     }
 }
 
-/// The signals that ask a program to end: by `docker stop`, by a terminal.
+/// The signals that ask a program, or a container, to end: by `docker stop`, a terminal, LXC, systemd.
 fn asks_to_stop(signal: Signal) -> bool {
-    [Signal::TERM, Signal::INT, Signal::QUIT].contains(&signal)
+    [Signal::TERM, Signal::INT, Signal::QUIT, Signal::PWR, Signal::RTMIN_PLUS_3].contains(&signal)
+}
+
+/// Whether a signal that comes before anything was started is a request to end. What is not is told the supervisor
+/// once there is one.
+#[must_use]
+pub fn ends_before_start(rules: &[(Signal, SignalRule)], signal: Signal) -> bool {
+    match rules.iter().find(|(from, _)| *from == signal) {
+        None => asks_to_stop(signal),
+        Some((_, SignalRule::As(other))) => asks_to_stop(*other),
+        Some((_, SignalRule::Stop)) => true,
+        Some((_, SignalRule::Ignore | SignalRule::To(..))) => false,
+    }
 }
 
 /// The place of a signal in a set.

@@ -114,6 +114,7 @@ impl Dice {
 
     /// Something happens.
     pub fn event(&mut self, world: &mut World) {
+        let signals = [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT, Signal::from_number(10).unwrap()];
         if !world.asks.is_empty() && self.chance(60) {
             match self.below(10) {
                 0 => world.refuse(self.chance(20), 127),
@@ -131,10 +132,8 @@ impl Dice {
             77 => world.feed(Event::Spawned { service: ServiceId(99), pid: 1 }),
             78 => world.feed(Event::Childless),
             79 if self.chance(10) => world.feed(Event::Stop { code: 70 }),
-            80 | 81 if self.chance(20) => {
-                let signals = [Signal::TERM, Signal::HUP, Signal::INT, Signal::from_number(10).unwrap()];
-                world.signal(self.one(&signals));
-            }
+            80 | 81 if self.chance(20) || world.core.is_stopping() => world.signal(self.one(&signals)),
+            82 | 83 => world.signal(signals[4]),
             _ => self.time(world),
         }
     }

@@ -159,6 +159,10 @@ impl World {
                 rule(stuck.killed, "given up and never killed")?;
                 stuck.given_up = true;
             }
+            Note::KillingAll => {
+                let patient = self.interrupted.is_none_or(|at| self.now.since(at) < S);
+                rule(!patient, "killed by less than a second INT or QUIT, a second after the first")?;
+            }
             Note::ShuttingDown { .. } => {
                 rule(!self.stopping, "stops twice")?;
                 self.stopping = true;
@@ -166,9 +170,10 @@ impl World {
             Note::Stopping { .. }
             | Note::Unhealthy { .. }
             | Note::Killing { .. }
-            | Note::KillingAll
             | Note::SlowStart { .. }
             | Note::Sweeping { .. }
+            | Note::NotForwarded { .. }
+            | Note::Unused { .. }
             | Note::Forwarded { .. } => {}
         }
         Ok(())
@@ -183,6 +188,45 @@ impl World {
         let most = self.rules[id.index()].start_timeout.unwrap_or(300 * S);
         let over = event == Event::Tick && load.since.after(most) <= self.now;
         rule(!over || group.killed, "a start that is never given up")
+    }
+
+    /// What the world remembers of a signal that is about to be told.
+    pub(super) fn expect(&mut self, event: Event) {
+        let Event::Signal(signal) = event else { return };
+        if [Signal::INT, Signal::QUIT].contains(&signal) {
+            self.interrupted.get_or_insert(self.now);
+        }
+        let absent = |id| {
+            matches!(self.core.state_of(id), Status::Waiting | Status::Starting | Status::Backoff { .. })
+        };
+        let usr1 = Signal::from_number(10).unwrap();
+        if signal == usr1
+            && self.core.whole.main.is_some_and(absent)
+            && !self.core.is_stopping()
+            && self.core.phase != Phase::New
+        {
+            self.kept.push(signal);
+        }
+    }
+
+    /// What came for the main service before it ran reaches it as soon as it does, once.
+    pub(super) fn check_kept(&mut self, event: Event, out: &[Action]) -> Result<(), &'static str> {
+        let Some(main) = self.core.whole.main else { return Ok(()) };
+        match (event, self.core.records[main].state.leader()) {
+            (Event::Spawned { service, .. }, Some(leader)) if service == main => {
+                let kept = std::mem::take(&mut self.kept);
+                let got = |signal: &Signal| {
+                    let to = |action: &&Action| matches!(action, Action::Signal { pid, signal: sent, .. } if *pid == leader && sent == signal);
+                    out.iter().filter(to).count() == 1
+                };
+                rule(kept.iter().all(got), "a signal for main was lost")
+            }
+            (Event::Spawned { service, .. }, None) if service == main => {
+                self.kept.clear();
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What must hold between two steps.

@@ -39,10 +39,14 @@ pub(super) enum Mutant {
     NeverGiveUp,
     /// A stop waits for a start to load its program.
     AwaitLoad,
+    /// TERM again kills.
+    KillAtSecondTerm,
+    /// What came for the main service before it ran is lost.
+    LosePending,
 }
 
 impl Mutant {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::DropEarlyExit,
         Self::LoseKillTimer,
         Self::ForgetDependents,
@@ -56,5 +60,7 @@ impl Mutant {
         Self::AskAllAtOnce,
         Self::NeverGiveUp,
         Self::AwaitLoad,
+        Self::KillAtSecondTerm,
+        Self::LosePending,
     ];
 }

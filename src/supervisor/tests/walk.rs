@@ -61,6 +61,7 @@ fn futures(world: &World) -> Vec<World> {
     }
     then(&|w| w.signal(Signal::TERM));
     then(&|w| w.signal(Signal::HUP));
+    then(&|w| w.signal(Signal::INT));
     then(&|w| w.feed(Event::Stop { code: 70 }));
     if world.core.deadline().is_some() {
         then(&|w| {

@@ -67,6 +67,10 @@ pub(super) struct World {
     pub known: Vec<Known>,
     pub stopping: bool,
     pub swept: bool,
+    /// When the first INT or QUIT came.
+    pub interrupted: Option<Moment>,
+    /// What the main service is to get when it runs.
+    pub kept: Vec<Signal>,
     /// For each service the ones that depend on it, also by others.
     pub above: Vec<u16>,
 }
@@ -94,6 +98,8 @@ impl World {
             steps: 0,
             stopping: false,
             swept: false,
+            interrupted: None,
+            kept: Vec::new(),
             above,
         }
     }
@@ -364,6 +370,7 @@ impl World {
         }
         let mut out = Vec::new();
         let before = self.halted;
+        self.expect(event);
         self.core.step(self.now, event, &mut out);
         for action in &out {
             if let Err(fault) = self.check(action) {
@@ -374,6 +381,9 @@ impl World {
             self.fault.get_or_insert_with(|| format!("after the end: {out:?}"));
         }
         if let Err(fault) = self.check_state(event) {
+            self.fault.get_or_insert_with(|| format!("{fault} after {event:?}, with {out:?}"));
+        }
+        if let Err(fault) = self.check_kept(event, &out) {
             self.fault.get_or_insert_with(|| format!("{fault} after {event:?}, with {out:?}"));
         }
         self.seen.extend(out);
@@ -418,13 +428,14 @@ impl World {
             shift(due);
         }
         core.stop.moments().into_iter().flatten().for_each(shift);
+        self.interrupted.iter_mut().for_each(shift);
         self.now = Moment(NOON);
     }
 
     pub fn key(&self) -> u64 {
         let mut hash = DefaultHasher::new();
         let core = &self.core;
-        (&core.records, &core.pids, core.phase, core.stop, core.code, core.pending).hash(&mut hash);
+        (&core.records, &core.pids, core.phase, core.stop, core.code, &core.pending, core.unused).hash(&mut hash);
         (&core.lingering, &self.groups, &self.asks, &self.known, self.halted, self.now).hash(&mut hash);
         hash.finish()
     }
