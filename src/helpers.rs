@@ -2,6 +2,7 @@
 
 use crate::checks::run::{Helpers, Wake};
 use crate::model::{Moment, Outcome, Pid, Signal};
+use crate::received::Early;
 use crate::sys::reap::{self, Reaped};
 use crate::sys::wait::{self, Waiter};
 use crate::sys::{helper, kill, stdio, time};
@@ -10,7 +11,8 @@ use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 /// The helpers of one round of checks.
-pub struct Crew {
+pub struct Crew<'e, 'r> {
+    early: &'e mut Early<'r>,
     /// Signals that rinit's parent ignored, reset in each helper.
     ignored: Vec<Signal>,
     waiter: Waiter,
@@ -30,11 +32,18 @@ struct Helper {
     bytes: Vec<u8>,
 }
 
-impl Crew {
+impl<'e, 'r> Crew<'e, 'r> {
     /// A crew without anybody in it.
     #[must_use]
-    pub fn new(ignored: Vec<Signal>) -> Self {
-        Self { ignored, waiter: Waiter::default(), live: Vec::new(), ended: VecDeque::new(), dead: false }
+    pub fn new(ignored: Vec<Signal>, early: &'e mut Early<'r>) -> Self {
+        Self {
+            early,
+            ignored,
+            waiter: Waiter::default(),
+            live: Vec::new(),
+            ended: VecDeque::new(),
+            dead: false,
+        }
     }
 
     /// Reaps some of those that have ended, orphans of others too. There may be ever more of them: a signal is to be
@@ -63,7 +72,7 @@ impl Crew {
     }
 }
 
-impl Helpers for Crew {
+impl Helpers for Crew<'_, '_> {
     fn start(&mut self, job: &mut dyn FnMut(&mut Vec<u8>)) -> io::Result<Pid> {
         let (read, write) = helper::pipe()?;
         let pid = helper::fork(&self.ignored, || {
@@ -95,7 +104,11 @@ impl Helpers for Crew {
                 wait::Wake::Due if more => {}
                 wait::Wake::Due => return Wake::Due,
                 wait::Wake::Signal { signal: Signal::CHLD, .. } => self.dead = true,
-                wait::Wake::Signal { signal, .. } => return Wake::Signal(signal),
+                wait::Wake::Signal { signal, sender } => {
+                    if let Some(signal) = self.early.take((signal, sender)) {
+                        return Wake::Signal(signal);
+                    }
+                }
                 wait::Wake::Readable(fd) => {
                     let is = |helper: &&mut Helper| {
                         helper.pipe.as_ref().is_some_and(|pipe| pipe.as_raw_fd() == fd)

@@ -17,7 +17,7 @@
 //!   which whatever may block is done, so that PID 1 never waits for anything but its one wait.
 //! - [`launch`] is the way from the command line to the loop: read, check, resolve, run. [`starter`] makes a
 //!   service's process, and [`diagnosis`] says why there is none. [`say`] is how rinit speaks, [`notes`]
-//!   what the supervisor has to say, [`secrets`] what nobody does.
+//!   what the supervisor has to say, [`secrets`] what nobody does. [`received`] tells whose signals are meant for whom.
 //!
 //! Who may know whom: `main -> launch -> runtime -> {supervisor, starter, sys}`, `launch -> {config, checks}`,
 //! `checks -> {config, sys}`, everybody -> [`model`]. `supervisor` and `sys` never see each other, and
@@ -41,6 +41,7 @@ pub mod launch;
 pub mod model;
 pub mod notes;
 pub mod quoting;
+pub mod received;
 pub mod runtime;
 pub mod say;
 pub mod secrets;

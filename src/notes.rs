@@ -71,25 +71,27 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
         Note::NotForwarded { signal, service } => {
             (LogLevel::Info, Some(service), format!("{signal} is for it, and it does not run"))
         }
-        Note::Unused { signal } => {
-            let what = match signal {
-                Signal::HUP => "does not reload the configuration: restart the container, or let a service have it",
-                _ => "came, and nobody uses it: a service gets it",
-            };
-            let word = match signal.to_string().strip_prefix("SIG") {
-                Some(word) => word.to_string(),
-                None => signal.number().to_string(),
-            };
-            let (key, to) = (toml_key(&word), name(ServiceId(0)));
-            let line = format!("{key} = {{ service = \"{to}\", signal = \"{word}\" }}");
-            (LogLevel::Info, None, format!("{signal} {what} by this line under [signals]: {line}"))
-        }
+        Note::Unused { signal } => (LogLevel::Info, None, unused(signal, name(ServiceId(0)))),
         Note::Forwarded { signal, service, pid, group } => {
             let whom = if group { "process group" } else { "pid" };
             (LogLevel::Debug, Some(service), format!("passed {signal} on to {whom} {pid}"))
         }
     };
     Words { level, service, text }
+}
+
+/// What to do about a signal that nobody uses; `to` is a service that might.
+fn unused(signal: Signal, to: &str) -> String {
+    let what = match signal {
+        Signal::HUP => "does not reload the configuration: restart the container, or let a service have it",
+        _ => "came, and nobody uses it: a service gets it",
+    };
+    let text = signal.to_string();
+    let word = text.strip_prefix("SIG").map_or_else(|| signal.number().to_string(), str::to_string);
+    let key = toml_key(&word);
+    format!(
+        "{signal} {what} by this line under [signals]: {key} = {{ service = \"{to}\", signal = \"{word}\" }}"
+    )
 }
 
 fn ended<'n>(

@@ -10,6 +10,7 @@ mod telling;
 use crate::cli::{LogLevel, Persona};
 use crate::config::Service;
 use crate::model::{Moment, Outcome, Pid, Restart, ServiceId, Signal};
+use crate::received::{self, Received};
 use crate::starter::Starter;
 use crate::supervisor::event::{Action, Event, Note};
 use crate::supervisor::{Status, Supervisor};
@@ -63,8 +64,8 @@ pub struct Ending {
 }
 
 impl Runtime {
-    /// Runs until the supervisor says that it is over.
-    pub fn run(self: Box<Self>) -> Ending {
+    /// Runs until the supervisor says that it is over. `kept` are the signals that came before.
+    pub fn run(self: Box<Self>, kept: Vec<Received>) -> Ending {
         let mut turn = Turn {
             last_words: String::new(),
             events: VecDeque::from([Event::Begin]),
@@ -82,8 +83,12 @@ impl Runtime {
             told: Vec::new(),
             escaped: Vec::new(),
             loads: Vec::new(),
+            heard: None,
             runtime: self,
         };
+        for (signal, sender) in kept {
+            turn.signal(signal, sender);
+        }
         loop {
             let more = turn.work();
             if let Some(code) = turn.code {
@@ -108,6 +113,8 @@ const START_COST: u32 = 8;
 
 struct Turn {
     runtime: Box<Runtime>,
+    /// The last signal that was taken.
+    heard: Option<Received>,
     /// What came of actions and is to be told to the supervisor.
     events: VecDeque<Event>,
     /// What the supervisor asked for and is not done yet.
@@ -322,26 +329,24 @@ impl Turn {
     }
 
     fn signal(&mut self, came: Signal, sender: Option<Pid>) {
-        // The kernel's answer to a line of rinit's own that nobody reads.
-        if came == Signal::PIPE && sender == Some(crate::sys::pid()) {
+        // dumb-init hears of the terminal on behalf of its group.
+        if received::is_own((came, sender))
+            && !(self.runtime.persona == Persona::DumbInit && sender.is_none())
+        {
             return;
         }
         self.came |= 1_u64.checked_shl(u32::from(came.number())).unwrap_or(0);
-        let taken = self.runtime.rewrites.iter().find(|(from, _)| *from == came);
-        let signal = taken.map_or(Some(came), |(_, to)| *to);
+        let signal = received::rewritten(&self.runtime.rewrites, came);
         if self.speaks_for_another() {
             self.original_received(came);
             self.original_forwarded(came);
         } else if crate::say::is_verbose() {
-            let from = match sender {
-                None => "from the kernel".into(),
-                Some(0) => "from outside the container".into(),
-                Some(pid) => format!("from pid {pid} ({})", procs::name(pid).unwrap_or_default()),
-            };
+            let from = received::sender((came, sender));
             let dropped = if signal.is_none() { "; it is dropped" } else { "" };
             self.say(LogLevel::Debug, None, &format!("{came} came {from}{dropped}"));
         }
         if let Some(signal) = signal {
+            self.heard = Some((came, sender));
             self.take(signal);
         }
         // dumb-init stops with its child, for the shell whose job it is.

@@ -386,23 +386,6 @@ fn the_grace_is_what_was_written() {
     }
 }
 
-/// Somebody is impatient, and said so twice.
-#[test]
-fn a_second_request_kills_at_once() {
-    let config = r#"
-        [services.web]
-        command = ["sh", "-c", "trap 'echo told' TERM; echo up; while :; do sleep 0.01; done"]
-        stop_grace_period = "1h"
-    "#;
-    let run = Init::config(config).nested().start();
-    run.wait_for("up");
-    run.signal(libc::SIGTERM);
-    // Two that are pending at the same time are one.
-    run.wait_for("told");
-    let ended = stops_at_once(run);
-    assert!(ended.left.is_empty(), "left over: {:#?}", ended.left);
-}
-
 /// What ends because it was asked to was not given up by its policy, and is not said to have been.
 #[test]
 fn a_stop_is_told_as_a_stop() {

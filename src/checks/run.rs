@@ -20,7 +20,7 @@ const LOOKS_AT_PATHS: &[&str] = &["command", "dir", "file", "link_target", "user
 pub enum Wake {
     /// A helper has ended; what it wrote, when it ended well.
     Done(Pid, Option<Vec<u8>>),
-    /// A signal for rinit.
+    /// A signal that ends all.
     Signal(Signal),
     /// The moment has come.
     Due,
@@ -40,7 +40,7 @@ pub trait Helpers {
     fn tell(&mut self, line: &str);
 }
 
-/// The checks were ended by TERM, INT or QUIT.
+/// The checks were ended by a signal, such as TERM.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Interrupted(pub Signal);
 

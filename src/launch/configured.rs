@@ -12,7 +12,8 @@ use crate::config::table::Reading;
 use crate::config::{self, Off, Plan, Service, resolve};
 use crate::environ::Environ;
 use crate::helpers::Crew;
-use crate::model::Outcome;
+use crate::model::{Outcome, Signal, SignalRule};
+use crate::received::{self, Early, Received};
 use crate::runtime::Given;
 use crate::say;
 use crate::secrets;
@@ -20,6 +21,15 @@ use crate::starter::Starter;
 use crate::sys::spawn::Place;
 use crate::sys::{container, given, stdio};
 use std::mem::ManuallyDrop;
+
+/// The checks were ended by a signal: the exit code.
+fn interrupt(interrupted: Interrupted, early: &Early<'_>) -> u8 {
+    if let Some(came) = early.ended_by {
+        let text = format!("stopping ({} {}); nothing was started", came.0, received::sender(came));
+        say::line(LogLevel::Info, "", &text);
+    }
+    Outcome::Signal(interrupted.0).exit_code()
+}
 
 impl Start<'_> {
     /// A configuration, with or without a command. Apart, so that its frame is not on the stack of a plain start.
@@ -51,7 +61,7 @@ impl Start<'_> {
             }
             Mode::Record => super::record(given),
             Mode::EnvDocs => tell(checks::docs::render(&checks)),
-            Mode::Check => self.report(files, &checks, given),
+            Mode::Check => self.report(files, &checks, given, &plan.whole.signals),
             Mode::Exec | Mode::Supervise => {
                 if let Err(why) = self.something_to_run(&plan) {
                     say::line(LogLevel::Error, "", &why);
@@ -103,14 +113,16 @@ impl Start<'_> {
         mut plan: Plan,
         exported: &[String],
     ) -> u8 {
-        let environ = match self.judge(files, checks, given) {
+        let mut early = Early::new(&self.invocation.rewrites, &plan.whole.signals);
+        let environ = match self.judge(files, checks, given, &mut early) {
             Ok(report) if report.ok() => report.environ,
             Ok(report) => {
                 last_words(&report.short());
                 return CHECK_FAILED;
             }
-            Err(interrupted) => return Outcome::Signal(interrupted.0).exit_code(),
+            Err(interrupted) => return interrupt(interrupted, &early),
         };
+        let kept = early.kept;
         if !exported.is_empty() {
             // What was not known before the checks is known now.
             let mut faults = Vec::new();
@@ -126,17 +138,24 @@ impl Start<'_> {
         if self.invocation.mode == Mode::Exec {
             self.exec(&plan, Some(environ))
         } else {
-            self.supervise(files, plan, environ)
+            self.supervise(files, plan, environ, kept)
         }
     }
 
     /// `--check`: the report and nothing else.
-    fn report(&self, files: &Files, checks: &[Check], given: Environ) -> u8 {
+    fn report(
+        &self,
+        files: &Files,
+        checks: &[Check],
+        given: Environ,
+        signals: &[(Signal, SignalRule)],
+    ) -> u8 {
         let verbose = self.invocation.verbosity > 0;
         let every = verbose || self.invocation.format != Format::Human;
-        let report = match self.look(files, checks, given, every) {
+        let mut early = Early::new(&self.invocation.rewrites, signals);
+        let report = match self.look(files, checks, given, every, &mut early) {
             Ok(report) => report,
-            Err(interrupted) => return Outcome::Signal(interrupted.0).exit_code(),
+            Err(interrupted) => return interrupt(interrupted, &early),
         };
         let text = match self.invocation.format {
             Format::Human => report.human(verbose, stdio::is_terminal(1)),
@@ -148,8 +167,14 @@ impl Start<'_> {
     }
 
     /// Runs the checks and tells what they found.
-    fn judge(&self, files: &Files, checks: &[Check], given: Environ) -> Result<Report, Interrupted> {
-        let report = self.look(files, checks, given, false)?;
+    fn judge(
+        &self,
+        files: &Files,
+        checks: &[Check],
+        given: Environ,
+        early: &mut Early<'_>,
+    ) -> Result<Report, Interrupted> {
+        let report = self.look(files, checks, given, false, early)?;
         for (level, line) in report.lines() {
             let level = if level == checks::Level::Error { LogLevel::Error } else { LogLevel::Warn };
             say::line(level, "", &line);
@@ -182,8 +207,9 @@ impl Start<'_> {
         checks: &[Check],
         given: Environ,
         every: bool,
+        early: &mut Early<'_>,
     ) -> Result<Report, Interrupted> {
-        let mut crew = Crew::new(self.ignored.clone());
+        let mut crew = Crew::new(self.ignored.clone(), early);
         let mut report = checks::run::run(checks, &mut Facts::live(given), &files.sources, &mut crew, every)?;
         secrets::keep(&report.secrets);
         // Before it is written as JSON or XML, in which a secret would look another way.
@@ -191,7 +217,7 @@ impl Start<'_> {
         Ok(report)
     }
 
-    fn supervise(self, files: &'static Files, plan: Plan, environ: Environ) -> u8 {
+    fn supervise(self, files: &'static Files, plan: Plan, environ: Environ, kept: Vec<Received>) -> u8 {
         // A container that ends at once, and with success, is not to do so without a word.
         if !plan.services.iter().any(Service::is_on) {
             for service in &plan.services {
@@ -219,7 +245,7 @@ impl Start<'_> {
         };
         crate::sys::sit_in_root();
         super::adopt_orphans();
-        run(self.invocation, plan, starter, given)
+        run(self.invocation, plan, starter, given, kept)
     }
 }
 

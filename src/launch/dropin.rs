@@ -75,7 +75,7 @@ impl Start<'_> {
                 plan.whole.leftovers = Leftovers::Tell(signal);
             }
         }
-        let code = run(asked, plan, bare(self.inherited, place), Given::All);
+        let code = run(asked, plan, bare(self.inherited, place), Given::All, Vec::new());
         if asked.persona == Persona::Tini {
             say::line(LogLevel::Trace, "", "Exiting: child has exited");
         }
@@ -118,6 +118,6 @@ impl Start<'_> {
         plan.whole.leftovers = Leftovers::Leave;
         stdio::close_above_stderr();
         sys::sit_in_root();
-        run(self.invocation, plan, bare(self.inherited, Place::Foreground), Given::All)
+        run(self.invocation, plan, bare(self.inherited, Place::Foreground), Given::All, Vec::new())
     }
 }

@@ -13,6 +13,7 @@ use crate::config::{Plan, grouping, resolve};
 use crate::diagnosis::unreachable;
 use crate::environ::Environ;
 use crate::model::{Leftovers, Outcome, Signal};
+use crate::received::Received;
 use crate::runtime::{Ending, Given, Runtime};
 use crate::say;
 use crate::secrets;
@@ -218,7 +219,7 @@ impl Start<'_> {
             main.rules.stop_grace = self.invocation.kill_after.unwrap_or(plan.whole.sweep_grace);
         }
         adopt_orphans();
-        run(self.invocation, plan, bare(self.inherited, Place::Foreground), Given::All)
+        run(self.invocation, plan, bare(self.inherited, Place::Foreground), Given::All, Vec::new())
     }
 
     /// Becomes the command.
@@ -274,11 +275,11 @@ fn adopt_orphans() {
 }
 
 /// Supervises until the end.
-fn run(invocation: &Invocation, plan: Plan, starter: Starter, given: Given) -> u8 {
+fn run(invocation: &Invocation, plan: Plan, starter: Starter, given: Given, kept: Vec<Received>) -> u8 {
     if let Some(signal) = invocation.pdeathsig {
         let _ = crate::sys::signal_at_parents_death(signal);
     }
-    let Ending { code, last_words: words } = assemble(invocation, plan, starter, given).run();
+    let Ending { code, last_words: words } = assemble(invocation, plan, starter, given).run(kept);
     if code != 0 && !words.is_empty() {
         last_words(&words);
     }

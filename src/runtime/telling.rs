@@ -6,6 +6,7 @@ use crate::diagnosis;
 use crate::model::{Outcome, Pid, ServiceId, ServiceType, Signal};
 use crate::notes;
 use crate::quoting::on_one_line;
+use crate::received;
 use crate::starter::Role;
 use crate::supervisor::Status;
 use crate::supervisor::event::{Cause, Next, Note};
@@ -33,6 +34,14 @@ impl Turn {
         let slow = if let Note::SlowStart { service, .. } = note { self.why_slow(service) } else { None };
         if let Some(why) = &slow {
             words.text = [&words.text, ": ", why].concat();
+        }
+        match (note, self.heard) {
+            (Note::ShuttingDown { because: None } | Note::KillingAll, Some(heard)) => {
+                words.text.push_str(&format!(" ({} {})", heard.0, received::sender(heard)));
+            }
+            // A terminal gets its size when a client comes, and another one whenever that one likes.
+            (Note::Unused { signal: Signal::WINCH }, Some((_, None))) => words.level = LogLevel::Debug,
+            _ => {}
         }
         let who = words.service.map_or_else(String::new, |id| format!("{}: ", name(id)));
         // An init that rinit stands in for has no such lines.

@@ -110,7 +110,7 @@ impl Turn<'_> {
     /// both send it, within milliseconds, and a database must not lose what it has not saved yet.
     fn is_second_interrupt(&mut self, signal: Signal) -> bool {
         if faulty!(self.core, KillAtSecondTerm) && signal == Signal::TERM {
-            return std::mem::replace(&mut self.core.stop.first_interrupt, Some(self.now)).is_some();
+            return self.core.stop.first_interrupt.replace(self.now).is_some();
         }
         if ![Signal::INT, Signal::QUIT].contains(&signal) {
             return false;

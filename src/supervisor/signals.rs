@@ -74,7 +74,7 @@ impl Turn<'_> {
             // Nothing of it runs that could take it.
             State::Spawning { load: Some(_), .. } if asks_to_stop(signal) => {
                 let code = self.code_without_main(signal);
-                self.request_stop(code);
+                self.request_stop(signal, code);
             }
             // Between fork and exec, or before the answer: it is told as soon as it is there.
             State::Spawning { .. } => self.keep(signal),
@@ -86,6 +86,8 @@ impl Turn<'_> {
             State::Waiting | State::Backoff { .. } => self.keep(signal),
             // It is ending anyway, and might come back.
             State::Ending(_) if asks_to_stop(signal) => _ = self.request_stop(signal, None),
+            // Only its group is left: it is for the next run, if there is one.
+            State::Ending(Ending { leader: Some(_), .. }) => self.keep(signal),
             State::Ending(_) => self.pass_on(main, signal),
             // Then the container is stopping, or there is no main; both were seen to above.
             State::Off | State::Down(_) => {}

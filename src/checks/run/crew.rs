@@ -6,7 +6,7 @@
 use super::super::{Check, Facts, Failure, Finding, facts, wire};
 use super::{Helpers, Interrupted, Wake, look};
 use crate::config::words::show_duration;
-use crate::model::{Moment, Pid, Signal};
+use crate::model::{Moment, Pid};
 use crate::sys::{Errno, errno};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -121,11 +121,10 @@ impl<'c> Crew<'c> {
                     });
                     self.found(live.n, live.turn, finding);
                 }
-                Wake::Signal(signal @ (Signal::TERM | Signal::INT | Signal::QUIT)) => {
+                Wake::Signal(signal) => {
                     self.live.iter().for_each(|live| self.helpers.kill(live.helper));
                     return Err(Interrupted(signal));
                 }
-                Wake::Signal(_) => {}
                 Wake::Due => {
                     self.give_up();
                     if progress.due(self.helpers.now()) {

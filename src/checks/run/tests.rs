@@ -203,9 +203,6 @@ fn a_signal_ends_all_at_once() {
         assert_eq!(ended, Err(Interrupted(signal)));
         assert_eq!((bench.now(), bench.killed), (Moment(SECOND), vec![1, 2]));
     }
-    let hup = Signal::HUP;
-    let mut bench = Bench { signal: Some((Moment(SECOND), hup)), ..Bench::default() };
-    assert!(run_all(text, Fake::default(), &[], &mut bench).is_ok());
 }
 
 #[test]

@@ -211,9 +211,15 @@ fn a_signal_while_main_is_being_started_is_not_lost() {
 
 #[test]
 fn before_main_runs_a_request_stops_everything() {
-    for (number, code) in
-        [(15, Some(143)), (2, Some(130)), (3, Some(131)), (30, Some(158)), (37, Some(165)), (1, None), (10, None)]
-    {
+    for (number, code) in [
+        (15, Some(143)),
+        (2, Some(130)),
+        (3, Some(131)),
+        (30, Some(158)),
+        (37, Some(165)),
+        (1, None),
+        (10, None),
+    ] {
         let mut w = up_with(vec![oneshot(), needs(&[(0, Completed)], daemon())], main_is(1));
         w.signal(Signal::from_number(number).unwrap());
         assert_eq!(w.core.is_stopping(), code.is_some());

@@ -114,7 +114,8 @@ impl Dice {
 
     /// Something happens.
     pub fn event(&mut self, world: &mut World) {
-        let signals = [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT, Signal::from_number(10).unwrap()];
+        let signals =
+            [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT, Signal::from_number(10).unwrap()];
         if !world.asks.is_empty() && self.chance(60) {
             match self.below(10) {
                 0 => world.refuse(self.chance(20), 127),

@@ -435,7 +435,8 @@ impl World {
     pub fn key(&self) -> u64 {
         let mut hash = DefaultHasher::new();
         let core = &self.core;
-        (&core.records, &core.pids, core.phase, core.stop, core.code, &core.pending, core.unused).hash(&mut hash);
+        (&core.records, &core.pids, core.phase, core.stop, core.code, &core.pending, core.unused)
+            .hash(&mut hash);
         (&core.lingering, &self.groups, &self.asks, &self.known, self.halted, self.now).hash(&mut hash);
         hash.finish()
     }
