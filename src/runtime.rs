@@ -5,6 +5,7 @@ mod escaped;
 mod groups;
 mod loading;
 mod originals;
+mod probes;
 mod telling;
 
 use crate::cli::{LogLevel, Persona};
@@ -81,6 +82,8 @@ impl Runtime {
             short_of_memory: 0,
             came: 0,
             told: Vec::new(),
+            probes: Vec::new(),
+            failures: Vec::new(),
             escaped: Vec::new(),
             loads: Vec::new(),
             heard: None,
@@ -136,6 +139,9 @@ struct Turn {
     came: u64,
     /// Services whose healthcheck has no program, which has been told.
     told: Vec<ServiceId>,
+    probes: Vec<probes::RunningProbe>,
+    /// Why probes failed, at most one a service.
+    failures: Vec<probes::ProbeFailure>,
     /// What has left the groups of services with `kill_mode = "all"`.
     escaped: Vec<escaped::Escaped>,
     /// Processes that have not loaded their programs yet.
@@ -199,7 +205,8 @@ impl Turn {
         let deadline = moments.into_iter().flatten().min();
         let mut until = if more { Some(AT_ONCE) } else { deadline };
         let awaited = until.filter(|moment| *moment > time::now());
-        let mut wake = self.runtime.waiter.wait(until, &[]);
+        let pipes = self.probe_pipes();
+        let mut wake = self.runtime.waiter.wait(until, &pipes);
         if awaited.is_some_and(|moment| time::now() > moment.after(MAX_WAKE_DELAY)) {
             self.step(Event::Resumed);
         }
@@ -214,9 +221,13 @@ impl Turn {
                     self.signal(signal, sender);
                     until = Some(AT_ONCE);
                 }
-                Wake::Due | Wake::Readable(_) => break,
+                Wake::Readable(fd) => {
+                    self.probe_says(fd);
+                    break;
+                }
+                Wake::Due => break,
             }
-            wake = self.runtime.waiter.wait(until, &[]);
+            wake = self.runtime.waiter.wait(until, &pipes);
         }
         if deadline.is_some_and(|moment| time::now() >= moment) {
             if owing.is_some() {
@@ -257,6 +268,7 @@ impl Turn {
         match reap::next() {
             Reaped::Ended(pid, outcome) => {
                 self.original_reaped(pid, outcome);
+                self.probe_ended(pid, outcome);
                 if verbose && !self.speaks_for_another() {
                     let name = name.unwrap_or_default();
                     self.say(LogLevel::Debug, None, &format!("reaped pid {pid} ({name}): {outcome}"));

@@ -162,15 +162,25 @@ impl Starter {
         }
     }
 
-    /// Starts one probe of a service's health.
-    pub fn probe<'a>(&'a self, program: &'a Program, timeout: Duration) -> Result<Started<'a>, Failure> {
+    /// Starts one probe of a service's health, and gives the pipe that its output goes to: it is not for the log.
+    pub fn probe<'a>(
+        &'a self,
+        program: &'a Program,
+        timeout: Duration,
+    ) -> Result<(Started<'a>, Option<OwnedFd>), Failure> {
         match &program.probe {
             Some(Probe::Exec(argv)) => {
-                self.settle(spawn::spawn(self.recipe(program, argv, Role::Service)?))
+                let mut recipe = self.recipe(program, argv, Role::Service)?;
+                // Without a pipe its output is for nobody.
+                let (read, write) = helper::pipe().ok().unzip();
+                let null = self.null.as_ref().map(|fd| fd.as_raw_fd());
+                let out = write.as_ref().map(|fd: &OwnedFd| fd.as_raw_fd()).or(null);
+                recipe.stdio = [null, out, out];
+                Ok((self.settle(spawn::spawn(recipe))?, read))
             }
             Some(Probe::Tcp(host, port)) => {
                 helper::fork(&self.ignored, || u8::from(!helper::connects(host, *port, timeout)))
-                    .map(Started::Running)
+                    .map(|pid| (Started::Running(pid), None))
                     .map_err(|errno| Failure {
                         lasting: false,
                         code: 71,

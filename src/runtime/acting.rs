@@ -1,5 +1,6 @@
 //! What the loop does when the supervisor asks: starts processes and probes, sends signals, lets go, sweeps.
 
+use super::probes::RunningProbe;
 use super::{Given, START_COST, Saying, Turn};
 use crate::cli::{LogLevel, Persona};
 use crate::config::Program;
@@ -8,7 +9,6 @@ use crate::model::{Pid, ServiceId, Signal};
 use crate::starter::{Failure, Role, Started};
 use crate::supervisor::event::{Action, Event, Next, Note};
 use crate::sys::{kill, reap, stdio};
-use std::time::Duration;
 
 impl Turn {
     /// Does what the supervisor asks for; what it costs of a portion.
@@ -32,6 +32,7 @@ impl Turn {
             Action::Signal { pid, group, signal, wake } => self.send(pid, group, signal, wake),
             // It may not have come to lead its group yet.
             Action::KillProbe { pid } | Action::KillStart { pid } => {
+                self.probe_killed(pid);
                 let _ = kill::group(pid, &[Signal::KILL]);
                 let _ = kill::process(pid, &[Signal::KILL]);
             }
@@ -149,13 +150,18 @@ impl Turn {
 
     fn probe(&mut self, service: ServiceId) {
         let Some(found) = self.runtime.services.get(service.index()) else { return };
-        let health = self.runtime.core.rules(service).health.as_ref();
-        let timeout = health.map_or(Duration::from_secs(5), |health| health.timeout);
+        let timeout = self.probe_timeout(service);
         match self.runtime.starter.probe(&found.program, timeout) {
-            Ok(Started::Running(pid)) => self.events.push_back(Event::ProbeSpawned { service, pid }),
-            Ok(Started::Loading(loading)) => {
-                self.events.push_back(Event::ProbeSpawned { service, pid: loading.pid() });
-                self.load(loading, None);
+            Ok((started, output)) => {
+                let pid = match &started {
+                    Started::Running(pid) => *pid,
+                    Started::Loading(loading) => loading.pid(),
+                };
+                self.probes.push(RunningProbe::new(service, pid, output));
+                self.events.push_back(Event::ProbeSpawned { service, pid });
+                if let Started::Loading(loading) = started {
+                    self.load(loading, None);
+                }
             }
             Err(failure) => {
                 if !self.told.contains(&service) {

@@ -43,6 +43,9 @@ impl Turn {
             (Note::Unused { signal: Signal::WINCH }, Some((_, None))) => words.level = LogLevel::Debug,
             _ => {}
         }
+        if let Some(why) = self.why_by_probe(note) {
+            words.text.push_str(&why);
+        }
         let who = words.service.map_or_else(String::new, |id| format!("{}: ", name(id)));
         // An init that rinit stands in for has no such lines.
         let hint = if self.runtime.persona == Persona::Rinit { self.hint(note) } else { None };
