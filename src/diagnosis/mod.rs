@@ -243,7 +243,7 @@ fn missing(look: &Look) -> String {
     let path = if look.path.is_empty() { &look.word } else { &look.path };
     if let Some(link) = &look.dead {
         // A directory that leads to it may be the link.
-        let before = if link.path == *path { String::new() } else { fill("no such file: {}; ", &[path]) };
+        let before = if link.path == *path { String::new() } else { fill("no such file: {}: ", &[path]) };
         return [&before, &*dead_link(link)].concat();
     }
     let mut text = match (&look.obstacle, look.searched.is_empty()) {

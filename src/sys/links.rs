@@ -31,6 +31,7 @@ pub fn dead_link_by(
 ) -> Option<DeadLink> {
     let mut path = path.to_string();
     let mut found: Option<DeadLink> = None;
+    let mut outermost = None;
     for _ in 0..MAX_LINKS {
         // The outermost component that is not there; all before it is.
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
@@ -39,10 +40,12 @@ pub fn dead_link_by(
         let Ok(target) = read_link(link) else { return found };
         let next = joined(link, &target);
         found = Some(DeadLink { path: link.to_string(), target, circle: false });
+        outermost = outermost.or_else(|| found.clone());
         // Where it leads to a link again, that one is to be mended.
         path = next;
     }
-    found.map(|link| DeadLink { circle: true, ..link })
+    // Of a circle each is as good as another; the first is the one that was named.
+    outermost.map(|link| DeadLink { circle: true, ..link })
 }
 
 /// The target of a link as a path that does not begin at the link.
@@ -88,7 +91,9 @@ mod tests {
                 ([base, "/", link].concat(), target, false)
             );
         }
-        assert!(dead_link(&[base, "/a/x"].concat()).is_some_and(|link| link.circle));
+        assert!(
+            dead_link(&[base, "/a/x"].concat()).is_some_and(|link| link.circle && link.path.ends_with("/a"))
+        );
         for path in ["good", "good/none", "none", "none/x"] {
             assert_eq!(dead_link(&[base, "/", path].concat()), None, "{path}");
         }
