@@ -35,17 +35,12 @@ pub mod checks;
 pub mod cli;
 pub mod config;
 pub mod diagnosis;
-pub mod environ;
-pub mod helpers;
 pub mod launch;
 pub mod model;
-pub mod notes;
-pub mod quoting;
+pub mod output;
 pub mod received;
 pub mod runtime;
-pub mod say;
-pub mod secrets;
-pub mod starter;
+pub mod service;
 pub mod supervisor;
 pub mod sys;
 pub mod text;
@@ -57,9 +52,9 @@ use std::ffi::{c_char, c_int};
 pub fn run(argc: c_int, argv: *const *const c_char) -> u8 {
     sys::stdio::fill_gaps();
     // First of all: from here on no signal is lost.
-    let inherited = sys::signals::take_over();
-    let arguments = sys::given::arguments(argc, argv);
-    let code = match cli::parse(&arguments, &sys::given::variable) {
+    let inherited = sys::event::signals::take_over();
+    let arguments = sys::args::arguments(argc, argv);
+    let code = match cli::parse(&arguments, &sys::args::variable) {
         Ok(cli::Parsed::Help) => launch::answer(cli::HELP, 0),
         Ok(cli::Parsed::Version) => launch::answer(concat!("rinit ", env!("CARGO_PKG_VERSION"), "\n"), 0),
         Ok(cli::Parsed::Answer(answer)) => {
@@ -72,11 +67,11 @@ pub fn run(argc: c_int, argv: *const *const c_char) -> u8 {
         Ok(cli::Parsed::Run(invocation)) => launch::launch(&invocation, inherited),
         Err(why) => {
             let persona = cli::Persona::of(arguments.first().map_or(b"", |name| name.to_bytes()));
-            say::install(cli::LogLevel::Error, cli::LogFormat::Text, persona);
-            say::line(cli::LogLevel::Error, "", &quoting::on_one_line(&why));
+            output::install(cli::LogLevel::Error, cli::LogFormat::Text, persona);
+            output::line(cli::LogLevel::Error, "", &text::escape::on_one_line(&why));
             if persona == cli::Persona::Rinit { launch::USAGE } else { 1 }
         }
     };
-    say::finish();
+    output::finish();
     code
 }

@@ -12,7 +12,7 @@ mod unwind;
 use std::ffi::{c_char, c_int};
 
 #[global_allocator]
-static HEAP: rinit::sys::heap::Heap = rinit::sys::heap::Heap::new();
+static HEAP: rinit::sys::allocator::Heap = rinit::sys::allocator::Heap::new();
 
 /// What the C start-up code calls.
 #[cfg_attr(not(test), unsafe(no_mangle))]

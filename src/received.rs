@@ -3,7 +3,7 @@
 
 use crate::model::{Pid, Signal, SignalRule};
 use crate::supervisor::ends_before_start;
-use crate::sys::procs;
+use crate::sys::process::procfs;
 
 /// A signal and its sender: 0 is outside of this PID namespace, and `None` the kernel.
 pub type Received = (Signal, Option<Pid>);
@@ -35,7 +35,7 @@ pub fn sender((came, sender): Received) -> String {
         Some(0) => "from outside the container".into(),
         Some(pid) => {
             // A process may give itself any name, and may be gone.
-            let name = procs::name(pid).unwrap_or_default().replace(char::is_control, "?");
+            let name = procfs::name(pid).unwrap_or_default().replace(char::is_control, "?");
             if name.is_empty() { format!("from pid {pid}") } else { format!("from pid {pid} ({name})") }
         }
     }

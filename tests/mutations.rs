@@ -11,17 +11,26 @@
     reason = "a test"
 )]
 
-use rinit::checks::{self, link, pattern::Pattern};
-use rinit::config::expand::{Scope, expand};
-use rinit::config::fault::Sources;
-use rinit::config::files::{Files, Io, load};
-use rinit::config::table::Reading;
-use rinit::config::{env_file, resolve, tree, words};
-use rinit::environ::Environ;
-use rinit::sys::content::{Content, first_bytes};
+use rinit::checks;
+use rinit::checks::kinds::link;
+use rinit::config::read::env_file;
+use rinit::config::read::interpolate::{Scope, expand};
+use rinit::config::read::table::Reading;
+use rinit::config::resolve;
+use rinit::config::source::diagnostic::Sources;
+use rinit::config::source::document;
+use rinit::config::source::files::{Files, Io, load};
+use rinit::model::environ::Environ;
+use rinit::sys::container::cgroup;
+use rinit::sys::executable::format::{Content, first_bytes};
+use rinit::sys::executable::lookup;
+use rinit::sys::fs::mounts;
 use rinit::sys::net::Protocol;
-use rinit::sys::users::Accounts;
-use rinit::sys::{cgroup, container, inspect, mounts, net, procs, status};
+use rinit::sys::process::credentials::Accounts;
+use rinit::sys::process::{procfs, status};
+use rinit::sys::{container, net};
+use rinit::text::regex::Pattern;
+use rinit::text::units;
 use std::ffi::CString;
 
 /// xorshift64.
@@ -166,7 +175,7 @@ fn a_damaged_configuration_is_a_fault_and_no_more() {
         let mut sources = Sources::default();
         let file = sources.add("rinit.toml".into(), text.to_string());
         let mut faults = Vec::new();
-        let root = tree::parse(&sources, file, &mut faults);
+        let root = document::parse(&sources, file, &mut faults);
         let reading = Reading::new(scope());
         let _ = checks::read(root.get("checks"), &reading);
         faults.extend(reading.into_faults());
@@ -239,7 +248,7 @@ mod readers {
     }
 
     pub fn status(text: &str) {
-        let _ = (status::processors(text), status::installed_memory(text), inspect::lacking(text));
+        let _ = (status::processors(text), status::installed_memory(text), lookup::lacking(text));
         let _ = (status::number(text, "CapBnd:", 16), status::number(text, "Seccomp:", 10));
     }
 
@@ -260,7 +269,7 @@ mod readers {
     }
 
     pub fn processes(text: &str) {
-        drop(procs::parse(1, text));
+        drop(procfs::parse(1, text));
     }
 
     pub fn network(text: &str) {
@@ -398,9 +407,9 @@ fn small_languages_have_no_text_that_breaks_them() {
     feed("expansion", &seeds(&["${A:-${B:-c}} $$ ${D:?e} ${F+g}"]), 20_000, |text| {
         drop(expand(text, &scope()))
     });
-    feed("words", &seeds(&["nginx -g 'daemon off;' \"a b\" c\\ d"]), 20_000, |text| drop(words::split(text)));
-    feed("durations", &seeds(&["1h30m5.25s", "500ms"]), 20_000, |text| drop(words::duration(text)));
-    feed("sizes", &seeds(&["64MiB", "1.5G"]), 20_000, |text| drop(words::size(text)));
+    feed("words", &seeds(&["nginx -g 'daemon off;' \"a b\" c\\ d"]), 20_000, |text| drop(units::split(text)));
+    feed("durations", &seeds(&["1h30m5.25s", "500ms"]), 20_000, |text| drop(units::duration(text)));
+    feed("sizes", &seeds(&["64MiB", "1.5G"]), 20_000, |text| drop(units::size(text)));
     feed("patterns", &seeds(&["^(a|b[c-e]+){2,3}\\d*.?$"]), 20_000, |text| {
         if let Ok(pattern) = Pattern::new(text) {
             let _ = pattern.matches("abcdeabcde123456789");

@@ -11,13 +11,16 @@
     reason = "a test"
 )]
 
-use rinit::checks::link::{self, Exposed};
-use rinit::environ::Environ;
-use rinit::sys::content::{Content, first_bytes};
-use rinit::sys::mounts::{self, Mount, mount_of};
+use rinit::checks::kinds::link::{self, Exposed};
+use rinit::model::environ::Environ;
+use rinit::sys::container::cgroup;
+use rinit::sys::executable::format::{Content, first_bytes};
+use rinit::sys::executable::lookup;
+use rinit::sys::fs::mounts::{self, Mount, mount_of};
 use rinit::sys::net::Protocol::{self, Tcp, Udp};
-use rinit::sys::users::{Accounts, Identity};
-use rinit::sys::{cgroup, container, inspect, net, status};
+use rinit::sys::process::credentials::{Accounts, Identity};
+use rinit::sys::process::status;
+use rinit::sys::{container, net};
 use std::ffi::CString;
 
 const ALL: [&str; 3] = ["docker", "podman", "kubernetes"];
@@ -104,9 +107,9 @@ fn the_status_tells_rights_and_processors() {
         assert_eq!(status::number(&text, "NoNewPrivs:", 10), Some(no_new_privs), "{whose}");
         assert_eq!(status::number(&text, "Seccomp:", 10), Some(2), "{whose}");
         assert_eq!(status::processors(&text), Some(processors), "{whose}");
-        assert_eq!(inspect::lacking(&text), lacking, "{whose}");
+        assert_eq!(lookup::lacking(&text), lacking, "{whose}");
     }
-    assert_eq!(inspect::lacking(""), [""; 0], "nothing is known, so nothing is told");
+    assert_eq!(lookup::lacking(""), [""; 0], "nothing is known, so nothing is told");
 }
 
 #[test]

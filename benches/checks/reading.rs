@@ -5,11 +5,12 @@ use super::common::table::{Samples, Table, rows};
 use super::common::{Options, micros};
 use super::place::Place;
 use rinit::checks;
-use rinit::config::expand::Scope;
-use rinit::config::fault::Sources;
-use rinit::config::files::Files;
-use rinit::config::table::Reading;
-use rinit::config::{Plan, resolve, tree};
+use rinit::config::read::interpolate::Scope;
+use rinit::config::read::table::Reading;
+use rinit::config::source::diagnostic::Sources;
+use rinit::config::source::document;
+use rinit::config::source::files::Files;
+use rinit::config::{Plan, resolve};
 use std::hint::black_box;
 
 /// From the text to what is to be checked and run, as a start does it.
@@ -20,7 +21,7 @@ fn ours(text: &str) -> (usize, Plan) {
     let mut sources = Sources::default();
     let file = sources.add("rinit.toml".into(), text.to_owned());
     let mut faults = Vec::new();
-    let root = tree::parse(&sources, file, &mut faults);
+    let root = document::parse(&sources, file, &mut faults);
     let reading = Reading::new(scope);
     let checks = checks::read(root.get("checks"), &reading);
     faults.extend(reading.into_faults());

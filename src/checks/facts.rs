@@ -1,20 +1,23 @@
 //! What checks may know: the environment, and the system behind a trait, so that each kind is tested over
 //! facts that a test has made.
 
-use crate::environ::Environ;
+use crate::model::environ::Environ;
 use crate::model::{Moment, Pid};
-use crate::sys::access::{self, Barrier, Viewer};
-use crate::sys::capture::{self, Ran};
-use crate::sys::disk::{self, Access, Space, Stat};
-use crate::sys::exchange;
-use crate::sys::inspect::{self, Look};
+use crate::sys::container::{cgroup, kernel};
+use crate::sys::event::clock;
+use crate::sys::executable::lookup::{self, Look};
+use crate::sys::fs::access::{self, Barrier, Viewer};
+use crate::sys::fs::files;
+use crate::sys::fs::mounts::{self, Mount};
+use crate::sys::fs::stat::{self, Access, Space, Stat};
 use crate::sys::links::{self, DeadLink};
-use crate::sys::mounts::{self, Mount};
+use crate::sys::net::exchange;
+use crate::sys::net::resolver::{self, Resolved, Unresolved};
 use crate::sys::net::{self, Host, Interface, Protocol};
-use crate::sys::resolver::{self, Resolved, Unresolved};
-use crate::sys::spawn::SpawnError;
-use crate::sys::users::{self, Accounts, Identity};
-use crate::sys::{cgroup, files, kernel, limits, procs, time};
+use crate::sys::process::capture::{self, Ran};
+use crate::sys::process::credentials::{self, Accounts, Identity};
+use crate::sys::process::spawn::SpawnError;
+use crate::sys::process::{procfs, rlimits};
 use std::cell::{Cell, OnceCell};
 use std::ffi::CString;
 use std::io;
@@ -136,44 +139,44 @@ impl System for Live {
         *self = Self { switched: self.switched.clone(), ..Self::default() };
     }
     fn now(&self) -> Moment {
-        time::now()
+        clock::now()
     }
     fn sleep(&self, span: Duration) {
         std::thread::sleep(span);
     }
     fn stat(&self, path: &str) -> io::Result<Stat> {
-        disk::stat(path)
+        stat::stat(path)
     }
     fn real_path(&self, path: &str) -> io::Result<String> {
-        disk::real_path(path)
+        stat::real_path(path)
     }
     fn access(&self, path: &str, access: Access) -> io::Result<()> {
-        disk::access(path, access)
+        stat::access(path, access)
     }
     fn barrier(&self, path: &str, access: Access) -> (Option<Barrier>, Viewer) {
         let (barrier, viewer) = access::barrier(path, access);
         (barrier, Viewer { configured: self.switched.get(), ..viewer })
     }
     fn space(&self, path: &str) -> io::Result<Space> {
-        disk::space(path)
+        stat::space(path)
     }
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
-        disk::read(path, limit)
+        stat::read(path, limit)
     }
     fn read_link(&self, path: &str) -> io::Result<String> {
-        disk::read_link(path)
+        stat::read_link(path)
     }
     fn list(&self, path: &str) -> io::Result<Vec<String>> {
-        disk::list(path)
+        stat::list(path)
     }
     fn sha256(&self, path: &str) -> io::Result<String> {
-        disk::sha256(path)
+        stat::sha256(path)
     }
     fn look(&self, word: &str, path: Option<&[u8]>) -> Look {
-        inspect::look_for(word, path)
+        lookup::look_for(word, path)
     }
     fn set_id_files(&self, paths: &[String]) -> Result<Vec<String>, (String, io::Error)> {
-        disk::set_id_files(paths)
+        stat::set_id_files(paths)
     }
     fn cgroup(&self, what: &str) -> Option<u64> {
         match what {
@@ -183,7 +186,7 @@ impl System for Live {
         }
     }
     fn rlimit(&self, name: &str) -> io::Result<(u64, u64)> {
-        Ok(limits::get(name)?)
+        Ok(rlimits::get(name)?)
     }
     fn uname(&self) -> (String, String) {
         kernel::uname()
@@ -207,10 +210,10 @@ impl System for Live {
         self.status.get_or_init(|| files::system_text("/proc/self/status").unwrap_or_default())
     }
     fn current(&self) -> Identity {
-        self.current.get_or_init(users::current).clone()
+        self.current.get_or_init(credentials::current).clone()
     }
     fn switch_to(&self, who: &Identity) -> io::Result<()> {
-        users::switch_to(who)?;
+        credentials::switch_to(who)?;
         self.switched.set(true);
         Ok(())
     }
@@ -257,7 +260,7 @@ impl System for Live {
         net::listening(protocol)
     }
     fn holder(&self, protocol: Protocol, at: &dyn Fn(SocketAddr) -> bool) -> Option<(String, Pid)> {
-        procs::holder(protocol, at)
+        procfs::holder(protocol, at)
     }
     fn unprivileged_port_start(&self) -> u16 {
         net::unprivileged_port_start()
@@ -268,9 +271,9 @@ impl System for Live {
 #[cfg(test)]
 #[expect(missing_docs, reason = "the names of the facts")]
 pub mod fake {
-    use super::*;
-    use crate::sys::content::Content;
-    use crate::sys::inspect::{Found, Rights};
+    use super::super::facts::*;
+    use crate::sys::executable::format::Content;
+    use crate::sys::executable::lookup::{Found, Rights};
     use std::cell::RefCell;
     use std::collections::HashMap;
     use std::net::IpAddr;
@@ -420,7 +423,7 @@ pub mod fake {
                 .collect())
         }
         fn sha256(&self, path: &str) -> io::Result<String> {
-            crate::sys::digest::sha256(&mut self.read(path, u64::MAX)?.as_slice())
+            crate::sys::fs::digest::sha256(&mut self.read(path, u64::MAX)?.as_slice())
         }
         fn look(&self, word: &str, _: Option<&[u8]>) -> Look {
             let missing = || Look { word: word.into(), searched: vec!["/bin".into()], ..Look::default() };
@@ -548,7 +551,7 @@ pub mod fake {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::facts::*;
 
     #[test]
     fn an_error_of_the_system_is_told_in_our_style() {

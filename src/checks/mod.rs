@@ -4,50 +4,22 @@
 //! [`KINDS`]. What all kinds share (level, wait, any_of, export, when) is read in [`read`] and applied in
 //! [`run`]; the words for the user are made in [`report`].
 
-mod asked;
-mod command;
-mod dir;
-mod dns;
-pub mod docs;
-pub mod env;
-mod exec;
 pub mod facts;
-mod file;
-mod http;
-mod kernel;
-#[cfg(test)]
-mod key_tests;
-mod limit;
-pub mod link;
-mod link_target;
-pub mod mount;
-pub mod network;
-mod path;
-pub mod pattern;
-mod peer;
-pub mod port;
-mod privileges;
-mod program;
+pub mod kinds;
 pub mod read;
-pub mod record;
 pub mod report;
 pub mod run;
 pub mod select;
-mod tcp;
-mod unix;
-pub mod user;
-pub mod volume;
-pub mod wire;
 
-pub use docs::Doc;
 pub use facts::Facts;
 pub use read::{explain, exported, given_secrets, read, secrets};
+pub use report::env_docs::Doc;
 
-use crate::config::fault::At;
-use crate::config::table::Table;
-use crate::environ::Environ;
-use crate::quoting::on_one_line;
-use crate::secrets;
+use crate::config::read::table::Table;
+use crate::config::source::diagnostic::At;
+use crate::model::environ::Environ;
+use crate::text::escape::on_one_line;
+use crate::text::redact;
 use std::time::Duration;
 
 /// A kind of check: its name in `[checks.KIND.NAME]`, and how its table is read. `name` is NAME, already
@@ -81,7 +53,7 @@ pub trait Judge {
 
     /// How long one look may take before it is given up, where it may block.
     fn patience(&self) -> Duration {
-        asked::PATIENCE
+        kinds::common::check_fn::PATIENCE
     }
 
     /// Variables that this check may set, so that `${NAME}` elsewhere is known to come later.
@@ -218,25 +190,25 @@ pub struct Check {
 
 /// Every kind there is.
 pub const KINDS: &[Kind] = &[
-    command::KIND,
-    dir::KIND,
-    dns::KIND,
-    env::KIND,
-    exec::KIND,
-    file::KIND,
-    http::KIND,
-    kernel::KIND,
-    limit::KIND,
-    link::KIND,
-    link_target::KIND,
-    mount::KIND,
-    network::KIND,
-    port::KIND,
-    privileges::KIND,
-    tcp::KIND,
-    unix::KIND,
-    user::KIND,
-    volume::KIND,
+    kinds::command::KIND,
+    kinds::dir::KIND,
+    kinds::dns::KIND,
+    kinds::env::KIND,
+    kinds::exec::KIND,
+    kinds::file::KIND,
+    kinds::http::KIND,
+    kinds::kernel::KIND,
+    kinds::limit::KIND,
+    kinds::link::KIND,
+    kinds::link_target::KIND,
+    kinds::mount::KIND,
+    kinds::network::KIND,
+    kinds::port::KIND,
+    kinds::privileges::KIND,
+    kinds::tcp::KIND,
+    kinds::unix::KIND,
+    kinds::user::KIND,
+    kinds::volume::KIND,
 ];
 
 /// A value as a message shows it: in quotes, on one line, not too long, without the passwords in it.
@@ -246,9 +218,9 @@ pub(crate) fn quoted(value: &str) -> String {
     /// What comes later cannot change what is shown.
     const READ: usize = 4096;
     // First what is known to be a secret: it may look like a password in part.
-    let value = secrets::hide(value.to_string());
+    let value = redact::hide(value.to_string());
     let end = value.floor_char_boundary(READ);
-    let value = secrets::without_passwords(value.get(..end).unwrap_or_default());
+    let value = redact::without_passwords(value.get(..end).unwrap_or_default());
     let cut = value.char_indices().nth(MOST).and_then(|(end, _)| value.get(..end));
     let end = if cut.is_some() { "…\"" } else { "\"" };
     ["\"", &on_one_line(cut.unwrap_or(&value)), end].concat()
@@ -269,7 +241,7 @@ pub(crate) fn listed(words: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::checks::*;
 
     #[test]
     fn a_value_is_shown_on_one_line_and_without_its_password() {

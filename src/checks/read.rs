@@ -1,14 +1,14 @@
 //! `[checks.KIND.NAME]` tables -> checks: the keys that all kinds share, and every fault.
 
-use super::env::form::literals;
+use super::kinds::env::form::literals;
 use super::{Check, KINDS, Kind};
-use crate::config::expand::{Expanded, expand};
-use crate::config::fault::{At, Sources, did_you_mean};
-use crate::config::table::{Reading, Table};
-use crate::config::tree::{Entry, Node, Value};
-use crate::config::when;
-use crate::config::words::show_duration;
-use crate::environ::Environ;
+use crate::config::read::condition;
+use crate::config::read::interpolate::{Expanded, expand};
+use crate::config::read::table::{Reading, Table};
+use crate::config::source::diagnostic::{At, Sources, did_you_mean};
+use crate::config::source::document::{Entry, Node, Value};
+use crate::model::environ::Environ;
+use crate::text::units::show_duration;
 use std::time::Duration;
 
 /// How long to sleep between two looks of a check that waits, unless it says otherwise.
@@ -142,7 +142,7 @@ fn read_nameless(kind: &Kind, entry: &Entry, reading: &Reading<'_>) -> Option<Ch
 
 fn read_check(kind: &Kind, name: String, table: Table<'_>) -> Option<Check> {
     let at: At = table.at;
-    let off = when::condition(&table).err();
+    let off = condition::condition(&table).err();
     let level = table.word("level").unwrap_or_default();
     let hint = table.text("hint").map(|hint| hint.lines().collect::<Vec<_>>().join(" "));
     let wait = table.duration("wait").filter(|wait| !wait.is_zero());
@@ -157,7 +157,7 @@ fn read_check(kind: &Kind, name: String, table: Table<'_>) -> Option<Check> {
     if any_of.as_deref() == Some("") {
         table.fault("any_of", "is empty; expected a label that several checks share");
     }
-    let as_user = super::user::as_user(&table);
+    let as_user = super::kinds::user::as_user(&table);
     let export = table.text("export").filter(|export| {
         let named = variable_name(export);
         if !named {
@@ -191,10 +191,10 @@ pub(super) fn variable_name(name: &str) -> bool {
 /// Reading for tests of this module's kinds.
 #[cfg(test)]
 pub mod testing {
-    use super::*;
-    use crate::config::expand::Scope;
-    use crate::config::fault::Sources;
-    use crate::config::tree;
+    use super::super::read::*;
+    use crate::config::read::interpolate::Scope;
+    use crate::config::source::diagnostic::Sources;
+    use crate::config::source::document;
 
     /// Reads the checks of a TOML text; the second list is the messages of all faults.
     pub fn checks(text: &str) -> (Vec<Check>, Vec<String>) {
@@ -207,7 +207,7 @@ pub mod testing {
         let mut sources = Sources::default();
         let file = sources.add("rinit.toml".into(), text.into());
         let mut faults = Vec::new();
-        let root = tree::parse(&sources, file, &mut faults);
+        let root = document::parse(&sources, file, &mut faults);
         assert_eq!(faults, [], "{text}");
         let scope = Scope {
             variable: &|name| (name == "SET").then(|| "set".to_string()),
@@ -241,8 +241,8 @@ pub mod testing {
 #[cfg(test)]
 mod tests {
     use super::super::Level;
+    use super::super::read::*;
     use super::testing::{checks, fault, one};
-    use super::*;
 
     #[test]
     fn what_all_kinds_share_is_read() {

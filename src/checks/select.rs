@@ -1,7 +1,7 @@
 //! `--only` and `--skip`: some of the checks, by kind, by name, or by both.
 
 use super::{Check, quoted};
-use crate::config::fault::did_you_mean;
+use crate::config::source::diagnostic::did_you_mean;
 
 /// Keeps the checks that a word of `only` means (all when there is none) and that none of `skip` does. A word is a
 /// kind (`file`), a name (`DATABASE_URL`), or `kind.name`; one that means nothing is an error.
@@ -36,7 +36,7 @@ fn means(word: &str, check: &Check) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::read::testing::checks;
-    use super::*;
+    use super::super::select::*;
 
     #[test]
     fn a_word_is_a_kind_a_name_or_both() {

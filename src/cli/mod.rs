@@ -1,12 +1,10 @@
 //! Arguments -> what is asked for. Pure: nothing is looked up, nothing is printed.
 
-mod dropin;
+pub use compat::{Answer, Persona, Variable};
 
-pub use dropin::{Answer, Persona, Variable};
-
-use crate::config::fault::did_you_mean;
-use crate::config::words;
+use crate::config::source::diagnostic::did_you_mean;
 use crate::model::Signal;
+use crate::text::units;
 use std::ffi::{CStr, CString};
 use std::time::Duration;
 
@@ -206,7 +204,7 @@ pub fn parse(arguments: &[&CStr], variable: Variable<'_>) -> Result<Parsed, Stri
     let mut rest = arguments.iter();
     let persona = rest.next().map_or(Persona::Rinit, |name| Persona::of(name.to_bytes()));
     if persona != Persona::Rinit {
-        return dropin::parse(persona, arguments, variable);
+        return compat::parse(persona, arguments, variable);
     }
     let mut invocation = Invocation {
         group: variable("TINI_KILL_PROCESS_GROUP").is_some(),
@@ -234,7 +232,7 @@ pub fn parse(arguments: &[&CStr], variable: Variable<'_>) -> Result<Parsed, Stri
     invocation.command = rest.map(|word| CString::from(*word)).collect();
     misplaced_file(&invocation)?;
     if invocation.log_level.is_none() && invocation.verbosity == 0 && !invocation.quiet {
-        invocation.log_level = dropin::tini_level(variable);
+        invocation.log_level = compat::tini_level(variable);
     }
     Ok(Parsed::Run(invocation))
 }
@@ -319,7 +317,7 @@ fn apply(invocation: &mut Invocation, name: &str, value: &str) -> Result<Option<
     let wrong = |why: String| format!("--{name} {value}: {why}");
     match name {
         "help" => return Ok(Some(Parsed::Help)),
-        "license" => return dropin::answer(1, 0, LICENSE.into()).map(Some),
+        "license" => return compat::answer(1, 0, LICENSE.into()).map(Some),
         "version" => return Ok(Some(Parsed::Version)),
         "config" => invocation.config.push(value.to_string()),
         "check" => mode(invocation, Mode::Check)?,
@@ -330,7 +328,7 @@ fn apply(invocation: &mut Invocation, name: &str, value: &str) -> Result<Option<
         "only" => invocation.only.extend(value.split(',').map(str::to_string)),
         "skip" => invocation.skip.extend(value.split(',').map(str::to_string)),
         "exec" => mode(invocation, Mode::Exec)?,
-        "format" => invocation.format = crate::config::table::one_of(value).map_err(wrong)?,
+        "format" => invocation.format = crate::config::read::table::one_of(value).map_err(wrong)?,
         "group" => invocation.group = true,
         "subreaper" => invocation.subreaper = true,
         "warn-on-reap" => invocation.warn_on_reap = true,
@@ -344,9 +342,11 @@ fn apply(invocation: &mut Invocation, name: &str, value: &str) -> Result<Option<
                 .push(value.parse().map_err(|_| wrong("expected an exit code, 0 to 255".into()))?);
         }
         "kill-after" if value == "off" => invocation.kill_after = Some(Duration::ZERO),
-        "kill-after" => invocation.kill_after = Some(words::duration(value).map_err(wrong)?),
-        "log-level" => invocation.log_level = Some(crate::config::table::one_of(value).map_err(wrong)?),
-        "log-format" => invocation.log_format = Some(crate::config::table::one_of(value).map_err(wrong)?),
+        "kill-after" => invocation.kill_after = Some(units::duration(value).map_err(wrong)?),
+        "log-level" => invocation.log_level = Some(crate::config::read::table::one_of(value).map_err(wrong)?),
+        "log-format" => {
+            invocation.log_format = Some(crate::config::read::table::one_of(value).map_err(wrong)?)
+        }
         _ => {}
     }
     Ok(None)
@@ -363,7 +363,7 @@ fn mode(invocation: &mut Invocation, mode: Mode) -> Result<(), String> {
 }
 
 fn signal(text: &str) -> Result<Signal, String> {
-    crate::config::table::signal(text)
+    crate::config::read::table::signal(text)
 }
 
 /// dumb-init's `FROM:TO`, with names too.
@@ -373,5 +373,6 @@ fn rewrite(text: &str) -> Result<(Signal, Option<Signal>), String> {
     Ok((signal(from)?, to))
 }
 
+mod compat;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! rinit's own command line.
 
-use super::*;
+use crate::cli::*;
 
 fn of(words: &[&str]) -> Result<Parsed, String> {
     let owned: Vec<CString> = words.iter().map(|word| CString::new(*word).expect("no NUL")).collect();

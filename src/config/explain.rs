@@ -1,12 +1,12 @@
 //! What `--explain` shows of the configuration: the order, what is off, how long a stop may take, and
 //! every key with its place.
 
-use super::fault::At;
-use super::tree::{Node, Value};
-use super::words::show_duration;
+use super::source::diagnostic::At;
+use super::source::document::{Node, Value};
 use super::{Files, Off, Plan, Service};
 use crate::model::{Condition, Dependency, ServiceType};
-use crate::quoting::toml_key;
+use crate::text::escape::toml_key;
+use crate::text::units::show_duration;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -147,8 +147,8 @@ fn keys(files: &Files, node: &Node, path: &str, at: At, text: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::expand::Scope;
-    use crate::config::files::{Io, load};
+    use crate::config::read::interpolate::Scope;
+    use crate::config::source::files::{Io, load};
     use crate::config::{explain, resolve};
     use std::io;
 

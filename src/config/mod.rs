@@ -1,27 +1,17 @@
 //! Text -> checked configuration. Reading (files -> one tree) and resolving (tree -> what is to be done)
 //! are two steps, because the second depends on what the checks export.
 
-pub mod env_file;
-pub mod expand;
 pub mod explain;
-pub mod fault;
-pub mod files;
-pub mod foreign;
-pub mod grouping;
-pub mod reading;
+pub mod read;
 pub mod resolve;
-pub mod table;
-pub mod tree;
-pub mod when;
-pub mod word;
-pub mod words;
+pub mod source;
 
 pub use explain::explain;
-pub use files::Files;
 pub use resolve::{for_this_command, resolve};
+pub use source::files::Files;
 
 use crate::model::{Rules, Ulimit, Whole};
-use fault::At;
+use source::diagnostic::At;
 
 /// Everything that is to be run, by the tree and one state of the environment.
 #[derive(Debug, Default)]

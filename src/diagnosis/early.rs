@@ -2,12 +2,12 @@
 //! kernel does not take.
 
 use super::fill;
-use crate::config::words::show_size;
 use crate::model::Signal;
-use crate::quoting::json_string;
-use crate::sys::disk;
-use crate::sys::inspect::Look;
-use crate::sys::limits::TooLong;
+use crate::sys::executable::lookup::Look;
+use crate::sys::fs::stat;
+use crate::sys::process::rlimits::TooLong;
+use crate::text::escape::json_string;
+use crate::text::units::show_size;
 
 /// Signals that a program brings upon itself: the number, what it means, and what usually causes it in a container.
 const OF_ITS_OWN: &[(u8, &str)] = &[
@@ -63,7 +63,7 @@ pub fn told_by(code: u8) -> Option<String> {
 
 /// How much of /dev/shm there is.
 fn room(signal: Signal) -> String {
-    match disk::space("/dev/shm") {
+    match stat::space("/dev/shm") {
         Ok(space) if signal.number() == 7 => {
             fill("; /dev/shm has {}, {} of it free", &[&show_size(space.size), &show_size(space.free)])
         }
@@ -210,7 +210,7 @@ pub(super) fn too_long(found: &TooLong) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::early::*;
 
     fn said(words: &[&str]) -> Option<String> {
         let argv: Vec<String> = words.iter().map(|word| (*word).to_string()).collect();

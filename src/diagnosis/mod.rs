@@ -1,27 +1,27 @@
 //! Why a program could not be started, in words that mend: what, where, what was found, what to do. The kernel says
 //! ENOENT for a missing file, a missing interpreter and a missing loader alike; the difference is told here. Pure:
-//! the facts are [`crate::sys::inspect`]'s.
+//! the facts are [`crate::sys::executable::lookup`]'s.
 
-mod ahead;
 mod early;
-mod end;
-mod remedy;
+mod exited;
+mod hints;
+mod preflight;
 #[cfg(test)]
 mod tests;
 pub mod unreachable;
 
 use crate::cli::Persona;
-use crate::config::words::{self, show_size, show_ulimit};
 use crate::sys::Errno;
-use crate::sys::access::Origin;
-use crate::sys::content::Content;
-use crate::sys::disk::Access;
-use crate::sys::inspect::{Barrier, DeadLink, Found, Look, Obstacle};
-use crate::sys::limits::TooHigh;
-use crate::sys::spawn::{SpawnError, Stage};
-pub use ahead::why_not;
+use crate::sys::executable::format::Content;
+use crate::sys::executable::lookup::{Barrier, DeadLink, Found, Look, Obstacle};
+use crate::sys::fs::access::Origin;
+use crate::sys::fs::stat::Access;
+use crate::sys::process::rlimits::TooHigh;
+use crate::sys::process::spawn::{SpawnError, Stage};
+use crate::text::units::{self, show_size, show_ulimit};
 pub use early::{is_operator, killed_by, told_by};
-pub use end::{at_once, background, killed, never_healthy};
+pub use exited::{at_once, background, killed, never_healthy};
+pub use preflight::why_not;
 
 /// What is asked when a program was started and ended with 2, 126 or 127: so ends a script's interpreter, or env(1),
 /// that can make nothing of the script or its first line. Anything else has told its reason itself.
@@ -234,7 +234,7 @@ fn missing(look: &Look) -> String {
     }
     if look.whole_line {
         let plain = |_| look.word.split_whitespace().map(str::to_string).collect();
-        let words = words::split(&look.word).unwrap_or_else(plain);
+        let words = units::split(&look.word).unwrap_or_else(plain);
         return fill(
             "no file has this name, blanks included: a whole command line stands in one word; write each word by itself: {}",
             &[&early::list(words.iter().map(String::as_str))],
@@ -267,10 +267,10 @@ fn instead(look: &Look) -> String {
     let name = look.word.rsplit('/').next().unwrap_or("");
     // As a trait object, so that there is one copy of the search.
     let known: &mut dyn Iterator<Item = &str> = &mut look.names.iter().map(String::as_str);
-    if !by_path && remedy::RINITCTL.contains(&name) {
+    if !by_path && hints::RINITCTL.contains(&name) {
         return fill("; what a running rinit does is asked with rinitctl {}", &[name]);
     }
-    let hint = remedy::program_meant(name, known)
+    let hint = hints::program_meant(name, known)
         .map_or_else(String::new, |known| fill("; did you mean \"{}\"?", &[known]));
     if let Some(point) = &look.covered {
         return fill(
@@ -315,15 +315,15 @@ fn existing(errno: Errno, found: &Found, look: &Look) -> String {
     }
     match (&found.content, errno) {
         (Content::Script { .. }, _) => script(errno, found, look),
-        (Content::Elf { machine, .. }, Errno::ENOEXEC) if *machine != remedy::OWN_MACHINE => fill(
+        (Content::Elf { machine, .. }, Errno::ENOEXEC) if *machine != hints::OWN_MACHINE => fill(
             "{} is a program for {}, this machine is {}; build the image for this platform (docker build --platform)",
-            &[path, &remedy::machine(*machine), &remedy::machine(remedy::OWN_MACHINE)],
+            &[path, &hints::machine(*machine), &hints::machine(hints::OWN_MACHINE)],
         ),
         (Content::Elf { loader: Some((loader, false)), .. }, _) => {
             if let Some(link) = &look.dead {
                 return fill("the loader of {}, {}, is not there: {}", &[path, loader, &dead_link(link)]);
             }
-            fill("the loader of {}, {}, is not there; {}", &[path, loader, remedy::loader(loader)])
+            fill("the loader of {}, {}, is not there; {}", &[path, loader, hints::loader(loader)])
         }
         (Content::Empty, Errno::ENOEXEC) => fill("{} is an empty file; copy the program again", &[path]),
         (Content::ByteOrderMark, _) => fill(
@@ -383,7 +383,7 @@ fn script(errno: Errno, script: &Found, look: &Look) -> String {
 fn no_interpreter(template: &str, path: &str, name: &str, look: &Look) -> String {
     let elsewhere = look.elsewhere.as_ref();
     let mend = elsewhere.map(|path| fill("it is at {}: write that into the first line", &[path]));
-    fill(template, &[path, name, &mend.unwrap_or_else(|| remedy::interpreter(name).into())])
+    fill(template, &[path, name, &mend.unwrap_or_else(|| hints::interpreter(name).into())])
 }
 
 fn carriage(path: &str, last: &str, interpreter: &str) -> String {

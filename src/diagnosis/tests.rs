@@ -1,6 +1,6 @@
-use super::*;
+use crate::diagnosis::*;
 use crate::model::Ulimit;
-use crate::sys::inspect::{DeadLink, Rights, Viewer};
+use crate::sys::executable::lookup::{DeadLink, Rights, Viewer};
 
 fn script(interpreter: &str, found: Option<Found>) -> Content {
     Content::Script {
@@ -79,9 +79,9 @@ fn dead(path: &str, target: &str, circle: bool) -> Option<DeadLink> {
 
 #[test]
 fn what_a_file_is_tells_why_it_cannot_run() {
-    let other = if remedy::OWN_MACHINE == 183 { 62 } else { 183 };
+    let other = if hints::OWN_MACHINE == 183 { 62 } else { 183 };
     let elf =
-        |loader: &str| Content::Elf { machine: remedy::OWN_MACHINE, loader: Some((loader.into(), false)) };
+        |loader: &str| Content::Elf { machine: hints::OWN_MACHINE, loader: Some((loader.into(), false)) };
     let crlf = Content::Script {
         interpreter: "/bin/sh".into(),
         found: None,
@@ -258,7 +258,7 @@ fn a_script_that_may_not_be_read() {
     assert_eq!(why_not(&hidden(0o711, true)), Some(early));
     // A program need not be, and only one has use for a set-id bit.
     for (content, mode, told) in [
-        (Content::Elf { machine: remedy::OWN_MACHINE, loader: None }, 0o711, false),
+        (Content::Elf { machine: hints::OWN_MACHINE, loader: None }, 0o711, false),
         (Content::Unreadable, 0o4711, false),
         (Content::Unreadable, 0o711, false),
     ] {
@@ -302,9 +302,9 @@ fn exit_codes_are_the_shells() {
 
 #[test]
 fn known_programs_have_their_own_option() {
-    assert_eq!(remedy::foreground("nginx"), "-g 'daemon off;'");
-    assert_eq!(remedy::foreground("php-fpm8.2"), "-F");
-    assert!(remedy::foreground("app").contains("--foreground"));
+    assert_eq!(hints::foreground("nginx"), "-g 'daemon off;'");
+    assert_eq!(hints::foreground("php-fpm8.2"), "-F");
+    assert!(hints::foreground("app").contains("--foreground"));
     assert_eq!(fill("{} and {}{}", &["a", "b"]), "a and b");
     // A part that a template has no place for is not put at its end.
     assert_eq!(fill("{} alone", &["a", "b"]), "a alone");

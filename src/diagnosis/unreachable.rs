@@ -1,9 +1,9 @@
 //! What a user may not reach: whose it is, its mode, which component of the path refuses, and what mends it. One
-//! place for programs, checks, env files and the configuration; the facts are [`crate::sys::access`]'s.
+//! place for programs, checks, env files and the configuration; the facts are [`crate::sys::fs::access`]'s.
 
 use super::fill;
-use crate::sys::access::{Barrier, Origin, Viewer};
-use crate::sys::disk::Access;
+use crate::sys::fs::access::{Barrier, Origin, Viewer};
+use crate::sys::fs::stat::Access;
 
 /// What was found, and what mends it.
 #[must_use]

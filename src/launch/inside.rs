@@ -4,8 +4,9 @@
 use super::USAGE;
 use crate::cli::{Invocation, LogLevel, Mode, Persona};
 use crate::model::Pid;
-use crate::say;
-use crate::sys::{self, procs};
+use crate::output;
+use crate::sys;
+use crate::sys::process::procfs;
 
 /// Whether this start is not meant to read the configuration that PID 1, or its own parent, has read: what it names
 /// itself (`--config`) is its own, and what is only looked at is started by nobody.
@@ -19,9 +20,10 @@ pub(super) fn another(invocation: &Invocation) -> bool {
 
 /// The rinit around this one. In another init's name it would have read no configuration.
 fn outer() -> Option<Pid> {
-    let is = |pid: &Pid| procs::runs_this_file(*pid).is_some_and(|name| Persona::of(&name) == Persona::Rinit);
+    let is =
+        |pid: &Pid| procfs::runs_this_file(*pid).is_some_and(|name| Persona::of(&name) == Persona::Rinit);
     // One that is not PID 1 is known by being the parent, which is enough to end a chain of them.
-    [1, procs::parent()].into_iter().filter(|pid| *pid > 0).find(is)
+    [1, procfs::parent()].into_iter().filter(|pid| *pid > 0).find(is)
 }
 
 /// Refuses what would start everything a second time.
@@ -34,6 +36,6 @@ pub(super) fn nothing_to_run() -> u8 {
     let text = format!(
         "nothing to run: {outer} is rinit already and has the configuration; ask that one with rinitctl, run a program beside it with rinit -- COMMAND, or name another configuration with --config"
     );
-    say::line(LogLevel::Error, "", &text);
+    output::line(LogLevel::Error, "", &text);
     USAGE
 }

@@ -1,31 +1,32 @@
 //! From the command line to the end: read, check, resolve, run.
 
-mod configured;
-mod dropin;
+mod compat;
 mod inside;
 mod preflight;
 mod reading;
+mod supervise;
 
 use crate::cli::{Invocation, LogFormat, LogLevel, Mode, Persona};
-use crate::config::fault::{Fault, MANY, Sources};
-use crate::config::files::{self, Io};
-use crate::config::{Plan, grouping, resolve};
+use crate::config::source::diagnostic::{Fault, MANY, Sources};
+use crate::config::source::files::{self, Io};
+use crate::config::source::grouping;
+use crate::config::{Plan, resolve};
 use crate::diagnosis::unreachable;
-use crate::environ::Environ;
+use crate::model::environ::Environ;
 use crate::model::{Leftovers, Outcome, Signal};
+use crate::output;
 use crate::received::Received;
 use crate::runtime::{Ending, Given, Runtime};
-use crate::say;
-use crate::secrets;
-use crate::starter::Starter;
+use crate::service::launcher::Starter;
 use crate::supervisor::Supervisor;
-use crate::sys::access;
-use crate::sys::disk::Access;
-use crate::sys::signals::Inherited;
-use crate::sys::spawn::Place;
-use crate::sys::wait::Waiter;
+use crate::sys::event::poll::Waiter;
+use crate::sys::event::signals::Inherited;
+use crate::sys::fs::access;
+use crate::sys::fs::stat::Access;
+use crate::sys::process::spawn::Place;
 use crate::sys::write::{self, Unwritten};
-use crate::sys::{given, stdio};
+use crate::sys::{args, stdio};
+use crate::text::redact;
 
 /// sysexits(3): the command line is wrong.
 pub const USAGE: u8 = 64;
@@ -40,7 +41,7 @@ pub const CONFIG: u8 = 78;
 pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
     let mut faults = Vec::new();
     let io = Io { read: &reading::read, list: &reading::list, why: &why_unread };
-    let variable = given::variable("RINIT_CONFIG").and_then(|value| std::str::from_utf8(value).ok());
+    let variable = args::variable("RINIT_CONFIG").and_then(|value| std::str::from_utf8(value).ok());
     // What a variable names is looked at no sooner than it is clear that it is meant for this rinit.
     let mut inside = variable.is_some() && inside::another(invocation);
     let mut files = match invocation.persona {
@@ -58,7 +59,7 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
     let meant = files.filter(|files| resolve::for_this_command(&files.root, &invocation.command));
     let plain = meant.is_none();
     // Only the children of a configuration get a clean slate.
-    let ignored = if plain { Vec::new() } else { crate::sys::signals::ignored() };
+    let ignored = if plain { Vec::new() } else { crate::sys::event::signals::ignored() };
     let start = Start { invocation, inherited, ignored };
     start.install_log(plain);
     if !faults.is_empty() {
@@ -106,7 +107,7 @@ fn nowhere(path: &str, error: &std::io::Error) -> Option<String> {
 fn read_text(path: &str) -> Result<String, String> {
     let read = reading::read(path);
     let link = read.as_ref().err().and_then(|error| nowhere(path, error));
-    crate::sys::files::text_of(read).map_err(|why| link.or_else(|| refusal(path)).unwrap_or(why))
+    crate::sys::fs::files::text_of(read).map_err(|why| link.or_else(|| refusal(path)).unwrap_or(why))
 }
 
 /// Tells every fault, as far as anybody reads them. Nothing has been started.
@@ -115,13 +116,13 @@ fn refuse(faults: &[Fault], sources: &Sources) -> u8 {
     let more = told.len().saturating_sub(MANY);
     told.truncate(MANY);
     for fault in told {
-        say::line(LogLevel::Error, "", &fault);
+        output::line(LogLevel::Error, "", &fault);
     }
     if more > 0 {
-        say::line(LogLevel::Error, "", &format!("and {more} more faults"));
+        output::line(LogLevel::Error, "", &format!("and {more} more faults"));
     }
     let count = if faults.len() == 1 { "1 fault".into() } else { format!("{} faults", faults.len()) };
-    say::line(LogLevel::Error, "", &format!("{count} in the configuration; nothing was started"));
+    output::line(LogLevel::Error, "", &format!("{count} in the configuration; nothing was started"));
     let first = faults.first().map_or_else(String::new, |fault| sources.render(fault));
     last_words(&first);
     CONFIG
@@ -131,10 +132,10 @@ fn refuse(faults: &[Fault], sources: &Sources) -> u8 {
 fn last_words(text: &str) {
     /// What Kubernetes keeps of it.
     const MOST: usize = 4096;
-    let mut text = secrets::hide(["rinit: ", text].concat());
+    let mut text = redact::hide(["rinit: ", text].concat());
     text.truncate(text.floor_char_boundary(MOST - 1));
     text.push('\n');
-    crate::sys::files::overwrite("/dev/termination-log", &text);
+    crate::sys::fs::files::overwrite("/dev/termination-log", &text);
 }
 
 /// Writes an answer that was asked for to standard output. The exit code: `code`, unless it could not be written.
@@ -143,9 +144,9 @@ pub fn answer(text: &str, code: u8) -> u8 {
         Ok(()) => code,
         Err(Unwritten::Signal(signal)) => Outcome::Signal(signal).exit_code(),
         Err(Unwritten::Refused(errno)) => {
-            say::install(LogLevel::Error, LogFormat::Text, Persona::Rinit);
+            output::install(LogLevel::Error, LogFormat::Text, Persona::Rinit);
             let why = ["standard output cannot be written: ", errno.desc()].concat();
-            say::line(LogLevel::Error, "", &why);
+            output::line(LogLevel::Error, "", &why);
             // What was found out is more than that it could not be told.
             if code == 0 { SYSTEM } else { code }
         }
@@ -163,19 +164,20 @@ struct Start<'i> {
 impl Start<'_> {
     fn install_log(&self, plain: bool) {
         let invocation = self.invocation;
-        let named = given::variable("RINIT_LOG").and_then(|value| std::str::from_utf8(value).ok());
-        let format = given::variable("RINIT_LOG_FORMAT").and_then(|value| std::str::from_utf8(value).ok());
+        let named = args::variable("RINIT_LOG").and_then(|value| std::str::from_utf8(value).ok());
+        let format = args::variable("RINIT_LOG_FORMAT").and_then(|value| std::str::from_utf8(value).ok());
         // With one command and nothing else, only what tini would print.
         let usual = if plain { LogLevel::Warn } else { LogLevel::Info };
         let level = match (invocation.quiet, invocation.verbosity) {
             (true, _) => LogLevel::Error,
-            (_, 0) => named.and_then(|word| crate::config::table::one_of(word).ok()).unwrap_or(usual),
+            (_, 0) => named.and_then(|word| crate::config::read::table::one_of(word).ok()).unwrap_or(usual),
             (_, 1) => LogLevel::Debug,
             (_, _) => LogLevel::Trace,
         };
-        let format =
-            invocation.log_format.or_else(|| format.and_then(|word| crate::config::table::one_of(word).ok()));
-        say::install(
+        let format = invocation
+            .log_format
+            .or_else(|| format.and_then(|word| crate::config::read::table::one_of(word).ok()));
+        output::install(
             invocation.log_level.unwrap_or(level),
             format.unwrap_or(LogFormat::Text),
             invocation.persona,
@@ -185,12 +187,12 @@ impl Start<'_> {
     /// One command, no configuration.
     fn plain(self, ignored_files: bool) -> u8 {
         if self.invocation.mode == Mode::Record {
-            return record(given::environment());
+            return record(args::environment());
         }
         // Without a configuration, there is nothing that they could have found good.
         if !ignored_files && matches!(self.invocation.mode, Mode::Validate | Mode::Check | Mode::EnvDocs) {
             let text = "no configuration: neither /etc/rinit.toml nor /etc/rinit.d/*.toml exists; name one with --config FILE";
-            say::line(LogLevel::Error, "", text);
+            output::line(LogLevel::Error, "", text);
             return USAGE;
         }
         if self.invocation.command.is_empty() {
@@ -198,7 +200,7 @@ impl Start<'_> {
                 return inside::nothing_to_run();
             }
             let text = "nothing to run: give a COMMAND, or a configuration with --config (neither /etc/rinit.toml nor /etc/rinit.d/*.toml exists); rinit --help tells more";
-            say::line(LogLevel::Error, "", text);
+            output::line(LogLevel::Error, "", text);
             return USAGE;
         }
         let mut plan = resolve::alone(&self.invocation.command);
@@ -229,9 +231,9 @@ impl Start<'_> {
         };
         let starter =
             Starter { environ, null: stdio::open_null(), ..bare(self.inherited, Place::Foreground) };
-        say::finish();
+        output::finish();
         let failure = starter.replace(&main.program);
-        say::line(LogLevel::Error, "", &failure.why);
+        output::line(LogLevel::Error, "", &failure.why);
         last_words(&failure.why);
         failure.code
     }
@@ -240,7 +242,7 @@ impl Start<'_> {
 /// `--record`.
 #[inline(never)]
 fn record(environ: Environ) -> u8 {
-    answer(&crate::checks::record::record(&crate::checks::Facts::live(environ)), 0)
+    answer(&crate::checks::report::record::record(&crate::checks::Facts::live(environ)), 0)
 }
 
 /// What starts a COMMAND that gets everything as it was given.
@@ -263,7 +265,7 @@ fn adopt_orphans() {
     if crate::sys::pid() != 1
         && let Err(errno) = crate::sys::become_subreaper()
     {
-        say::line(
+        output::line(
             LogLevel::Warn,
             "",
             &format!(
@@ -301,7 +303,7 @@ fn assemble(invocation: &Invocation, mut plan: Plan, starter: Starter, given: Gi
     if plan.whole.sweep_grace.is_zero() && plan.whole.leftovers == Leftovers::Stop {
         plan.whole.leftovers = Leftovers::Leave;
     }
-    plan.whole.seed = crate::sys::time::now().0;
+    plan.whole.seed = crate::sys::event::clock::now().0;
     // They are the core's from here on; the services keep what is run.
     let rules = plan.services.iter_mut().map(|service| std::mem::take(&mut service.rules)).collect();
     Box::new(Runtime {

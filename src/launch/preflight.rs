@@ -3,15 +3,17 @@
 
 use super::{Start, bare};
 use crate::cli::LogLevel;
-use crate::config::fault::Fault;
-use crate::config::files::Files;
-use crate::config::{Plan, Service, grouping};
+use crate::config::source::diagnostic::Fault;
+use crate::config::source::files::Files;
+use crate::config::source::grouping;
+use crate::config::{Plan, Service};
 use crate::diagnosis;
-use crate::environ::Environ;
-use crate::say;
-use crate::starter::Starter;
-use crate::sys::spawn::Place;
-use crate::sys::{disk, inspect};
+use crate::model::environ::Environ;
+use crate::output;
+use crate::service::launcher::Starter;
+use crate::sys::executable::lookup;
+use crate::sys::fs::stat;
+use crate::sys::process::spawn::Place;
 
 impl Start<'_> {
     /// Warns of all that is missing, each with its place; how much that is.
@@ -30,7 +32,7 @@ impl Start<'_> {
             });
         }
         for line in grouping::told(&missing, &files.sources) {
-            say::line(LogLevel::Warn, "", &line);
+            output::line(LogLevel::Warn, "", &line);
         }
         missing.len()
     }
@@ -44,7 +46,7 @@ fn of(service: &Service, starter: &Starter, environ: &Environ, tell: &mut dyn Fn
         tell("user", why.split_once("\": ").map_or(&*why, |(_, why)| why));
     }
     if let Some(directory) =
-        program.working_dir.as_deref().filter(|path| !disk::stat(path).is_ok_and(|found| found.dir))
+        program.working_dir.as_deref().filter(|path| !stat::stat(path).is_ok_and(|found| found.dir))
     {
         tell(
             "working_dir",
@@ -57,7 +59,7 @@ fn of(service: &Service, starter: &Starter, environ: &Environ, tell: &mut dyn Fn
     }
     let own = program.environment.iter().rev().find(|(name, _)| name == "PATH");
     let path = own.map(|(_, value)| value.as_bytes()).or_else(|| environ.bytes("PATH"));
-    if let Some(why) = diagnosis::why_not(&inspect::look_for(word, path)) {
+    if let Some(why) = diagnosis::why_not(&lookup::look_for(word, path)) {
         tell("command", &["\"", word, "\": ", &why].concat());
     }
 }

@@ -1,11 +1,14 @@
 //! Reading what the user names (the configuration, `env_file`, `when_exists`), where its file system may never answer:
 //! in a helper process then, so that a stop is heard. Where every file system is local, which is the rule, in place.
 
-use crate::config::files::{DEFAULT_FILE, DEFAULT_FOLDER};
+use crate::config::source::files::{DEFAULT_FILE, DEFAULT_FOLDER};
 use crate::model::{Outcome, Pid, Signal};
-use crate::sys::reap::{self, Reaped};
-use crate::sys::wait::{Waiter, Wake};
-use crate::sys::{Errno, files, helper, kill, mounts, stdio, time, write};
+use crate::sys::event::clock;
+use crate::sys::event::poll::{Waiter, Wake};
+use crate::sys::fs::{files, mounts};
+use crate::sys::process::reap::{self, Reaped};
+use crate::sys::process::{fork, kill};
+use crate::sys::{Errno, stdio, write};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::OnceLock;
@@ -55,8 +58,8 @@ fn ask(path: &str, look: &dyn Fn() -> io::Result<Vec<u8>>) -> io::Result<Vec<u8>
 /// An error is one of the helper, not of the look.
 #[inline(never)]
 fn ask_helper(path: &str, look: &dyn Fn() -> io::Result<Vec<u8>>) -> Result<io::Result<Vec<u8>>, Errno> {
-    let (read, write) = helper::pipe()?;
-    let pid = helper::fork(&[], || {
+    let (read, write) = fork::pipe()?;
+    let pid = fork::fork(&[], || {
         stdio::write_all(write.as_raw_fd(), &encode(look()));
         0
     })?;
@@ -68,7 +71,7 @@ fn ask_helper(path: &str, look: &dyn Fn() -> io::Result<Vec<u8>>) -> Result<io::
 /// comes is kept for who is.
 fn answer(path: &str, helper: Pid, pipe: OwnedFd) -> Vec<u8> {
     let mut waiter = Waiter::default();
-    let mut tell_at = Some(time::now().after(TELL_AFTER));
+    let mut tell_at = Some(clock::now().after(TELL_AFTER));
     let (mut bytes, mut open, mut ended) = (Vec::new(), Some(pipe), false);
     let mut kept: Vec<Signal> = Vec::new();
     while !ended || open.is_some() {
@@ -81,7 +84,7 @@ fn answer(path: &str, helper: Pid, pipe: OwnedFd) -> Vec<u8> {
             }
             Wake::Signal { signal, .. } => kept.push(signal),
             Wake::Readable(fd) => {
-                if helper::read_some(fd, &mut bytes) == 0 {
+                if fork::read_some(fd, &mut bytes) == 0 {
                     open = None;
                 }
             }
@@ -145,7 +148,7 @@ fn decode(bytes: &[u8]) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::reading::*;
 
     #[test]
     fn what_a_helper_found_comes_back_as_it_was() {

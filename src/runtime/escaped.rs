@@ -2,7 +2,7 @@
 
 use super::Turn;
 use crate::model::{KillMode, Pid, Signal};
-use crate::sys::{kill, procs};
+use crate::sys::process::{kill, procfs};
 
 /// What has left the group of one first process, as far as it was seen.
 pub(super) struct Escaped {
@@ -27,7 +27,7 @@ impl Turn {
             return false;
         }
         let known = known.map(|at| self.escaped.swap_remove(at).processes).unwrap_or_default();
-        let processes = procs::escaped(leader, &known);
+        let processes = procfs::escaped(leader, &known);
         let left = !processes.is_empty();
         if left {
             self.escaped.push(Escaped { leader, processes });

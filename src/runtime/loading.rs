@@ -6,8 +6,9 @@
 use super::Turn;
 use crate::model::{Moment, Pid, ServiceId};
 use crate::supervisor::Status;
-use crate::sys::spawn::{Loading, LoadingStep};
-use crate::sys::{files, time};
+use crate::sys::event::clock;
+use crate::sys::fs::files;
+use crate::sys::process::spawn::{Loading, LoadingStep};
 use std::time::Duration;
 
 const MIN_LOOK: Duration = Duration::from_millis(1);
@@ -25,7 +26,7 @@ pub(super) struct Load {
 
 impl Turn {
     pub(super) fn load(&mut self, loading: Loading<'static>, service: Option<ServiceId>) {
-        let now = time::now();
+        let now = clock::now();
         self.loads.push(Load { loading, service, since: now, look: now.after(MIN_LOOK), stopped: false });
     }
 
@@ -36,7 +37,7 @@ impl Turn {
 
     /// Sees who runs its program now.
     pub(super) fn look_at_loads(&mut self) {
-        let now = time::now();
+        let now = clock::now();
         let mut at = 0;
         while let Some(load) = self.loads.get_mut(at) {
             if load.look > now {

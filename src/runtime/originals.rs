@@ -6,9 +6,9 @@ use crate::cli::{LogLevel, Persona};
 use crate::config::Program;
 use crate::diagnosis::fill;
 use crate::model::{Outcome, Pid, Signal};
-use crate::say;
-use crate::sys::signals::description;
-use crate::sys::spawn::Place;
+use crate::output;
+use crate::sys::event::signals::description;
+use crate::sys::process::spawn::Place;
 
 impl Turn {
     /// Whether rinit speaks in the words of an init that has its own.
@@ -19,7 +19,7 @@ impl Turn {
     /// Whether anybody wants to hear of each process and each signal. tini's `-v` is less than rinit's.
     pub(super) fn is_talkative(&self) -> bool {
         let tini = self.runtime.persona == Persona::Tini;
-        say::is_verbose() || tini && tracing::enabled!(tracing::Level::INFO)
+        output::is_verbose() || tini && tracing::enabled!(tracing::Level::INFO)
     }
 
     /// What rinit stands in for, where it has words for that and somebody wants them.

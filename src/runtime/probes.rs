@@ -3,11 +3,11 @@
 use super::Turn;
 use crate::checks::quoted;
 use crate::cli::LogLevel;
-use crate::config::words::show_duration;
 use crate::model::{Outcome, Pid, ServiceId};
 use crate::supervisor::Status;
 use crate::supervisor::event::{Cause, Note};
-use crate::sys::helper;
+use crate::sys::process::fork;
+use crate::text::units::show_duration;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ impl RunningProbe {
 
     /// Reads a piece; a program that writes for ever costs no memory.
     fn read(&mut self, fd: RawFd) {
-        if helper::read_some(fd, &mut self.output) == 0 {
+        if fork::read_some(fd, &mut self.output) == 0 {
             self.pipe = None;
         }
         let end = self.output.len().saturating_sub(MAX_OUTPUT);
@@ -50,7 +50,7 @@ impl RunningProbe {
     /// Reads what is left when it has ended, and lets go of who else may hold the pipe.
     fn read_rest(&mut self) {
         if let Some(pipe) = self.pipe.take() {
-            helper::read_rest(pipe.as_raw_fd(), &mut self.output);
+            fork::read_rest(pipe.as_raw_fd(), &mut self.output);
         }
     }
 
@@ -103,7 +103,7 @@ impl Turn {
             if let Some(known) = known_mut(&mut self.failures, probe.service) {
                 known.is_over = true;
             }
-            if crate::say::is_verbose() {
+            if crate::output::is_verbose() {
                 let why = probe.why("healthcheck passed");
                 self.say(LogLevel::Debug, Some(probe.service), &why);
             }

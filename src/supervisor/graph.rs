@@ -1,6 +1,6 @@
 //! Who waits for whom: the order of a start, the dependents of each service, cycles, longest chains.
 
-use super::table::Table;
+use super::service_map::Table;
 use crate::model::{Dependency, Rules, ServiceId};
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! When a service is probed, and what a probe's result means.
 
 use super::event::{Action, Cause, Note};
-use super::pids::Owner;
+use super::process_table::Owner;
 use super::service::{Probe, State};
 use super::{Turn, faulty};
 use crate::model::{HealthRules, Moment, OnUnhealthy, Outcome, Pid, ServiceId};

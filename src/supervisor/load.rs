@@ -1,7 +1,7 @@
 //! A process whose program takes its time to load: told, given up, killed.
 
 use super::event::{Action, Cause, Note};
-use super::pids::{End as ProcessEnd, Owner};
+use super::process_table::{End as ProcessEnd, Owner};
 use super::service::{End, Ending, Load, State};
 use super::{LINGER, Turn, faulty};
 use crate::model::{Moment, Pid, ServiceId};

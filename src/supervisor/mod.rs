@@ -11,17 +11,17 @@
 
 pub mod event;
 pub mod graph;
+mod process_table;
+mod service_map;
+mod starting;
+mod stopping;
 
-mod end;
 mod health;
 mod load;
-mod pids;
 mod restart;
 mod service;
 mod shutdown;
 mod signals;
-mod start;
-mod table;
 
 /// `faulty!(core, Fault)` is false, except for a test that injects that fault to show that the
 /// walk's invariants catch it.
@@ -48,12 +48,12 @@ pub use signals::ends_before_start;
 use crate::model::{Moment, Outcome, Pid, Rules, ServiceId, Signal, Whole};
 use event::{Action, Cause, Event, Note};
 use graph::Graph;
-use pids::{End as ProcessEnd, Owner, Pids};
+use process_table::{End as ProcessEnd, Owner, Pids};
 use restart::Random;
 use service::{Ending, Record, State};
+use service_map::Table;
 use shutdown::{Phase, Stop};
 use std::time::Duration;
-use table::Table;
 
 /// How long a killed process may take to vanish before it is waited for no longer.
 const LINGER: Duration = Duration::from_secs(2);

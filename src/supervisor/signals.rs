@@ -205,7 +205,7 @@ fn bit(signal: Signal) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::signals::*;
     use crate::model::{Moment, Outcome, Rules, Whole};
     use crate::supervisor::event::Event;
 

@@ -1,6 +1,6 @@
 //! Links that lead nowhere, wherever on a path they are (path_resolution(7)).
 
-use super::disk;
+use super::fs::stat;
 use std::io;
 
 /// As many links on links as the kernel follows.
@@ -20,7 +20,7 @@ pub struct DeadLink {
 /// The link because of which there is nothing at a path. Only looked for once something was not there.
 #[must_use]
 pub fn dead_link(path: &str) -> Option<DeadLink> {
-    dead_link_by(path, &disk::read_link, &|path| disk::stat(path).is_ok())
+    dead_link_by(path, &stat::read_link, &|path| stat::stat(path).is_ok())
 }
 
 /// The same by what the two functions tell.
@@ -59,7 +59,7 @@ pub(super) fn joined(link: &str, target: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::links::*;
     use std::os::unix::fs::symlink;
 
     #[test]

@@ -3,40 +3,18 @@
 //! Each file is one subject. What comes out is in the words of [`crate::model`] or plain data; what
 //! goes wrong comes out as an [`Errno`].
 
-pub mod access;
-pub mod caps;
-pub mod capture;
-pub mod cgroup;
+pub mod allocator;
+pub mod args;
 pub mod container;
-pub mod content;
-pub mod descriptors;
-pub mod digest;
-pub mod disk;
-pub mod exchange;
-pub mod files;
-pub mod folder;
-pub mod given;
-pub mod heap;
-pub mod helper;
-pub mod inspect;
-pub mod kernel;
-pub mod kill;
-pub mod limits;
+pub mod event;
+pub mod executable;
+pub mod fs;
 pub mod links;
-pub mod mounts;
 pub mod net;
-pub mod procs;
+pub mod process;
 mod raw;
-pub mod reap;
-pub mod resolver;
-pub mod signals;
-pub mod spawn;
-pub mod status;
 pub mod stdio;
-pub mod time;
 pub mod tty;
-pub mod users;
-pub mod wait;
 pub mod write;
 
 pub use nix::errno::Errno;

@@ -1,6 +1,7 @@
 //! Descriptors 0, 1 and 2, and the descriptors rinit was given besides.
 
-use super::{Errno, descriptors, raw};
+use super::process::descriptors;
+use super::{Errno, raw};
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 
 /// Opens /dev/null (or, without it, an unconnected socket) on each of 0, 1 and 2 that is closed, so that no
@@ -45,7 +46,7 @@ pub fn close_above_stderr() {
 pub fn open_above_stderr() -> Vec<RawFd> {
     // SAFETY: a query on a number; a closed descriptor is an error, not a fault.
     let open = |fd: &RawFd| unsafe { libc::fcntl(*fd, libc::F_GETFD) } >= 0;
-    match super::folder::names("/proc/self/fd") {
+    match super::fs::dir::names("/proc/self/fd") {
         Ok(names) => {
             let mut fds: Vec<RawFd> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
             // The folder's own descriptor is among them, and closed by now.

@@ -1,6 +1,6 @@
 //! The terminal, and jobs in it (tcsetpgrp(3)).
 
-use super::signals;
+use super::event::signals;
 use crate::model::{Pid, Signal};
 
 /// Hands the terminal, if stdin is one, to a process group. SIGTTOU is blocked in rinit, so this works from the background.
@@ -64,7 +64,7 @@ pub fn stop_with(group: Pid) {
     if unsafe { libc::tcgetpgrp(0) } == own {
         give_to(group);
     }
-    let _ = super::kill::group(group, &[Signal::CONT]);
+    let _ = super::process::kill::group(group, &[Signal::CONT]);
 }
 
 /// The COMMAND was stopped by Ctrl-Z, and above rinit there is no shell that could ever continue it (a container's
@@ -72,6 +72,6 @@ pub fn stop_with(group: Pid) {
 pub fn undo_stop(group: Pid) {
     // SAFETY: integers only.
     if unsafe { libc::tcgetpgrp(0) } == group {
-        let _ = super::kill::group(group, &[Signal::CONT]);
+        let _ = super::process::kill::group(group, &[Signal::CONT]);
     }
 }

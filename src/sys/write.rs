@@ -1,6 +1,7 @@
 //! Writing that never waits for a reader: PID 1 has other things to hear.
 
-use super::{Errno, signals};
+use super::Errno;
+use super::event::signals;
 use crate::model::Signal;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -85,7 +86,7 @@ fn write_in_time(fd: RawFd, rest: &[u8]) -> Result<usize, Errno> {
         }
     });
     if FOREIGN_ALARM.swap(false, Ordering::Relaxed) {
-        let _ = super::kill::process(super::pid(), &[Signal::ALRM]);
+        let _ = super::process::kill::process(super::pid(), &[Signal::ALRM]);
     }
     match result {
         Ok(count) => Ok(count.unsigned_abs()),
@@ -128,13 +129,13 @@ pub fn pause() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::write::*;
     use std::os::fd::AsRawFd as _;
 
     /// A pipe that takes no more without waiting takes a part, and says when it takes nothing.
     #[test]
     fn a_full_pipe_takes_what_it_can() {
-        let (_read, write) = super::super::helper::pipe().expect("a pipe");
+        let (_read, write) = super::super::process::fork::pipe().expect("a pipe");
         let fd = write.as_raw_fd();
         let line = vec![b'x'; 100_000];
         let first = write_some(fd, &line).expect("room");

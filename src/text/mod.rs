@@ -1,3 +1,8 @@
 //! Pure functions on texts and lists, which know nobody else in the crate.
 
+pub mod escape;
+pub(crate) mod json;
+pub mod redact;
+pub mod regex;
 pub mod sort;
+pub mod units;

@@ -64,7 +64,7 @@ fn sift_down(mut root: usize, len: usize, list: &mut dyn FnMut(Step) -> bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::sort::*;
 
     #[test]
     fn every_list_is_sorted_as_the_standard_library_sorts_it() {

@@ -1,8 +1,8 @@
-use super::super::facts::fake::{Fake, errno};
-use super::super::read::testing::with_sources;
-use super::*;
+use crate::checks::facts::fake::{Fake, errno};
+use crate::checks::read::testing::with_sources;
+use crate::checks::run::*;
 use crate::model::Outcome;
-use crate::sys::capture::Ran;
+use crate::sys::process::capture::Ran;
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -246,7 +246,11 @@ fn a_check_is_judged_with_the_rights_of_its_user() {
     let text = "[checks.user]\nuid = 1000\nas_user = \"1000:1000\"";
     assert!(report(text, Fake::default(), &[]).ok());
     let user = |uid| Fake {
-        current: std::cell::RefCell::new(crate::sys::users::Identity { uid, gid: 1000, groups: vec![] }),
+        current: std::cell::RefCell::new(crate::sys::process::credentials::Identity {
+            uid,
+            gid: 1000,
+            groups: vec![],
+        }),
         ..Fake::default()
     };
     // Already that user: nothing to switch.

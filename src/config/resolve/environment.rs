@@ -1,10 +1,10 @@
 //! `environment` and `env_file`: the variables of a service.
 
 use super::DEFAULTS;
-use crate::config::env_file::{self, check_name};
-use crate::config::fault::{At, Sources};
-use crate::config::table::{Reading, Table};
-use crate::config::tree::{Node, Value};
+use crate::config::read::env_file::{self, check_name};
+use crate::config::read::table::{Reading, Table};
+use crate::config::source::diagnostic::{At, Sources};
+use crate::config::source::document::{Node, Value};
 
 /// All variables in order: those of the files, of `[defaults]`, of the service; a later one replaces an earlier one.
 pub fn read(table: &Table<'_>, sources: &Sources, clear_env: bool) -> Vec<(String, String)> {

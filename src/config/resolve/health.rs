@@ -2,8 +2,8 @@
 
 use super::{DEFAULTS, words};
 use crate::config::Probe;
-use crate::config::table::Table;
-use crate::config::tree::{Node, Value};
+use crate::config::read::table::Table;
+use crate::config::source::document::{Node, Value};
 use crate::model::{HealthRules, ServiceType};
 use std::ffi::CString;
 use std::time::Duration;

@@ -2,8 +2,8 @@
 
 use super::{MAIN, Plan, Service, id};
 use crate::config::Program;
-use crate::config::table::Table;
-use crate::config::tree::{Node, Value};
+use crate::config::read::table::Table;
+use crate::config::source::document::{Node, Value};
 use crate::model::{Restart, RestartPolicy, Rules, Whole};
 use std::ffi::CString;
 

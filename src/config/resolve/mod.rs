@@ -1,6 +1,6 @@
 //! The tree -> what is to be run. One reading finds every fault there is.
 
-mod depends;
+mod depends_on;
 mod environment;
 mod health;
 mod main;
@@ -14,16 +14,16 @@ mod tests;
 
 pub use main::{alone, for_this_command};
 
-use super::expand::Scope;
-use super::fault::{At, Fault, Sources};
-use super::files::Files;
-use super::table::{Reading, Table};
-use super::tree::{Node, Value};
+use super::read::interpolate::Scope;
+use super::read::table::{Reading, Table};
+use super::source::diagnostic::{At, Fault, Sources};
+use super::source::document::{Node, Value};
+use super::source::files::Files;
 use super::{Plan, Service};
 use crate::model::{ServiceId, Whole};
-use crate::quoting::escaped;
-use crate::quoting::text_as_bytes;
-use depends::Draft;
+use crate::text::escape::escaped;
+use crate::text::escape::text_as_bytes;
+use depends_on::Draft;
 use std::ffi::CString;
 
 /// The path of `[defaults]`, where a key may be that acts for some services only.
@@ -73,7 +73,7 @@ fn whole(root: &Table<'_>, sources: &Sources, command: &[CString]) -> Plan {
     let mut drafts = services(root, defaults, sources, command);
     let main = drafts.last().filter(|draft| draft.is_main && draft.service.off.is_none());
     let main = main.and_then(|_| id(drafts.len() - 1));
-    depends::link(root.reading(), &mut drafts);
+    depends_on::link(root.reading(), &mut drafts);
     let within = root.table("stop").and_then(|table| {
         let within = table.duration("within");
         if within.is_some_and(|span| span.is_zero()) {

@@ -1,7 +1,7 @@
 //! `restart`, `restart_policy`, and the ends that they speak of.
 
-use crate::config::table::{Table, one_of, signal};
-use crate::config::tree::Value;
+use crate::config::read::table::{Table, one_of, signal};
+use crate::config::source::document::Value;
 use crate::model::{Outcome, Restart, RestartPolicy, ServiceType};
 use std::ops::RangeInclusive;
 

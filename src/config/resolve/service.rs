@@ -1,12 +1,13 @@
 //! One `[services.NAME]` table, without what it says of other services.
 
-use super::depends::{self, Draft};
+use super::depends_on::{self, Draft};
 use super::{DEFAULTS, environment, health, main, restart, ulimits, words};
-use crate::config::expand::Scope;
-use crate::config::fault::{At, Sources};
-use crate::config::table::{Reading, Table};
-use crate::config::tree::{Node, Value};
-use crate::config::{Logging, Off, Program, UserSpec, when};
+use crate::config::read::condition;
+use crate::config::read::interpolate::Scope;
+use crate::config::read::table::{Reading, Table};
+use crate::config::source::diagnostic::{At, Sources};
+use crate::config::source::document::{Node, Value};
+use crate::config::{Logging, Off, Program, UserSpec};
 use crate::model::{Rules, ServiceType};
 use std::ffi::CString;
 use std::time::Duration;
@@ -74,7 +75,7 @@ pub fn check_defaults(table: &Table<'_>, sources: &Sources) {
 /// Why it is off. A COMMAND that was typed runs, whatever the file says.
 fn off(table: &Table<'_>, command: Option<&[CString]>) -> Option<Off> {
     let enabled = table.flag("enabled");
-    let condition = when::condition(table);
+    let condition = condition::condition(table);
     if command.is_some_and(|command| !command.is_empty()) {
         return None;
     }
@@ -91,7 +92,7 @@ fn fill(table: &Table<'_>, sources: &Sources, draft: &mut Draft, command: Option
     let kind = table.word("type").unwrap_or_default();
     draft.service.rules.kind = kind;
     keys(table, sources, draft);
-    depends::read(table, draft);
+    depends_on::read(table, draft);
     let written = argv(table);
     match command {
         Some(command) => {

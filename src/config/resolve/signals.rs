@@ -1,8 +1,8 @@
 //! `[signals]`: what a signal that rinit receives means.
 
-use crate::config::fault::did_you_mean;
-use crate::config::table::{Table, signal};
-use crate::config::tree::{Entry, Value};
+use crate::config::read::table::{Table, signal};
+use crate::config::source::diagnostic::did_you_mean;
+use crate::config::source::document::{Entry, Value};
 use crate::model::{ServiceId, Signal, SignalRule};
 
 const EXPECTED: &str = "\"stop\", \"ignore\", another signal, or { service = \"web\", signal = \"USR1\" }";

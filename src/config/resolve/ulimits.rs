@@ -1,9 +1,9 @@
 //! `ulimits`: what a service may use of the kernel, in the words of Compose.
 
-use crate::config::table::Table;
-use crate::config::tree::Value;
-use crate::config::words;
+use crate::config::read::table::Table;
+use crate::config::source::document::Value;
 use crate::model::{ULIMITS, Ulimit};
+use crate::text::units;
 
 /// Reads the table: a number for both limits, or the soft and the hard one.
 pub fn read(table: &Table<'_>) -> Box<[Ulimit]> {
@@ -48,6 +48,6 @@ fn bound(table: &Table<'_>, key: &'static str) -> Option<u64> {
     };
     table.parse(key, expected, number, |text| match text {
         "unlimited" | "-1" => Ok(u64::MAX),
-        text => words::size(text).map_err(|_| ["expected ", expected].concat()),
+        text => units::size(text).map_err(|_| ["expected ", expected].concat()),
     })
 }

@@ -1,11 +1,11 @@
 //! Each rule of the container as a whole, as a short story.
 
-use super::super::event::{Action, Event, Note};
-use super::super::{Status, graph};
 use super::scenes::*;
 use super::world::{S, World};
 use crate::model::Condition::{Completed, Started};
 use crate::model::*;
+use crate::supervisor::event::{Action, Event, Note};
+use crate::supervisor::{Status, graph};
 
 // The whole container.
 

@@ -1,8 +1,8 @@
 //! Random sets of services, and random things that happen to them.
 
-use super::super::event::Event;
 use super::world::{Group, S, World};
 use crate::model::*;
+use crate::supervisor::event::Event;
 use std::time::Duration;
 
 /// Numbers at random, the same for the same seed, and what they make happen.

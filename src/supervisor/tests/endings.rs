@@ -1,9 +1,9 @@
 //! How a service is stopped, as short stories: whom it reaches, when it is killed, what is left.
 
-use super::super::event::{Action, Cause, Next, Note};
 use super::scenes::*;
 use super::world::S;
 use crate::model::*;
+use crate::supervisor::event::{Action, Cause, Next, Note};
 
 #[test]
 fn a_stop_is_asked_for_then_killed_then_given_up() {

@@ -1,12 +1,12 @@
 //! What must always hold, checked for every action and after every step. What the core may do is
 //! judged by the world alone; how it keeps its books, by a look inside.
 
-use super::super::Status;
-use super::super::event::{Action, Cause, Event, Next, Note};
-use super::super::service::{End, Load, Order, Probe, State};
-use super::super::shutdown::Phase;
 use super::world::{Ask, Group, Known, S, World};
 use crate::model::*;
+use crate::supervisor::Status;
+use crate::supervisor::event::{Action, Cause, Event, Next, Note};
+use crate::supervisor::service::{End, Load, Order, Probe, State};
+use crate::supervisor::shutdown::Phase;
 
 impl World {
     pub(super) fn check(&mut self, action: &Action) -> Result<(), &'static str> {

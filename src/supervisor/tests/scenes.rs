@@ -1,8 +1,8 @@
 //! What the stories begin with, and what they ask in the end.
 
-use super::super::event::{Action, Next, Note};
 use super::world::{S, World};
 use crate::model::*;
+use crate::supervisor::event::{Action, Next, Note};
 use std::time::Duration;
 
 pub(super) fn daemon() -> Rules {

@@ -1,11 +1,11 @@
 //! Each rule of one service's life, as a short story: what happens, and what must come of it.
 
-use super::super::event::{Action, Cause, Event, Next, Note, Over};
-use super::super::{Status, Supervisor};
 use super::scenes::*;
 use super::world::{S, World};
 use crate::model::Condition::{Completed, Healthy, Started};
 use crate::model::*;
+use crate::supervisor::event::{Action, Cause, Event, Next, Note, Over};
+use crate::supervisor::{Status, Supervisor};
 
 // Starting.
 

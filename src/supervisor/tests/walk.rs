@@ -1,11 +1,11 @@
 //! Every reachable state of two services, and a million random steps of more.
 
-use super::super::event::Event;
-use super::super::service::State;
 use super::Mutant;
 use super::dice::Dice;
 use super::world::{Group, S, World};
 use crate::model::*;
+use crate::supervisor::event::Event;
+use crate::supervisor::service::State;
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 

@@ -1,12 +1,12 @@
 //! A world of simulated processes around the core, driven by a script or by dice. What must hold in
 //! it after every step is in [`super::invariants`].
 
-use super::super::event::{Action, Event, Next, Note};
-use super::super::service::{Probe, State};
-use super::super::shutdown::Phase;
-use super::super::{Status, Supervisor};
 use super::Mutant;
 use crate::model::*;
+use crate::supervisor::event::{Action, Event, Next, Note};
+use crate::supervisor::service::{Probe, State};
+use crate::supervisor::shutdown::Phase;
+use crate::supervisor::{Status, Supervisor};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;

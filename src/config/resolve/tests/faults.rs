@@ -1,6 +1,6 @@
 //! Every key: what cannot be is told, with what to do.
 
-use super::*;
+use crate::config::resolve::tests::*;
 
 const BAD: &[(&str, &str)] = &[
     ("comand = 'a'", "unknown key \"comand\"; did you mean \"command\"?"),

@@ -1,6 +1,6 @@
 //! `depends_on` and `after`.
 
-use super::*;
+use crate::config::resolve::tests::*;
 use crate::model::Condition;
 
 fn edges(text: &str, of: usize) -> Vec<(u16, Option<Condition>, bool, bool)> {

@@ -1,6 +1,6 @@
 //! Every key: what it says becomes what is decided and run by.
 
-use super::*;
+use crate::config::resolve::tests::*;
 use crate::model::Ulimit;
 
 /// What a key's value has become, as text.

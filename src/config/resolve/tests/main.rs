@@ -1,6 +1,6 @@
 //! The COMMAND as the service `main`.
 
-use super::*;
+use crate::config::resolve::tests::*;
 
 fn main_of(text: &str, command: &[&str]) -> (Plan, Service) {
     let (mut plan, faults) = plan_of(&[("t", text)], command);

@@ -3,9 +3,9 @@ mod graph;
 mod keys;
 mod main;
 
-use super::*;
 use crate::config::Off;
-use crate::config::files::{Io, load};
+use crate::config::resolve::*;
+use crate::config::source::files::{Io, load};
 use crate::model::{HealthRules, Restart};
 use std::io;
 

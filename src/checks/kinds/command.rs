@@ -1,0 +1,103 @@
+//! `[checks.command.NAME]`: a program is in PATH and can be run; what it says of its version matches.
+
+use super::common::check_fn::{Asked, PATIENCE, Verdict, add, fail, held, misnamed, named, pattern};
+use super::common::program;
+use super::exec::{line, ran};
+use crate::checks::{Facts, Judge, Kind, quoted};
+use crate::config::read::table::Table;
+use crate::text::regex::Pattern;
+use std::time::Duration;
+
+/// `command`
+pub const KIND: Kind = Kind { name: "command", nameless: false, read };
+
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+    let word = named(name, table, "command")?;
+    if word.is_empty() {
+        misnamed(table, "command", "is empty; expected the name of a program");
+    }
+    let mut expected = String::from("a program that can be run");
+    let version = pattern(table, "version");
+    if let Some((text, _)) = &version {
+        add(&mut expected, &["whose version matches ", &quoted(text)]);
+    }
+    let args = table.list("args");
+    if args.is_some() && !table.has("version") {
+        table.fault("args", "does nothing without version; say what the output is to match");
+    }
+    let mut argv = vec![word];
+    argv.extend(args.unwrap_or_else(|| vec!["--version".into()]));
+    let version = version.map(|(_, pattern)| pattern);
+    Some(Box::new(Asked {
+        subject: ["command ", argv.first().map_or("", String::as_str)].concat(),
+        expected,
+        patience: if version.is_some() { PATIENCE } else { Duration::ZERO },
+        secret: false,
+        look: Box::new(move |facts| look(&argv, version.as_ref(), facts)),
+    }))
+}
+
+fn look(argv: &[String], version: Option<&Pattern>, facts: &Facts) -> Verdict {
+    let Some(version) = version else {
+        let path = program::runs(argv.first().map_or("", String::as_str), facts)?;
+        return held("{}", &[&path], &path);
+    };
+    // A little less than what a helper is given.
+    let (path, ran) = ran(argv, PATIENCE.saturating_sub(Duration::from_secs(1)), facts)?;
+    // java -version writes to standard error.
+    let [mut output, err] = ran.output;
+    output.extend(err);
+    let text = String::from_utf8_lossy(&output);
+    let first = quoted(line(text.lines()));
+    if version.matches(&text) {
+        return held("{}, {}", &[&path, &first], &path);
+    }
+    fail("{}, {}\ninstall another version of {}, or correct version", &[&path, &first, &path])
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::checks::Finding;
+    use crate::checks::facts::fake::Fake;
+    use crate::checks::read::testing::{fault, one};
+
+    use crate::model::Outcome;
+    use crate::sys::process::capture::Ran;
+
+    fn judge(text: &str) -> Finding {
+        let output = [Vec::new(), b"\njq-1.7.1\nfor jq\n".to_vec()];
+        let fake =
+            Fake { ran: Ran { outcome: Some(Outcome::Code(1)), output }, ..Fake::with_programs(&["jq"]) };
+        one(text).judge.judge(&fake.facts(&[("PATH", "/bin")]))
+    }
+
+    #[test]
+    fn every_key_can_fail_and_hold() {
+        for (text, ok, found) in [
+            ("[checks.command.jq]", true, "/bin/jq"),
+            ("[checks.command.x]\ncommand = \"jq\"", true, "/bin/jq"),
+            ("[checks.command.yq]", false, "no such program in PATH (/bin)"),
+            ("[checks.command.jq]\nversion = \"1\\\\.[67]\"", true, "/bin/jq, \"jq-1.7.1\""),
+            ("[checks.command.jq]\nversion = \"jq-2\"\nargs = \"-V\"", false, "/bin/jq, \"jq-1.7.1\""),
+            ("[checks.command.yq]\nversion = \"1\"", false, "no such program in PATH (/bin)"),
+        ] {
+            let finding = judge(text);
+            assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{text}");
+        }
+        assert_eq!(judge("[checks.command.jq]").value.as_deref(), Some("/bin/jq"));
+    }
+
+    #[test]
+    fn what_cannot_act_is_a_fault() {
+        assert!(fault("[checks.command.jq]\nargs = \"-V\"").contains("nothing without version"));
+        assert!(fault("[checks.command.jq]\nversion = \"a)|(b\"").contains("without its"));
+        assert!(fault("[checks.command.jq]\ncommand = \"\"").contains("is empty"));
+        for pattern in ["", ".*", "(1|)", "[^x]*"] {
+            let message = fault(&format!("[checks.command.jq]\nversion = \"{pattern}\""));
+            assert!(message.contains("found in every text"), "{pattern}: {message}");
+        }
+        for pattern in ["^$", ".", "^.*1$", "\\\\s", "0|1"] {
+            one(&format!("[checks.command.jq]\nversion = \"{pattern}\""));
+        }
+    }
+}

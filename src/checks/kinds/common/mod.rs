@@ -1,0 +1,6 @@
+//! What several kinds are made of.
+
+pub(crate) mod check_fn;
+pub(crate) mod path;
+pub(crate) mod peer;
+pub(crate) mod program;

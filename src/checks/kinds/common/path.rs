@@ -1,0 +1,293 @@
+//! What the kinds that are about a path share: whether something is there, whose it is, and who may use it.
+
+use super::check_fn::{Verdict, add, fail, failure, held};
+use crate::checks::kinds::mount::path;
+use crate::checks::{Facts, Failure, facts};
+use crate::config::read::table::Table;
+use crate::config::source::document::Value;
+use crate::diagnosis;
+use crate::sys::fs::mounts::mount_of;
+use crate::sys::fs::stat::{Access, Stat};
+use crate::sys::{Errno, errno};
+use std::io;
+
+/// Owner, group and mode that are asked for.
+#[derive(Default)]
+pub(in crate::checks) struct Rights {
+    owner: Option<String>,
+    group: Option<String>,
+    mode: Option<u32>,
+    max_mode: Option<u32>,
+}
+
+/// What a user may do, the word for it, and whether it must be so or must not.
+pub(in crate::checks) type Allowed = (&'static str, Access, bool);
+
+/// What may be asked of a user's access, with the word for it.
+const ACCESS: [(&str, Access); 3] =
+    [("readable", Access::Read), ("writable", Access::Write), ("executable", Access::Execute)];
+
+/// A path, and what is asked of it in every kind.
+pub(in crate::checks) struct Place {
+    pub path: String,
+    absent: bool,
+    rights: Rights,
+    access: Vec<Allowed>,
+    /// What makes it when it is not there, up to its path.
+    pub make: Option<String>,
+}
+
+impl Rights {
+    /// Reads the keys, and adds what they ask for to `expected`.
+    pub fn read(table: &Table<'_>, expected: &mut String) -> Self {
+        let owner = table.text_or_number("owner");
+        let group = table.text_or_number("group");
+        for (what, name) in [("owned by ", &owner), ("of group ", &group)] {
+            name.iter().for_each(|name| add(expected, &[what, name]));
+        }
+        let (mode, max_mode) = (mode(table, "mode"), mode(table, "max_mode"));
+        for (what, mode) in [("mode ", mode), ("mode at most ", max_mode)] {
+            mode.iter().for_each(|mode| add(expected, &[what, &octal(*mode)]));
+        }
+        if mode.is_some() && max_mode.is_some() {
+            table.fault("max_mode", "does nothing beside mode; leave one of them out");
+        }
+        if max_mode == Some(0o7777) {
+            table.fault("max_mode", "asserts nothing, for no mode has more bits; leave it out");
+        }
+        Self { owner, group, mode, max_mode }
+    }
+
+    /// Judges them.
+    pub fn judge(&self, path: &str, stat: &Stat, facts: &Facts) -> Result<(), Failure> {
+        let accounts = facts.system.accounts();
+        let no_such = |what: &str, name: &str| {
+            let file = if what == "user" { "/etc/passwd" } else { "/etc/group" };
+            let template = "no {} \"{}\" in {}\nadd the {}, or use its number";
+            Failure { may_change: false, ..failure(template, &[what, name, file, what]) }
+        };
+        // All that is to be done: the mode last, for chown takes bits of it.
+        let mut remedies: Vec<String> = Vec::new();
+        let mut mend = |verb: &str, to: &str| remedies.push([verb, to, " ", path].concat());
+        if let Some(owner) = &self.owner
+            && accounts.uid(owner).ok_or_else(|| no_such("user", owner))? != stat.uid
+        {
+            mend("chown ", owner);
+        }
+        if let Some(group) = &self.group
+            && accounts.gid(group).ok_or_else(|| no_such("group", group))? != stat.gid
+        {
+            mend("chgrp ", group);
+        }
+        let mode = self.mode.or_else(|| self.max_mode.map(|max| stat.mode & max));
+        if let Some(mode) = mode.filter(|mode| *mode != stat.mode) {
+            mend("chmod ", &octal(mode));
+        }
+        if remedies.is_empty() {
+            return Ok(());
+        }
+        fail("{}\n{}", &[&shown(stat, facts), &remedies.join("; ")])
+    }
+}
+
+impl Place {
+    /// Reads the keys that all these kinds share; `expected` begins with what the kind is.
+    pub fn read(name: &str, table: &Table<'_>, expected: &mut String) -> Option<Self> {
+        let path = path(name, table);
+        let absent = table.flag("absent").unwrap_or(false);
+        let before = expected.len();
+        let rights = Rights::read(table, expected);
+        let mut access = Vec::new();
+        for (word, what) in ACCESS {
+            if let Some(wanted) = table.flag(word) {
+                add(expected, &[if wanted { "" } else { "not " }, word]);
+                access.push((word, what, wanted));
+            }
+        }
+        if absent {
+            if expected.len() != before {
+                table.fault("absent", "contradicts what is asked of the file besides; leave one of them out");
+            }
+            *expected = String::from("nothing there");
+        }
+        Some(Self { path: path?, absent, rights, access, make: None })
+    }
+
+    /// Looks at what is there, and on at what the kind asks besides when it is as asked so far.
+    pub fn look(&self, facts: &Facts, besides: &dyn Fn(&Stat) -> Verdict) -> Verdict {
+        let path = &self.path;
+        match facts.system.stat(path) {
+            Ok(stat) if self.absent => {
+                let rm = if stat.dir { "rm -r" } else { "rm" };
+                fail("{} {}\nremove it: {} {}", &[what(&stat), &shown(&stat, facts), rm, path])
+            }
+            Ok(stat) => besides(&stat),
+            Err(error) if matches!(errno(&error), Errno::ENOENT | Errno::ENOTDIR) => self.missing(facts),
+            Err(error) => Err(refused(path, &error, facts)),
+        }
+    }
+
+    fn missing(&self, facts: &Facts) -> Verdict {
+        let path = &self.path;
+        if self.absent {
+            let Ok(target) = facts.system.read_link(path) else { return held("nothing there", &[], path) };
+            return fail("a link to {}, which is not there\nremove it: rm {}", &[&target, path]);
+        }
+        if let Some(link) = facts.system.dead_link(path) {
+            let which = if link.path == *path { "" } else { &*[&link.path, " is "].concat() };
+            let text = "{}a link to {}, which is not there\nput it at {}, or correct the link";
+            return fail(text, &[which, &link.target, &link.target]);
+        }
+        let mut first = path.as_str();
+        while let Some((above, _)) = first.rsplit_once('/').filter(|(above, _)| !above.is_empty())
+            && facts.system.stat(above).is_err()
+        {
+            first = above;
+        }
+        let remedy = self.make.as_deref().unwrap_or("put it into the image, or mount it at");
+        let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+        let dirs = if first == path || self.make.is_none() {
+            String::new()
+        } else {
+            ["mkdir -p ", above, " && "].concat()
+        };
+        fail("{} is not there\n{}{} {}", &[first, &dirs, remedy, path])
+    }
+
+    /// Whether owner, mode and access are as asked.
+    pub fn rights(&self, stat: &Stat, facts: &Facts) -> Result<(), Failure> {
+        for asked in &self.access {
+            allows(&self.path, stat, *asked, facts, "")?;
+        }
+        self.rights.judge(&self.path, stat, facts)
+    }
+
+    /// Whether the flag was asked for.
+    pub fn asks(&self, word: &str) -> bool {
+        self.access.iter().any(|(known, _, wanted)| *known == word && *wanted)
+    }
+
+    /// It holds.
+    pub fn pass(&self, stat: &Stat, facts: &Facts) -> Verdict {
+        held("{} {}", &[what(stat), &shown(stat, facts)], &self.path)
+    }
+}
+
+/// Permission bits, in quotes.
+fn mode(table: &Table<'_>, key: &'static str) -> Option<u32> {
+    let text = table.text_or_number(key)?;
+    let octal = text.strip_prefix("0o").unwrap_or(&text);
+    let mode = u32::from_str_radix(octal, 8).ok().filter(|mode| *mode <= 0o7777);
+    // 755 in TOML is a decimal number, which is another mode.
+    let quoted = matches!(table.node(key).map(|node| &node.value), Some(Value::Text(_)));
+    if mode.is_none() || !quoted {
+        table.fault(key, "is no mode; expected octal digits in quotes, such as \"0755\"");
+    }
+    mode
+}
+
+fn octal(mode: u32) -> String {
+    format!("{mode:04o}")
+}
+
+/// A folder above the path is closed, or a file system answers with an error.
+pub(in crate::checks) fn refused(path: &str, error: &io::Error, facts: &Facts) -> Failure {
+    if errno(error) == Errno::ELOOP {
+        return failure("{} leads round in a circle of links\ncorrect the link (ls -l {})", &[path, path]);
+    }
+    if errno(error) == Errno::EACCES {
+        return unreachable(path, Access::Read, facts);
+    }
+    failure("{} cannot be looked at: {}\nlook at what it lies on", &[path, &facts::why(error)])
+}
+
+/// What keeps this user from reading a path, listing it or going there.
+pub(in crate::checks) fn unreachable(path: &str, access: Access, facts: &Facts) -> Failure {
+    let (barrier, viewer) = facts.system.barrier(path, access);
+    let Some(barrier) = barrier else {
+        // It was refused, and is no longer; or nothing of it can be seen.
+        return failure("{} may not use {}\nlet it: chmod o+r {}", &[&viewer.who, path, path]);
+    };
+    let (found, remedy) = diagnosis::unreachable::told(&barrier, &viewer);
+    Failure::new(found, remedy)
+}
+
+/// Whether the kernel lets this user do it, or does not, as is asked; `on` is where it would be mended, if elsewhere.
+pub(in crate::checks) fn allows(
+    path: &str,
+    stat: &Stat,
+    (word, access, wanted): Allowed,
+    facts: &Facts,
+    on: &str,
+) -> Result<(), Failure> {
+    match (facts.system.access(path, access), wanted) {
+        (Err(error), true) => return Err(denied(path, stat, word, &error, facts, on)),
+        (Ok(()), true) | (Err(_), false) => return Ok(()),
+        (Ok(()), false) => {}
+    }
+    let uid = facts.system.current().uid;
+    let whole =
+        if access == Access::Write && !on.is_empty() { "mount the volume ro, not rw, or " } else { "" };
+    // No mode keeps root out, so that to change it would not help.
+    let template = if uid == 0 {
+        "{}, {} by uid {}\n{}judge as another user (as_user): root may do nearly anything"
+    } else {
+        "{}, {} by uid {}\n{}take it from that user with chmod or chown, or judge as another (as_user)"
+    };
+    fail(template, &[&shown(stat, facts), word, &uid.to_string(), whole])
+}
+
+/// The kernel does not let this user do what is asked for.
+pub(in crate::checks) fn denied(
+    path: &str,
+    stat: &Stat,
+    word: &str,
+    error: &io::Error,
+    facts: &Facts,
+    on: &str,
+) -> Failure {
+    let shown = shown(stat, facts);
+    let who = facts.system.current();
+    let uid = who.uid.to_string();
+    match errno(error) {
+        Errno::EROFS if on.is_empty() => match mount_of(facts.system.mounts(), path) {
+            Some(mount) if mount.point != "/" => failure(
+                "on the mount {}, which is read-only\nmount {} rw, not ro",
+                &[&mount.point, &mount.point],
+            ),
+            _ => failure(
+                "on a read-only mount\nmount a volume or a tmpfs over {}, or leave out --read-only",
+                &[path],
+            ),
+        },
+        Errno::EROFS => failure("mounted read-only\nmount the volume rw, not ro", &[]),
+        Errno::EACCES => {
+            let access = match word {
+                "readable" => Access::Read,
+                "writable" => Access::Write,
+                _ => Access::Execute,
+            };
+            let Failure { remedy, .. } = unreachable(path, access, facts);
+            failure("{}, not {} by uid {}\n{}", &[&shown, word, &uid, &remedy])
+        }
+        _ => failure("{}, not {}: {}\nlook at what it lies on", &[&shown, word, &facts::why(error)]),
+    }
+}
+
+/// `owned by root:root, mode 0755`
+pub(in crate::checks) fn shown(stat: &Stat, facts: &Facts) -> String {
+    let accounts = facts.system.accounts();
+    let (user, group) = (accounts.user_name(stat.uid), accounts.group_name(stat.gid));
+    ["owned by ", &user, ":", &group, ", mode ", &octal(stat.mode)].concat()
+}
+
+/// What kind of file it is.
+pub(in crate::checks) fn what(stat: &Stat) -> &'static str {
+    match stat {
+        Stat { dir: true, .. } => "a folder",
+        Stat { file: true, .. } => "a file",
+        Stat { socket: true, .. } => "a socket",
+        Stat { fifo: true, .. } => "a fifo",
+        _ => "a device",
+    }
+}

@@ -1,0 +1,129 @@
+//! `[checks.dir.PATH]`: a folder is there (or is not), and who is to use it can.
+
+use super::common::check_fn::{Asked, Verdict, add, fail, failure};
+use super::common::path::{Place, unreachable, what};
+use crate::checks::{Facts, Judge, Kind, facts};
+use crate::config::read::table::Table;
+use crate::sys::fs::stat::{Access, Stat};
+use crate::sys::{Errno, errno};
+use std::time::Duration;
+
+/// `dir`
+pub const KIND: Kind = Kind { name: "dir", nameless: false, read };
+
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+    let mut expected = String::from("a folder");
+    let place = Place::read(name, table, &mut expected);
+    let (empty, non_empty) = (table.flag("empty"), table.flag("non_empty"));
+    if empty.is_some() && non_empty.is_some() {
+        table.fault("non_empty", "says the same as empty; leave one of them out");
+    }
+    let empty = empty.or(non_empty.map(|full| !full));
+    if let Some(empty) = empty {
+        if table.flag("absent") == Some(true) {
+            table.fault("absent", "contradicts what is asked of the folder besides; leave one of them out");
+        }
+        add(&mut expected, &[if empty { "empty" } else { "not empty" }]);
+    }
+    let place = place?;
+    if place.path == "/" && expected == "a folder" {
+        table.fault_here("asserts nothing, for there is always a root; expected a key, such as mode");
+    }
+    Some(Box::new(Asked {
+        subject: ["dir ", &place.path].concat(),
+        expected,
+        patience: Duration::ZERO,
+        secret: false,
+        look: Box::new(move |facts| place.look(facts, &|stat| look(&place, empty, stat, facts))),
+    }))
+}
+
+fn look(place: &Place, empty: Option<bool>, stat: &Stat, facts: &Facts) -> Verdict {
+    let path = &place.path;
+    if !stat.dir {
+        return fail("{}\nremove it, and make a folder there: mkdir {}", &[what(stat), path]);
+    }
+    place.rights(stat, facts)?;
+    if let Some(empty) = empty {
+        let names = facts.system.list(path).map_err(|error| {
+            if errno(&error) == Errno::EACCES {
+                return unreachable(path, Access::Read, facts);
+            }
+            failure(
+                "a directory that cannot be listed: {}\nlook at what {} lies on",
+                &[&facts::why(&error), path],
+            )
+        })?;
+        match (empty, names.first()) {
+            (true, Some(name)) => return fail("a folder that holds {}\nempty {}", &[name, path]),
+            (false, None) => {
+                return fail("an empty folder\nput files into {}, or mount them there", &[path]);
+            }
+            _ => {}
+        }
+    }
+    place.pass(stat, facts)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::checks::facts::fake::Fake;
+    use crate::checks::read::testing::{fault, one};
+    use crate::sys::fs::stat::Stat;
+
+    #[test]
+    fn every_key_can_fail_and_hold() {
+        let dir = Stat { dir: true, mode: 0o750, ..Stat::default() };
+        for (path, keys, ok, found) in [
+            ("/full", "", true, "a folder owned by 0:0, mode 0750"),
+            ("/file", "", false, "a file"),
+            ("/none", "", false, "/none is not there"),
+            ("/none", "absent = true", true, "nothing there"),
+            ("/full", "absent = true", false, "a folder owned by 0:0, mode 0750"),
+            ("/full", "owner = 1", false, "owned by 0:0, mode 0750"),
+            ("/full", "max_mode = \"0700\"", false, "owned by 0:0, mode 0750"),
+            ("/full", "writable = true", false, "on a read-only mount"),
+            ("/full", "readable = true\nexecutable = true", true, "a folder owned by 0:0, mode 0750"),
+            ("/full", "empty = true", false, "a folder that holds x"),
+            ("/full", "non_empty = true", true, "a folder owned by 0:0, mode 0750"),
+            ("/bare", "empty = true", true, "a folder owned by 0:0, mode 0750"),
+            ("/bare", "empty = false", false, "an empty folder"),
+        ] {
+            let fake = Fake {
+                files: [
+                    ("/full".into(), dir),
+                    ("/full/x".into(), dir),
+                    ("/bare".into(), dir),
+                    ("/file".into(), Stat { file: true, dir: false, ..dir }),
+                ]
+                .into(),
+                refused: [(("/full".to_string(), "w"), libc::EROFS)].into(),
+                ..Fake::default()
+            };
+            let finding = one(&format!("[checks.dir.\"{path}\"]\n{keys}")).judge.judge(&fake.facts(&[]));
+            assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{path} {keys}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_hold_is_a_fault() {
+        for (keys, part) in [
+            ("empty = true\nabsent = true", "contradicts"),
+            ("empty = true\nnon_empty = false", "says the same"),
+            ("mode = \"x\"", "in quotes"),
+            ("path = \"/\"", "asserts nothing"),
+        ] {
+            let message = fault(&format!("[checks.dir.\"/x\"]\n{keys}"));
+            assert!(message.contains(part), "{keys}: {message}");
+        }
+    }
+
+    /// Whoever mends the owner alone would come back for the mode.
+    #[test]
+    fn all_that_is_to_be_done_is_told() {
+        let stat = Stat { dir: true, mode: 0o755, ..Stat::default() };
+        let facts = Fake { files: [("/d".into(), stat)].into(), ..Fake::default() }.facts(&[]);
+        let check = one("[checks.dir.\"/d\"]\nowner = 5\ngroup = 6\nmode = \"0700\"");
+        assert_eq!(check.judge.judge(&facts).remedy, "chown 5 /d; chgrp 6 /d; chmod 0700 /d");
+    }
+}

@@ -1,0 +1,296 @@
+//! `[checks.env.NAME]`: an environment variable is set, not empty, and of the right form.
+
+pub(in crate::checks) mod form;
+mod relations;
+#[cfg(test)]
+mod tests;
+mod under;
+
+use super::common::check_fn::no_wait;
+use super::common::path::unreachable;
+use crate::checks::read::variable_name;
+use crate::checks::{Doc, Facts, Finding, Judge, Kind, facts, quoted};
+use crate::config::read::table::Table;
+use crate::config::source::document::Value;
+use crate::model::environ::Environ;
+use crate::sys::fs::stat::Access;
+use crate::sys::{Errno, errno};
+use form::Form;
+use relations::Relations;
+
+/// `env`
+pub const KIND: Kind = Kind { name: "env", nameless: false, read };
+
+/// The most that execve(2) takes as one entry.
+const LONGEST: u64 = 128 * 1024;
+
+/// Keys that speak of a variable that is set, or what it is to be.
+const OF_A_VALUE: &str = "default, file, required, required_when, requires, conflicts, renamed_from, deprecated, pass, \
+                          export, type, pattern, one_of, not_in, min, max, min_length, max_length, prefix, suffix, \
+                          schemes, domains, separator, of";
+
+struct Env {
+    name: String,
+    required: bool,
+    form: Form,
+    default: Option<String>,
+    secret: bool,
+    /// The variable that may hold the path of a file with the value.
+    file: Option<String>,
+    /// Whether the value is handed on (`pass`).
+    pass: bool,
+    relations: Relations,
+    description: String,
+    example: String,
+}
+
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+    if name == "*" {
+        return under::read(table);
+    }
+    if !variable_name(name) {
+        table.fault_here("is no name of a variable; expected one without \"=\" and blanks");
+    }
+    let flag = |key, default| table.flag(key).unwrap_or(default);
+    let env = Env {
+        name: name.to_string(),
+        required: flag("required", true),
+        form: form::read(table),
+        default: table.text_or_number("default"),
+        secret: flag("secret", false),
+        file: file_variable(name, table),
+        pass: flag("pass", true),
+        relations: relations::read(name, table),
+        description: table.text("description").unwrap_or_default(),
+        example: table.text_or_number("example").unwrap_or_default(),
+    };
+    let example = Some(&env.example).filter(|example| !example.is_empty());
+    for (key, value) in [("default", env.default.as_ref()), ("example", example)] {
+        if value.is_some_and(|value| !env.form.fits(value)) {
+            table.fault(key, &["does not itself hold; expected ", &env.form.words()].concat());
+        }
+    }
+    if env.file.is_none() {
+        no_wait(table); // of variables nothing changes any more
+    }
+    if env.relations.unset {
+        for key in OF_A_VALUE.split(", ").filter(|key| table.has(key)) {
+            table.fault(key, "never acts, for unset says that it must not be set; keep one of them");
+        }
+    }
+    if table.has("required") && env.relations.required_when.is_some() {
+        table.fault("required_when", "says when it is required; drop required");
+    }
+    if table.has("required") && env.required && env.default.is_some() {
+        table.fault("required", "never acts beside default; keep one of them");
+    }
+    if env.default.is_some() && env.relations.required_when.is_some() {
+        table.fault("required_when", "never acts beside default; keep one of them");
+    }
+    Some(Box::new(env))
+}
+
+/// `file = true` is NAME_FILE; a string is the variable's own name.
+fn file_variable(name: &str, table: &Table<'_>) -> Option<String> {
+    if matches!(table.node("file")?.value, Value::Text(_)) {
+        let own = table.text("file")?;
+        if !variable_name(&own) || own == name {
+            table.fault(
+                "file",
+                "names no variable of its own; expected true, or a name such as \"NAME__FILE\"",
+            );
+        }
+        return Some(own);
+    }
+    table.flag("file")?.then(|| [name, "_FILE"].concat())
+}
+
+impl Judge for Env {
+    fn subject(&self) -> String {
+        ["env ", &self.name].concat()
+    }
+
+    fn expected(&self) -> String {
+        if self.relations.unset {
+            return "it not to be set".into();
+        }
+        let always = self.required && self.default.is_none() && self.relations.required_when.is_none();
+        let or = match &self.relations.required_when {
+            _ if always => String::new(),
+            Some(when) => format!(", or not set unless {} is {}", when.name, when.value),
+            None => ", or not set".into(),
+        };
+        [self.form.words(), self.relations.words(), or].concat()
+    }
+
+    fn judge(&self, facts: &Facts) -> Finding {
+        let mut finding = self.look(facts);
+        self.relations.judge(&self.name, facts, &mut finding);
+        if !self.pass {
+            finding.sets.retain(|(name, _)| *name != self.name);
+            finding.unsets.push(self.name.clone());
+        }
+        finding
+    }
+
+    fn may_block(&self, _: &Facts) -> bool {
+        // The file may lie on a network file system.
+        self.file.is_some()
+    }
+
+    fn sets(&self) -> Vec<String> {
+        let sets = self.file.is_some() || self.default.is_some() || self.relations.renamed_from.is_some();
+        if sets { vec![self.name.clone()] } else { Vec::new() }
+    }
+
+    fn secrets(&self, environ: &Environ) -> Vec<String> {
+        if !self.secret {
+            return Vec::new();
+        }
+        let names = [Some(&self.name), self.relations.renamed_from.as_ref()];
+        let given = names.into_iter().flatten().filter_map(|name| environ.text(name));
+        // One of the allowed values, or "changeme": hidden, it would be missing in every other line.
+        let given = given.filter(|value| !self.form.is_named_in_the_file(value));
+        given.chain(self.default.clone()).chain(self.form.telling()).collect()
+    }
+
+    fn is_secret(&self, finding: &Finding) -> bool {
+        // What came from a file is one even where nothing says so.
+        let secret = self.secret || self.file.as_ref().is_some_and(|file| finding.unsets.contains(file));
+        secret && !finding.value.as_deref().is_some_and(|value| self.form.is_named_in_the_file(value))
+    }
+
+    fn doc(&self) -> Option<Doc> {
+        Some(Doc {
+            name: self.name.clone(),
+            form: self.form.words(),
+            required: self.required
+                && self.default.is_none()
+                && self.relations.required_when.is_none()
+                && !self.relations.unset,
+            default: self.default.clone().filter(|_| !self.secret),
+            example: self.example.clone(),
+            description: self.description.clone(),
+            secret: self.secret,
+            file: self.file.clone(),
+            any_of: String::new(),
+            others: self.relations.others(),
+        })
+    }
+}
+
+/// What is often the matter with a value, and cannot be seen: least of all in one that is not shown.
+fn oddity(value: &str) -> &'static str {
+    let quote = |mark: char| value.len() > 1 && value.starts_with(mark) && value.ends_with(mark);
+    if value.ends_with(['\n', '\r']) {
+        " (it ends in a line end)"
+    } else if value.trim().len() != value.len() {
+        " (with a blank before or after it)"
+    } else if quote('"') || quote('\'') {
+        " (the quotes are part of it)"
+    } else {
+        ""
+    }
+}
+
+impl Env {
+    /// Looks at the variable itself.
+    fn look(&self, facts: &Facts) -> Finding {
+        let set = facts.environ.get(&self.name);
+        if self.relations.unset {
+            return match set {
+                Some(_) => Finding::fail_for_good("it set".into(), ["do not set ", &self.name].concat()),
+                None => Finding { ok: true, found: "no such variable".into(), ..Finding::default() },
+            };
+        }
+        let full = set.clone().filter(|value| !value.is_empty());
+        let path = self.file.as_ref().and_then(|file| Some((file.as_str(), facts.environ.get_full(file)?)));
+        match (full, path) {
+            (Some(_), Some((file, _))) => Finding::fail_for_good(
+                format!("both {} and {file}", self.name),
+                format!("set only one of {} and {file}", self.name),
+            ),
+            (Some(value), None) => self.judge_value(value, "", self.secret),
+            (None, Some((file, path))) => self.judge_file(file, &path, facts),
+            (None, None) => match self.relations.old_value(facts) {
+                Some((old, value)) => {
+                    let mut finding = self.judge_value(value.clone(), &[" in ", old].concat(), self.secret);
+                    finding.sets.push((self.name.clone(), value));
+                    finding
+                }
+                None => self.judge_unset(set.is_some(), facts),
+            },
+        }
+    }
+
+    fn judge_value(&self, value: String, from: &str, secret: bool) -> Finding {
+        let found = if secret { "a value that is not shown".into() } else { quoted(&value) };
+        if self.form.fits(&value) {
+            return Finding::pass(found, value);
+        }
+        Finding::fail_for_good([&found, oddity(&value), from].concat(), ["correct ", &self.name].concat())
+    }
+
+    fn judge_unset(&self, empty: bool, facts: &Facts) -> Finding {
+        let found = if empty { "a string that is empty" } else { "no such variable" };
+        if let Some(default) = &self.default {
+            let shown = if self.secret { String::new() } else { [" ", &quoted(default)].concat() };
+            let mut finding = Finding::pass(format!("{found}, taking the default{shown}"), default.clone());
+            finding.sets.push((self.name.clone(), default.clone()));
+            return finding;
+        }
+        let required = match &self.relations.required_when {
+            Some(when) => when.holds(facts),
+            None => self.required,
+        };
+        if !required {
+            return Finding { ok: true, found: found.into(), ..Finding::default() };
+        }
+        let or_file = self
+            .file
+            .as_ref()
+            .map_or_else(String::new, |file| format!(", or {file} to the path of a file that holds it"));
+        Finding::fail_for_good(found.into(), format!("set {}{or_file}", self.name))
+    }
+
+    fn judge_file(&self, name: &str, path: &str, facts: &Facts) -> Finding {
+        let bytes = match facts.system.read(path, LONGEST) {
+            Ok(bytes) => bytes,
+            Err(error) if errno(&error) == Errno::EACCES => {
+                let failure = unreachable(path, Access::Read, facts);
+                let found = format!("{name} = {}: {}", quoted(path), failure.found);
+                return Finding::fail(found, failure.remedy);
+            }
+            Err(error) => {
+                let found =
+                    format!("{name} = {}, which cannot be read: {}", quoted(path), facts::why(&error));
+                return Finding::fail(found, format!("mount the file at {path}, or correct {name}"));
+            }
+        };
+        let text = String::from_utf8(bytes);
+        let value = text.as_deref().unwrap_or("");
+        // One trailing newline is the editor's, not the secret's.
+        let value = value.strip_suffix('\n').map_or(value, |cut| cut.strip_suffix('\r').unwrap_or(cut));
+        let wrong = match value {
+            _ if text.is_err() => Some("is not text"),
+            "" => Some("is empty"),
+            value => value.contains('\0').then_some("holds a NUL"),
+        };
+        if let Some(wrong) = wrong {
+            return Finding::fail(
+                format!("{path} (by {name}), which {wrong}"),
+                ["put the value into ", path].concat(),
+            );
+        }
+        // What came from a file is a secret even where nothing says so.
+        let mut finding = self.judge_value(value.to_string(), &format!(" in {path} (by {name})"), true);
+        if finding.ok {
+            finding.sets.push((self.name.clone(), value.to_string()));
+            finding.unsets.push(name.to_string());
+        } else {
+            finding.may_change = true;
+            finding.remedy = ["correct the value in ", path].concat();
+        }
+        finding
+    }
+}

@@ -1,0 +1,203 @@
+//! `[checks.exec.NAME]`: a command of the user's ends as it should.
+
+use super::common::check_fn::{Asked, Verdict, add, fail, failure, held, pattern, timeout};
+use super::common::program;
+use super::mount::asserting;
+use crate::checks::{Facts, Failure, Judge, Kind, quoted};
+use crate::config::read::table::Table;
+use crate::model::Outcome;
+use crate::sys::Errno;
+use crate::sys::process::capture::Ran;
+use crate::text::regex::Pattern;
+use crate::text::units::show_duration;
+use std::time::Duration;
+
+/// `exec`
+pub const KIND: Kind = Kind { name: "exec", nameless: false, read };
+
+/// How long it may run, unless it says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+struct Exec {
+    argv: Vec<String>,
+    codes: Vec<u8>,
+    matches: Option<Pattern>,
+    timeout: Duration,
+    secret: bool,
+}
+
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+    if !table.has("command") {
+        table.fault_here("says no command; expected command = [\"program\", \"argument\"]");
+    }
+    let argv = table.command("command");
+    let mut codes = Vec::new();
+    let written = asserting(table, "exit_codes");
+    for text in &written {
+        match text.parse() {
+            Ok(code) => codes.push(code),
+            Err(_) => table.fault("exit_codes", "holds what is no exit code; expected numbers from 0 to 255"),
+        }
+    }
+    let mut expected = String::from("exit code ");
+    if written.is_empty() {
+        codes.push(0);
+        expected.push('0');
+    }
+    expected.push_str(&written.join(" or "));
+    let matches = pattern(table, "matches");
+    if let Some((text, _)) = &matches {
+        add(&mut expected, &["output that matches ", &quoted(text)]);
+    }
+    let timeout = timeout(table, TIMEOUT);
+    let exec = Exec {
+        argv: argv?,
+        codes,
+        matches: matches.map(|(_, pattern)| pattern),
+        timeout,
+        secret: table.flag("secret").unwrap_or(false),
+    };
+    Some(Box::new(Asked {
+        subject: ["exec ", name].concat(),
+        expected,
+        // Its own end comes first, and kills what it has started.
+        patience: timeout.saturating_add(Duration::from_secs(5)),
+        secret: exec.secret,
+        look: Box::new(move |facts| exec.look(facts)),
+    }))
+}
+
+impl Exec {
+    fn look(&self, facts: &Facts) -> Verdict {
+        let (path, ran) = ran(&self.argv, self.timeout, facts)?;
+        let [out, err] = &ran.output;
+        let (out, err) = (String::from_utf8_lossy(out), String::from_utf8_lossy(err));
+        // The last words on standard error are most often the reason.
+        let said = match line(err.lines().rev()) {
+            text if text.is_empty() || self.secret => String::new(),
+            text => [", saying ", &quoted(text)].concat(),
+        };
+        let end = match ran.outcome {
+            Some(Outcome::Code(code)) if self.codes.contains(&code) => None,
+            Some(Outcome::Code(code)) => Some(["exit code ", &code.to_string()].concat()),
+            Some(Outcome::Signal(signal)) => Some(["killed by ", &signal.to_string()].concat()),
+            None => Some(String::new()),
+        };
+        if let Some(end) = end {
+            return fail("{}{}\nmend what {} complains of", &[&end, &said, &path]);
+        }
+        let out = out.trim();
+        if let Some(matches) = &self.matches
+            && !matches.matches(out)
+        {
+            let shown = if self.secret { "that is not shown".into() } else { quoted(line(out.lines())) };
+            return fail("output {}{}\nmend what {} looks at", &[&shown, &said, &path]);
+        }
+        held("it ended as it should", &[], out)
+    }
+}
+
+/// The first line that says something.
+pub(in crate::checks) fn line<'t>(mut lines: impl Iterator<Item = &'t str>) -> &'t str {
+    lines.find(|line| !line.trim().is_empty()).map_or("", str::trim)
+}
+
+/// Runs a command to its end within `timeout`. Its path, and what it did.
+pub(in crate::checks) fn ran(
+    argv: &[String],
+    timeout: Duration,
+    facts: &Facts,
+) -> Result<(String, Ran), Failure> {
+    let path = program::runs(argv.first().map_or("", String::as_str), facts)?;
+    let ran = facts.system.run(&path, argv, facts.environ.entries(), timeout).map_err(|error| {
+        let template = match error.errno {
+            Errno::EAGAIN => "no process for {}\nraise the limit of processes (docker run --pids-limit)",
+            _ => "{} cannot be started: {}\nmend that, or try it by hand",
+        };
+        failure(template, &[&path, error.errno.desc()])
+    })?;
+    if ran.outcome.is_none() {
+        return fail(
+            "{} still running after {}, and killed\nlook why it hangs, or give it a longer timeout",
+            &[&path, &show_duration(timeout)],
+        );
+    }
+    Ok((path, ran))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::exec::*;
+    use crate::checks::Finding;
+    use crate::checks::facts::fake::Fake;
+    use crate::checks::read::testing::{fault, one};
+    use crate::model::Signal;
+
+    fn judge(keys: &str, outcome: Option<Outcome>) -> Finding {
+        let output = [b" 42\nhunter2\n".to_vec(), b"first\nno such table\n\n".to_vec()];
+        let fake = Fake { ran: Ran { outcome, output }, ..Fake::with_programs(&["app"]) };
+        one(&format!("[checks.exec.x]\n{keys}")).judge.judge(&fake.facts(&[("PATH", "/bin")]))
+    }
+
+    #[test]
+    fn every_key_can_fail_and_hold() {
+        let code = |code| Some(Outcome::Code(code));
+        let good = "it ended as it should";
+        for (keys, outcome, ok, found) in [
+            ("command = \"app\"", code(0), true, good),
+            ("command = \"app -x\"", code(3), false, "exit code 3, saying \"no such table\""),
+            ("command = \"app\"\nsecret = true", code(3), false, "exit code 3"),
+            ("command = \"app\"\nexit_codes = [1, 3]", code(3), true, good),
+            ("command = \"app\"\nexit_codes = 3", code(0), false, "exit code 0, saying \"no such table\""),
+            ("command = \"app\"\nmatches = \"^4\\\\d$|^42\\n\"", code(0), true, good),
+            (
+                "command = \"app\"\nmatches = \"43\"",
+                code(0),
+                false,
+                "output \"42\", saying \"no such table\"",
+            ),
+            (
+                "command = \"app\"\nmatches = \"43\"\nsecret = true",
+                code(0),
+                false,
+                "output that is not shown",
+            ),
+            (
+                "command = \"app\"",
+                Some(Outcome::Signal(Signal::KILL)),
+                false,
+                "killed by SIGKILL, saying \"no such table\"",
+            ),
+            (
+                "command = \"app\"\ntimeout = \"2s\"",
+                None,
+                false,
+                "/bin/app still running after 2s, and killed",
+            ),
+            ("command = \"none\"", code(0), false, "no such program in PATH (/bin)"),
+        ] {
+            let finding = judge(keys, outcome);
+            assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{keys}");
+        }
+        assert_eq!(judge("command = \"app\"", code(0)).value.as_deref(), Some("42\nhunter2"));
+        let check = one("[checks.exec.x]\ncommand = \"app\"\ntimeout = \"1m\"");
+        let facts = Fake::default().facts(&[]);
+        assert!(check.judge.may_block(&facts) && check.judge.patience() > Duration::from_mins(1));
+    }
+
+    #[test]
+    fn what_cannot_hold_is_a_fault() {
+        for (keys, part) in [
+            ("", "says no command"),
+            ("command = []", "is empty"),
+            ("command = \"a | b\"", "no shell runs"),
+            ("command = \"a\"\nexit_codes = []", "asserts nothing"),
+            ("command = \"a\"\nexit_codes = [256]", "from 0 to 255"),
+            ("command = \"a\"\nmatches = \"(\"", "without its"),
+            ("command = \"a\"\ntimeout = \"0s\"", "is zero"),
+        ] {
+            let message = fault(&format!("[checks.exec.x]\n{keys}"));
+            assert!(message.contains(part), "{keys}: {message}");
+        }
+    }
+}

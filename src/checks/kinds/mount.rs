@@ -1,0 +1,479 @@
+//! `[checks.mount.PATH]`: a file system is mounted there, as it should be.
+
+use super::common::check_fn::{Verdict, add, all, fail, misnamed, named, word};
+use crate::checks::{Facts, Failure, Finding, Judge, Kind, facts, listed};
+use crate::config::read::table::Table;
+use crate::sys::fs::mounts::Mount;
+use crate::sys::fs::stat::Access;
+use crate::sys::{Errno, errno};
+
+/// `mount`
+pub const KIND: Kind = Kind { name: "mount", nameless: false, read };
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    Rw,
+    Ro,
+}
+
+struct MountCheck {
+    path: String,
+    mode: Option<Mode>,
+    fstype: Vec<String>,
+    has: Vec<String>,
+    lacks: Vec<String>,
+    source: Vec<String>,
+    propagation: Option<&'static str>,
+    volume: Option<Volume>,
+}
+
+/// Which volume of the engine's is meant.
+enum Volume {
+    Named(String),
+    Any,
+    None,
+}
+
+const PROPAGATION: &[&str] = &["private", "shared", "slave", "unbindable"];
+
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+    let path = path(name, table);
+    let fstype = asserting(table, "fstype");
+    let (mut has, mut lacks) = (Vec::new(), Vec::new());
+    if let Some(options) = table.table("options") {
+        has = asserting(&options, "has");
+        lacks = asserting(&options, "lacks");
+        if !options.has("has") && !options.has("lacks") {
+            options.fault_here("asserts nothing; expected has or lacks");
+        }
+        if let Some(both) = has.iter().find(|option| lacks.contains(option)) {
+            options.fault_here(&format!("\"{both}\" cannot be there and not be there"));
+        }
+        options.close();
+    }
+    let source = asserting(table, "source");
+    if source.iter().any(|of| of == "/") {
+        table.fault("source", "is the root of any file system; name a device, or a folder of one");
+    }
+    let propagation = word(table, "propagation", PROPAGATION);
+    let mode = table.word("mode");
+    let volume = table.text_or_number("volume").map(|text| match text.as_str() {
+        "true" | "any" => Volume::Any,
+        "false" => Volume::None,
+        name => {
+            if name.is_empty() || name.contains('/') {
+                let message =
+                    "is no name of a volume; expected one, true or false; a folder of the host is a source";
+                table.fault("volume", message);
+            }
+            Volume::Named(name.into())
+        }
+    });
+    if path.as_deref() == Some("/")
+        && !["mode", "fstype", "options", "source", "propagation", "volume"].iter().any(|key| table.has(key))
+    {
+        table.fault_here(
+            "asserts nothing, for there is always a root; expected mode, fstype, options or another",
+        );
+    }
+    Some(Box::new(MountCheck { path: path?, mode, fstype, has, lacks, source, propagation, volume }))
+}
+
+/// The path that a check is about: its NAME, or `path` when NAME is only a label.
+pub(in crate::checks) fn path(name: &str, table: &Table<'_>) -> Option<String> {
+    let path = named(name, table, "path")?;
+    if path.starts_with('/') {
+        return Some(path);
+    }
+    misnamed(table, "path", "is no absolute path; expected one that begins with \"/\"");
+    None
+}
+
+/// A list that must say something when it is written.
+pub(in crate::checks) fn asserting(table: &Table<'_>, key: &'static str) -> Vec<String> {
+    let list = table.list(key);
+    if list.as_ref().is_some_and(|list| list.is_empty() || list.iter().any(String::is_empty)) {
+        table.fault(key, "asserts nothing; name something, or leave it out");
+    }
+    list.unwrap_or_default()
+}
+
+/// What is mounted at a path, or the finding that nothing is; `how` mounts it.
+pub(in crate::checks) fn mounted_at<'f>(
+    path: &str,
+    how: &str,
+    facts: &'f Facts,
+) -> Result<&'f Mount, Failure> {
+    let remedy = || format!("mount something at {path} ({how})");
+    let mount = facts.system.mount_of(path).map_err(|error| {
+        if errno(&error) == Errno::EACCES {
+            return super::common::path::unreachable(path, Access::Execute, facts);
+        }
+        let why = match errno(&error) {
+            Errno::ENOENT => " is not there".to_string(),
+            _ => [" cannot be looked at: ", &facts::why(&error)].concat(),
+        };
+        Failure::new([path, &why].concat(), remedy())
+    })?;
+    let mount = match mount {
+        None => return Err(Failure::new("no list of mounts".into(), "mount /proc in the container".into())),
+        Some((mount, true)) => return Ok(mount),
+        Some((mount, false)) => mount,
+    };
+    let found = format!("{path}, which is part of the {} at {}", mount.fstype, mount.point);
+    Err(Failure::new(found, remedy()))
+}
+
+impl Judge for MountCheck {
+    fn subject(&self) -> String {
+        format!("mount {}", self.path)
+    }
+
+    fn expected(&self) -> String {
+        let mut expected = String::from(match self.mode {
+            Some(Mode::Rw) => "a writable mount",
+            Some(Mode::Ro) => "a read-only mount",
+            None => "a mount",
+        });
+        if !self.fstype.is_empty() {
+            expected.push_str(&format!(" of type {}", listed(&self.fstype)));
+        }
+        if !self.has.is_empty() {
+            expected.push_str(&format!(" with {}", self.has.join(",")));
+        }
+        if !self.lacks.is_empty() {
+            expected.push_str(&format!(" without {}", self.lacks.join(",")));
+        }
+        if !self.source.is_empty() {
+            expected.push_str(&format!(" of {}", listed(&self.source)));
+        }
+        if let Some(word) = self.propagation {
+            add(&mut expected, &[word]);
+        }
+        match &self.volume {
+            Some(Volume::Named(name)) => add(&mut expected, &["the volume ", name]),
+            Some(Volume::Any) => add(&mut expected, &["a volume of the engine's"]),
+            Some(Volume::None) => add(&mut expected, &["no volume of the engine's"]),
+            None => {}
+        }
+        expected
+    }
+
+    fn judge(&self, facts: &Facts) -> Finding {
+        mounted_at(&self.path, &self.how(), facts).and_then(|mount| self.judge_mount(mount, facts)).into()
+    }
+
+    fn may_block(&self, facts: &Facts) -> bool {
+        remote(&self.path, facts)
+    }
+}
+
+/// `docker run --volume …`, with a name for a volume where none is asked for.
+pub(in crate::checks) fn volume_option(path: &str, name: &str) -> String {
+    let name = if name.is_empty() { path.rsplit('/').next().unwrap_or("") } else { name };
+    ["docker run --volume ", name, ":", path].concat()
+}
+
+impl MountCheck {
+    /// What mounts there what is asked for.
+    fn how(&self) -> String {
+        let path = &self.path;
+        let mode = if matches!(self.mode, Some(Mode::Ro)) { ":ro" } else { "" };
+        let is_tmpfs = self.fstype.iter().any(|kind| kind == "tmpfs");
+        match &self.volume {
+            Some(Volume::Named(name)) => volume_option(path, name) + mode,
+            Some(Volume::Any) => volume_option(path, "") + mode,
+            Some(Volume::None) => {
+                ["docker run --tmpfs ", path, mode, ", or bind a directory of the host there"].concat()
+            }
+            None if is_tmpfs => ["docker run --tmpfs ", path, mode].concat(),
+            None if self.fstype.is_empty() && self.source.is_empty() => {
+                [&volume_option(path, ""), mode, ", or --tmpfs ", path, mode].concat()
+            }
+            None => volume_option(path, "") + mode,
+        }
+    }
+
+    fn judge_mount(&self, mount: &Mount, facts: &Facts) -> Verdict {
+        let path = &self.path;
+        let mode = |read_only| {
+            let mode = if read_only { "ro" } else { "rw" };
+            [&mount.fstype, " at ", path, ", ", mode].concat()
+        };
+        let nothing = |()| String::new();
+        let looks = vec![
+            self.judge_type(mount).map(nothing),
+            self.judge_mode(mount, facts).map(mode),
+            self.judge_options(mount).map(nothing),
+            self.judge_origin(mount).map(nothing),
+        ];
+        all(looks, path)
+    }
+
+    fn judge_type(&self, mount: &Mount) -> Result<(), Failure> {
+        if self.fstype.is_empty() || self.fstype.contains(&mount.fstype) {
+            return Ok(());
+        }
+        let wanted = listed(&self.fstype);
+        fail("{} of type {}\nmount {} at {}", &[&mount.source, &mount.fstype, &wanted, &self.path])
+    }
+
+    /// Whether it is read-only, when it may be so.
+    fn judge_mode(&self, mount: &Mount, facts: &Facts) -> Result<bool, Failure> {
+        // What the kernel answers outweighs the flags: a file system may turn read-only after an error. Of a device
+        // it says nothing, nor to a user whom the mode refuses.
+        let path = &self.path;
+        let plain = facts.system.stat(path).is_ok_and(|stat| stat.dir || stat.file);
+        let read_only = match facts.system.access(path, Access::Write) {
+            Ok(()) if plain => false,
+            Err(error) if errno(&error) == Errno::EROFS => true,
+            _ => mount.read_only(),
+        };
+        match self.mode {
+            Some(Mode::Rw) if read_only && path == "/" => {
+                fail("a read-only mount\nleave out --read-only", &[])
+            }
+            Some(Mode::Rw) if read_only => fail("a read-only mount\nmount it with rw instead of ro", &[]),
+            Some(Mode::Ro) if !read_only && path == "/" => {
+                fail("a writable mount\ndocker run --read-only", &[])
+            }
+            Some(Mode::Ro) if !read_only => fail("a writable mount\nmount it with ro", &[]),
+            _ => Ok(read_only),
+        }
+    }
+
+    fn judge_options(&self, mount: &Mount) -> Result<(), Failure> {
+        let that = |list: &[String], has: bool| -> Vec<String> {
+            list.iter().filter(|option| mount.has(option) == has).cloned().collect()
+        };
+        let missing = that(&self.has, false).join(",");
+        if !missing.is_empty() {
+            return fail("a mount without {}\nmount it with {}", &[&missing, &missing]);
+        }
+        let extra = that(&self.lacks, true);
+        if extra.is_empty() {
+            return Ok(());
+        }
+        // Docker's tmpfs has noexec, nosuid and nodev although nobody has asked for them.
+        let positive: Vec<&str> = extra.iter().filter_map(|option| option.strip_prefix("no")).collect();
+        let (extra, path) = (extra.join(","), &self.path);
+        if mount.fstype == "tmpfs" && positive.len() == extra.split(',').count() {
+            let with = positive.join(",");
+            return fail(
+                "a mount with {}\nmount it with {} (docker run --tmpfs {}:{})",
+                &[&extra, &with, path, &with],
+            );
+        }
+        fail("a mount with {}\nmount it without {}", &[&extra, &extra])
+    }
+
+    /// What is mounted, and who is told of mounts below.
+    fn judge_origin(&self, mount: &Mount) -> Result<(), Failure> {
+        let path = &self.path;
+        // Of a bind mount, the folder that is bound says more than the device that it lies on.
+        if !self.source.is_empty() && !self.source.iter().any(|of| *of == mount.source || *of == mount.root) {
+            let of = &listed(&self.source);
+            let parts = &[mount.source.as_str(), &mount.root, of, path];
+            return fail("a mount of {} (its {})\nmount {} at {}", parts);
+        }
+        if let Some(wanted) = self.propagation.filter(|wanted| !mount.propagates(wanted)) {
+            let is: Vec<&str> = PROPAGATION.iter().copied().filter(|word| mount.propagates(word)).collect();
+            let is = is.join(" and ");
+            // Docker has no word for the last, nor for the root.
+            let template = if wanted == "unbindable" || path == "/" {
+                "a mount that is {}\nmake it {}: mount --make-{} {}"
+            } else {
+                "a mount that is {}\nmount it as {} (docker run --volume …:r{}, at {})"
+            };
+            return fail(template, &[&is, wanted, wanted, path]);
+        }
+        self.volume.as_ref().map_or(Ok(()), |wanted| wanted.judge(path, mount))
+    }
+}
+
+impl Volume {
+    fn judge(&self, path: &str, mount: &Mount) -> Result<(), Failure> {
+        let is = volume_of(&mount.root);
+        let fits = match self {
+            Self::Named(name) => is == Some(name),
+            Self::Any => is.is_some(),
+            Self::None => is.is_none(),
+        };
+        if fits {
+            return Ok(());
+        }
+        let whole = [&mount.fstype, " of ", &mount.source].concat();
+        let (found, what) = match is {
+            // What the engine calls a volume that nobody has named; the beginning is enough to find it by.
+            Some(id) if id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit()) => {
+                ("the anonymous volume {}\n", id.get(..12).unwrap_or(id))
+            }
+            Some(name) => ("the volume {}\n", name),
+            None if mount.root == "/" => ("the whole {}, no volume\n", whole.as_str()),
+            None => ("the folder {} of the host, no volume\n", mount.root.as_str()),
+        };
+        let (name, remedy) = match self {
+            Self::Named(name) => (name.as_str(), "docker run --volume {}:{}"),
+            Self::Any => ("NAME", "docker run --volume {}:{}"),
+            Self::None => ("/FOLDER", "mount a folder of the host instead: docker run --volume {}:{}"),
+        };
+        fail(&[found, remedy].concat(), &[what, name, path])
+    }
+}
+
+/// The name of the engine's volume that the folder of a file system is, by where Docker and Podman keep them:
+/// `/var/lib/docker/volumes/NAME/_data`, of which the beginning is cut when the engine has a file system of its own.
+/// A folder in the volume may be mounted alone. A volume whose driver mounts something else is not known by it.
+fn volume_of(root: &str) -> Option<&str> {
+    let (folder, _) =
+        root.split_once("/_data").filter(|(_, rest)| rest.is_empty() || rest.starts_with('/'))?;
+    let (above, name) = folder.rsplit_once('/')?;
+    (!name.is_empty() && (above.is_empty() || above.ends_with("/volumes"))).then_some(name)
+}
+
+/// Whether a path is on a file system that asks somebody before it answers, and so may not answer at all. What
+/// kind it is stands in /proc, which always answers.
+pub(in crate::checks) fn remote(path: &str, facts: &Facts) -> bool {
+    // A path that is no mount point may lead elsewhere through a link.
+    let mount = facts.system.mounts().iter().rfind(|mount| mount.point == path);
+    mount.is_none_or(Mount::asks_somebody)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::checks::facts::fake::Fake;
+    use crate::checks::read::testing::{fault, one};
+    use crate::sys::fs::mounts;
+    use crate::sys::fs::stat::Stat;
+
+    fn fake() -> Fake {
+        let text = "1 0 0:1 / / ro,relatime - overlay overlay rw\n\
+                    2 1 0:2 /vol /data rw,nosuid,noexec shared:4 master:1 - ext4 /dev/sda1 rw\n\
+                    3 1 0:3 / /broken rw - ext4 /dev/sdb1 rw\n\
+                    4 1 0:4 / /flagged ro - fuse x rw\n\
+                    5 1 0:5 /null /dev/null ro - devtmpfs x rw\n";
+        let dir = Stat { dir: true, ..Stat::default() };
+        Fake {
+            mounts: mounts::parse(text),
+            files: ["/", "/data", "/data/sub", "/broken", "/flagged", "/dev/null"]
+                .map(|path| (path.to_string(), Stat { dir: path != "/dev/null", ..dir }))
+                .into(),
+            refused: [("/", libc::EROFS), ("/broken", libc::EROFS), ("/data", libc::EACCES)]
+                .map(|(path, errno)| ((path.to_string(), "w"), errno))
+                .into(),
+            ..Fake::default()
+        }
+    }
+
+    #[test]
+    fn modes_types_and_options_are_judged() {
+        for (path, keys, ok, found) in [
+            ("/", "mode = \"ro\"", true, "overlay at /, ro"),
+            ("/", "mode = \"rw\"", false, "a read-only mount"),
+            ("/data", "mode = \"rw\"", true, "ext4 at /data, rw"),
+            ("/data", "mode = \"ro\"", false, "a writable mount"),
+            ("/broken", "mode = \"rw\"", false, "a read-only mount"),
+            ("/broken", "mode = \"ro\"", true, "ext4 at /broken, ro"),
+            ("/flagged", "mode = \"ro\"", false, "a writable mount"),
+            ("/dev/null", "mode = \"ro\"", true, "devtmpfs at /dev/null, ro"),
+            ("/data", "fstype = \"ext4\"", true, "ext4 at /data, rw"),
+            ("/data", "fstype = [\"tmpfs\", \"xfs\"]", false, "/dev/sda1 of type ext4"),
+            ("/data", "options = { has = [\"nosuid\"], lacks = [\"exec\"] }", true, "ext4 at /data, rw"),
+            ("/data", "options = { has = [\"nodev\", \"nosuid\"] }", false, "a mount without nodev"),
+            ("/data", "options = { lacks = [\"noexec\"] }", false, "a mount with noexec"),
+            ("/data", "source = \"/dev/sda1\"", true, "ext4 at /data, rw"),
+            ("/data", "source = [\"x\", \"/vol\"]", true, "ext4 at /data, rw"),
+            ("/data", "source = \"/dev/sdb1\"", false, "a mount of /dev/sda1 (its /vol)"),
+            ("/data", "propagation = \"shared\"", true, "ext4 at /data, rw"),
+            ("/data", "propagation = \"slave\"", true, "ext4 at /data, rw"),
+            ("/data", "propagation = \"private\"", false, "a mount that is shared and slave"),
+            ("/", "propagation = \"private\"", true, "overlay at /, ro"),
+            ("/", "propagation = \"unbindable\"", false, "a mount that is private"),
+            ("/data/sub", "", false, "/data/sub, which is part of the ext4 at /data"),
+            ("/none", "", false, "/none is not there"),
+        ] {
+            let finding = one(&format!("[checks.mount.\"{path}\"]\n{keys}")).judge.judge(&fake().facts(&[]));
+            assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{path} {keys}");
+        }
+    }
+
+    #[test]
+    fn a_volume_is_known_by_its_folder() {
+        const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+        let judge = |root: &str, keys: &str| {
+            let mounts = mounts::parse(&format!("2 1 8:1 {root} /data rw - ext4 /dev/sda1 rw\n"));
+            one(&format!("[checks.mount.\"/data\"]\n{keys}"))
+                .judge
+                .judge(&Fake { mounts, ..fake() }.facts(&[]))
+        };
+        for root in [
+            "/var/lib/docker/volumes/db/_data",
+            "/volumes/db/_data",
+            "/db/_data",
+            "/home/me/.local/share/containers/storage/volumes/db/_data",
+            "/var/lib/docker/volumes/db/_data/below/_data",
+        ] {
+            for (keys, ok, found) in [
+                ("volume = \"db\"", true, "ext4 at /data, rw"),
+                ("volume = true", true, "ext4 at /data, rw"),
+                ("volume = \"any\"", true, "ext4 at /data, rw"),
+                ("volume = \"cache\"", false, "the volume db"),
+                ("volume = false", false, "the volume db"),
+            ] {
+                let finding = judge(root, keys);
+                assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{root} {keys}");
+            }
+        }
+        for (root, found) in [
+            ("/srv/x", "the folder /srv/x of the host, no volume"),
+            ("/srv/volumes/x", "the folder /srv/volumes/x of the host, no volume"),
+            ("/srv/x/_data", "the folder /srv/x/_data of the host, no volume"),
+            ("/volumes/x/_database", "the folder /volumes/x/_database of the host, no volume"),
+            ("/", "the whole ext4 of /dev/sda1, no volume"),
+        ] {
+            assert_eq!(judge(root, "volume = \"db\"").found, found);
+            assert!(!judge(root, "volume = true").ok && judge(root, "volume = false").ok, "{root}");
+        }
+        let anonymous = judge(&format!("/volumes/{ID}/_data"), "volume = \"db\"");
+        assert_eq!(anonymous.found, "the anonymous volume 0123456789ab");
+        assert_eq!(anonymous.remedy, "docker run --volume db:/data");
+        assert!(judge(&format!("/volumes/{ID}/_data"), "volume = true").ok);
+        let expected = |keys: &str| one(&format!("[checks.mount.\"/data\"]\n{keys}")).judge.expected();
+        assert_eq!(expected("volume = \"db\""), "a mount, the volume db");
+        assert_eq!(expected("volume = true"), "a mount, a volume of the engine's");
+        assert_eq!(expected("volume = false"), "a mount, no volume of the engine's");
+    }
+
+    #[test]
+    fn what_dockers_tmpfs_forbids_unasked_is_allowed_by_name() {
+        let text = "1 0 0:1 / / rw - overlay overlay rw\n2 1 0:2 / /data rw,nosuid,noexec - tmpfs tmpfs rw\n";
+        let fake = Fake { mounts: mounts::parse(text), ..fake() };
+        let check = one("[checks.mount.\"/data\"]\noptions = { lacks = [\"noexec\", \"nosuid\"] }");
+        let remedy = check.judge.judge(&fake.facts(&[])).remedy;
+        assert_eq!(remedy, "mount it with exec,suid (docker run --tmpfs /data:exec,suid)");
+    }
+
+    #[test]
+    fn lists_that_assert_nothing_are_faults() {
+        for (keys, part) in [
+            ("", "asserts nothing, for there is always a root"),
+            ("volume = \"\"", "is no name of a volume"),
+            ("volume = \"/srv/x\"", "a folder of the host is a source"),
+            ("options = { has = [] }", "asserts nothing"),
+            ("options = {}", "asserts nothing"),
+            ("fstype = []", "asserts nothing"),
+            ("options = { has = [\"ro\"], lacks = [\"ro\"] }", "cannot be there"),
+            ("options = { hsa = [\"ro\"], lacks = [\"x\"] }", "did you mean \"has\"?"),
+            ("mode = \"w\"", "\"rw\""),
+            ("source = []", "asserts nothing"),
+            ("source = \"/\"", "any file system"),
+            ("propagation = \"rshared\"", "did you mean \"shared\"?"),
+        ] {
+            let message = fault(&format!("[checks.mount.\"/\"]\n{keys}"));
+            assert!(message.contains(part), "{keys}: {message}");
+        }
+        assert!(fault("[checks.mount.data]").contains("no absolute path"));
+        assert_eq!(one("[checks.mount.data]\npath = \"/data\"").judge.subject(), "mount /data");
+    }
+}

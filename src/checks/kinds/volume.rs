@@ -1,0 +1,324 @@
+//! `[checks.volume.PATH]`: a volume is mounted there, and who is to use it can.
+
+use super::common::check_fn::{add, at_least, fail, failure};
+use super::common::path::{Rights, allows, refused, shown, unreachable};
+use super::limit::docker_size;
+use super::mount::{mounted_at, path, volume_option};
+use crate::checks::{Facts, Failure, Finding, Judge, Kind, facts, quoted};
+use crate::config::read::table::Table;
+use crate::sys::fs::mounts::mount_of;
+use crate::sys::fs::stat::{Access, Stat};
+use crate::sys::{Errno, errno};
+use crate::text::units::show_size;
+
+/// `volume`
+pub const KIND: Kind = Kind { name: "volume", nameless: false, read };
+
+struct Volume {
+    path: String,
+    expected: String,
+    readable: bool,
+    writable: bool,
+    min_free: Option<u64>,
+    min_free_inodes: Option<u64>,
+    empty: Option<bool>,
+    rights: Rights,
+}
+
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+    let path = path(name, table);
+    if path.as_deref() == Some("/") {
+        table.fault_here("is the root file system, which is no volume; expected [checks.mount.\"/\"]");
+    }
+    // A volume is there to be used: what is not said must be so. What is said to be false must not.
+    let writable = table.flag("writable").unwrap_or(true);
+    let readable = table.flag("readable").unwrap_or(true);
+    let mut expected = String::from(match (readable, writable) {
+        (true, true) => "a volume that can be written",
+        (true, false) => "a volume that can be read, not written",
+        (false, true) => "a volume that can be written, not read",
+        (false, false) => "a volume that can be neither read nor written",
+    });
+    let rights = Rights::read(table, &mut expected);
+    let min_free = at_least(table, "min_free");
+    if let Some(free) = min_free {
+        add(&mut expected, &["with at least ", &show_size(free), " free"]);
+    }
+    let min_free_inodes = table.integer("min_free_inodes", 1, i64::MAX).and_then(|n| u64::try_from(n).ok());
+    if let Some(free) = min_free_inodes {
+        add(&mut expected, &["with at least ", &free.to_string(), " free inodes"]);
+    }
+    let empty = table.flag("empty");
+    if let Some(empty) = empty {
+        add(&mut expected, &[if empty { "empty" } else { "not empty" }]);
+    }
+    let volume =
+        Volume { path: path?, expected, readable, writable, min_free, min_free_inodes, empty, rights };
+    Some(Box::new(volume))
+}
+
+impl Judge for Volume {
+    fn subject(&self) -> String {
+        format!("volume {}", self.path)
+    }
+
+    fn expected(&self) -> String {
+        self.expected.clone()
+    }
+
+    fn judge(&self, facts: &Facts) -> Finding {
+        if let Err(failure) = mounted_at(&self.path, &self.how(), facts) {
+            return failure.into();
+        }
+        let stat = match facts.system.stat(&self.path) {
+            Ok(stat) => stat,
+            Err(error) => return refused(&self.path, &error, facts).into(),
+        };
+        let usable = self.usable(&stat, facts);
+        let failed = usable.and_then(|()| self.rights.judge(&self.path, &stat, facts));
+        match failed.and_then(|()| self.roomy(facts)).and_then(|()| self.filled(facts)) {
+            Ok(()) => Finding::pass(format!("a volume {}", shown(&stat, facts)), self.path.clone()),
+            Err(failure) => failure.into(),
+        }
+    }
+
+    fn may_block(&self, facts: &Facts) -> bool {
+        super::mount::remote(&self.path, facts)
+    }
+}
+
+impl Volume {
+    fn usable(&self, stat: &Stat, facts: &Facts) -> Result<(), Failure> {
+        let (read, write) = (self.readable, self.writable);
+        let mut asked = vec![("readable", Access::Read, read), ("writable", Access::Write, write)];
+        if (read || write) && stat.dir {
+            asked.push(("to be entered", Access::Execute, true));
+        }
+        asked.into_iter().try_for_each(|asked| allows(&self.path, stat, asked, facts, " (on the volume)"))
+    }
+
+    fn roomy(&self, facts: &Facts) -> Result<(), Failure> {
+        if self.min_free.is_none() && self.min_free_inodes.is_none() {
+            return Ok(());
+        }
+        let path = &self.path;
+        let space = facts.system.space(path).map_err(|error| {
+            let why = facts::why(&error);
+            failure("free room cannot be told: {}\nlook at what {} lies on", &[&why, path])
+        })?;
+        if let Some(wanted) = self.min_free.filter(|wanted| space.free < *wanted) {
+            let used = space.size.saturating_sub(space.free);
+            return fail(
+                "{} free of {}\n{}",
+                &[
+                    &show_size(space.free),
+                    &show_size(space.size),
+                    &self.room(wanted, space.size, used, "size", facts),
+                ],
+            );
+        }
+        // A file system that makes inodes as they are needed (btrfs) has none in all.
+        if space.inodes > 0
+            && let Some(wanted) = self.min_free_inodes.filter(|wanted| space.free_inodes < *wanted)
+        {
+            let used = space.inodes.saturating_sub(space.free_inodes);
+            return fail(
+                "{} free inodes of {}\n{}",
+                &[
+                    &space.free_inodes.to_string(),
+                    &space.inodes.to_string(),
+                    &self.room(wanted, space.inodes, used, "nr_inodes", facts),
+                ],
+            );
+        }
+        Ok(())
+    }
+
+    /// What makes enough room: where the whole is too small, to remove something does not.
+    fn room(&self, wanted: u64, whole: u64, used: u64, what: &str, facts: &Facts) -> String {
+        let path = &self.path;
+        let need = wanted.saturating_add(used);
+        let need = if what == "size" { docker_size(need) } else { need.to_string() };
+        let mount = mount_of(facts.system.mounts(), path);
+        let larger = match mount.map(|mount| mount.fstype.as_str()) {
+            Some("tmpfs") if path == "/dev/shm" && what == "size" => {
+                ["docker run --shm-size ", &need].concat()
+            }
+            Some("tmpfs") => ["docker run --tmpfs ", path, ":", what, "=", &need].concat(),
+            _ if what == "size" => ["give it a volume of ", &need, " or more"].concat(),
+            _ => ["give it a volume with ", &need, " inodes or more"].concat(),
+        };
+        if whole < wanted {
+            return larger;
+        }
+        let verb = if what == "size" { "make room in " } else { "remove files from " };
+        [verb, path, ", or ", &larger].concat()
+    }
+
+    /// What mounts one there.
+    fn how(&self) -> String {
+        let mode = if self.writable { "" } else { ":ro" };
+        volume_option(&self.path, "") + mode
+    }
+
+    fn filled(&self, facts: &Facts) -> Result<(), Failure> {
+        let Some(empty) = self.empty else { return Ok(()) };
+        let path = &self.path;
+        let names = facts.system.list(path).map_err(|error| {
+            if errno(&error) == Errno::EACCES {
+                return unreachable(path, Access::Read, facts);
+            }
+            let why = facts::why(&error);
+            failure("a volume that cannot be listed: {}\nlook at what {} lies on", &[&why, path])
+        })?;
+        // A new ext4 holds this one.
+        match (empty, names.iter().find(|name| *name != "lost+found")) {
+            (true, Some(name)) => {
+                fail("a volume that holds {}\nempty {}, or mount a new volume", &[&quoted(name), path])
+            }
+            (false, None) => {
+                fail("an empty volume\nfill it, or mount at {} the volume that is meant", &[path])
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::volume::*;
+    use crate::checks::facts::fake::Fake;
+    use crate::checks::read::testing::{fault, one};
+    use crate::sys::fs::mounts;
+    use crate::sys::process::credentials::{Accounts, Identity};
+    use std::cell::RefCell;
+
+    fn fake(refused: Option<i32>) -> Fake {
+        let text = "1 0 0:1 / / rw - overlay overlay rw\n2 1 0:2 / /data rw - ext4 /dev/sda1 rw\n";
+        let dir = Stat { dir: true, mode: 0o755, ..Stat::default() };
+        Fake {
+            mounts: mounts::parse(text),
+            files: ["/", "/data", "/srv"].map(|path| (path.to_string(), dir)).into(),
+            refused: refused.map(|errno| (("/data".to_string(), "w"), errno)).into_iter().collect(),
+            free: 1 << 20,
+            inodes: 200,
+            accounts: Accounts::parse("root:x:0:0::/:\napp:x:1000:1000::/:\n", "root:x:0:\n"),
+            current: RefCell::new(Identity { uid: 1000, gid: 1000, groups: vec![] }),
+            ..Fake::default()
+        }
+    }
+
+    fn judge(text: &str, refused: Option<i32>) -> Finding {
+        one(text).judge.judge(&fake(refused).facts(&[]))
+    }
+
+    #[test]
+    fn a_folder_of_the_root_is_no_volume() {
+        assert!(judge("[checks.volume.\"/data\"]", None).ok);
+        let folder = judge("[checks.volume.\"/srv\"]", None);
+        assert_eq!(folder.found, "/srv, which is part of the overlay at /");
+        assert!(folder.remedy.contains("--volume"));
+        assert!(!judge("[checks.volume.\"/none\"]", None).ok);
+        assert!(fault("[checks.volume.\"/\"]").contains("[checks.mount.\"/\"]"));
+    }
+
+    #[test]
+    fn who_cannot_write_is_told_what_to_do() {
+        let finding = judge("[checks.volume.\"/data\"]", Some(libc::EACCES));
+        assert_eq!(finding.found, "owned by root:root, mode 0755, not writable by uid 1000");
+        assert_eq!(finding.remedy, "chown 1000:1000 /data (on the volume), or run as uid 0");
+        assert_eq!(judge("[checks.volume.\"/data\"]", Some(libc::EROFS)).found, "mounted read-only");
+    }
+
+    /// `false` is no "perhaps": it must not be so, whether by the mount or by the mode.
+    #[test]
+    fn what_is_not_to_be_used_cannot_be() {
+        let judge = |keys: &str, what: &[&'static str], uid| {
+            let refused = what.iter().map(|what| (("/data".to_string(), *what), libc::EACCES)).collect();
+            let current = RefCell::new(Identity { uid, gid: 0, groups: vec![] });
+            let check = one(&format!("[checks.volume.\"/data\"]\n{keys}"));
+            let finding = check.judge.judge(&Fake { refused, current, ..fake(None) }.facts(&[]));
+            (finding.ok, finding.found, finding.remedy)
+        };
+        for (keys, refused, ok, found) in [
+            ("writable = false", &["w"][..], true, "a volume owned by root:root, mode 0755"),
+            ("writable = false", &[], false, "owned by root:root, mode 0755, writable by uid 7"),
+            ("writable = false", &["w", "r"], false, "owned by root:root, mode 0755, not readable by uid 7"),
+            (
+                "writable = false",
+                &["w", "x"],
+                false,
+                "owned by root:root, mode 0755, not to be entered by uid 7",
+            ),
+            ("readable = false", &["r"], true, "a volume owned by root:root, mode 0755"),
+            ("readable = false", &[], false, "owned by root:root, mode 0755, readable by uid 7"),
+            (
+                "readable = false\nwritable = false",
+                &["r", "w", "x"],
+                true,
+                "a volume owned by root:root, mode 0755",
+            ),
+        ] {
+            let told = judge(keys, refused, 7);
+            assert_eq!((told.0, told.1.as_str()), (ok, found), "{keys} {refused:?}");
+        }
+        assert!(self::judge("[checks.volume.\"/data\"]\nwritable = false", Some(libc::EROFS)).ok);
+        for (uid, remedy) in [
+            (
+                7,
+                "mount the volume ro, not rw, or take it from that user with chmod or chown, or judge as another (as_user)",
+            ),
+            (
+                0,
+                "mount the volume ro, not rw, or judge as another user (as_user): root may do nearly anything",
+            ),
+        ] {
+            assert_eq!(judge("writable = false", &[], uid).2, remedy);
+        }
+    }
+
+    #[test]
+    fn owner_mode_and_room_are_judged() {
+        for (keys, ok, found) in [
+            ("owner = \"root\"\ngroup = 0\nmode = \"0755\"", true, "a volume owned by root:root, mode 0755"),
+            ("owner = 1000", false, "owned by root:root, mode 0755"),
+            ("owner = \"nobody\"", false, "no user \"nobody\" in /etc/passwd"),
+            ("group = 5", false, "owned by root:root, mode 0755"),
+            ("mode = \"0700\"", false, "owned by root:root, mode 0755"),
+            ("max_mode = \"0750\"", false, "owned by root:root, mode 0755"),
+            ("min_free = \"512KiB\"", true, "a volume owned by root:root, mode 0755"),
+            ("min_free = \"1GiB\"", false, "1 MiB free of 2 MiB"),
+            ("min_free_inodes = 100", true, "a volume owned by root:root, mode 0755"),
+            ("min_free_inodes = 101", false, "100 free inodes of 200"),
+        ] {
+            let finding = judge(&format!("[checks.volume.\"/data\"]\n{keys}"), None);
+            assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{keys}");
+        }
+        // 755 in TOML is a decimal number, which is another mode.
+        assert!(fault("[checks.volume.\"/data\"]\nmode = 755").contains("in quotes"));
+        assert!(fault("[checks.volume.\"/data\"]\nmin_free_inodes = 0").contains("at least 1"));
+        assert!(fault("[checks.volume.\"/data\"]\nmin_free = 0").contains("asserts nothing"));
+    }
+
+    #[test]
+    fn a_volume_is_empty_or_not() {
+        for (held, empty, found) in [
+            (&["/data/lost+found"][..], true, None),
+            (&["/data/lost+found"], false, Some("an empty volume")),
+            (&["/data/lost+found", "/data/a"], true, Some("a volume that holds \"a\"")),
+            (&["/data/a"], false, None),
+        ] {
+            let mut fake = fake(None);
+            fake.files.extend(held.iter().map(|path| ((*path).to_string(), Stat::default())));
+            let check = one(&format!("[checks.volume.\"/data\"]\nempty = {empty}"));
+            let finding = check.judge.judge(&fake.facts(&[]));
+            assert_eq!(finding.ok, found.is_none(), "{held:?} {empty}");
+            assert!(found.is_none_or(|found| finding.found == found), "{finding:?}");
+        }
+        assert!(fault("[checks.volume.\"/data\"]\nempty = \"maybe\"").contains("true or false"));
+        // No limit on inodes is enough of them.
+        let unlimited = Fake { inodes: 0, ..fake(None) };
+        let check = one("[checks.volume.\"/data\"]\nmin_free_inodes = 9");
+        assert!(check.judge.judge(&unlimited.facts(&[])).ok);
+    }
+}

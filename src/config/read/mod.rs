@@ -1,0 +1,9 @@
+//! From the tree to typed values: tables and their keys, interpolation, conditions.
+
+pub mod condition;
+pub mod context;
+pub mod env_file;
+pub mod foreign;
+pub mod interpolate;
+pub mod scalar;
+pub mod table;

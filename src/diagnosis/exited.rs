@@ -1,0 +1,120 @@
+//! What an end, or a service that is never healthy, gives away: looked for when it has happened, and then in what
+//! Linux shows of processes, sockets and the cgroup.
+
+use super::{fill, hints};
+use crate::config::{Probe, Service};
+use crate::model::{Outcome, Pid};
+use crate::sys::container::cgroup;
+use crate::sys::net::{self, Protocol};
+use crate::sys::process::procfs::{self, Process};
+use crate::text::units::show_size;
+use std::net::SocketAddr;
+
+/// The name of a service's program.
+fn name(service: &Service) -> String {
+    let word = service.program.argv.first().map_or(&b""[..], |word| word.to_bytes());
+    String::from_utf8_lossy(word.rsplit(|b| *b == b'/').next().unwrap_or(word)).into_owned()
+}
+
+/// A process was killed, and not by rinit: whether that was the kernel, for want of memory. `seen`: how many such
+/// kills were known before; `itself`: whether it was the service's first process, or one of its others.
+pub fn killed(service: &Service, itself: bool, seen: &mut u64) -> Option<String> {
+    let count = cgroup::killed_for_memory();
+    let more = count > *seen;
+    *seen = count;
+    let who = [if itself { "" } else { "a process of " }, &name(service)].concat();
+    let peak =
+        cgroup::peak_memory().map_or_else(String::new, |bytes| [", used ", &show_size(bytes)].concat());
+    let text = "{} was killed by the kernel: out of memory, limit {}{}; raise that (docker run --memory), or let it use less";
+    more.then(|| match cgroup::most_memory() {
+        Some(most) => fill(text, &[&who, &show_size(most), &peak]),
+        None => fill("{} was killed by the kernel: out of memory; the container has no limit of its own{}, so the machine ran out, or what holds the container: set a limit, or let it use less", &[&who, &peak]),
+    })
+}
+
+/// The process `leader` of a service ended with success: what it left running, in a group or session of its own or
+/// still in its group, has put itself into the background, where nobody can supervise it. `knows`: whether a
+/// process is some service's. `by_name`: only what is called as the program is.
+#[must_use]
+pub fn background(
+    service: &Service,
+    leader: Pid,
+    by_name: bool,
+    knows: &dyn Fn(Pid) -> bool,
+) -> Option<String> {
+    let name = name(service);
+    let called = |process: &Process| process.name == name.get(..name.len().min(15)).unwrap_or(&name);
+    let rinit = crate::sys::pid();
+    let mut left = procfs::all();
+    let session = left.iter().find(|process| process.pid == rinit)?.session;
+    left.retain(|process| {
+        let stranger = process.parent == rinit && !knows(process.pid) && !knows(process.session);
+        !process.zombie && (process.group == leader || stranger && process.session != session)
+    });
+    let found = left.iter().find(|process| called(process));
+    // Of others, what is younger than the service's process.
+    let found = found.or_else(|| left.iter().find(|process| !by_name && process.pid > leader))?;
+    Some(fill(
+        "it has put itself into the background: {} (pid {}) was left running, where it cannot be supervised; give it the option that keeps it in the foreground ({}), or let it be a oneshot",
+        &[&found.name, &found.pid.to_string(), hints::foreground(&name)],
+    ))
+}
+
+/// A daemon that ended with success as soon as it was started.
+#[must_use]
+pub fn at_once(service: &Service) -> String {
+    let option = hints::foreground(&name(service));
+    fill(
+        "a daemon is to stay, and this one ended at once: if it only does something and ends, write type = \"oneshot\"; if it goes into the background, give it the option that keeps it in the foreground ({})",
+        &[option],
+    )
+}
+
+/// Why a service's healthcheck can never pass. `leader`: the service's process; `outcome`: how the probe ended.
+#[must_use]
+pub fn never_healthy(service: &Service, leader: Pid, outcome: Option<Outcome>) -> Option<String> {
+    match service.program.probe.as_ref()? {
+        Probe::Exec(argv) => match outcome {
+            Some(Outcome::Code(code @ (126 | 127))) => {
+                let words: Vec<_> = argv.iter().map(|word| word.to_string_lossy()).collect();
+                Some(fill(
+                    "its healthcheck ends with {}, as one does whose program is not there, and can never pass: {}; install that program, or use healthcheck = { tcp = PORT }",
+                    &[&code.to_string(), &words.join(" ")],
+                ))
+            }
+            _ => None,
+        },
+        Probe::Tcp(host, port) => elsewhere(host, *port, leader),
+    }
+}
+
+/// Where a service listens, when that is not where its healthcheck connects.
+fn elsewhere(host: &str, port: u16, leader: Pid) -> Option<String> {
+    if !host.starts_with("127.") && host != "localhost" && host != "::1" {
+        return None;
+    }
+    let all = net::listeners(Protocol::Tcp).ok()?;
+    let there = |address: SocketAddr| {
+        let ip = address.ip();
+        address.port() == port && (ip.is_unspecified() || ip.is_loopback())
+    };
+    if all.iter().any(|(address, _)| there(*address)) {
+        return None;
+    }
+    let mut sockets = procfs::sockets(leader);
+    for pid in procfs::descendants(leader) {
+        sockets.extend(procfs::sockets(pid));
+    }
+    let own = all.iter().filter(|(_, inode)| sockets.contains(inode));
+    let mut own: Vec<String> = own.map(|(address, _)| address.to_string()).collect();
+    own.dedup();
+    let port = port.to_string();
+    if own.is_empty() {
+        let text = "nothing listens on port {} of {} that its healthcheck connects to, and none of its processes is seen to listen on any other; is it the right port?";
+        return Some(fill(text, &[&port, host]));
+    }
+    Some(fill(
+        "nothing listens on port {} of {}, which its healthcheck connects to, and the service listens on {}; correct the healthcheck, or the port and address of the program",
+        &[&port, host, &own.join(", ")],
+    ))
+}

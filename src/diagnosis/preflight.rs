@@ -1,0 +1,34 @@
+//! The same before anything is started: what would keep a program from running that has been looked at.
+
+use super::{exec, hints};
+use crate::sys::Errno;
+use crate::sys::executable::format::Content;
+use crate::sys::executable::lookup::{Found, Look, Obstacle};
+
+/// What would be told; `None` when nothing is seen to.
+#[must_use]
+pub fn why_not(look: &Look) -> Option<String> {
+    let Some(found) = &look.found else { return Some(exec(Errno::ENOENT, look)) };
+    let closed = matches!(look.obstacle, Some(Obstacle::Closed(..) | Obstacle::File(_)));
+    if closed || found.folder || !found.rights.execute || found.noexec.is_some() {
+        return Some(exec(Errno::EACCES, look));
+    }
+    // What nobody here can read may be a program, which need not be read: it is blamed when it has failed.
+    if look.env_fails || super::hidden(found) && found.content != Content::Unreadable {
+        return super::first_line(look);
+    }
+    (!sound(found)).then(|| exec(Errno::ENOEXEC, look))
+}
+
+fn sound(found: &Found) -> bool {
+    match &found.content {
+        Content::Script { found: Some(found), carriage_return: None, .. } => sound(found),
+        Content::Elf { machine, loader } => {
+            // A 64-bit machine runs the programs of its 32-bit one.
+            let kin = matches!((hints::OWN_MACHINE, machine), (62, 3) | (183, 40));
+            (kin || *machine == hints::OWN_MACHINE) && loader.as_ref().is_none_or(|(_, there)| *there)
+        }
+        Content::Unreadable => true,
+        _ => false,
+    }
+}

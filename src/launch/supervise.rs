@@ -1,0 +1,265 @@
+//! A start by a configuration: check, resolve, supervise.
+
+use super::{CHECK_FAILED, Start, USAGE, answer, last_words, refuse, run};
+use crate::checks::report::Report;
+use crate::checks::run::Interrupted;
+use crate::checks::run::workers::Crew;
+use crate::checks::{self, Check, Facts};
+use crate::cli::{Format, LogLevel, Mode};
+use crate::config::read::interpolate::Scope;
+use crate::config::read::table::Reading;
+use crate::config::source::diagnostic::Fault;
+use crate::config::source::files::Files;
+use crate::config::{self, Off, Plan, Service, resolve};
+use crate::model::environ::Environ;
+use crate::model::{Outcome, Signal, SignalRule};
+use crate::output;
+use crate::received::{self, Early, Received};
+use crate::runtime::Given;
+use crate::service::launcher::Starter;
+use crate::sys::process::spawn::Place;
+use crate::sys::{args, container, stdio};
+use crate::text::redact;
+use std::mem::ManuallyDrop;
+
+/// The checks were ended by a signal: the exit code.
+fn interrupt(interrupted: Interrupted, early: &Early<'_>) -> u8 {
+    if let Some(came) = early.ended_by {
+        let text = format!("stopping ({} {}); nothing was started", came.0, received::sender(came));
+        output::line(LogLevel::Info, "", &text);
+    }
+    Outcome::Signal(interrupted.0).exit_code()
+}
+
+impl Start<'_> {
+    /// A configuration, with or without a command. Apart, so that its frame is not on the stack of a plain start.
+    #[inline(never)]
+    pub(super) fn configured(self, files: &'static Files) -> u8 {
+        let given = args::environment();
+        let mut faults = Vec::new();
+        // Not dropped, as the files are not.
+        let mut checks = ManuallyDrop::new(self.read_checks(files, &given, &mut faults));
+        redact::keep(&checks::secrets(&checks, &given));
+        let exported = checks::exported(&checks);
+        let plan = self.resolve(files, &given, &exported, &mut faults);
+        if !faults.is_empty() {
+            self.warn_of_missing(files, &plan, &given);
+            return refuse(&faults, &files.sources);
+        }
+        if let Err(why) = checks::select::select(&mut checks, &self.invocation.only, &self.invocation.skip) {
+            output::line(LogLevel::Error, "", &why);
+            return USAGE;
+        }
+        match self.invocation.mode {
+            Mode::Validate if self.warn_of_missing(files, &plan, &given) > 0 => {
+                answer("the configuration has no faults, but the warnings above\n", 0)
+            }
+            Mode::Validate => answer("the configuration has no faults\n", 0),
+            Mode::Explain => {
+                let text = checks::explain(&checks, &files.sources) + &config::explain(Some(files), &plan);
+                tell(text)
+            }
+            Mode::Record => super::record(given),
+            Mode::EnvDocs => tell(checks::report::env_docs::render(&checks)),
+            Mode::Check => self.report(files, &checks, given, &plan.whole.signals),
+            Mode::Exec | Mode::Supervise => {
+                if let Err(why) = self.something_to_run(&plan) {
+                    output::line(LogLevel::Error, "", &why);
+                    return USAGE;
+                }
+                self.go(files, &checks, given, plan, &exported)
+            }
+        }
+    }
+
+    /// Whether there is anything to start, and, with `--exec`, nothing that would need a supervisor.
+    fn something_to_run(&self, plan: &Plan) -> Result<(), String> {
+        let is_main = |at: usize| plan.whole.main.is_some_and(|main| main.index() == at);
+        let mut others =
+            plan.services.iter().enumerate().filter(|(at, _)| !is_main(*at)).map(|(_, service)| service);
+        if self.invocation.mode == Mode::Exec {
+            return match others.find(|service| service.is_on()) {
+                Some(service) => Err(format!(
+                    "--exec leaves no rinit behind to supervise the service {}; drop --exec, or the services",
+                    service.name
+                )),
+                None if plan.whole.main.is_none() => {
+                    Err("--exec needs a COMMAND to become: rinit --exec -- COMMAND".into())
+                }
+                None => Ok(()),
+            };
+        }
+        // What a condition keeps from running today is something to run; and what stays for nothing may be started by hand.
+        let stays = plan.whole.stay_when_idle && !plan.services.is_empty();
+        let any = |service: &Service| matches!(service.off, None | Some(Off::Skipped(_)));
+        if stays || plan.services.iter().any(any) {
+            return Ok(());
+        }
+        let why = match plan.services.as_slice() {
+            [] => "the configuration has no services".into(),
+            services => services.iter().map(why_off).collect::<Vec<_>>().join(", "),
+        };
+        Err(format!(
+            "nothing to run: {why}; name a COMMAND (rinit -- COMMAND; in an image CMD [\"app\"]), or give a service a command: [services.main] command = [\"app\"]"
+        ))
+    }
+
+    /// Checks, then what the checks were for.
+    fn go(
+        self,
+        files: &'static Files,
+        checks: &[Check],
+        given: Environ,
+        mut plan: Plan,
+        exported: &[String],
+    ) -> u8 {
+        let mut early = Early::new(&self.invocation.rewrites, &plan.whole.signals);
+        let environ = match self.judge(files, checks, given, &mut early) {
+            Ok(report) if report.ok() => report.environ,
+            Ok(report) => {
+                last_words(&report.short());
+                return CHECK_FAILED;
+            }
+            Err(interrupted) => return interrupt(interrupted, &early),
+        };
+        let kept = early.kept;
+        if !exported.is_empty() {
+            // What was not known before the checks is known now.
+            let mut faults = Vec::new();
+            plan = self.resolve(files, &environ, &[], &mut faults);
+            if !faults.is_empty() {
+                return refuse(&faults, &files.sources);
+            }
+            if let Err(why) = self.something_to_run(&plan) {
+                output::line(LogLevel::Error, "", &why);
+                return USAGE;
+            }
+        }
+        if self.invocation.mode == Mode::Exec {
+            self.exec(&plan, Some(environ))
+        } else {
+            self.supervise(files, plan, environ, kept)
+        }
+    }
+
+    /// `--check`: the report and nothing else.
+    fn report(
+        &self,
+        files: &Files,
+        checks: &[Check],
+        given: Environ,
+        signals: &[(Signal, SignalRule)],
+    ) -> u8 {
+        let verbose = self.invocation.verbosity > 0;
+        let every = verbose || self.invocation.format != Format::Human;
+        let mut early = Early::new(&self.invocation.rewrites, signals);
+        let report = match self.look(files, checks, given, every, &mut early) {
+            Ok(report) => report,
+            Err(interrupted) => return interrupt(interrupted, &early),
+        };
+        let text = match self.invocation.format {
+            Format::Human => report.human(verbose, stdio::is_terminal(1)),
+            Format::Json => report.json(),
+            Format::Tap => report.tap(),
+            Format::Junit => report.junit(),
+        };
+        answer(&text, if report.ok() { 0 } else { CHECK_FAILED })
+    }
+
+    /// Runs the checks and tells what they found.
+    fn judge(
+        &self,
+        files: &Files,
+        checks: &[Check],
+        given: Environ,
+        early: &mut Early<'_>,
+    ) -> Result<Report, Interrupted> {
+        let report = self.look(files, checks, given, false, early)?;
+        for (level, line) in report.lines() {
+            let level = if level == checks::Level::Error { LogLevel::Error } else { LogLevel::Warn };
+            output::line(level, "", &line);
+        }
+        if !report.ok() {
+            output::line(LogLevel::Error, "", &format!("{}; nothing was started", report.summary()));
+        }
+        Ok(report)
+    }
+
+    fn read_checks(&self, files: &Files, environ: &Environ, faults: &mut Vec<Fault>) -> Vec<Check> {
+        let variable = |name: &str| environ.text(name).or_else(|| container::fact(name));
+        let reading = Reading::new(scope(&variable, &[]));
+        let written = files.root.get("checks");
+        redact::keep(&checks::given_secrets(written, environ));
+        let checks = checks::read(written, &reading);
+        faults.extend(reading.into_faults());
+        checks
+    }
+
+    fn resolve(&self, files: &Files, environ: &Environ, later: &[String], faults: &mut Vec<Fault>) -> Plan {
+        let variable = |name: &str| environ.text(name).or_else(|| container::fact(name));
+        resolve::resolve(Some(files), &scope(&variable, later), &self.invocation.command, faults)
+    }
+
+    /// Runs the checks, each that may block or waits in a process of its own.
+    fn look(
+        &self,
+        files: &Files,
+        checks: &[Check],
+        given: Environ,
+        every: bool,
+        early: &mut Early<'_>,
+    ) -> Result<Report, Interrupted> {
+        let mut crew = Crew::new(self.ignored.clone(), early);
+        let mut report = checks::run::run(checks, &mut Facts::live(given), &files.sources, &mut crew, every)?;
+        redact::keep(&report.secrets);
+        // Before it is written as JSON or XML, in which a secret would look another way.
+        redact::hide_in(report.texts());
+        Ok(report)
+    }
+
+    fn supervise(self, files: &'static Files, plan: Plan, environ: Environ, kept: Vec<Received>) -> u8 {
+        // A container that ends at once, and with success, is not to do so without a word.
+        if !plan.services.iter().any(Service::is_on) {
+            for service in &plan.services {
+                let why = service.off.as_ref().map_or("", Off::why);
+                output::line(LogLevel::Warn, &service.name, &["not started: ", why].concat());
+            }
+        }
+        let fds = stdio::open_above_stderr();
+        let given = if plan.whole.main.is_some() {
+            Given::Some(fds)
+        } else {
+            stdio::close(&fds);
+            Given::Some(Vec::new())
+        };
+        let starter = Starter {
+            inherited: self.inherited,
+            environ: Some(environ),
+            ignored: self.ignored,
+            place: Place::Foreground,
+            folder: crate::sys::folder().filter(|folder| folder.as_c_str() != c"/"),
+            null: stdio::open_null(),
+            files: Some(files),
+            by_shell: std::cell::Cell::default(),
+            told_who_runs: std::cell::Cell::new(false),
+        };
+        crate::sys::sit_in_root();
+        super::adopt_orphans();
+        run(self.invocation, plan, starter, given, kept)
+    }
+}
+
+/// `web: enabled is false`.
+fn why_off(service: &Service) -> String {
+    [service.name.as_str(), ": ", service.off.as_ref().map_or("", Off::why)].concat()
+}
+
+/// Writes a text to standard output.
+fn tell(text: String) -> u8 {
+    answer(&redact::hide(text), 0)
+}
+
+/// What the configuration may know: these variables, and the files of this system.
+fn scope<'a>(variable: &'a dyn Fn(&str) -> Option<String>, later: &'a [String]) -> Scope<'a> {
+    Scope { variable, exists: &super::reading::exists, read: &super::read_text, later }
+}

@@ -1,0 +1,169 @@
+//! What the supervisor has to say, in words.
+
+use crate::cli::LogLevel;
+use crate::model::{Outcome, ServiceId, Signal};
+use crate::supervisor::event::{Cause, Next, Note, Over};
+use crate::text::escape::toml_key;
+use crate::text::units::show_duration;
+
+/// A note as it is told.
+pub struct Words {
+    /// How much it matters.
+    pub level: LogLevel,
+    /// Whom it is about.
+    pub service: Option<ServiceId>,
+    /// One line.
+    pub text: String,
+}
+
+/// Puts a note into words. `name` gives a service's name.
+pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
+    let (level, service, text) = match note {
+        Note::Started { service, pid } => (LogLevel::Info, Some(service), format!("started (pid {pid})")),
+        Note::Healthy { service } => (LogLevel::Info, Some(service), "healthy".into()),
+        Note::Unhealthy { service, failures } => (
+            LogLevel::Warn,
+            Some(service),
+            format!("unhealthy: its healthcheck failed {failures} times in a row"),
+        ),
+        Note::Ended { service, outcome, after, cause, next } => {
+            let (level, text) = ended(outcome, &show_duration(after), cause, next, &name);
+            (level, Some(service), text)
+        }
+        Note::NotStarted { service, next } => {
+            let (level, what) = following(next);
+            (level, Some(service), format!("not started; {what}"))
+        }
+        Note::SlowStart { service, after, given_up } => {
+            let (level, text) = slow_start(&show_duration(after), given_up);
+            (level, Some(service), text)
+        }
+        Note::Unreachable { service, needs } => (
+            LogLevel::Error,
+            Some(service),
+            format!(
+                "not started: it needs {}, which failed; required = false starts it without",
+                name(needs)
+            ),
+        ),
+        Note::Stopping { service, cause } => {
+            let level = if cause == Cause::Shutdown { LogLevel::Debug } else { LogLevel::Warn };
+            (level, Some(service), format!("stopping{}", because(cause, &name)))
+        }
+        Note::Killing { service, after, leader } => {
+            let who = if leader { "it" } else { "its process group" };
+            let text = format!("did not stop within {}; killing {who}", show_duration(after));
+            (LogLevel::Warn, Some(service), text)
+        }
+        Note::Stuck { service } => (
+            LogLevel::Error,
+            Some(service),
+            "killed, but still there (in uninterruptible sleep?); waiting for it no longer".into(),
+        ),
+        Note::ShuttingDown { because: None } => (LogLevel::Info, None, "stopping".into()),
+        Note::ShuttingDown { because: Some(service) } => {
+            (LogLevel::Info, None, format!("stopping, because {} has ended", name(service)))
+        }
+        Note::KillingAll => (LogLevel::Warn, None, "asked to stop again; killing everything".into()),
+        Note::Sweeping { signal } => {
+            (LogLevel::Debug, None, format!("sending {signal} to the processes that are left over"))
+        }
+        Note::NotForwarded { signal, service } => {
+            (LogLevel::Info, Some(service), format!("{signal} is for it, and it does not run"))
+        }
+        Note::Unused { signal } => (LogLevel::Info, None, unused(signal, name(ServiceId(0)))),
+        Note::Forwarded { signal, service, pid, group } => {
+            let whom = if group { "process group" } else { "pid" };
+            (LogLevel::Debug, Some(service), format!("passed {signal} on to {whom} {pid}"))
+        }
+    };
+    Words { level, service, text }
+}
+
+/// What to do about a signal that nobody uses; `to` is a service that might.
+fn unused(signal: Signal, to: &str) -> String {
+    let what = match signal {
+        Signal::HUP => "does not reload the configuration: restart the container, or let a service have it",
+        _ => "came, and nobody uses it: a service gets it",
+    };
+    let text = signal.to_string();
+    let word = text.strip_prefix("SIG").map_or_else(|| signal.number().to_string(), str::to_string);
+    let key = toml_key(&word);
+    format!(
+        "{signal} {what} by this line under [signals]: {key} = {{ service = \"{to}\", signal = \"{word}\" }}"
+    )
+}
+
+fn ended<'n>(
+    outcome: Outcome,
+    after: &str,
+    cause: Cause,
+    next: Next,
+    name: &impl Fn(ServiceId) -> &'n str,
+) -> (LogLevel, String) {
+    if cause == Cause::Shutdown {
+        // Whatever its policy says: nothing is started again now.
+        return if asked_for(outcome) {
+            (LogLevel::Info, format!("stopped after {after}"))
+        } else {
+            (LogLevel::Warn, format!("stopped with a failure after {after}: {outcome}"))
+        };
+    }
+    let (level, what) = following(next);
+    let reason = because(cause, name);
+    let text = if next == Next::Stopped && reason.is_empty() && asked_for(outcome) {
+        format!("stopped after {after}")
+    } else if next == Next::Done || next == Next::Stopped && reason.is_empty() {
+        format!("{outcome} after {after}")
+    } else {
+        format!("{outcome} after {after}{reason}; {what}")
+    };
+    (level, text)
+}
+
+/// Whether a service that was asked to stop ended as such a service does.
+fn asked_for(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Code(code) => code == 0,
+        Outcome::Signal(signal) => signal != Signal::KILL,
+    }
+}
+
+fn slow_start(after: &str, given_up: bool) -> (LogLevel, String) {
+    if given_up {
+        (LogLevel::Error, format!("its program was not loaded within {after}; killing it"))
+    } else {
+        (LogLevel::Warn, format!("its program is not loaded after {after}"))
+    }
+}
+
+fn following(next: Next) -> (LogLevel, String) {
+    match next {
+        Next::Restarting { delay, attempt, of } => {
+            let count = of.map_or_else(|| format!("{attempt}"), |of| format!("{attempt} of {of}"));
+            (LogLevel::Warn, format!("restarting in {} ({count})", show_duration(delay)))
+        }
+        Next::Done => (LogLevel::Info, "done".into()),
+        Next::Failed => (LogLevel::Error, "failed, and its restart policy does not start it again".into()),
+        Next::Over(Over::Stays) => (LogLevel::Error, "failed, and would fail again as it is".into()),
+        Next::Over(Over::Stopping) => (LogLevel::Error, "failed while the container stops".into()),
+        Next::Over(Over::Unhealthy) => {
+            (LogLevel::Error, "failed, and on_unhealthy = \"stop\" ends it".into())
+        }
+        Next::GivenUp { attempts: 1 } => (LogLevel::Error, "failed; given up after 1 restart".into()),
+        Next::GivenUp { attempts } => {
+            (LogLevel::Error, format!("failed; given up after {attempts} restarts"))
+        }
+        Next::Stopped => (LogLevel::Info, "stopped".into()),
+    }
+}
+
+fn because<'n>(cause: Cause, name: &impl Fn(ServiceId) -> &'n str) -> String {
+    match cause {
+        Cause::Itself | Cause::Shutdown => String::new(),
+        Cause::StartTimeout => " (not ready within start_timeout)".into(),
+        Cause::RunTimeout => " (ran longer than run_timeout)".into(),
+        Cause::Unhealthy => " (unhealthy)".into(),
+        Cause::Dependency(on) => format!(" (because {} is restarted)", name(on)),
+    }
+}

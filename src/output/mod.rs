@@ -1,0 +1,283 @@
+//! rinit's own lines: one event a line, to stderr, through `tracing`. PID 1 never waits for who reads them: a line
+//! that finds no room is dropped whole, and how many were is told when there is room again.
+
+pub mod messages;
+
+use crate::cli::{LogFormat, LogLevel, Persona};
+use crate::sys::Errno;
+use crate::sys::write::{pause, write_some};
+use crate::text::escape::{json_string, printable};
+use crate::text::redact;
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tracing::field::{Field, Visit};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber, span};
+use tracing_subscriber::filter::LevelFilter;
+
+/// How often a reader that has stopped is looked for, while something is owed to it.
+pub const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// As many milliseconds are left to a slow reader for the last lines.
+const MAX_FINISH_MS: u32 = 200;
+
+/// What the readers have not taken. There is one, as there is one standard error.
+static BACKLOG: Mutex<Backlogs> = Mutex::new(Backlogs { err: Backlog::of(2), out: Backlog::of(1) });
+
+fn backlog() -> MutexGuard<'static, Backlogs> {
+    BACKLOG.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Backlogs {
+    err: Backlog,
+    /// Only in tini's name.
+    out: Backlog,
+}
+
+impl Backlogs {
+    fn of(&mut self, out: bool) -> &mut Backlog {
+        if out { &mut self.out } else { &mut self.err }
+    }
+
+    fn is_owing(&self) -> bool {
+        self.err.is_owing() || self.out.is_owing()
+    }
+
+    fn catch_up(&mut self) {
+        self.err.catch_up();
+        self.out.catch_up();
+    }
+}
+
+struct Backlog {
+    fd: i32,
+    /// The end of a line whose beginning was taken: it goes first, for no line is cut.
+    rest: Vec<u8>,
+    /// How many lines found no room after that.
+    dropped: usize,
+    /// Whether there may be room again (a reader that has stopped, not one that is gone).
+    may_pass: bool,
+    style: (LogFormat, Persona),
+}
+
+impl Backlog {
+    const fn of(fd: i32) -> Self {
+        let style = (LogFormat::Text, Persona::Rinit);
+        Self { fd, rest: Vec::new(), dropped: 0, may_pass: false, style }
+    }
+
+    fn is_owing(&self) -> bool {
+        self.may_pass && (self.dropped > 0 || !self.rest.is_empty())
+    }
+
+    /// Writes one line, or keeps what is left of it; false when nothing of it was taken.
+    fn put(&mut self, line: &[u8]) -> bool {
+        match if self.rest.is_empty() { write_some(self.fd, line) } else { Err(Errno::EAGAIN) } {
+            Ok(count) => {
+                self.rest = line.get(count..).unwrap_or_default().to_vec();
+                self.may_pass = true;
+                true
+            }
+            Err(error) => {
+                self.may_pass = error == Errno::EAGAIN;
+                false
+            }
+        }
+    }
+
+    /// Writes what is left of a line, and how many were dropped after it.
+    fn catch_up(&mut self) {
+        if !self.rest.is_empty() {
+            let rest = std::mem::take(&mut self.rest);
+            if !self.put(&rest) && self.may_pass {
+                self.rest = rest;
+            }
+        }
+        if self.dropped > 0 && self.rest.is_empty() {
+            let what = if self.dropped == 1 { "1 line was" } else { &format!("{} lines were", self.dropped) };
+            let stream = if self.fd == 1 { "output" } else { "error" };
+            let message = [what, " dropped here: standard ", stream, " was not read"].concat();
+            let mut line = String::new();
+            let (format, persona) = self.style;
+            let fields = Fields { message, service: String::new() };
+            let _ = format.write(&mut line, persona, Level::WARN, &fields);
+            if self.put(line.as_bytes()) {
+                self.dropped = 0;
+            }
+        }
+    }
+
+    fn say(&mut self, line: &str) {
+        self.catch_up();
+        if self.dropped > 0 || !self.put(line.as_bytes()) {
+            self.dropped = self.dropped.saturating_add(1);
+        }
+    }
+}
+
+/// Whether somebody who has stopped reading is to be told something.
+#[must_use]
+pub fn is_owing() -> bool {
+    backlog().is_owing()
+}
+
+/// Tells it, if the reader is back.
+pub fn catch_up() {
+    backlog().catch_up();
+}
+
+/// The same at the end: who reads slowly gets a moment for it.
+pub fn finish() {
+    let mut backlog = backlog();
+    for _ in 0..MAX_FINISH_MS {
+        if !backlog.is_owing() {
+            return;
+        }
+        backlog.catch_up();
+        if !pause() {
+            return;
+        }
+    }
+}
+
+/// Installs the subscriber. Until then, lines go nowhere and cost a load and a branch.
+pub fn install(level: LogLevel, format: LogFormat, persona: Persona) {
+    let level = LevelFilter::from_level(match level {
+        LogLevel::Error => Level::ERROR,
+        LogLevel::Warn => Level::WARN,
+        LogLevel::Info => Level::INFO,
+        LogLevel::Debug => Level::DEBUG,
+        LogLevel::Trace => Level::TRACE,
+    });
+    backlog().err.style = (format, persona);
+    backlog().out.style = (format, persona);
+    // Fails only when one is installed already, and that one serves.
+    let _ = tracing::dispatcher::set_global_default(Dispatch::new(Lines { level, format, persona }));
+}
+
+/// Whether lines for who debugs are wanted (`-v`).
+#[inline(never)]
+pub fn is_verbose() -> bool {
+    tracing::enabled!(Level::DEBUG)
+}
+
+/// Says one line; `service` is empty when it is about none.
+pub fn line(level: LogLevel, service: &str, text: &str) {
+    match level {
+        LogLevel::Error => tracing::error!(service, message = text),
+        LogLevel::Warn => tracing::warn!(service, message = text),
+        LogLevel::Info => tracing::info!(service, message = text),
+        LogLevel::Debug => tracing::debug!(service, message = text),
+        LogLevel::Trace => tracing::trace!(service, message = text),
+    }
+}
+
+/// Writes each event as one line. rinit has no spans, so there is no registry of them: that of
+/// tracing-subscriber's `fmt` would touch a dozen pages in each start.
+struct Lines {
+    level: LevelFilter,
+    format: LogFormat,
+    persona: Persona,
+}
+
+impl Subscriber for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= self.level
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.level)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        fields.message = redact::hide(fields.message);
+        // A program's name, a value, an answer from outside: nothing in it is to command a terminal.
+        if let Cow::Owned(shown) = printable(&fields.message) {
+            fields.message = shown;
+        }
+        let mut line = String::new();
+        let _ = self.format.write(&mut line, self.persona, *event.metadata().level(), &fields);
+        // What tini says on request goes to standard output, where its users look for it.
+        let out = self.persona == Persona::Tini && *event.metadata().level() > Level::WARN;
+        backlog().of(out).say(&line);
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// What a line begins with: the mark of the init that rinit stands in for.
+fn begin(out: &mut String, persona: Persona, level: Level) -> fmt::Result {
+    let level = match (persona, level) {
+        (Persona::Rinit, _) => return out.write_str("rinit: "),
+        (Persona::DumbInit, _) => return out.write_str("[dumb-init] "),
+        (Persona::Tini, Level::ERROR) => "FATAL",
+        (_, level) => level.as_str(),
+    };
+    let pid = crate::sys::pid();
+    match persona {
+        Persona::Tini => write!(out, "[{level:<5} tini ({pid})] "),
+        _ => write!(out, "{level} (catatonit:{pid}): "),
+    }
+}
+
+impl LogFormat {
+    fn write(self, out: &mut String, persona: Persona, level: Level, fields: &Fields) -> fmt::Result {
+        let service = Some(fields.service.as_str()).filter(|name| !name.is_empty());
+        match self {
+            Self::Text => {
+                begin(out, persona, level)?;
+                if let Some(name) = service {
+                    write!(out, "{name}: ")?;
+                }
+                // A message of several lines (a fault with its line) keeps them.
+                writeln!(out, "{}", fields.message)
+            }
+            Self::Json => {
+                let level = level.as_str().to_ascii_lowercase();
+                write!(out, "{{\"level\":\"{level}\"")?;
+                if let Some(name) = service {
+                    out.push_str(",\"service\":");
+                    json_string(name, out);
+                }
+                out.push_str(",\"message\":");
+                json_string(&fields.message, out);
+                out.push_str("}\n");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The two fields that rinit's events have.
+#[derive(Default)]
+struct Fields {
+    message: String,
+    service: String,
+}
+
+impl Visit for Fields {
+    // Both are strings. `{:?}` would be empty in the released file, which is built without it.
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+
+    // No event has such a field; what would print them takes 10 KB.
+    fn record_f64(&mut self, _: &Field, _: f64) {}
+    fn record_i128(&mut self, _: &Field, _: i128) {}
+    fn record_u128(&mut self, _: &Field, _: u128) {}
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => self.message.push_str(value),
+            "service" => self.service.push_str(value),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! What the loop does when the supervisor asks: starts processes and probes, sends signals, lets go, sweeps.
+
+use super::probes::RunningProbe;
+use super::{Given, START_COST, Saying, Turn};
+use crate::cli::{LogLevel, Persona};
+use crate::config::Program;
+use crate::diagnosis;
+use crate::model::{Pid, ServiceId, Signal};
+use crate::service::launcher::{Failure, Role, Started};
+use crate::supervisor::event::{Action, Event, Next, Note};
+use crate::sys::process::{kill, reap};
+use crate::sys::stdio;
+
+impl Turn {
+    /// Does what the supervisor asks for; what it costs of a portion.
+    pub(super) fn act(&mut self, action: Action) -> u32 {
+        match action {
+            // What was asked for before the stop and has no process yet needs none.
+            Action::Spawn { service } if self.is_skipped(service) => {
+                self.events.push_back(Event::SpawnSkipped { service });
+            }
+            Action::Probe { service } if self.runtime.core.is_stopping() => {
+                self.events.push_back(Event::ProbeFailed { service });
+            }
+            Action::Spawn { service } => {
+                self.spawn(service);
+                return START_COST;
+            }
+            Action::Probe { service } => {
+                self.probe(service);
+                return START_COST;
+            }
+            Action::Signal { pid, group, signal, wake } => self.send(pid, group, signal, wake),
+            // It may not have come to lead its group yet.
+            Action::KillProbe { pid } | Action::KillStart { pid } => {
+                self.probe_killed(pid);
+                let _ = kill::group(pid, &[Signal::KILL]);
+                let _ = kill::process(pid, &[Signal::KILL]);
+            }
+            Action::Survey { pid } => _ = self.survey(pid),
+            Action::SignalEscaped { pid, signal, wake } => {
+                let signals: &[Signal] = if wake { &[signal, Signal::CONT] } else { &[signal] };
+                self.signal_escaped(pid, signals);
+            }
+            Action::Sweep { signal } => self.sweep(signal),
+            Action::Halt { code } => self.code = Some(code),
+            Action::Tell(note) => self.tell_in_time(note),
+        }
+        1
+    }
+
+    fn is_skipped(&self, service: ServiceId) -> bool {
+        self.runtime.core.is_stopping() && self.runtime.main != Some(service)
+    }
+
+    fn send(&mut self, pid: Pid, group: bool, signal: Signal, wake: bool) {
+        self.left_behind(pid);
+        // The leader was reaped, so that its number may be a stranger's by now.
+        if group && !self.runtime.core.knows(pid) && !kill::group_outlives(pid) {
+            let of = self.runtime.core.lingering().find(|(_, leader)| *leader == pid);
+            if let Some((service, _)) = of
+                && !self.is_left(pid)
+            {
+                self.events.push_back(Event::GroupGone { service });
+            }
+            return;
+        }
+        let signals: &[Signal] = if wake { &[signal, Signal::CONT] } else { &[signal] };
+        // ESRCH: it has ended in this moment, and will be reaped.
+        let _ = if group { kill::group(pid, signals) } else { kill::process(pid, signals) };
+    }
+
+    /// Tells a note now, while what it is about can still be looked at; but a restart does not wait for words.
+    fn tell_in_time(&mut self, note: Note) {
+        match note {
+            Note::Ended { next: Next::Restarting { delay, .. }, .. } => {
+                if delay.is_zero() {
+                    self.events.push_back(Event::Tick); // due in this moment
+                }
+                self.sayings.push_back(Saying::Note(note));
+            }
+            note if self.sayings.is_empty() => self.tell(note),
+            // After what is waiting to be said.
+            note => self.sayings.push_back(Saying::Note(note)),
+        }
+    }
+
+    fn spawn(&mut self, service: ServiceId) {
+        let Some(program) = self.program(service) else { return };
+        let role = if self.runtime.main == Some(service) { Role::Main } else { Role::Service };
+        let started = self.runtime.starter.start(program, role);
+        self.started(service, started);
+    }
+
+    /// What became of a start.
+    pub(super) fn started(&mut self, service: ServiceId, started: Result<Started<'static>, Failure>) {
+        let is_main = self.runtime.main == Some(service);
+        let Some(program) = self.program(service) else { return };
+        match started {
+            Ok(Started::Running(pid)) => {
+                if is_main {
+                    self.main_pid = Some(pid);
+                    self.original_spawned(program, pid);
+                    self.let_go();
+                }
+                self.events.push_back(Event::Spawned { service, pid });
+            }
+            Ok(Started::Loading(loading)) => {
+                let pid = loading.pid();
+                if is_main {
+                    self.main_pid = Some(pid);
+                }
+                self.load(loading, Some(service));
+                self.events.push_back(Event::Starting { service, pid });
+            }
+            Err(Failure { lasting, mut code, mut why, error }) => {
+                let persona = self.runtime.persona;
+                if let Some(error) = error.filter(|_| persona != Persona::Rinit) {
+                    let word =
+                        program.argv.first().map_or_else(Default::default, |word| word.to_string_lossy());
+                    (code, why) = diagnosis::as_said_by(persona, error, &word);
+                }
+                let name = self.runtime.services.get(service.index()).map_or("", |found| &found.name);
+                why.push_str(&self.runtime.starter.place_of(name, error));
+                self.say_later(LogLevel::Error, Some(service).filter(|_| !is_main), why);
+                self.events.push_back(Event::SpawnFailed { service, lasting, code });
+            }
+        }
+    }
+
+    fn program(&self, service: ServiceId) -> Option<&'static Program> {
+        self.runtime.services.get(service.index()).map(|service| &service.program)
+    }
+
+    fn say_later(&mut self, level: LogLevel, service: Option<ServiceId>, text: String) {
+        self.sayings.push_back(Saying::Line(level, service, text));
+    }
+
+    /// The COMMAND has what was given for it; rinit keeps no descriptor and no folder busy. Only what the next run is
+    /// to have (LISTEN_FDS) stays open.
+    fn let_go(&mut self) {
+        crate::sys::sit_in_root();
+        if self.main_may_restart() {
+            return;
+        }
+        match &mut self.runtime.given {
+            Given::Some(fds) => stdio::close(&std::mem::take(fds)),
+            Given::All => stdio::close_above_stderr(),
+        }
+    }
+
+    fn probe(&mut self, service: ServiceId) {
+        let Some(found) = self.runtime.services.get(service.index()) else { return };
+        let timeout = self.probe_timeout(service);
+        match self.runtime.starter.probe(&found.program, timeout) {
+            Ok((started, output)) => {
+                let pid = match &started {
+                    Started::Running(pid) => *pid,
+                    Started::Loading(loading) => loading.pid(),
+                };
+                self.probes.push(RunningProbe::new(service, pid, output));
+                self.events.push_back(Event::ProbeSpawned { service, pid });
+                if let Started::Loading(loading) = started {
+                    self.load(loading, None);
+                }
+            }
+            Err(failure) => {
+                if !self.told.contains(&service) {
+                    let never = if failure.lasting { "; as it is, it can never pass" } else { "" };
+                    let text = format!("healthcheck: {}{never}", failure.why);
+                    self.say_later(LogLevel::Warn, Some(service), text);
+                    // Once a service: there is one of these at each probe.
+                    if failure.lasting {
+                        self.told.push(service);
+                    }
+                }
+                self.events.push_back(Event::ProbeFailed { service });
+            }
+        }
+    }
+
+    fn sweep(&mut self, signal: Signal) {
+        self.sweeping = true;
+        if reap::any_child() {
+            self.sayings.push_back(Saying::Note(Note::Sweeping { signal }));
+            kill::everything(signal);
+        } else {
+            self.events.push_back(Event::Childless);
+        }
+    }
+}

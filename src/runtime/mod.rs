@@ -1,0 +1,388 @@
+//! The loop: wait, tell the supervisor what happened, do what it answers.
+
+mod actions;
+mod escaped;
+mod groups;
+mod loading;
+mod notices;
+mod originals;
+mod probes;
+
+use crate::cli::{LogLevel, Persona};
+use crate::config::Service;
+use crate::model::{Moment, Outcome, Pid, Restart, ServiceId, Signal};
+use crate::received::{self, Received};
+use crate::service::launcher::Starter;
+use crate::supervisor::event::{Action, Event, Note};
+use crate::supervisor::{Status, Supervisor};
+use crate::sys::event::poll::{Waiter, Wake};
+use crate::sys::event::{clock, signals};
+use crate::sys::process::reap::{self, Reaped};
+use crate::sys::process::{kill, procfs};
+use crate::sys::tty;
+use groups::GroupLooks;
+use std::collections::VecDeque;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+/// Everything that the loop works with.
+pub struct Runtime {
+    /// Decides.
+    pub core: Supervisor,
+    /// What the services are, by their ids. For ever, as what follows: a process that hangs in its start may read it
+    /// for as long.
+    pub services: &'static [Service],
+    /// Makes their processes.
+    pub starter: &'static Starter,
+    /// The service that the COMMAND is.
+    pub main: Option<ServiceId>,
+    /// Waits.
+    pub waiter: Waiter,
+    /// Signals that are taken for another, or (`None`) dropped.
+    pub rewrites: Vec<(Signal, Option<Signal>)>,
+    /// Whether the COMMAND is all there is: then its end is not news.
+    pub alone: bool,
+    /// Whether each orphan that is reaped is told as a warning.
+    pub warn_on_reap: bool,
+    /// Whose manners rinit has.
+    pub persona: Persona,
+    /// Descriptors that are the COMMAND's and not rinit's: closed once it has them.
+    pub given: Given,
+}
+
+/// The descriptors above 2 that rinit was given.
+pub enum Given {
+    /// These.
+    Some(Vec<RawFd>),
+    /// All there are: rinit has none of its own.
+    All,
+}
+
+/// How the loop ended.
+pub struct Ending {
+    /// rinit's exit code.
+    pub code: u8,
+    /// What failed last, for the termination log.
+    pub last_words: String,
+}
+
+impl Runtime {
+    /// Runs until the supervisor says that it is over. `kept` are the signals that came before.
+    pub fn run(self: Box<Self>, kept: Vec<Received>) -> Ending {
+        let mut turn = Turn {
+            last_words: String::new(),
+            events: VecDeque::from([Event::Begin]),
+            actions: VecDeque::new(),
+            decided: Vec::new(),
+            dead: false,
+            groups: GroupLooks::default(),
+            sweeping: false,
+            code: None,
+            main_pid: None,
+            sayings: VecDeque::new(),
+            ended: None,
+            short_of_memory: 0,
+            came: 0,
+            told: Vec::new(),
+            probes: Vec::new(),
+            failures: Vec::new(),
+            escaped: Vec::new(),
+            loads: Vec::new(),
+            heard: None,
+            runtime: self,
+        };
+        for (signal, sender) in kept {
+            turn.signal(signal, sender);
+        }
+        loop {
+            let more = turn.work();
+            if let Some(code) = turn.code {
+                return Ending { code, last_words: turn.last_words };
+            }
+            turn.listen(more);
+        }
+    }
+}
+
+/// A moment that is over: waiting for it is only a look.
+const AT_ONCE: Moment = Moment(0);
+
+/// Who wakes this much later than it was to be woken was frozen, or starved.
+const MAX_WAKE_DELAY: Duration = Duration::from_millis(500);
+
+/// How much is done between two looks for signals, in units of about 10 to 50 µs.
+const PORTION: u32 = 64;
+
+/// What a new process costs of it.
+const START_COST: u32 = 8;
+
+struct Turn {
+    runtime: Box<Runtime>,
+    /// The last signal that was taken.
+    heard: Option<Received>,
+    /// What came of actions and is to be told to the supervisor.
+    events: VecDeque<Event>,
+    /// What the supervisor asked for and is not done yet.
+    actions: VecDeque<Action>,
+    /// What one step asks for. Empty between steps.
+    decided: Vec<Action>,
+    /// Whether a child may have ended that is not reaped yet.
+    dead: bool,
+    groups: GroupLooks,
+    sweeping: bool,
+    code: Option<u8>,
+    last_words: String,
+    main_pid: Option<Pid>,
+    /// The process whose end is being told to the supervisor.
+    ended: Option<(Pid, Outcome)>,
+    /// How many kills for want of memory have been seen.
+    short_of_memory: u64,
+    /// Signals that came from outside, a bit for each: who is ended by one of them was meant to be.
+    came: u64,
+    /// Services whose healthcheck has no program, which has been told.
+    told: Vec<ServiceId>,
+    probes: Vec<probes::RunningProbe>,
+    /// Why probes failed, at most one a service.
+    failures: Vec<probes::ProbeFailure>,
+    /// What has left the groups of services with `kill_mode = "all"`.
+    escaped: Vec<escaped::Escaped>,
+    /// Processes that have not loaded their programs yet.
+    loads: Vec<loading::Load>,
+    sayings: VecDeque<Saying>,
+}
+
+/// Something to be said when all is done.
+enum Saying {
+    Note(Note),
+    Line(LogLevel, Option<ServiceId>, String),
+}
+
+impl Turn {
+    /// Tells the supervisor one event. What it asks for is done after what it has asked for before.
+    fn step(&mut self, event: Event) {
+        self.runtime.core.step(clock::now(), event, &mut self.decided);
+        self.actions.extend(self.decided.drain(..));
+    }
+
+    /// Works off what there is to do, up to one portion: a signal is heard whatever dies and however much was asked for.
+    /// Whether anything is left.
+    ///
+    /// The order holds the supervisor's contract: a child is reaped only when every action is done and every answer told.
+    /// A signal may come between two actions; then a process that was just made is to the supervisor one that is being made.
+    fn work(&mut self) -> bool {
+        let mut left = PORTION;
+        while left > 0 && self.code.is_none() {
+            let cost = if let Some(action) = self.actions.pop_front() {
+                self.act(action)
+            } else if let Some(event) = self.events.pop_front() {
+                self.step(event);
+                1
+            } else if let Some(saying) = self.sayings.pop_front() {
+                self.utter(saying);
+                1
+            } else {
+                self.ended = None;
+                if self.dead {
+                    self.reap();
+                } else if !self.look_at_group() {
+                    return false;
+                }
+                1
+            };
+            left = left.saturating_sub(cost);
+        }
+        if self.code.is_some() {
+            // The last words.
+            while let Some(saying) = self.sayings.pop_front() {
+                self.utter(saying);
+            }
+        }
+        true
+    }
+
+    /// Waits, or with `more` to do only looks: for every signal that is pending, and whether the moment has come.
+    fn listen(&mut self, more: bool) {
+        let owing = crate::output::is_owing().then(|| clock::now().after(crate::output::RETRY_INTERVAL));
+        let moments = [self.runtime.core.deadline(), self.groups.deadline(), self.next_look(), owing];
+        let deadline = moments.into_iter().flatten().min();
+        let mut until = if more { Some(AT_ONCE) } else { deadline };
+        let awaited = until.filter(|moment| *moment > clock::now());
+        let pipes = self.probe_pipes();
+        let mut wake = self.runtime.waiter.wait(until, &pipes);
+        if awaited.is_some_and(|moment| clock::now() > moment.after(MAX_WAKE_DELAY)) {
+            self.step(Event::Resumed);
+        }
+        loop {
+            match wake {
+                Wake::Signal { signal: Signal::CHLD, .. } => {
+                    self.original_received(Signal::CHLD);
+                    self.dead = true;
+                    break;
+                }
+                Wake::Signal { signal, sender } => {
+                    self.signal(signal, sender);
+                    until = Some(AT_ONCE);
+                }
+                Wake::Readable(fd) => {
+                    self.probe_says(fd);
+                    break;
+                }
+                Wake::Due => break,
+            }
+            wake = self.runtime.waiter.wait(until, &pipes);
+        }
+        if deadline.is_some_and(|moment| clock::now() >= moment) {
+            if owing.is_some() {
+                crate::output::catch_up();
+            }
+            self.due();
+        }
+    }
+
+    /// A moment has come that the supervisor waits for, or that a look at groups is due at.
+    fn due(&mut self) {
+        let now = clock::now();
+        if self.groups.deadline().is_some_and(|moment| moment <= now) {
+            self.groups.look(&self.runtime.core, now);
+        }
+        // Else the supervisor may not know them yet.
+        if self.events.is_empty() && self.actions.is_empty() {
+            self.look_at_loads();
+        }
+        if self.runtime.core.deadline().is_some_and(|moment| moment <= now) {
+            self.step(Event::Tick);
+        }
+    }
+
+    fn utter(&mut self, saying: Saying) {
+        match saying {
+            Saying::Note(note) => self.tell(note),
+            Saying::Line(level, service, text) => self.say(level, service, &text),
+        }
+    }
+
+    /// Reaps one child, and tells the supervisor at once: nothing may be done to its number any more.
+    fn reap(&mut self) {
+        let verbose = self.is_talkative();
+        // A name is to be had only before.
+        let dead = if verbose { reap::peek() } else { None };
+        let name = dead.and_then(procfs::name);
+        match reap::next() {
+            Reaped::Ended(pid, outcome) => {
+                self.original_reaped(pid, outcome);
+                self.probe_ended(pid, outcome);
+                if verbose && !self.speaks_for_another() {
+                    let name = name.unwrap_or_default();
+                    self.say(LogLevel::Debug, None, &format!("reaped pid {pid} ({name}): {outcome}"));
+                }
+                if self.load_ended(pid) {
+                    return;
+                }
+                if !self.runtime.core.knows(pid) {
+                    self.orphan(pid);
+                    return;
+                }
+                if self.main_pid == Some(pid) && self.main_may_restart() {
+                    tty::take_back(pid);
+                }
+                // A probe: what it has put into the background ends with it.
+                if self.runtime.core.service_of(pid).is_none() && kill::group_outlives(pid) {
+                    let _ = kill::group(pid, &[Signal::KILL]);
+                }
+                let group_left = self.is_left(pid);
+                self.ended = Some((pid, outcome));
+                self.step(Event::Exited { pid, outcome, group_left });
+            }
+            Reaped::Stopped(pid, signal) => self.stopped(pid, signal),
+            Reaped::NoneReady => self.all_reaped(true),
+            Reaped::NoChildren => {
+                self.all_reaped(false);
+                if self.sweeping {
+                    self.step(Event::Childless);
+                }
+            }
+        }
+    }
+
+    fn all_reaped(&mut self, any_left: bool) {
+        self.original_reaped_all(any_left);
+        self.dead = false;
+        self.groups.look(&self.runtime.core, clock::now());
+    }
+
+    /// Looks at one group whose leader is gone; `false` when none is to be looked at now.
+    fn look_at_group(&mut self) -> bool {
+        let Some((service, leader)) = self.groups.next() else { return false };
+        let status = self.runtime.core.state_of(service);
+        let is_current = matches!(status, Status::Stopping { pid, .. } if pid == leader);
+        if is_current && !self.runtime.core.knows(leader) && !self.is_left(leader) {
+            self.step(Event::GroupGone { service });
+        }
+        true
+    }
+
+    /// Whether the COMMAND may be started again: then what it was given is kept for its next run.
+    fn main_may_restart(&self) -> bool {
+        let runtime = &self.runtime;
+        runtime.main.is_some_and(|main| runtime.core.rules(main).restart.when != Restart::No)
+    }
+
+    /// A child was stopped. That matters when it is the COMMAND in a terminal: a shell above rinit is to take over;
+    /// where there is none, nobody could continue it.
+    fn stopped(&mut self, pid: Pid, signal: Signal) {
+        self.load_stopped(pid);
+        if self.main_pid != Some(pid) {
+            return;
+        }
+        match (crate::sys::pid(), signal) {
+            (1, Signal::TSTP) => tty::undo_stop(pid),
+            (1, _) => {}
+            (_, Signal::TSTP | Signal::TTIN | Signal::TTOU | Signal::STOP) => tty::stop_with(pid),
+            (_, _) => {}
+        }
+    }
+
+    fn signal(&mut self, came: Signal, sender: Option<Pid>) {
+        // dumb-init hears of the terminal on behalf of its group.
+        if received::is_own((came, sender))
+            && !(self.runtime.persona == Persona::DumbInit && sender.is_none())
+        {
+            return;
+        }
+        self.came |= 1_u64.checked_shl(u32::from(came.number())).unwrap_or(0);
+        let signal = received::rewritten(&self.runtime.rewrites, came);
+        if self.speaks_for_another() {
+            self.original_received(came);
+            self.original_forwarded(came);
+        } else if crate::output::is_verbose() {
+            let from = received::sender((came, sender));
+            let dropped = if signal.is_none() { "; it is dropped" } else { "" };
+            self.say(LogLevel::Debug, None, &format!("{came} came {from}{dropped}"));
+        }
+        if let Some(signal) = signal {
+            self.heard = Some((came, sender));
+            self.take(signal);
+        }
+        // dumb-init stops with its child, for the shell whose job it is.
+        if self.runtime.persona == Persona::DumbInit
+            && [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&came)
+        {
+            signals::stop_self();
+        }
+    }
+
+    /// Whether a signal came from outside, and so may have been passed on.
+    fn has_come(&self, signal: Signal) -> bool {
+        1_u64.checked_shl(u32::from(signal.number())).is_none_or(|bit| self.came & bit != 0)
+    }
+
+    /// What is only passed on is passed on at once: its handler waits, maybe for this very processor.
+    fn take(&mut self, signal: Signal) {
+        match self.runtime.core.passes_on(signal) {
+            Some((pid, group)) if !tracing::enabled!(tracing::Level::DEBUG) => {
+                let _ = if group { kill::group(pid, &[signal]) } else { kill::process(pid, &[signal]) };
+            }
+            _ => self.step(Event::Signal(signal)),
+        }
+    }
+}

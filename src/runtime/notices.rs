@@ -1,0 +1,166 @@
+//! What the loop says: the supervisor's notes in words, and what this system shows beyond what the supervisor knows.
+
+use super::Turn;
+use crate::cli::{LogLevel, Persona};
+use crate::diagnosis;
+use crate::model::{Outcome, Pid, ServiceId, ServiceType, Signal};
+use crate::output::messages;
+use crate::received;
+use crate::service::launcher::Role;
+use crate::supervisor::Status;
+use crate::supervisor::event::{Cause, Next, Note};
+use crate::sys::process::reap;
+use crate::text::escape::on_one_line;
+use std::time::Duration;
+
+/// What is told of a SIGKILL of which the kernel knows nothing.
+const BY_HAND: &str = "killed by SIGKILL, and neither by rinit nor for the container's memory limit: somebody sent it, or the machine itself ran out of memory (the host's dmesg tells)";
+
+impl Turn {
+    pub(super) fn orphan(&self, pid: Pid) {
+        if self.runtime.warn_on_reap {
+            let text = match self.runtime.persona {
+                Persona::Tini => format!("Reaped zombie process with pid={pid}"),
+                _ => format!("reaped an orphan (pid {pid})"),
+            };
+            self.say(LogLevel::Warn, None, &text);
+        }
+    }
+
+    pub(super) fn tell(&mut self, note: Note) {
+        let services = self.runtime.services;
+        let name = |id: ServiceId| services.get(id.index()).map_or("?", |service| service.name.as_str());
+        let mut words = messages::words(note, name);
+        let slow = if let Note::SlowStart { service, .. } = note { self.why_slow(service) } else { None };
+        if let Some(why) = &slow {
+            words.text = [&words.text, ": ", why].concat();
+        }
+        match (note, self.heard) {
+            (Note::ShuttingDown { because: None } | Note::KillingAll, Some(heard)) => {
+                words.text.push_str(&format!(" ({} {})", heard.0, received::sender(heard)));
+            }
+            // A terminal gets its size when a client comes, and another one whenever that one likes.
+            (Note::Unused { signal: Signal::WINCH }, Some((_, None))) => words.level = LogLevel::Debug,
+            _ => {}
+        }
+        if let Some(why) = self.why_by_probe(note) {
+            words.text.push_str(&why);
+        }
+        let who = words.service.map_or_else(String::new, |id| format!("{}: ", name(id)));
+        // An init that rinit stands in for has no such lines.
+        let hint = if self.runtime.persona == Persona::Rinit { self.hint(note) } else { None };
+        if words.level <= LogLevel::Error {
+            let more = hint.as_ref().map_or_else(String::new, |(_, text)| format!("; {text}"));
+            self.last_words = format!("{who}{}{more}", words.text);
+        }
+        // The end of the one command is its user's own business, as with any init.
+        if self.runtime.alone && slow.is_none() {
+            if self.speaks_for_another() {
+                return; // in words of its own
+            }
+            words.level = words.level.max(LogLevel::Debug);
+        }
+        self.say(words.level, words.service, &words.text);
+        if let Some((level, text)) = hint {
+            self.say(level, words.service.filter(|_| !self.runtime.alone), &text);
+        }
+    }
+
+    /// What this system shows beyond what the supervisor knows: why a service ended, or is never healthy.
+    fn hint(&mut self, note: Note) -> Option<(LogLevel, String)> {
+        let (service, outcome, after, next) = match note {
+            Note::Ended { service, outcome, after, cause: Cause::Itself, next } => {
+                (service, outcome, after, next)
+            }
+            Note::Unhealthy { service, .. } => {
+                let (Status::Running { pid, .. } | Status::Stopping { pid, .. }) =
+                    self.runtime.core.state_of(service)
+                else {
+                    return None;
+                };
+                let found = self.runtime.services.get(service.index())?;
+                let why = diagnosis::never_healthy(found, pid, self.ended.map(|(_, outcome)| outcome));
+                return why.map(|why| (LogLevel::Warn, why));
+            }
+            _ => return None,
+        };
+        let found = self.runtime.services.get(service.index())?;
+        let is_main = self.runtime.main == Some(service);
+        let first = !matches!(next, Next::Restarting { attempt: 2.., .. } | Next::GivenUp { .. });
+        match outcome {
+            Outcome::Signal(Signal::KILL) | Outcome::Code(137) => {
+                let itself = outcome != Outcome::Code(137);
+                let why = diagnosis::killed(found, itself, &mut self.short_of_memory);
+                let somebody = itself && !is_main;
+                let by_hand = || somebody.then(|| BY_HAND.to_string());
+                why.or_else(by_hand).map(|why| (LogLevel::Error, why))
+            }
+            _ if matches!(next, Next::Done | Next::Stopped) && outcome != Outcome::Code(0) => None,
+            // Whoever's reader has gone at the other end of a shell's pipe says nothing either.
+            Outcome::Signal(signal)
+                if first && !self.has_come(signal) && !(is_main && signal == Signal::PIPE) =>
+            {
+                diagnosis::killed_by(signal).map(|why| (LogLevel::Error, why))
+            }
+            Outcome::Code(code @ 129..) if first => {
+                diagnosis::told_by(code).map(|why| (LogLevel::Error, why))
+            }
+            Outcome::Code(1..) if first && self.may_be_excused(service, outcome) => {
+                let role = if is_main { Role::Main } else { Role::Service };
+                self.runtime.starter.excuse(&found.program, role).map(|why| (LogLevel::Error, why))
+            }
+            Outcome::Code(0) if self.runtime.core.rules(service).kind == ServiceType::Daemon => {
+                let (leader, _) = self.ended?;
+                // Of the COMMAND only when it is all there was: a look at every process takes its time.
+                let look = if is_main { self.runtime.alone && reap::any_child() } else { first };
+                if look && let Some(why) = self.background(service, leader) {
+                    return Some((LogLevel::Error, why));
+                }
+                let at_once = first && !is_main && after < Duration::from_secs(1);
+                at_once.then(|| (LogLevel::Warn, diagnosis::at_once(found)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it is worth a look at the program why it failed: where its end tells, or how it was started.
+    fn may_be_excused(&self, service: ServiceId, outcome: Outcome) -> bool {
+        let Some(found) = self.runtime.services.get(service.index()) else { return false };
+        matches!(outcome, Outcome::Code(2 | 126 | 127))
+            || self.runtime.starter.by_shell.get()
+            || found.program.argv.iter().skip(1).any(|word| diagnosis::is_operator(word.to_bytes()))
+    }
+
+    fn background(&self, service: ServiceId, leader: Pid) -> Option<String> {
+        let found = self.runtime.services.get(service.index())?;
+        let by_name = self.runtime.main == Some(service);
+        diagnosis::background(found, leader, by_name, &|pid| self.runtime.core.knows(pid))
+    }
+
+    /// The processes of a group are asked to stop: if that is because its leader just ended with success, a daemon
+    /// may have tried to go into the background.
+    pub(super) fn left_behind(&self, pid: Pid) {
+        if self.ended != Some((pid, Outcome::Code(0))) {
+            return;
+        }
+        let Some((service, _)) = self.runtime.core.lingering().find(|(_, leader)| *leader == pid) else {
+            return;
+        };
+        // Who was asked to stop may end before the others do.
+        let asked =
+            !matches!(self.runtime.core.state_of(service), Status::Stopping { cause: Cause::Itself, .. });
+        let is_daemon = !asked && self.runtime.core.rules(service).kind == ServiceType::Daemon;
+        if is_daemon
+            && self.runtime.main != Some(service)
+            && let Some(why) = self.background(service, pid)
+        {
+            self.say(LogLevel::Error, Some(service), &why);
+        }
+    }
+
+    /// One line of rinit's own.
+    pub(super) fn say(&self, level: LogLevel, service: Option<ServiceId>, text: &str) {
+        let found = service.and_then(|id| self.runtime.services.get(id.index()));
+        crate::output::line(level, found.map_or("", |service| service.name.as_str()), &on_one_line(text));
+    }
+}

@@ -1,0 +1,419 @@
+//! From a service's configuration to its process: environment, user, folder, descriptors.
+
+use crate::cli::LogLevel;
+use crate::config::source::diagnostic::did_you_mean;
+use crate::config::source::files::Files;
+use crate::config::{Logging, Probe, Program, UserSpec};
+use crate::diagnosis;
+use crate::model::environ::Environ;
+use crate::model::{Pid, Signal};
+use crate::output;
+use crate::sys::Errno;
+use crate::sys::container::cgroup;
+use crate::sys::event::signals::Inherited;
+use crate::sys::executable::format::Content;
+use crate::sys::executable::lookup::{self, Ask, Look};
+use crate::sys::process::credentials::{self, Accounts, Identity};
+use crate::sys::process::spawn::{
+    self, Environment, Loading, Place, Recipe, Slate, SpawnError, Stage, Start,
+};
+use crate::sys::process::{caps, fork, kill, rlimits};
+use crate::text::escape::{on_one_line, text_as_bytes};
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::time::Duration;
+
+/// Why a process could not be started.
+#[derive(Debug)]
+pub struct Failure {
+    /// Whether the next attempt would fail in the same way.
+    pub lasting: bool,
+    /// What rinit exits with when this decides it.
+    pub code: u8,
+    /// One line for the user.
+    pub why: String,
+    /// What the kernel refused, if that was it.
+    pub error: Option<SpawnError>,
+}
+
+/// A process that was made.
+pub enum Started<'a> {
+    /// Its program runs.
+    Running(Pid),
+    /// Its program is not loaded yet; [`Starter::finish`] follows.
+    Loading(Loading<'a>),
+}
+
+/// As long as a look for the reason of a failed start may take. Each file that it looks at may hang.
+const LOOK_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// What all processes that rinit starts have in common.
+pub struct Starter {
+    /// What rinit was given of signals.
+    pub inherited: Inherited,
+    /// The environment for services, with what the checks exported; `None`: exactly what rinit was given.
+    pub environ: Option<Environ>,
+    /// Signals that rinit's parent ignored: reset for services.
+    pub ignored: Vec<Signal>,
+    /// Where the COMMAND belongs.
+    pub place: Place,
+    /// Where rinit was started, when it sits elsewhere now.
+    pub folder: Option<CString>,
+    /// /dev/null, for those who get no input or no output.
+    pub null: Option<OwnedFd>,
+    /// The configuration, whose places a failure names.
+    pub files: Option<&'static Files>,
+    /// Whether it was told that services run as who rinit is.
+    pub told_who_runs: Cell<bool>,
+    /// Whether a script without a first line was given to /bin/sh.
+    pub by_shell: Cell<bool>,
+}
+
+/// How a process stands to rinit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// The COMMAND: what rinit was given is passed on to it.
+    Main,
+    /// A service, or a probe: a clean slate.
+    Service,
+    /// The COMMAND in rinit's own place.
+    Replacement,
+}
+
+/// What the program's user means on this system.
+#[derive(Default)]
+struct Person {
+    ids: Option<Identity>,
+    /// `HOME`, `USER`, `LOGNAME`.
+    variables: Vec<(&'static str, String)>,
+}
+
+impl Starter {
+    /// Starts a service, or the COMMAND.
+    pub fn start<'a>(&'a self, program: &'a Program, role: Role) -> Result<Started<'a>, Failure> {
+        self.settle(spawn::spawn(self.recipe(program, &program.argv, role)?))
+    }
+
+    /// The end of a start that was loading its program, and does no longer.
+    pub fn finish<'a>(&self, loading: Loading<'a>) -> Result<Started<'a>, Failure> {
+        match loading.finish() {
+            Ok(pid) => Ok(Started::Running(pid)),
+            Err((error, recipe)) => self.settle(Start::Failed(error, recipe)),
+        }
+    }
+
+    fn settle<'a>(&self, start: Start<'a>) -> Result<Started<'a>, Failure> {
+        match start {
+            Start::Running(pid) => Ok(Started::Running(pid)),
+            Start::Loading(loading) => Ok(Started::Loading(loading)),
+            Start::Failed(error, recipe) => {
+                let look = |job: &Job<'_>| fork::answer(&self.ignored, LOOK_TIMEOUT, job);
+                recover(recipe, error, &look, &spawn::spawn, &self.by_shell)
+            }
+        }
+    }
+
+    /// Why a program that could be started ended with 2, 126 or 127, when that can be told.
+    #[must_use]
+    pub fn excuse(&self, program: &Program, role: Role) -> Option<String> {
+        let recipe = self.recipe(program, &program.argv, role).ok()?;
+        let failure = self.settle(Start::Failed(diagnosis::STARTED, Box::new(recipe))).err()?;
+        (!failure.why.is_empty()).then_some(failure.why)
+    }
+
+    /// Why there is nobody to run it as, if that is so.
+    #[must_use]
+    pub fn nobody(&self, program: &Program) -> Option<String> {
+        let word = program.argv.first().map_or(c"", CString::as_c_str);
+        self.person(program.user.as_ref(), word).err().map(|failure| failure.why)
+    }
+
+    /// Where the key stands that a start has failed by: ` (/etc/rinit.toml:3:11)`.
+    #[must_use]
+    pub fn place_of(&self, service: &str, error: Option<SpawnError>) -> String {
+        let key = match error.map(|error| error.stage) {
+            None | Some(Stage::Credentials) => "user",
+            Some(Stage::Exec) => "command",
+            Some(Stage::Directory) => "working_dir",
+            Some(Stage::Ulimits) => "ulimits",
+            Some(Stage::Fork | Stage::Group | Stage::Stdio) => return String::new(),
+        };
+        let place = self.files.and_then(|files| files.place_of(service, key));
+        place.map_or_else(String::new, |place| [" (", &place, ")"].concat())
+    }
+
+    /// Becomes the program; the failure that came instead.
+    #[must_use]
+    pub fn replace(&self, program: &Program) -> Failure {
+        let become_it = |recipe| {
+            let (error, recipe) = spawn::replace(recipe);
+            Start::Failed(error, Box::new(recipe))
+        };
+        let here = |job: &Job<'_>| {
+            let mut found = Vec::new();
+            job(&mut found);
+            Some(found)
+        };
+        let failed = self.recipe(program, &program.argv, Role::Replacement).and_then(|recipe| {
+            let (error, recipe) = spawn::replace(recipe);
+            recover(Box::new(recipe), error, &here, &become_it, &self.by_shell)
+        });
+        match failed {
+            Err(failure) => failure,
+            Ok(_) => Failure { lasting: true, code: 71, why: String::new(), error: None },
+        }
+    }
+
+    /// Starts one probe of a service's health, and gives the pipe that its output goes to: it is not for the log.
+    pub fn probe<'a>(
+        &'a self,
+        program: &'a Program,
+        timeout: Duration,
+    ) -> Result<(Started<'a>, Option<OwnedFd>), Failure> {
+        match &program.probe {
+            Some(Probe::Exec(argv)) => {
+                let mut recipe = self.recipe(program, argv, Role::Service)?;
+                // Without a pipe its output is for nobody.
+                let (read, write) = fork::pipe().ok().unzip();
+                let null = self.null.as_ref().map(|fd| fd.as_raw_fd());
+                let out = write.as_ref().map(|fd: &OwnedFd| fd.as_raw_fd()).or(null);
+                recipe.stdio = [null, out, out];
+                Ok((self.settle(spawn::spawn(recipe))?, read))
+            }
+            Some(Probe::Tcp(host, port)) => {
+                fork::fork(&self.ignored, || u8::from(!fork::connects(host, *port, timeout)))
+                    .map(|pid| (Started::Running(pid), None))
+                    .map_err(|errno| Failure {
+                        lasting: false,
+                        code: 71,
+                        why: diagnosis::fill("no process for a probe: {}", &[errno.desc()]),
+                        error: None,
+                    })
+            }
+            None => Err(Failure { lasting: true, code: 71, why: "no healthcheck".into(), error: None }),
+        }
+    }
+
+    /// Everything about the process that a program is to run in.
+    fn recipe<'a>(
+        &'a self,
+        program: &'a Program,
+        argv: &'a [CString],
+        role: Role,
+    ) -> Result<Recipe<'a>, Failure> {
+        let word = argv.first().map_or(c"", CString::as_c_str);
+        let person = self.person(program.user.as_ref(), word)?;
+        let environment = match self.entries(program, &person) {
+            None => Environment::Given,
+            Some(Cow::Borrowed(environ)) => Environment::Entries(environ.entries().into()),
+            Some(Cow::Owned(environ)) => Environment::Entries(environ.into_entries().into()),
+        };
+        if let Some(ids) = &person.ids {
+            kill::remember_user(ids.uid);
+        }
+        let asked = program.working_dir.as_ref().and_then(|dir| CString::new(text_as_bytes(dir)).ok());
+        let null = self.null.as_ref().map(|fd| fd.as_raw_fd());
+        Ok(Recipe {
+            candidates: spawn::candidates(word, environment.path()),
+            argv: argv.into(),
+            environment,
+            directory: asked.map(Cow::Owned),
+            given_directory: self.folder.as_deref(),
+            ids: person.ids,
+            umask: program.umask,
+            ulimits: &program.ulimits,
+            stdio: match (role, program.logging) {
+                (Role::Service, Logging::Inherit) => [null, None, None],
+                (Role::Service, Logging::None) => [null; 3],
+                (Role::Main | Role::Replacement, Logging::None) => [None, null, null],
+                (Role::Main | Role::Replacement, Logging::Inherit) => [None; 3],
+            },
+            place: match role {
+                Role::Main => self.place,
+                Role::Service => Place::Session,
+                Role::Replacement => Place::Stay,
+            },
+            slate: if role == Role::Service {
+                Slate::Clean(&self.ignored)
+            } else {
+                Slate::AsGiven(&self.inherited)
+            },
+        })
+    }
+
+    /// `user`, `group` and `groups` as numbers, and the variables that follow the user.
+    fn person(&self, spec: Option<&UserSpec>, word: &CStr) -> Result<Person, Failure> {
+        let Some(spec) = spec else { return Ok(Person::default()) };
+        let accounts = Accounts::read();
+        let own = credentials::current();
+        let wrong = |why: &str, name: &str, known: &mut dyn Iterator<Item = &str>| {
+            let near = did_you_mean(name, known);
+            let end = "add it to the image (adduser, addgroup), or use a number";
+            self::wrong(word, &[why, &diagnosis::otherwise(&near, end)].concat())
+        };
+        let no_group = |name: &str| {
+            let why = diagnosis::fill("no group \"{}\" in /etc/group", &[name]);
+            wrong(&why, name, &mut accounts.groups.iter().map(|group| group.name.as_str()))
+        };
+        let name = if spec.user.is_empty() { own.uid.to_string() } else { spec.user.clone() };
+        let group = spec.group.as_ref();
+        let full = group.map_or_else(|| name.clone(), |group| [&name, ":", group].concat());
+        let mut ids = accounts.identity(&full).map_err(|why| match group {
+            Some(group) if accounts.uid(&name).is_some() => no_group(group),
+            _ => wrong(&why, &name, &mut accounts.users.iter().map(|user| user.name.as_str())),
+        })?;
+        for group in &spec.groups {
+            ids.join(accounts.gid(group).ok_or_else(|| no_group(group))?);
+        }
+        if spec.keep_groups {
+            // All but rinit's own group, which nobody gave to the service.
+            own.groups.iter().filter(|group| **group != own.gid).for_each(|group| ids.join(*group));
+        }
+        let is_had = ids.is_had_by(&own);
+        if !is_had && own.uid != 0 && !caps::may_switch_user() {
+            self.tell_who_runs(own.uid, word);
+            return Ok(Person::default());
+        }
+        let variables = if spec.user.is_empty() {
+            Vec::new()
+        } else {
+            let entry = accounts.user_of(ids.uid);
+            let home = entry.map_or("/", |user| user.home.as_str()).to_string();
+            let login = entry.map_or_else(|| ids.uid.to_string(), |user| user.name.clone());
+            vec![("HOME", home), ("USER", login.clone()), ("LOGNAME", login)]
+        };
+        // Who is it already needs no right to become it.
+        Ok(Person { ids: Some(ids).filter(|_| !is_had), variables })
+    }
+
+    /// Says, once, that rinit cannot give a service another user: one file serves root and any other user.
+    fn tell_who_runs(&self, uid: u32, word: &CStr) {
+        if !self.told_who_runs.replace(true) {
+            let uid = uid.to_string();
+            let text = diagnosis::fill(
+                "rinit is not root: \"{}\", and whatever else has a `user`, runs as who rinit is, uid {}",
+                &[&word.to_string_lossy(), &uid],
+            );
+            output::line(LogLevel::Info, "", &text);
+        }
+    }
+
+    /// The environment of a process; `None`: exactly what rinit was given.
+    fn entries(&self, program: &Program, person: &Person) -> Option<Cow<'_, Environ>> {
+        if !program.clear_env && program.environment.is_empty() && person.variables.is_empty() {
+            return self.environ.as_ref().map(Cow::Borrowed);
+        }
+        let mut environ = match (&self.environ, program.clear_env) {
+            (_, true) => Environ::default(),
+            (Some(environ), false) => environ.clone(),
+            (None, false) => crate::sys::args::environment(),
+        };
+        for (name, value) in &person.variables {
+            environ.set(name, value);
+        }
+        for (name, value) in &program.environment {
+            environ.set(name, value);
+        }
+        Some(Cow::Owned(environ))
+    }
+}
+
+fn wrong(word: &CStr, why: &str) -> Failure {
+    let why = diagnosis::fill("cannot start \"{}\": {}", &[&word.to_string_lossy(), why]);
+    Failure { lasting: true, code: 71, why: on_one_line(&why), error: None }
+}
+
+/// A look at files, which may block; what it found goes into the list.
+type Job<'a> = dyn Fn(&mut Vec<u8>) + 'a;
+
+/// A script without a first line is run by /bin/sh, as execvp(3) does; all else is explained. `look` does a job that
+/// may block, and returns nothing where it does.
+#[cold]
+#[inline(never)]
+fn recover<'a>(
+    recipe: Box<Recipe<'a>>,
+    error: SpawnError,
+    look: &dyn Fn(&Job<'_>) -> Option<Vec<u8>>,
+    again: &dyn Fn(Recipe<'a>) -> Start<'a>,
+    by_shell: &Cell<bool>,
+) -> Result<Started<'a>, Failure> {
+    // The path of a script comes before the NUL, why nothing was started after it.
+    let found = if error.stage == Stage::Fork {
+        let mut found = vec![0];
+        found.extend(without_a_look(&recipe, error).into_bytes());
+        Some(found)
+    } else {
+        look(&|found| found_out(&recipe, error, found))
+    };
+    let found = found.as_deref().and_then(|found| split_at_nul(found));
+    let why = found.map_or_else(
+        || without_a_look(&recipe, error) + "; a file system that does not answer hides why",
+        |(_, why)| String::from_utf8_lossy(why).into_owned(),
+    );
+    if let Some((path, _)) = found
+        && !path.is_empty()
+    {
+        let mut argv = vec![c"/bin/sh".to_owned(), CString::new(path).unwrap_or_default()];
+        argv.extend(recipe.argv.iter().skip(1).cloned());
+        let candidates = vec![c"/bin/sh".to_owned()];
+        let script = again(Recipe { candidates, argv: argv.into(), ..*recipe });
+        by_shell.set(!matches!(script, Start::Failed(..)) || by_shell.get());
+        match script {
+            Start::Running(pid) => return Ok(Started::Running(pid)),
+            Start::Loading(loading) => return Ok(Started::Loading(loading)),
+            Start::Failed(..) => {}
+        }
+    }
+    let code = diagnosis::exit_code(error);
+    // A name from outside may hold anything.
+    Err(Failure { lasting: !error.may_pass(), code, why: on_one_line(&why), error: Some(error) })
+}
+
+fn split_at_nul(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = bytes.iter().position(|byte| *byte == 0)?;
+    Some((bytes.get(..at)?, bytes.get(at + 1..)?))
+}
+
+/// Looks at the files that a start was about.
+fn found_out(recipe: &Recipe<'_>, error: SpawnError, found: &mut Vec<u8>) {
+    let argv = &*recipe.argv;
+    let look = &mut lookup::look(&Ask {
+        word: argv.first().map_or(c"", CString::as_c_str),
+        argv,
+        candidates: &recipe.candidates,
+        path: recipe.environment.path(),
+        ids: recipe.ids.as_ref(),
+        directory: recipe.directory.as_deref().or(recipe.given_directory),
+    });
+    look.too_high = recipe.ulimits.iter().find_map(rlimits::too_high);
+    if error.errno == Errno::E2BIG {
+        let given;
+        let entries = match &recipe.environment {
+            Environment::Entries(entries) => entries,
+            Environment::Given => {
+                given = crate::sys::args::environment();
+                given.entries()
+            }
+        };
+        look.too_long = rlimits::too_long(argv, entries);
+    }
+    if error.errno == Errno::ENOEXEC
+        && let Some(script) = look.found.as_ref().filter(|found| found.content == Content::Text)
+    {
+        found.extend_from_slice(script.path.as_bytes());
+    }
+    found.push(0);
+    found.extend(diagnosis::explain(error, look).into_bytes());
+}
+
+/// What can be told of a failure without looking at files.
+fn without_a_look(recipe: &Recipe<'_>, error: SpawnError) -> String {
+    let word = recipe.argv.first().map_or_else(String::new, |word| word.to_string_lossy().into_owned());
+    let most = match error.stage {
+        Stage::Fork => (cgroup::most_processes(), cgroup::most_memory()),
+        _ => return diagnosis::fill("cannot start \"{}\": {}", &[&word, error.errno.desc()]),
+    };
+    diagnosis::explain(error, &Look { word, most, ..Look::default() })
+}

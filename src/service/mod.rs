@@ -1,0 +1,3 @@
+//! One service's process: from its configuration to what runs.
+
+pub mod launcher;

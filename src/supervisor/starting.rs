@@ -1,0 +1,266 @@
+//! How a service comes up: waiting, spawning, running.
+
+use super::event::{Action, Cause, Next, Note, Over};
+use super::process_table::{End as ProcessEnd, Owner};
+use super::restart::{Verdict, decide};
+use super::service::{End, Order, State};
+use super::shutdown::Phase;
+use super::{Turn, faulty};
+use crate::model::{Condition, Dependency, Pid, ServiceId, ServiceType};
+
+/// How things stand with one dependency.
+#[derive(Clone, Copy, PartialEq)]
+enum Hold {
+    Yes,
+    NotYet,
+    Never,
+}
+
+impl Turn<'_> {
+    /// Start what can be started.
+    pub(super) fn begin(&mut self) {
+        if self.core.phase != Phase::New {
+            return;
+        }
+        self.core.phase = Phase::Up;
+        for id in self.core.records.ids() {
+            match self.core.records[id].state {
+                State::Waiting | State::Off => self.consider(id),
+                // Nothing has happened yet that could have led to these.
+                State::Spawning { .. }
+                | State::Running { .. }
+                | State::Ending(_)
+                | State::Backoff { .. }
+                | State::Down(_) => {}
+            }
+        }
+    }
+
+    /// Start a waiting service if nothing is left to wait for; let those go on that wait for one that is off. Looks on
+    /// from where it stopped the last time, and once at all of them before it starts: so a service that waits for a
+    /// thousand others costs a thousand looks, not a million.
+    pub(super) fn consider(&mut self, id: ServiceId) {
+        let record = &self.core.records[id];
+        if !record.state.awaits_others(record.order) || self.core.is_stopping() {
+            return;
+        }
+        let edges = &self.core.rules[id].depends_on;
+        let from = self.core.records[id].blocker;
+        let places = (from..edges.len()).chain(0..from.min(edges.len()));
+        let blocked = places
+            .filter_map(|at| edges.get(at).map(|edge| (at, edge.on, self.hold(edge))))
+            .find(|(_, _, hold)| *hold != Hold::Yes);
+        match blocked {
+            None if self.core.records[id].state == State::Off => {
+                self.core.records[id].order = Order::Open;
+                self.core.news.push(id);
+            }
+            None => self.spawn(id),
+            Some((_, needs, Hold::Never)) => self.unreachable(id, needs),
+            Some((at, ..)) => self.core.records[id].blocker = at,
+        }
+    }
+
+    fn hold(&self, edge: &Dependency) -> Hold {
+        let record = &self.core.records[edge.on];
+        let hold = match record.state {
+            State::Waiting | State::Spawning { .. } | State::Ending(_) | State::Backoff { .. } => {
+                Hold::NotYet
+            }
+            State::Running { ready, .. } => {
+                let holds = match edge.condition {
+                    Some(Condition::Started) => true,
+                    Some(Condition::Healthy) => ready && !self.is_unhealthy(edge.on),
+                    Some(Condition::Completed) => false,
+                    None => ready,
+                };
+                if holds { Hold::Yes } else { Hold::NotYet }
+            }
+            State::Down(End::Success) if edge.condition != Some(Condition::Healthy) => Hold::Yes,
+            State::Off => match record.order {
+                Order::Waits => Hold::NotYet,
+                Order::Open => Hold::Yes,
+                Order::Broken(_) => Hold::Never,
+            },
+            State::Down(_) => Hold::Never,
+        };
+        // What is merely wished for is waited for, but not missed.
+        let needed = edge.required && edge.condition.is_some();
+        if hold == Hold::Never && !needed { Hold::Yes } else { hold }
+    }
+
+    /// Something changed about `id`: look at those that wait for it.
+    pub(super) fn tell_dependents(&mut self, id: ServiceId) {
+        for at in 0.. {
+            let Some(dependent) = self.core.graph.dependents[id].get(at).copied() else { return };
+            let record = &self.core.records[dependent.by];
+            if !record.state.awaits_others(record.order) || faulty!(self.core, ForgetDependents) {
+                continue;
+            }
+            if self.hold(&dependent.edge) == Hold::Never {
+                self.unreachable(dependent.by, id);
+            } else {
+                let record = &self.core.records[dependent.by];
+                let edges = &self.core.rules[dependent.by].depends_on;
+                if edges.get(record.blocker).is_some_and(|edge| edge.on == id) {
+                    self.consider(dependent.by);
+                }
+            }
+        }
+    }
+
+    fn unreachable(&mut self, id: ServiceId, needs: ServiceId) {
+        // Of one that is off, what it would have needed is to blame.
+        let needs = match self.core.records[needs].order {
+            Order::Broken(root) => root,
+            Order::Waits | Order::Open => needs,
+        };
+        if self.core.records[id].state == State::Off {
+            self.core.records[id].order = Order::Broken(needs);
+            self.core.news.push(id);
+            return;
+        }
+        let code = self.core.records[needs].code.max(1);
+        self.tell(Note::Unreachable { service: id, needs });
+        self.down(id, End::Failure, code);
+    }
+
+    fn spawn(&mut self, id: ServiceId) {
+        self.set(id, State::Spawning { disturbed: None, load: None });
+        self.core.pids.ask();
+        self.act(Action::Spawn { service: id });
+    }
+
+    pub(super) fn spawned(&mut self, id: ServiceId, pid: Pid) {
+        let (disturbed, load) = match self.core.records[id].state {
+            State::Spawning { disturbed, load } => (disturbed, load),
+            // Nobody asked for a process, so it is nobody's.
+            State::Off
+            | State::Waiting
+            | State::Running { .. }
+            | State::Ending(_)
+            | State::Backoff { .. }
+            | State::Down(_) => return,
+        };
+        match load {
+            None => {
+                let early = self.core.pids.answer(pid, Owner::Leader(id));
+                let early = early.filter(|_| !faulty!(self.core, DropEarlyExit));
+                self.came_up(id, pid, disturbed, early);
+            }
+            Some(load) => self.loaded(id, pid, disturbed, load),
+        }
+    }
+
+    /// The program of a service runs, or has run: its first process may have ended meanwhile.
+    pub(super) fn came_up(
+        &mut self,
+        id: ServiceId,
+        pid: Pid,
+        disturbed: Option<ServiceId>,
+        early: Option<ProcessEnd>,
+    ) {
+        let rules = &self.core.rules[id];
+        let ready = rules.kind == ServiceType::Daemon && rules.health.is_none();
+        self.set(id, State::Running { pid, since: self.now, ready });
+        self.tell(Note::Started { service: id, pid });
+        self.core.news.push(id);
+        if let Some(end) = early {
+            self.leader_gone(id, end);
+        } else if self.core.is_stopping() {
+            if self.core.stop.kill_all {
+                self.kill(id);
+            } else if self.core.records[id].held == 0 {
+                self.stop(id, Cause::Shutdown);
+            }
+        } else if let Some(on) = disturbed {
+            self.stop(id, Cause::Dependency(on));
+        } else {
+            self.start_health(id);
+        }
+        self.release_signals(id);
+    }
+
+    /// The container stops, and the process was not made any more.
+    pub(super) fn spawn_skipped(&mut self, id: ServiceId) {
+        match self.core.records[id].state {
+            State::Spawning { load: None, .. } if self.core.is_stopping() => {
+                self.core.pids.answer_without_process();
+                self.set(id, State::Down(End::Stopped));
+                self.core.news.push(id);
+            }
+            State::Spawning { .. }
+            | State::Off
+            | State::Waiting
+            | State::Running { .. }
+            | State::Ending(_)
+            | State::Backoff { .. }
+            | State::Down(_) => {}
+        }
+    }
+
+    pub(super) fn spawn_failed(&mut self, id: ServiceId, lasting: bool, code: u8) {
+        match self.core.records[id].state {
+            State::Spawning { load: None, .. } => self.core.pids.answer_without_process(),
+            State::Spawning { load: Some(load), .. } => {
+                self.core.pids.forget(load.pid);
+                if load.killed.is_some() {
+                    self.unstarted(id);
+                    return;
+                }
+            }
+            State::Off
+            | State::Waiting
+            | State::Running { .. }
+            | State::Ending(_)
+            | State::Backoff { .. }
+            | State::Down(_) => return,
+        }
+        self.not_started(id, lasting, code);
+    }
+
+    /// A service could not be started: what now?
+    pub(super) fn not_started(&mut self, id: ServiceId, lasting: bool, code: u8) {
+        let next = if self.core.is_stopping() {
+            Next::Over(Over::Stopping)
+        } else if lasting {
+            Next::Over(Over::Stays)
+        } else {
+            let verdict = Verdict { success: false, outcome: None };
+            decide(&self.core.rules[id], verdict, self.core.records[id].attempts, &mut self.core.random)
+        };
+        self.tell(Note::NotStarted { service: id, next });
+        match next {
+            Next::Restarting { delay, attempt, .. } => {
+                self.core.records[id].attempts = attempt;
+                self.core.records[id].code = code;
+                self.set(id, State::Backoff { until: self.now.after(delay) });
+            }
+            Next::Done | Next::Failed | Next::Over(_) | Next::GivenUp { .. } | Next::Stopped => {
+                self.down(id, End::Failure, code);
+            }
+        }
+        self.release_signals(id);
+    }
+
+    /// The wait before a restart is over. What it depends on is not looked at again, except by a
+    /// service that is tied to something (`restart = true`): that one waits for it as at first.
+    pub(super) fn start_again(&mut self, id: ServiceId) {
+        if self.core.rules[id].depends_on.iter().any(|edge| edge.restart) {
+            self.wait_again(id);
+        } else {
+            self.spawn(id);
+        }
+    }
+
+    /// Wait as at first. What it needs may have failed meanwhile, and then nothing else is worth
+    /// waiting for.
+    pub(super) fn wait_again(&mut self, id: ServiceId) {
+        self.set(id, State::Waiting);
+        let mut edges = self.core.rules[id].depends_on.iter();
+        match edges.find(|edge| self.hold(edge) == Hold::Never).map(|edge| edge.on) {
+            Some(needs) => self.unreachable(id, needs),
+            None => self.consider(id),
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! How a service goes down: asked to stop, killed, ended by itself; and what follows.
+
+use super::event::{Action, Cause, Next, Note, Over};
+use super::process_table::End as ProcessEnd;
+use super::restart::{Verdict, decide};
+use super::service::{End, Ending, State};
+use super::{LINGER, Turn, faulty};
+use crate::model::{
+    KillMode, Leftovers, OnUnhealthy, Outcome, Pid, Restart, Rules, ServiceId, ServiceType, Signal,
+};
+
+impl Turn<'_> {
+    /// The first process of a service ended.
+    pub(super) fn leader_gone(&mut self, id: ServiceId, end: ProcessEnd) {
+        let leader = Some((end.outcome, self.now));
+        let ending = match self.core.records[id].state {
+            State::Running { pid, since, .. } => {
+                self.end_health(id);
+                let (asked, due) = (self.now, self.now.after(self.core.grace(id)));
+                Ending { pid, since, asked, leader, due, killed: false, cause: Cause::Itself }
+            }
+            State::Ending(ending) => Ending { leader, ..ending },
+            State::Spawning { disturbed, load: Some(load) } => {
+                self.load_ended(id, disturbed, load, end);
+                return;
+            }
+            // These have no process that could have ended.
+            State::Off | State::Waiting | State::Spawning { .. } | State::Backoff { .. } | State::Down(_) => {
+                return;
+            }
+        };
+        if !end.group_left || self.leaves(id, ending.pid) || faulty!(self.core, ForgetGroup) {
+            self.settle(id, ending, end.outcome);
+            return;
+        }
+        self.core.lingering.push(id);
+        self.set(id, State::Ending(ending));
+        if ending.killed {
+            return; // All of it was.
+        }
+        if self.core.stop.kill_all {
+            self.kill(id);
+        } else if !faulty!(self.core, ForgetRest) {
+            self.ask_the_rest(id, ending);
+        }
+    }
+
+    /// The first process is gone, and others are left. They have what is left of the grace.
+    fn ask_the_rest(&mut self, id: ServiceId, ending: Ending) {
+        let rules = &self.core.rules[id];
+        let signal = match rules.kill_mode {
+            KillMode::Group if ending.cause == Cause::Itself => rules.stop_signal,
+            KillMode::Mixed | KillMode::All => Signal::TERM,
+            // Asked already, or nobody's business.
+            KillMode::Group | KillMode::Process => return,
+        };
+        self.reach_all(id, ending.pid, signal, true);
+    }
+
+    /// Send a signal to all that a service is.
+    fn reach_all(&mut self, id: ServiceId, pid: Pid, signal: Signal, wake: bool) {
+        let mode = self.core.rules[id].kill_mode;
+        self.act(Action::Signal { pid, group: mode != KillMode::Process, signal, wake });
+        if mode == KillMode::All {
+            self.act(Action::SignalEscaped { pid, signal, wake });
+        }
+    }
+
+    /// Whether what is left of this service's group is nobody's business; it may be told.
+    fn leaves(&mut self, id: ServiceId, pid: Pid) -> bool {
+        if self.core.rules[id].kill_mode == KillMode::Process {
+            return true;
+        }
+        // A command that might come again is not to meet what it left.
+        let main = self.core.whole.main == Some(id) && self.core.rules[id].restart.when == Restart::No;
+        match self.core.whole.leftovers {
+            Leftovers::Tell(signal) if main => {
+                self.act(Action::Signal { pid, group: true, signal, wake: false });
+                true
+            }
+            Leftovers::Leave => main,
+            Leftovers::Tell(_) | Leftovers::Stop => false,
+        }
+    }
+
+    /// The last process of a group is gone, some time after the first one.
+    pub(super) fn group_gone(&mut self, id: ServiceId) {
+        match self.core.records[id].state {
+            State::Ending(ending) => {
+                if let Some((outcome, _)) = ending.leader {
+                    self.settle(id, ending, outcome);
+                }
+            }
+            State::Off
+            | State::Waiting
+            | State::Spawning { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Down(_) => {}
+        }
+    }
+
+    /// Ask a running service to stop.
+    pub(super) fn stop(&mut self, id: ServiceId, cause: Cause) {
+        let State::Running { pid, since, .. } = self.core.records[id].state else { return };
+        self.end_health(id);
+        let due = self.now.after(self.core.grace(id));
+        let ending = Ending { pid, since, asked: self.now, leader: None, due, killed: false, cause };
+        self.set(id, State::Ending(ending));
+        self.tell(Note::Stopping { service: id, cause });
+        let rules = &self.core.rules[id];
+        let (signal, mode) = (rules.stop_signal, rules.kill_mode);
+        let group =
+            mode == KillMode::Group || self.core.reaches_group(id) || faulty!(self.core, AskAllAtOnce);
+        if mode == KillMode::All {
+            self.act(Action::Survey { pid });
+        }
+        self.act(Action::Signal { pid, group, signal, wake: true });
+    }
+
+    /// A service that is on its way out has not gone in time.
+    pub(super) fn escalate(&mut self, id: ServiceId, ending: Ending) {
+        if faulty!(self.core, NeverEscalate) {
+            self.set(id, State::Ending(Ending { due: self.now.after(LINGER), ..ending }));
+            return;
+        }
+        if !ending.killed {
+            let after = self.now.since(ending.asked);
+            self.tell(Note::Killing { service: id, after, leader: ending.leader.is_none() });
+            self.kill(id);
+            return;
+        }
+        self.tell(Note::Stuck { service: id });
+        self.core.pids.forget(ending.pid);
+        let outcome = ending.leader.map_or(Outcome::Signal(Signal::KILL), |(outcome, _)| outcome);
+        self.settle(id, ending, outcome);
+    }
+
+    /// Kill all of a service that its `kill_mode` reaches, once.
+    pub(super) fn kill(&mut self, id: ServiceId) {
+        let (now, due) = (self.now, self.now.after(LINGER));
+        let ending = match self.core.records[id].state {
+            State::Running { pid, since, .. } => {
+                self.end_health(id);
+                Ending { pid, since, asked: now, leader: None, due, killed: true, cause: Cause::Shutdown }
+            }
+            State::Ending(ending) if !ending.killed => Ending { due, killed: true, ..ending },
+            State::Spawning { disturbed, load: Some(load) } => {
+                self.kill_load(id, disturbed, load, Cause::Shutdown);
+                return;
+            }
+            // Killed already, or there is nothing to kill (yet).
+            State::Ending(_)
+            | State::Off
+            | State::Waiting
+            | State::Spawning { .. }
+            | State::Backoff { .. }
+            | State::Down(_) => return,
+        };
+        let lost = faulty!(self.core, LoseKillTimer);
+        self.set(
+            id,
+            State::Ending(Ending { due: if lost { ending.due.after(LINGER * 50) } else { due }, ..ending }),
+        );
+        self.reach_all(id, ending.pid, Signal::KILL, false);
+    }
+
+    /// Nothing of a service is left: what now?
+    fn settle(&mut self, id: ServiceId, ending: Ending, outcome: Outcome) {
+        self.core.lingering.retain(|other| *other != id);
+        let ended = ending.leader.map_or(self.now, |(_, at)| at);
+        let after = ended.since(ending.since);
+        let rules = &self.core.rules[id];
+        if after >= rules.restart.window {
+            self.core.records[id].attempts = 0;
+        }
+        let success = self.is_success(rules, ending.cause, outcome);
+        let next = self.next(id, ending.cause, outcome, success);
+        self.tell(Note::Ended { service: id, outcome, after, cause: ending.cause, next });
+        let code = self.exit_code(id, ending.cause, outcome);
+        self.core.records[id].code = code;
+        match next {
+            Next::Restarting { delay, attempt, .. } => {
+                self.core.records[id].attempts = attempt;
+                self.set(id, State::Backoff { until: self.now.after(delay) });
+                self.disturb_dependents(id);
+            }
+            Next::Stopped if !self.core.is_stopping() => {
+                self.disturb_dependents(id);
+                self.wait_again(id);
+            }
+            Next::Stopped => self.down(id, End::Stopped, code),
+            Next::Done | Next::Failed | Next::Over(_) | Next::GivenUp { .. } => {
+                self.down(id, if success { End::Success } else { End::Failure }, code);
+            }
+        }
+        self.core.news.push(id);
+    }
+
+    fn next(&mut self, id: ServiceId, cause: Cause, outcome: Outcome, success: bool) -> Next {
+        let rules = &self.core.rules[id];
+        if self.core.is_stopping() {
+            return match (success, cause) {
+                (false, _) => Next::Over(Over::Stopping),
+                (true, Cause::Itself) => Next::Done,
+                (true, _) => Next::Stopped,
+            };
+        }
+        let for_good = rules.health.as_ref().is_some_and(|health| health.on_unhealthy == OnUnhealthy::Stop);
+        let outcome = match cause {
+            Cause::Dependency(_) => return Next::Stopped,
+            Cause::Unhealthy if for_good => return Next::Over(Over::Unhealthy),
+            Cause::Itself => Some(outcome),
+            Cause::Shutdown | Cause::StartTimeout | Cause::RunTimeout | Cause::Unhealthy => None,
+        };
+        decide(rules, Verdict { success, outcome }, self.core.records[id].attempts, &mut self.core.random)
+    }
+
+    /// Whether an end counts as success.
+    fn is_success(&self, rules: &Rules, cause: Cause, outcome: Outcome) -> bool {
+        let stop = rules.stop_signal;
+        let as_asked = outcome == Outcome::Signal(stop) || outcome == Outcome::Code(128 | stop.number());
+        let good = is_good(rules, outcome);
+        match cause {
+            Cause::StartTimeout | Cause::RunTimeout | Cause::Unhealthy => false,
+            Cause::Shutdown | Cause::Dependency(_) => good || as_asked,
+            // It may have heard of the stop from elsewhere, a terminal for one.
+            Cause::Itself => good || (as_asked && self.core.is_stopping()),
+        }
+    }
+
+    /// What rinit exits with if this end decides it.
+    fn exit_code(&self, id: ServiceId, cause: Cause, outcome: Outcome) -> u8 {
+        let forced = match cause {
+            Cause::StartTimeout | Cause::RunTimeout | Cause::Unhealthy => true,
+            Cause::Itself | Cause::Shutdown | Cause::Dependency(_) => false,
+        };
+        let code = if is_good(&self.core.rules[id], outcome) { 0 } else { outcome.exit_code() };
+        if forced { code.max(1) } else { code }
+    }
+
+    /// A service is down for good. That may be the end of the container, or decide its exit code.
+    pub(super) fn down(&mut self, id: ServiceId, end: End, code: u8) {
+        self.set(id, State::Down(end));
+        self.core.records[id].code = code;
+        self.core.news.push(id);
+        let rules = &self.core.rules[id];
+        let main = self.core.main();
+        let decides = if self.core.is_stopping() {
+            // With a COMMAND the code is the COMMAND's own; without, that of the first to fail.
+            main == Some(id) || (main.is_none() && rules.essential && end == End::Failure)
+        } else {
+            let ends_all = rules.kind == ServiceType::Daemon || end == End::Failure;
+            main == Some(id) || (rules.essential && ends_all)
+        };
+        if !decides {
+            return;
+        }
+        self.core.code.get_or_insert(code);
+        if !self.core.is_stopping() {
+            self.tell(Note::ShuttingDown { because: Some(id) });
+            self.shut_down();
+        }
+    }
+
+    /// A service is being restarted: so are the running ones that are tied to it.
+    fn disturb_dependents(&mut self, id: ServiceId) {
+        for at in 0.. {
+            let Some(dependent) = self.core.graph.dependents[id].get(at).copied() else { return };
+            if !dependent.edge.restart {
+                continue;
+            }
+            match self.core.records[dependent.by].state {
+                State::Running { .. } => self.stop(dependent.by, Cause::Dependency(id)),
+                State::Spawning { load, .. } => {
+                    self.set(dependent.by, State::Spawning { disturbed: Some(id), load });
+                }
+                // They have not started, or wait for it again before they do.
+                State::Off | State::Waiting | State::Ending(_) | State::Backoff { .. } | State::Down(_) => {}
+            }
+        }
+    }
+}
+
+/// Whether a service says that this end is a good one.
+fn is_good(rules: &Rules, outcome: Outcome) -> bool {
+    outcome == Outcome::Code(0) || rules.success.contains(&outcome)
+}

@@ -1,0 +1,399 @@
+//! The allocator: blocks of some sizes, cut from one place after the other, and kept for their next use when given back.
+//!
+//! rinit in front of one command needs a few KiB and so never asks the kernel for memory: the first place lies in
+//! the file's own .bss, and its data on two or three pages side by side, where malloc(3) would touch a page for each
+//! size of object. Reading a configuration makes and drops thousands of small texts: a block that is given back is
+//! the next one of its size to be handed out, still in the cache, so that few pages are touched and none is mapped or
+//! unmapped on the way. What is large comes from malloc and goes back to the kernel.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::UnsafeCell;
+use std::hint::spin_loop;
+use std::mem::MaybeUninit;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Enough for a start with a configuration of ordinary size. What is not touched costs nothing.
+const FIRST: usize = 256 * 1024;
+
+/// Each further place. What is not touched of it costs nothing either.
+const FURTHER: usize = 1024 * 1024;
+
+/// All blocks are of this alignment, and their sizes multiples of it.
+const UNIT: usize = align_of::<u128>();
+
+/// Up to here there is a size for each multiple of [`UNIT`]; above, four between a power of two and the next.
+const FINE: usize = 512;
+
+/// The largest block that is cut from a place.
+const LARGEST: usize = 8 * 1024;
+
+/// As many sizes as there are: 32 fine ones, and four for each doubling from 512 to 8192.
+const SIZES: usize = FINE / UNIT + 4 * (LARGEST / FINE).ilog2() as usize;
+
+/// The size of the block that a layout gets, and its number; `None` for what comes from malloc. The answer depends on
+/// the layout alone, so that a block goes back to where it came from.
+fn class(layout: Layout) -> Option<(usize, usize)> {
+    let size = layout.size().max(1);
+    if layout.align() > UNIT || size > LARGEST {
+        return None;
+    }
+    if size <= FINE {
+        let number = (size - 1) / UNIT;
+        return Some(((number + 1) * UNIT, number));
+    }
+    let power = (size - 1).ilog2();
+    let step = 1 << (power - 2);
+    let rounded = size.next_multiple_of(step);
+    let number = FINE / UNIT + 4 * (power - FINE.ilog2()) as usize + (rounded >> (power - 2)) - 5;
+    Some((rounded, number))
+}
+
+/// A block that nobody has begins with a pointer to the next of its size.
+struct Free {
+    next: *mut Free,
+}
+
+/// What is handed out next.
+struct State {
+    /// The rest of the newest place.
+    from: *mut u8,
+    left: usize,
+    /// The blocks that were given back, by size.
+    free: [*mut Free; SIZES],
+}
+
+/// The bytes of the first place. They lie in .bss: what is not touched is neither in the file nor in memory.
+#[repr(align(16))]
+struct Place(UnsafeCell<[MaybeUninit<u8>; FIRST]>);
+
+// SAFETY: only a `Heap` hands it out, each byte to one owner.
+unsafe impl Sync for Place {}
+
+static PLACE: Place = Place(UnsafeCell::new([MaybeUninit::uninit(); FIRST]));
+
+/// See the module.
+pub struct Heap {
+    /// Held while the state is looked at. rinit has one thread, but nothing here relies on it.
+    busy: AtomicBool,
+    state: UnsafeCell<State>,
+}
+
+// SAFETY: the state is only touched by who holds `busy`.
+unsafe impl Sync for Heap {}
+// SAFETY: the pointers in it are to memory that lives as long as the process and belongs to no thread.
+unsafe impl Send for Heap {}
+
+impl Heap {
+    /// The allocator. There can be only one that begins with the first place.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "made once, in a static")]
+    pub const fn new() -> Self {
+        Self::over(PLACE.0.get().cast(), FIRST)
+    }
+
+    const fn over(from: *mut u8, left: usize) -> Self {
+        let state = State { from, left, free: [null_mut(); SIZES] };
+        Self { busy: AtomicBool::new(false), state: UnsafeCell::new(state) }
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        while self.busy.swap(true, Ordering::Acquire) {
+            spin_loop();
+        }
+        // SAFETY: nobody else has it while `busy` is true, and `work` cannot come here again: it allocates nothing.
+        let done = work(unsafe { &mut *self.state.get() });
+        self.busy.store(false, Ordering::Release);
+        done
+    }
+}
+
+impl State {
+    fn hand_out(&mut self, size: usize, number: usize) -> *mut u8 {
+        if let Some(block) = self.take_kept(number) {
+            return block;
+        }
+        if self.left < size && !self.grow() {
+            // SAFETY: the size is neither 0 nor huge.
+            return unsafe { System.alloc(Layout::from_size_align_unchecked(size, UNIT)) };
+        }
+        let block = self.from;
+        self.left -= size;
+        // SAFETY: the place has that many bytes left from here.
+        self.from = unsafe { block.add(size) };
+        block
+    }
+
+    /// A block of this size that was given back.
+    fn take_kept(&mut self, number: usize) -> Option<*mut u8> {
+        let list = self.free.get_mut(number).filter(|list| !list.is_null())?;
+        let block = *list;
+        // SAFETY: blocks on a list belong to it, and began with a `Free` when they were put there.
+        *list = unsafe { (*block).next };
+        Some(block.cast())
+    }
+
+    /// Another block for one that grows or shrinks: a kept one of the new size first, else itself where it is the last
+    /// that was cut. In this order there are never more blocks of a size than were in use at one time. (A text that
+    /// begins in a fresh block and grows in place leaves one more large block at each turn, which nobody asks for.)
+    fn resize(&mut self, block: *mut u8, old: usize, (new, number): (usize, usize)) -> Option<*mut u8> {
+        let kept = self.take_kept(number);
+        kept.or_else(|| self.resize_last(block, old, new).then_some(block))
+    }
+
+    /// Goes on to a new place; what is left of the old one is less than one block, and lost.
+    fn grow(&mut self) -> bool {
+        let (rights, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: new memory at an address of the kernel's choice.
+        let place = unsafe { libc::mmap(null_mut(), FURTHER, rights, kind, -1, 0) };
+        if place == libc::MAP_FAILED {
+            return false;
+        }
+        (self.from, self.left) = (place.cast(), FURTHER);
+        true
+    }
+
+    fn take_back(&mut self, block: *mut u8, number: usize) {
+        if let Some(list) = self.free.get_mut(number) {
+            let block = block.cast::<Free>();
+            // SAFETY: the block is as large and as aligned as a `Free`, and its owner has given it up.
+            unsafe { block.write(Free { next: *list }) };
+            *list = block;
+        }
+    }
+
+    /// Whether the block is the last that was cut, and now has the other size.
+    fn resize_last(&mut self, block: *mut u8, old: usize, new: usize) -> bool {
+        // Something was cut from the place, so `from` is not its beginning: a block that ends there is of the same place,
+        // even if the kernel has put another right before it.
+        let fits = block.addr() + old == self.from.addr() && new <= self.left + old;
+        if fits {
+            self.left = self.left + old - new;
+            // SAFETY: the place has that many bytes from the block on.
+            self.from = unsafe { block.add(new) };
+        }
+        fits
+    }
+}
+
+// SAFETY: a block is of at least the layout's size and alignment; it is cut from a place once, and handed out again only
+// when it was given back. What comes from `System` goes back there, for `class` knows which is which.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        match class(layout) {
+            Some((size, number)) => self.with(|state| state.hand_out(size, number)),
+            // SAFETY: the caller's own promise on the layout.
+            None => unsafe { System.alloc(layout) },
+        }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        match class(layout) {
+            Some((_, number)) => self.with(|state| state.take_back(block, number)),
+            // SAFETY: `alloc` had it from there.
+            None => unsafe { System.dealloc(block, layout) },
+        }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller promises that `size` and this alignment make a layout.
+        let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        let moved = match (class(layout), class(wanted)) {
+            // SAFETY: `alloc` had it from there, and would have the new one from there, too.
+            (None, None) => return unsafe { System.realloc(block, layout, size) },
+            (Some((old, _)), Some((new, _))) if old == new => return block,
+            (Some((old, _)), Some(new)) => self.with(|state| state.resize(block, old, new)),
+            _ => None,
+        };
+        // SAFETY: as above.
+        let moved = moved.unwrap_or_else(|| unsafe { self.alloc(wanted) });
+        if moved != block && !moved.is_null() {
+            // SAFETY: two blocks of at least that many bytes, which do not overlap.
+            unsafe { std::ptr::copy_nonoverlapping(block, moved, layout.size().min(size)) };
+            // SAFETY: the caller gives this block up.
+            unsafe { self.dealloc(block, layout) };
+        }
+        moved
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::allocator::*;
+
+    fn layout(size: usize, align: usize) -> Layout {
+        Layout::from_size_align(size, align).expect("a layout")
+    }
+
+    fn another(size: usize) -> Heap {
+        let place = Box::leak(vec![0u128; size.div_ceil(UNIT)].into_boxed_slice());
+        Heap::over(place.as_mut_ptr().cast(), size)
+    }
+
+    #[test]
+    fn every_size_has_a_block_that_is_little_larger() {
+        let mut last = (0, 0);
+        for size in 1..=LARGEST {
+            let (block, number) = class(layout(size, 1)).expect("a block");
+            assert!(
+                block >= size && block % UNIT == 0 && block - size < UNIT.max(size / 4),
+                "{size}: {block}"
+            );
+            assert!(number < SIZES, "{size}: {number}");
+            assert!(
+                (block, number) == last || (block > last.0 && number == last.1 + usize::from(last.0 > 0))
+            );
+            last = (block, number);
+        }
+        assert_eq!(last, (LARGEST, SIZES - 1));
+        assert_eq!(class(layout(0, 1)), class(layout(1, 16)));
+        assert!(class(layout(LARGEST + 1, 1)).is_none() && class(layout(8, 32)).is_none());
+    }
+
+    #[test]
+    fn blocks_are_apart_aligned_grow_and_come_again() {
+        let heap = another(4096);
+        // SAFETY: each block is used within its size and given back once.
+        unsafe {
+            let a = heap.alloc(layout(3, 1));
+            let b = heap.alloc(layout(8, 8));
+            assert!(b.addr().is_multiple_of(UNIT) && b.addr() >= a.addr() + 3);
+            b.write_bytes(7, 8);
+            let grown = heap.realloc(b, layout(8, 8), 64);
+            assert_eq!(grown, b, "the last block grows where it is");
+            assert_eq!(heap.realloc(a, layout(3, 1), 16), a, "within its size any block does");
+            let moved = heap.realloc(a, layout(16, 1), 17);
+            assert_ne!(moved, a, "an inner one moves");
+            assert_eq!(*grown, 7);
+            assert_eq!(heap.alloc(layout(9, 1)), a, "what was given back is next");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_goes_to_a_new_place() {
+        let heap = another(4096);
+        // SAFETY: as above.
+        unsafe {
+            let large = heap.alloc(layout(LARGEST + 1, 16));
+            large.write_bytes(1, LARGEST + 1);
+            let larger = heap.realloc(large, layout(LARGEST + 1, 16), 2 * FURTHER);
+            assert_eq!(*larger.add(LARGEST), 1);
+            let smaller = heap.realloc(larger, layout(2 * FURTHER, 16), 100);
+            assert_eq!(*smaller.add(99), 1);
+            heap.dealloc(smaller, layout(100, 16));
+            let many: Vec<_> = (0..FURTHER / 50).map(|_| heap.alloc(layout(100, 16))).collect();
+            many.iter().for_each(|block| block.write_bytes(1, 100));
+            many.into_iter().for_each(|block| heap.dealloc(block, layout(100, 16)));
+        }
+    }
+
+    /// Work that comes again and again takes no more room the second time.
+    #[test]
+    fn what_is_given_back_is_used_again() {
+        let heap = another(1 << 16);
+        let left = || heap.with(|state| state.left);
+        let mut after = None;
+        for _ in 0..100 {
+            // SAFETY: as above.
+            unsafe {
+                let sizes = [10, 20, 8192, 500, 513, 700];
+                let blocks = sizes.map(|size| heap.alloc(layout(size, 1)));
+                for (block, size) in blocks.into_iter().zip(sizes) {
+                    heap.dealloc(block, layout(size, 1));
+                }
+            }
+            assert_eq!(left(), *after.get_or_insert(left()));
+        }
+    }
+
+    /// rinit grew by 80 bytes with each line that it said: a text began in a fresh small block, grew where it was though a
+    /// block of the wanted size lay free, and was given back to a list that nobody asked. Whatever grows and shrinks in
+    /// whatever order takes no more room once each of its sizes has a block: after the second round for one that grows once.
+    #[test]
+    fn a_text_that_grows_takes_no_more_room_the_second_time() {
+        let ways: [&[usize]; 7] = [
+            &[80, 160],
+            &[8, 16, 32, 64, 128],
+            &[1, 100],
+            &[8192, 16],
+            &[600, 20, 900, 20],
+            &[8, 9000, 8],
+            &[16, 17, 16, 5000, 3],
+        ];
+        for way in ways {
+            for others in 0..3 {
+                let heap = another(1 << 18);
+                let mut after = None;
+                for round in 0..100 {
+                    // SAFETY: each block is used within its layout and given back once with it.
+                    unsafe {
+                        let held: Vec<_> = (0..others).map(|n| heap.alloc(layout(8 << n, 1))).collect();
+                        let mut block = heap.alloc(layout(way[0], 1));
+                        for sizes in way.windows(2) {
+                            block = heap.realloc(block, layout(sizes[0], 1), sizes[1]);
+                        }
+                        heap.dealloc(block, layout(way[way.len() - 1], 1));
+                        for (n, block) in held.into_iter().enumerate() {
+                            heap.dealloc(block, layout(8 << n, 1));
+                        }
+                    }
+                    let left = heap.with(|state| state.left);
+                    if round + 1 >= way.len() {
+                        assert_eq!(
+                            left,
+                            *after.get_or_insert(left),
+                            "{way:?}, {others} others, round {round}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// Blocks of many sizes, kept and given back in no order, grown and shrunk: each keeps what was written to it.
+    #[test]
+    fn no_block_ever_loses_a_byte() {
+        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut dice = move |most: usize| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            usize::try_from(seed >> 33).expect("31 bits") % most
+        };
+        for _ in 0..50 {
+            let heap = another(1 << 14);
+            let mut live: Vec<(*mut u8, Layout, u8)> = Vec::new();
+            for round in 0..2_000u32 {
+                let tag = u8::try_from(round % 251).expect("a byte");
+                let most = if dice(8) == 0 { 10_000 } else { 300 };
+                // SAFETY: each block is used within its layout, and given back once with it.
+                unsafe {
+                    match dice(9) {
+                        0..=3 => {
+                            let layout = layout(1 + dice(most), 1 << dice(6));
+                            let block = heap.alloc(layout);
+                            assert_eq!(block.addr() % layout.align(), 0);
+                            block.write_bytes(tag, layout.size());
+                            live.push((block, layout, tag));
+                        }
+                        4..=5 if !live.is_empty() => {
+                            let at = dice(live.len());
+                            let (block, old, tag) = live[at];
+                            let new = layout(1 + dice(most), old.align());
+                            let moved = heap.realloc(block, old, new.size());
+                            assert!((0..old.size().min(new.size())).all(|n| *moved.add(n) == tag));
+                            moved.write_bytes(tag, new.size());
+                            live[at] = (moved, new, tag);
+                        }
+                        _ if !live.is_empty() => {
+                            let (block, layout, tag) = live.swap_remove(dice(live.len()));
+                            assert!((0..layout.size()).all(|n| *block.add(n) == tag), "round {round}");
+                            heap.dealloc(block, layout);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+}

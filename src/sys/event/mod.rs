@@ -1,0 +1,5 @@
+//! The one wait: signals, descriptors, the clock.
+
+pub mod clock;
+pub mod poll;
+pub mod signals;

@@ -1,0 +1,278 @@
+//! What is there where a program was to be started: facts for [`crate::diagnosis`]. Only looked at after a
+//! start has failed, so nothing here is on the way of a start that works.
+
+use super::format::{Content, content};
+use crate::sys::Errno;
+pub use crate::sys::fs::access::{Barrier, Obstacle, Rights, Viewer};
+use crate::sys::fs::access::{Eyes, exists};
+use crate::sys::fs::mounts::{self, Mount};
+pub use crate::sys::links::DeadLink;
+use crate::sys::links::dead_link;
+use crate::sys::process::credentials::{self, Identity};
+use crate::sys::process::rlimits::{TooHigh, TooLong};
+use crate::sys::process::spawn;
+use std::ffi::{CStr, CString};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::PathBuf;
+
+/// One file that stands where a program was looked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// Its path.
+    pub path: String,
+    /// Whether it is a folder.
+    pub folder: bool,
+    /// Who may run it.
+    pub rights: Rights,
+    /// The mount that it lies on, when that is mounted noexec.
+    pub noexec: Option<String>,
+    /// What it is.
+    pub content: Content,
+}
+
+/// What was to be started, and by whom.
+pub struct Ask<'a> {
+    /// The word that it was called by.
+    pub word: &'a CStr,
+    /// Its arguments, the word first; may be left out.
+    pub argv: &'a [CString],
+    /// The paths that were tried.
+    pub candidates: &'a [CString],
+    /// PATH in its environment.
+    pub path: Option<&'a [u8]>,
+    /// Its user; `None`: rinit's.
+    pub ids: Option<&'a Identity>,
+    /// Where it was to start; `None`: where rinit is.
+    pub directory: Option<&'a CStr>,
+}
+
+/// What is known about a program that was to be started.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Look {
+    /// The word it was called by.
+    pub word: String,
+    /// Where that is, when the word has a slash.
+    pub path: String,
+    /// Its arguments, the word first, as far as they are known.
+    pub argv: Vec<String>,
+    /// What of its arguments and environment is more than the kernel takes.
+    pub too_long: Option<TooLong>,
+    /// Who was to run it.
+    pub viewer: Viewer,
+    /// The folders of PATH that were searched; empty when the word has a slash.
+    pub searched: Vec<String>,
+    /// The first file found there.
+    pub found: Option<Found>,
+    /// The link that leads nowhere because of which it, or what is to run it, is not there.
+    pub dead: Option<DeadLink>,
+    /// What is in the way to it.
+    pub obstacle: Option<Obstacle>,
+    /// A mount on the way to it that is none of the system's own.
+    pub covered: Option<String>,
+    /// Where a program of that name is, when it is not where it was looked for. Of a script that is there: the same
+    /// for its interpreter.
+    pub elsewhere: Option<String>,
+    /// Names that the searched folders do have, for "did you mean".
+    pub names: Vec<String>,
+    /// Whether the word holds blanks and its first part could be found.
+    pub whole_line: bool,
+    /// Whether env(1), asked by its first line, would not find the interpreter in PATH.
+    pub env_fails: bool,
+    /// The working directory.
+    pub directory: String,
+    /// What is in the way to the working directory.
+    pub no_directory: Option<Obstacle>,
+    /// Whether rinit is root.
+    pub root: bool,
+    /// Capabilities that root usually has and rinit has not, for other users and their files.
+    pub lacks: Vec<&'static str>,
+    /// The ulimit that cannot be had.
+    pub too_high: Option<TooHigh>,
+    /// The most processes and the most memory that the cgroup allows; only looked up when no process could be made.
+    pub most: (Option<u64>, Option<u64>),
+}
+
+/// Looks for the program that could not be started.
+#[must_use]
+pub fn look(ask: &Ask<'_>) -> Look {
+    let own = credentials::current();
+    let ids = ask.ids.unwrap_or(&own);
+    let lacks = lacks();
+    let mighty = ids.uid == 0 && !lacks.contains(&"DAC_OVERRIDE");
+    let eyes = Eyes::of(ids, mighty, ask.ids.is_none());
+    let here = shown(std::env::current_dir().unwrap_or_default());
+    let directory = ask.directory.map_or_else(|| here.clone(), |path| below(&here, path));
+    let word = ask.word.to_string_lossy().into_owned();
+    let mut look = Look {
+        viewer: eyes.viewer(ask.ids.is_some()),
+        argv: ask.argv.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+        no_directory: eyes.way(&[&directory, "/"].concat()),
+        root: own.uid == 0,
+        lacks,
+        ..Look::default()
+    };
+    // A word with a slash has one candidate, whose way is worth telling; a search just passes over.
+    let by_path = word.contains('/');
+    let first = word.split_whitespace().next().unwrap_or("");
+    let paths: Vec<String> = ask.candidates.iter().map(|path| below(&directory, path)).collect();
+    for path in &paths {
+        let folder = folder_of(path);
+        if first != word && !first.is_empty() {
+            look.whole_line |= exists(first) || exists(&[folder, "/", first].concat());
+        }
+        look.found = look.found.or_else(|| eyes.found(path, 2));
+        if by_path {
+            look.path.clone_from(path);
+        } else {
+            look.searched.push(folder.to_string());
+        }
+    }
+    for path in paths.iter().filter(|_| look.found.is_none()) {
+        // A directory of PATH that is not there is passed over.
+        let is_link = by_path || crate::sys::fs::stat::read_link(path).is_ok();
+        look.dead = look.dead.or_else(|| dead_link(path).filter(|_| is_link));
+        names(folder_of(path), &mut look.names);
+        look.covered = look.covered.or_else(|| mount_over(folder_of(path)));
+    }
+    look.obstacle = eyes.way(look.found.as_ref().map_or(&look.path, |found| &found.path));
+    if !by_path && look.found.is_none() {
+        // What lies in a directory of PATH that is closed is not seen, and may be what is sought.
+        let unseen = |path: &&String| {
+            std::fs::metadata(path).is_err_and(|error| crate::sys::errno(&error) == Errno::EACCES)
+        };
+        look.obstacle = paths.iter().filter(unseen).find_map(|path| eyes.way(path));
+    }
+    let sought = match look.found.as_ref().map(|found| &found.content) {
+        Some(Content::Script { interpreter, found, asked, .. }) => {
+            look.env_fails = asked.as_ref().is_some_and(|name| {
+                let name = CString::new(name.as_str()).unwrap_or_default();
+                !spawn::candidates(&name, ask.path).iter().any(|path| exists(&below(&directory, path)))
+            });
+            if look.env_fails { asked.as_ref() } else { Some(interpreter).filter(|_| found.is_none()) }
+        }
+        Some(_) => None,
+        None => Some(&word),
+    };
+    look.dead = look.dead.or_else(|| look.found.as_ref().and_then(dead_runner));
+    look.elsewhere = sought.and_then(|name| elsewhere(name, &directory));
+    look.directory = directory;
+    look.word = word;
+    look
+}
+
+/// The link that leads nowhere because of which the interpreter of a script, or the loader of a program, is not there.
+fn dead_runner(found: &Found) -> Option<DeadLink> {
+    match &found.content {
+        Content::Script { interpreter, found: None, .. } => dead_link(interpreter),
+        Content::Elf { loader: Some((loader, false)), .. } => dead_link(loader),
+        _ => None,
+    }
+}
+
+/// Looks for a program before anybody starts it: by its path, or by its name in the folders of `path`.
+#[must_use]
+pub fn look_for(word: &str, path: Option<&[u8]>) -> Look {
+    // A NUL cannot be part of a name.
+    let word = &CString::new(word).unwrap_or_default();
+    look(&Ask {
+        word,
+        argv: &[],
+        candidates: &spawn::candidates(word, path),
+        path,
+        ids: None,
+        directory: None,
+    })
+}
+
+/// A path that may begin at a folder.
+fn below(folder: &str, path: &CStr) -> String {
+    let path = path.to_string_lossy();
+    if path.starts_with('/') {
+        return path.into_owned();
+    }
+    let folder = if folder == "/" { "" } else { folder };
+    [folder, "/", path.strip_prefix("./").unwrap_or(&path)].concat()
+}
+
+fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+fn shown(path: PathBuf) -> String {
+    path.into_os_string().to_string_lossy().into_owned()
+}
+
+impl Eyes<'_> {
+    /// What stands at a path; `deeper`: how many interpreters of interpreters are followed.
+    pub(in crate::sys) fn found(&self, path: &str, deeper: u8) -> Option<Found> {
+        let meta = std::fs::metadata(path).ok()?;
+        let kind = meta.file_type();
+        Some(Found {
+            path: path.into(),
+            folder: meta.is_dir(),
+            rights: self.rights(path, &crate::sys::fs::stat::stat(path).ok()?),
+            noexec: mount_of(path).filter(|mount| mount.has("noexec")).map(|mount| mount.point),
+            content: if kind.is_file() {
+                content(path, self, deeper)
+            } else if kind.is_dir() {
+                Content::Other
+            } else if kind.is_fifo() {
+                Content::Special("a pipe")
+            } else {
+                Content::Special(if kind.is_socket() { "a socket" } else { "a device" })
+            },
+        })
+    }
+}
+
+/// The mount that something lies on that is there.
+fn mount_of(path: &str) -> Option<Mount> {
+    let all = mounts::read().ok()?;
+    let (mount, _) = mounts::lies_on(&all, path).ok()??;
+    Some(mount.clone())
+}
+
+/// The mount that a folder lies on, or what of it there is, when that is none of a system's own.
+fn mount_over(mut folder: &str) -> Option<String> {
+    while !exists(folder) {
+        folder = folder.rsplit_once('/')?.0;
+    }
+    let point = mount_of(folder)?.point;
+    (!matches!(point.as_str(), "/" | "/usr" | "/proc" | "/sys" | "/dev")).then_some(point)
+}
+
+/// Where else a program of this name is: in the usual folders, and in those of packages that bring their own.
+fn elsewhere(word: &str, directory: &str) -> Option<String> {
+    const USUAL: &str = "/usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin /app /usr/games";
+    let name = word.rsplit('/').next().filter(|name| !name.is_empty())?;
+    let mut folders: Vec<String> = USUAL.split(' ').map(str::to_string).collect();
+    folders.push(directory.to_string());
+    for parent in ["/opt", "/usr/local", "/usr/lib/postgresql", "/usr/lib"] {
+        let mut own = Vec::new();
+        names(parent, &mut own);
+        folders.extend(own.iter().map(|name| [parent, "/", name, "/bin"].concat()));
+    }
+    folders.into_iter().map(|folder| [&folder, "/", name].concat()).find(|path| {
+        let meta = std::fs::metadata(path);
+        meta.is_ok_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0)
+    })
+}
+
+fn names(folder: &str, into: &mut Vec<String>) {
+    for name in crate::sys::fs::dir::names(folder).unwrap_or_default() {
+        into.extend(name.into_string());
+    }
+}
+
+/// The capabilities for other users and their files that this process does not have.
+pub(in crate::sys) fn lacks() -> Vec<&'static str> {
+    lacking(&crate::sys::fs::files::system_text("/proc/self/status").unwrap_or_default())
+}
+
+/// Those that a process does not have, by its status (capabilities(7)); none where that does not tell.
+#[must_use]
+pub fn lacking(status: &str) -> Vec<&'static str> {
+    let Some(bits) = crate::sys::process::status::number(status, "CapEff:", 16) else { return Vec::new() };
+    let known = [("DAC_OVERRIDE", 1), ("SETGID", 6), ("SETUID", 7)];
+    known.into_iter().filter(|(_, bit)| bits >> bit & 1 == 0).map(|(name, _)| name).collect()
+}

@@ -1,0 +1,76 @@
+//! One request and its answer, with a peer that may be slow, silent or endless.
+
+use crate::sys::event::clock;
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+/// As much of an answer as is read.
+const MOST: usize = 1 << 20;
+
+/// Sends a request and reads until `whole` says that this is the answer, the peer closes, the time is up, or there is
+/// more than anybody asked for.
+pub fn exchange(
+    address: SocketAddr,
+    request: &[u8],
+    patience: Duration,
+    whole: &dyn Fn(&[u8]) -> bool,
+) -> io::Result<Vec<u8>> {
+    let until = clock::now().after(patience);
+    let mut stream = TcpStream::connect_timeout(&address, patience)?;
+    stream.set_write_timeout(Some(patience))?;
+    stream.write_all(request)?;
+    let mut answer = Vec::new();
+    let mut piece = [0u8; 4096];
+    loop {
+        let left = until.since(clock::now());
+        if left.is_zero() || answer.len() > MOST || whole(&answer) {
+            return Ok(answer);
+        }
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut piece) {
+            Ok(0) => return Ok(answer),
+            Ok(count) => answer.extend_from_slice(piece.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // What came before may be all that is needed.
+            Err(error) => return if answer.is_empty() { Err(error) } else { Ok(answer) },
+        }
+    }
+}
+
+/// Whether somebody accepts connections on a socket in the file system; it is closed at once.
+pub fn connect_unix(path: &str) -> io::Result<()> {
+    UnixStream::connect(path).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::exchange::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn an_answer_ends_with_the_connection_or_the_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let server = std::thread::spawn(move || {
+            let (mut one, _) = listener.accept().expect("a client");
+            let mut got = [0u8; 2];
+            one.read_exact(&mut got).expect("a request");
+            one.write_all(b"bye").expect("an answer");
+            drop(one);
+            let (mut other, _) = listener.accept().expect("a client");
+            other.write_all(b"part").expect("an answer");
+            let (mut last, _) = listener.accept().expect("a client");
+            last.write_all(b"part").expect("an answer");
+            (got, other, last)
+        });
+        let ask = |patience, enough: usize| exchange(address, b"hi", patience, &|got| got.len() >= enough);
+        assert_eq!(ask(Duration::from_secs(5), 100).expect("an answer"), b"bye");
+        assert_eq!(ask(Duration::from_millis(100), 100).expect("a part"), b"part");
+        assert_eq!(ask(Duration::from_hours(1), 4).expect("all that is wanted"), b"part");
+        assert_eq!(&server.join().expect("no panic").0, b"hi");
+        let closed = ask(Duration::from_secs(1), 1).expect_err("nobody");
+        assert_eq!(closed.kind(), io::ErrorKind::ConnectionRefused);
+    }
+}

@@ -1,0 +1,257 @@
+//! Users and groups. `/etc/passwd` and `/etc/group` are read as text: a static program has no NSS, and a
+//! container may have neither file. A number needs no entry anywhere.
+
+use crate::sys::{Errno, raw};
+
+/// A line of passwd(5).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct User {
+    /// Login name.
+    pub name: String,
+    /// Its number.
+    pub uid: u32,
+    /// Its primary group.
+    pub gid: u32,
+    /// Its home folder.
+    pub home: String,
+    /// Its shell.
+    pub shell: String,
+}
+
+/// A line of group(5).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub gid: u32,
+    /// Login names of those whose primary group is another one.
+    pub members: Vec<String>,
+}
+
+/// The ids that a process has, or is to have.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Identity {
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+}
+
+impl Identity {
+    /// Adds a supplementary group.
+    pub fn join(&mut self, group: u32) {
+        if !self.groups.contains(&group) {
+            self.groups.push(group);
+        }
+    }
+
+    /// Whether a process with the ids `own` has these already, as far as it could have them: but for root, nobody may
+    /// change the groups.
+    #[must_use]
+    pub fn is_had_by(&self, own: &Self) -> bool {
+        let covers = |one: &Self, other: &Self| {
+            one.groups.iter().all(|group| *group == one.gid || other.groups.contains(group))
+        };
+        self.uid == own.uid && self.gid == own.gid && (own.uid != 0 || covers(self, own) && covers(own, self))
+    }
+}
+
+/// Everybody that this container knows by name.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Accounts {
+    /// In the order of the file.
+    pub users: Vec<User>,
+    /// In the order of the file.
+    pub groups: Vec<Group>,
+}
+
+impl Accounts {
+    /// Reads both files; one that is missing knows nobody.
+    #[must_use]
+    pub fn read() -> Self {
+        let text = |path| crate::sys::fs::files::slurp(path, usize::MAX).unwrap_or_default();
+        let (passwd, group) = (text("/etc/passwd"), text("/etc/group"));
+        Self::parse(&String::from_utf8_lossy(&passwd), &String::from_utf8_lossy(&group))
+    }
+
+    /// Reads the texts of both files; a line of another shape is left out.
+    #[must_use]
+    pub fn parse(passwd: &str, group: &str) -> Self {
+        Self {
+            users: passwd.lines().filter_map(user_line).collect(),
+            groups: group.lines().filter_map(group_line).collect(),
+        }
+    }
+
+    /// A user by name, else by number. Only one with an entry.
+    #[must_use]
+    pub fn user(&self, word: &str) -> Option<&User> {
+        let named = self.users.iter().find(|user| user.name == word);
+        named.or_else(|| word.parse().ok().and_then(|uid| self.user_of(uid)))
+    }
+
+    /// The first entry of a number.
+    #[must_use]
+    pub fn user_of(&self, uid: u32) -> Option<&User> {
+        self.users.iter().find(|user| user.uid == uid)
+    }
+
+    /// The number of a user, given by name or number.
+    #[must_use]
+    pub fn uid(&self, word: &str) -> Option<u32> {
+        self.user(word).map(|user| user.uid).or_else(|| word.parse().ok())
+    }
+
+    /// The number of a group, given by name or number.
+    #[must_use]
+    pub fn gid(&self, word: &str) -> Option<u32> {
+        let named = self.groups.iter().find(|group| group.name == word);
+        named.map(|group| group.gid).or_else(|| word.parse().ok())
+    }
+
+    /// A user's name, or else the number.
+    #[must_use]
+    pub fn user_name(&self, uid: u32) -> String {
+        self.user_of(uid).map_or_else(|| uid.to_string(), |user| user.name.clone())
+    }
+
+    /// A group's name, or else the number.
+    #[must_use]
+    pub fn group_name(&self, gid: u32) -> String {
+        let known = self.groups.iter().find(|group| group.gid == gid);
+        known.map_or_else(|| gid.to_string(), |group| group.name.clone())
+    }
+
+    /// The ids of `user` or `user:group`, names or numbers. Without a group: the user's own and those that
+    /// list the user; a number without an entry has group 0, as Docker has it. The error is one line.
+    pub fn identity(&self, spec: &str) -> Result<Identity, String> {
+        let (user, group) = match spec.split_once(':') {
+            Some((user, group)) => (user, Some(group).filter(|group| !group.is_empty())),
+            None => (spec, None),
+        };
+        let uid = self.uid(user).ok_or_else(|| format!("no user \"{user}\" in /etc/passwd"))?;
+        let entry = self.user(user);
+        if let Some(group) = group {
+            let gid = self.gid(group).ok_or_else(|| format!("no group \"{group}\" in /etc/group"))?;
+            return Ok(Identity { uid, gid, groups: vec![gid] });
+        }
+        let gid = entry.map_or(0, |user| user.gid);
+        let mut groups = vec![gid];
+        if let Some(user) = entry {
+            let lists = self.groups.iter().filter(|group| group.members.contains(&user.name));
+            groups.extend(lists.map(|group| group.gid).filter(|other| *other != gid));
+        }
+        Ok(Identity { uid, gid, groups })
+    }
+}
+
+fn user_line(line: &str) -> Option<User> {
+    let mut fields = line.split(':');
+    let name = fields.next().filter(|name| !name.is_empty())?.to_string();
+    let uid = fields.nth(1)?.parse().ok()?;
+    let gid = fields.next()?.parse().ok()?;
+    let home = fields.nth(1).unwrap_or("").to_string();
+    let shell = fields.next().unwrap_or("").to_string();
+    Some(User { name, uid, gid, home, shell })
+}
+
+fn group_line(line: &str) -> Option<Group> {
+    let mut fields = line.split(':');
+    let name = fields.next().filter(|name| !name.is_empty())?.to_string();
+    let gid = fields.nth(1)?.parse().ok()?;
+    let members = fields.next().unwrap_or("").split(',').filter(|name| !name.is_empty());
+    Some(Group { name, gid, members: members.map(str::to_string).collect() })
+}
+
+/// The effective ids of this process.
+#[must_use]
+pub fn current() -> Identity {
+    let groups = nix::unistd::getgroups().unwrap_or_default();
+    Identity {
+        uid: nix::unistd::geteuid().as_raw(),
+        gid: nix::unistd::getegid().as_raw(),
+        groups: groups.into_iter().map(nix::unistd::Gid::as_raw).collect(),
+    }
+}
+
+/// Takes on other ids for good: groups, then group, then user, for the last takes the right to the others
+/// away. Async-signal-safe. Raw system calls: this process has one thread, and a C library would look for more.
+pub fn switch_to(who: &Identity) -> Result<(), Errno> {
+    let (uid, gid) = (who.uid, who.gid);
+    if uid == u32::MAX || gid == u32::MAX {
+        // -1 would leave the id as it is.
+        return Err(Errno::EINVAL);
+    }
+    let [new_uid, new_gid] = [uid, gid].map(|id| [id as usize; 3]);
+    // SAFETY: setgroups(2) reads `len` numbers behind a pointer that is valid for them during the call; the others
+    // take numbers alone.
+    let was = unsafe {
+        let was = raw::call(libc::SYS_geteuid, &[])?;
+        raw::call(libc::SYS_setgroups, &[who.groups.len(), raw::address(who.groups.as_ptr())])?;
+        raw::call(libc::SYS_setresgid, &new_gid)?;
+        raw::call(libc::SYS_setresuid, &new_uid)?;
+        was
+    };
+    if uid == 0 {
+        return Ok(()); // execve gives root what the bounding set leaves, whatever is given up here
+    }
+    // The kernel takes capabilities from root alone that becomes another, and leaves the inheritable ones.
+    super::caps::drop_all().or_else(|errno| if was == 0 { Ok(()) } else { Err(errno) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::credentials::*;
+
+    fn accounts() -> Accounts {
+        Accounts::parse(
+            "root:x:0:0:root:/root:/bin/sh\nredis:x:999:1000:Redis:/var/lib/redis:\n# no\nbad:x:y:1::\n",
+            "root:x:0:\nredis:x:1000:\nmail:x:8:postfix,redis\n",
+        )
+    }
+
+    #[test]
+    fn names_and_numbers_become_ids() {
+        let known = accounts();
+        assert_eq!((known.users.len(), known.groups.len()), (2, 3));
+        for (spec, uid, gid, groups) in [
+            ("redis", 999, 1000, vec![1000, 8]),
+            ("999", 999, 1000, vec![1000, 8]),
+            ("redis:mail", 999, 8, vec![8]),
+            ("4711", 4711, 0, vec![0]),
+            ("4711:12", 4711, 12, vec![12]),
+            ("root:", 0, 0, vec![0]),
+        ] {
+            assert_eq!(known.identity(spec), Ok(Identity { uid, gid, groups }), "{spec}");
+        }
+        assert_eq!(known.identity("redsi"), Err("no user \"redsi\" in /etc/passwd".into()));
+        assert_eq!(known.identity("0:nobodies"), Err("no group \"nobodies\" in /etc/group".into()));
+        assert_eq!((known.user_name(999), known.group_name(77)), ("redis".into(), "77".into()));
+    }
+
+    #[test]
+    fn who_has_the_ids_already_need_not_switch() {
+        let ids = |uid, gid, groups: &[u32]| Identity { uid, gid, groups: groups.to_vec() };
+        let root = ids(0, 0, &[0]);
+        for (own, had) in [
+            (ids(0, 0, &[0]), true),
+            (ids(0, 0, &[]), true),
+            (ids(0, 0, &[0, 10]), false),
+            (ids(0, 5, &[0]), false),
+            (ids(5, 0, &[0]), false),
+        ] {
+            assert_eq!((root.is_had_by(&own), own.is_had_by(&root)), (had, had), "{own:?}");
+        }
+        assert!(ids(5, 5, &[5]).is_had_by(&ids(5, 5, &[7])));
+    }
+
+    #[test]
+    fn a_container_without_the_files_knows_numbers() {
+        let none = Accounts::default();
+        assert_eq!(none.identity("7"), Ok(Identity { uid: 7, gid: 0, groups: vec![0] }));
+        assert!(none.identity("root").is_err());
+    }
+}

@@ -1,0 +1,95 @@
+//! Descriptors beyond the standard ones, where close_range(2) is refused or not known (before Linux 5.9).
+
+use crate::sys::{Errno, raw};
+use std::os::fd::RawFd;
+
+/// Closes every descriptor from 3 on. One that was opened before the limit was lowered lies above it, so it is `/proc`
+/// that is asked, and without it every number that may be one is tried. Async-signal-safe.
+pub fn close_one_by_one() {
+    // With every number taken, /proc cannot be opened; 3 is to be closed anyway.
+    if close_listed().is_err() {
+        close(3);
+        if close_listed().is_err() {
+            (3..highest()).for_each(close);
+        }
+    }
+}
+
+fn close(fd: RawFd) {
+    // SAFETY: the caller closes all that there is, and uses none of it any more; an unused number is an error.
+    let _ = unsafe { raw::call(libc::SYS_close, &[raw::number(fd)]) };
+}
+
+/// What lies behind every number that a descriptor may have. The limit may have been lowered, and says nothing where
+/// nobody set one.
+#[must_use]
+pub fn highest() -> RawFd {
+    /// `fs.nr_open`, unless somebody raised it.
+    const MAX_PROBED: RawFd = 1 << 20;
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: u64::MAX };
+    let arguments = [0, libc::RLIMIT_NOFILE as usize, 0, raw::address(&raw mut limit)];
+    // SAFETY: a structure of ours for the kernel to fill.
+    let _ = unsafe { raw::call(libc::SYS_prlimit64, &arguments) };
+    RawFd::try_from(limit.rlim_max).unwrap_or(MAX_PROBED).clamp(1 << 16, MAX_PROBED)
+}
+
+/// Closes what `/proc/self/fd` lists. The list goes by number, so that what is closed meanwhile disturbs nothing.
+fn close_listed() -> Result<(), Errno> {
+    /// linux_dirent64: inode, offset, 16 bits of length, 8 of type, then the name.
+    const LENGTH_AT: usize = 16;
+    const NAME_AT: usize = 19;
+    let flags = raw::number(libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC);
+    let arguments = [raw::number(libc::AT_FDCWD), raw::address(c"/proc/self/fd".as_ptr()), flags];
+    // SAFETY: a new descriptor, closed below.
+    let list = unsafe { raw::call(libc::SYS_openat, &arguments) }?;
+    let list = RawFd::try_from(list).unwrap_or(RawFd::MAX);
+    let mut buffer = [0u8; 512];
+    let result = loop {
+        let arguments = [raw::number(list), raw::address(buffer.as_mut_ptr()), buffer.len()];
+        // SAFETY: the kernel writes at most as many bytes as there are.
+        let mut entries = match unsafe { raw::call(libc::SYS_getdents64, &arguments) } {
+            Ok(0) => break Ok(()),
+            Ok(count) => buffer.get(..count).unwrap_or_default(),
+            Err(errno) => break Err(errno),
+        };
+        while let Some(&[low, high]) = entries.get(LENGTH_AT..LENGTH_AT + 2) {
+            let length = usize::from(u16::from_ne_bytes([low, high])).max(NAME_AT);
+            let fd = entries.get(NAME_AT..length).and_then(number);
+            if let Some(fd) = fd.filter(|fd| *fd > 2 && *fd != list) {
+                close(fd);
+            }
+            entries = entries.get(length..).unwrap_or_default();
+        }
+    };
+    close(list);
+    result
+}
+
+/// The number that a name in the list is; `.` and `..` are none.
+fn number(name: &[u8]) -> Option<RawFd> {
+    let digits = name.split(|byte| *byte == 0).next().filter(|digits| !digits.is_empty())?;
+    digits.iter().try_fold(0, |number: RawFd, digit| {
+        let digit = digit.is_ascii_digit().then(|| RawFd::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::descriptors::*;
+
+    #[test]
+    fn names_of_the_list_are_numbers() {
+        for (name, want) in [
+            (&b"0\0\0"[..], Some(0)),
+            (b"1234\0x", Some(1234)),
+            (b".\0", None),
+            (b"..\0", None),
+            (b"", None),
+            (b"99999999999\0", None),
+        ] {
+            assert_eq!(number(name), want);
+        }
+        assert!(highest() >= 1 << 16);
+    }
+}

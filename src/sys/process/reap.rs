@@ -1,0 +1,66 @@
+//! The one waiter of the program: every child, known or orphan, is reaped here (waitpid(2)).
+
+use crate::model::{Outcome, Pid, Signal};
+
+/// What a look for a dead child found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reaped {
+    /// This child has ended.
+    Ended(Pid, Outcome),
+    /// This child was stopped by a signal; it still lives.
+    Stopped(Pid, Signal),
+    /// Children there are, but none to reap.
+    NoneReady,
+    /// There are no children at all.
+    NoChildren,
+}
+
+/// Reaps one child without waiting.
+pub fn next() -> Reaped {
+    let mut asked_twice = false;
+    loop {
+        let mut status = 0;
+        // SAFETY: the status is ours. nix's own wrapper fails for a death by a real-time signal.
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED) };
+        return match pid {
+            0 => Reaped::NoneReady,
+            -1 if crate::sys::Errno::last() == crate::sys::Errno::EINTR => continue,
+            // An end that was announced must not be missed for a wrong word (a tracer's, a filter's).
+            -1 if !std::mem::replace(&mut asked_twice, true) => continue,
+            -1 => Reaped::NoChildren,
+            pid if libc::WIFSTOPPED(status) => match Signal::from_number(libc::WSTOPSIG(status)) {
+                Some(signal) => Reaped::Stopped(pid, signal),
+                None => continue,
+            },
+            pid if libc::WIFSIGNALED(status) => {
+                let signal = Signal::from_number(libc::WTERMSIG(status)).unwrap_or(Signal::KILL);
+                Reaped::Ended(pid, Outcome::Signal(signal))
+            }
+            pid => {
+                Reaped::Ended(pid, Outcome::Code(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX)))
+            }
+        };
+    }
+}
+
+/// Who would be reaped next, for a look at it before.
+#[must_use]
+pub fn peek() -> Option<Pid> {
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: the siginfo is ours, zero is valid, and without a child that has ended it stays zero.
+    let pid = unsafe {
+        libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options);
+        info.assume_init().si_pid()
+    };
+    (pid != 0).then_some(pid)
+}
+
+/// Whether any child is left, dead or alive. Reaps nothing.
+#[must_use]
+pub fn any_child() -> bool {
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: the siginfo is ours.
+    unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options) == 0 }
+}

@@ -1,0 +1,253 @@
+//! The child, from clone to execve. It shares rinit's memory, and rinit may go on meanwhile: it makes system calls, and
+//! nothing else. Every signal is blocked until the last step.
+
+use super::{Environment, LISTEN_PID, Place, Recipe, Slate, SpawnError, Stage};
+use crate::sys::event::signals;
+use crate::sys::process::{credentials, rlimits};
+use crate::sys::{Errno, raw, stdio};
+use std::ffi::{CStr, CString, c_char, c_long};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+/// What the child reads and where it leaves its failure.
+pub(crate) struct Order<'a> {
+    pub(crate) recipe: Recipe<'a>,
+    candidates: Vec<*const c_char>,
+    argv: Vec<*const c_char>,
+    /// The environment's pointers, where it is not the block that rinit was given.
+    block: Vec<*const c_char>,
+    /// `LISTEN_PID=` and room for the digits of the child's own pid (sd_listen_fds(3)); empty without one.
+    listen: Vec<u8>,
+    /// 1 while the child shares rinit's memory; cleared by the kernel.
+    pub(crate) shares: AtomicU32,
+    /// 1: enters its directory; from 2 on: tries the candidate of this number less 2.
+    pub(crate) step: AtomicU32,
+    /// The step that failed, if one has, as a [`Stage`] counted from 1; and the error.
+    failed: AtomicU8,
+    errno: AtomicU32,
+}
+
+impl<'a> Order<'a> {
+    /// Lays out what execve(2) takes, before there is a child that must not allocate.
+    pub(crate) fn new(recipe: Recipe<'a>) -> Self {
+        let given = crate::sys::args::environment_block();
+        let mut block = match &recipe.environment {
+            Environment::Entries(entries) => pointers(entries),
+            Environment::Given if given.is_null() => vec![std::ptr::null()],
+            Environment::Given => Vec::new(), // as it is, without a copy
+        };
+        let mut listen = Vec::new();
+        if matches!(recipe.slate, Slate::AsGiven(_)) && crate::sys::args::variable("LISTEN_PID").is_some() {
+            if block.is_empty() {
+                block = copy_block(given);
+            }
+            redirect_listen_pid(&mut block, &mut listen);
+        }
+        Self {
+            candidates: pointers(&recipe.candidates),
+            argv: pointers(&recipe.argv),
+            recipe,
+            block,
+            listen,
+            shares: AtomicU32::new(1),
+            step: AtomicU32::new(0),
+            failed: AtomicU8::new(0),
+            errno: AtomicU32::new(0),
+        }
+    }
+
+    fn fail(&self, error: SpawnError) {
+        self.errno.store((error.errno as i32).cast_unsigned(), Ordering::Relaxed);
+        self.failed.store(error.stage as u8 + 1, Ordering::Release);
+    }
+
+    /// Why the child could not become the program, once it could not.
+    pub(crate) fn failure(&self) -> Option<SpawnError> {
+        let stages = [
+            Stage::Fork,
+            Stage::Group,
+            Stage::Ulimits,
+            Stage::Credentials,
+            Stage::Directory,
+            Stage::Stdio,
+            Stage::Exec,
+        ];
+        let failed = usize::from(self.failed.load(Ordering::Acquire)).checked_sub(1)?;
+        let stage = stages.get(failed).copied()?;
+        Some(SpawnError { stage, errno: Errno::from_raw(self.errno.load(Ordering::Relaxed).cast_signed()) })
+    }
+}
+
+fn pointers(strings: &[CString]) -> Vec<*const c_char> {
+    strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
+}
+
+fn copy_block(block: *const *const c_char) -> Vec<*const c_char> {
+    let mut copy = Vec::new();
+    for n in 0.. {
+        // SAFETY: the block ends with a null pointer, where this stops.
+        let entry = unsafe { *block.add(n) };
+        copy.push(entry);
+        if entry.is_null() {
+            break;
+        }
+    }
+    copy
+}
+
+/// Points the block's `LISTEN_PID=` at a text of ours, whose digits the child writes.
+fn redirect_listen_pid(block: &mut [*const c_char], text: &mut Vec<u8>) {
+    let is_listen = |entry: &&mut *const c_char| {
+        // SAFETY: each entry of the block is a string or the final null.
+        !entry.is_null() && unsafe { CStr::from_ptr(**entry) }.to_bytes().starts_with(LISTEN_PID)
+    };
+    let Some(slot) = block.iter_mut().find(is_listen) else { return };
+    text.extend_from_slice(LISTEN_PID);
+    text.resize(LISTEN_PID.len() + 12, 0);
+    *slot = text.as_ptr().cast();
+}
+
+/// Where the child begins.
+pub(crate) extern "C" fn child(order: *mut Order<'_>) -> ! {
+    // SAFETY: rinit keeps it until this child has left its memory, and changes nothing of it.
+    let order = unsafe { &*order };
+    order.fail(prepare(order).map_or_else(|error| error, |()| exec(order)));
+    loop {
+        // SAFETY: ends the child without exit handlers, which are the parent's.
+        let _ = unsafe { raw::call(libc::SYS_exit_group, &[127]) };
+    }
+}
+
+/// A system call that takes integers alone.
+fn call(number: c_long, arguments: &[usize]) -> Result<usize, Errno> {
+    // SAFETY: no memory is touched.
+    unsafe { raw::call(number, arguments) }
+}
+
+fn at(stage: Stage) -> impl Fn(Errno) -> SpawnError {
+    move |errno| SpawnError { stage, errno }
+}
+
+pub(crate) fn prepare(order: &Order<'_>) -> Result<(), SpawnError> {
+    let recipe = &order.recipe;
+    join_group(recipe.place).map_err(at(Stage::Group))?;
+    for (target, source) in (0..).zip(recipe.stdio) {
+        if let Some(source) = source {
+            // Without the flag: the copy stays open.
+            call(libc::SYS_dup3, &[raw::number(source), target, 0]).map_err(at(Stage::Stdio))?;
+        }
+    }
+    if let Slate::Clean(_) = recipe.slate {
+        stdio::close_above_stderr();
+    }
+    if let Some(mask) = recipe.umask {
+        let _ = call(libc::SYS_umask, &[usize::try_from(mask).unwrap_or(0o22)]);
+    }
+    // Before the user: only root may raise a hard limit.
+    for limit in recipe.ulimits {
+        rlimits::set(limit).map_err(at(Stage::Ulimits))?;
+    }
+    if let (None, Some(directory)) = (&recipe.directory, recipe.given_directory) {
+        // Before the user, who may be one that cannot go there: without rinit in `/` it would just be inherited. One that
+        // is gone is no failure either.
+        order.step.store(1, Ordering::Relaxed);
+        // SAFETY: a string that lives for the call.
+        let _ = unsafe { raw::call(libc::SYS_chdir, &[raw::address(directory.as_ptr())]) };
+    }
+    if let Some(ids) = &recipe.ids {
+        credentials::switch_to(ids).map_err(at(Stage::Credentials))?;
+    }
+    // After the user: a folder that only rinit may enter is no place for the service.
+    if let Some(directory) = &recipe.directory {
+        order.step.store(1, Ordering::Relaxed);
+        // SAFETY: a string that lives for the call.
+        unsafe { raw::call(libc::SYS_chdir, &[raw::address(directory.as_ptr())]) }
+            .map_err(at(Stage::Directory))?;
+    }
+    Ok(())
+}
+
+fn join_group(place: Place) -> Result<(), Errno> {
+    match place {
+        Place::Stay => return Ok(()),
+        // The child leads no group yet, so this cannot be refused.
+        Place::Session => return call(libc::SYS_setsid, &[]).map(drop),
+        Place::OwnTerminal => {
+            let session = call(libc::SYS_setsid, &[]);
+            // Without a terminal this is an error that means nothing.
+            let _ = call(libc::SYS_ioctl, &[0, terminal_request(libc::TIOCSCTTY), 0]);
+            return session.map(drop);
+        }
+        Place::Foreground => {}
+    }
+    let before = call(libc::SYS_getpgid, &[0])?;
+    match call(libc::SYS_setpgid, &[0, 0]) {
+        Ok(_) | Err(Errno::EPERM) => {}
+        Err(errno) => return Err(errno),
+    }
+    let own = call(libc::SYS_getpid, &[])?;
+    let mut group = 0i32;
+    let [get, set] = [libc::TIOCGPGRP, libc::TIOCSPGRP].map(terminal_request);
+    // SAFETY: the kernel writes one number into a place of ours, and reads one.
+    unsafe {
+        let asked = raw::call(libc::SYS_ioctl, &[0, get, raw::address(&raw mut group)]);
+        // Only the group in the foreground may give the terminal away; SIGTTOU is blocked here.
+        if asked.is_ok() && usize::try_from(group) == Ok(before) {
+            group = i32::try_from(own).unwrap_or(0);
+            let _ = raw::call(libc::SYS_ioctl, &[0, set, raw::address(&raw mut group)]);
+        }
+    }
+    Ok(())
+}
+
+/// A request of ioctl(2), whose type differs between C libraries.
+fn terminal_request(request: impl TryInto<usize>) -> usize {
+    request.try_into().unwrap_or(0)
+}
+
+pub(crate) fn exec(order: &Order<'_>) -> SpawnError {
+    if !order.listen.is_empty() {
+        write_pid(&order.listen);
+    }
+    match order.recipe.slate {
+        Slate::AsGiven(inherited) => signals::restore(inherited),
+        Slate::Clean(ignored) => signals::clean_slate(ignored),
+    }
+    let envp =
+        if order.block.is_empty() { crate::sys::args::environment_block() } else { order.block.as_ptr() };
+    // As execvp(3): a folder that lacks the program or may not be entered is passed over, but the want
+    // of a permission is what is told in the end.
+    let mut errno = Errno::ENOENT;
+    for (n, path) in (2..).zip(order.candidates.iter().filter(|path| !path.is_null())) {
+        order.step.store(n, Ordering::Relaxed);
+        let arguments = [raw::address(*path), raw::address(order.argv.as_ptr()), raw::address(envp)];
+        // SAFETY: strings and lists that end in null and outlive the call, which only returns on failure.
+        match unsafe { raw::call(libc::SYS_execve, &arguments) } {
+            Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR) => {}
+            Err(Errno::EACCES) => errno = Errno::EACCES,
+            Err(other) => {
+                errno = other;
+                break;
+            }
+        }
+    }
+    SpawnError { stage: Stage::Exec, errno }
+}
+
+/// Writes the own pid in decimal behind the name, into 12 bytes that are zero.
+fn write_pid(text: &[u8]) {
+    let mut left = call(libc::SYS_getpid, &[]).unwrap_or(0);
+    let mut digits = [0u8; 10];
+    let mut count = 0;
+    for digit in &mut digits {
+        *digit = b'0' + u8::try_from(left % 10).unwrap_or(0);
+        left /= 10;
+        count += 1;
+        if left == 0 {
+            break;
+        }
+    }
+    for (n, digit) in digits.iter().take(count).rev().enumerate() {
+        // SAFETY: at most 10 digits into the 12 bytes behind the name, which only this child writes.
+        unsafe { *text.as_ptr().cast_mut().add(LISTEN_PID.len() + n) = *digit };
+    }
+}
