@@ -59,7 +59,7 @@ pub fn run(argc: c_int, argv: *const *const c_char) -> u8 {
         Ok(cli::Parsed::Version) => launch::answer(concat!("rinit ", env!("CARGO_PKG_VERSION"), "\n"), 0),
         Ok(cli::Parsed::Answer(answer)) => {
             match sys::write::answer(answer.fd, answer.text.as_bytes()) {
-                Err(sys::write::Unwritten::Signal(signal)) => model::Outcome::Signal(signal).exit_code(),
+                Err(sys::write::Unwritten::Signal(signal)) => model::ExitStatus::Signal(signal).exit_code(),
                 // Of an answer that could not be written the init that rinit stands in for makes nothing.
                 _ => answer.code,
             }

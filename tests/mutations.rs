@@ -15,9 +15,9 @@ use rinit::checks;
 use rinit::checks::kinds::link;
 use rinit::config::read::env_file;
 use rinit::config::read::interpolate::{Scope, expand};
-use rinit::config::read::table::Reading;
+use rinit::config::read::table::ReadContext;
 use rinit::config::resolve;
-use rinit::config::source::diagnostic::Sources;
+use rinit::config::source::diagnostic::SourceMap;
 use rinit::config::source::document;
 use rinit::config::source::files::{Files, Io, load};
 use rinit::model::environ::Environ;
@@ -172,11 +172,11 @@ fn scope() -> Scope<'static> {
 #[test]
 fn a_damaged_configuration_is_a_fault_and_no_more() {
     feed("configuration", &examples(), 3_000, |text| {
-        let mut sources = Sources::default();
+        let mut sources = SourceMap::default();
         let file = sources.add("rinit.toml".into(), text.to_string());
         let mut faults = Vec::new();
         let root = document::parse(&sources, file, &mut faults);
-        let reading = Reading::new(scope());
+        let reading = ReadContext::new(scope());
         let _ = checks::read(root.get("checks"), &reading);
         faults.extend(reading.into_faults());
         let files = Files { sources, root };
@@ -192,8 +192,8 @@ fn a_damaged_configuration_is_a_fault_and_no_more() {
 /// Faults without number, names as long as a file, and one file over another: none takes time by the square.
 #[test]
 fn a_configuration_of_many_faults_comes_to_an_end() {
-    const MANY: usize = 20_000;
-    let all = |line: fn(usize) -> String| (0..MANY).map(line).collect::<String>();
+    const MAX_DIAGNOSTICS: usize = 20_000;
+    let all = |line: fn(usize) -> String| (0..MAX_DIAGNOSTICS).map(line).collect::<String>();
     let paths = all(|n| format!("[checks.file.\"x{n}\"]\n[checks.fle.x{n}]\n"));
     let keys = all(|n| format!("k{n} = 1\n"));
     let long = "a".repeat(1 << 20);
@@ -201,7 +201,7 @@ fn a_configuration_of_many_faults_comes_to_an_end() {
     let waits: String = (0..5_000)
         .map(|n| format!("[services.s{n}]\ncommand = 'a'\nenvironment.A = 1\nafter = 'q{n}'\n"))
         .collect();
-    for (text, least) in [(paths, MANY), (keys, MANY), (long, 1), (waits, 5_000)] {
+    for (text, least) in [(paths, MAX_DIAGNOSTICS), (keys, MAX_DIAGNOSTICS), (long, 1), (waits, 5_000)] {
         let mut faults = Vec::new();
         let read = |_: &str| Ok(text.clone().into_bytes());
         let list = |_: &str| Ok(Vec::new());
@@ -209,7 +209,7 @@ fn a_configuration_of_many_faults_comes_to_an_end() {
         let files =
             load(&twice, None, &Io { read: &read, list: &list, why: &|_, _| String::new() }, &mut faults)
                 .unwrap();
-        let reading = Reading::new(scope());
+        let reading = ReadContext::new(scope());
         let _ = checks::read(files.root.get("checks"), &reading);
         faults.extend(reading.into_faults());
         let _ = resolve::resolve(Some(&files), &scope(), &[], &mut faults);

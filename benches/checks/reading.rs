@@ -6,8 +6,8 @@ use super::common::{Options, micros};
 use super::place::Place;
 use rinit::checks;
 use rinit::config::read::interpolate::Scope;
-use rinit::config::read::table::Reading;
-use rinit::config::source::diagnostic::Sources;
+use rinit::config::read::table::ReadContext;
+use rinit::config::source::diagnostic::SourceMap;
 use rinit::config::source::document;
 use rinit::config::source::files::Files;
 use rinit::config::{Plan, resolve};
@@ -18,11 +18,11 @@ fn ours(text: &str) -> (usize, Plan) {
     let variable = |name: &str| (name == "APP").then(|| "/opt/app".to_owned());
     let scope =
         Scope { variable: &variable, exists: &|_| true, read: &|_| Err("does not exist".into()), later: &[] };
-    let mut sources = Sources::default();
+    let mut sources = SourceMap::default();
     let file = sources.add("rinit.toml".into(), text.to_owned());
     let mut faults = Vec::new();
     let root = document::parse(&sources, file, &mut faults);
-    let reading = Reading::new(scope);
+    let reading = ReadContext::new(scope);
     let checks = checks::read(root.get("checks"), &reading);
     faults.extend(reading.into_faults());
     let files = Files { sources, root };

@@ -5,7 +5,7 @@ use crate::model::environ::Environ;
 use crate::model::{Moment, Pid};
 use crate::sys::container::{cgroup, kernel};
 use crate::sys::event::clock;
-use crate::sys::executable::lookup::{self, Look};
+use crate::sys::executable::lookup::{self, ExecFacts};
 use crate::sys::fs::access::{self, Barrier, Viewer};
 use crate::sys::fs::files;
 use crate::sys::fs::mounts::{self, Mount};
@@ -38,7 +38,7 @@ impl Facts {
     /// The facts of the container that this process runs in.
     #[must_use]
     pub fn live(environ: Environ) -> Self {
-        Self { environ, known: Vec::new(), system: Box::new(Live::default()) }
+        Self { environ, known: Vec::new(), system: Box::new(LiveSystem::default()) }
     }
 }
 
@@ -64,7 +64,7 @@ pub trait System {
     }
     fn list(&self, path: &str) -> io::Result<Vec<String>>;
     fn sha256(&self, path: &str) -> io::Result<String>;
-    fn look(&self, word: &str, path: Option<&[u8]>) -> Look;
+    fn look(&self, word: &str, path: Option<&[u8]>) -> ExecFacts;
     fn set_id_files(&self, paths: &[String]) -> Result<Vec<String>, (String, io::Error)>;
     fn mounts(&self) -> &[Mount];
     /// The mount that a path lies on, and whether the path is where it is mounted.
@@ -124,7 +124,7 @@ pub fn why(error: &io::Error) -> String {
 
 /// The real system.
 #[derive(Default)]
-struct Live {
+struct LiveSystem {
     mounts: OnceCell<Vec<Mount>>,
     accounts: OnceCell<Accounts>,
     hosts: OnceCell<Vec<Host>>,
@@ -134,7 +134,7 @@ struct Live {
     switched: Cell<bool>,
 }
 
-impl System for Live {
+impl System for LiveSystem {
     fn forget(&mut self) {
         *self = Self { switched: self.switched.clone(), ..Self::default() };
     }
@@ -172,7 +172,7 @@ impl System for Live {
     fn sha256(&self, path: &str) -> io::Result<String> {
         stat::sha256(path)
     }
-    fn look(&self, word: &str, path: Option<&[u8]>) -> Look {
+    fn look(&self, word: &str, path: Option<&[u8]>) -> ExecFacts {
         lookup::look_for(word, path)
     }
     fn set_id_files(&self, paths: &[String]) -> Result<Vec<String>, (String, io::Error)> {
@@ -273,7 +273,7 @@ impl System for Live {
 pub mod fake {
     use super::super::facts::*;
     use crate::sys::executable::format::Content;
-    use crate::sys::executable::lookup::{Found, Rights};
+    use crate::sys::executable::lookup::{FileRights, Found};
     use std::cell::RefCell;
     use std::collections::HashMap;
     use std::net::IpAddr;
@@ -291,7 +291,7 @@ pub mod fake {
         pub files: HashMap<String, Stat>,
         pub texts: HashMap<String, String>,
         pub links: HashMap<String, String>,
-        pub looks: HashMap<String, Look>,
+        pub looks: HashMap<String, ExecFacts>,
         /// What every program does.
         pub ran: Ran,
         /// A request, or a command line, that holds the first is answered with the second.
@@ -341,11 +341,14 @@ pub mod fake {
                 let found = Found {
                     path: format!("/bin/{name}"),
                     folder: false,
-                    rights: Rights { execute: true, read: true, ..Rights::default() },
+                    rights: FileRights { execute: true, read: true, ..FileRights::default() },
                     noexec: None,
                     content: Content::Unreadable,
                 };
-                ((*name).to_string(), Look { word: (*name).into(), found: Some(found), ..Look::default() })
+                (
+                    (*name).to_string(),
+                    ExecFacts { word: (*name).into(), found: Some(found), ..ExecFacts::default() },
+                )
             });
             Self { looks: looks.collect(), ..Self::default() }
         }
@@ -425,8 +428,9 @@ pub mod fake {
         fn sha256(&self, path: &str) -> io::Result<String> {
             crate::sys::fs::digest::sha256(&mut self.read(path, u64::MAX)?.as_slice())
         }
-        fn look(&self, word: &str, _: Option<&[u8]>) -> Look {
-            let missing = || Look { word: word.into(), searched: vec!["/bin".into()], ..Look::default() };
+        fn look(&self, word: &str, _: Option<&[u8]>) -> ExecFacts {
+            let missing =
+                || ExecFacts { word: word.into(), searched: vec!["/bin".into()], ..ExecFacts::default() };
             self.looks.get(word).cloned().unwrap_or_else(missing)
         }
         fn set_id_files(&self, paths: &[String]) -> Result<Vec<String>, (String, io::Error)> {

@@ -1,6 +1,6 @@
 //! Checks: facts about the container that must hold before anything starts.
 //!
-//! A kind is one file: it reads its table into a value that implements [`Judge`], and is named once in
+//! A kind is one file: it reads its table into a value that implements [`Evaluate`], and is named once in
 //! [`KINDS`]. What all kinds share (level, wait, any_of, export, when) is read in [`read`] and applied in
 //! [`run`]; the words for the user are made in [`report`].
 
@@ -16,7 +16,7 @@ pub use read::{explain, exported, given_secrets, read, secrets};
 pub use report::env_docs::Doc;
 
 use crate::config::read::table::Table;
-use crate::config::source::diagnostic::At;
+use crate::config::source::diagnostic::Span;
 use crate::model::environ::Environ;
 use crate::text::escape::on_one_line;
 use crate::text::redact;
@@ -31,20 +31,20 @@ pub struct Kind {
     /// Whether `[checks.KIND]` itself is the check (one a container), besides `[checks.KIND.NAME]`.
     pub nameless: bool,
     /// Reads the kind's own keys.
-    pub read: fn(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>>,
+    pub read: fn(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>>,
 }
 
 /// What a kind knows how to do.
-pub trait Judge {
+pub trait Evaluate {
     /// What is looked at, in a few words: `link web:80`, `env WEB_HOST`, `mount /data`.
     fn subject(&self) -> String;
 
     /// What must hold, in words that follow "expected": `a string that is set and not empty`.
     fn expected(&self) -> String;
 
-    /// Looks once and judges. Runs in rinit's own process unless [`Judge::may_block`], in a helper process
+    /// Looks once and judges. Runs in rinit's own process unless [`Evaluate::may_block`], in a helper process
     /// otherwise (and whenever `wait` or `as_user` ask for one); it must not change anything.
-    fn judge(&self, facts: &Facts) -> Finding;
+    fn evaluate(&self, facts: &Facts) -> Finding;
 
     /// Whether looking may take longer than a system call on local data: a name server, a peer, a network file system.
     fn may_block(&self, _: &Facts) -> bool {
@@ -53,7 +53,7 @@ pub trait Judge {
 
     /// How long one look may take before it is given up, where it may block.
     fn patience(&self) -> Duration {
-        kinds::common::check_fn::PATIENCE
+        kinds::common::check_fn::LOOK_TIMEOUT
     }
 
     /// Variables that this check may set, so that `${NAME}` elsewhere is known to come later.
@@ -100,7 +100,7 @@ pub struct Finding {
 
 /// Why a check does not hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Failure {
+pub struct CheckFailure {
     /// As [`Finding::found`].
     pub found: String,
     /// As [`Finding::remedy`].
@@ -109,13 +109,13 @@ pub struct Failure {
     pub may_change: bool,
 }
 
-impl From<Failure> for Finding {
-    fn from(Failure { found, remedy, may_change }: Failure) -> Self {
+impl From<CheckFailure> for Finding {
+    fn from(CheckFailure { found, remedy, may_change }: CheckFailure) -> Self {
         Self { found, remedy, may_change, ..Self::default() }
     }
 }
 
-impl Failure {
+impl CheckFailure {
     /// It may hold on another look.
     #[must_use]
     pub fn new(found: String, remedy: String) -> Self {
@@ -139,13 +139,13 @@ impl Finding {
     /// It does not hold, but may on another look.
     #[must_use]
     pub fn fail(found: String, remedy: String) -> Self {
-        Failure::new(found, remedy).into()
+        CheckFailure::new(found, remedy).into()
     }
 
     /// It does not hold and never will in this container.
     #[must_use]
     pub fn fail_for_good(found: String, remedy: String) -> Self {
-        Failure::for_good(found, remedy).into()
+        CheckFailure::for_good(found, remedy).into()
     }
 }
 
@@ -167,7 +167,7 @@ pub struct Check {
     /// `web`; empty for a nameless one.
     pub name: String,
     /// Where its table stands.
-    pub at: At,
+    pub at: Span,
     /// Why it is off (`when_*`), if it is.
     pub off: Option<String>,
     /// Error or warning.
@@ -185,7 +185,7 @@ pub struct Check {
     /// The variable that gets the finding's value.
     pub export: Option<String>,
     /// What the kind looks at.
-    pub judge: Box<dyn Judge>,
+    pub evaluate: Box<dyn Evaluate>,
 }
 
 /// Every kind there is.
@@ -214,14 +214,14 @@ pub const KINDS: &[Kind] = &[
 /// A value as a message shows it: in quotes, on one line, not too long, without the passwords in it.
 #[must_use]
 pub(crate) fn quoted(value: &str) -> String {
-    const MOST: usize = 100;
+    const MAX_LISTED: usize = 100;
     /// What comes later cannot change what is shown.
     const READ: usize = 4096;
     // First what is known to be a secret: it may look like a password in part.
     let value = redact::hide(value.to_string());
     let end = value.floor_char_boundary(READ);
     let value = redact::without_passwords(value.get(..end).unwrap_or_default());
-    let cut = value.char_indices().nth(MOST).and_then(|(end, _)| value.get(..end));
+    let cut = value.char_indices().nth(MAX_LISTED).and_then(|(end, _)| value.get(..end));
     let end = if cut.is_some() { "…\"" } else { "\"" };
     ["\"", &on_one_line(cut.unwrap_or(&value)), end].concat()
 }

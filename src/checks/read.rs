@@ -4,8 +4,8 @@ use super::kinds::env::form::literals;
 use super::{Check, KINDS, Kind};
 use crate::config::read::condition;
 use crate::config::read::interpolate::{Expanded, expand};
-use crate::config::read::table::{Reading, Table};
-use crate::config::source::diagnostic::{At, Sources, did_you_mean};
+use crate::config::read::table::{ReadContext, Table};
+use crate::config::source::diagnostic::{SourceMap, Span, did_you_mean};
 use crate::config::source::document::{Entry, Node, Value};
 use crate::model::environ::Environ;
 use crate::text::units::show_duration;
@@ -22,7 +22,7 @@ type Written<'a> = (&'static Kind, &'a Entry, Option<&'a Entry>);
 
 /// Reads the table of all checks. Faults are noted in `reading`; a check with a fault is left out.
 #[must_use]
-pub fn read<'a>(root: Option<&'a Node>, reading: &'a Reading<'a>) -> Vec<Check> {
+pub fn read<'a>(root: Option<&'a Node>, reading: &'a ReadContext<'a>) -> Vec<Check> {
     let Some(table) = root.and_then(|root| Table::open(reading, "checks".into(), root.at, root)) else {
         return Vec::new();
     };
@@ -60,7 +60,7 @@ pub fn read<'a>(root: Option<&'a Node>, reading: &'a Reading<'a>) -> Vec<Check> 
 #[must_use]
 pub fn exported(checks: &[Check]) -> Vec<String> {
     let on = checks.iter().filter(|check| check.off.is_none());
-    on.flat_map(|check| check.export.iter().cloned().chain(check.judge.sets())).collect()
+    on.flat_map(|check| check.export.iter().cloned().chain(check.evaluate.sets())).collect()
 }
 
 /// Values of the variables that are called secret, before any check is read: the words of one may hold that of another.
@@ -80,15 +80,15 @@ pub fn given_secrets(root: Option<&Node>, environ: &Environ) -> Vec<String> {
 /// Values that these checks keep from being shown, as far as they are known before a look.
 #[must_use]
 pub fn secrets(checks: &[Check], environ: &Environ) -> Vec<String> {
-    checks.iter().flat_map(|check| check.judge.secrets(environ)).collect()
+    checks.iter().flat_map(|check| check.evaluate.secrets(environ)).collect()
 }
 
 /// What each check would look at, without looking.
 #[must_use]
-pub fn explain(checks: &[Check], sources: &Sources) -> String {
+pub fn explain(checks: &[Check], sources: &SourceMap) -> String {
     let mut text = String::new();
     for check in checks {
-        let what = format!("{}: expected {}", check.judge.subject(), check.judge.expected());
+        let what = format!("{}: expected {}", check.evaluate.subject(), check.evaluate.expected());
         let off = check.off.as_ref().map_or_else(String::new, |why| format!(" (off: {why})"));
         let wait = check.wait.map_or_else(String::new, |wait| format!(", within {}", show_duration(wait)));
         text.push_str(&format!("      {what}{wait}{off} ({})\n", sources.file_line(check.at)));
@@ -97,7 +97,12 @@ pub fn explain(checks: &[Check], sources: &Sources) -> String {
 }
 
 /// The checks of one kind.
-fn find<'a>(kind: &'static Kind, entry: &'a Entry, reading: &Reading<'_>, written: &mut Vec<Written<'a>>) {
+fn find<'a>(
+    kind: &'static Kind,
+    entry: &'a Entry,
+    reading: &ReadContext<'_>,
+    written: &mut Vec<Written<'a>>,
+) {
     let path = || format!("checks.{}", entry.key);
     let Value::Table(entries) = &entry.node.value else {
         // Opened for its fault.
@@ -119,7 +124,7 @@ fn is_named(kind: &Kind, one: &Entry) -> bool {
     !kind.nameless || (matches!(one.node.value, Value::Table(_)) && !own())
 }
 
-fn read_named(kind: &Kind, entry: &Entry, one: &Entry, reading: &Reading<'_>) -> Option<Check> {
+fn read_named(kind: &Kind, entry: &Entry, one: &Entry, reading: &ReadContext<'_>) -> Option<Check> {
     let path = ["checks.", &entry.key, ".", &one.key].concat();
     match expand(&one.key, &reading.scope) {
         Ok(Expanded::Text(name)) if !name.is_empty() => {
@@ -132,7 +137,7 @@ fn read_named(kind: &Kind, entry: &Entry, one: &Entry, reading: &Reading<'_>) ->
     None
 }
 
-fn read_nameless(kind: &Kind, entry: &Entry, reading: &Reading<'_>) -> Option<Check> {
+fn read_nameless(kind: &Kind, entry: &Entry, reading: &ReadContext<'_>) -> Option<Check> {
     let Value::Table(entries) = &entry.node.value else { return None };
     let own = entries.iter().filter(|one| !is_named(kind, one)).cloned().collect();
     let node = Node { value: Value::Table(own), at: entry.node.at };
@@ -141,7 +146,7 @@ fn read_nameless(kind: &Kind, entry: &Entry, reading: &Reading<'_>) -> Option<Ch
 }
 
 fn read_check(kind: &Kind, name: String, table: Table<'_>) -> Option<Check> {
-    let at: At = table.at;
+    let at: Span = table.at;
     let off = condition::condition(&table).err();
     let level = table.word("level").unwrap_or_default();
     let hint = table.text("hint").map(|hint| hint.lines().collect::<Vec<_>>().join(" "));
@@ -165,7 +170,7 @@ fn read_check(kind: &Kind, name: String, table: Table<'_>) -> Option<Check> {
         }
         named
     });
-    let judge = (kind.read)(&name, &table);
+    let evaluate = (kind.read)(&name, &table);
     table.close();
     Some(Check {
         kind: kind.name,
@@ -179,7 +184,7 @@ fn read_check(kind: &Kind, name: String, table: Table<'_>) -> Option<Check> {
         any_of,
         as_user,
         export,
-        judge: judge?,
+        evaluate: evaluate?,
     })
 }
 
@@ -193,7 +198,7 @@ pub(super) fn variable_name(name: &str) -> bool {
 pub mod testing {
     use super::super::read::*;
     use crate::config::read::interpolate::Scope;
-    use crate::config::source::diagnostic::Sources;
+    use crate::config::source::diagnostic::SourceMap;
     use crate::config::source::document;
 
     /// Reads the checks of a TOML text; the second list is the messages of all faults.
@@ -203,8 +208,8 @@ pub mod testing {
     }
 
     /// As [`checks`], with the files that they stand in.
-    pub fn with_sources(text: &str) -> (Vec<Check>, Vec<String>, Sources) {
-        let mut sources = Sources::default();
+    pub fn with_sources(text: &str) -> (Vec<Check>, Vec<String>, SourceMap) {
+        let mut sources = SourceMap::default();
         let file = sources.add("rinit.toml".into(), text.into());
         let mut faults = Vec::new();
         let root = document::parse(&sources, file, &mut faults);
@@ -215,7 +220,7 @@ pub mod testing {
             read: &|_| Err(String::new()),
             later: &[],
         };
-        let reading = Reading::new(scope);
+        let reading = ReadContext::new(scope);
         let Value::Table(entries) = &root.value else { panic!("no table") };
         let checks = read(entries.iter().find(|e| e.key == "checks").map(|e| &e.node), &reading);
         let faults = reading.into_faults().into_iter().map(|fault| fault.message).collect();
@@ -279,7 +284,9 @@ mod tests {
             assert!(checks.iter().any(|check| check.kind == kind.name), "no {}", kind.name);
         }
         for check in checks {
-            assert!(!check.judge.expected().is_empty() && check.judge.subject().starts_with(check.kind));
+            assert!(
+                !check.evaluate.expected().is_empty() && check.evaluate.subject().starts_with(check.kind)
+            );
         }
     }
 

@@ -1,7 +1,7 @@
 //! What `--explain` shows of the configuration: the order, what is off, how long a stop may take, and
 //! every key with its place.
 
-use super::source::diagnostic::At;
+use super::source::diagnostic::Span;
 use super::source::document::{Node, Value};
 use super::{Files, Off, Plan, Service};
 use crate::model::{Condition, Dependency, ServiceType};
@@ -115,7 +115,7 @@ fn stop(plan: &Plan, order: &[usize]) -> String {
     }
 }
 
-fn keys(files: &Files, node: &Node, path: &str, at: At, text: &mut String) {
+fn keys(files: &Files, node: &Node, path: &str, at: Span, text: &mut String) {
     match &node.value {
         Value::Table(entries) if !entries.is_empty() => {
             let secret =

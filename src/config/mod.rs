@@ -10,8 +10,8 @@ pub use explain::explain;
 pub use resolve::{for_this_command, resolve};
 pub use source::files::Files;
 
-use crate::model::{Rules, Ulimit, Whole};
-use source::diagnostic::At;
+use crate::model::{ServicePolicy, Settings, Ulimit};
+use source::diagnostic::Span;
 
 /// Everything that is to be run, by the tree and one state of the environment.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub struct Plan {
     /// All services in the order of the files, `main` last; a `ServiceId` is an index into this list.
     pub services: Vec<Service>,
     /// What holds for the container as a whole.
-    pub whole: Whole,
+    pub whole: Settings,
 }
 
 /// One service, complete.
@@ -28,11 +28,11 @@ pub struct Service {
     /// NAME of `[services.NAME]`.
     pub name: String,
     /// Where its table stands; `None` for a COMMAND that no file describes.
-    pub at: Option<At>,
+    pub at: Option<Span>,
     /// Why it is off, if it is.
     pub off: Option<Off>,
     /// What the supervisor decides by.
-    pub rules: Rules,
+    pub rules: ServicePolicy,
     /// What is run.
     pub program: Program,
 }
@@ -80,7 +80,7 @@ pub struct Program {
     /// Where its output goes.
     pub logging: Logging,
     /// What its healthcheck runs.
-    pub probe: Option<Probe>,
+    pub probe: Option<ProbeSpec>,
 }
 
 /// `user`, `group` and `groups`, as written; looked up when the process is started.
@@ -109,7 +109,7 @@ pub enum Logging {
 
 /// What a healthcheck does.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Probe {
+pub enum ProbeSpec {
     /// Runs a command as the service's user, in its environment; exit code 0 is healthy.
     Exec(Vec<std::ffi::CString>),
     /// Connects to this host and port.

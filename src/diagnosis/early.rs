@@ -3,7 +3,7 @@
 
 use super::fill;
 use crate::model::Signal;
-use crate::sys::executable::lookup::Look;
+use crate::sys::executable::lookup::ExecFacts;
 use crate::sys::fs::stat;
 use crate::sys::process::rlimits::TooLong;
 use crate::text::escape::json_string;
@@ -123,7 +123,7 @@ fn assigns(word: &str) -> bool {
 }
 
 /// A program that is none, but a word that only a shell understands.
-pub(super) fn shell_word(look: &Look) -> Option<String> {
+pub(super) fn shell_word(look: &ExecFacts) -> Option<String> {
     let words = if look.argv.is_empty() { std::slice::from_ref(&look.word) } else { &look.argv };
     let mut plain = look.word.split_whitespace();
     let first = plain.next()?;
@@ -175,7 +175,7 @@ fn no_json(line: &str) -> Option<String> {
 
 /// A program that was started and failed: what of its words was meant for a shell, that did not run or could make
 /// nothing of it.
-pub(super) fn misread(look: &Look) -> Option<String> {
+pub(super) fn misread(look: &ExecFacts) -> Option<String> {
     if let [shell, option, line] = look.argv.as_slice()
         && shell.ends_with("sh")
         && option == "-c"
@@ -214,7 +214,7 @@ mod tests {
 
     fn said(words: &[&str]) -> Option<String> {
         let argv: Vec<String> = words.iter().map(|word| (*word).to_string()).collect();
-        shell_word(&Look { word: words[0].into(), argv, ..Look::default() })
+        shell_word(&ExecFacts { word: words[0].into(), argv, ..ExecFacts::default() })
     }
 
     #[test]
@@ -245,7 +245,7 @@ mod tests {
     fn a_line_that_went_to_a_program_is_told() {
         let said = |words: &[&str]| {
             let argv = words.iter().map(|word| (*word).to_string()).collect();
-            misread(&Look { argv, ..Look::default() })
+            misread(&ExecFacts { argv, ..ExecFacts::default() })
         };
         let text = said(&["npm", "start", ">", "log"]).expect("told");
         assert!(text.contains("> went to the program") && text.contains("\"npm start > log\""), "{text}");

@@ -2,8 +2,8 @@
 //! Linux shows of processes, sockets and the cgroup.
 
 use super::{fill, hints};
-use crate::config::{Probe, Service};
-use crate::model::{Outcome, Pid};
+use crate::config::{ProbeSpec, Service};
+use crate::model::{ExitStatus, Pid};
 use crate::sys::container::cgroup;
 use crate::sys::net::{self, Protocol};
 use crate::sys::process::procfs::{self, Process};
@@ -72,10 +72,10 @@ pub fn at_once(service: &Service) -> String {
 
 /// Why a service's healthcheck can never pass. `leader`: the service's process; `outcome`: how the probe ended.
 #[must_use]
-pub fn never_healthy(service: &Service, leader: Pid, outcome: Option<Outcome>) -> Option<String> {
+pub fn never_healthy(service: &Service, leader: Pid, outcome: Option<ExitStatus>) -> Option<String> {
     match service.program.probe.as_ref()? {
-        Probe::Exec(argv) => match outcome {
-            Some(Outcome::Code(code @ (126 | 127))) => {
+        ProbeSpec::Exec(argv) => match outcome {
+            Some(ExitStatus::Code(code @ (126 | 127))) => {
                 let words: Vec<_> = argv.iter().map(|word| word.to_string_lossy()).collect();
                 Some(fill(
                     "its healthcheck ends with {}, as one does whose program is not there, and can never pass: {}; install that program, or use healthcheck = { tcp = PORT }",
@@ -84,7 +84,7 @@ pub fn never_healthy(service: &Service, leader: Pid, outcome: Option<Outcome>) -
             }
             _ => None,
         },
-        Probe::Tcp(host, port) => elsewhere(host, *port, leader),
+        ProbeSpec::Tcp(host, port) => elsewhere(host, *port, leader),
     }
 }
 

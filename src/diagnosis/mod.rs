@@ -13,7 +13,7 @@ pub mod unreachable;
 use crate::cli::Persona;
 use crate::sys::Errno;
 use crate::sys::executable::format::Content;
-use crate::sys::executable::lookup::{Barrier, DeadLink, Found, Look, Obstacle};
+use crate::sys::executable::lookup::{Barrier, DeadLink, ExecFacts, Found, Obstacle};
 use crate::sys::fs::access::Origin;
 use crate::sys::fs::stat::Access;
 use crate::sys::process::rlimits::TooHigh;
@@ -73,7 +73,7 @@ pub fn as_said_by(persona: Persona, error: SpawnError, program: &str) -> (u8, St
 
 /// One line: what, where, what is wrong with it, what to do.
 #[must_use]
-pub fn explain(error: SpawnError, look: &Look) -> String {
+pub fn explain(error: SpawnError, look: &ExecFacts) -> String {
     if error == STARTED {
         return first_line(look).or_else(|| early::misread(look)).unwrap_or_default();
     }
@@ -114,7 +114,7 @@ fn word(errno: Errno) -> &'static str {
     }
 }
 
-fn fork(errno: Errno, look: &Look) -> String {
+fn fork(errno: Errno, look: &ExecFacts) -> String {
     match (errno, look.most) {
         (Errno::EAGAIN, (Some(most), _)) => fill(
             "no process could be made: the container has as many as it may have (pids.max is {}); raise that (docker run --pids-limit), or run fewer",
@@ -131,7 +131,7 @@ fn fork(errno: Errno, look: &Look) -> String {
     }
 }
 
-fn ulimit(errno: Errno, look: &Look) -> String {
+fn ulimit(errno: Errno, look: &ExecFacts) -> String {
     let Some(TooHigh { limit, most, for_anybody }) = look.too_high else {
         return fill("ulimits: {}", &[word(errno)]);
     };
@@ -149,7 +149,7 @@ fn ulimit(errno: Errno, look: &Look) -> String {
     )
 }
 
-fn credentials(errno: Errno, look: &Look) -> String {
+fn credentials(errno: Errno, look: &ExecFacts) -> String {
     let lacks: Vec<&str> = look.lacks.iter().copied().filter(|name| name.starts_with("SET")).collect();
     if !look.root {
         return fill(
@@ -181,7 +181,7 @@ pub fn dead_link(link: &DeadLink) -> String {
     fill(text, &[path, target])
 }
 
-fn in_the_way(obstacle: &Obstacle, look: &Look) -> String {
+fn in_the_way(obstacle: &Obstacle, look: &ExecFacts) -> String {
     match obstacle {
         Obstacle::Missing(folder) => fill(
             "there is no folder {}; make it (in the Dockerfile: RUN mkdir -p {})",
@@ -194,7 +194,7 @@ fn in_the_way(obstacle: &Obstacle, look: &Look) -> String {
 }
 
 /// `(mode 0640, owner root:root); chmod o+x PATH`, or what else makes it a program for the user.
-fn mend(found: &Found, bits: &str, look: &Look) -> String {
+fn mend(found: &Found, bits: &str, look: &ExecFacts) -> String {
     let Found { path, rights, .. } = found;
     let barrier = Barrier {
         path: path.clone(),
@@ -209,7 +209,7 @@ fn mend(found: &Found, bits: &str, look: &Look) -> String {
     fill("(mode {}, owner {}); {}", &[&mode, &rights.owner, &remedy])
 }
 
-fn exec(errno: Errno, look: &Look) -> String {
+fn exec(errno: Errno, look: &ExecFacts) -> String {
     if let Some(found) = look.too_long.as_ref().filter(|_| errno == Errno::E2BIG) {
         return early::too_long(found);
     }
@@ -228,7 +228,7 @@ fn exec(errno: Errno, look: &Look) -> String {
     }
 }
 
-fn missing(look: &Look) -> String {
+fn missing(look: &ExecFacts) -> String {
     if let Some(told) = early::shell_word(look) {
         return told;
     }
@@ -258,7 +258,7 @@ fn missing(look: &Look) -> String {
 }
 
 /// What may have been meant, and what to do.
-fn instead(look: &Look) -> String {
+fn instead(look: &ExecFacts) -> String {
     let by_path = look.searched.is_empty();
     if let Some(path) = &look.elsewhere {
         let end = if by_path { "" } else { ", or add its folder to PATH" };
@@ -292,7 +292,7 @@ pub fn otherwise(hint: &str, end: &str) -> String {
     fill("{}{}{}", &[hint, if hint.is_empty() { "; " } else { " If not, " }, end])
 }
 
-fn existing(errno: Errno, found: &Found, look: &Look) -> String {
+fn existing(errno: Errno, found: &Found, look: &ExecFacts) -> String {
     let path = &found.path;
     if found.folder {
         return fill("{} is a folder; name the program in it", &[path]);
@@ -354,7 +354,7 @@ fn hidden(found: &Found) -> bool {
 }
 
 /// A script that is executable itself: it is its interpreter that cannot be started.
-fn script(errno: Errno, script: &Found, look: &Look) -> String {
+fn script(errno: Errno, script: &Found, look: &ExecFacts) -> String {
     let path = &script.path;
     let Content::Script { interpreter, found, asked, carriage_return } = &script.content else {
         return String::new();
@@ -380,7 +380,7 @@ fn script(errno: Errno, script: &Found, look: &Look) -> String {
     }
 }
 
-fn no_interpreter(template: &str, path: &str, name: &str, look: &Look) -> String {
+fn no_interpreter(template: &str, path: &str, name: &str, look: &ExecFacts) -> String {
     let elsewhere = look.elsewhere.as_ref();
     let mend = elsewhere.map(|path| fill("it is at {}: write that into the first line", &[path]));
     fill(template, &[path, name, &mend.unwrap_or_else(|| hints::interpreter(name).into())])
@@ -395,7 +395,7 @@ fn carriage(path: &str, last: &str, interpreter: &str) -> String {
 }
 
 /// A script's first line has started its interpreter, or env(1), which could make nothing of what it was given.
-fn first_line(look: &Look) -> Option<String> {
+fn first_line(look: &ExecFacts) -> Option<String> {
     let found = look.found.as_ref()?;
     if hidden(found) {
         let text = "{} is not readable for {}, as a script must be {}";

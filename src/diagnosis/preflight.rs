@@ -3,11 +3,11 @@
 use super::{exec, hints};
 use crate::sys::Errno;
 use crate::sys::executable::format::Content;
-use crate::sys::executable::lookup::{Found, Look, Obstacle};
+use crate::sys::executable::lookup::{ExecFacts, Found, Obstacle};
 
 /// What would be told; `None` when nothing is seen to.
 #[must_use]
-pub fn why_not(look: &Look) -> Option<String> {
+pub fn why_not(look: &ExecFacts) -> Option<String> {
     let Some(found) = &look.found else { return Some(exec(Errno::ENOENT, look)) };
     let closed = matches!(look.obstacle, Some(Obstacle::Closed(..) | Obstacle::File(_)));
     if closed || found.folder || !found.rights.execute || found.noexec.is_some() {

@@ -1,6 +1,6 @@
 use crate::diagnosis::*;
 use crate::model::Ulimit;
-use crate::sys::executable::lookup::{DeadLink, Rights, Viewer};
+use crate::sys::executable::lookup::{DeadLink, FileRights, Viewer};
 
 fn script(interpreter: &str, found: Option<Found>) -> Content {
     Content::Script {
@@ -12,19 +12,19 @@ fn script(interpreter: &str, found: Option<Found>) -> Content {
 }
 
 fn found(path: &str, content: Content) -> Found {
-    let rights = Rights {
+    let rights = FileRights {
         mode: 0o755,
         owner: "root:root".into(),
         class: "o",
         execute: true,
         read: true,
-        ..Rights::default()
+        ..FileRights::default()
     };
     Found { path: path.into(), folder: false, rights, noexec: None, content }
 }
 
-fn closed(mode: u32, class: &'static str) -> Rights {
-    Rights { mode, owner: "root:root".into(), class, execute: false, read: true, ..Rights::default() }
+fn closed(mode: u32, class: &'static str) -> FileRights {
+    FileRights { mode, owner: "root:root".into(), class, execute: false, read: true, ..FileRights::default() }
 }
 
 fn user_app() -> Viewer {
@@ -42,30 +42,30 @@ fn closed_way() -> Option<Obstacle> {
     })))
 }
 
-fn root() -> Look {
-    Look {
+fn root() -> ExecFacts {
+    ExecFacts {
         word: "run".into(),
         viewer: Viewer { who: "root".into(), lacks_override: true, ..Viewer::default() },
         lacks: vec!["DAC_OVERRIDE"],
         root: true,
-        ..Look::default()
+        ..ExecFacts::default()
     }
 }
 
-fn app(content: Content) -> Look {
+fn app(content: Content) -> ExecFacts {
     let found = Some(found("/app/run", content));
-    Look {
+    ExecFacts {
         word: "/app/run".into(),
         path: "/app/run".into(),
         viewer: user_app(),
         found,
         root: true,
-        ..Look::default()
+        ..ExecFacts::default()
     }
 }
 
 #[track_caller]
-fn says(stage: Stage, errno: Errno, look: &Look, words: &[&str]) {
+fn says(stage: Stage, errno: Errno, look: &ExecFacts, words: &[&str]) {
     let text = explain(SpawnError { stage, errno }, look);
     for word in words {
         assert!(text.contains(word), "nothing of `{word}` in: {text}");
@@ -132,47 +132,56 @@ fn what_a_file_is_tells_why_it_cannot_run() {
 
 #[test]
 fn what_is_not_there_tells_what_was_meant() {
-    let name =
-        || Look { word: "ngnix".into(), searched: vec!["/usr/bin".into(), "/bin".into()], ..Look::default() };
-    let path = || Look { word: "./run".into(), path: "/app/run".into(), ..Look::default() };
-    let near = Look { names: vec!["nginx".into()], covered: Some("/usr/bin".into()), ..name() };
+    let name = || ExecFacts {
+        word: "ngnix".into(),
+        searched: vec!["/usr/bin".into(), "/bin".into()],
+        ..ExecFacts::default()
+    };
+    let path = || ExecFacts { word: "./run".into(), path: "/app/run".into(), ..ExecFacts::default() };
+    let near = ExecFacts { names: vec!["nginx".into()], covered: Some("/usr/bin".into()), ..name() };
     for (look, words) in [
         (name(), &["\"ngnix\": not found in PATH (/usr/bin:/bin); install it"][..]),
         (near, &["did you mean \"nginx\"?"]),
         (
-            Look { word: "status".into(), names: vec!["stat".into()], ..name() },
+            ExecFacts { word: "status".into(), names: vec!["stat".into()], ..name() },
             &["not found in PATH (/usr/bin:/bin); what a running rinit does is asked with rinitctl status"],
         ),
         (
-            Look { word: "aps".into(), names: vec!["apt".into(), "ps".into(), "taps".into()], ..name() },
+            ExecFacts { word: "aps".into(), names: vec!["apt".into(), "ps".into(), "taps".into()], ..name() },
             &["did you mean \"apt\"?"],
         ),
         (
-            Look {
+            ExecFacts {
                 word: "staple".into(),
                 names: vec!["stable2".into(), "tape".into(), "maple".into()],
                 ..name()
             },
             &["(/usr/bin:/bin); install it"],
         ),
-        (Look { elsewhere: Some("/usr/sbin/ngnix".into()), ..name() }, &["it is at /usr/sbin/ngnix", "PATH"]),
-        (Look { covered: Some("/bin".into()), ..name() }, &["; /bin is a mount of its own", "hides"]),
-        (path(), &["no such file: /app/run; correct the path"]),
-        (Look { obstacle: Some(Obstacle::Missing("/app".into())), ..path() }, &["there is no folder /app"]),
         (
-            Look { dead: dead("/app/run", "/x", false), ..path() },
+            ExecFacts { elsewhere: Some("/usr/sbin/ngnix".into()), ..name() },
+            &["it is at /usr/sbin/ngnix", "PATH"],
+        ),
+        (ExecFacts { covered: Some("/bin".into()), ..name() }, &["; /bin is a mount of its own", "hides"]),
+        (path(), &["no such file: /app/run; correct the path"]),
+        (
+            ExecFacts { obstacle: Some(Obstacle::Missing("/app".into())), ..path() },
+            &["there is no folder /app"],
+        ),
+        (
+            ExecFacts { dead: dead("/app/run", "/x", false), ..path() },
             &["/app/run is a link to /x, which is not there"],
         ),
         (
-            Look { dead: dead("/app/run", "/app/run", true), ..path() },
+            ExecFacts { dead: dead("/app/run", "/app/run", true), ..path() },
             &[
                 "/app/run is a link to /app/run, which leads round in a circle of links; correct the link (ls -l /app/run)",
             ],
         ),
-        (Look::default(), &["\"\": the name of the program is empty; give one"]),
-        (Look { word: "app -x".into(), whole_line: true, ..name() }, &["[\"app\", \"-x\"]"]),
+        (ExecFacts::default(), &["\"\": the name of the program is empty; give one"]),
+        (ExecFacts { word: "app -x".into(), whole_line: true, ..name() }, &["[\"app\", \"-x\"]"]),
         (
-            Look { word: "nginx -g 'daemon \"off\";'".into(), whole_line: true, ..name() },
+            ExecFacts { word: "nginx -g 'daemon \"off\";'".into(), whole_line: true, ..name() },
             &["[\"nginx\", \"-g\", \"daemon \\\"off\\\";\"]"],
         ),
     ] {
@@ -201,29 +210,29 @@ fn rights_and_surroundings_name_who_and_what() {
     says(
         Stage::Exec,
         Errno::EACCES,
-        &Look { obstacle: way.clone(), ..root() },
+        &ExecFacts { obstacle: way.clone(), ..root() },
         &[
             "root may not enter the directory /app (mode 0710, owner root:root); chmod o+x /app",
             "--cap-add DAC_OVERRIDE",
         ],
     );
-    let folder = Look { directory: "/srv".into(), no_directory: way, ..app(Content::Other) };
+    let folder = ExecFacts { directory: "/srv".into(), no_directory: way, ..app(Content::Other) };
     says(
         Stage::Directory,
         Errno::EACCES,
         &folder,
         &["working directory /srv: user app may not enter the directory /app"],
     );
-    let most = Look { most: (Some(7), Some(1 << 29)), ..root() };
+    let most = ExecFacts { most: (Some(7), Some(1 << 29)), ..root() };
     says(Stage::Fork, Errno::EAGAIN, &most, &["pids.max is 7", "--pids-limit"]);
     says(Stage::Fork, Errno::ENOMEM, &most, &["limit 512 MiB", "--memory"]);
     says(Stage::Fork, Errno::EAGAIN, &root(), &["kernel.pid_max"]);
-    let lacks = Look { lacks: vec!["SETGID", "SETUID"], viewer: user_app(), ..root() };
+    let lacks = ExecFacts { lacks: vec!["SETGID", "SETUID"], viewer: user_app(), ..root() };
     says(Stage::Credentials, Errno::EPERM, &lacks, &["--cap-add SETGID --cap-add SETUID"]);
     says(Stage::Credentials, Errno::EPERM, &root(), &["user namespace"]);
     let high = |name, hard, most, for_anybody| {
         let limit = Ulimit { name, soft: 1, hard };
-        Look { too_high: Some(TooHigh { limit, most, for_anybody }), ..root() }
+        ExecFacts { too_high: Some(TooHigh { limit, most, for_anybody }), ..root() }
     };
     let above =
         ["ulimits: nproc 9 is above the hard limit, 7", "docker run --ulimit nproc=9, or ask for at most 7"];
@@ -236,7 +245,7 @@ fn rights_and_surroundings_name_who_and_what() {
     ];
     says(Stage::Ulimits, Errno::EPERM, &high("nofile", u64::MAX, 8, true), &never);
     says(Stage::Ulimits, Errno::EINVAL, &root(), &["ulimits: Invalid argument"]);
-    says(Stage::Credentials, Errno::EPERM, &Look { root: false, ..lacks }, &["not root", "--user 0"]);
+    says(Stage::Credentials, Errno::EPERM, &ExecFacts { root: false, ..lacks }, &["not root", "--user 0"]);
 }
 
 #[test]
@@ -244,7 +253,7 @@ fn a_script_that_may_not_be_read() {
     let mut look = app(script("/bin/sh", None));
     let mut hidden = |mode, execute| {
         if let Some(found) = &mut look.found {
-            found.rights = Rights { execute, read: false, ..closed(mode, "o") };
+            found.rights = FileRights { execute, read: false, ..closed(mode, "o") };
         }
         look.clone()
     };
@@ -277,7 +286,7 @@ fn first_lines_are_told_of_when_a_program_has_ended_early() {
         asked: Some("bash".into()),
         carriage_return: last.map(Into::into),
     };
-    let text = explain(STARTED, &Look { env_fails: true, ..app(asked(None)) });
+    let text = explain(STARTED, &ExecFacts { env_fails: true, ..app(asked(None)) });
     assert!(
         text.contains("asks env for bash, which is not in PATH") && text.contains("apk add bash"),
         "{text}"

@@ -5,9 +5,9 @@ use crate::cli::{LogLevel, Persona};
 use crate::config::Plan;
 use crate::config::resolve::alone;
 use crate::model::{Leftovers, Signal, SignalRule};
-use crate::runtime::Given;
+use crate::runtime::InheritedFds;
 use crate::sys::event::signals;
-use crate::sys::process::spawn::Place;
+use crate::sys::process::spawn::SessionMode;
 use crate::sys::{stdio, tty};
 use crate::{output, sys};
 
@@ -58,10 +58,10 @@ impl Start<'_> {
         }
         let mut plan = alone(&asked.command);
         plan.whole.leftovers = Leftovers::Leave;
-        let mut place = Place::Foreground;
+        let mut place = SessionMode::Foreground;
         if asked.persona == Persona::DumbInit {
             signals::forget(&mut self.inherited);
-            place = Place::Stay;
+            place = SessionMode::Stay;
             for (name, value, text) in DUMB_INIT_VARIABLES {
                 if sys::args::variable(name) == Some(value) {
                     debug(&[text]);
@@ -70,13 +70,13 @@ impl Start<'_> {
         }
         if asked.session {
             debug(detached(tty::let_go()));
-            place = Place::OwnTerminal;
+            place = SessionMode::OwnTerminal;
             let term = asked.rewrites.iter().find(|(from, _)| *from == Signal::TERM);
             if let Some(signal) = term.map_or(Some(Signal::TERM), |(_, to)| *to) {
                 plan.whole.leftovers = Leftovers::Tell(signal);
             }
         }
-        let code = run(asked, plan, bare(self.inherited, place), Given::All, Vec::new());
+        let code = run(asked, plan, bare(self.inherited, place), InheritedFds::All, Vec::new());
         if asked.persona == Persona::Tini {
             output::line(LogLevel::Trace, "", "Exiting: child has exited");
         }
@@ -119,6 +119,12 @@ impl Start<'_> {
         plan.whole.leftovers = Leftovers::Leave;
         stdio::close_above_stderr();
         sys::sit_in_root();
-        run(self.invocation, plan, bare(self.inherited, Place::Foreground), Given::All, Vec::new())
+        run(
+            self.invocation,
+            plan,
+            bare(self.inherited, SessionMode::Foreground),
+            InheritedFds::All,
+            Vec::new(),
+        )
     }
 }

@@ -7,23 +7,23 @@ mod reading;
 mod supervise;
 
 use crate::cli::{Invocation, LogFormat, LogLevel, Mode, Persona};
-use crate::config::source::diagnostic::{Fault, MANY, Sources};
+use crate::config::source::diagnostic::{Diagnostic, MAX_DIAGNOSTICS, SourceMap};
 use crate::config::source::files::{self, Io};
 use crate::config::source::grouping;
 use crate::config::{Plan, resolve};
 use crate::diagnosis::unreachable;
 use crate::model::environ::Environ;
-use crate::model::{Leftovers, Outcome, Signal};
+use crate::model::{ExitStatus, Leftovers, Signal};
 use crate::output;
 use crate::received::Received;
-use crate::runtime::{Ending, Given, Runtime};
+use crate::runtime::{InheritedFds, RunResult, Runtime};
 use crate::service::launcher::Starter;
 use crate::supervisor::Supervisor;
 use crate::sys::event::poll::Waiter;
 use crate::sys::event::signals::Inherited;
 use crate::sys::fs::access;
 use crate::sys::fs::stat::Access;
-use crate::sys::process::spawn::Place;
+use crate::sys::process::spawn::SessionMode;
 use crate::sys::write::{self, Unwritten};
 use crate::sys::{args, stdio};
 use crate::text::redact;
@@ -63,7 +63,7 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
     let start = Start { invocation, inherited, ignored };
     start.install_log(plain);
     if !faults.is_empty() {
-        let empty = Sources::default();
+        let empty = SourceMap::default();
         return refuse(&faults, files.as_ref().map_or(&empty, |files| &files.sources));
     }
     match meant {
@@ -111,10 +111,10 @@ fn read_text(path: &str) -> Result<String, String> {
 }
 
 /// Tells every fault, as far as anybody reads them. Nothing has been started.
-fn refuse(faults: &[Fault], sources: &Sources) -> u8 {
+fn refuse(faults: &[Diagnostic], sources: &SourceMap) -> u8 {
     let mut told = grouping::told(faults, sources);
-    let more = told.len().saturating_sub(MANY);
-    told.truncate(MANY);
+    let more = told.len().saturating_sub(MAX_DIAGNOSTICS);
+    told.truncate(MAX_DIAGNOSTICS);
     for fault in told {
         output::line(LogLevel::Error, "", &fault);
     }
@@ -131,9 +131,9 @@ fn refuse(faults: &[Fault], sources: &Sources) -> u8 {
 /// Leaves the cause of a bad end where Kubernetes looks for it, when that place exists.
 fn last_words(text: &str) {
     /// What Kubernetes keeps of it.
-    const MOST: usize = 4096;
+    const MAX_TERMINATION_LOG: usize = 4096;
     let mut text = redact::hide(["rinit: ", text].concat());
-    text.truncate(text.floor_char_boundary(MOST - 1));
+    text.truncate(text.floor_char_boundary(MAX_TERMINATION_LOG - 1));
     text.push('\n');
     crate::sys::fs::files::overwrite("/dev/termination-log", &text);
 }
@@ -142,7 +142,7 @@ fn last_words(text: &str) {
 pub fn answer(text: &str, code: u8) -> u8 {
     match write::answer(1, text.as_bytes()) {
         Ok(()) => code,
-        Err(Unwritten::Signal(signal)) => Outcome::Signal(signal).exit_code(),
+        Err(Unwritten::Signal(signal)) => ExitStatus::Signal(signal).exit_code(),
         Err(Unwritten::Refused(errno)) => {
             output::install(LogLevel::Error, LogFormat::Text, Persona::Rinit);
             let why = ["standard output cannot be written: ", errno.desc()].concat();
@@ -221,7 +221,13 @@ impl Start<'_> {
             main.rules.stop_grace = self.invocation.kill_after.unwrap_or(plan.whole.sweep_grace);
         }
         adopt_orphans();
-        run(self.invocation, plan, bare(self.inherited, Place::Foreground), Given::All, Vec::new())
+        run(
+            self.invocation,
+            plan,
+            bare(self.inherited, SessionMode::Foreground),
+            InheritedFds::All,
+            Vec::new(),
+        )
     }
 
     /// Becomes the command.
@@ -230,7 +236,7 @@ impl Start<'_> {
             return USAGE;
         };
         let starter =
-            Starter { environ, null: stdio::open_null(), ..bare(self.inherited, Place::Foreground) };
+            Starter { environ, null: stdio::open_null(), ..bare(self.inherited, SessionMode::Foreground) };
         output::finish();
         let failure = starter.replace(&main.program);
         output::line(LogLevel::Error, "", &failure.why);
@@ -246,7 +252,7 @@ fn record(environ: Environ) -> u8 {
 }
 
 /// What starts a COMMAND that gets everything as it was given.
-fn bare(inherited: Inherited, place: Place) -> Starter {
+fn bare(inherited: Inherited, place: SessionMode) -> Starter {
     Starter {
         inherited,
         environ: None,
@@ -277,11 +283,17 @@ fn adopt_orphans() {
 }
 
 /// Supervises until the end.
-fn run(invocation: &Invocation, plan: Plan, starter: Starter, given: Given, kept: Vec<Received>) -> u8 {
+fn run(
+    invocation: &Invocation,
+    plan: Plan,
+    starter: Starter,
+    given: InheritedFds,
+    kept: Vec<Received>,
+) -> u8 {
     if let Some(signal) = invocation.pdeathsig {
         let _ = crate::sys::signal_at_parents_death(signal);
     }
-    let Ending { code, last_words: words } = assemble(invocation, plan, starter, given).run(kept);
+    let RunResult { code, last_words: words } = assemble(invocation, plan, starter, given).run(kept);
     if code != 0 && !words.is_empty() {
         last_words(&words);
     }
@@ -291,12 +303,12 @@ fn run(invocation: &Invocation, plan: Plan, starter: Starter, given: Given, kept
 /// What the loop works with. Apart and boxed, so that the loop stands on a stack as shallow as can be: rinit's
 /// memory is a handful of pages, and the stack has its share.
 #[inline(never)]
-fn assemble(invocation: &Invocation, mut plan: Plan, starter: Starter, given: Given) -> Box<Runtime> {
+fn assemble(invocation: &Invocation, mut plan: Plan, starter: Starter, given: InheritedFds) -> Box<Runtime> {
     if let Some(main) = plan.whole.main.and_then(|main| plan.services.get_mut(main.index())) {
         // 128 + N stands for a death by the signal N too.
         let signals = invocation.remap.iter().filter_map(|code| Signal::from_number(i32::from(*code) - 128));
-        main.rules.success.extend(signals.map(Outcome::Signal));
-        main.rules.success.extend(invocation.remap.iter().map(|code| Outcome::Code(*code)));
+        main.rules.success.extend(signals.map(ExitStatus::Signal));
+        main.rules.success.extend(invocation.remap.iter().map(|code| ExitStatus::Code(*code)));
     }
     plan.whole.group_signals = invocation.group;
     plan.whole.sweep_grace = invocation.kill_after.unwrap_or(plan.whole.sweep_grace);

@@ -3,7 +3,7 @@
 
 use super::{Start, bare};
 use crate::cli::LogLevel;
-use crate::config::source::diagnostic::Fault;
+use crate::config::source::diagnostic::Diagnostic;
 use crate::config::source::files::Files;
 use crate::config::source::grouping;
 use crate::config::{Plan, Service};
@@ -13,21 +13,21 @@ use crate::output;
 use crate::service::launcher::Starter;
 use crate::sys::executable::lookup;
 use crate::sys::fs::stat;
-use crate::sys::process::spawn::Place;
+use crate::sys::process::spawn::SessionMode;
 
 impl Start<'_> {
     /// Warns of all that is missing, each with its place; how much that is.
     #[cold]
     #[inline(never)]
     pub(super) fn warn_of_missing(&self, files: &Files, plan: &Plan, environ: &Environ) -> usize {
-        let starter = bare(self.inherited, Place::Foreground);
+        let starter = bare(self.inherited, SessionMode::Foreground);
         starter.told_who_runs.set(true);
         let mut missing = Vec::new();
         for service in plan.services.iter().filter(|service| service.is_on()) {
             of(service, &starter, environ, &mut |key, why| {
                 if let Some(at) = files.at_of(&service.name, key) {
                     let message = ["services.", &service.name, ".", key, ": ", why].concat();
-                    missing.push(Fault { at: Some(at), message });
+                    missing.push(Diagnostic { at: Some(at), message });
                 }
             });
         }

@@ -3,21 +3,21 @@
 use super::{CHECK_FAILED, Start, USAGE, answer, last_words, refuse, run};
 use crate::checks::report::Report;
 use crate::checks::run::Interrupted;
-use crate::checks::run::workers::Crew;
+use crate::checks::run::workers::Workers;
 use crate::checks::{self, Check, Facts};
 use crate::cli::{Format, LogLevel, Mode};
 use crate::config::read::interpolate::Scope;
-use crate::config::read::table::Reading;
-use crate::config::source::diagnostic::Fault;
+use crate::config::read::table::ReadContext;
+use crate::config::source::diagnostic::Diagnostic;
 use crate::config::source::files::Files;
 use crate::config::{self, Off, Plan, Service, resolve};
 use crate::model::environ::Environ;
-use crate::model::{Outcome, Signal, SignalRule};
+use crate::model::{ExitStatus, Signal, SignalRule};
 use crate::output;
 use crate::received::{self, Early, Received};
-use crate::runtime::Given;
+use crate::runtime::InheritedFds;
 use crate::service::launcher::Starter;
-use crate::sys::process::spawn::Place;
+use crate::sys::process::spawn::SessionMode;
 use crate::sys::{args, container, stdio};
 use crate::text::redact;
 use std::mem::ManuallyDrop;
@@ -28,7 +28,7 @@ fn interrupt(interrupted: Interrupted, early: &Early<'_>) -> u8 {
         let text = format!("stopping ({} {}); nothing was started", came.0, received::sender(came));
         output::line(LogLevel::Info, "", &text);
     }
-    Outcome::Signal(interrupted.0).exit_code()
+    ExitStatus::Signal(interrupted.0).exit_code()
 }
 
 impl Start<'_> {
@@ -114,7 +114,7 @@ impl Start<'_> {
         exported: &[String],
     ) -> u8 {
         let mut early = Early::new(&self.invocation.rewrites, &plan.whole.signals);
-        let environ = match self.judge(files, checks, given, &mut early) {
+        let environ = match self.evaluate(files, checks, given, &mut early) {
             Ok(report) if report.ok() => report.environ,
             Ok(report) => {
                 last_words(&report.short());
@@ -167,7 +167,7 @@ impl Start<'_> {
     }
 
     /// Runs the checks and tells what they found.
-    fn judge(
+    fn evaluate(
         &self,
         files: &Files,
         checks: &[Check],
@@ -185,9 +185,9 @@ impl Start<'_> {
         Ok(report)
     }
 
-    fn read_checks(&self, files: &Files, environ: &Environ, faults: &mut Vec<Fault>) -> Vec<Check> {
+    fn read_checks(&self, files: &Files, environ: &Environ, faults: &mut Vec<Diagnostic>) -> Vec<Check> {
         let variable = |name: &str| environ.text(name).or_else(|| container::fact(name));
-        let reading = Reading::new(scope(&variable, &[]));
+        let reading = ReadContext::new(scope(&variable, &[]));
         let written = files.root.get("checks");
         redact::keep(&checks::given_secrets(written, environ));
         let checks = checks::read(written, &reading);
@@ -195,7 +195,13 @@ impl Start<'_> {
         checks
     }
 
-    fn resolve(&self, files: &Files, environ: &Environ, later: &[String], faults: &mut Vec<Fault>) -> Plan {
+    fn resolve(
+        &self,
+        files: &Files,
+        environ: &Environ,
+        later: &[String],
+        faults: &mut Vec<Diagnostic>,
+    ) -> Plan {
         let variable = |name: &str| environ.text(name).or_else(|| container::fact(name));
         resolve::resolve(Some(files), &scope(&variable, later), &self.invocation.command, faults)
     }
@@ -209,7 +215,7 @@ impl Start<'_> {
         every: bool,
         early: &mut Early<'_>,
     ) -> Result<Report, Interrupted> {
-        let mut crew = Crew::new(self.ignored.clone(), early);
+        let mut crew = Workers::new(self.ignored.clone(), early);
         let mut report = checks::run::run(checks, &mut Facts::live(given), &files.sources, &mut crew, every)?;
         redact::keep(&report.secrets);
         // Before it is written as JSON or XML, in which a secret would look another way.
@@ -227,16 +233,16 @@ impl Start<'_> {
         }
         let fds = stdio::open_above_stderr();
         let given = if plan.whole.main.is_some() {
-            Given::Some(fds)
+            InheritedFds::Some(fds)
         } else {
             stdio::close(&fds);
-            Given::Some(Vec::new())
+            InheritedFds::Some(Vec::new())
         };
         let starter = Starter {
             inherited: self.inherited,
             environ: Some(environ),
             ignored: self.ignored,
-            place: Place::Foreground,
+            place: SessionMode::Foreground,
             folder: crate::sys::folder().filter(|folder| folder.as_c_str() != c"/"),
             null: stdio::open_null(),
             files: Some(files),

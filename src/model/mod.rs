@@ -176,14 +176,14 @@ impl fmt::Debug for Signal {
 
 /// How a process ended, as wait(2) tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Outcome {
+pub enum ExitStatus {
     /// It called exit with this code.
     Code(u8),
     /// This signal killed it.
     Signal(Signal),
 }
 
-impl Outcome {
+impl ExitStatus {
     /// The exit code by which rinit hands it on: the code itself, or 128 + the signal, as a shell does.
     #[must_use]
     pub fn exit_code(self) -> u8 {
@@ -194,7 +194,7 @@ impl Outcome {
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for ExitStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Code(code) => write!(f, "exited with code {code}"),
@@ -274,9 +274,9 @@ pub struct RestartPolicy {
     /// A run at least this long clears the count.
     pub window: Duration,
     /// Ends that are never followed by a restart, whatever `when` says.
-    pub never_on: Vec<Outcome>,
+    pub never_on: Vec<ExitStatus>,
     /// Ends that are always followed by one (within `max_attempts`), whatever `when` says.
-    pub always_on: Vec<Outcome>,
+    pub always_on: Vec<ExitStatus>,
 }
 
 impl Default for RestartPolicy {
@@ -343,7 +343,7 @@ pub enum KillMode {
 /// Everything about a service that the supervisor decides by. What is run, and as whom, is in
 /// the shell's half ([`crate::config::Program`]).
 #[derive(Clone, PartialEq, Debug)]
-pub struct Rules {
+pub struct ServicePolicy {
     /// Daemon or oneshot.
     pub kind: ServiceType,
     /// Whether it starts by itself (`enabled`, `when_*`).
@@ -355,7 +355,7 @@ pub struct Rules {
     /// When it is started again.
     pub restart: RestartPolicy,
     /// Codes and signals that are success besides exit code 0.
-    pub success: Vec<Outcome>,
+    pub success: Vec<ExitStatus>,
     /// Until ready (healthy, or done for a oneshot).
     pub start_timeout: Option<Duration>,
     /// The longest single run.
@@ -370,7 +370,7 @@ pub struct Rules {
     pub health: Option<HealthRules>,
 }
 
-impl Default for Rules {
+impl Default for ServicePolicy {
     fn default() -> Self {
         Self {
             kind: ServiceType::Daemon,
@@ -445,7 +445,7 @@ pub struct Ulimit {
 
 /// What holds for the container as a whole.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Whole {
+pub struct Settings {
     /// The service that the COMMAND is, when there is one.
     pub main: Option<ServiceId>,
     /// `[stop] within`: the bound of a whole stop, from the request to the end of rinit.
@@ -467,7 +467,7 @@ pub struct Whole {
     pub seed: u64,
 }
 
-impl Default for Whole {
+impl Default for Settings {
     fn default() -> Self {
         Self {
             main: None,

@@ -1,8 +1,8 @@
 //! What the supervisor has to say, in words.
 
 use crate::cli::LogLevel;
-use crate::model::{Outcome, ServiceId, Signal};
-use crate::supervisor::event::{Cause, Next, Note, Over};
+use crate::model::{ExitStatus, ServiceId, Signal};
+use crate::supervisor::event::{Next, Note, Over, StopReason};
 use crate::text::escape::toml_key;
 use crate::text::units::show_duration;
 
@@ -47,7 +47,7 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
             ),
         ),
         Note::Stopping { service, cause } => {
-            let level = if cause == Cause::Shutdown { LogLevel::Debug } else { LogLevel::Warn };
+            let level = if cause == StopReason::Shutdown { LogLevel::Debug } else { LogLevel::Warn };
             (level, Some(service), format!("stopping{}", because(cause, &name)))
         }
         Note::Killing { service, after, leader } => {
@@ -95,13 +95,13 @@ fn unused(signal: Signal, to: &str) -> String {
 }
 
 fn ended<'n>(
-    outcome: Outcome,
+    outcome: ExitStatus,
     after: &str,
-    cause: Cause,
+    cause: StopReason,
     next: Next,
     name: &impl Fn(ServiceId) -> &'n str,
 ) -> (LogLevel, String) {
-    if cause == Cause::Shutdown {
+    if cause == StopReason::Shutdown {
         // Whatever its policy says: nothing is started again now.
         return if asked_for(outcome) {
             (LogLevel::Info, format!("stopped after {after}"))
@@ -122,10 +122,10 @@ fn ended<'n>(
 }
 
 /// Whether a service that was asked to stop ended as such a service does.
-fn asked_for(outcome: Outcome) -> bool {
+fn asked_for(outcome: ExitStatus) -> bool {
     match outcome {
-        Outcome::Code(code) => code == 0,
-        Outcome::Signal(signal) => signal != Signal::KILL,
+        ExitStatus::Code(code) => code == 0,
+        ExitStatus::Signal(signal) => signal != Signal::KILL,
     }
 }
 
@@ -158,12 +158,12 @@ fn following(next: Next) -> (LogLevel, String) {
     }
 }
 
-fn because<'n>(cause: Cause, name: &impl Fn(ServiceId) -> &'n str) -> String {
+fn because<'n>(cause: StopReason, name: &impl Fn(ServiceId) -> &'n str) -> String {
     match cause {
-        Cause::Itself | Cause::Shutdown => String::new(),
-        Cause::StartTimeout => " (not ready within start_timeout)".into(),
-        Cause::RunTimeout => " (ran longer than run_timeout)".into(),
-        Cause::Unhealthy => " (unhealthy)".into(),
-        Cause::Dependency(on) => format!(" (because {} is restarted)", name(on)),
+        StopReason::Itself | StopReason::Shutdown => String::new(),
+        StopReason::StartTimeout => " (not ready within start_timeout)".into(),
+        StopReason::RunTimeout => " (ran longer than run_timeout)".into(),
+        StopReason::Unhealthy => " (unhealthy)".into(),
+        StopReason::Dependency(on) => format!(" (because {} is restarted)", name(on)),
     }
 }

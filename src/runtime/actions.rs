@@ -1,17 +1,17 @@
 //! What the loop does when the supervisor asks: starts processes and probes, sends signals, lets go, sweeps.
 
 use super::probes::RunningProbe;
-use super::{Given, START_COST, Saying, Turn};
+use super::{DeferredLine, EventLoop, InheritedFds, START_COST};
 use crate::cli::{LogLevel, Persona};
 use crate::config::Program;
 use crate::diagnosis;
 use crate::model::{Pid, ServiceId, Signal};
-use crate::service::launcher::{Failure, Role, Started};
+use crate::service::launcher::{Role, StartFailure, Started};
 use crate::supervisor::event::{Action, Event, Next, Note};
 use crate::sys::process::{kill, reap};
 use crate::sys::stdio;
 
-impl Turn {
+impl EventLoop {
     /// Does what the supervisor asks for; what it costs of a portion.
     pub(super) fn act(&mut self, action: Action) -> u32 {
         match action {
@@ -77,11 +77,11 @@ impl Turn {
                 if delay.is_zero() {
                     self.events.push_back(Event::Tick); // due in this moment
                 }
-                self.sayings.push_back(Saying::Note(note));
+                self.sayings.push_back(DeferredLine::Note(note));
             }
             note if self.sayings.is_empty() => self.tell(note),
             // After what is waiting to be said.
-            note => self.sayings.push_back(Saying::Note(note)),
+            note => self.sayings.push_back(DeferredLine::Note(note)),
         }
     }
 
@@ -93,7 +93,7 @@ impl Turn {
     }
 
     /// What became of a start.
-    pub(super) fn started(&mut self, service: ServiceId, started: Result<Started<'static>, Failure>) {
+    pub(super) fn started(&mut self, service: ServiceId, started: Result<Started<'static>, StartFailure>) {
         let is_main = self.runtime.main == Some(service);
         let Some(program) = self.program(service) else { return };
         match started {
@@ -113,7 +113,7 @@ impl Turn {
                 self.load(loading, Some(service));
                 self.events.push_back(Event::Starting { service, pid });
             }
-            Err(Failure { lasting, mut code, mut why, error }) => {
+            Err(StartFailure { lasting, mut code, mut why, error }) => {
                 let persona = self.runtime.persona;
                 if let Some(error) = error.filter(|_| persona != Persona::Rinit) {
                     let word =
@@ -133,7 +133,7 @@ impl Turn {
     }
 
     fn say_later(&mut self, level: LogLevel, service: Option<ServiceId>, text: String) {
-        self.sayings.push_back(Saying::Line(level, service, text));
+        self.sayings.push_back(DeferredLine::Line(level, service, text));
     }
 
     /// The COMMAND has what was given for it; rinit keeps no descriptor and no folder busy. Only what the next run is
@@ -144,8 +144,8 @@ impl Turn {
             return;
         }
         match &mut self.runtime.given {
-            Given::Some(fds) => stdio::close(&std::mem::take(fds)),
-            Given::All => stdio::close_above_stderr(),
+            InheritedFds::Some(fds) => stdio::close(&std::mem::take(fds)),
+            InheritedFds::All => stdio::close_above_stderr(),
         }
     }
 
@@ -182,7 +182,7 @@ impl Turn {
     fn sweep(&mut self, signal: Signal) {
         self.sweeping = true;
         if reap::any_child() {
-            self.sayings.push_back(Saying::Note(Note::Sweeping { signal }));
+            self.sayings.push_back(DeferredLine::Note(Note::Sweeping { signal }));
             kill::everything(signal);
         } else {
             self.events.push_back(Event::Childless);

@@ -1,6 +1,6 @@
 //! `kill_mode = "all"`: whose are the processes that have left their service's group.
 
-use super::Turn;
+use super::EventLoop;
 use crate::model::{KillMode, Pid, Signal};
 use crate::sys::process::{kill, procfs};
 
@@ -11,7 +11,7 @@ pub(super) struct Escaped {
     processes: Vec<(Pid, u64)>,
 }
 
-impl Turn {
+impl EventLoop {
     /// Whether anything is left of a service whose first process has this id.
     pub(super) fn is_left(&mut self, leader: Pid) -> bool {
         self.survey(leader) || kill::group_outlives(leader)

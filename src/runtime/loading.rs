@@ -3,9 +3,9 @@
 //! The kernel tells nobody but who waits for it when such a process has left rinit's memory, so these are looked at:
 //! soon at first, and the longer it takes the more seldom.
 
-use super::Turn;
+use super::EventLoop;
 use crate::model::{Moment, Pid, ServiceId};
-use crate::supervisor::Status;
+use crate::supervisor::ServiceStatus;
 use crate::sys::event::clock;
 use crate::sys::fs::files;
 use crate::sys::process::spawn::{Loading, LoadingStep};
@@ -24,7 +24,7 @@ pub(super) struct Load {
     stopped: bool,
 }
 
-impl Turn {
+impl EventLoop {
     pub(super) fn load(&mut self, loading: Loading<'static>, service: Option<ServiceId>) {
         let now = clock::now();
         self.loads.push(Load { loading, service, since: now, look: now.after(MIN_LOOK), stopped: false });
@@ -88,7 +88,7 @@ impl Turn {
     /// What a service's process waits for that has not loaded its program.
     pub(super) fn why_slow(&self, service: ServiceId) -> Option<String> {
         let load = self.loads.iter().find(|load| load.service == Some(service))?;
-        if self.runtime.core.state_of(service) != Status::Starting {
+        if self.runtime.core.state_of(service) != ServiceStatus::Starting {
             return None;
         }
         if load.stopped {

@@ -10,11 +10,11 @@ mod probes;
 
 use crate::cli::{LogLevel, Persona};
 use crate::config::Service;
-use crate::model::{Moment, Outcome, Pid, Restart, ServiceId, Signal};
+use crate::model::{ExitStatus, Moment, Pid, Restart, ServiceId, Signal};
 use crate::received::{self, Received};
 use crate::service::launcher::Starter;
 use crate::supervisor::event::{Action, Event, Note};
-use crate::supervisor::{Status, Supervisor};
+use crate::supervisor::{ServiceStatus, Supervisor};
 use crate::sys::event::poll::{Waiter, Wake};
 use crate::sys::event::{clock, signals};
 use crate::sys::process::reap::{self, Reaped};
@@ -47,11 +47,11 @@ pub struct Runtime {
     /// Whose manners rinit has.
     pub persona: Persona,
     /// Descriptors that are the COMMAND's and not rinit's: closed once it has them.
-    pub given: Given,
+    pub given: InheritedFds,
 }
 
 /// The descriptors above 2 that rinit was given.
-pub enum Given {
+pub enum InheritedFds {
     /// These.
     Some(Vec<RawFd>),
     /// All there are: rinit has none of its own.
@@ -59,7 +59,7 @@ pub enum Given {
 }
 
 /// How the loop ended.
-pub struct Ending {
+pub struct RunResult {
     /// rinit's exit code.
     pub code: u8,
     /// What failed last, for the termination log.
@@ -68,8 +68,8 @@ pub struct Ending {
 
 impl Runtime {
     /// Runs until the supervisor says that it is over. `kept` are the signals that came before.
-    pub fn run(self: Box<Self>, kept: Vec<Received>) -> Ending {
-        let mut turn = Turn {
+    pub fn run(self: Box<Self>, kept: Vec<Received>) -> RunResult {
+        let mut turn = EventLoop {
             last_words: String::new(),
             events: VecDeque::from([Event::Begin]),
             actions: VecDeque::new(),
@@ -97,7 +97,7 @@ impl Runtime {
         loop {
             let more = turn.work();
             if let Some(code) = turn.code {
-                return Ending { code, last_words: turn.last_words };
+                return RunResult { code, last_words: turn.last_words };
             }
             turn.listen(more);
         }
@@ -116,7 +116,7 @@ const PORTION: u32 = 64;
 /// What a new process costs of it.
 const START_COST: u32 = 8;
 
-struct Turn {
+struct EventLoop {
     runtime: Box<Runtime>,
     /// The last signal that was taken.
     heard: Option<Received>,
@@ -134,7 +134,7 @@ struct Turn {
     last_words: String,
     main_pid: Option<Pid>,
     /// The process whose end is being told to the supervisor.
-    ended: Option<(Pid, Outcome)>,
+    ended: Option<(Pid, ExitStatus)>,
     /// How many kills for want of memory have been seen.
     short_of_memory: u64,
     /// Signals that came from outside, a bit for each: who is ended by one of them was meant to be.
@@ -148,16 +148,16 @@ struct Turn {
     escaped: Vec<escaped::Escaped>,
     /// Processes that have not loaded their programs yet.
     loads: Vec<loading::Load>,
-    sayings: VecDeque<Saying>,
+    sayings: VecDeque<DeferredLine>,
 }
 
 /// Something to be said when all is done.
-enum Saying {
+enum DeferredLine {
     Note(Note),
     Line(LogLevel, Option<ServiceId>, String),
 }
 
-impl Turn {
+impl EventLoop {
     /// Tells the supervisor one event. What it asks for is done after what it has asked for before.
     fn step(&mut self, event: Event) {
         self.runtime.core.step(clock::now(), event, &mut self.decided);
@@ -254,10 +254,10 @@ impl Turn {
         }
     }
 
-    fn utter(&mut self, saying: Saying) {
+    fn utter(&mut self, saying: DeferredLine) {
         match saying {
-            Saying::Note(note) => self.tell(note),
-            Saying::Line(level, service, text) => self.say(level, service, &text),
+            DeferredLine::Note(note) => self.tell(note),
+            DeferredLine::Line(level, service, text) => self.say(level, service, &text),
         }
     }
 
@@ -314,7 +314,7 @@ impl Turn {
     fn look_at_group(&mut self) -> bool {
         let Some((service, leader)) = self.groups.next() else { return false };
         let status = self.runtime.core.state_of(service);
-        let is_current = matches!(status, Status::Stopping { pid, .. } if pid == leader);
+        let is_current = matches!(status, ServiceStatus::Stopping { pid, .. } if pid == leader);
         if is_current && !self.runtime.core.knows(leader) && !self.is_left(leader) {
             self.step(Event::GroupGone { service });
         }

@@ -1,14 +1,14 @@
 //! What the loop says: the supervisor's notes in words, and what this system shows beyond what the supervisor knows.
 
-use super::Turn;
+use super::EventLoop;
 use crate::cli::{LogLevel, Persona};
 use crate::diagnosis;
-use crate::model::{Outcome, Pid, ServiceId, ServiceType, Signal};
+use crate::model::{ExitStatus, Pid, ServiceId, ServiceType, Signal};
 use crate::output::messages;
 use crate::received;
 use crate::service::launcher::Role;
-use crate::supervisor::Status;
-use crate::supervisor::event::{Cause, Next, Note};
+use crate::supervisor::ServiceStatus;
+use crate::supervisor::event::{Next, Note, StopReason};
 use crate::sys::process::reap;
 use crate::text::escape::on_one_line;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use std::time::Duration;
 /// What is told of a SIGKILL of which the kernel knows nothing.
 const BY_HAND: &str = "killed by SIGKILL, and neither by rinit nor for the container's memory limit: somebody sent it, or the machine itself ran out of memory (the host's dmesg tells)";
 
-impl Turn {
+impl EventLoop {
     pub(super) fn orphan(&self, pid: Pid) {
         if self.runtime.warn_on_reap {
             let text = match self.runtime.persona {
@@ -69,11 +69,11 @@ impl Turn {
     /// What this system shows beyond what the supervisor knows: why a service ended, or is never healthy.
     fn hint(&mut self, note: Note) -> Option<(LogLevel, String)> {
         let (service, outcome, after, next) = match note {
-            Note::Ended { service, outcome, after, cause: Cause::Itself, next } => {
+            Note::Ended { service, outcome, after, cause: StopReason::Itself, next } => {
                 (service, outcome, after, next)
             }
             Note::Unhealthy { service, .. } => {
-                let (Status::Running { pid, .. } | Status::Stopping { pid, .. }) =
+                let (ServiceStatus::Running { pid, .. } | ServiceStatus::Stopping { pid, .. }) =
                     self.runtime.core.state_of(service)
                 else {
                     return None;
@@ -88,28 +88,28 @@ impl Turn {
         let is_main = self.runtime.main == Some(service);
         let first = !matches!(next, Next::Restarting { attempt: 2.., .. } | Next::GivenUp { .. });
         match outcome {
-            Outcome::Signal(Signal::KILL) | Outcome::Code(137) => {
-                let itself = outcome != Outcome::Code(137);
+            ExitStatus::Signal(Signal::KILL) | ExitStatus::Code(137) => {
+                let itself = outcome != ExitStatus::Code(137);
                 let why = diagnosis::killed(found, itself, &mut self.short_of_memory);
                 let somebody = itself && !is_main;
                 let by_hand = || somebody.then(|| BY_HAND.to_string());
                 why.or_else(by_hand).map(|why| (LogLevel::Error, why))
             }
-            _ if matches!(next, Next::Done | Next::Stopped) && outcome != Outcome::Code(0) => None,
+            _ if matches!(next, Next::Done | Next::Stopped) && outcome != ExitStatus::Code(0) => None,
             // Whoever's reader has gone at the other end of a shell's pipe says nothing either.
-            Outcome::Signal(signal)
+            ExitStatus::Signal(signal)
                 if first && !self.has_come(signal) && !(is_main && signal == Signal::PIPE) =>
             {
                 diagnosis::killed_by(signal).map(|why| (LogLevel::Error, why))
             }
-            Outcome::Code(code @ 129..) if first => {
+            ExitStatus::Code(code @ 129..) if first => {
                 diagnosis::told_by(code).map(|why| (LogLevel::Error, why))
             }
-            Outcome::Code(1..) if first && self.may_be_excused(service, outcome) => {
+            ExitStatus::Code(1..) if first && self.may_be_excused(service, outcome) => {
                 let role = if is_main { Role::Main } else { Role::Service };
-                self.runtime.starter.excuse(&found.program, role).map(|why| (LogLevel::Error, why))
+                self.runtime.starter.explain_exit(&found.program, role).map(|why| (LogLevel::Error, why))
             }
-            Outcome::Code(0) if self.runtime.core.rules(service).kind == ServiceType::Daemon => {
+            ExitStatus::Code(0) if self.runtime.core.rules(service).kind == ServiceType::Daemon => {
                 let (leader, _) = self.ended?;
                 // Of the COMMAND only when it is all there was: a look at every process takes its time.
                 let look = if is_main { self.runtime.alone && reap::any_child() } else { first };
@@ -124,9 +124,9 @@ impl Turn {
     }
 
     /// Whether it is worth a look at the program why it failed: where its end tells, or how it was started.
-    fn may_be_excused(&self, service: ServiceId, outcome: Outcome) -> bool {
+    fn may_be_excused(&self, service: ServiceId, outcome: ExitStatus) -> bool {
         let Some(found) = self.runtime.services.get(service.index()) else { return false };
-        matches!(outcome, Outcome::Code(2 | 126 | 127))
+        matches!(outcome, ExitStatus::Code(2 | 126 | 127))
             || self.runtime.starter.by_shell.get()
             || found.program.argv.iter().skip(1).any(|word| diagnosis::is_operator(word.to_bytes()))
     }
@@ -140,15 +140,17 @@ impl Turn {
     /// The processes of a group are asked to stop: if that is because its leader just ended with success, a daemon
     /// may have tried to go into the background.
     pub(super) fn left_behind(&self, pid: Pid) {
-        if self.ended != Some((pid, Outcome::Code(0))) {
+        if self.ended != Some((pid, ExitStatus::Code(0))) {
             return;
         }
         let Some((service, _)) = self.runtime.core.lingering().find(|(_, leader)| *leader == pid) else {
             return;
         };
         // Who was asked to stop may end before the others do.
-        let asked =
-            !matches!(self.runtime.core.state_of(service), Status::Stopping { cause: Cause::Itself, .. });
+        let asked = !matches!(
+            self.runtime.core.state_of(service),
+            ServiceStatus::Stopping { cause: StopReason::Itself, .. }
+        );
         let is_daemon = !asked && self.runtime.core.rules(service).kind == ServiceType::Daemon;
         if is_daemon
             && self.runtime.main != Some(service)

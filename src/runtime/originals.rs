@@ -1,16 +1,16 @@
 //! What tini and dumb-init say when they are asked to say more, line for line: their users' scripts, and their own
 //! test suites, look for it. Under its own name, and as catatonit, rinit has words of its own.
 
-use super::Turn;
+use super::EventLoop;
 use crate::cli::{LogLevel, Persona};
 use crate::config::Program;
 use crate::diagnosis::fill;
-use crate::model::{Outcome, Pid, Signal};
+use crate::model::{ExitStatus, Pid, Signal};
 use crate::output;
 use crate::sys::event::signals::description;
-use crate::sys::process::spawn::Place;
+use crate::sys::process::spawn::SessionMode;
 
-impl Turn {
+impl EventLoop {
     /// Whether rinit speaks in the words of an init that has its own.
     pub(super) fn speaks_for_another(&self) -> bool {
         matches!(self.runtime.persona, Persona::Tini | Persona::DumbInit)
@@ -41,7 +41,7 @@ impl Turn {
             return;
         }
         self.original(LogLevel::Debug, "Child spawned with PID {}.", &[&pid]);
-        if self.runtime.starter.place == Place::OwnTerminal {
+        if self.runtime.starter.place == SessionMode::OwnTerminal {
             self.original(LogLevel::Debug, "setsid complete.", &[]);
         }
     }
@@ -82,13 +82,13 @@ impl Turn {
     }
 
     /// A process was reaped.
-    pub(super) fn original_reaped(&self, pid: Pid, outcome: Outcome) {
+    pub(super) fn original_reaped(&self, pid: Pid, outcome: ExitStatus) {
         let Some(persona) = self.spoken_for() else { return };
         let is_main = self.main_pid == Some(pid);
         let pid = pid.to_string();
         let (number, text) = match outcome {
-            Outcome::Code(code) => (code.to_string(), ""),
-            Outcome::Signal(signal) => (signal.number().to_string(), description(signal)),
+            ExitStatus::Code(code) => (code.to_string(), ""),
+            ExitStatus::Signal(signal) => (signal.number().to_string(), description(signal)),
         };
         let killed = !text.is_empty();
         match persona {

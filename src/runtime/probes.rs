@@ -1,11 +1,11 @@
 //! What probes say: nothing of it goes into the container's log. The last line is told when a probe fails.
 
-use super::Turn;
+use super::EventLoop;
 use crate::checks::quoted;
 use crate::cli::LogLevel;
-use crate::model::{Outcome, Pid, ServiceId};
-use crate::supervisor::Status;
-use crate::supervisor::event::{Cause, Note};
+use crate::model::{ExitStatus, Pid, ServiceId};
+use crate::supervisor::ServiceStatus;
+use crate::supervisor::event::{Note, StopReason};
 use crate::sys::process::fork;
 use crate::text::units::show_duration;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
@@ -62,7 +62,7 @@ impl RunningProbe {
     }
 }
 
-impl Turn {
+impl EventLoop {
     /// The pipes of the probes that run.
     pub(super) fn probe_pipes(&self) -> Vec<RawFd> {
         self.probes.iter().filter_map(|probe| Some(probe.pipe.as_ref()?.as_raw_fd())).collect()
@@ -83,7 +83,7 @@ impl Turn {
         probe.read_rest();
         let service = probe.service;
         if let Some(health) = self.runtime.core.rules(service).health.as_ref()
-            && matches!(self.runtime.core.state_of(service), Status::Running { .. })
+            && matches!(self.runtime.core.state_of(service), ServiceStatus::Running { .. })
         {
             let what = ["over its timeout of ", &show_duration(health.timeout)].concat();
             let why = probe.why(&what);
@@ -92,14 +92,14 @@ impl Turn {
     }
 
     /// A process has ended; if it was a probe, what it gave.
-    pub(super) fn probe_ended(&mut self, pid: Pid, outcome: Outcome) {
+    pub(super) fn probe_ended(&mut self, pid: Pid, outcome: ExitStatus) {
         let Some(at) = self.probes.iter().position(|probe| probe.pid == pid) else { return };
         let mut probe = self.probes.swap_remove(at);
         if probe.is_killed {
             return;
         }
         probe.read_rest();
-        if outcome == Outcome::Code(0) {
+        if outcome == ExitStatus::Code(0) {
             if let Some(known) = known_mut(&mut self.failures, probe.service) {
                 known.is_over = true;
             }
@@ -116,7 +116,8 @@ impl Turn {
     /// Tells the first failure of a healthy service, and of its repetitions those that are no repetition; where one is
     /// enough, and while it has never been healthy, what follows is told with that. `-v` shows each.
     fn probe_failed(&mut self, service: ServiceId, why: String) {
-        let is_healthy = matches!(self.runtime.core.state_of(service), Status::Running { ready: true, .. });
+        let is_healthy =
+            matches!(self.runtime.core.state_of(service), ServiceStatus::Running { ready: true, .. });
         let retries = self.runtime.core.rules(service).health.as_ref().map_or(1, |health| health.retries);
         let is_known = |failure: &ProbeFailure| failure.service == service && failure.why == why;
         let is_news = !self.failures.iter().any(is_known);
@@ -132,7 +133,7 @@ impl Turn {
     pub(super) fn why_by_probe(&self, note: Note) -> Option<String> {
         let (service, before) = match note {
             Note::Unhealthy { service, .. } => (service, ": "),
-            Note::Stopping { service, cause: Cause::StartTimeout } => (service, "; healthcheck: "),
+            Note::Stopping { service, cause: StopReason::StartTimeout } => (service, "; healthcheck: "),
             _ => return None,
         };
         let is = |failure: &&ProbeFailure| failure.service == service && !failure.is_over;

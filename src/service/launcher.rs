@@ -3,7 +3,7 @@
 use crate::cli::LogLevel;
 use crate::config::source::diagnostic::did_you_mean;
 use crate::config::source::files::Files;
-use crate::config::{Logging, Probe, Program, UserSpec};
+use crate::config::{Logging, ProbeSpec, Program, UserSpec};
 use crate::diagnosis;
 use crate::model::environ::Environ;
 use crate::model::{Pid, Signal};
@@ -12,10 +12,10 @@ use crate::sys::Errno;
 use crate::sys::container::cgroup;
 use crate::sys::event::signals::Inherited;
 use crate::sys::executable::format::Content;
-use crate::sys::executable::lookup::{self, Ask, Look};
+use crate::sys::executable::lookup::{self, ExecFacts, ExecQuery};
 use crate::sys::process::credentials::{self, Accounts, Identity};
 use crate::sys::process::spawn::{
-    self, Environment, Loading, Place, Recipe, Slate, SpawnError, Stage, Start,
+    self, Environment, ExecSpec, Inheritance, Loading, SessionMode, SpawnError, Stage, Start,
 };
 use crate::sys::process::{caps, fork, kill, rlimits};
 use crate::text::escape::{on_one_line, text_as_bytes};
@@ -27,7 +27,7 @@ use std::time::Duration;
 
 /// Why a process could not be started.
 #[derive(Debug)]
-pub struct Failure {
+pub struct StartFailure {
     /// Whether the next attempt would fail in the same way.
     pub lasting: bool,
     /// What rinit exits with when this decides it.
@@ -58,7 +58,7 @@ pub struct Starter {
     /// Signals that rinit's parent ignored: reset for services.
     pub ignored: Vec<Signal>,
     /// Where the COMMAND belongs.
-    pub place: Place,
+    pub place: SessionMode,
     /// Where rinit was started, when it sits elsewhere now.
     pub folder: Option<CString>,
     /// /dev/null, for those who get no input or no output.
@@ -84,7 +84,7 @@ pub enum Role {
 
 /// What the program's user means on this system.
 #[derive(Default)]
-struct Person {
+struct Credentials {
     ids: Option<Identity>,
     /// `HOME`, `USER`, `LOGNAME`.
     variables: Vec<(&'static str, String)>,
@@ -92,19 +92,19 @@ struct Person {
 
 impl Starter {
     /// Starts a service, or the COMMAND.
-    pub fn start<'a>(&'a self, program: &'a Program, role: Role) -> Result<Started<'a>, Failure> {
+    pub fn start<'a>(&'a self, program: &'a Program, role: Role) -> Result<Started<'a>, StartFailure> {
         self.settle(spawn::spawn(self.recipe(program, &program.argv, role)?))
     }
 
     /// The end of a start that was loading its program, and does no longer.
-    pub fn finish<'a>(&self, loading: Loading<'a>) -> Result<Started<'a>, Failure> {
+    pub fn finish<'a>(&self, loading: Loading<'a>) -> Result<Started<'a>, StartFailure> {
         match loading.finish() {
             Ok(pid) => Ok(Started::Running(pid)),
             Err((error, recipe)) => self.settle(Start::Failed(error, recipe)),
         }
     }
 
-    fn settle<'a>(&self, start: Start<'a>) -> Result<Started<'a>, Failure> {
+    fn settle<'a>(&self, start: Start<'a>) -> Result<Started<'a>, StartFailure> {
         match start {
             Start::Running(pid) => Ok(Started::Running(pid)),
             Start::Loading(loading) => Ok(Started::Loading(loading)),
@@ -117,7 +117,7 @@ impl Starter {
 
     /// Why a program that could be started ended with 2, 126 or 127, when that can be told.
     #[must_use]
-    pub fn excuse(&self, program: &Program, role: Role) -> Option<String> {
+    pub fn explain_exit(&self, program: &Program, role: Role) -> Option<String> {
         let recipe = self.recipe(program, &program.argv, role).ok()?;
         let failure = self.settle(Start::Failed(diagnosis::STARTED, Box::new(recipe))).err()?;
         (!failure.why.is_empty()).then_some(failure.why)
@@ -146,7 +146,7 @@ impl Starter {
 
     /// Becomes the program; the failure that came instead.
     #[must_use]
-    pub fn replace(&self, program: &Program) -> Failure {
+    pub fn replace(&self, program: &Program) -> StartFailure {
         let become_it = |recipe| {
             let (error, recipe) = spawn::replace(recipe);
             Start::Failed(error, Box::new(recipe))
@@ -162,7 +162,7 @@ impl Starter {
         });
         match failed {
             Err(failure) => failure,
-            Ok(_) => Failure { lasting: true, code: 71, why: String::new(), error: None },
+            Ok(_) => StartFailure { lasting: true, code: 71, why: String::new(), error: None },
         }
     }
 
@@ -171,9 +171,9 @@ impl Starter {
         &'a self,
         program: &'a Program,
         timeout: Duration,
-    ) -> Result<(Started<'a>, Option<OwnedFd>), Failure> {
+    ) -> Result<(Started<'a>, Option<OwnedFd>), StartFailure> {
         match &program.probe {
-            Some(Probe::Exec(argv)) => {
+            Some(ProbeSpec::Exec(argv)) => {
                 let mut recipe = self.recipe(program, argv, Role::Service)?;
                 // Without a pipe its output is for nobody.
                 let (read, write) = fork::pipe().ok().unzip();
@@ -182,17 +182,17 @@ impl Starter {
                 recipe.stdio = [null, out, out];
                 Ok((self.settle(spawn::spawn(recipe))?, read))
             }
-            Some(Probe::Tcp(host, port)) => {
+            Some(ProbeSpec::Tcp(host, port)) => {
                 fork::fork(&self.ignored, || u8::from(!fork::connects(host, *port, timeout)))
                     .map(|pid| (Started::Running(pid), None))
-                    .map_err(|errno| Failure {
+                    .map_err(|errno| StartFailure {
                         lasting: false,
                         code: 71,
                         why: diagnosis::fill("no process for a probe: {}", &[errno.desc()]),
                         error: None,
                     })
             }
-            None => Err(Failure { lasting: true, code: 71, why: "no healthcheck".into(), error: None }),
+            None => Err(StartFailure { lasting: true, code: 71, why: "no healthcheck".into(), error: None }),
         }
     }
 
@@ -202,7 +202,7 @@ impl Starter {
         program: &'a Program,
         argv: &'a [CString],
         role: Role,
-    ) -> Result<Recipe<'a>, Failure> {
+    ) -> Result<ExecSpec<'a>, StartFailure> {
         let word = argv.first().map_or(c"", CString::as_c_str);
         let person = self.person(program.user.as_ref(), word)?;
         let environment = match self.entries(program, &person) {
@@ -215,7 +215,7 @@ impl Starter {
         }
         let asked = program.working_dir.as_ref().and_then(|dir| CString::new(text_as_bytes(dir)).ok());
         let null = self.null.as_ref().map(|fd| fd.as_raw_fd());
-        Ok(Recipe {
+        Ok(ExecSpec {
             candidates: spawn::candidates(word, environment.path()),
             argv: argv.into(),
             environment,
@@ -232,20 +232,20 @@ impl Starter {
             },
             place: match role {
                 Role::Main => self.place,
-                Role::Service => Place::Session,
-                Role::Replacement => Place::Stay,
+                Role::Service => SessionMode::Session,
+                Role::Replacement => SessionMode::Stay,
             },
             slate: if role == Role::Service {
-                Slate::Clean(&self.ignored)
+                Inheritance::Clean(&self.ignored)
             } else {
-                Slate::AsGiven(&self.inherited)
+                Inheritance::AsGiven(&self.inherited)
             },
         })
     }
 
     /// `user`, `group` and `groups` as numbers, and the variables that follow the user.
-    fn person(&self, spec: Option<&UserSpec>, word: &CStr) -> Result<Person, Failure> {
-        let Some(spec) = spec else { return Ok(Person::default()) };
+    fn person(&self, spec: Option<&UserSpec>, word: &CStr) -> Result<Credentials, StartFailure> {
+        let Some(spec) = spec else { return Ok(Credentials::default()) };
         let accounts = Accounts::read();
         let own = credentials::current();
         let wrong = |why: &str, name: &str, known: &mut dyn Iterator<Item = &str>| {
@@ -274,7 +274,7 @@ impl Starter {
         let is_had = ids.is_had_by(&own);
         if !is_had && own.uid != 0 && !caps::may_switch_user() {
             self.tell_who_runs(own.uid, word);
-            return Ok(Person::default());
+            return Ok(Credentials::default());
         }
         let variables = if spec.user.is_empty() {
             Vec::new()
@@ -285,7 +285,7 @@ impl Starter {
             vec![("HOME", home), ("USER", login.clone()), ("LOGNAME", login)]
         };
         // Who is it already needs no right to become it.
-        Ok(Person { ids: Some(ids).filter(|_| !is_had), variables })
+        Ok(Credentials { ids: Some(ids).filter(|_| !is_had), variables })
     }
 
     /// Says, once, that rinit cannot give a service another user: one file serves root and any other user.
@@ -301,7 +301,7 @@ impl Starter {
     }
 
     /// The environment of a process; `None`: exactly what rinit was given.
-    fn entries(&self, program: &Program, person: &Person) -> Option<Cow<'_, Environ>> {
+    fn entries(&self, program: &Program, person: &Credentials) -> Option<Cow<'_, Environ>> {
         if !program.clear_env && program.environment.is_empty() && person.variables.is_empty() {
             return self.environ.as_ref().map(Cow::Borrowed);
         }
@@ -320,9 +320,9 @@ impl Starter {
     }
 }
 
-fn wrong(word: &CStr, why: &str) -> Failure {
+fn wrong(word: &CStr, why: &str) -> StartFailure {
     let why = diagnosis::fill("cannot start \"{}\": {}", &[&word.to_string_lossy(), why]);
-    Failure { lasting: true, code: 71, why: on_one_line(&why), error: None }
+    StartFailure { lasting: true, code: 71, why: on_one_line(&why), error: None }
 }
 
 /// A look at files, which may block; what it found goes into the list.
@@ -333,12 +333,12 @@ type Job<'a> = dyn Fn(&mut Vec<u8>) + 'a;
 #[cold]
 #[inline(never)]
 fn recover<'a>(
-    recipe: Box<Recipe<'a>>,
+    recipe: Box<ExecSpec<'a>>,
     error: SpawnError,
     look: &dyn Fn(&Job<'_>) -> Option<Vec<u8>>,
-    again: &dyn Fn(Recipe<'a>) -> Start<'a>,
+    again: &dyn Fn(ExecSpec<'a>) -> Start<'a>,
     by_shell: &Cell<bool>,
-) -> Result<Started<'a>, Failure> {
+) -> Result<Started<'a>, StartFailure> {
     // The path of a script comes before the NUL, why nothing was started after it.
     let found = if error.stage == Stage::Fork {
         let mut found = vec![0];
@@ -358,7 +358,7 @@ fn recover<'a>(
         let mut argv = vec![c"/bin/sh".to_owned(), CString::new(path).unwrap_or_default()];
         argv.extend(recipe.argv.iter().skip(1).cloned());
         let candidates = vec![c"/bin/sh".to_owned()];
-        let script = again(Recipe { candidates, argv: argv.into(), ..*recipe });
+        let script = again(ExecSpec { candidates, argv: argv.into(), ..*recipe });
         by_shell.set(!matches!(script, Start::Failed(..)) || by_shell.get());
         match script {
             Start::Running(pid) => return Ok(Started::Running(pid)),
@@ -368,7 +368,7 @@ fn recover<'a>(
     }
     let code = diagnosis::exit_code(error);
     // A name from outside may hold anything.
-    Err(Failure { lasting: !error.may_pass(), code, why: on_one_line(&why), error: Some(error) })
+    Err(StartFailure { lasting: !error.may_pass(), code, why: on_one_line(&why), error: Some(error) })
 }
 
 fn split_at_nul(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -377,9 +377,9 @@ fn split_at_nul(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Looks at the files that a start was about.
-fn found_out(recipe: &Recipe<'_>, error: SpawnError, found: &mut Vec<u8>) {
+fn found_out(recipe: &ExecSpec<'_>, error: SpawnError, found: &mut Vec<u8>) {
     let argv = &*recipe.argv;
-    let look = &mut lookup::look(&Ask {
+    let look = &mut lookup::look(&ExecQuery {
         word: argv.first().map_or(c"", CString::as_c_str),
         argv,
         candidates: &recipe.candidates,
@@ -409,11 +409,11 @@ fn found_out(recipe: &Recipe<'_>, error: SpawnError, found: &mut Vec<u8>) {
 }
 
 /// What can be told of a failure without looking at files.
-fn without_a_look(recipe: &Recipe<'_>, error: SpawnError) -> String {
+fn without_a_look(recipe: &ExecSpec<'_>, error: SpawnError) -> String {
     let word = recipe.argv.first().map_or_else(String::new, |word| word.to_string_lossy().into_owned());
     let most = match error.stage {
         Stage::Fork => (cgroup::most_processes(), cgroup::most_memory()),
         _ => return diagnosis::fill("cannot start \"{}\": {}", &[&word, error.errno.desc()]),
     };
-    diagnosis::explain(error, &Look { word, most, ..Look::default() })
+    diagnosis::explain(error, &ExecFacts { word, most, ..ExecFacts::default() })
 }

@@ -2,7 +2,7 @@
 
 #![expect(missing_docs, reason = "a variant's text names its fields")]
 
-use crate::model::{Outcome, Pid, ServiceId, Signal};
+use crate::model::{ExitStatus, Pid, ServiceId, Signal};
 use std::time::Duration;
 
 /// Something that happened. Each is told once, in the order in which it came.
@@ -23,7 +23,7 @@ pub enum Event {
     /// A child of rinit was reaped: a service, a probe, or an orphan that nobody knows.
     /// `group_left`: other processes of its process group are still there (with `kill_mode = "all"`, also of those
     /// that have left it).
-    Exited { pid: Pid, outcome: Outcome, group_left: bool },
+    Exited { pid: Pid, outcome: ExitStatus, group_left: bool },
     /// The last process of a group (and of what has left it, as above) that [`super::Supervisor::lingering`] named is gone.
     GroupGone { service: ServiceId },
     /// [`Action::Probe`] runs as this process.
@@ -73,7 +73,7 @@ pub enum Action {
 
 /// Why a service is being stopped, or was.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Cause {
+pub enum StopReason {
     /// It ended by itself; only the rest of its group is being cleared away.
     Itself,
     /// The container stops.
@@ -126,7 +126,7 @@ pub enum Note {
     /// A service's healthcheck has failed `failures` times in a row, which is enough.
     Unhealthy { service: ServiceId, failures: u32 },
     /// A service's process has ended after `after`.
-    Ended { service: ServiceId, outcome: Outcome, after: Duration, cause: Cause, next: Next },
+    Ended { service: ServiceId, outcome: ExitStatus, after: Duration, cause: StopReason, next: Next },
     /// A service's process could not be started (the shell has told why).
     NotStarted { service: ServiceId, next: Next },
     /// A service's process has not loaded its program `after` so long (the shell tells what it waits for).
@@ -135,7 +135,7 @@ pub enum Note {
     /// A service will never start, because something it needs has failed.
     Unreachable { service: ServiceId, needs: ServiceId },
     /// A service is asked to stop.
-    Stopping { service: ServiceId, cause: Cause },
+    Stopping { service: ServiceId, cause: StopReason },
     /// A service did not stop within its grace and is killed. `leader` tells whether its first process still ran.
     Killing { service: ServiceId, after: Duration, leader: bool },
     /// A killed process is still there after a while (uninterruptible sleep); it is waited for no longer.

@@ -1,7 +1,7 @@
 //! Who waits for whom: the order of a start, the dependents of each service, cycles, longest chains.
 
-use super::service_map::Table;
-use crate::model::{Dependency, Rules, ServiceId};
+use super::service_map::ServiceMap;
+use crate::model::{Dependency, ServiceId, ServicePolicy};
 use std::time::Duration;
 
 /// The edges seen from the other end, and one order in which all of them point backwards.
@@ -10,7 +10,7 @@ pub(super) struct Graph {
     /// Every service after all that it depends on, otherwise as listed.
     pub(super) order: Vec<ServiceId>,
     /// For each service those that depend on it, as listed.
-    pub(super) dependents: Table<Vec<Dependent>>,
+    pub(super) dependents: ServiceMap<Vec<Dependent>>,
 }
 
 /// An edge seen from the service that is depended on.
@@ -23,14 +23,14 @@ pub(super) struct Dependent {
 impl Graph {
     /// The graph of these services. An edge that closes a cycle or leads to no service is taken out
     /// of the rules: the configuration refuses both, and here they could only make a stop hang.
-    pub(super) fn new(services: &mut [Rules]) -> Self {
+    pub(super) fn new(services: &mut [ServicePolicy]) -> Self {
         let deps: Vec<&[Dependency]> = services.iter().map(|rules| rules.depends_on.as_slice()).collect();
         let (order, _) = walk(&deps);
-        let mut place = Table::new(vec![0_usize; services.len()], usize::MAX);
+        let mut place = ServiceMap::new(vec![0_usize; services.len()], usize::MAX);
         for (at, id) in order.iter().enumerate() {
             place[*id] = at;
         }
-        let mut dependents = Table::new(vec![Vec::new(); services.len()], Vec::new());
+        let mut dependents = ServiceMap::new(vec![Vec::new(); services.len()], Vec::new());
         for (by, rules) in place.ids().zip(services) {
             rules.depends_on.retain(|edge| place[edge.on] < place[by]);
             for edge in &rules.depends_on {
@@ -42,7 +42,7 @@ impl Graph {
 
     /// The largest sum of `cost` along a chain of dependents.
     pub(super) fn longest(&self, cost: impl Fn(ServiceId) -> Duration) -> Duration {
-        let mut totals = Table::new(vec![Duration::ZERO; self.order.len()], Duration::ZERO);
+        let mut totals = ServiceMap::new(vec![Duration::ZERO; self.order.len()], Duration::ZERO);
         for id in self.order.iter().rev() {
             let above = self.dependents[*id].iter().map(|dependent| totals[dependent.by]).max();
             totals[*id] = cost(*id).saturating_add(above.unwrap_or_default());
@@ -68,7 +68,7 @@ enum Mark {
 /// Depth first with a stack of its own (a chain may be as long as the list): every service after
 /// its dependencies, and the first cycle met.
 fn walk<D: AsRef<[Dependency]>>(deps: &[D]) -> (Vec<ServiceId>, Option<Vec<ServiceId>>) {
-    let mut marks = Table::new(vec![Mark::New; deps.len()], Mark::Done);
+    let mut marks = ServiceMap::new(vec![Mark::New; deps.len()], Mark::Done);
     let mut order = Vec::with_capacity(deps.len());
     let mut cycle = None;
     let mut stack: Vec<(ServiceId, usize)> = Vec::new();

@@ -1,9 +1,9 @@
 //! A process whose program takes its time to load: told, given up, killed.
 
-use super::event::{Action, Cause, Note};
+use super::event::{Action, Note, StopReason};
 use super::process_table::{End as ProcessEnd, Owner};
-use super::service::{End, Ending, Load, State};
-use super::{LINGER, Turn, faulty};
+use super::service::{End, Load, ServiceState, Stopping};
+use super::{KILL_TIMEOUT, Step, faulty};
 use crate::model::{Moment, Pid, ServiceId};
 use std::time::Duration;
 
@@ -17,17 +17,17 @@ const LOAD_TIMEOUT: Duration = Duration::from_secs(300);
 /// What a start that was given up makes rinit exit with (EX_OSERR).
 const OS_ERROR: u8 = 71;
 
-impl Turn<'_> {
+impl Step<'_> {
     /// A process was made, and its program is not loaded yet.
     pub(super) fn starting(&mut self, id: ServiceId, pid: Pid) {
         let (disturbed, before) = match self.core.records[id].state {
-            State::Spawning { disturbed, load } => (disturbed, load),
-            State::Off
-            | State::Waiting
-            | State::Running { .. }
-            | State::Ending(_)
-            | State::Backoff { .. }
-            | State::Down(_) => return,
+            ServiceState::Spawning { disturbed, load } => (disturbed, load),
+            ServiceState::Off
+            | ServiceState::Waiting
+            | ServiceState::Running { .. }
+            | ServiceState::Stopping(_)
+            | ServiceState::Backoff { .. }
+            | ServiceState::Down(_) => return,
         };
         match before {
             None => {
@@ -41,9 +41,9 @@ impl Turn<'_> {
         let since = before.map_or(self.now, |load| load.since);
         let due = self.load_limit(id, since).min(since.after(TELL_AFTER)).max(self.now);
         let load = Load { pid, since, due, killed: None };
-        self.set(id, State::Spawning { disturbed, load: Some(load) });
+        self.set(id, ServiceState::Spawning { disturbed, load: Some(load) });
         let stopped = before.and_then(|load| load.killed);
-        if let Some(cause) = stopped.or(Some(Cause::Shutdown).filter(|_| self.core.is_stopping())) {
+        if let Some(cause) = stopped.or(Some(StopReason::Shutdown).filter(|_| self.core.is_stopping())) {
             self.kill_load(id, disturbed, load, cause);
         }
         // A request to stop that was kept for it is for rinit.
@@ -87,10 +87,10 @@ impl Turn<'_> {
             Some(cause) => {
                 let (pid, since, asked) = (load.pid, load.since, self.now);
                 let leader = Some((end.outcome, self.now));
-                let due = self.now.after(LINGER);
-                let ending = Ending { pid, since, asked, leader, due, killed: true, cause };
+                let due = self.now.after(KILL_TIMEOUT);
+                let ending = Stopping { pid, since, asked, leader, due, killed: true, cause };
                 self.core.lingering.push(id);
-                self.set(id, State::Ending(ending));
+                self.set(id, ServiceState::Stopping(ending));
             }
         }
     }
@@ -108,11 +108,11 @@ impl Turn<'_> {
         let given_up = limit <= self.now && !faulty!(self.core, NeverGiveUp);
         self.tell(Note::SlowStart { service: id, after, given_up });
         if given_up {
-            self.kill_load(id, disturbed, load, Cause::StartTimeout);
+            self.kill_load(id, disturbed, load, StopReason::StartTimeout);
         } else {
             let again = load.since.after((after * AGAIN).max(TELL_AFTER));
             let load = Load { due: limit.min(again).max(self.now.after(Duration::from_millis(1))), ..load };
-            self.set(id, State::Spawning { disturbed, load: Some(load) });
+            self.set(id, ServiceState::Spawning { disturbed, load: Some(load) });
         }
     }
 
@@ -126,20 +126,20 @@ impl Turn<'_> {
         id: ServiceId,
         disturbed: Option<ServiceId>,
         load: Load,
-        cause: Cause,
+        cause: StopReason,
     ) {
-        if load.killed.is_some() || cause == Cause::Shutdown && faulty!(self.core, AwaitLoad) {
+        if load.killed.is_some() || cause == StopReason::Shutdown && faulty!(self.core, AwaitLoad) {
             return;
         }
-        let killed = Load { due: self.now.after(LINGER), killed: Some(cause), ..load };
-        self.set(id, State::Spawning { disturbed, load: Some(killed) });
+        let killed = Load { due: self.now.after(KILL_TIMEOUT), killed: Some(cause), ..load };
+        self.set(id, ServiceState::Spawning { disturbed, load: Some(killed) });
         self.act(Action::KillStart { pid: load.pid });
     }
 
     /// A process is gone that was killed before it had loaded its program.
     pub(super) fn unstarted(&mut self, id: ServiceId) {
         if self.core.is_stopping() {
-            self.set(id, State::Down(End::Stopped));
+            self.set(id, ServiceState::Down(End::Stopped));
             self.core.news.push(id);
             self.release_signals(id);
         } else {

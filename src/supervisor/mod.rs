@@ -23,7 +23,7 @@ mod service;
 mod shutdown;
 mod signals;
 
-/// `faulty!(core, Fault)` is false, except for a test that injects that fault to show that the
+/// `faulty!(core, Diagnostic)` is false, except for a test that injects that fault to show that the
 /// walk's invariants catch it.
 #[cfg(test)]
 macro_rules! faulty {
@@ -42,28 +42,28 @@ use faulty;
 #[cfg(test)]
 mod tests;
 
-pub use service::Status;
+pub use service::ServiceStatus;
 pub use signals::ends_before_start;
 
-use crate::model::{Moment, Outcome, Pid, Rules, ServiceId, Signal, Whole};
-use event::{Action, Cause, Event, Note};
+use crate::model::{ExitStatus, Moment, Pid, ServiceId, ServicePolicy, Settings, Signal};
+use event::{Action, Event, Note, StopReason};
 use graph::Graph;
 use process_table::{End as ProcessEnd, Owner, Pids};
 use restart::Random;
-use service::{Ending, Record, State};
-use service_map::Table;
+use service::{Record, ServiceState, Stopping};
+use service_map::ServiceMap;
 use shutdown::{Phase, Stop};
 use std::time::Duration;
 
 /// How long a killed process may take to vanish before it is waited for no longer.
-const LINGER: Duration = Duration::from_secs(2);
+const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The state of every service and of the container as a whole.
 #[derive(Clone)]
 pub struct Supervisor {
-    whole: Whole,
-    rules: Table<Rules>,
-    records: Table<Record>,
+    whole: Settings,
+    rules: ServiceMap<ServicePolicy>,
+    records: ServiceMap<Record>,
     graph: Graph,
     pids: Pids,
     phase: Phase,
@@ -90,13 +90,13 @@ pub struct Supervisor {
 impl Supervisor {
     /// A supervisor of these services, which [`ServiceId`] names by their place in the list.
     #[must_use]
-    pub fn new(mut services: Vec<Rules>, whole: Whole) -> Self {
+    pub fn new(mut services: Vec<ServicePolicy>, whole: Settings) -> Self {
         let graph = Graph::new(&mut services);
         let records: Vec<Record> = services.iter().map(|rules| Record::new(rules.enabled)).collect();
         let mut core = Self {
             busy: records.iter().filter(|record| record.state.is_busy()).count(),
-            records: Table::new(records, Record::new(false)),
-            rules: Table::new(services, Rules { enabled: false, ..Rules::default() }),
+            records: ServiceMap::new(records, Record::new(false)),
+            rules: ServiceMap::new(services, ServicePolicy { enabled: false, ..ServicePolicy::default() }),
             graph,
             pids: Pids::default(),
             phase: Phase::New,
@@ -118,7 +118,7 @@ impl Supervisor {
 
     /// What is to be done because of `event`, appended to `out` in order.
     pub fn step(&mut self, now: Moment, event: Event, out: &mut Vec<Action>) {
-        Turn { core: self, now, out }.take(event);
+        Step { core: self, now, out }.take(event);
     }
 
     /// The earliest moment at which [`Event::Tick`] must be told. Looks at every service: for once
@@ -133,13 +133,13 @@ impl Supervisor {
     /// shell looks at them after each batch of reaped children, and tells [`Event::GroupGone`].
     pub fn lingering(&self) -> impl Iterator<Item = (ServiceId, Pid)> {
         self.lingering.iter().filter_map(|id| match self.records[*id].state {
-            State::Ending(Ending { pid, .. }) => Some((*id, pid)),
-            State::Off
-            | State::Waiting
-            | State::Spawning { .. }
-            | State::Running { .. }
-            | State::Backoff { .. }
-            | State::Down(_) => None,
+            ServiceState::Stopping(Stopping { pid, .. }) => Some((*id, pid)),
+            ServiceState::Off
+            | ServiceState::Waiting
+            | ServiceState::Spawning { .. }
+            | ServiceState::Running { .. }
+            | ServiceState::Backoff { .. }
+            | ServiceState::Down(_) => None,
         })
     }
 
@@ -158,7 +158,7 @@ impl Supervisor {
 
     /// The rules of a service.
     #[must_use]
-    pub fn rules(&self, service: ServiceId) -> &Rules {
+    pub fn rules(&self, service: ServiceId) -> &ServicePolicy {
         &self.rules[service]
     }
 
@@ -170,7 +170,7 @@ impl Supervisor {
 
     /// What this service is doing.
     #[must_use]
-    pub fn state_of(&self, service: ServiceId) -> Status {
+    pub fn state_of(&self, service: ServiceId) -> ServiceStatus {
         self.records[service].state.status()
     }
 
@@ -195,19 +195,19 @@ impl Supervisor {
 
     /// The main service, unless there is none or it is off.
     fn main(&self) -> Option<ServiceId> {
-        self.whole.main.filter(|id| self.records[*id].state != State::Off)
+        self.whole.main.filter(|id| self.records[*id].state != ServiceState::Off)
     }
 }
 
 /// One step: the supervisor, the moment, and where the actions go. The modules beside this one add
 /// their part of what can happen in it.
-struct Turn<'a> {
+struct Step<'a> {
     core: &'a mut Supervisor,
     now: Moment,
     out: &'a mut Vec<Action>,
 }
 
-impl Turn<'_> {
+impl Step<'_> {
     fn take(&mut self, event: Event) {
         if self.core.phase == Phase::Halted {
             return;
@@ -231,7 +231,7 @@ impl Turn<'_> {
         self.spread();
     }
 
-    fn exited(&mut self, pid: Pid, outcome: Outcome, group_left: bool) {
+    fn exited(&mut self, pid: Pid, outcome: ExitStatus, group_left: bool) {
         let end = ProcessEnd { outcome, group_left };
         match self.core.pids.ended(pid, end) {
             Some(Owner::Leader(id)) => self.leader_gone(id, end),
@@ -269,46 +269,52 @@ impl Turn<'_> {
                 continue;
             }
             match self.core.records[id].state {
-                State::Running { pid, ready, .. } => {
-                    self.set(id, State::Running { pid, since: self.now, ready });
+                ServiceState::Running { pid, ready, .. } => {
+                    self.set(id, ServiceState::Running { pid, since: self.now, ready });
                 }
-                State::Ending(ending) => {
-                    let patience = if ending.killed { LINGER } else { self.core.grace(id) };
-                    self.set(id, State::Ending(Ending { due: self.now.after(patience), ..ending }));
+                ServiceState::Stopping(ending) => {
+                    let patience = if ending.killed { KILL_TIMEOUT } else { self.core.grace(id) };
+                    self.set(
+                        id,
+                        ServiceState::Stopping(Stopping { due: self.now.after(patience), ..ending }),
+                    );
                 }
-                State::Off
-                | State::Waiting
-                | State::Spawning { .. }
-                | State::Backoff { .. }
-                | State::Down(_) => {}
+                ServiceState::Off
+                | ServiceState::Waiting
+                | ServiceState::Spawning { .. }
+                | ServiceState::Backoff { .. }
+                | ServiceState::Down(_) => {}
             }
         }
         if let Phase::Sweeping { due, killed } = self.core.phase
             && due <= self.now
         {
-            let patience = if killed { LINGER } else { self.core.whole.sweep_grace };
+            let patience = if killed { KILL_TIMEOUT } else { self.core.whole.sweep_grace };
             self.core.phase = Phase::Sweeping { due: self.now.after(patience), killed };
         }
     }
 
     fn service_due(&mut self, id: ServiceId) {
         match self.core.records[id].state {
-            State::Running { since, ready, .. } => {
+            ServiceState::Running { since, ready, .. } => {
                 let rules = &self.core.rules[id];
                 let past = |span: Duration| since.after(span) <= self.now;
                 if !ready && rules.start_timeout.is_some_and(past) {
-                    self.stop(id, Cause::StartTimeout);
+                    self.stop(id, StopReason::StartTimeout);
                 } else if rules.run_timeout.is_some_and(past) {
-                    self.stop(id, Cause::RunTimeout);
+                    self.stop(id, StopReason::RunTimeout);
                 } else {
                     self.probe_due(id);
                 }
             }
-            State::Ending(ending) => self.escalate(id, ending),
-            State::Backoff { .. } => self.start_again(id),
-            State::Spawning { disturbed, load: Some(load) } => self.load_due(id, disturbed, load),
+            ServiceState::Stopping(ending) => self.escalate(id, ending),
+            ServiceState::Backoff { .. } => self.start_again(id),
+            ServiceState::Spawning { disturbed, load: Some(load) } => self.load_due(id, disturbed, load),
             // None of these waits for a moment.
-            State::Off | State::Waiting | State::Spawning { load: None, .. } | State::Down(_) => {}
+            ServiceState::Off
+            | ServiceState::Waiting
+            | ServiceState::Spawning { load: None, .. }
+            | ServiceState::Down(_) => {}
         }
     }
 
@@ -330,7 +336,7 @@ impl Turn<'_> {
         }
     }
 
-    fn set(&mut self, id: ServiceId, state: State) {
+    fn set(&mut self, id: ServiceId, state: ServiceState) {
         let record = &mut self.core.records[id];
         let (before, after) = (record.state.is_busy(), state.is_busy());
         record.state = state;

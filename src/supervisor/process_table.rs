@@ -1,6 +1,6 @@
 //! Whose process is this? Known pids, and ends that came before their pid was known.
 
-use crate::model::{Outcome, Pid, ServiceId};
+use crate::model::{ExitStatus, Pid, ServiceId};
 
 /// What a process is to rinit.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -14,7 +14,7 @@ pub(super) enum Owner {
 /// How a process ended.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct End {
-    pub(super) outcome: Outcome,
+    pub(super) outcome: ExitStatus,
     pub(super) group_left: bool,
 }
 

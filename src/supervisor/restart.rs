@@ -1,21 +1,26 @@
 //! Policy, end and attempts so far in; what follows out.
 
 use super::event::Next;
-use crate::model::{Outcome, Restart, RestartPolicy, Rules, ServiceType};
+use crate::model::{ExitStatus, Restart, RestartPolicy, ServicePolicy, ServiceType};
 use std::time::Duration;
 
 /// An end, as far as the policy is concerned.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Verdict {
+pub(super) struct RestartVerdict {
     /// Whether it counts as success.
     pub(super) success: bool,
     /// How the process ended, if it did so by itself: `never_on` and `always_on` are about ends
     /// that a program chose, not about those that rinit brought about.
-    pub(super) outcome: Option<Outcome>,
+    pub(super) outcome: Option<ExitStatus>,
 }
 
 /// What follows an end, when nobody asked for it.
-pub(super) fn decide(rules: &Rules, verdict: Verdict, attempts: u32, random: &mut Random) -> Next {
+pub(super) fn decide(
+    rules: &ServicePolicy,
+    verdict: RestartVerdict,
+    attempts: u32,
+    random: &mut Random,
+) -> Next {
     let policy = &rules.restart;
     let good_enough = if verdict.success { Next::Done } else { Next::Failed };
     if !wants_restart(rules, verdict) || policy.max_attempts == Some(0) {
@@ -28,9 +33,9 @@ pub(super) fn decide(rules: &Rules, verdict: Verdict, attempts: u32, random: &mu
     Next::Restarting { delay: delay(policy, attempt, random), attempt, of: policy.max_attempts }
 }
 
-fn wants_restart(rules: &Rules, verdict: Verdict) -> bool {
+fn wants_restart(rules: &ServicePolicy, verdict: RestartVerdict) -> bool {
     let policy = &rules.restart;
-    let listed = |list: &[Outcome]| verdict.outcome.is_some_and(|outcome| list.contains(&outcome));
+    let listed = |list: &[ExitStatus]| verdict.outcome.is_some_and(|outcome| list.contains(&outcome));
     if rules.kind == ServiceType::Oneshot && verdict.success {
         return false; // Its work is done; doing it again is what a schedule is for.
     }

@@ -1,7 +1,7 @@
 //! One service: the states it can be in, and what is remembered about it.
 
-use super::event::Cause;
-use crate::model::{Moment, Outcome, Pid, Rules, ServiceId};
+use super::event::StopReason;
+use crate::model::{ExitStatus, Moment, Pid, ServiceId, ServicePolicy};
 
 /// The life of a service:
 ///
@@ -11,12 +11,12 @@ use crate::model::{Moment, Outcome, Pid, Rules, ServiceId};
 ///   because something that it needs never will be there.
 /// - It is `Spawning` from the request to start its process until its program runs.
 /// - It is `Running` from that answer until its first process ends or is asked to stop.
-/// - It is `Ending` while anything of its process group is left after that: it was asked to stop
+/// - It is `Stopping` while anything of its process group is left after that: it was asked to stop
 ///   and has not done so, or its first process ended and left others behind.
 /// - It is in `Backoff` between an end and the restart that follows.
 /// - It is `Down` when it has ended and no restart follows. Nothing leads out of `Down`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum State {
+pub(super) enum ServiceState {
     Off,
     Waiting,
     Spawning {
@@ -31,7 +31,7 @@ pub(super) enum State {
         /// A daemon is ready at once or when first healthy; a oneshot is ready when done.
         ready: bool,
     },
-    Ending(Ending),
+    Stopping(Stopping),
     Backoff {
         until: Moment,
     },
@@ -58,12 +58,12 @@ pub(super) struct Load {
     /// When it is told, or given up; once it was killed: when it is waited for no longer.
     pub(super) due: Moment,
     /// Why it was killed, once it was.
-    pub(super) killed: Option<Cause>,
+    pub(super) killed: Option<StopReason>,
 }
 
 /// A service whose process group is on its way out.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Ending {
+pub(super) struct Stopping {
     /// The first process, which gave its id to the group.
     pub(super) pid: Pid,
     /// When it was started.
@@ -71,13 +71,13 @@ pub(super) struct Ending {
     /// When it was asked to stop.
     pub(super) asked: Moment,
     /// How and when the first process ended, once it has.
-    pub(super) leader: Option<(Outcome, Moment)>,
+    pub(super) leader: Option<(ExitStatus, Moment)>,
     /// When the next harder step is due: the kill, and after that giving up.
     pub(super) due: Moment,
     /// Whether it was killed.
     pub(super) killed: bool,
     /// Why.
-    pub(super) cause: Cause,
+    pub(super) cause: StopReason,
 }
 
 /// How a service ended for good.
@@ -91,7 +91,7 @@ pub(super) enum End {
 
 /// The probes of a service's health.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum Probe {
+pub(super) enum ProbeState {
     /// No probe: the service does not run, or has no healthcheck.
     Off,
     /// The next probe starts at this moment.
@@ -110,8 +110,8 @@ pub(super) enum Probe {
 /// All that changes about one service.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Record {
-    pub(super) state: State,
-    pub(super) probe: Probe,
+    pub(super) state: ServiceState,
+    pub(super) probe: ProbeState,
     /// Failed probes in a row.
     pub(super) failures: u32,
     /// Restarts in a row.
@@ -132,8 +132,8 @@ pub(super) struct Record {
 impl Record {
     pub(super) fn new(enabled: bool) -> Self {
         Self {
-            state: if enabled { State::Waiting } else { State::Off },
-            probe: Probe::Off,
+            state: if enabled { ServiceState::Waiting } else { ServiceState::Off },
+            probe: ProbeState::Off,
             failures: 0,
             attempts: 0,
             code: 0,
@@ -146,22 +146,25 @@ impl Record {
 
     /// The moment at which something must happen to it. `up`: the container is not stopping; while
     /// it stops, a service that runs only waits for its turn.
-    pub(super) fn due(&self, rules: &Rules, up: bool) -> Option<Moment> {
+    pub(super) fn due(&self, rules: &ServicePolicy, up: bool) -> Option<Moment> {
         match self.state {
-            State::Running { since, ready, .. } if up => {
+            ServiceState::Running { since, ready, .. } if up => {
                 let start = rules.start_timeout.filter(|_| !ready).map(|span| since.after(span));
                 let run = rules.run_timeout.map(|span| since.after(span));
                 [start, run, self.probe.due()].into_iter().flatten().min()
             }
-            State::Ending(ending) => Some(ending.due),
-            State::Backoff { until } => Some(until),
-            State::Spawning { load, .. } => load.map(|load| load.due),
-            State::Off | State::Waiting | State::Running { .. } | State::Down(_) => None,
+            ServiceState::Stopping(ending) => Some(ending.due),
+            ServiceState::Backoff { until } => Some(until),
+            ServiceState::Spawning { load, .. } => load.map(|load| load.due),
+            ServiceState::Off
+            | ServiceState::Waiting
+            | ServiceState::Running { .. }
+            | ServiceState::Down(_) => None,
         }
     }
 }
 
-impl Probe {
+impl ProbeState {
     /// The moment at which something must happen to it.
     pub(super) fn due(self) -> Option<Moment> {
         match self {
@@ -171,7 +174,7 @@ impl Probe {
     }
 }
 
-impl State {
+impl ServiceState {
     /// Whether its place in the order depends on others still.
     pub(super) fn awaits_others(self, order: Order) -> bool {
         self == Self::Waiting || self == Self::Off && order == Order::Waits
@@ -180,7 +183,7 @@ impl State {
     /// Whether anything of it runs, or is about to.
     pub(super) fn is_live(self) -> bool {
         match self {
-            Self::Spawning { .. } | Self::Running { .. } | Self::Ending(_) => true,
+            Self::Spawning { .. } | Self::Running { .. } | Self::Stopping(_) => true,
             Self::Off | Self::Waiting | Self::Backoff { .. } | Self::Down(_) => false,
         }
     }
@@ -193,35 +196,37 @@ impl State {
     /// Its first process, while that one lives.
     pub(super) fn leader(self) -> Option<Pid> {
         match self {
-            Self::Running { pid, .. } | Self::Ending(Ending { pid, leader: None, .. }) => Some(pid),
+            Self::Running { pid, .. } | Self::Stopping(Stopping { pid, leader: None, .. }) => Some(pid),
             Self::Off
             | Self::Waiting
             | Self::Spawning { .. }
-            | Self::Ending(_)
+            | Self::Stopping(_)
             | Self::Backoff { .. }
             | Self::Down(_) => None,
         }
     }
 
     /// What the world may know of it.
-    pub(super) fn status(self) -> Status {
+    pub(super) fn status(self) -> ServiceStatus {
         match self {
-            Self::Off => Status::Off,
-            Self::Waiting => Status::Waiting,
-            Self::Spawning { .. } => Status::Starting,
-            Self::Running { pid, since, ready } => Status::Running { pid, since, ready },
-            Self::Ending(Ending { pid, since, cause, .. }) => Status::Stopping { pid, since, cause },
-            Self::Backoff { until } => Status::Backoff { until },
-            Self::Down(End::Success) => Status::Done,
-            Self::Down(End::Failure) => Status::Failed,
-            Self::Down(End::Stopped) => Status::Stopped,
+            Self::Off => ServiceStatus::Off,
+            Self::Waiting => ServiceStatus::Waiting,
+            Self::Spawning { .. } => ServiceStatus::Starting,
+            Self::Running { pid, since, ready } => ServiceStatus::Running { pid, since, ready },
+            Self::Stopping(Stopping { pid, since, cause, .. }) => {
+                ServiceStatus::Stopping { pid, since, cause }
+            }
+            Self::Backoff { until } => ServiceStatus::Backoff { until },
+            Self::Down(End::Success) => ServiceStatus::Done,
+            Self::Down(End::Failure) => ServiceStatus::Failed,
+            Self::Down(End::Stopped) => ServiceStatus::Stopped,
         }
     }
 }
 
 /// The state of a service, for `status`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Status {
+pub enum ServiceStatus {
     /// Not enabled.
     Off,
     /// Waits for what it depends on.
@@ -244,7 +249,7 @@ pub enum Status {
         /// When its first process was started.
         since: Moment,
         /// Why.
-        cause: Cause,
+        cause: StopReason,
     },
     /// Ended, and is started again at this moment.
     Backoff {

@@ -6,12 +6,12 @@ use std::ops::{Index, IndexMut};
 /// One `T` for each service, and one more for an id that names none: whoever asks for a service
 /// that does not exist gets nobody, who is always off. So a look-up needs no case for a fault.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Table<T> {
+pub(super) struct ServiceMap<T> {
     rows: Vec<T>,
     nobody: T,
 }
 
-impl<T> Table<T> {
+impl<T> ServiceMap<T> {
     pub(super) fn new(rows: Vec<T>, nobody: T) -> Self {
         Self { rows, nobody }
     }
@@ -22,7 +22,7 @@ impl<T> Table<T> {
     }
 }
 
-impl<T> Index<ServiceId> for Table<T> {
+impl<T> Index<ServiceId> for ServiceMap<T> {
     type Output = T;
 
     fn index(&self, id: ServiceId) -> &T {
@@ -30,7 +30,7 @@ impl<T> Index<ServiceId> for Table<T> {
     }
 }
 
-impl<T> IndexMut<ServiceId> for Table<T> {
+impl<T> IndexMut<ServiceId> for ServiceMap<T> {
     fn index_mut(&mut self, id: ServiceId) -> &mut T {
         self.rows.get_mut(id.index()).unwrap_or(&mut self.nobody)
     }

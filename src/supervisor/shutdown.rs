@@ -1,15 +1,15 @@
 //! The container as a whole: up, stopping, swept, halted.
 
-use super::event::Cause;
+use super::event::StopReason;
 use super::event::{Action, Note};
 use super::restart::scaled;
-use super::service::{End, Ending, State};
-use super::{LINGER, Supervisor, Turn, faulty};
+use super::service::{End, ServiceState, Stopping};
+use super::{KILL_TIMEOUT, Step, Supervisor, faulty};
 use crate::model::{Leftovers, Moment, ServiceId, Signal};
 use std::time::Duration;
 
 /// The share of `within` that services may take to stop by themselves. What is left then is killed.
-const OF_WITHIN: f64 = 0.9;
+const SHARE_OF_WITHIN: f64 = 0.9;
 
 /// An INT or QUIT this soon after the first is no second one: a client may send it twice.
 const REPEAT_WINDOW: Duration = Duration::from_secs(1);
@@ -55,10 +55,10 @@ impl Supervisor {
     #[must_use]
     pub fn stop_bound(&self) -> Duration {
         let services = self.graph.longest(|id| match self.rules[id].enabled {
-            true => scaled(self.rules[id].stop_grace, self.share).saturating_add(LINGER),
+            true => scaled(self.rules[id].stop_grace, self.share).saturating_add(KILL_TIMEOUT),
             false => Duration::ZERO,
         });
-        let all = services.saturating_add(self.whole.sweep_grace).saturating_add(LINGER);
+        let all = services.saturating_add(self.whole.sweep_grace).saturating_add(KILL_TIMEOUT);
         self.whole.stop_within.map_or(all, |within| all.min(within))
     }
 
@@ -69,7 +69,7 @@ impl Supervisor {
             true => self.rules[id].stop_grace,
             false => Duration::ZERO,
         });
-        let share = OF_WITHIN * within.as_secs_f64() / chain.as_secs_f64();
+        let share = SHARE_OF_WITHIN * within.as_secs_f64() / chain.as_secs_f64();
         // Not a number: both are nothing.
         if share.is_nan() { 1.0 } else { share.min(1.0) }
     }
@@ -91,7 +91,7 @@ impl Supervisor {
     }
 }
 
-impl Turn<'_> {
+impl Step<'_> {
     /// Somebody outside wants the container to stop. Whether all was killed because they want it for the second time.
     pub(super) fn request_stop(&mut self, signal: Signal, code: Option<u8>) -> bool {
         if !self.core.is_stopping() {
@@ -133,26 +133,28 @@ impl Turn<'_> {
     pub(super) fn shut_down(&mut self) {
         self.core.phase = Phase::Stopping;
         if let Some(within) = self.core.whole.stop_within {
-            self.core.stop.kill_at = Some(self.now.after(scaled(within, OF_WITHIN)));
+            self.core.stop.kill_at = Some(self.now.after(scaled(within, SHARE_OF_WITHIN)));
             self.core.stop.halt_at = Some(self.now.after(within));
         }
         for id in self.core.records.ids() {
             self.core.records[id].held = self.core.graph.dependents[id].len();
             match self.core.records[id].state {
-                State::Backoff { .. } if faulty!(self.core, SpawnDuringStop) => {}
-                State::Waiting | State::Backoff { .. } => self.set(id, State::Down(End::Stopped)),
-                State::Running { .. } => self.end_health(id),
-                // Nothing of its program runs, so there is nothing to wait for.
-                State::Spawning { disturbed, load: Some(load) } => {
-                    self.kill_load(id, disturbed, load, Cause::Shutdown);
+                ServiceState::Backoff { .. } if faulty!(self.core, SpawnDuringStop) => {}
+                ServiceState::Waiting | ServiceState::Backoff { .. } => {
+                    self.set(id, ServiceState::Down(End::Stopped))
                 }
-                State::Ending(ending) => {
+                ServiceState::Running { .. } => self.end_health(id),
+                // Nothing of its program runs, so there is nothing to wait for.
+                ServiceState::Spawning { disturbed, load: Some(load) } => {
+                    self.kill_load(id, disturbed, load, StopReason::Shutdown);
+                }
+                ServiceState::Stopping(ending) => {
                     let due = ending.due.min(self.now.after(self.core.grace(id)));
                     if !ending.killed {
-                        self.set(id, State::Ending(Ending { due, ..ending }));
+                        self.set(id, ServiceState::Stopping(Stopping { due, ..ending }));
                     }
                 }
-                State::Off | State::Spawning { load: None, .. } | State::Down(_) => {}
+                ServiceState::Off | ServiceState::Spawning { load: None, .. } | ServiceState::Down(_) => {}
             }
         }
         for at in (0..self.core.graph.order.len()).rev() {
@@ -168,10 +170,13 @@ impl Turn<'_> {
             return;
         }
         match self.core.records[id].state {
-            State::Running { .. } => self.stop(id, Cause::Shutdown),
-            State::Off | State::Waiting | State::Backoff { .. } | State::Down(_) => self.core.news.push(id),
+            ServiceState::Running { .. } => self.stop(id, StopReason::Shutdown),
+            ServiceState::Off
+            | ServiceState::Waiting
+            | ServiceState::Backoff { .. }
+            | ServiceState::Down(_) => self.core.news.push(id),
             // It is on its way, or is stopped as soon as it is there.
-            State::Spawning { .. } | State::Ending(_) => {}
+            ServiceState::Spawning { .. } | ServiceState::Stopping(_) => {}
         }
     }
 
@@ -206,7 +211,7 @@ impl Turn<'_> {
         self.core.stop.kill_at = None;
         for id in self.core.records.ids() {
             let state = self.core.records[id].state;
-            if let State::Ending(ending @ Ending { killed: false, .. }) = state
+            if let ServiceState::Stopping(ending @ Stopping { killed: false, .. }) = state
                 && tell
             {
                 self.escalate(id, ending);
@@ -245,7 +250,7 @@ impl Turn<'_> {
         };
         let killed = asked || self.core.stop.kill_all;
         let (signal, patience) =
-            if killed { (Signal::KILL, LINGER) } else { (Signal::TERM, self.core.whole.sweep_grace) };
+            if killed { (Signal::KILL, KILL_TIMEOUT) } else { (Signal::TERM, self.core.whole.sweep_grace) };
         self.core.phase = Phase::Sweeping { due: self.now.after(patience), killed };
         if asked {
             // Only now it is certain that something is left.

@@ -1,9 +1,9 @@
 //! What a signal that rinit receives means.
 
 use super::event::{Action, Note};
-use super::service::{Ending, State};
+use super::service::{ServiceState, Stopping};
 use super::shutdown::Phase;
-use super::{Supervisor, Turn, faulty};
+use super::{Step, Supervisor, faulty};
 use crate::model::{KillMode, Pid, ServiceId, Signal, SignalRule};
 
 impl Supervisor {
@@ -19,13 +19,13 @@ impl Supervisor {
             return None;
         }
         match self.records[self.main()?].state {
-            State::Running { pid, .. } => Some((pid, self.reaches_group(self.main()?))),
-            State::Off
-            | State::Waiting
-            | State::Spawning { .. }
-            | State::Ending(_)
-            | State::Backoff { .. }
-            | State::Down(_) => None,
+            ServiceState::Running { pid, .. } => Some((pid, self.reaches_group(self.main()?))),
+            ServiceState::Off
+            | ServiceState::Waiting
+            | ServiceState::Spawning { .. }
+            | ServiceState::Stopping(_)
+            | ServiceState::Backoff { .. }
+            | ServiceState::Down(_) => None,
         }
     }
 }
@@ -37,7 +37,7 @@ impl Supervisor {
     }
 }
 
-impl Turn<'_> {
+impl Step<'_> {
     pub(super) fn signal(&mut self, signal: Signal) {
         let rule = self.core.whole.signals.iter().find(|(from, _)| *from == signal).map(|(_, rule)| *rule);
         match rule {
@@ -67,30 +67,30 @@ impl Turn<'_> {
             return;
         }
         match self.core.records[main].state {
-            State::Running { .. } if signal == Signal::TERM && self.core.whole.term_stops_main => {
+            ServiceState::Running { .. } if signal == Signal::TERM && self.core.whole.term_stops_main => {
                 self.request_stop(signal, None);
             }
-            State::Running { .. } => self.pass_on(main, signal),
+            ServiceState::Running { .. } => self.pass_on(main, signal),
             // Nothing of it runs that could take it.
-            State::Spawning { load: Some(_), .. } if asks_to_stop(signal) => {
+            ServiceState::Spawning { load: Some(_), .. } if asks_to_stop(signal) => {
                 let code = self.code_without_main(signal);
                 self.request_stop(signal, code);
             }
             // Between fork and exec, or before the answer: it is told as soon as it is there.
-            State::Spawning { .. } => self.keep(signal),
+            ServiceState::Spawning { .. } => self.keep(signal),
             // Nobody is there to take it, so it is rinit that is meant.
-            State::Waiting | State::Backoff { .. } if asks_to_stop(signal) => {
+            ServiceState::Waiting | ServiceState::Backoff { .. } if asks_to_stop(signal) => {
                 let code = self.code_without_main(signal);
                 self.request_stop(signal, code);
             }
-            State::Waiting | State::Backoff { .. } => self.keep(signal),
+            ServiceState::Waiting | ServiceState::Backoff { .. } => self.keep(signal),
             // It is ending anyway, and might come back.
-            State::Ending(_) if asks_to_stop(signal) => _ = self.request_stop(signal, None),
+            ServiceState::Stopping(_) if asks_to_stop(signal) => _ = self.request_stop(signal, None),
             // Only its group is left: it is for the next run, if there is one.
-            State::Ending(Ending { leader: Some(_), .. }) => self.keep(signal),
-            State::Ending(_) => self.pass_on(main, signal),
+            ServiceState::Stopping(Stopping { leader: Some(_), .. }) => self.keep(signal),
+            ServiceState::Stopping(_) => self.pass_on(main, signal),
             // Then the container is stopping, or there is no main; both were seen to above.
-            State::Off | State::Down(_) => {}
+            ServiceState::Off | ServiceState::Down(_) => {}
         }
     }
 
@@ -103,11 +103,14 @@ impl Turn<'_> {
             return;
         }
         match self.core.records[main].state {
-            State::Running { .. } | State::Ending(_) => {
+            ServiceState::Running { .. } | ServiceState::Stopping(_) => {
                 self.pass_on(main, signal);
             }
-            State::Spawning { .. } => self.keep(signal),
-            State::Off | State::Waiting | State::Backoff { .. } | State::Down(_) => {}
+            ServiceState::Spawning { .. } => self.keep(signal),
+            ServiceState::Off
+            | ServiceState::Waiting
+            | ServiceState::Backoff { .. }
+            | ServiceState::Down(_) => {}
         }
     }
 
@@ -115,14 +118,14 @@ impl Turn<'_> {
     fn code_without_main(&self, signal: Signal) -> Option<u8> {
         let main = self.core.main()?;
         match self.core.records[main].state {
-            State::Waiting | State::Backoff { .. } | State::Spawning { load: Some(_), .. } => {
-                Some(128 | signal.number())
-            }
-            State::Off
-            | State::Spawning { load: None, .. }
-            | State::Running { .. }
-            | State::Ending(_)
-            | State::Down(_) => None,
+            ServiceState::Waiting
+            | ServiceState::Backoff { .. }
+            | ServiceState::Spawning { load: Some(_), .. } => Some(128 | signal.number()),
+            ServiceState::Off
+            | ServiceState::Spawning { load: None, .. }
+            | ServiceState::Running { .. }
+            | ServiceState::Stopping(_)
+            | ServiceState::Down(_) => None,
         }
     }
 
@@ -147,18 +150,20 @@ impl Turn<'_> {
     /// A signal for one service, by its rule.
     fn signal_for(&mut self, id: ServiceId, signal: Signal) {
         match self.core.records[id].state {
-            State::Running { .. } | State::Ending(Ending { leader: None, .. }) => self.pass_on(id, signal),
-            State::Waiting | State::Spawning { .. } | State::Backoff { .. }
+            ServiceState::Running { .. } | ServiceState::Stopping(Stopping { leader: None, .. }) => {
+                self.pass_on(id, signal)
+            }
+            ServiceState::Waiting | ServiceState::Spawning { .. } | ServiceState::Backoff { .. }
                 if self.core.main() == Some(id) && !self.core.is_stopping() =>
             {
                 self.keep(signal);
             }
-            State::Off
-            | State::Waiting
-            | State::Spawning { .. }
-            | State::Ending(_)
-            | State::Backoff { .. }
-            | State::Down(_) => self.tell(Note::NotForwarded { signal, service: id }),
+            ServiceState::Off
+            | ServiceState::Waiting
+            | ServiceState::Spawning { .. }
+            | ServiceState::Stopping(_)
+            | ServiceState::Backoff { .. }
+            | ServiceState::Down(_) => self.tell(Note::NotForwarded { signal, service: id }),
         }
     }
 
@@ -206,7 +211,7 @@ fn bit(signal: Signal) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::signals::*;
-    use crate::model::{Moment, Outcome, Rules, Whole};
+    use crate::model::{ExitStatus, Moment, ServicePolicy, Settings};
     use crate::supervisor::event::Event;
 
     /// The fast path is open exactly while a step would do nothing but pass the signal on.
@@ -214,8 +219,8 @@ mod tests {
     fn a_signal_is_passed_on_at_once_only_while_it_is_nothing_else() {
         let main = ServiceId(0);
         let whole =
-            Whole { main: Some(main), term_stops_main: true, group_signals: true, ..Whole::default() };
-        let mut core = Supervisor::new(vec![Rules::default()], whole);
+            Settings { main: Some(main), term_stops_main: true, group_signals: true, ..Settings::default() };
+        let mut core = Supervisor::new(vec![ServicePolicy::default()], whole);
         let step = |core: &mut Supervisor, event| {
             let mut actions = Vec::new();
             core.step(Moment(1), event, &mut actions);
@@ -229,7 +234,7 @@ mod tests {
         let passed = step(&mut core, Event::Signal(Signal::HUP));
         assert!(passed.contains(&Action::Signal { pid: 7, group: true, signal: Signal::HUP, wake: false }));
         assert_eq!(core.passes_on(Signal::TERM), None, "that begins a stop");
-        step(&mut core, Event::Exited { pid: 7, outcome: Outcome::Code(0), group_left: false });
+        step(&mut core, Event::Exited { pid: 7, outcome: ExitStatus::Code(0), group_left: false });
         assert_eq!(core.passes_on(Signal::HUP), None);
     }
 }

@@ -1,11 +1,11 @@
 //! How a service comes up: waiting, spawning, running.
 
-use super::event::{Action, Cause, Next, Note, Over};
+use super::event::{Action, Next, Note, Over, StopReason};
 use super::process_table::{End as ProcessEnd, Owner};
-use super::restart::{Verdict, decide};
-use super::service::{End, Order, State};
+use super::restart::{RestartVerdict, decide};
+use super::service::{End, Order, ServiceState};
 use super::shutdown::Phase;
-use super::{Turn, faulty};
+use super::{Step, faulty};
 use crate::model::{Condition, Dependency, Pid, ServiceId, ServiceType};
 
 /// How things stand with one dependency.
@@ -16,7 +16,7 @@ enum Hold {
     Never,
 }
 
-impl Turn<'_> {
+impl Step<'_> {
     /// Start what can be started.
     pub(super) fn begin(&mut self) {
         if self.core.phase != Phase::New {
@@ -25,13 +25,13 @@ impl Turn<'_> {
         self.core.phase = Phase::Up;
         for id in self.core.records.ids() {
             match self.core.records[id].state {
-                State::Waiting | State::Off => self.consider(id),
+                ServiceState::Waiting | ServiceState::Off => self.consider(id),
                 // Nothing has happened yet that could have led to these.
-                State::Spawning { .. }
-                | State::Running { .. }
-                | State::Ending(_)
-                | State::Backoff { .. }
-                | State::Down(_) => {}
+                ServiceState::Spawning { .. }
+                | ServiceState::Running { .. }
+                | ServiceState::Stopping(_)
+                | ServiceState::Backoff { .. }
+                | ServiceState::Down(_) => {}
             }
         }
     }
@@ -51,7 +51,7 @@ impl Turn<'_> {
             .filter_map(|at| edges.get(at).map(|edge| (at, edge.on, self.hold(edge))))
             .find(|(_, _, hold)| *hold != Hold::Yes);
         match blocked {
-            None if self.core.records[id].state == State::Off => {
+            None if self.core.records[id].state == ServiceState::Off => {
                 self.core.records[id].order = Order::Open;
                 self.core.news.push(id);
             }
@@ -64,10 +64,11 @@ impl Turn<'_> {
     fn hold(&self, edge: &Dependency) -> Hold {
         let record = &self.core.records[edge.on];
         let hold = match record.state {
-            State::Waiting | State::Spawning { .. } | State::Ending(_) | State::Backoff { .. } => {
-                Hold::NotYet
-            }
-            State::Running { ready, .. } => {
+            ServiceState::Waiting
+            | ServiceState::Spawning { .. }
+            | ServiceState::Stopping(_)
+            | ServiceState::Backoff { .. } => Hold::NotYet,
+            ServiceState::Running { ready, .. } => {
                 let holds = match edge.condition {
                     Some(Condition::Started) => true,
                     Some(Condition::Healthy) => ready && !self.is_unhealthy(edge.on),
@@ -76,13 +77,13 @@ impl Turn<'_> {
                 };
                 if holds { Hold::Yes } else { Hold::NotYet }
             }
-            State::Down(End::Success) if edge.condition != Some(Condition::Healthy) => Hold::Yes,
-            State::Off => match record.order {
+            ServiceState::Down(End::Success) if edge.condition != Some(Condition::Healthy) => Hold::Yes,
+            ServiceState::Off => match record.order {
                 Order::Waits => Hold::NotYet,
                 Order::Open => Hold::Yes,
                 Order::Broken(_) => Hold::Never,
             },
-            State::Down(_) => Hold::Never,
+            ServiceState::Down(_) => Hold::Never,
         };
         // What is merely wished for is waited for, but not missed.
         let needed = edge.required && edge.condition.is_some();
@@ -115,7 +116,7 @@ impl Turn<'_> {
             Order::Broken(root) => root,
             Order::Waits | Order::Open => needs,
         };
-        if self.core.records[id].state == State::Off {
+        if self.core.records[id].state == ServiceState::Off {
             self.core.records[id].order = Order::Broken(needs);
             self.core.news.push(id);
             return;
@@ -126,21 +127,21 @@ impl Turn<'_> {
     }
 
     fn spawn(&mut self, id: ServiceId) {
-        self.set(id, State::Spawning { disturbed: None, load: None });
+        self.set(id, ServiceState::Spawning { disturbed: None, load: None });
         self.core.pids.ask();
         self.act(Action::Spawn { service: id });
     }
 
     pub(super) fn spawned(&mut self, id: ServiceId, pid: Pid) {
         let (disturbed, load) = match self.core.records[id].state {
-            State::Spawning { disturbed, load } => (disturbed, load),
+            ServiceState::Spawning { disturbed, load } => (disturbed, load),
             // Nobody asked for a process, so it is nobody's.
-            State::Off
-            | State::Waiting
-            | State::Running { .. }
-            | State::Ending(_)
-            | State::Backoff { .. }
-            | State::Down(_) => return,
+            ServiceState::Off
+            | ServiceState::Waiting
+            | ServiceState::Running { .. }
+            | ServiceState::Stopping(_)
+            | ServiceState::Backoff { .. }
+            | ServiceState::Down(_) => return,
         };
         match load {
             None => {
@@ -162,7 +163,7 @@ impl Turn<'_> {
     ) {
         let rules = &self.core.rules[id];
         let ready = rules.kind == ServiceType::Daemon && rules.health.is_none();
-        self.set(id, State::Running { pid, since: self.now, ready });
+        self.set(id, ServiceState::Running { pid, since: self.now, ready });
         self.tell(Note::Started { service: id, pid });
         self.core.news.push(id);
         if let Some(end) = early {
@@ -171,10 +172,10 @@ impl Turn<'_> {
             if self.core.stop.kill_all {
                 self.kill(id);
             } else if self.core.records[id].held == 0 {
-                self.stop(id, Cause::Shutdown);
+                self.stop(id, StopReason::Shutdown);
             }
         } else if let Some(on) = disturbed {
-            self.stop(id, Cause::Dependency(on));
+            self.stop(id, StopReason::Dependency(on));
         } else {
             self.start_health(id);
         }
@@ -184,37 +185,37 @@ impl Turn<'_> {
     /// The container stops, and the process was not made any more.
     pub(super) fn spawn_skipped(&mut self, id: ServiceId) {
         match self.core.records[id].state {
-            State::Spawning { load: None, .. } if self.core.is_stopping() => {
+            ServiceState::Spawning { load: None, .. } if self.core.is_stopping() => {
                 self.core.pids.answer_without_process();
-                self.set(id, State::Down(End::Stopped));
+                self.set(id, ServiceState::Down(End::Stopped));
                 self.core.news.push(id);
             }
-            State::Spawning { .. }
-            | State::Off
-            | State::Waiting
-            | State::Running { .. }
-            | State::Ending(_)
-            | State::Backoff { .. }
-            | State::Down(_) => {}
+            ServiceState::Spawning { .. }
+            | ServiceState::Off
+            | ServiceState::Waiting
+            | ServiceState::Running { .. }
+            | ServiceState::Stopping(_)
+            | ServiceState::Backoff { .. }
+            | ServiceState::Down(_) => {}
         }
     }
 
     pub(super) fn spawn_failed(&mut self, id: ServiceId, lasting: bool, code: u8) {
         match self.core.records[id].state {
-            State::Spawning { load: None, .. } => self.core.pids.answer_without_process(),
-            State::Spawning { load: Some(load), .. } => {
+            ServiceState::Spawning { load: None, .. } => self.core.pids.answer_without_process(),
+            ServiceState::Spawning { load: Some(load), .. } => {
                 self.core.pids.forget(load.pid);
                 if load.killed.is_some() {
                     self.unstarted(id);
                     return;
                 }
             }
-            State::Off
-            | State::Waiting
-            | State::Running { .. }
-            | State::Ending(_)
-            | State::Backoff { .. }
-            | State::Down(_) => return,
+            ServiceState::Off
+            | ServiceState::Waiting
+            | ServiceState::Running { .. }
+            | ServiceState::Stopping(_)
+            | ServiceState::Backoff { .. }
+            | ServiceState::Down(_) => return,
         }
         self.not_started(id, lasting, code);
     }
@@ -226,7 +227,7 @@ impl Turn<'_> {
         } else if lasting {
             Next::Over(Over::Stays)
         } else {
-            let verdict = Verdict { success: false, outcome: None };
+            let verdict = RestartVerdict { success: false, outcome: None };
             decide(&self.core.rules[id], verdict, self.core.records[id].attempts, &mut self.core.random)
         };
         self.tell(Note::NotStarted { service: id, next });
@@ -234,7 +235,7 @@ impl Turn<'_> {
             Next::Restarting { delay, attempt, .. } => {
                 self.core.records[id].attempts = attempt;
                 self.core.records[id].code = code;
-                self.set(id, State::Backoff { until: self.now.after(delay) });
+                self.set(id, ServiceState::Backoff { until: self.now.after(delay) });
             }
             Next::Done | Next::Failed | Next::Over(_) | Next::GivenUp { .. } | Next::Stopped => {
                 self.down(id, End::Failure, code);
@@ -256,7 +257,7 @@ impl Turn<'_> {
     /// Wait as at first. What it needs may have failed meanwhile, and then nothing else is worth
     /// waiting for.
     pub(super) fn wait_again(&mut self, id: ServiceId) {
-        self.set(id, State::Waiting);
+        self.set(id, ServiceState::Waiting);
         let mut edges = self.core.rules[id].depends_on.iter();
         match edges.find(|edge| self.hold(edge) == Hold::Never).map(|edge| edge.on) {
             Some(needs) => self.unreachable(id, needs),

@@ -1,31 +1,35 @@
 //! How a service goes down: asked to stop, killed, ended by itself; and what follows.
 
-use super::event::{Action, Cause, Next, Note, Over};
+use super::event::{Action, Next, Note, Over, StopReason};
 use super::process_table::End as ProcessEnd;
-use super::restart::{Verdict, decide};
-use super::service::{End, Ending, State};
-use super::{LINGER, Turn, faulty};
+use super::restart::{RestartVerdict, decide};
+use super::service::{End, ServiceState, Stopping};
+use super::{KILL_TIMEOUT, Step, faulty};
 use crate::model::{
-    KillMode, Leftovers, OnUnhealthy, Outcome, Pid, Restart, Rules, ServiceId, ServiceType, Signal,
+    ExitStatus, KillMode, Leftovers, OnUnhealthy, Pid, Restart, ServiceId, ServicePolicy, ServiceType, Signal,
 };
 
-impl Turn<'_> {
+impl Step<'_> {
     /// The first process of a service ended.
     pub(super) fn leader_gone(&mut self, id: ServiceId, end: ProcessEnd) {
         let leader = Some((end.outcome, self.now));
         let ending = match self.core.records[id].state {
-            State::Running { pid, since, .. } => {
+            ServiceState::Running { pid, since, .. } => {
                 self.end_health(id);
                 let (asked, due) = (self.now, self.now.after(self.core.grace(id)));
-                Ending { pid, since, asked, leader, due, killed: false, cause: Cause::Itself }
+                Stopping { pid, since, asked, leader, due, killed: false, cause: StopReason::Itself }
             }
-            State::Ending(ending) => Ending { leader, ..ending },
-            State::Spawning { disturbed, load: Some(load) } => {
+            ServiceState::Stopping(ending) => Stopping { leader, ..ending },
+            ServiceState::Spawning { disturbed, load: Some(load) } => {
                 self.load_ended(id, disturbed, load, end);
                 return;
             }
             // These have no process that could have ended.
-            State::Off | State::Waiting | State::Spawning { .. } | State::Backoff { .. } | State::Down(_) => {
+            ServiceState::Off
+            | ServiceState::Waiting
+            | ServiceState::Spawning { .. }
+            | ServiceState::Backoff { .. }
+            | ServiceState::Down(_) => {
                 return;
             }
         };
@@ -34,7 +38,7 @@ impl Turn<'_> {
             return;
         }
         self.core.lingering.push(id);
-        self.set(id, State::Ending(ending));
+        self.set(id, ServiceState::Stopping(ending));
         if ending.killed {
             return; // All of it was.
         }
@@ -46,10 +50,10 @@ impl Turn<'_> {
     }
 
     /// The first process is gone, and others are left. They have what is left of the grace.
-    fn ask_the_rest(&mut self, id: ServiceId, ending: Ending) {
+    fn ask_the_rest(&mut self, id: ServiceId, ending: Stopping) {
         let rules = &self.core.rules[id];
         let signal = match rules.kill_mode {
-            KillMode::Group if ending.cause == Cause::Itself => rules.stop_signal,
+            KillMode::Group if ending.cause == StopReason::Itself => rules.stop_signal,
             KillMode::Mixed | KillMode::All => Signal::TERM,
             // Asked already, or nobody's business.
             KillMode::Group | KillMode::Process => return,
@@ -86,27 +90,27 @@ impl Turn<'_> {
     /// The last process of a group is gone, some time after the first one.
     pub(super) fn group_gone(&mut self, id: ServiceId) {
         match self.core.records[id].state {
-            State::Ending(ending) => {
+            ServiceState::Stopping(ending) => {
                 if let Some((outcome, _)) = ending.leader {
                     self.settle(id, ending, outcome);
                 }
             }
-            State::Off
-            | State::Waiting
-            | State::Spawning { .. }
-            | State::Running { .. }
-            | State::Backoff { .. }
-            | State::Down(_) => {}
+            ServiceState::Off
+            | ServiceState::Waiting
+            | ServiceState::Spawning { .. }
+            | ServiceState::Running { .. }
+            | ServiceState::Backoff { .. }
+            | ServiceState::Down(_) => {}
         }
     }
 
     /// Ask a running service to stop.
-    pub(super) fn stop(&mut self, id: ServiceId, cause: Cause) {
-        let State::Running { pid, since, .. } = self.core.records[id].state else { return };
+    pub(super) fn stop(&mut self, id: ServiceId, cause: StopReason) {
+        let ServiceState::Running { pid, since, .. } = self.core.records[id].state else { return };
         self.end_health(id);
         let due = self.now.after(self.core.grace(id));
-        let ending = Ending { pid, since, asked: self.now, leader: None, due, killed: false, cause };
-        self.set(id, State::Ending(ending));
+        let ending = Stopping { pid, since, asked: self.now, leader: None, due, killed: false, cause };
+        self.set(id, ServiceState::Stopping(ending));
         self.tell(Note::Stopping { service: id, cause });
         let rules = &self.core.rules[id];
         let (signal, mode) = (rules.stop_signal, rules.kill_mode);
@@ -119,9 +123,9 @@ impl Turn<'_> {
     }
 
     /// A service that is on its way out has not gone in time.
-    pub(super) fn escalate(&mut self, id: ServiceId, ending: Ending) {
+    pub(super) fn escalate(&mut self, id: ServiceId, ending: Stopping) {
         if faulty!(self.core, NeverEscalate) {
-            self.set(id, State::Ending(Ending { due: self.now.after(LINGER), ..ending }));
+            self.set(id, ServiceState::Stopping(Stopping { due: self.now.after(KILL_TIMEOUT), ..ending }));
             return;
         }
         if !ending.killed {
@@ -132,41 +136,52 @@ impl Turn<'_> {
         }
         self.tell(Note::Stuck { service: id });
         self.core.pids.forget(ending.pid);
-        let outcome = ending.leader.map_or(Outcome::Signal(Signal::KILL), |(outcome, _)| outcome);
+        let outcome = ending.leader.map_or(ExitStatus::Signal(Signal::KILL), |(outcome, _)| outcome);
         self.settle(id, ending, outcome);
     }
 
     /// Kill all of a service that its `kill_mode` reaches, once.
     pub(super) fn kill(&mut self, id: ServiceId) {
-        let (now, due) = (self.now, self.now.after(LINGER));
+        let (now, due) = (self.now, self.now.after(KILL_TIMEOUT));
         let ending = match self.core.records[id].state {
-            State::Running { pid, since, .. } => {
+            ServiceState::Running { pid, since, .. } => {
                 self.end_health(id);
-                Ending { pid, since, asked: now, leader: None, due, killed: true, cause: Cause::Shutdown }
+                Stopping {
+                    pid,
+                    since,
+                    asked: now,
+                    leader: None,
+                    due,
+                    killed: true,
+                    cause: StopReason::Shutdown,
+                }
             }
-            State::Ending(ending) if !ending.killed => Ending { due, killed: true, ..ending },
-            State::Spawning { disturbed, load: Some(load) } => {
-                self.kill_load(id, disturbed, load, Cause::Shutdown);
+            ServiceState::Stopping(ending) if !ending.killed => Stopping { due, killed: true, ..ending },
+            ServiceState::Spawning { disturbed, load: Some(load) } => {
+                self.kill_load(id, disturbed, load, StopReason::Shutdown);
                 return;
             }
             // Killed already, or there is nothing to kill (yet).
-            State::Ending(_)
-            | State::Off
-            | State::Waiting
-            | State::Spawning { .. }
-            | State::Backoff { .. }
-            | State::Down(_) => return,
+            ServiceState::Stopping(_)
+            | ServiceState::Off
+            | ServiceState::Waiting
+            | ServiceState::Spawning { .. }
+            | ServiceState::Backoff { .. }
+            | ServiceState::Down(_) => return,
         };
         let lost = faulty!(self.core, LoseKillTimer);
         self.set(
             id,
-            State::Ending(Ending { due: if lost { ending.due.after(LINGER * 50) } else { due }, ..ending }),
+            ServiceState::Stopping(Stopping {
+                due: if lost { ending.due.after(KILL_TIMEOUT * 50) } else { due },
+                ..ending
+            }),
         );
         self.reach_all(id, ending.pid, Signal::KILL, false);
     }
 
     /// Nothing of a service is left: what now?
-    fn settle(&mut self, id: ServiceId, ending: Ending, outcome: Outcome) {
+    fn settle(&mut self, id: ServiceId, ending: Stopping, outcome: ExitStatus) {
         self.core.lingering.retain(|other| *other != id);
         let ended = ending.leader.map_or(self.now, |(_, at)| at);
         let after = ended.since(ending.since);
@@ -182,7 +197,7 @@ impl Turn<'_> {
         match next {
             Next::Restarting { delay, attempt, .. } => {
                 self.core.records[id].attempts = attempt;
-                self.set(id, State::Backoff { until: self.now.after(delay) });
+                self.set(id, ServiceState::Backoff { until: self.now.after(delay) });
                 self.disturb_dependents(id);
             }
             Next::Stopped if !self.core.is_stopping() => {
@@ -197,43 +212,52 @@ impl Turn<'_> {
         self.core.news.push(id);
     }
 
-    fn next(&mut self, id: ServiceId, cause: Cause, outcome: Outcome, success: bool) -> Next {
+    fn next(&mut self, id: ServiceId, cause: StopReason, outcome: ExitStatus, success: bool) -> Next {
         let rules = &self.core.rules[id];
         if self.core.is_stopping() {
             return match (success, cause) {
                 (false, _) => Next::Over(Over::Stopping),
-                (true, Cause::Itself) => Next::Done,
+                (true, StopReason::Itself) => Next::Done,
                 (true, _) => Next::Stopped,
             };
         }
         let for_good = rules.health.as_ref().is_some_and(|health| health.on_unhealthy == OnUnhealthy::Stop);
         let outcome = match cause {
-            Cause::Dependency(_) => return Next::Stopped,
-            Cause::Unhealthy if for_good => return Next::Over(Over::Unhealthy),
-            Cause::Itself => Some(outcome),
-            Cause::Shutdown | Cause::StartTimeout | Cause::RunTimeout | Cause::Unhealthy => None,
+            StopReason::Dependency(_) => return Next::Stopped,
+            StopReason::Unhealthy if for_good => return Next::Over(Over::Unhealthy),
+            StopReason::Itself => Some(outcome),
+            StopReason::Shutdown
+            | StopReason::StartTimeout
+            | StopReason::RunTimeout
+            | StopReason::Unhealthy => None,
         };
-        decide(rules, Verdict { success, outcome }, self.core.records[id].attempts, &mut self.core.random)
+        decide(
+            rules,
+            RestartVerdict { success, outcome },
+            self.core.records[id].attempts,
+            &mut self.core.random,
+        )
     }
 
     /// Whether an end counts as success.
-    fn is_success(&self, rules: &Rules, cause: Cause, outcome: Outcome) -> bool {
+    fn is_success(&self, rules: &ServicePolicy, cause: StopReason, outcome: ExitStatus) -> bool {
         let stop = rules.stop_signal;
-        let as_asked = outcome == Outcome::Signal(stop) || outcome == Outcome::Code(128 | stop.number());
+        let as_asked =
+            outcome == ExitStatus::Signal(stop) || outcome == ExitStatus::Code(128 | stop.number());
         let good = is_good(rules, outcome);
         match cause {
-            Cause::StartTimeout | Cause::RunTimeout | Cause::Unhealthy => false,
-            Cause::Shutdown | Cause::Dependency(_) => good || as_asked,
+            StopReason::StartTimeout | StopReason::RunTimeout | StopReason::Unhealthy => false,
+            StopReason::Shutdown | StopReason::Dependency(_) => good || as_asked,
             // It may have heard of the stop from elsewhere, a terminal for one.
-            Cause::Itself => good || (as_asked && self.core.is_stopping()),
+            StopReason::Itself => good || (as_asked && self.core.is_stopping()),
         }
     }
 
     /// What rinit exits with if this end decides it.
-    fn exit_code(&self, id: ServiceId, cause: Cause, outcome: Outcome) -> u8 {
+    fn exit_code(&self, id: ServiceId, cause: StopReason, outcome: ExitStatus) -> u8 {
         let forced = match cause {
-            Cause::StartTimeout | Cause::RunTimeout | Cause::Unhealthy => true,
-            Cause::Itself | Cause::Shutdown | Cause::Dependency(_) => false,
+            StopReason::StartTimeout | StopReason::RunTimeout | StopReason::Unhealthy => true,
+            StopReason::Itself | StopReason::Shutdown | StopReason::Dependency(_) => false,
         };
         let code = if is_good(&self.core.rules[id], outcome) { 0 } else { outcome.exit_code() };
         if forced { code.max(1) } else { code }
@@ -241,7 +265,7 @@ impl Turn<'_> {
 
     /// A service is down for good. That may be the end of the container, or decide its exit code.
     pub(super) fn down(&mut self, id: ServiceId, end: End, code: u8) {
-        self.set(id, State::Down(end));
+        self.set(id, ServiceState::Down(end));
         self.core.records[id].code = code;
         self.core.news.push(id);
         let rules = &self.core.rules[id];
@@ -271,18 +295,22 @@ impl Turn<'_> {
                 continue;
             }
             match self.core.records[dependent.by].state {
-                State::Running { .. } => self.stop(dependent.by, Cause::Dependency(id)),
-                State::Spawning { load, .. } => {
-                    self.set(dependent.by, State::Spawning { disturbed: Some(id), load });
+                ServiceState::Running { .. } => self.stop(dependent.by, StopReason::Dependency(id)),
+                ServiceState::Spawning { load, .. } => {
+                    self.set(dependent.by, ServiceState::Spawning { disturbed: Some(id), load });
                 }
                 // They have not started, or wait for it again before they do.
-                State::Off | State::Waiting | State::Ending(_) | State::Backoff { .. } | State::Down(_) => {}
+                ServiceState::Off
+                | ServiceState::Waiting
+                | ServiceState::Stopping(_)
+                | ServiceState::Backoff { .. }
+                | ServiceState::Down(_) => {}
             }
         }
     }
 }
 
 /// Whether a service says that this end is a good one.
-fn is_good(rules: &Rules, outcome: Outcome) -> bool {
-    outcome == Outcome::Code(0) || rules.success.contains(&outcome)
+fn is_good(rules: &ServicePolicy, outcome: ExitStatus) -> bool {
+    outcome == ExitStatus::Code(0) || rules.success.contains(&outcome)
 }

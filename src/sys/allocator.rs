@@ -26,16 +26,16 @@ const UNIT: usize = align_of::<u128>();
 const FINE: usize = 512;
 
 /// The largest block that is cut from a place.
-const LARGEST: usize = 8 * 1024;
+const MAX_BLOCK: usize = 8 * 1024;
 
 /// As many sizes as there are: 32 fine ones, and four for each doubling from 512 to 8192.
-const SIZES: usize = FINE / UNIT + 4 * (LARGEST / FINE).ilog2() as usize;
+const SIZES: usize = FINE / UNIT + 4 * (MAX_BLOCK / FINE).ilog2() as usize;
 
 /// The size of the block that a layout gets, and its number; `None` for what comes from malloc. The answer depends on
 /// the layout alone, so that a block goes back to where it came from.
 fn class(layout: Layout) -> Option<(usize, usize)> {
     let size = layout.size().max(1);
-    if layout.align() > UNIT || size > LARGEST {
+    if layout.align() > UNIT || size > MAX_BLOCK {
         return None;
     }
     if size <= FINE {
@@ -55,7 +55,7 @@ struct Free {
 }
 
 /// What is handed out next.
-struct State {
+struct HeapState {
     /// The rest of the newest place.
     from: *mut u8,
     left: usize,
@@ -65,18 +65,18 @@ struct State {
 
 /// The bytes of the first place. They lie in .bss: what is not touched is neither in the file nor in memory.
 #[repr(align(16))]
-struct Place(UnsafeCell<[MaybeUninit<u8>; FIRST]>);
+struct Arena(UnsafeCell<[MaybeUninit<u8>; FIRST]>);
 
 // SAFETY: only a `Heap` hands it out, each byte to one owner.
-unsafe impl Sync for Place {}
+unsafe impl Sync for Arena {}
 
-static PLACE: Place = Place(UnsafeCell::new([MaybeUninit::uninit(); FIRST]));
+static PLACE: Arena = Arena(UnsafeCell::new([MaybeUninit::uninit(); FIRST]));
 
 /// See the module.
 pub struct Heap {
     /// Held while the state is looked at. rinit has one thread, but nothing here relies on it.
     busy: AtomicBool,
-    state: UnsafeCell<State>,
+    state: UnsafeCell<HeapState>,
 }
 
 // SAFETY: the state is only touched by who holds `busy`.
@@ -93,11 +93,11 @@ impl Heap {
     }
 
     const fn over(from: *mut u8, left: usize) -> Self {
-        let state = State { from, left, free: [null_mut(); SIZES] };
+        let state = HeapState { from, left, free: [null_mut(); SIZES] };
         Self { busy: AtomicBool::new(false), state: UnsafeCell::new(state) }
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut HeapState) -> T) -> T {
         while self.busy.swap(true, Ordering::Acquire) {
             spin_loop();
         }
@@ -108,7 +108,7 @@ impl Heap {
     }
 }
 
-impl State {
+impl HeapState {
     fn hand_out(&mut self, size: usize, number: usize) -> *mut u8 {
         if let Some(block) = self.take_kept(number) {
             return block;
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn every_size_has_a_block_that_is_little_larger() {
         let mut last = (0, 0);
-        for size in 1..=LARGEST {
+        for size in 1..=MAX_BLOCK {
             let (block, number) = class(layout(size, 1)).expect("a block");
             assert!(
                 block >= size && block % UNIT == 0 && block - size < UNIT.max(size / 4),
@@ -245,9 +245,9 @@ mod tests {
             );
             last = (block, number);
         }
-        assert_eq!(last, (LARGEST, SIZES - 1));
+        assert_eq!(last, (MAX_BLOCK, SIZES - 1));
         assert_eq!(class(layout(0, 1)), class(layout(1, 16)));
-        assert!(class(layout(LARGEST + 1, 1)).is_none() && class(layout(8, 32)).is_none());
+        assert!(class(layout(MAX_BLOCK + 1, 1)).is_none() && class(layout(8, 32)).is_none());
     }
 
     #[test]
@@ -274,10 +274,10 @@ mod tests {
         let heap = another(4096);
         // SAFETY: as above.
         unsafe {
-            let large = heap.alloc(layout(LARGEST + 1, 16));
-            large.write_bytes(1, LARGEST + 1);
-            let larger = heap.realloc(large, layout(LARGEST + 1, 16), 2 * FURTHER);
-            assert_eq!(*larger.add(LARGEST), 1);
+            let large = heap.alloc(layout(MAX_BLOCK + 1, 16));
+            large.write_bytes(1, MAX_BLOCK + 1);
+            let larger = heap.realloc(large, layout(MAX_BLOCK + 1, 16), 2 * FURTHER);
+            assert_eq!(*larger.add(MAX_BLOCK), 1);
             let smaller = heap.realloc(larger, layout(2 * FURTHER, 16), 100);
             assert_eq!(*smaller.add(99), 1);
             heap.dealloc(smaller, layout(100, 16));

@@ -1,22 +1,22 @@
 //! Whether a text is JSON (RFC 8259). Nothing is built from it.
 
 /// Arrays and objects within each other; deeper ones are refused, for the stack's sake.
-const DEPTH: u32 = 64;
+const MAX_DEPTH: u32 = 64;
 
 /// Whether the whole text is one JSON value.
 pub fn is_json(text: &str) -> bool {
-    let mut reader = Reader { rest: text.as_bytes() };
-    reader.value(DEPTH).is_some() && {
+    let mut reader = JsonParser { rest: text.as_bytes() };
+    reader.value(MAX_DEPTH).is_some() && {
         reader.blank();
         reader.rest.is_empty()
     }
 }
 
-struct Reader<'t> {
+struct JsonParser<'t> {
     rest: &'t [u8],
 }
 
-impl Reader<'_> {
+impl JsonParser<'_> {
     fn blank(&mut self) {
         self.rest = self.rest.trim_ascii_start();
     }

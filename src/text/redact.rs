@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// What stands in their place.
 const HIDDEN: &str = "***";
 /// A shorter value would be found in every other word.
-const SHORTEST: usize = 4;
+const MIN_SECRET_LEN: usize = 4;
 /// As much of a part of a secret (a line of a key, the beginning of what was cut) as gives something away.
 const TELLING: usize = 8;
 
@@ -59,7 +59,7 @@ impl Secrets {
         for one in lines.chain([whole]) {
             let hidden = without_passwords(one);
             for form in [on_one_line(one), escaped(one), on_one_line(&hidden), one.to_string(), hidden] {
-                if form.len() >= SHORTEST && form != HIDDEN && !self.values.contains(&form) {
+                if form.len() >= MIN_SECRET_LEN && form != HIDDEN && !self.values.contains(&form) {
                     self.values.push(form);
                 }
             }

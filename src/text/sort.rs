@@ -5,11 +5,11 @@
 pub fn sort_by_key<T, K: Ord>(items: &mut [T], key: impl Fn(&T) -> K) {
     let len = items.len();
     heapsort(len, &mut |step| match step {
-        Step::IsLess(one, other) => match (items.get(one), items.get(other)) {
+        SortStep::IsLess(one, other) => match (items.get(one), items.get(other)) {
             (Some(one), Some(other)) => key(one) < key(other),
             _ => false,
         },
-        Step::Swap(one, other) => {
+        SortStep::Swap(one, other) => {
             items.swap(one, other);
             true
         }
@@ -20,8 +20,8 @@ pub fn sort_by_key<T, K: Ord>(items: &mut [T], key: impl Fn(&T) -> K) {
 pub fn sort<T: Ord>(items: &mut [T]) {
     let len = items.len();
     heapsort(len, &mut |step| match step {
-        Step::IsLess(one, other) => items.get(one) < items.get(other),
-        Step::Swap(one, other) => {
+        SortStep::IsLess(one, other) => items.get(one) < items.get(other),
+        SortStep::Swap(one, other) => {
             items.swap(one, other);
             true
         }
@@ -29,35 +29,35 @@ pub fn sort<T: Ord>(items: &mut [T]) {
 }
 
 /// What the algorithm asks of the list: indices alone, so that it is compiled once.
-enum Step {
+enum SortStep {
     IsLess(usize, usize),
     Swap(usize, usize),
 }
 
-fn heapsort(len: usize, list: &mut dyn FnMut(Step) -> bool) {
+fn heapsort(len: usize, list: &mut dyn FnMut(SortStep) -> bool) {
     for root in (0..len / 2).rev() {
         sift_down(root, len, list);
     }
     for end in (1..len).rev() {
-        list(Step::Swap(0, end));
+        list(SortStep::Swap(0, end));
         sift_down(0, end, list);
     }
 }
 
 /// Moves an item down until neither of its children is larger.
-fn sift_down(mut root: usize, len: usize, list: &mut dyn FnMut(Step) -> bool) {
+fn sift_down(mut root: usize, len: usize, list: &mut dyn FnMut(SortStep) -> bool) {
     loop {
         let mut child = 2 * root + 1;
         if child >= len {
             return;
         }
-        if child + 1 < len && list(Step::IsLess(child, child + 1)) {
+        if child + 1 < len && list(SortStep::IsLess(child, child + 1)) {
             child += 1;
         }
-        if !list(Step::IsLess(root, child)) {
+        if !list(SortStep::IsLess(root, child)) {
             return;
         }
-        list(Step::Swap(root, child));
+        list(SortStep::Swap(root, child));
         root = child;
     }
 }

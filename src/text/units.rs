@@ -120,7 +120,7 @@ pub fn number(text: &str) -> Option<Number> {
 pub fn duration(text: &str) -> Result<Duration, String> {
     const EXPECTED: &str = "a duration with its unit, such as \"500ms\", \"10s\" or \"1m30s\"";
     /// What 64 bits of microseconds hold.
-    const LONGEST: f64 = 1.8e19;
+    const MAX_SECONDS: f64 = 1.8e19;
     let mut total = 0f64;
     let mut rest = text.trim();
     if rest.is_empty() {
@@ -148,7 +148,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     // Rounded to a microsecond: 0.1 has no exact float.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "is in range")]
     match total * 1e6 + 0.5 {
-        micros if micros < LONGEST => Ok(Duration::from_micros(micros as u64)),
+        micros if micros < MAX_SECONDS => Ok(Duration::from_micros(micros as u64)),
         _ => Err(format!("too long; expected {EXPECTED}")),
     }
 }

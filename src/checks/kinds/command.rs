@@ -1,9 +1,9 @@
 //! `[checks.command.NAME]`: a program is in PATH and can be run; what it says of its version matches.
 
-use super::common::check_fn::{Asked, PATIENCE, Verdict, add, fail, held, misnamed, named, pattern};
+use super::common::check_fn::{FnCheck, FnResult, LOOK_TIMEOUT, add, fail, held, misnamed, named, pattern};
 use super::common::program;
 use super::exec::{line, ran};
-use crate::checks::{Facts, Judge, Kind, quoted};
+use crate::checks::{Evaluate, Facts, Kind, quoted};
 use crate::config::read::table::Table;
 use crate::text::regex::Pattern;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// `command`
 pub const KIND: Kind = Kind { name: "command", nameless: false, read };
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     let word = named(name, table, "command")?;
     if word.is_empty() {
         misnamed(table, "command", "is empty; expected the name of a program");
@@ -28,22 +28,22 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     let mut argv = vec![word];
     argv.extend(args.unwrap_or_else(|| vec!["--version".into()]));
     let version = version.map(|(_, pattern)| pattern);
-    Some(Box::new(Asked {
+    Some(Box::new(FnCheck {
         subject: ["command ", argv.first().map_or("", String::as_str)].concat(),
         expected,
-        patience: if version.is_some() { PATIENCE } else { Duration::ZERO },
+        patience: if version.is_some() { LOOK_TIMEOUT } else { Duration::ZERO },
         secret: false,
         look: Box::new(move |facts| look(&argv, version.as_ref(), facts)),
     }))
 }
 
-fn look(argv: &[String], version: Option<&Pattern>, facts: &Facts) -> Verdict {
+fn look(argv: &[String], version: Option<&Pattern>, facts: &Facts) -> FnResult {
     let Some(version) = version else {
         let path = program::runs(argv.first().map_or("", String::as_str), facts)?;
         return held("{}", &[&path], &path);
     };
     // A little less than what a helper is given.
-    let (path, ran) = ran(argv, PATIENCE.saturating_sub(Duration::from_secs(1)), facts)?;
+    let (path, ran) = ran(argv, LOOK_TIMEOUT.saturating_sub(Duration::from_secs(1)), facts)?;
     // java -version writes to standard error.
     let [mut output, err] = ran.output;
     output.extend(err);
@@ -61,14 +61,14 @@ mod tests {
     use crate::checks::facts::fake::Fake;
     use crate::checks::read::testing::{fault, one};
 
-    use crate::model::Outcome;
+    use crate::model::ExitStatus;
     use crate::sys::process::capture::Ran;
 
-    fn judge(text: &str) -> Finding {
+    fn evaluate(text: &str) -> Finding {
         let output = [Vec::new(), b"\njq-1.7.1\nfor jq\n".to_vec()];
         let fake =
-            Fake { ran: Ran { outcome: Some(Outcome::Code(1)), output }, ..Fake::with_programs(&["jq"]) };
-        one(text).judge.judge(&fake.facts(&[("PATH", "/bin")]))
+            Fake { ran: Ran { outcome: Some(ExitStatus::Code(1)), output }, ..Fake::with_programs(&["jq"]) };
+        one(text).evaluate.evaluate(&fake.facts(&[("PATH", "/bin")]))
     }
 
     #[test]
@@ -81,10 +81,10 @@ mod tests {
             ("[checks.command.jq]\nversion = \"jq-2\"\nargs = \"-V\"", false, "/bin/jq, \"jq-1.7.1\""),
             ("[checks.command.yq]\nversion = \"1\"", false, "no such program in PATH (/bin)"),
         ] {
-            let finding = judge(text);
+            let finding = evaluate(text);
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{text}");
         }
-        assert_eq!(judge("[checks.command.jq]").value.as_deref(), Some("/bin/jq"));
+        assert_eq!(evaluate("[checks.command.jq]").value.as_deref(), Some("/bin/jq"));
     }
 
     #[test]

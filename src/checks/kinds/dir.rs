@@ -1,8 +1,8 @@
 //! `[checks.dir.PATH]`: a folder is there (or is not), and who is to use it can.
 
-use super::common::check_fn::{Asked, Verdict, add, fail, failure};
-use super::common::path::{Place, unreachable, what};
-use crate::checks::{Facts, Judge, Kind, facts};
+use super::common::check_fn::{FnCheck, FnResult, add, fail, failure};
+use super::common::path::{PathSubject, unreachable, what};
+use crate::checks::{Evaluate, Facts, Kind, facts};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::{Access, Stat};
 use crate::sys::{Errno, errno};
@@ -11,9 +11,9 @@ use std::time::Duration;
 /// `dir`
 pub const KIND: Kind = Kind { name: "dir", nameless: false, read };
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     let mut expected = String::from("a folder");
-    let place = Place::read(name, table, &mut expected);
+    let place = PathSubject::read(name, table, &mut expected);
     let (empty, non_empty) = (table.flag("empty"), table.flag("non_empty"));
     if empty.is_some() && non_empty.is_some() {
         table.fault("non_empty", "says the same as empty; leave one of them out");
@@ -29,7 +29,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     if place.path == "/" && expected == "a folder" {
         table.fault_here("asserts nothing, for there is always a root; expected a key, such as mode");
     }
-    Some(Box::new(Asked {
+    Some(Box::new(FnCheck {
         subject: ["dir ", &place.path].concat(),
         expected,
         patience: Duration::ZERO,
@@ -38,7 +38,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     }))
 }
 
-fn look(place: &Place, empty: Option<bool>, stat: &Stat, facts: &Facts) -> Verdict {
+fn look(place: &PathSubject, empty: Option<bool>, stat: &Stat, facts: &Facts) -> FnResult {
     let path = &place.path;
     if !stat.dir {
         return fail("{}\nremove it, and make a folder there: mkdir {}", &[what(stat), path]);
@@ -100,7 +100,8 @@ mod tests {
                 refused: [(("/full".to_string(), "w"), libc::EROFS)].into(),
                 ..Fake::default()
             };
-            let finding = one(&format!("[checks.dir.\"{path}\"]\n{keys}")).judge.judge(&fake.facts(&[]));
+            let finding =
+                one(&format!("[checks.dir.\"{path}\"]\n{keys}")).evaluate.evaluate(&fake.facts(&[]));
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{path} {keys}");
         }
     }
@@ -124,6 +125,6 @@ mod tests {
         let stat = Stat { dir: true, mode: 0o755, ..Stat::default() };
         let facts = Fake { files: [("/d".into(), stat)].into(), ..Fake::default() }.facts(&[]);
         let check = one("[checks.dir.\"/d\"]\nowner = 5\ngroup = 6\nmode = \"0700\"");
-        assert_eq!(check.judge.judge(&facts).remedy, "chown 5 /d; chgrp 6 /d; chmod 0700 /d");
+        assert_eq!(check.evaluate.evaluate(&facts).remedy, "chown 5 /d; chgrp 6 /d; chmod 0700 /d");
     }
 }

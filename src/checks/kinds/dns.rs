@@ -1,9 +1,9 @@
 //! `[checks.dns.NAME]`: a name has an address, of a family, or one of those that are expected.
 
-use super::common::check_fn::{Asked, PATIENCE, Verdict, add, fail, held, misnamed, named, word};
+use super::common::check_fn::{FnCheck, FnResult, LOOK_TIMEOUT, add, fail, held, misnamed, named, word};
 use super::common::peer::{addresses, but};
 use super::mount::asserting;
-use crate::checks::{Facts, Judge, Kind};
+use crate::checks::{Evaluate, Facts, Kind};
 use crate::config::read::table::Table;
 use crate::sys::net::resolver::Resolved;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use std::net::IpAddr;
 /// `dns`
 pub const KIND: Kind = Kind { name: "dns", nameless: false, read };
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     let host = named(name, table, "host")?;
     if host.is_empty() || host.contains(char::is_whitespace) {
         misnamed(table, "host", "is no name of a host; expected one without blanks");
@@ -30,16 +30,16 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     if !list.is_empty() {
         add(&mut expected, &["one of ", &list.join(", ")]);
     }
-    Some(Box::new(Asked {
+    Some(Box::new(FnCheck {
         subject: ["dns ", &host].concat(),
         expected,
-        patience: PATIENCE,
+        patience: LOOK_TIMEOUT,
         secret: false,
         look: Box::new(move |facts| look(&host, family, &wanted, facts)),
     }))
 }
 
-fn look(host: &str, family: Option<&str>, wanted: &[IpAddr], facts: &Facts) -> Verdict {
+fn look(host: &str, family: Option<&str>, wanted: &[IpAddr], facts: &Facts) -> FnResult {
     let Resolved { addresses: found, trouble } = addresses(host, facts)?;
     let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
     let all = texts.join(", ") + &but(&trouble);
@@ -59,9 +59,9 @@ mod tests {
     use crate::checks::facts::fake::Fake;
     use crate::checks::read::testing::{fault, one};
 
-    fn judge(keys: &str) -> Finding {
+    fn evaluate(keys: &str) -> Finding {
         let names = [("db".to_string(), "10.0.0.5".parse().expect("ip"))].into();
-        one(&format!("[checks.dns.{keys}")).judge.judge(&Fake { names, ..Fake::default() }.facts(&[]))
+        one(&format!("[checks.dns.{keys}")).evaluate.evaluate(&Fake { names, ..Fake::default() }.facts(&[]))
     }
 
     #[test]
@@ -75,10 +75,10 @@ mod tests {
             ("db]\naddresses = [\"10.0.0.4\", \"10.0.0.5\"]", true, "db at 10.0.0.5"),
             ("db]\naddresses = \"10.0.0.4\"", false, "db at 10.0.0.5"),
         ] {
-            let finding = judge(keys);
+            let finding = evaluate(keys);
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{keys}");
         }
-        assert_eq!(judge("db]").value.as_deref(), Some("10.0.0.5"));
+        assert_eq!(evaluate("db]").value.as_deref(), Some("10.0.0.5"));
     }
 
     /// The fault of a name server is told, and is no reason to correct the name.
@@ -87,16 +87,16 @@ mod tests {
         let names: std::collections::HashMap<_, _> =
             [("db".to_string(), "10.0.0.5".parse().expect("ip"))].into();
         let trouble = String::from("AAAA: SERVFAIL from 10.0.0.2");
-        let judge = |keys: &str| {
+        let evaluate = |keys: &str| {
             let fake = Fake {
                 names: names.clone().into_iter().collect(),
                 trouble: trouble.clone(),
                 ..Fake::default()
             };
-            one(&format!("[checks.dns.{keys}]")).judge.judge(&fake.facts(&[]))
+            one(&format!("[checks.dns.{keys}]")).evaluate.evaluate(&fake.facts(&[]))
         };
-        assert_eq!(judge("db").found, "db at 10.0.0.5 (AAAA: SERVFAIL from 10.0.0.2)");
-        let none = judge("bd");
+        assert_eq!(evaluate("db").found, "db at 10.0.0.5 (AAAA: SERVFAIL from 10.0.0.2)");
+        let none = evaluate("bd");
         assert_eq!(none.found, "no address of bd: AAAA: SERVFAIL from 10.0.0.2 (name servers: none)");
         assert!(none.remedy.starts_with("look at the name servers"), "{}", none.remedy);
     }

@@ -1,11 +1,11 @@
 //! `[checks.exec.NAME]`: a command of the user's ends as it should.
 
-use super::common::check_fn::{Asked, Verdict, add, fail, failure, held, pattern, timeout};
+use super::common::check_fn::{FnCheck, FnResult, add, fail, failure, held, pattern, timeout};
 use super::common::program;
 use super::mount::asserting;
-use crate::checks::{Facts, Failure, Judge, Kind, quoted};
+use crate::checks::{CheckFailure, Evaluate, Facts, Kind, quoted};
 use crate::config::read::table::Table;
-use crate::model::Outcome;
+use crate::model::ExitStatus;
 use crate::sys::Errno;
 use crate::sys::process::capture::Ran;
 use crate::text::regex::Pattern;
@@ -26,7 +26,7 @@ struct Exec {
     secret: bool,
 }
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     if !table.has("command") {
         table.fault_here("says no command; expected command = [\"program\", \"argument\"]");
     }
@@ -57,7 +57,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         timeout,
         secret: table.flag("secret").unwrap_or(false),
     };
-    Some(Box::new(Asked {
+    Some(Box::new(FnCheck {
         subject: ["exec ", name].concat(),
         expected,
         // Its own end comes first, and kills what it has started.
@@ -68,7 +68,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
 }
 
 impl Exec {
-    fn look(&self, facts: &Facts) -> Verdict {
+    fn look(&self, facts: &Facts) -> FnResult {
         let (path, ran) = ran(&self.argv, self.timeout, facts)?;
         let [out, err] = &ran.output;
         let (out, err) = (String::from_utf8_lossy(out), String::from_utf8_lossy(err));
@@ -78,9 +78,9 @@ impl Exec {
             text => [", saying ", &quoted(text)].concat(),
         };
         let end = match ran.outcome {
-            Some(Outcome::Code(code)) if self.codes.contains(&code) => None,
-            Some(Outcome::Code(code)) => Some(["exit code ", &code.to_string()].concat()),
-            Some(Outcome::Signal(signal)) => Some(["killed by ", &signal.to_string()].concat()),
+            Some(ExitStatus::Code(code)) if self.codes.contains(&code) => None,
+            Some(ExitStatus::Code(code)) => Some(["exit code ", &code.to_string()].concat()),
+            Some(ExitStatus::Signal(signal)) => Some(["killed by ", &signal.to_string()].concat()),
             None => Some(String::new()),
         };
         if let Some(end) = end {
@@ -107,7 +107,7 @@ pub(in crate::checks) fn ran(
     argv: &[String],
     timeout: Duration,
     facts: &Facts,
-) -> Result<(String, Ran), Failure> {
+) -> Result<(String, Ran), CheckFailure> {
     let path = program::runs(argv.first().map_or("", String::as_str), facts)?;
     let ran = facts.system.run(&path, argv, facts.environ.entries(), timeout).map_err(|error| {
         let template = match error.errno {
@@ -133,15 +133,15 @@ mod tests {
     use crate::checks::read::testing::{fault, one};
     use crate::model::Signal;
 
-    fn judge(keys: &str, outcome: Option<Outcome>) -> Finding {
+    fn evaluate(keys: &str, outcome: Option<ExitStatus>) -> Finding {
         let output = [b" 42\nhunter2\n".to_vec(), b"first\nno such table\n\n".to_vec()];
         let fake = Fake { ran: Ran { outcome, output }, ..Fake::with_programs(&["app"]) };
-        one(&format!("[checks.exec.x]\n{keys}")).judge.judge(&fake.facts(&[("PATH", "/bin")]))
+        one(&format!("[checks.exec.x]\n{keys}")).evaluate.evaluate(&fake.facts(&[("PATH", "/bin")]))
     }
 
     #[test]
     fn every_key_can_fail_and_hold() {
-        let code = |code| Some(Outcome::Code(code));
+        let code = |code| Some(ExitStatus::Code(code));
         let good = "it ended as it should";
         for (keys, outcome, ok, found) in [
             ("command = \"app\"", code(0), true, good),
@@ -164,7 +164,7 @@ mod tests {
             ),
             (
                 "command = \"app\"",
-                Some(Outcome::Signal(Signal::KILL)),
+                Some(ExitStatus::Signal(Signal::KILL)),
                 false,
                 "killed by SIGKILL, saying \"no such table\"",
             ),
@@ -176,13 +176,13 @@ mod tests {
             ),
             ("command = \"none\"", code(0), false, "no such program in PATH (/bin)"),
         ] {
-            let finding = judge(keys, outcome);
+            let finding = evaluate(keys, outcome);
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{keys}");
         }
-        assert_eq!(judge("command = \"app\"", code(0)).value.as_deref(), Some("42\nhunter2"));
+        assert_eq!(evaluate("command = \"app\"", code(0)).value.as_deref(), Some("42\nhunter2"));
         let check = one("[checks.exec.x]\ncommand = \"app\"\ntimeout = \"1m\"");
         let facts = Fake::default().facts(&[]);
-        assert!(check.judge.may_block(&facts) && check.judge.patience() > Duration::from_mins(1));
+        assert!(check.evaluate.may_block(&facts) && check.evaluate.patience() > Duration::from_mins(1));
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! `[checks.file.PATH]`: a file is there (or is not), is what it should be, and holds what it should.
 
-use super::common::check_fn::{Asked, PATIENCE, Verdict, add, at_least, fail, failure, word};
-use super::common::path::{Place, unreachable, what};
+use super::common::check_fn::{FnCheck, FnResult, LOOK_TIMEOUT, add, at_least, fail, failure, word};
+use super::common::path::{PathSubject, unreachable, what};
 use super::common::program;
 use super::mount::asserting;
-use crate::checks::{Facts, Failure, Judge, Kind, facts, quoted};
+use crate::checks::{CheckFailure, Evaluate, Facts, Kind, facts, quoted};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::{Access, Stat};
 use crate::sys::{Errno, errno};
@@ -15,15 +15,15 @@ use std::time::Duration;
 pub const KIND: Kind = Kind { name: "file", nameless: false, read };
 
 /// As much of a file as is searched.
-const MOST: u64 = 16 << 20;
+const MAX_SEARCHED_BYTES: u64 = 16 << 20;
 
 /// The largest file whose sum is taken: rinit's own way is small, not fast, and this much takes it half a minute.
-const MOST_SUMMED: u64 = 1 << 30;
+const MAX_DIGEST_BYTES: u64 = 1 << 30;
 
 const TYPES: &[&str] = &["file", "socket", "fifo", "device"];
 
 struct File {
-    place: Place,
+    place: PathSubject,
     kind: Option<&'static str>,
     empty: bool,
     min_size: u64,
@@ -32,10 +32,10 @@ struct File {
     lacks: Vec<String>,
 }
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     let kind = word(table, "type", TYPES);
     let mut expected = ["a ", kind.unwrap_or("file")].concat();
-    let place = Place::read(name, table, &mut expected);
+    let place = PathSubject::read(name, table, &mut expected);
     let own = ["type", "non_empty", "min_size", "sha256", "contains", "lacks"];
     if table.flag("absent") == Some(true) && own.iter().any(|key| table.has(key)) {
         table.fault("absent", "contradicts what is asked of the file besides; leave one of them out");
@@ -64,14 +64,14 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     contains.iter().for_each(|text| add(&mut expected, &["with ", &quoted(text)]));
     lacks.iter().for_each(|text| add(&mut expected, &["without ", &quoted(text)]));
     let file = File { place: place?, kind, empty: full == Some(false), min_size, sha256, contains, lacks };
-    Some(Box::new(Asked {
+    Some(Box::new(FnCheck {
         subject: ["file ", &file.place.path].concat(),
         expected,
         // Its whole content may be a lot to read; and what is on a volume may hang with it.
         patience: if file.sha256.is_some() {
-            PATIENCE.saturating_mul(6)
+            LOOK_TIMEOUT.saturating_mul(6)
         } else if file.looks_inside() {
-            PATIENCE
+            LOOK_TIMEOUT
         } else {
             Duration::ZERO
         },
@@ -85,7 +85,7 @@ impl File {
         self.sha256.is_some() || !self.contains.is_empty() || !self.lacks.is_empty()
     }
 
-    fn look(&self, stat: &Stat, facts: &Facts) -> Verdict {
+    fn look(&self, stat: &Stat, facts: &Facts) -> FnResult {
         let path = &self.place.path;
         let (kind, fits) = match self.kind {
             None => ("file", !stat.dir),
@@ -114,7 +114,7 @@ impl File {
         self.place.pass(stat, facts)
     }
 
-    fn content(&self, stat: &Stat, facts: &Facts) -> Result<(), Failure> {
+    fn content(&self, stat: &Stat, facts: &Facts) -> Result<(), CheckFailure> {
         let path = &self.place.path;
         if !stat.file {
             return fail(
@@ -137,7 +137,7 @@ impl File {
             )
         };
         if let Some(wanted) = &self.sha256 {
-            if stat.size > MOST_SUMMED {
+            if stat.size > MAX_DIGEST_BYTES {
                 return fail(
                     "{}, too much to take the SHA-256 of\nlet an exec check with a timeout run sha256sum -c, or leave out sha256",
                     &[&show_size(stat.size)],
@@ -151,7 +151,7 @@ impl File {
         if self.contains.is_empty() && self.lacks.is_empty() {
             return Ok(());
         }
-        let bytes = facts.system.read(path, MOST).map_err(unreadable)?;
+        let bytes = facts.system.read(path, MAX_SEARCHED_BYTES).map_err(unreadable)?;
         let texts = self.contains.iter().map(|text| (text, true));
         for (text, wanted) in texts.chain(self.lacks.iter().map(|text| (text, false))) {
             if holds(&bytes, text.as_bytes()) != wanted {
@@ -180,7 +180,7 @@ mod tests {
     use crate::checks::facts::fake::Fake;
     use crate::checks::read::testing::{fault, one};
     use crate::sys::executable::format::Content;
-    use crate::sys::executable::lookup::{Found, Look, Rights};
+    use crate::sys::executable::lookup::{ExecFacts, FileRights, Found};
     use crate::sys::process::credentials::{Accounts, Identity};
     use std::cell::RefCell;
 
@@ -207,8 +207,8 @@ mod tests {
         }
     }
 
-    fn judge(path: &str, keys: &str) -> Finding {
-        one(&format!("[checks.file.\"{path}\"]\n{keys}")).judge.judge(&fake().facts(&[]))
+    fn evaluate(path: &str, keys: &str) -> Finding {
+        one(&format!("[checks.file.\"{path}\"]\n{keys}")).evaluate.evaluate(&fake().facts(&[]))
     }
 
     #[test]
@@ -247,11 +247,11 @@ mod tests {
             ("/etc/key", "lacks = \"bc\"", false, "a file with \"bc\""),
             ("/etc/key", "lacks = \"x\"", true, "a file owned by root:root, mode 0640"),
         ] {
-            let finding = judge(path, keys);
+            let finding = evaluate(path, keys);
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{path} {keys}");
         }
-        assert!(judge("/etc/key", &format!("sha256 = \"{}\"", ABC.to_uppercase())).ok);
-        let other = judge("/etc/key", &format!("sha256 = \"{}\"", "0".repeat(64)));
+        assert!(evaluate("/etc/key", &format!("sha256 = \"{}\"", ABC.to_uppercase())).ok);
+        let other = evaluate("/etc/key", &format!("sha256 = \"{}\"", "0".repeat(64)));
         assert_eq!((other.ok, other.found), (false, format!("the SHA-256 {ABC}")));
     }
 
@@ -260,7 +260,8 @@ mod tests {
         let search = |path: &str, text: String| {
             let mut fake = fake();
             fake.texts = [(path.to_string(), text)].into();
-            let finding = one("[checks.file.\"/etc/key\"]\ncontains = \"x\"").judge.judge(&fake.facts(&[]));
+            let finding =
+                one("[checks.file.\"/etc/key\"]\ncontains = \"x\"").evaluate.evaluate(&fake.facts(&[]));
             (finding.found, finding.remedy)
         };
         let large = search("/etc/key", "a".repeat((16 << 20) + 1));
@@ -285,7 +286,7 @@ mod tests {
                 ..Fake::default()
             };
             let check = one(&format!("[checks.file.\"{path}\"]\n{word} = true"));
-            check.judge.judge(&fake.facts(&[])).remedy
+            check.evaluate.evaluate(&fake.facts(&[])).remedy
         };
         let write = ("writable", "w", libc::EACCES);
         assert_eq!(remedy("/x", 1000, 0o644, 0, write), "chown 1000:1000 /x, or run as uid 0");
@@ -302,14 +303,14 @@ mod tests {
     fn the_content_is_that_of_a_file_of_some_size() {
         let sum = format!("sha256 = \"{ABC}\"");
         for keys in [&sum, "contains = \"x\"", "lacks = \"x\""] {
-            let device = judge("/dev/null", keys);
+            let device = evaluate("/dev/null", keys);
             assert_eq!(device.found, "a device, in which nothing is looked for", "{keys}");
             assert!(device.remedy.starts_with("put a file at /dev/null, or leave out"), "{device:?}");
         }
         let sized = |size| {
             let mut fake = fake();
             fake.files.insert("/etc/key".into(), Stat { file: true, size, ..Stat::default() });
-            one(&format!("[checks.file.\"/etc/key\"]\n{sum}")).judge.judge(&fake.facts(&[]))
+            one(&format!("[checks.file.\"/etc/key\"]\n{sum}")).evaluate.evaluate(&fake.facts(&[]))
         };
         assert!(sized(1 << 30).ok);
         assert_eq!(sized(20 << 30).found, "20 GiB, too much to take the SHA-256 of");
@@ -320,15 +321,15 @@ mod tests {
         let sound = |path: &str, content: Content| Found {
             path: path.into(),
             folder: false,
-            rights: Rights { mode: 0o755, execute: true, read: true, ..Rights::default() },
+            rights: FileRights { mode: 0o755, execute: true, read: true, ..FileRights::default() },
             noexec: None,
             content,
         };
-        let judge = |content: Content| {
+        let evaluate = |content: Content| {
             let found = sound("/etc/key", content);
-            let look = Look { word: "/etc/key".into(), found: Some(found), ..Look::default() };
+            let look = ExecFacts { word: "/etc/key".into(), found: Some(found), ..ExecFacts::default() };
             let fake = Fake { looks: [("/etc/key".to_string(), look)].into(), ..fake() };
-            one("[checks.file.\"/etc/key\"]\nexecutable = true").judge.judge(&fake.facts(&[]))
+            one("[checks.file.\"/etc/key\"]\nexecutable = true").evaluate.evaluate(&fake.facts(&[]))
         };
         const OWN_MACHINE: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
         let own = || Content::Elf { machine: OWN_MACHINE, loader: None };
@@ -339,12 +340,12 @@ mod tests {
             carriage_return: crlf.then(|| "/bin/bash".into()),
         };
         let closed = |noexec: Option<&str>, execute| {
-            let rights = Rights { mode: 0o644, execute, ..Rights::default() };
+            let rights = FileRights { mode: 0o644, execute, ..FileRights::default() };
             let found = Found { rights, noexec: noexec.map(Into::into), ..sound("/etc/key", own()) };
-            let look = Look { word: "/etc/key".into(), found: Some(found), ..Look::default() };
+            let look = ExecFacts { word: "/etc/key".into(), found: Some(found), ..ExecFacts::default() };
             let refused = [(("/etc/key".to_string(), "x"), libc::EACCES)].into();
             let fake = Fake { looks: [("/etc/key".to_string(), look)].into(), refused, ..fake() };
-            one("[checks.file.\"/etc/key\"]\nexecutable = true").judge.judge(&fake.facts(&[])).found
+            one("[checks.file.\"/etc/key\"]\nexecutable = true").evaluate.evaluate(&fake.facts(&[])).found
         };
         assert!(
             closed(Some("/etc"), true).contains("which is mounted noexec"),
@@ -352,8 +353,8 @@ mod tests {
             closed(Some("/etc"), true)
         );
         assert!(closed(None, false).contains("not executable"), "{}", closed(None, false));
-        assert!(judge(own()).ok);
-        assert!(judge(script(true, false)).ok);
+        assert!(evaluate(own()).ok);
+        assert!(evaluate(script(true, false)).ok);
         for (content, part) in [
             (script(false, false), "/bin/bash, is not there"),
             (script(true, true), "carriage return"),
@@ -365,7 +366,7 @@ mod tests {
                 "the loader of /etc/key, /lib/ld-musl, is not there",
             ),
         ] {
-            let finding = judge(content);
+            let finding = evaluate(content);
             assert!(!finding.ok && finding.found.contains(part), "{part}: {finding:?}");
         }
     }

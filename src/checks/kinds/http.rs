@@ -1,11 +1,11 @@
 //! `[checks.http."http://HOST/PATH"]`: a server answers a request as it should. Plain HTTP/1.1 alone: TLS would
 //! be many times the size of rinit.
 
-use super::common::check_fn::{Asked, Verdict, add, fail, held, misnamed, named, timeout};
+use super::common::check_fn::{FnCheck, FnResult, add, fail, held, misnamed, named, timeout};
 use super::common::peer::{Peer, TIMEOUT};
 use super::file::holds;
 use super::mount::asserting;
-use crate::checks::{Facts, Judge, Kind, quoted};
+use crate::checks::{Evaluate, Facts, Kind, quoted};
 use crate::config::read::table::Table;
 use crate::config::source::document::Value;
 use std::time::Duration;
@@ -23,7 +23,7 @@ struct Http {
     timeout: Duration,
 }
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     let url = named(name, table, "url")?;
     let method = table.text("method").unwrap_or_else(|| "GET".into());
     if method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase()) {
@@ -61,7 +61,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     .concat();
     let url = url.split(['?', '#']).next().unwrap_or_default().to_string();
     let http = Http { peer, url, request, status, contains, timeout };
-    Some(Box::new(Asked {
+    Some(Box::new(FnCheck {
         subject: ["http ", &http.url].concat(),
         expected,
         patience: timeout.saturating_mul(4),
@@ -143,7 +143,7 @@ impl Http {
         }
     }
 
-    fn look(&self, facts: &Facts) -> Verdict {
+    fn look(&self, facts: &Facts) -> FnResult {
         let mut answer = Vec::new();
         self.peer.reach(facts, &mut |address| {
             answer = facts
@@ -238,7 +238,7 @@ mod tests {
             sent: Rc::clone(&sent),
             ..Fake::default()
         };
-        let finding = one(text).judge.judge(&fake.facts(&[]));
+        let finding = one(text).evaluate.evaluate(&fake.facts(&[]));
         (finding, sent.take())
     }
 
@@ -257,7 +257,7 @@ mod tests {
         );
         assert!(sent.starts_with("POST / HTTP/1.1\r\nHost: web:81\r\n"), "{sent}");
         assert!(sent.ends_with("Content-Length: 0\r\nX-Key: set\r\n\r\n"), "{sent}");
-        assert_eq!(one("[checks.http.\"http://web/a?token=x\"]").judge.subject(), "http http://web/a");
+        assert_eq!(one("[checks.http.\"http://web/a?token=x\"]").evaluate.subject(), "http http://web/a");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! `[checks.kernel]`: what the container takes over from the machine that it runs on is as it needs it.
 
-use super::common::check_fn::{Asked, add, all, at_least, failure, must_ask, no_export, no_wait, text};
+use super::common::check_fn::{FnCheck, add, all, at_least, failure, must_ask, no_export, no_wait, text};
 use super::common::path::denied;
 use super::limit::docker_size;
-use crate::checks::{Facts, Failure, Judge, Kind, facts, listed, quoted};
+use crate::checks::{CheckFailure, Evaluate, Facts, Kind, facts, listed, quoted};
 use crate::config::read::table::Table;
 use crate::config::source::diagnostic::did_you_mean;
 use crate::config::source::document::{Entry, Value};
@@ -16,7 +16,7 @@ use std::time::Duration;
 pub const KIND: Kind = Kind { name: "kernel", nameless: true, read };
 
 /// One thing that is asked for.
-enum Wanted {
+enum WantedKernel {
     /// At least.
     Version(String),
     Arch(Vec<String>),
@@ -33,17 +33,17 @@ enum Wanted {
 
 const KEYS: &str = "sysctl, version, arch, device, shm, time_zone, not_before, entropy";
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     let mut wanted = Vec::new();
     if let Some(version) = table.text_or_number("version") {
         if numbers(&version).is_empty() {
             table.fault("version", "is no version; expected one such as \"5.10\"");
         }
-        wanted.push(Wanted::Version(version));
+        wanted.push(WantedKernel::Version(version));
     }
     let arch = super::mount::asserting(table, "arch");
     if !arch.is_empty() {
-        wanted.push(Wanted::Arch(arch));
+        wanted.push(WantedKernel::Arch(arch));
     }
     if let Some(sysctl) = table.table("sysctl") {
         sysctls("", sysctl.entries(), &sysctl, &mut wanted);
@@ -52,21 +52,21 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         if !path.starts_with('/') {
             table.fault("device", "is no absolute path; expected one such as \"/dev/fuse\"");
         }
-        wanted.push(Wanted::Device(path));
+        wanted.push(WantedKernel::Device(path));
     }
-    wanted.extend(at_least(table, "shm").map(Wanted::Shm));
-    wanted.extend(table.text("time_zone").map(Wanted::TimeZone));
+    wanted.extend(at_least(table, "shm").map(WantedKernel::Shm));
+    wanted.extend(table.text("time_zone").map(WantedKernel::TimeZone));
     if let Some(date) = table.text("not_before") {
         match seconds(&date) {
-            Some(seconds) => wanted.push(Wanted::NotBefore(seconds, date)),
+            Some(seconds) => wanted.push(WantedKernel::NotBefore(seconds, date)),
             None => table.fault("not_before", "is no date; expected one such as \"2024-01-31\""),
         }
     }
     if table.flag("entropy") == Some(true) {
-        wanted.push(Wanted::Entropy);
+        wanted.push(WantedKernel::Entropy);
     }
     no_export(table);
-    if !wanted.is_empty() && wanted.iter().all(Wanted::stays) {
+    if !wanted.is_empty() && wanted.iter().all(WantedKernel::stays) {
         no_wait(table);
     }
     let mut expected = String::new();
@@ -74,17 +74,17 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     // What is written and asks for nothing all the same has a fault of its own, but for these two.
     let faulty = KEYS.split(", ").any(|key| table.has(key) && !matches!(key, "entropy" | "sysctl"));
     must_ask(table, faulty || !wanted.is_empty(), KEYS);
-    Some(Box::new(Asked {
+    Some(Box::new(FnCheck {
         subject: ["kernel ", name].concat(),
         expected,
         patience: Duration::ZERO,
         secret: false,
-        look: Box::new(move |facts| all(wanted.iter().map(|one| one.judge(facts)).collect(), "")),
+        look: Box::new(move |facts| all(wanted.iter().map(|one| one.evaluate(facts)).collect(), "")),
     }))
 }
 
 /// `"net.core.somaxconn" = 1024`, and the same without the quotes, which TOML takes for tables.
-fn sysctls(prefix: &str, entries: &[Entry], table: &Table<'_>, wanted: &mut Vec<Wanted>) {
+fn sysctls(prefix: &str, entries: &[Entry], table: &Table<'_>, wanted: &mut Vec<WantedKernel>) {
     for entry in entries {
         let name = [prefix, &entry.key].concat();
         let value = match &entry.node.value {
@@ -102,18 +102,18 @@ fn sysctls(prefix: &str, entries: &[Entry], table: &Table<'_>, wanted: &mut Vec<
                 continue;
             }
         };
-        wanted.push(Wanted::Sysctl(name, value));
+        wanted.push(WantedKernel::Sysctl(name, value));
     }
 }
 
-impl Wanted {
+impl WantedKernel {
     /// Whether it is the same as long as the machine runs. A sysctl is set, a device made, a clock put right.
     fn stays(&self) -> bool {
         matches!(self, Self::Version(_) | Self::Arch(_))
     }
 
-    fn judge(&self, facts: &Facts) -> Result<String, Failure> {
-        self.look(facts).map_err(|failure| Failure { may_change: !self.stays(), ..failure })
+    fn evaluate(&self, facts: &Facts) -> Result<String, CheckFailure> {
+        self.look(facts).map_err(|failure| CheckFailure { may_change: !self.stays(), ..failure })
     }
 
     fn tell(&self, expected: &mut String) {
@@ -130,7 +130,7 @@ impl Wanted {
         }
     }
 
-    fn look(&self, facts: &Facts) -> Result<String, Failure> {
+    fn look(&self, facts: &Facts) -> Result<String, CheckFailure> {
         match self {
             Self::Version(least) => {
                 let (release, _) = facts.system.uname();
@@ -177,7 +177,7 @@ impl Wanted {
     }
 }
 
-fn sysctl(name: &str, wanted: &Result<i64, String>, facts: &Facts) -> Result<String, Failure> {
+fn sysctl(name: &str, wanted: &Result<i64, String>, facts: &Facts) -> Result<String, CheckFailure> {
     // As sysctl(8): with slashes, a dot is part of a name (net/ipv4/conf/eth0.1/forwarding).
     let below = if name.contains('/') { name.to_string() } else { name.replace('.', "/") };
     let text = text(facts, &["/proc/sys/", &below].concat()).map_err(|error| {
@@ -203,7 +203,7 @@ fn sysctl(name: &str, wanted: &Result<i64, String>, facts: &Facts) -> Result<Str
     Err(failure(template, &[&found, name, &value_wanted]))
 }
 
-fn device(path: &str, facts: &Facts) -> Result<String, Failure> {
+fn device(path: &str, facts: &Facts) -> Result<String, CheckFailure> {
     let stat = facts
         .system
         .stat(path)
@@ -234,7 +234,7 @@ fn bare_zone(zone: &str) -> &str {
 }
 
 /// The zone that programs take: TZ, else /etc/localtime; one that the image does not have is UTC for them.
-fn time_zone(zone: &str, facts: &Facts) -> Result<String, Failure> {
+fn time_zone(zone: &str, facts: &Facts) -> Result<String, CheckFailure> {
     let file = [ZONES, "/", zone].concat();
     let set = facts.environ.get_full("TZ").map(|tz| tz.trim_start_matches(':').to_string());
     let linked = || {
@@ -311,7 +311,7 @@ mod tests {
     use crate::checks::read::testing::{fault, one};
     use crate::sys::fs::stat::Stat;
 
-    fn judge(keys: &str, environ: &[(&str, &str)]) -> Finding {
+    fn evaluate(keys: &str, environ: &[(&str, &str)]) -> Finding {
         let text = |path: &str, text: &str| (path.to_string(), text.to_string());
         let file = |path: &str, file| (path.to_string(), Stat { file, ..Stat::default() });
         let fake = Fake {
@@ -336,7 +336,7 @@ mod tests {
             links: [text("/etc/localtime", "/usr/share/zoneinfo/Europe/Oslo")].into(),
             ..Fake::default()
         };
-        one(&format!("[checks.kernel]\n{keys}")).judge.judge(&fake.facts(environ))
+        one(&format!("[checks.kernel]\n{keys}")).evaluate.evaluate(&fake.facts(environ))
     }
 
     #[test]
@@ -374,11 +374,11 @@ mod tests {
             ("entropy = true", false, "no entropy yet"),
             ("arch = \"x\"\nversion = \"7\"", false, "version 6.1.0-18-amd64; arch x86_64"),
         ] {
-            let finding = judge(keys, &[]);
+            let finding = evaluate(keys, &[]);
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{keys}");
         }
         let fake = Fake { entropy: true, ..Fake::default() };
-        assert!(one("[checks.kernel]\nentropy = true").judge.judge(&fake.facts(&[])).ok);
+        assert!(one("[checks.kernel]\nentropy = true").evaluate.evaluate(&fake.facts(&[])).ok);
     }
 
     #[test]
@@ -395,13 +395,13 @@ mod tests {
             ),
         ] {
             let environ: Vec<(&str, &str)> = tz.map(|tz| ("TZ", tz)).into_iter().collect();
-            let finding = judge(&format!("time_zone = \"{zone}\""), &environ);
+            let finding = evaluate(&format!("time_zone = \"{zone}\""), &environ);
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{zone} {tz:?}");
         }
         let debian = "/usr/share/zoneinfo/Etc/UTC".to_string();
         for links in [[].into(), [("/etc/localtime".to_string(), debian)].into()] {
             let fake = Fake { links, ..Fake::default() };
-            assert!(one("[checks.kernel]\ntime_zone = \"UTC\"").judge.judge(&fake.facts(&[])).ok);
+            assert!(one("[checks.kernel]\ntime_zone = \"UTC\"").evaluate.evaluate(&fake.facts(&[])).ok);
         }
     }
 
@@ -417,7 +417,7 @@ mod tests {
             ("shm = \"65MiB\"", "docker run --shm-size 65m"),
             ("device = \"/dev/kvm\"", "docker run --device /dev/kvm:/dev/kvm:rwm"),
         ] {
-            assert_eq!(judge(keys, &[]).remedy, remedy, "{keys}");
+            assert_eq!(evaluate(keys, &[]).remedy, remedy, "{keys}");
         }
     }
 
@@ -453,7 +453,7 @@ mod tests {
             ("version = \"99\"\nentropy = true", false),
             ("arch = \"vax\"\nentropy = true", false),
         ] {
-            let finding = judge(&format!("{keys}\nwait = \"1s\""), &[]);
+            let finding = evaluate(&format!("{keys}\nwait = \"1s\""), &[]);
             assert_eq!((finding.ok, finding.may_change), (false, may_change), "{keys}");
         }
     }

@@ -5,9 +5,9 @@ use super::common::check_fn::COMMON;
 use crate::checks::facts::fake::Fake;
 use crate::checks::read::testing::{checks, one};
 use crate::checks::{Finding, KINDS};
-use crate::model::Outcome;
+use crate::model::ExitStatus;
 use crate::sys::executable::format::Content;
-use crate::sys::executable::lookup::{Found, Look, Rights};
+use crate::sys::executable::lookup::{ExecFacts, FileRights, Found};
 use crate::sys::fs::mounts;
 use crate::sys::fs::stat::Stat;
 use crate::sys::net::Interface;
@@ -241,11 +241,11 @@ fn container() -> Fake {
 }
 
 /// A program by this name.
-fn program(word: &str, execute: bool) -> (String, Look) {
+fn program(word: &str, execute: bool) -> (String, ExecFacts) {
     let path = if word.starts_with('/') { word.into() } else { format!("/bin/{word}") };
-    let rights = Rights { execute, read: true, ..Rights::default() };
+    let rights = FileRights { execute, read: true, ..FileRights::default() };
     let found = Found { path, folder: false, rights, noexec: None, content: Content::Unreadable };
-    (word.into(), Look { word: word.into(), found: Some(found), ..Look::default() })
+    (word.into(), ExecFacts { word: word.into(), found: Some(found), ..ExecFacts::default() })
 }
 
 /// Its network, and what its peers and programs answer.
@@ -268,7 +268,7 @@ fn network() -> Fake {
         answer: "HTTP/1.1 200 OK\r\n\r\nall up".into(),
         unbindable: [(80, libc::EADDRINUSE)].into(),
         listening: vec!["127.0.0.1:22".parse().expect("address")],
-        ran: Ran { outcome: Some(Outcome::Code(0)), output: [b"1.0".to_vec(), Vec::new()] },
+        ran: Ran { outcome: Some(ExitStatus::Code(0)), output: [b"1.0".to_vec(), Vec::new()] },
         odd: vec![
             ("-x", "2.0"),
             ("POST", "HTTP/1.1 405 No\r\n\r\n"),
@@ -296,8 +296,8 @@ fn table(kind: &str, name: &str, keys: &[&str]) -> String {
     format!("[checks.{kind}{name}]\n{}", keys.join("\n"))
 }
 
-fn judge(text: &str) -> Finding {
-    one(text).judge.judge(&container().facts(ENVIRON))
+fn evaluate(text: &str) -> Finding {
+    one(text).evaluate.evaluate(&container().facts(ENVIRON))
 }
 
 fn key_of(line: &str) -> &str {
@@ -336,11 +336,11 @@ fn named() -> impl Iterator<Item = (&'static str, &'static str)> {
 #[test]
 fn every_key_makes_a_check_fail_that_holds_without_it() {
     for (kind, name, base, key, found) in failing() {
-        let holds = judge(&table(kind, name, &base));
+        let holds = evaluate(&table(kind, name, &base));
         assert!(holds.ok, "{kind} {name} {base:?}: {holds:?}");
         let mut keys: Vec<&str> = base.into_iter().filter(|line| key_of(line) != key_of(key)).collect();
         keys.push(key);
-        let fails = judge(&table(kind, name, &keys));
+        let fails = evaluate(&table(kind, name, &keys));
         assert!(!fails.ok && fails.found.contains(found), "{kind} {name} {keys:?}: {fails:?}");
         assert!(!fails.remedy.is_empty(), "{kind} {name} {keys:?}");
     }

@@ -1,7 +1,7 @@
 //! `[checks.limit]`: the container may use as much memory, as many processors, processes and files as it needs.
 
-use super::common::check_fn::{Asked, add, all, failure, must_ask, no_export, no_wait, text};
-use crate::checks::{Facts, Failure, Judge, Kind, facts};
+use super::common::check_fn::{FnCheck, add, all, failure, must_ask, no_export, no_wait, text};
+use crate::checks::{CheckFailure, Evaluate, Facts, Kind, facts};
 use crate::config::read::table::Table;
 use crate::sys::process::status;
 use crate::text::units::{self, show_size, show_ulimit};
@@ -29,13 +29,13 @@ enum Unit {
     Thousandths,
 }
 
-type Wanted = (&'static str, Unit, u64);
+type WantedLimit = (&'static str, Unit, u64);
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     no_wait(table);
     no_export(table);
     let mut expected = String::new();
-    let mut wanted: Vec<Wanted> = Vec::new();
+    let mut wanted: Vec<WantedLimit> = Vec::new();
     for (key, unit) in KEYS {
         let Some(text) = table.text_or_number(key) else { continue };
         let number = match unit {
@@ -62,7 +62,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         KEYS.iter().any(|(key, _)| table.has(key)),
         "memory, cpus, pids, nofile, nproc, core, memlock, stack",
     );
-    Some(Box::new(Asked {
+    Some(Box::new(FnCheck {
         subject: ["limit ", name].concat(),
         expected,
         patience: Duration::ZERO,
@@ -97,7 +97,7 @@ pub(in crate::checks) fn docker_size(bytes: u64) -> String {
     if bytes.is_multiple_of(1 << 20) { [&(bytes >> 20).to_string(), "m"].concat() } else { bytes.to_string() }
 }
 
-fn look((key, unit, wanted): Wanted, facts: &Facts) -> Result<String, Failure> {
+fn look((key, unit, wanted): WantedLimit, facts: &Facts) -> Result<String, CheckFailure> {
     let shown = unit.show(wanted);
     let cgroup = |machine: u64, option: &str| {
         // No machine is without an end: "unlimited" asks for no limit of the container's.
@@ -136,7 +136,7 @@ fn look((key, unit, wanted): Wanted, facts: &Facts) -> Result<String, Failure> {
     }
 }
 
-fn resource((key, unit, wanted): Wanted, facts: &Facts) -> Result<String, Failure> {
+fn resource((key, unit, wanted): WantedLimit, facts: &Facts) -> Result<String, CheckFailure> {
     let (soft, hard) = facts
         .system
         .rlimit(key)
@@ -211,19 +211,19 @@ mod tests {
                 "memory 256 MiB of the container; nofile 1024, hard limit 4096",
             ),
         ] {
-            let finding = one(&format!("[checks.limit]\n{keys}")).judge.judge(&fake().facts(&[]));
+            let finding = one(&format!("[checks.limit]\n{keys}")).evaluate.evaluate(&fake().facts(&[]));
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{keys}");
         }
         let machine = |keys: &str| {
             let fake = Fake { cgroup: [("pids", 5)].into(), ..fake() };
-            one(&format!("[checks.limit.x]\n{keys}")).judge.judge(&fake.facts(&[])).found
+            one(&format!("[checks.limit.x]\n{keys}")).evaluate.evaluate(&fake.facts(&[])).found
         };
         assert_eq!(machine("memory = \"3G\""), "memory 2 GiB of the machine");
         assert_eq!(machine("cpus = 6"), "cpus 5 of the machine");
         assert_eq!(machine("pids = 6"), "pids 5 of the container");
         // The machine's end is none of the container's limits.
         let unlimited = Fake { cgroup: [].into(), ..fake() };
-        assert!(one("[checks.limit]\nmemory = \"unlimited\"").judge.judge(&unlimited.facts(&[])).ok);
+        assert!(one("[checks.limit]\nmemory = \"unlimited\"").evaluate.evaluate(&unlimited.facts(&[])).ok);
     }
 
     #[test]
@@ -235,7 +235,7 @@ mod tests {
             ("cpus = 2", "raise cpus to 2 (docker run --cpus 2)"),
             ("nofile = 65536", "raise the hard limit to 65536 (docker run --ulimit nofile=65536:65536)"),
         ] {
-            let finding = one(&format!("[checks.limit]\n{keys}")).judge.judge(&fake().facts(&[]));
+            let finding = one(&format!("[checks.limit]\n{keys}")).evaluate.evaluate(&fake().facts(&[]));
             assert_eq!(finding.remedy, remedy, "{keys}");
         }
         for (keys, remedy) in [
@@ -243,7 +243,7 @@ mod tests {
             ("cpus = 6", "run it on a machine with more, or allow it more (docker run --cpuset-cpus)"),
         ] {
             let fake = Fake { cgroup: [].into(), ..fake() };
-            let finding = one(&format!("[checks.limit]\n{keys}")).judge.judge(&fake.facts(&[]));
+            let finding = one(&format!("[checks.limit]\n{keys}")).evaluate.evaluate(&fake.facts(&[]));
             assert_eq!(finding.remedy, remedy, "{keys}");
         }
     }

@@ -1,7 +1,7 @@
 //! `[checks.link.ALIAS]`: another container is known here as ALIAS, by a legacy link's variables, by those of
 //! a Kubernetes service, by /etc/hosts or by the name server; and, with `connect`, it answers.
 
-use crate::checks::{Facts, Failure, Finding, Judge, Kind, facts};
+use crate::checks::{CheckFailure, Evaluate, Facts, Finding, Kind, facts};
 use crate::config::read::table::Table;
 use crate::model::environ::Environ;
 use crate::sys::net::Protocol;
@@ -13,7 +13,7 @@ use std::time::Duration;
 pub const KIND: Kind = Kind { name: "link", nameless: false, read };
 
 /// How long one attempt to connect may take.
-const PATIENCE: Duration = Duration::from_secs(3);
+const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What `export` hands on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
@@ -51,7 +51,7 @@ pub struct Exposed {
 
 /// What variables tell of an alias.
 #[derive(Default, Debug)]
-pub struct Variables {
+pub struct LinkVariables {
     /// Ports, those of TCP first.
     pub exposed: Vec<Exposed>,
     /// The variable that makes them those of a Kubernetes service, whose alias only a name server knows.
@@ -68,7 +68,7 @@ struct Known {
     resolves: bool,
 }
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     let port = table.integer("port", 1, 65535).and_then(|port| u16::try_from(port).ok());
     let protocol = table.word("protocol");
     let connect = table.flag("connect").unwrap_or(false);
@@ -93,7 +93,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     }))
 }
 
-impl Judge for Link {
+impl Evaluate for Link {
     fn subject(&self) -> String {
         let port = self.port.map_or_else(String::new, |port| format!(":{port}"));
         let protocol = if self.protocol == Some(Protocol::Udp) { "/udp" } else { "" };
@@ -111,7 +111,7 @@ impl Judge for Link {
         expected
     }
 
-    fn judge(&self, facts: &Facts) -> Finding {
+    fn evaluate(&self, facts: &Facts) -> Finding {
         let variables = variables(&self.alias, &facts.environ);
         let told = !variables.exposed.is_empty();
         let chosen = variables.exposed.iter().find(|one| {
@@ -159,7 +159,7 @@ impl Link {
         Finding::fail_for_good(format!("{found} only"), remedy)
     }
 
-    fn by_variables(&self, exposed: &Exposed, variables: &Variables, facts: &Facts) -> Known {
+    fn by_variables(&self, exposed: &Exposed, variables: &LinkVariables, facts: &Facts) -> Known {
         let Exposed { port, protocol, host } = exposed;
         let (by, resolves) = match &variables.kubernetes {
             // Docker writes a legacy link's alias into /etc/hosts; Kubernetes needs a name server for it.
@@ -207,10 +207,10 @@ impl Link {
         Finding::fail(found, remedy)
     }
 
-    fn answer(&self, known: &Known, facts: &Facts) -> Result<(), Failure> {
+    fn answer(&self, known: &Known, facts: &Facts) -> Result<(), CheckFailure> {
         let Some(port) = self.port.or(known.port) else {
             let found = format!("{}, but no port to connect to", self.alias);
-            return Err(Failure::for_good(found, "name the port with port = …".into()));
+            return Err(CheckFailure::for_good(found, "name the port with port = …".into()));
         };
         let addresses: Vec<IpAddr> = match known.address.parse() {
             Ok(address) => vec![address],
@@ -219,14 +219,14 @@ impl Link {
         let mut last = "its address is not known".to_string();
         for address in addresses {
             let address = SocketAddr::new(address, port);
-            match facts.system.connect(address, PATIENCE) {
+            match facts.system.connect(address, LOOK_TIMEOUT) {
                 Ok(()) => return Ok(()),
                 Err(error) => last = format!("{address} does not answer: {}", facts::why(&error)),
             }
         }
         let found = format!("{} (by {}), but {last}", self.alias, known.by);
         let remedy = format!("start the service on port {port} of {}, or keep trying with wait", self.alias);
-        Err(Failure::new(found, remedy))
+        Err(CheckFailure::new(found, remedy))
     }
 
     fn pass(&self, known: &Known) -> Finding {
@@ -257,9 +257,9 @@ fn prefix(alias: &str) -> String {
 /// What the environment tells of an alias: `WEB_PORT_80_TCP=tcp://ADDR:80` of Docker's links and of Kubernetes,
 /// `WEB_SERVICE_HOST` and `WEB_SERVICE_PORT…` of Kubernetes. A `WEB_PORT=8080` that a user has set is neither.
 #[must_use]
-pub fn variables(alias: &str, environ: &Environ) -> Variables {
+pub fn variables(alias: &str, environ: &Environ) -> LinkVariables {
     let prefix = prefix(alias);
-    let mut found = Variables::default();
+    let mut found = LinkVariables::default();
     for (name, value) in environ.iter() {
         let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else { continue };
         let exposed = name.strip_prefix(prefix.as_str()).and_then(|rest| link_variable(rest, value));
@@ -323,8 +323,8 @@ mod tests {
         ("WEB_PORT_80_TCP", "tcp://10.0.0.11:80"),
     ];
 
-    fn judge(keys: &str, fake: Fake, environ: &[(&str, &str)]) -> Finding {
-        one(&format!("[checks.link.web]\n{keys}")).judge.judge(&fake.facts(environ))
+    fn evaluate(keys: &str, fake: Fake, environ: &[(&str, &str)]) -> Finding {
+        one(&format!("[checks.link.web]\n{keys}")).evaluate.evaluate(&fake.facts(environ))
     }
 
     fn by_hosts() -> Fake {
@@ -339,12 +339,12 @@ mod tests {
 
     #[test]
     fn a_legacy_link_tells_its_ports() {
-        assert!(judge("port = 80", Fake::default(), DOCKER).ok);
-        assert!(judge("", Fake::default(), DOCKER).ok);
-        assert!(judge("port = 53\nprotocol = \"udp\"", Fake::default(), DOCKER).ok);
-        assert!(!judge("port = 53", Fake::default(), DOCKER).ok);
+        assert!(evaluate("port = 80", Fake::default(), DOCKER).ok);
+        assert!(evaluate("", Fake::default(), DOCKER).ok);
+        assert!(evaluate("port = 53\nprotocol = \"udp\"", Fake::default(), DOCKER).ok);
+        assert!(!evaluate("port = 53", Fake::default(), DOCKER).ok);
         // Docker writes the alias into /etc/hosts too; that says nothing of the port.
-        let other = judge("port = 81", by_hosts(), DOCKER);
+        let other = evaluate("port = 81", by_hosts(), DOCKER);
         assert_eq!((other.ok, other.found.as_str()), (false, "web with 80/tcp, 53/udp only"));
         assert!(!other.may_change);
     }
@@ -359,7 +359,7 @@ mod tests {
             &[("WEBSITE_PORT_80_TCP", "tcp://1.2.3.4:80")],
             &[("WEB_SERVICE_PORT", "80")],
         ] {
-            let finding = judge("port = 80", Fake::default(), environ);
+            let finding = evaluate("port = 80", Fake::default(), environ);
             assert!(!finding.ok && finding.may_change, "{environ:?} {finding:?}");
             assert!(finding.found.contains("no WEB_PORT_… or WEB_SERVICE_HOST variable"), "{finding:?}");
         }
@@ -383,20 +383,20 @@ mod tests {
     fn aliases_become_the_names_of_variables() {
         let environ = [("WEB_1.A_PORT_80_TCP", "tcp://1.2.3.4:80")];
         let check = one("[checks.link.\"web-1.a\"]\nport = 80");
-        assert!(check.judge.judge(&Fake::default().facts(&environ)).ok);
-        assert_eq!(check.judge.subject(), "link web-1.a:80");
+        assert!(check.evaluate.evaluate(&Fake::default().facts(&environ)).ok);
+        assert_eq!(check.evaluate.subject(), "link web-1.a:80");
     }
 
     #[test]
     fn a_name_in_hosts_or_dns_is_known_with_any_port() {
-        assert!(judge("port = 80", by_hosts(), &[]).ok);
-        assert!(judge("port = 80", by_dns(), &[]).ok);
+        assert!(evaluate("port = 80", by_hosts(), &[]).ok);
+        assert!(evaluate("port = 80", by_dns(), &[]).ok);
     }
 
     #[test]
     fn what_is_exported_is_chosen() {
         let value = |keys: &str, fake: Fake, environ| {
-            judge(&format!("export = \"X\"\n{keys}"), fake, environ).value.unwrap_or_default()
+            evaluate(&format!("export = \"X\"\n{keys}"), fake, environ).value.unwrap_or_default()
         };
         for (keys, fake, environ, want) in [
             ("", Fake::default(), DOCKER, "web"),
@@ -417,17 +417,17 @@ mod tests {
 
     #[test]
     fn connect_asks_for_an_answer() {
-        let refused = judge("port = 80\nconnect = true", by_dns(), &[]);
+        let refused = evaluate("port = 80\nconnect = true", by_dns(), &[]);
         assert_eq!(
             (refused.ok, refused.may_change, refused.found.as_str()),
             (false, true, "web (by the name server), but 10.1.1.1:80 does not answer: connection refused")
         );
         let answering = |at: &str| Fake { answers: vec![at.parse().expect("address")], ..by_dns() };
-        assert!(judge("port = 80\nconnect = true", answering("10.1.1.1:80"), &[]).ok);
-        assert!(judge("connect = true", answering("172.17.0.5:80"), DOCKER).ok);
+        assert!(evaluate("port = 80\nconnect = true", answering("10.1.1.1:80"), &[]).ok);
+        assert!(evaluate("connect = true", answering("172.17.0.5:80"), DOCKER).ok);
         // More than the variables tell, but it answers.
-        assert!(judge("port = 81\nconnect = true", answering("10.1.1.1:81"), DOCKER).ok);
-        assert!(judge("connect = true", by_dns(), &[]).remedy.contains("port ="));
+        assert!(evaluate("port = 81\nconnect = true", answering("10.1.1.1:81"), DOCKER).ok);
+        assert!(evaluate("connect = true", by_dns(), &[]).remedy.contains("port ="));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! `[checks.link_target.PATH]`: a symbolic link is there and leads where it should.
 
-use super::common::check_fn::{Asked, Verdict, add, fail, held};
-use super::common::path::{Place, shown, what};
-use crate::checks::{Facts, Judge, Kind};
+use super::common::check_fn::{FnCheck, FnResult, add, fail, held};
+use super::common::path::{PathSubject, shown, what};
+use crate::checks::{Evaluate, Facts, Kind};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::Stat;
 use std::time::Duration;
@@ -13,9 +13,9 @@ pub const KIND: Kind = Kind { name: "link_target", nameless: false, read };
 /// Stands for what the user knows.
 const ANY: &str = "…";
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     let mut expected = String::from("a link that leads somewhere");
-    let place = Place::read(name, table, &mut expected);
+    let place = PathSubject::read(name, table, &mut expected);
     let target = table.text("target");
     if let Some(target) = &target {
         if table.flag("absent") == Some(true) {
@@ -28,7 +28,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     }
     let mut place = place?;
     place.make = Some(["ln -s ", target.as_deref().unwrap_or(ANY)].concat());
-    Some(Box::new(Asked {
+    Some(Box::new(FnCheck {
         subject: ["link_target ", &place.path].concat(),
         expected,
         patience: Duration::ZERO,
@@ -37,7 +37,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     }))
 }
 
-fn look(place: &Place, target: Option<&str>, stat: &Stat, facts: &Facts) -> Verdict {
+fn look(place: &PathSubject, target: Option<&str>, stat: &Stat, facts: &Facts) -> FnResult {
     let path = &place.path;
     let to = target.unwrap_or(ANY);
     let Ok(leads) = facts.system.read_link(path) else {
@@ -86,7 +86,7 @@ mod tests {
                 ..Fake::default()
             };
             let text = format!("[checks.link_target.\"{path}\"]\n{keys}");
-            let finding = one(&text).judge.judge(&fake.facts(&[]));
+            let finding = one(&text).evaluate.evaluate(&fake.facts(&[]));
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{path} {keys}");
         }
     }

@@ -1,7 +1,7 @@
 //! `[checks.mount.PATH]`: a file system is mounted there, as it should be.
 
-use super::common::check_fn::{Verdict, add, all, fail, misnamed, named, word};
-use crate::checks::{Facts, Failure, Finding, Judge, Kind, facts, listed};
+use super::common::check_fn::{FnResult, add, all, fail, misnamed, named, word};
+use crate::checks::{CheckFailure, Evaluate, Facts, Finding, Kind, facts, listed};
 use crate::config::read::table::Table;
 use crate::sys::fs::mounts::Mount;
 use crate::sys::fs::stat::Access;
@@ -12,24 +12,24 @@ pub const KIND: Kind = Kind { name: "mount", nameless: false, read };
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Mode {
+enum MountMode {
     Rw,
     Ro,
 }
 
 struct MountCheck {
     path: String,
-    mode: Option<Mode>,
+    mode: Option<MountMode>,
     fstype: Vec<String>,
     has: Vec<String>,
     lacks: Vec<String>,
     source: Vec<String>,
     propagation: Option<&'static str>,
-    volume: Option<Volume>,
+    volume: Option<MountedVolume>,
 }
 
 /// Which volume of the engine's is meant.
-enum Volume {
+enum MountedVolume {
     Named(String),
     Any,
     None,
@@ -37,7 +37,7 @@ enum Volume {
 
 const PROPAGATION: &[&str] = &["private", "shared", "slave", "unbindable"];
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     let path = path(name, table);
     let fstype = asserting(table, "fstype");
     let (mut has, mut lacks) = (Vec::new(), Vec::new());
@@ -59,15 +59,15 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     let propagation = word(table, "propagation", PROPAGATION);
     let mode = table.word("mode");
     let volume = table.text_or_number("volume").map(|text| match text.as_str() {
-        "true" | "any" => Volume::Any,
-        "false" => Volume::None,
+        "true" | "any" => MountedVolume::Any,
+        "false" => MountedVolume::None,
         name => {
             if name.is_empty() || name.contains('/') {
                 let message =
                     "is no name of a volume; expected one, true or false; a folder of the host is a source";
                 table.fault("volume", message);
             }
-            Volume::Named(name.into())
+            MountedVolume::Named(name.into())
         }
     });
     if path.as_deref() == Some("/")
@@ -104,7 +104,7 @@ pub(in crate::checks) fn mounted_at<'f>(
     path: &str,
     how: &str,
     facts: &'f Facts,
-) -> Result<&'f Mount, Failure> {
+) -> Result<&'f Mount, CheckFailure> {
     let remedy = || format!("mount something at {path} ({how})");
     let mount = facts.system.mount_of(path).map_err(|error| {
         if errno(&error) == Errno::EACCES {
@@ -114,26 +114,28 @@ pub(in crate::checks) fn mounted_at<'f>(
             Errno::ENOENT => " is not there".to_string(),
             _ => [" cannot be looked at: ", &facts::why(&error)].concat(),
         };
-        Failure::new([path, &why].concat(), remedy())
+        CheckFailure::new([path, &why].concat(), remedy())
     })?;
     let mount = match mount {
-        None => return Err(Failure::new("no list of mounts".into(), "mount /proc in the container".into())),
+        None => {
+            return Err(CheckFailure::new("no list of mounts".into(), "mount /proc in the container".into()));
+        }
         Some((mount, true)) => return Ok(mount),
         Some((mount, false)) => mount,
     };
     let found = format!("{path}, which is part of the {} at {}", mount.fstype, mount.point);
-    Err(Failure::new(found, remedy()))
+    Err(CheckFailure::new(found, remedy()))
 }
 
-impl Judge for MountCheck {
+impl Evaluate for MountCheck {
     fn subject(&self) -> String {
         format!("mount {}", self.path)
     }
 
     fn expected(&self) -> String {
         let mut expected = String::from(match self.mode {
-            Some(Mode::Rw) => "a writable mount",
-            Some(Mode::Ro) => "a read-only mount",
+            Some(MountMode::Rw) => "a writable mount",
+            Some(MountMode::Ro) => "a read-only mount",
             None => "a mount",
         });
         if !self.fstype.is_empty() {
@@ -152,15 +154,15 @@ impl Judge for MountCheck {
             add(&mut expected, &[word]);
         }
         match &self.volume {
-            Some(Volume::Named(name)) => add(&mut expected, &["the volume ", name]),
-            Some(Volume::Any) => add(&mut expected, &["a volume of the engine's"]),
-            Some(Volume::None) => add(&mut expected, &["no volume of the engine's"]),
+            Some(MountedVolume::Named(name)) => add(&mut expected, &["the volume ", name]),
+            Some(MountedVolume::Any) => add(&mut expected, &["a volume of the engine's"]),
+            Some(MountedVolume::None) => add(&mut expected, &["no volume of the engine's"]),
             None => {}
         }
         expected
     }
 
-    fn judge(&self, facts: &Facts) -> Finding {
+    fn evaluate(&self, facts: &Facts) -> Finding {
         mounted_at(&self.path, &self.how(), facts).and_then(|mount| self.judge_mount(mount, facts)).into()
     }
 
@@ -179,12 +181,12 @@ impl MountCheck {
     /// What mounts there what is asked for.
     fn how(&self) -> String {
         let path = &self.path;
-        let mode = if matches!(self.mode, Some(Mode::Ro)) { ":ro" } else { "" };
+        let mode = if matches!(self.mode, Some(MountMode::Ro)) { ":ro" } else { "" };
         let is_tmpfs = self.fstype.iter().any(|kind| kind == "tmpfs");
         match &self.volume {
-            Some(Volume::Named(name)) => volume_option(path, name) + mode,
-            Some(Volume::Any) => volume_option(path, "") + mode,
-            Some(Volume::None) => {
+            Some(MountedVolume::Named(name)) => volume_option(path, name) + mode,
+            Some(MountedVolume::Any) => volume_option(path, "") + mode,
+            Some(MountedVolume::None) => {
                 ["docker run --tmpfs ", path, mode, ", or bind a directory of the host there"].concat()
             }
             None if is_tmpfs => ["docker run --tmpfs ", path, mode].concat(),
@@ -195,7 +197,7 @@ impl MountCheck {
         }
     }
 
-    fn judge_mount(&self, mount: &Mount, facts: &Facts) -> Verdict {
+    fn judge_mount(&self, mount: &Mount, facts: &Facts) -> FnResult {
         let path = &self.path;
         let mode = |read_only| {
             let mode = if read_only { "ro" } else { "rw" };
@@ -211,7 +213,7 @@ impl MountCheck {
         all(looks, path)
     }
 
-    fn judge_type(&self, mount: &Mount) -> Result<(), Failure> {
+    fn judge_type(&self, mount: &Mount) -> Result<(), CheckFailure> {
         if self.fstype.is_empty() || self.fstype.contains(&mount.fstype) {
             return Ok(());
         }
@@ -220,7 +222,7 @@ impl MountCheck {
     }
 
     /// Whether it is read-only, when it may be so.
-    fn judge_mode(&self, mount: &Mount, facts: &Facts) -> Result<bool, Failure> {
+    fn judge_mode(&self, mount: &Mount, facts: &Facts) -> Result<bool, CheckFailure> {
         // What the kernel answers outweighs the flags: a file system may turn read-only after an error. Of a device
         // it says nothing, nor to a user whom the mode refuses.
         let path = &self.path;
@@ -231,19 +233,21 @@ impl MountCheck {
             _ => mount.read_only(),
         };
         match self.mode {
-            Some(Mode::Rw) if read_only && path == "/" => {
+            Some(MountMode::Rw) if read_only && path == "/" => {
                 fail("a read-only mount\nleave out --read-only", &[])
             }
-            Some(Mode::Rw) if read_only => fail("a read-only mount\nmount it with rw instead of ro", &[]),
-            Some(Mode::Ro) if !read_only && path == "/" => {
+            Some(MountMode::Rw) if read_only => {
+                fail("a read-only mount\nmount it with rw instead of ro", &[])
+            }
+            Some(MountMode::Ro) if !read_only && path == "/" => {
                 fail("a writable mount\ndocker run --read-only", &[])
             }
-            Some(Mode::Ro) if !read_only => fail("a writable mount\nmount it with ro", &[]),
+            Some(MountMode::Ro) if !read_only => fail("a writable mount\nmount it with ro", &[]),
             _ => Ok(read_only),
         }
     }
 
-    fn judge_options(&self, mount: &Mount) -> Result<(), Failure> {
+    fn judge_options(&self, mount: &Mount) -> Result<(), CheckFailure> {
         let that = |list: &[String], has: bool| -> Vec<String> {
             list.iter().filter(|option| mount.has(option) == has).cloned().collect()
         };
@@ -269,7 +273,7 @@ impl MountCheck {
     }
 
     /// What is mounted, and who is told of mounts below.
-    fn judge_origin(&self, mount: &Mount) -> Result<(), Failure> {
+    fn judge_origin(&self, mount: &Mount) -> Result<(), CheckFailure> {
         let path = &self.path;
         // Of a bind mount, the folder that is bound says more than the device that it lies on.
         if !self.source.is_empty() && !self.source.iter().any(|of| *of == mount.source || *of == mount.root) {
@@ -288,12 +292,12 @@ impl MountCheck {
             };
             return fail(template, &[&is, wanted, wanted, path]);
         }
-        self.volume.as_ref().map_or(Ok(()), |wanted| wanted.judge(path, mount))
+        self.volume.as_ref().map_or(Ok(()), |wanted| wanted.evaluate(path, mount))
     }
 }
 
-impl Volume {
-    fn judge(&self, path: &str, mount: &Mount) -> Result<(), Failure> {
+impl MountedVolume {
+    fn evaluate(&self, path: &str, mount: &Mount) -> Result<(), CheckFailure> {
         let is = volume_of(&mount.root);
         let fits = match self {
             Self::Named(name) => is == Some(name),
@@ -393,7 +397,8 @@ mod tests {
             ("/data/sub", "", false, "/data/sub, which is part of the ext4 at /data"),
             ("/none", "", false, "/none is not there"),
         ] {
-            let finding = one(&format!("[checks.mount.\"{path}\"]\n{keys}")).judge.judge(&fake().facts(&[]));
+            let finding =
+                one(&format!("[checks.mount.\"{path}\"]\n{keys}")).evaluate.evaluate(&fake().facts(&[]));
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{path} {keys}");
         }
     }
@@ -401,11 +406,11 @@ mod tests {
     #[test]
     fn a_volume_is_known_by_its_folder() {
         const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-        let judge = |root: &str, keys: &str| {
+        let evaluate = |root: &str, keys: &str| {
             let mounts = mounts::parse(&format!("2 1 8:1 {root} /data rw - ext4 /dev/sda1 rw\n"));
             one(&format!("[checks.mount.\"/data\"]\n{keys}"))
-                .judge
-                .judge(&Fake { mounts, ..fake() }.facts(&[]))
+                .evaluate
+                .evaluate(&Fake { mounts, ..fake() }.facts(&[]))
         };
         for root in [
             "/var/lib/docker/volumes/db/_data",
@@ -421,7 +426,7 @@ mod tests {
                 ("volume = \"cache\"", false, "the volume db"),
                 ("volume = false", false, "the volume db"),
             ] {
-                let finding = judge(root, keys);
+                let finding = evaluate(root, keys);
                 assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{root} {keys}");
             }
         }
@@ -432,14 +437,14 @@ mod tests {
             ("/volumes/x/_database", "the folder /volumes/x/_database of the host, no volume"),
             ("/", "the whole ext4 of /dev/sda1, no volume"),
         ] {
-            assert_eq!(judge(root, "volume = \"db\"").found, found);
-            assert!(!judge(root, "volume = true").ok && judge(root, "volume = false").ok, "{root}");
+            assert_eq!(evaluate(root, "volume = \"db\"").found, found);
+            assert!(!evaluate(root, "volume = true").ok && evaluate(root, "volume = false").ok, "{root}");
         }
-        let anonymous = judge(&format!("/volumes/{ID}/_data"), "volume = \"db\"");
+        let anonymous = evaluate(&format!("/volumes/{ID}/_data"), "volume = \"db\"");
         assert_eq!(anonymous.found, "the anonymous volume 0123456789ab");
         assert_eq!(anonymous.remedy, "docker run --volume db:/data");
-        assert!(judge(&format!("/volumes/{ID}/_data"), "volume = true").ok);
-        let expected = |keys: &str| one(&format!("[checks.mount.\"/data\"]\n{keys}")).judge.expected();
+        assert!(evaluate(&format!("/volumes/{ID}/_data"), "volume = true").ok);
+        let expected = |keys: &str| one(&format!("[checks.mount.\"/data\"]\n{keys}")).evaluate.expected();
         assert_eq!(expected("volume = \"db\""), "a mount, the volume db");
         assert_eq!(expected("volume = true"), "a mount, a volume of the engine's");
         assert_eq!(expected("volume = false"), "a mount, no volume of the engine's");
@@ -450,7 +455,7 @@ mod tests {
         let text = "1 0 0:1 / / rw - overlay overlay rw\n2 1 0:2 / /data rw,nosuid,noexec - tmpfs tmpfs rw\n";
         let fake = Fake { mounts: mounts::parse(text), ..fake() };
         let check = one("[checks.mount.\"/data\"]\noptions = { lacks = [\"noexec\", \"nosuid\"] }");
-        let remedy = check.judge.judge(&fake.facts(&[])).remedy;
+        let remedy = check.evaluate.evaluate(&fake.facts(&[])).remedy;
         assert_eq!(remedy, "mount it with exec,suid (docker run --tmpfs /data:exec,suid)");
     }
 
@@ -474,6 +479,6 @@ mod tests {
             assert!(message.contains(part), "{keys}: {message}");
         }
         assert!(fault("[checks.mount.data]").contains("no absolute path"));
-        assert_eq!(one("[checks.mount.data]\npath = \"/data\"").judge.subject(), "mount /data");
+        assert_eq!(one("[checks.mount.data]\npath = \"/data\"").evaluate.subject(), "mount /data");
     }
 }

@@ -1,7 +1,7 @@
 //! `[checks.network]` or `[checks.network.INTERFACE]`: there is a network, it is up and has an address.
 
 use super::common::check_fn::{add, fail, failure, text};
-use crate::checks::{Facts, Failure, Finding, Judge, Kind, facts};
+use crate::checks::{CheckFailure, Evaluate, Facts, Finding, Kind, facts};
 use crate::config::read::table::Table;
 use crate::sys::net::Interface;
 use std::net::IpAddr;
@@ -54,7 +54,7 @@ impl Cidr {
     }
 }
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     let written = table.text("interface");
     if written.as_deref() == Some("") {
         table.fault("interface", "is empty; expected the name of one, such as \"eth0\"");
@@ -94,7 +94,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     Some(Box::new(Network { interface, address, family, default_route, cidr, mtu, ipv6 }))
 }
 
-impl Judge for Network {
+impl Evaluate for Network {
     fn subject(&self) -> String {
         self.interface.as_ref().map_or_else(|| "network".into(), |name| format!("network {name}"))
     }
@@ -128,7 +128,7 @@ impl Judge for Network {
         expected
     }
 
-    fn judge(&self, facts: &Facts) -> Finding {
+    fn evaluate(&self, facts: &Facts) -> Finding {
         let interfaces = match facts.system.interfaces() {
             Ok(interfaces) => interfaces,
             Err(error) => {
@@ -163,10 +163,10 @@ impl Network {
         one: &Interface,
         routes: &[(String, bool)],
         facts: &Facts,
-    ) -> Result<Finding, Failure> {
+    ) -> Result<Finding, CheckFailure> {
         let name = &one.name;
         if !one.up {
-            return Err(Failure::new(format!("{name}, which is down"), format!("set {name} up")));
+            return Err(CheckFailure::new(format!("{name}, which is down"), format!("set {name} up")));
         }
         let address = one.addresses.iter().find(|address| self.counts(address));
         if self.address && address.is_none() {
@@ -179,7 +179,7 @@ impl Network {
                 (None, Some(Family::Ipv6)) => "enable IPv6 on the container's network".into(),
                 _ => "connect the container to a network that gives it an address".into(),
             };
-            return Err(Failure::new(format!("{name} with {has}"), remedy));
+            return Err(CheckFailure::new(format!("{name} with {has}"), remedy));
         }
         // No default route at all is meant, when no interface is named.
         let any = self.interface.is_none() && self.default_route == Some(false);
@@ -189,12 +189,12 @@ impl Network {
         match self.default_route {
             Some(true) if !routed => {
                 let remedy = "connect the container to a network with a gateway (not an internal one)";
-                return Err(Failure::new(format!("{name} without a default route"), remedy.into()));
+                return Err(CheckFailure::new(format!("{name} without a default route"), remedy.into()));
             }
             Some(false) if routed => {
                 let remedy =
                     "connect the container to an internal network (docker network create --internal)";
-                return Err(Failure::new(format!("{name} with a default route"), remedy.into()));
+                return Err(CheckFailure::new(format!("{name} with a default route"), remedy.into()));
             }
             _ => {}
         }
@@ -204,7 +204,7 @@ impl Network {
         Ok(Finding::pass(found, shown))
     }
 
-    fn link_layer(&self, name: &str, facts: &Facts) -> Result<(), Failure> {
+    fn link_layer(&self, name: &str, facts: &Facts) -> Result<(), CheckFailure> {
         if let Some(wanted) = self.mtu {
             let mtu = text(facts, &["/sys/class/net/", name, "/mtu"].concat())
                 .map_err(|error| {
@@ -275,35 +275,37 @@ mod tests {
         }
     }
 
-    fn judge(text: &str, interfaces: &[Interface], routes: &[(&str, bool)]) -> Finding {
+    fn evaluate(text: &str, interfaces: &[Interface], routes: &[(&str, bool)]) -> Finding {
         let routes = routes.iter().map(|(name, v6)| ((*name).to_string(), *v6)).collect();
         let fake = Fake { interfaces: interfaces.to_vec(), routes, ..Fake::default() };
-        one(text).judge.judge(&fake.facts(&[]))
+        one(text).evaluate.evaluate(&fake.facts(&[]))
     }
 
     #[test]
     fn any_interface_but_the_loopback_will_do() {
         let lo = interface("lo", true, &["127.0.0.1", "::1"]);
         let eth0 = interface("eth0", true, &["172.17.0.2"]);
-        assert_eq!(judge("[checks.network]", std::slice::from_ref(&lo), &[]).found, "only lo");
-        let both = judge("[checks.network]", &[lo.clone(), eth0.clone()], &[]);
+        assert_eq!(evaluate("[checks.network]", std::slice::from_ref(&lo), &[]).found, "only lo");
+        let both = evaluate("[checks.network]", &[lo.clone(), eth0.clone()], &[]);
         assert_eq!((both.ok, both.value.as_deref()), (true, Some("172.17.0.2")));
-        assert!(judge("[checks.network.eth0]", &[lo.clone(), eth0.clone()], &[]).ok);
-        assert!(judge("[checks.network.outside]\ninterface = \"eth0\"", std::slice::from_ref(&eth0), &[]).ok);
-        assert!(!judge("[checks.network.eth1]", &[lo.clone(), eth0], &[]).ok);
-        assert!(judge("[checks.network.lo]", &[lo], &[]).ok);
+        assert!(evaluate("[checks.network.eth0]", &[lo.clone(), eth0.clone()], &[]).ok);
+        assert!(
+            evaluate("[checks.network.outside]\ninterface = \"eth0\"", std::slice::from_ref(&eth0), &[]).ok
+        );
+        assert!(!evaluate("[checks.network.eth1]", &[lo.clone(), eth0], &[]).ok);
+        assert!(evaluate("[checks.network.lo]", &[lo], &[]).ok);
     }
 
     #[test]
     fn down_without_address_and_the_wrong_family_fail() {
-        let judge =
-            |keys: &str, one: Interface| judge(&format!("[checks.network.eth0]\n{keys}"), &[one], &[]);
-        assert_eq!(judge("", interface("eth0", false, &["10.0.0.1"])).found, "eth0, which is down");
-        assert_eq!(judge("", interface("eth0", true, &[])).found, "eth0 with no address");
-        assert_eq!(judge("", interface("eth0", true, &["fe80::1"])).found, "eth0 with only fe80::1");
-        assert!(judge("address = false", interface("eth0", true, &[])).ok);
-        assert!(!judge("family = \"ipv6\"", interface("eth0", true, &["10.0.0.1"])).ok);
-        assert!(judge("family = \"ipv6\"", interface("eth0", true, &["10.0.0.1", "fd00::2"])).ok);
+        let evaluate =
+            |keys: &str, one: Interface| evaluate(&format!("[checks.network.eth0]\n{keys}"), &[one], &[]);
+        assert_eq!(evaluate("", interface("eth0", false, &["10.0.0.1"])).found, "eth0, which is down");
+        assert_eq!(evaluate("", interface("eth0", true, &[])).found, "eth0 with no address");
+        assert_eq!(evaluate("", interface("eth0", true, &["fe80::1"])).found, "eth0 with only fe80::1");
+        assert!(evaluate("address = false", interface("eth0", true, &[])).ok);
+        assert!(!evaluate("family = \"ipv6\"", interface("eth0", true, &["10.0.0.1"])).ok);
+        assert!(evaluate("family = \"ipv6\"", interface("eth0", true, &["10.0.0.1", "fd00::2"])).ok);
     }
 
     #[test]
@@ -313,7 +315,7 @@ mod tests {
             [(true, &[("eth0", false)][..], true), (true, &[], false), (false, &[("eth0", false)], false)];
         for (wanted, routes, ok) in table {
             let text = format!("[checks.network]\ndefault_route = {wanted}");
-            assert_eq!(judge(&text, &eth0, routes).ok, ok, "{wanted} {routes:?}");
+            assert_eq!(evaluate(&text, &eth0, routes).ok, ok, "{wanted} {routes:?}");
         }
         assert!(fault("[checks.network]\naddress = false\nfamily = \"ipv4\"").contains("does nothing"));
     }
@@ -332,11 +334,11 @@ mod tests {
             ("fe80::/10", true),
         ] {
             let text = format!("[checks.network]\ncidr = \"{cidr}\"");
-            assert_eq!(judge(&text, std::slice::from_ref(&eth0), &[]).ok, ok, "{cidr}");
+            assert_eq!(evaluate(&text, std::slice::from_ref(&eth0), &[]).ok, ok, "{cidr}");
         }
-        let other = judge("[checks.network]\ncidr = \"10.0.0.0/8\"", &[eth0], &[]);
+        let other = evaluate("[checks.network]\ncidr = \"10.0.0.0/8\"", &[eth0], &[]);
         assert_eq!(other.found, "eth0 with only 172.17.0.2, fd00:1::2, fe80::1");
-        let expected = one("[checks.network]\ncidr = \"10.0.0.0/8\"\nmtu = 900").judge.expected();
+        let expected = one("[checks.network]\ncidr = \"10.0.0.0/8\"\nmtu = 900").evaluate.expected();
         assert!(
             expected.ends_with("up, with an address in 10.0.0.0/8, with an mtu of at least 900"),
             "{expected}"
@@ -378,7 +380,7 @@ mod tests {
             let interfaces = vec![interface("eth0", true, &["10.0.0.1"])];
             let texts = [(path.to_string(), content.to_string())].into();
             let facts = Fake { interfaces, texts, ..Fake::default() }.facts(&[]);
-            let finding = one(&format!("[checks.network]\n{keys}")).judge.judge(&facts);
+            let finding = one(&format!("[checks.network]\n{keys}")).evaluate.evaluate(&facts);
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{keys} {path}");
         }
         assert!(fault("[checks.network]\nmtu = 1").contains("from 69 to 65536"));

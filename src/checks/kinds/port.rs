@@ -1,6 +1,6 @@
 //! `[checks.port.NUMBER]`: a network port of this container is free for its service, or somebody listens on it.
 
-use crate::checks::{Facts, Finding, Judge, Kind, facts};
+use crate::checks::{Evaluate, Facts, Finding, Kind, facts};
 use crate::config::read::table::Table;
 use crate::sys::net::Protocol;
 use crate::sys::{Errno, errno};
@@ -11,11 +11,11 @@ use std::time::Duration;
 /// `port`
 pub const KIND: Kind = Kind { name: "port", nameless: false, read };
 
-const PATIENCE: Duration = Duration::from_secs(1);
+const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum State {
+enum PortState {
     #[default]
     Free,
     Listening,
@@ -26,10 +26,10 @@ struct Port {
     /// `None`: all addresses.
     address: Option<IpAddr>,
     protocol: Protocol,
-    state: State,
+    state: PortState,
 }
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     let written = table.node("port").is_some();
     let mut port = table.integer("port", 1, 65535).and_then(|port| u16::try_from(port).ok());
     if !written {
@@ -53,7 +53,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     Some(Box::new(Port { port: port?, address, protocol, state }))
 }
 
-impl Judge for Port {
+impl Evaluate for Port {
     fn subject(&self) -> String {
         let address = self.address.map_or_else(String::new, |_| format!(" at {}", self.place()));
         let protocol = if self.protocol == Protocol::Udp { "/udp" } else { "" };
@@ -62,15 +62,15 @@ impl Judge for Port {
 
     fn expected(&self) -> String {
         match self.state {
-            State::Free => "a port that is free for this user".into(),
-            State::Listening => "somebody who listens".into(),
+            PortState::Free => "a port that is free for this user".into(),
+            PortState::Listening => "somebody who listens".into(),
         }
     }
 
-    fn judge(&self, facts: &Facts) -> Finding {
+    fn evaluate(&self, facts: &Facts) -> Finding {
         match self.state {
-            State::Free => self.judge_free(facts),
-            State::Listening => self.judge_listening(facts),
+            PortState::Free => self.judge_free(facts),
+            PortState::Listening => self.judge_listening(facts),
         }
     }
 }
@@ -144,7 +144,7 @@ impl Port {
             // Without /proc only an answer tells.
             Err(_) if self.protocol == Protocol::Tcp => {
                 let address = self.address.unwrap_or(Ipv4Addr::LOCALHOST.into());
-                facts.system.connect(SocketAddr::new(address, self.port), PATIENCE).is_ok()
+                facts.system.connect(SocketAddr::new(address, self.port), LOOK_TIMEOUT).is_ok()
             }
             Err(error) => {
                 let found = format!("no list of sockets: {}", facts::why(&error));
@@ -182,35 +182,35 @@ mod tests {
     use crate::sys::process::credentials::Identity;
     use std::cell::RefCell;
 
-    fn judge(text: &str, fake: Fake) -> Finding {
-        one(text).judge.judge(&fake.facts(&[]))
+    fn evaluate(text: &str, fake: Fake) -> Finding {
+        one(text).evaluate.evaluate(&fake.facts(&[]))
     }
 
     #[test]
     fn a_port_is_free_taken_or_forbidden() {
         let refused = |errno| Fake { unbindable: [(80, errno)].into(), ..Fake::default() };
-        let free = judge("[checks.port.8080]", refused(libc::EACCES));
+        let free = evaluate("[checks.port.8080]", refused(libc::EACCES));
         assert_eq!((free.ok, free.value.as_deref()), (true, Some("8080")));
-        let taken = judge("[checks.port.80]", refused(libc::EADDRINUSE));
+        let taken = evaluate("[checks.port.80]", refused(libc::EADDRINUSE));
         assert_eq!((taken.found.as_str(), taken.may_change), ("port 80 taken by another process", true));
         let holder = |at: &str| Some((at.parse().expect("address"), "nginx", 7));
         let held = |keys: &str, at| {
             let fake = Fake { holder: holder(at), ..refused(libc::EADDRINUSE) };
-            judge(&format!("[checks.port.80]\n{keys}"), fake).found
+            evaluate(&format!("[checks.port.80]\n{keys}"), fake).found
         };
         assert_eq!(held("", "127.0.0.1:80"), "port 80 taken by nginx (pid 7)");
         assert_eq!(held("address = \"0.0.0.0\"", "127.0.0.1:80"), "0.0.0.0:80 taken by nginx (pid 7)");
         assert_eq!(held("", "127.0.0.1:81"), "port 80 taken by another process");
-        assert!(judge("[checks.port.81]", Fake { holder: holder("[::]:80"), ..Fake::default() }).ok);
-        let forbidden = judge("[checks.port.web]\nport = 80", refused(libc::EACCES));
+        assert!(evaluate("[checks.port.81]", Fake { holder: holder("[::]:80"), ..Fake::default() }).ok);
+        let forbidden = evaluate("[checks.port.web]\nport = 80", refused(libc::EACCES));
         assert!(forbidden.found.contains("ip_unprivileged_port_start = 1024"), "{forbidden:?}");
         assert!(forbidden.remedy.ends_with("--cap-add NET_BIND_SERVICE") && !forbidden.may_change);
         // To a user who is not root --cap-add gives nothing.
         let current = RefCell::new(Identity { uid: 1000, ..Identity::default() });
-        let user = judge("[checks.port.80]", Fake { current, ..refused(libc::EACCES) });
+        let user = evaluate("[checks.port.80]", Fake { current, ..refused(libc::EACCES) });
         assert!(user.remedy.ends_with("--sysctl net.ipv4.ip_unprivileged_port_start=0"), "{user:?}");
-        assert!(judge("[checks.port.80]", refused(libc::EAFNOSUPPORT)).ok);
-        assert!(!judge("[checks.port.80]\naddress = \"10.9.9.9\"", refused(libc::EADDRNOTAVAIL)).ok);
+        assert!(evaluate("[checks.port.80]", refused(libc::EAFNOSUPPORT)).ok);
+        assert!(!evaluate("[checks.port.80]\naddress = \"10.9.9.9\"", refused(libc::EADDRNOTAVAIL)).ok);
     }
 
     #[test]
@@ -227,9 +227,9 @@ mod tests {
             ("address = \"::1\"", "0.0.0.0:80", false),
         ] {
             let text = format!("[checks.port.80]\nstate = \"listening\"\n{keys}");
-            assert_eq!(judge(&text, fake(at)).ok, ok, "{keys} {at}");
+            assert_eq!(evaluate(&text, fake(at)).ok, ok, "{keys} {at}");
         }
-        assert_eq!(one("[checks.port.53]\nprotocol = \"udp\"").judge.subject(), "port 53/udp");
+        assert_eq!(one("[checks.port.53]\nprotocol = \"udp\"").evaluate.subject(), "port 53/udp");
     }
 
     #[test]

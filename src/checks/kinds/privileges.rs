@@ -1,10 +1,10 @@
 //! `[checks.privileges]`: the container may do what it needs, and no more: the hardened image.
 
 use super::common::check_fn::{
-    Asked, PATIENCE, add, all, fail, failure, must_ask, no_export, no_wait, text, word,
+    FnCheck, LOOK_TIMEOUT, add, all, fail, failure, must_ask, no_export, no_wait, text, word,
 };
 use super::mount::asserting;
-use crate::checks::{Facts, Failure, Judge, Kind, facts};
+use crate::checks::{CheckFailure, Evaluate, Facts, Kind, facts};
 use crate::config::read::table::Table;
 use crate::config::source::diagnostic::did_you_mean;
 use crate::sys::process::caps;
@@ -38,18 +38,18 @@ fn how_to_see(facts: &Facts) -> &'static str {
 }
 
 /// One thing that is asked for.
-enum Wanted {
+enum WantedPrivilege {
     /// Capabilities that are had, or not had, with their numbers; and, of "ALL", the option that drops them.
     Capabilities(bool, Vec<(String, u8)>, Option<String>),
     /// A bit of /proc/self/status: its name there, what to call it, and how to have it.
-    Status(&'static str, &'static str, &'static str, bool),
+    CheckStatus(&'static str, &'static str, &'static str, bool),
     Apparmor(String),
     NoSetuid(Vec<String>, Vec<String>),
     NothingExposed,
     NoEmptyPassword,
 }
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     no_wait(table);
     no_export(table);
     let mut wanted = Vec::new();
@@ -64,7 +64,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     ] {
         if let Some(flag) = table.flag(key) {
             add(&mut expected, &[if flag { "" } else { "no " }, key]);
-            wanted.push(Wanted::Status(line, key, remedy, flag));
+            wanted.push(WantedPrivilege::CheckStatus(line, key, remedy, flag));
         }
     }
     if let Some(profile) = table.text_or_number("apparmor") {
@@ -74,7 +74,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
             one => one,
         };
         add(&mut expected, &["apparmor ", profiles]);
-        wanted.push(Wanted::Apparmor(profile));
+        wanted.push(WantedPrivilege::Apparmor(profile));
     }
     let (paths, allow) = (asserting(table, "paths"), asserting(table, "allow"));
     for (key, list) in [("paths", &paths), ("allow", &allow)] {
@@ -85,31 +85,31 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     if word(table, "setuid_files", &["none"]).is_some() {
         add(&mut expected, &["no setuid files"]);
         let paths = if paths.is_empty() { vec!["/".to_string()] } else { paths };
-        wanted.push(Wanted::NoSetuid(paths, allow));
+        wanted.push(WantedPrivilege::NoSetuid(paths, allow));
     } else if !paths.is_empty() || !allow.is_empty() {
         let key = if paths.is_empty() { "allow" } else { "paths" };
         table.fault(key, "does nothing without setuid_files = \"none\"");
     }
     if word(table, "exposed", &["none"]).is_some() {
         add(&mut expected, &["nothing of the machine exposed"]);
-        wanted.push(Wanted::NothingExposed);
+        wanted.push(WantedPrivilege::NothingExposed);
     }
     if word(table, "passwords", &["none empty"]).is_some() {
         add(&mut expected, &["no empty password, no uid twice"]);
-        wanted.push(Wanted::NoEmptyPassword);
+        wanted.push(WantedPrivilege::NoEmptyPassword);
     }
     must_ask(table, KEYS.split(", ").any(|key| table.has(key)), KEYS);
-    let walks = wanted.iter().any(|one| matches!(one, Wanted::NoSetuid(..)));
-    Some(Box::new(Asked {
+    let walks = wanted.iter().any(|one| matches!(one, WantedPrivilege::NoSetuid(..)));
+    Some(Box::new(FnCheck {
         subject: ["privileges ", name].concat(),
         expected,
-        patience: if walks { PATIENCE.saturating_mul(6) } else { Duration::ZERO },
+        patience: if walks { LOOK_TIMEOUT.saturating_mul(6) } else { Duration::ZERO },
         secret: false,
         look: Box::new(move |facts| all(wanted.iter().map(|one| one.look(facts)).collect(), "")),
     }))
 }
 
-fn capabilities(table: &Table<'_>, wanted: &mut Vec<Wanted>, expected: &mut String) {
+fn capabilities(table: &Table<'_>, wanted: &mut Vec<WantedPrivilege>, expected: &mut String) {
     let mut had: Vec<(String, u8)> = Vec::new();
     for key in ["has", "lacks"] {
         let has = key == "has";
@@ -141,18 +141,18 @@ fn capabilities(table: &Table<'_>, wanted: &mut Vec<Wanted>, expected: &mut Stri
         if has {
             had.clone_from(&list);
         }
-        wanted.push(Wanted::Capabilities(has, list, drop));
+        wanted.push(WantedPrivilege::Capabilities(has, list, drop));
     }
     if !table.has("has") && !table.has("lacks") {
         table.fault_here("asserts nothing; expected has or lacks");
     }
 }
 
-impl Wanted {
-    fn look(&self, facts: &Facts) -> Result<String, Failure> {
+impl WantedPrivilege {
+    fn look(&self, facts: &Facts) -> Result<String, CheckFailure> {
         match self {
             Self::Capabilities(has, list, drop) => capabilities_of(*has, list, drop.as_deref(), facts),
-            Self::Status(line, key, remedy, on) => {
+            Self::CheckStatus(line, key, remedy, on) => {
                 let is = number(facts.system.status(), line, 10).is_some_and(|n| n > 0);
                 let found = [*key, if is { " on" } else { " off" }].concat();
                 if is == *on {
@@ -177,7 +177,7 @@ fn capabilities_of(
     list: &[(String, u8)],
     drop: Option<&str>,
     facts: &Facts,
-) -> Result<String, Failure> {
+) -> Result<String, CheckFailure> {
     let bits = number(facts.system.status(), "CapEff:", 16).unwrap_or(0);
     let odd = list.iter().filter(|(_, number)| (bits >> number & 1 == 1) != has);
     let names: Vec<&str> = odd.map(|(name, _)| name.as_str()).collect();
@@ -194,7 +194,7 @@ fn capabilities_of(
     Err(failure("uid {} {}{}\ndocker run {}{}", &[&uid, which, &names.join(", "), &option, how]))
 }
 
-fn apparmor(wanted: &str, facts: &Facts) -> Result<String, Failure> {
+fn apparmor(wanted: &str, facts: &Facts) -> Result<String, CheckFailure> {
     let read = |path: &str| text(facts, path);
     let own = read("/proc/self/attr/apparmor/current").or_else(|_| read("/proc/self/attr/current"));
     let own = own.unwrap_or_default();
@@ -218,7 +218,7 @@ fn apparmor(wanted: &str, facts: &Facts) -> Result<String, Failure> {
     fail("{}\n{}", &[&found, remedy])
 }
 
-fn setuid(paths: &[String], allow: &[String], facts: &Facts) -> Result<String, Failure> {
+fn setuid(paths: &[String], allow: &[String], facts: &Facts) -> Result<String, CheckFailure> {
     // Where nothing is, nothing is ever found: most likely a name that is mistyped.
     let unseen = |path: &String| Some((path.clone(), facts.system.stat(path).err()?));
     if let Some((path, error)) = paths.iter().find_map(unseen) {
@@ -250,7 +250,7 @@ fn setuid(paths: &[String], allow: &[String], facts: &Facts) -> Result<String, F
     Err(failure("setuid {}{}\nin the image: {}, or name them in allow", &[&shown.join(", "), more, &mend]))
 }
 
-fn exposed(facts: &Facts) -> Result<String, Failure> {
+fn exposed(facts: &Facts) -> Result<String, CheckFailure> {
     let mut found: Vec<&str> = Vec::new();
     let is_socket = |path: &&&str| facts.system.stat(path).is_ok_and(|stat| stat.socket);
     // /var/run is most often /run.
@@ -281,7 +281,7 @@ fn exposed(facts: &Facts) -> Result<String, Failure> {
     Err(failure("exposed: {}\nleave out the volume or option that gives it", &[&found.join(", ")]))
 }
 
-fn passwords(facts: &Facts) -> Result<String, Failure> {
+fn passwords(facts: &Facts) -> Result<String, CheckFailure> {
     let mut empty: Vec<String> = Vec::new();
     for path in ["/etc/passwd", "/etc/shadow"] {
         let text = match text(facts, path) {
@@ -378,7 +378,8 @@ mod tests {
             ("exposed = \"none\"", true, "nothing exposed"),
             ("passwords = \"none empty\"", true, "no empty password"),
         ] {
-            let finding = one(&format!("[checks.privileges]\n{keys}")).judge.judge(&fake(status).facts(&[]));
+            let finding =
+                one(&format!("[checks.privileges]\n{keys}")).evaluate.evaluate(&fake(status).facts(&[]));
             assert_eq!((finding.ok, finding.found.trim_matches([';', ' '])), (ok, found), "{keys}");
         }
     }
@@ -386,7 +387,7 @@ mod tests {
     #[test]
     fn the_remedy_is_what_mends_it() {
         let remedy = |keys: &str, fake: Fake| {
-            one(&format!("[checks.privileges]\n{keys}")).judge.judge(&fake.facts(&[])).remedy
+            one(&format!("[checks.privileges]\n{keys}")).evaluate.evaluate(&fake.facts(&[])).remedy
         };
         let status = "CapEff:\t0000000000000401\n";
         let all = remedy("capabilities = { lacks = \"ALL\" }", fake(status));
@@ -403,24 +404,25 @@ mod tests {
 
     #[test]
     fn what_is_exposed_is_named() {
-        let judge =
-            |fake: Fake| one("[checks.privileges]\nexposed = \"none\"").judge.judge(&fake.facts(&[])).found;
+        let evaluate = |fake: Fake| {
+            one("[checks.privileges]\nexposed = \"none\"").evaluate.evaluate(&fake.facts(&[])).found
+        };
         let socket = Stat { socket: true, ..Stat::default() };
         let files =
             ["/run/docker.sock", "/var/run/docker.sock"].map(|path| (path.to_string(), socket)).into();
-        assert_eq!(judge(Fake { files, ..fake("") }), "exposed: /run/docker.sock");
+        assert_eq!(evaluate(Fake { files, ..fake("") }), "exposed: /run/docker.sock");
         let mounts = mounts::parse(
             "1 0 0:1 / /proc rw - proc proc rw\n2 0 0:2 / /proc/bus ro - proc proc rw\n\
              3 0 0:3 / /host/proc rw - proc proc rw\n4 0 0:4 / /host/sys rw - sysfs sysfs rw\n",
         );
-        assert_eq!(judge(Fake { mounts, ..fake("") }), "exposed: /host/proc, /host/sys");
+        assert_eq!(evaluate(Fake { mounts, ..fake("") }), "exposed: /host/proc, /host/sys");
         let mounts = mounts::parse(
             "1 0 0:1 /docker.sock /tmp/x rw - tmpfs tmpfs rw\n2 0 0:1 /podman/podman.sock /run/docker.sock rw - tmpfs tmpfs rw\n",
         );
         let files = [("/run/docker.sock".to_string(), socket)].into();
-        assert_eq!(judge(Fake { mounts, files, ..fake("") }), "exposed: /run/docker.sock, /tmp/x");
-        let mighty = fake("CapBnd:\t000001ffffffffff\n");
-        assert_eq!(judge(mighty), "exposed: all capabilities (--privileged)");
+        assert_eq!(evaluate(Fake { mounts, files, ..fake("") }), "exposed: /run/docker.sock, /tmp/x");
+        let bypasses_dac = fake("CapBnd:\t000001ffffffffff\n");
+        assert_eq!(evaluate(bypasses_dac), "exposed: all capabilities (--privileged)");
     }
 
     #[test]
@@ -434,7 +436,7 @@ mod tests {
             let fake = Fake { refused, ..fake("") };
             fake.current.borrow_mut().uid = uid;
             let text = "[checks.privileges]\nsetuid_files = \"none\"\npaths = \"/usr\"";
-            let finding = one(text).judge.judge(&fake.facts(&[]));
+            let finding = one(text).evaluate.evaluate(&fake.facts(&[]));
             assert!(finding.found.starts_with("a folder that cannot be searched, /usr: "), "{finding:?}");
             assert!(finding.remedy.starts_with(remedy), "{finding:?}");
         }
@@ -442,22 +444,22 @@ mod tests {
 
     #[test]
     fn a_password_that_is_empty_and_a_uid_twice_are_named() {
-        let judge = |path: &str, text: &str, passwd: &str| {
+        let evaluate = |path: &str, text: &str, passwd: &str| {
             let mut fake = Fake { accounts: Accounts::parse(passwd, ""), ..fake("") };
             fake.texts.insert(path.into(), text.into());
-            one("[checks.privileges]\npasswords = \"none empty\"").judge.judge(&fake.facts(&[]))
+            one("[checks.privileges]\npasswords = \"none empty\"").evaluate.evaluate(&fake.facts(&[]))
         };
-        assert_eq!(judge("/etc/shadow", "root:*:1:\napp::1:\n", "").found, "an empty password of app");
-        assert_eq!(judge("/etc/passwd", "app::1:1::/:\n", "").found, "an empty password of app");
+        assert_eq!(evaluate("/etc/shadow", "root:*:1:\napp::1:\n", "").found, "an empty password of app");
+        assert_eq!(evaluate("/etc/passwd", "app::1:1::/:\n", "").found, "an empty password of app");
         let twice = "root:x:0:0::/:\ntoor:x:0:0::/:\n";
-        let finding = judge("/x", "", twice);
+        let finding = evaluate("/x", "", twice);
         assert_eq!(
             (finding.found.as_str(), finding.remedy.as_str()),
             ("uid 0 twice in /etc/passwd", "give toor a uid of its own")
         );
         let many: String = (0..50_000).map(|n| format!("u{n}:x:{n}:0::/:\n")).collect();
-        assert_eq!(judge("/x", "", &many).found, "no empty password");
-        assert_eq!(judge("/x", "", &(many + "x:x:7:0::/:\n")).found, "uid 7 twice in /etc/passwd");
+        assert_eq!(evaluate("/x", "", &many).found, "no empty password");
+        assert_eq!(evaluate("/x", "", &(many + "x:x:7:0::/:\n")).found, "uid 7 twice in /etc/passwd");
     }
 
     #[test]

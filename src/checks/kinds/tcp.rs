@@ -1,14 +1,14 @@
 //! `[checks.tcp."HOST:PORT"]`: somebody accepts connections there.
 
-use super::common::check_fn::{Asked, held, misnamed, named, timeout};
+use super::common::check_fn::{FnCheck, held, misnamed, named, timeout};
 use super::common::peer::{Peer, TIMEOUT};
-use crate::checks::{Judge, Kind};
+use crate::checks::{Evaluate, Kind};
 use crate::config::read::table::Table;
 
 /// `tcp`
 pub const KIND: Kind = Kind { name: "tcp", nameless: false, read };
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     let port = table.integer("port", 1, 65535).and_then(|port| u16::try_from(port).ok());
     let address = named(name, table, "address")?;
     if port.is_some() && Peer::parse(&address, None).is_some() {
@@ -22,7 +22,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     }
     let peer = peer?;
     let shown = peer.shown();
-    Some(Box::new(Asked {
+    Some(Box::new(FnCheck {
         subject: ["tcp ", &shown].concat(),
         expected: "somebody who accepts connections".into(),
         patience: timeout.saturating_mul(4),
@@ -40,29 +40,29 @@ mod tests {
     use crate::checks::facts::fake::Fake;
     use crate::checks::read::testing::{fault, one};
 
-    fn judge(text: &str) -> Finding {
+    fn evaluate(text: &str) -> Finding {
         let fake = Fake {
             names: [("db".to_string(), "10.0.0.5".parse().expect("ip"))].into(),
             answers: vec!["10.0.0.5:5432".parse().expect("address")],
             texts: [("/etc/resolv.conf".to_string(), "search x\nnameserver 127.0.0.11\n".into())].into(),
             ..Fake::default()
         };
-        one(text).judge.judge(&fake.facts(&[]))
+        one(text).evaluate.evaluate(&fake.facts(&[]))
     }
 
     #[test]
     fn somebody_answers_or_nobody_does() {
-        let held = judge("[checks.tcp.\"db:5432\"]");
+        let held = evaluate("[checks.tcp.\"db:5432\"]");
         assert_eq!((held.ok, held.value.as_deref()), (true, Some("db:5432")));
-        assert!(judge("[checks.tcp.db]\nport = 5432").ok);
-        assert!(judge("[checks.tcp.x]\naddress = \"db:5432\"\ntimeout = \"1s\"").ok);
-        let refused = judge("[checks.tcp.\"db:80\"]");
+        assert!(evaluate("[checks.tcp.db]\nport = 5432").ok);
+        assert!(evaluate("[checks.tcp.x]\naddress = \"db:5432\"\ntimeout = \"1s\"").ok);
+        let refused = evaluate("[checks.tcp.\"db:80\"]");
         assert_eq!(
             (refused.ok, refused.found.as_str()),
             (false, "no answer from 10.0.0.5: connection refused")
         );
         assert!(refused.may_change);
-        let unknown = judge("[checks.tcp.\"bd:80\"]");
+        let unknown = evaluate("[checks.tcp.\"bd:80\"]");
         assert_eq!(unknown.found, "no address of bd: name does not resolve (name servers: 127.0.0.11)");
     }
 

@@ -1,27 +1,27 @@
 //! `[checks.unix.PATH]`: somebody listens on a socket in the file system.
 
-use super::common::check_fn::{Asked, PATIENCE, Verdict, fail, failure, held};
+use super::common::check_fn::{FnCheck, FnResult, LOOK_TIMEOUT, fail, failure, held};
 use super::common::path::{denied, refused, what};
 use super::mount::path;
-use crate::checks::{Facts, Judge, Kind, facts};
+use crate::checks::{Evaluate, Facts, Kind, facts};
 use crate::config::read::table::Table;
 use crate::sys::{Errno, errno};
 
 /// `unix`
 pub const KIND: Kind = Kind { name: "unix", nameless: false, read };
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     let path = path(name, table)?;
-    Some(Box::new(Asked {
+    Some(Box::new(FnCheck {
         subject: ["unix ", &path].concat(),
         expected: "a socket on which somebody listens".into(),
-        patience: PATIENCE,
+        patience: LOOK_TIMEOUT,
         secret: false,
         look: Box::new(move |facts| look(&path, facts)),
     }))
 }
 
-fn look(path: &str, facts: &Facts) -> Verdict {
+fn look(path: &str, facts: &Facts) -> FnResult {
     let start =
         |found: &str| failure("{}\nstart what is to listen on {}, or keep trying with wait", &[found, path]);
     let stat = match facts.system.stat(path) {
@@ -72,7 +72,7 @@ mod tests {
                 unix: errno,
                 ..Fake::default()
             };
-            let finding = one(&format!("[checks.unix.\"{path}\"]")).judge.judge(&fake.facts(&[]));
+            let finding = one(&format!("[checks.unix.\"{path}\"]")).evaluate.evaluate(&fake.facts(&[]));
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{path} {errno}");
         }
         assert!(fault("[checks.unix.x]").contains("no absolute path"));

@@ -3,7 +3,7 @@
 use super::common::check_fn::{must_ask, no_wait};
 use super::common::path::{denied, refused};
 use super::mount::asserting;
-use crate::checks::{Facts, Failure, Finding, Judge, Kind};
+use crate::checks::{CheckFailure, Evaluate, Facts, Finding, Kind};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::Access;
 use crate::sys::process::credentials::{Accounts, Identity};
@@ -13,7 +13,7 @@ pub const KIND: Kind = Kind { name: "user", nameless: true, read };
 
 const KEYS: &str = "name, uid, gid, groups, root, in_passwd, home_writable";
 
-struct User {
+struct UserCheck {
     /// A name, or a number.
     user: Option<String>,
     uid: Option<u32>,
@@ -24,7 +24,7 @@ struct User {
     home_writable: bool,
 }
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     no_wait(table);
     let number = |key| table.integer(key, 0, i64::from(u32::MAX) - 1).and_then(|n| u32::try_from(n).ok());
     let root = table.flag("root");
@@ -48,7 +48,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
     // Somebody it always is; to hand on who, or to be able to become another, is something to ask for.
     let asks = KEYS.split(", ").chain(["export", "as_user"]).any(|key| table.has(key));
     must_ask(table, asks || !name.is_empty(), KEYS);
-    Some(Box::new(User {
+    Some(Box::new(UserCheck {
         user,
         uid,
         gid: table.text_or_number("gid"),
@@ -75,7 +75,7 @@ pub(in crate::checks) fn as_user(table: &Table<'_>) -> Option<String> {
     Some(spec)
 }
 
-impl Judge for User {
+impl Evaluate for UserCheck {
     fn subject(&self) -> String {
         "user".into()
     }
@@ -95,7 +95,7 @@ impl Judge for User {
         if wanted.is_empty() { "any user".into() } else { wanted.join(", ") }
     }
 
-    fn judge(&self, facts: &Facts) -> Finding {
+    fn evaluate(&self, facts: &Facts) -> Finding {
         let who = facts.system.current();
         let accounts = facts.system.accounts();
         let name = accounts.user_name(who.uid);
@@ -140,15 +140,15 @@ impl Judge for User {
             return Finding::fail_for_good(found, remedy);
         }
         if self.home_writable
-            && let Err(Failure { found: why, remedy, may_change }) = home(&who, facts)
+            && let Err(CheckFailure { found: why, remedy, may_change }) = home(&who, facts)
         {
-            return Failure { found: format!("{found}, {why}"), remedy, may_change }.into();
+            return CheckFailure { found: format!("{found}, {why}"), remedy, may_change }.into();
         }
         Finding::pass(found, name)
     }
 }
 
-impl User {
+impl UserCheck {
     /// What is wrong with the groups, if anything is.
     fn judge_groups(&self, who: &Identity, accounts: &Accounts, found: &str) -> Option<Finding> {
         let unknown = |group: &str| {
@@ -179,21 +179,23 @@ impl User {
 }
 
 /// Whether this user can make files at home: where /etc/passwd says, or else HOME.
-fn home(who: &Identity, facts: &Facts) -> Result<(), Failure> {
+fn home(who: &Identity, facts: &Facts) -> Result<(), CheckFailure> {
     let entry = facts.system.accounts().user_of(who.uid).map(|user| user.home.clone());
     let home = entry.filter(|home| !home.is_empty()).or_else(|| facts.environ.get_full("HOME"));
     let Some(home) = home else {
         let remedy = "add the user to the image, or set HOME to a folder that it can write";
-        return Err(Failure::for_good("without a home".into(), remedy.into()));
+        return Err(CheckFailure::for_good("without a home".into(), remedy.into()));
     };
-    let told =
-        |failure: Failure| Failure { found: format!("whose home {home} is {}", failure.found), ..failure };
+    let told = |failure: CheckFailure| CheckFailure {
+        found: format!("whose home {home} is {}", failure.found),
+        ..failure
+    };
     let stat = match facts.system.stat(&home) {
         Ok(stat) if stat.dir => stat,
-        Ok(_) => return Err(told(Failure::new("no folder".into(), format!("make a folder at {home}")))),
+        Ok(_) => return Err(told(CheckFailure::new("no folder".into(), format!("make a folder at {home}")))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let remedy = format!("make it, as root: mkdir -p {home} && chown {}:{} {home}", who.uid, who.gid);
-            return Err(told(Failure::new("not there".into(), remedy)));
+            return Err(told(CheckFailure::new("not there".into(), remedy)));
         }
         Err(error) => return Err(refused(&home, &error, facts)),
     };
@@ -219,13 +221,13 @@ mod tests {
     use crate::sys::fs::stat::Stat;
     use std::cell::RefCell;
 
-    fn judge(text: &str, uid: u32) -> Finding {
+    fn evaluate(text: &str, uid: u32) -> Finding {
         let fake = Fake {
             accounts: Accounts::parse("root:x:0:0::/:\napp:x:1000:50::/:\n", "mail:x:8:\nweb:x:50:\n"),
             current: RefCell::new(Identity { uid, gid: 50, groups: vec![8] }),
             ..Fake::default()
         };
-        one(text).judge.judge(&fake.facts(&[]))
+        one(text).evaluate.evaluate(&fake.facts(&[]))
     }
 
     #[test]
@@ -270,20 +272,20 @@ mod tests {
             ("[checks.user]\ngroups = [\"mail\", \"web\"]", 1000, true),
             ("[checks.user]\ngroups = [\"mail\", 7]", 1000, false),
         ] {
-            assert_eq!(judge(text, uid).ok, ok, "{text} {uid}");
+            assert_eq!(evaluate(text, uid).ok, ok, "{text} {uid}");
         }
     }
 
     #[test]
     fn words_and_value_name_the_user() {
-        let root = judge("[checks.user]\nroot = false", 0);
+        let root = evaluate("[checks.user]\nroot = false", 0);
         assert_eq!(root.found, "user root (uid 0)");
         assert!(root.remedy.contains("docker run --user"));
-        assert_eq!(judge("[checks.user]\nexport = \"X\"", 77).found, "uid 77 (no name in /etc/passwd)");
-        assert_eq!(judge("[checks.user]\nexport = \"X\"", 1000).value.as_deref(), Some("app"));
-        assert_eq!(judge("[checks.user]\nexport = \"X\"", 77).value.as_deref(), Some("77"));
+        assert_eq!(evaluate("[checks.user]\nexport = \"X\"", 77).found, "uid 77 (no name in /etc/passwd)");
+        assert_eq!(evaluate("[checks.user]\nexport = \"X\"", 1000).value.as_deref(), Some("app"));
+        assert_eq!(evaluate("[checks.user]\nexport = \"X\"", 77).value.as_deref(), Some("77"));
         for key in ["gid = \"ops\"", "groups = [\"ops\"]"] {
-            let unknown = judge(&format!("[checks.user]\n{key}"), 1000);
+            let unknown = evaluate(&format!("[checks.user]\n{key}"), 1000);
             assert_eq!(unknown.found, "user app (uid 1000), and no ops in /etc/group");
             assert_eq!(unknown.remedy, "add the group ops to the image, or use its number");
         }
@@ -303,7 +305,7 @@ mod tests {
 
     #[test]
     fn an_entry_and_a_home_are_judged() {
-        let judge = |text: &str, uid, environ: &[(&str, &str)]| {
+        let evaluate = |text: &str, uid, environ: &[(&str, &str)]| {
             let dir = Stat { dir: true, mode: 0o755, ..Stat::default() };
             let fake = Fake {
                 accounts: Accounts::parse("app:x:1000:50::/app:\nfar:x:5:5::/none:\n", ""),
@@ -312,7 +314,7 @@ mod tests {
                 refused: [(("/".to_string(), "w"), libc::EACCES)].into(),
                 ..Fake::default()
             };
-            one(text).judge.judge(&fake.facts(environ))
+            one(text).evaluate.evaluate(&fake.facts(environ))
         };
         for (key, uid, ok, found) in [
             ("in_passwd = true", 1000, true, "user app (uid 1000)"),
@@ -323,12 +325,12 @@ mod tests {
             ("home_writable = true", 5, false, "user far (uid 5), whose home /none is not there"),
             ("home_writable = true", 77, false, "uid 77 (no name in /etc/passwd), without a home"),
         ] {
-            let finding = judge(&format!("[checks.user]\n{key}"), uid, &[]);
+            let finding = evaluate(&format!("[checks.user]\n{key}"), uid, &[]);
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{key} {uid}");
         }
         let text = "[checks.user]\nhome_writable = true";
-        assert!(judge(text, 77, &[("HOME", "/app")]).ok);
-        let Finding { found, remedy, .. } = judge(text, 77, &[("HOME", "/")]);
+        assert!(evaluate(text, 77, &[("HOME", "/app")]).ok);
+        let Finding { found, remedy, .. } = evaluate(text, 77, &[("HOME", "/")]);
         assert!(
             found.ends_with("whose home / is owned by 0:0, mode 0755, not writable by uid 77"),
             "{found}"

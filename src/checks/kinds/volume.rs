@@ -1,10 +1,10 @@
 //! `[checks.volume.PATH]`: a volume is mounted there, and who is to use it can.
 
 use super::common::check_fn::{add, at_least, fail, failure};
-use super::common::path::{Rights, allows, refused, shown, unreachable};
+use super::common::path::{PathRights, allows, refused, shown, unreachable};
 use super::limit::docker_size;
 use super::mount::{mounted_at, path, volume_option};
-use crate::checks::{Facts, Failure, Finding, Judge, Kind, facts, quoted};
+use crate::checks::{CheckFailure, Evaluate, Facts, Finding, Kind, facts, quoted};
 use crate::config::read::table::Table;
 use crate::sys::fs::mounts::mount_of;
 use crate::sys::fs::stat::{Access, Stat};
@@ -14,7 +14,7 @@ use crate::text::units::show_size;
 /// `volume`
 pub const KIND: Kind = Kind { name: "volume", nameless: false, read };
 
-struct Volume {
+struct VolumeCheck {
     path: String,
     expected: String,
     readable: bool,
@@ -22,10 +22,10 @@ struct Volume {
     min_free: Option<u64>,
     min_free_inodes: Option<u64>,
     empty: Option<bool>,
-    rights: Rights,
+    rights: PathRights,
 }
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     let path = path(name, table);
     if path.as_deref() == Some("/") {
         table.fault_here("is the root file system, which is no volume; expected [checks.mount.\"/\"]");
@@ -39,7 +39,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         (false, true) => "a volume that can be written, not read",
         (false, false) => "a volume that can be neither read nor written",
     });
-    let rights = Rights::read(table, &mut expected);
+    let rights = PathRights::read(table, &mut expected);
     let min_free = at_least(table, "min_free");
     if let Some(free) = min_free {
         add(&mut expected, &["with at least ", &show_size(free), " free"]);
@@ -53,11 +53,11 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
         add(&mut expected, &[if empty { "empty" } else { "not empty" }]);
     }
     let volume =
-        Volume { path: path?, expected, readable, writable, min_free, min_free_inodes, empty, rights };
+        VolumeCheck { path: path?, expected, readable, writable, min_free, min_free_inodes, empty, rights };
     Some(Box::new(volume))
 }
 
-impl Judge for Volume {
+impl Evaluate for VolumeCheck {
     fn subject(&self) -> String {
         format!("volume {}", self.path)
     }
@@ -66,7 +66,7 @@ impl Judge for Volume {
         self.expected.clone()
     }
 
-    fn judge(&self, facts: &Facts) -> Finding {
+    fn evaluate(&self, facts: &Facts) -> Finding {
         if let Err(failure) = mounted_at(&self.path, &self.how(), facts) {
             return failure.into();
         }
@@ -75,7 +75,7 @@ impl Judge for Volume {
             Err(error) => return refused(&self.path, &error, facts).into(),
         };
         let usable = self.usable(&stat, facts);
-        let failed = usable.and_then(|()| self.rights.judge(&self.path, &stat, facts));
+        let failed = usable.and_then(|()| self.rights.evaluate(&self.path, &stat, facts));
         match failed.and_then(|()| self.roomy(facts)).and_then(|()| self.filled(facts)) {
             Ok(()) => Finding::pass(format!("a volume {}", shown(&stat, facts)), self.path.clone()),
             Err(failure) => failure.into(),
@@ -87,8 +87,8 @@ impl Judge for Volume {
     }
 }
 
-impl Volume {
-    fn usable(&self, stat: &Stat, facts: &Facts) -> Result<(), Failure> {
+impl VolumeCheck {
+    fn usable(&self, stat: &Stat, facts: &Facts) -> Result<(), CheckFailure> {
         let (read, write) = (self.readable, self.writable);
         let mut asked = vec![("readable", Access::Read, read), ("writable", Access::Write, write)];
         if (read || write) && stat.dir {
@@ -97,7 +97,7 @@ impl Volume {
         asked.into_iter().try_for_each(|asked| allows(&self.path, stat, asked, facts, " (on the volume)"))
     }
 
-    fn roomy(&self, facts: &Facts) -> Result<(), Failure> {
+    fn roomy(&self, facts: &Facts) -> Result<(), CheckFailure> {
         if self.min_free.is_none() && self.min_free_inodes.is_none() {
             return Ok(());
         }
@@ -161,7 +161,7 @@ impl Volume {
         volume_option(&self.path, "") + mode
     }
 
-    fn filled(&self, facts: &Facts) -> Result<(), Failure> {
+    fn filled(&self, facts: &Facts) -> Result<(), CheckFailure> {
         let Some(empty) = self.empty else { return Ok(()) };
         let path = &self.path;
         let names = facts.system.list(path).map_err(|error| {
@@ -208,36 +208,36 @@ mod tests {
         }
     }
 
-    fn judge(text: &str, refused: Option<i32>) -> Finding {
-        one(text).judge.judge(&fake(refused).facts(&[]))
+    fn evaluate(text: &str, refused: Option<i32>) -> Finding {
+        one(text).evaluate.evaluate(&fake(refused).facts(&[]))
     }
 
     #[test]
     fn a_folder_of_the_root_is_no_volume() {
-        assert!(judge("[checks.volume.\"/data\"]", None).ok);
-        let folder = judge("[checks.volume.\"/srv\"]", None);
+        assert!(evaluate("[checks.volume.\"/data\"]", None).ok);
+        let folder = evaluate("[checks.volume.\"/srv\"]", None);
         assert_eq!(folder.found, "/srv, which is part of the overlay at /");
         assert!(folder.remedy.contains("--volume"));
-        assert!(!judge("[checks.volume.\"/none\"]", None).ok);
+        assert!(!evaluate("[checks.volume.\"/none\"]", None).ok);
         assert!(fault("[checks.volume.\"/\"]").contains("[checks.mount.\"/\"]"));
     }
 
     #[test]
     fn who_cannot_write_is_told_what_to_do() {
-        let finding = judge("[checks.volume.\"/data\"]", Some(libc::EACCES));
+        let finding = evaluate("[checks.volume.\"/data\"]", Some(libc::EACCES));
         assert_eq!(finding.found, "owned by root:root, mode 0755, not writable by uid 1000");
         assert_eq!(finding.remedy, "chown 1000:1000 /data (on the volume), or run as uid 0");
-        assert_eq!(judge("[checks.volume.\"/data\"]", Some(libc::EROFS)).found, "mounted read-only");
+        assert_eq!(evaluate("[checks.volume.\"/data\"]", Some(libc::EROFS)).found, "mounted read-only");
     }
 
     /// `false` is no "perhaps": it must not be so, whether by the mount or by the mode.
     #[test]
     fn what_is_not_to_be_used_cannot_be() {
-        let judge = |keys: &str, what: &[&'static str], uid| {
+        let evaluate = |keys: &str, what: &[&'static str], uid| {
             let refused = what.iter().map(|what| (("/data".to_string(), *what), libc::EACCES)).collect();
             let current = RefCell::new(Identity { uid, gid: 0, groups: vec![] });
             let check = one(&format!("[checks.volume.\"/data\"]\n{keys}"));
-            let finding = check.judge.judge(&Fake { refused, current, ..fake(None) }.facts(&[]));
+            let finding = check.evaluate.evaluate(&Fake { refused, current, ..fake(None) }.facts(&[]));
             (finding.ok, finding.found, finding.remedy)
         };
         for (keys, refused, ok, found) in [
@@ -259,10 +259,10 @@ mod tests {
                 "a volume owned by root:root, mode 0755",
             ),
         ] {
-            let told = judge(keys, refused, 7);
+            let told = evaluate(keys, refused, 7);
             assert_eq!((told.0, told.1.as_str()), (ok, found), "{keys} {refused:?}");
         }
-        assert!(self::judge("[checks.volume.\"/data\"]\nwritable = false", Some(libc::EROFS)).ok);
+        assert!(self::evaluate("[checks.volume.\"/data\"]\nwritable = false", Some(libc::EROFS)).ok);
         for (uid, remedy) in [
             (
                 7,
@@ -273,7 +273,7 @@ mod tests {
                 "mount the volume ro, not rw, or judge as another user (as_user): root may do nearly anything",
             ),
         ] {
-            assert_eq!(judge("writable = false", &[], uid).2, remedy);
+            assert_eq!(evaluate("writable = false", &[], uid).2, remedy);
         }
     }
 
@@ -291,7 +291,7 @@ mod tests {
             ("min_free_inodes = 100", true, "a volume owned by root:root, mode 0755"),
             ("min_free_inodes = 101", false, "100 free inodes of 200"),
         ] {
-            let finding = judge(&format!("[checks.volume.\"/data\"]\n{keys}"), None);
+            let finding = evaluate(&format!("[checks.volume.\"/data\"]\n{keys}"), None);
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{keys}");
         }
         // 755 in TOML is a decimal number, which is another mode.
@@ -311,7 +311,7 @@ mod tests {
             let mut fake = fake(None);
             fake.files.extend(held.iter().map(|path| ((*path).to_string(), Stat::default())));
             let check = one(&format!("[checks.volume.\"/data\"]\nempty = {empty}"));
-            let finding = check.judge.judge(&fake.facts(&[]));
+            let finding = check.evaluate.evaluate(&fake.facts(&[]));
             assert_eq!(finding.ok, found.is_none(), "{held:?} {empty}");
             assert!(found.is_none_or(|found| finding.found == found), "{finding:?}");
         }
@@ -319,6 +319,6 @@ mod tests {
         // No limit on inodes is enough of them.
         let unlimited = Fake { inodes: 0, ..fake(None) };
         let check = one("[checks.volume.\"/data\"]\nmin_free_inodes = 9");
-        assert!(check.judge.judge(&unlimited.facts(&[])).ok);
+        assert!(check.evaluate.evaluate(&unlimited.facts(&[])).ok);
     }
 }

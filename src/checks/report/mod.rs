@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 
 /// How a check came out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Status {
+pub enum CheckStatus {
     /// It holds.
     Pass,
     /// It does not hold but is only a warning, or it holds and something is to be said about it.
@@ -25,7 +25,7 @@ pub enum Status {
 /// One check, or one group of checks of which one must hold (`any_of`). Of one that holds without a warning the words
 /// are empty, unless the report was to have every one.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Entry {
+pub struct CheckEntry {
     /// `env`; `any_of` for a group.
     pub kind: &'static str,
     /// The check's NAME, the group's label.
@@ -33,7 +33,7 @@ pub struct Entry {
     /// What was looked at: `env WEB_HOST`, `"where web is"`.
     pub subject: String,
     /// How it came out.
-    pub status: Status,
+    pub status: CheckStatus,
     /// Whether it holds; a check that is off does.
     pub holds: bool,
     /// What was found, or why it is off.
@@ -54,7 +54,7 @@ pub struct Entry {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Report {
     /// In the order of the files; a group stands where its first check does.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<CheckEntry>,
     /// The environment with what the checks set, for all services and the command.
     pub environ: Environ,
     /// Secrets that the checks have found.
@@ -62,24 +62,24 @@ pub struct Report {
 }
 
 /// The most that Kubernetes reads of a termination message, without the `rinit: ` and the newline around it.
-const SHORT: usize = 4096 - 8;
+const MAX_SHORT_BYTES: usize = 4096 - 8;
 
 impl Report {
     /// Whether the container may start.
     #[must_use]
     pub fn ok(&self) -> bool {
-        self.count(Status::Fail) == 0
+        self.count(CheckStatus::Fail) == 0
     }
 
     /// Every text that is not rinit's own.
     pub fn texts(&mut self) -> impl Iterator<Item = &mut String> {
         self.entries.iter_mut().flat_map(|entry| {
-            let Entry { name, subject, found, expected, hint, warnings, .. } = entry;
+            let CheckEntry { name, subject, found, expected, hint, warnings, .. } = entry;
             [name, subject, found, expected, hint].into_iter().chain(warnings)
         })
     }
 
-    fn count(&self, status: Status) -> usize {
+    fn count(&self, status: CheckStatus) -> usize {
         self.entries.iter().filter(|entry| entry.status == status).count()
     }
 
@@ -88,7 +88,7 @@ impl Report {
     pub fn lines(&self) -> Vec<(Level, String)> {
         let mut lines = Vec::new();
         for entry in &self.entries {
-            let level = if entry.status == Status::Fail { Level::Error } else { Level::Warn };
+            let level = if entry.status == CheckStatus::Fail { Level::Error } else { Level::Warn };
             if !entry.holds {
                 lines.push((level, entry.text()));
             }
@@ -101,17 +101,17 @@ impl Report {
     /// `12 checks passed`, `1 of 12 checks failed, 2 skipped`.
     #[must_use]
     pub fn summary(&self) -> String {
-        let skipped = self.count(Status::Skip);
+        let skipped = self.count(CheckStatus::Skip);
         let all = self.entries.len() - skipped;
         let s = if all == 1 { "" } else { "s" };
         // One that is only warned of has not passed either.
         let passed = self.entries.iter().filter(|entry| entry.holds).count() - skipped;
-        let mut summary = match self.count(Status::Fail) {
+        let mut summary = match self.count(CheckStatus::Fail) {
             0 if passed == all => format!("{all} check{s} passed"),
             0 => format!("{passed} of {all} check{s} passed"),
             failed => format!("{failed} of {all} check{s} failed"),
         };
-        for (count, what) in [(self.count(Status::Warn), "with a warning"), (skipped, "skipped")] {
+        for (count, what) in [(self.count(CheckStatus::Warn), "with a warning"), (skipped, "skipped")] {
             if count > 0 {
                 let _ = write!(summary, ", {count} {what}");
             }
@@ -125,12 +125,12 @@ impl Report {
     pub fn human(&self, every: bool, colour: bool) -> String {
         let mut text = String::new();
         for entry in &self.entries {
-            let quiet = matches!(entry.status, Status::Pass | Status::Skip);
+            let quiet = matches!(entry.status, CheckStatus::Pass | CheckStatus::Skip);
             if every || !quiet {
                 entry.block(colour, &mut text);
             }
         }
-        let status = if self.ok() { Status::Pass } else { Status::Fail };
+        let status = if self.ok() { CheckStatus::Pass } else { CheckStatus::Fail };
         status.mark(colour, &mut text);
         text.push_str(&self.summary());
         text.push('\n');
@@ -141,11 +141,11 @@ impl Report {
     #[must_use]
     pub fn short(&self) -> String {
         let mut text = String::new();
-        let mut left = self.count(Status::Fail);
-        for entry in self.entries.iter().filter(|entry| entry.status == Status::Fail) {
+        let mut left = self.count(CheckStatus::Fail);
+        for entry in self.entries.iter().filter(|entry| entry.status == CheckStatus::Fail) {
             let mut line = entry.text();
             // Room for the line that says how many more there are.
-            let room = SHORT.saturating_sub(text.len() + 40);
+            let room = MAX_SHORT_BYTES.saturating_sub(text.len() + 40);
             if line.len() > room {
                 if !text.is_empty() {
                     break;
@@ -202,10 +202,10 @@ impl Report {
     pub fn tap(&self) -> String {
         let mut out = format!("TAP version 13\n1..{}\n", self.entries.len());
         for (n, entry) in self.entries.iter().enumerate() {
-            let not = if entry.status == Status::Fail { "not " } else { "" };
+            let not = if entry.status == CheckStatus::Fail { "not " } else { "" };
             let subject = on_one_line(&entry.subject).replace('\\', "\\\\").replace('#', "\\#");
             let skip = match entry.status {
-                Status::Skip => [" # SKIP ", &on_one_line(&entry.found)].concat(),
+                CheckStatus::Skip => [" # SKIP ", &on_one_line(&entry.found)].concat(),
                 _ => String::new(),
             };
             let _ = writeln!(out, "{not}ok {} - {subject}{skip}", n + 1);
@@ -224,26 +224,26 @@ impl Report {
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"rinit\" tests=\"{}\" failures=\"{}\" \
              skipped=\"{}\">\n",
             self.entries.len(),
-            self.count(Status::Fail),
-            self.count(Status::Skip)
+            self.count(CheckStatus::Fail),
+            self.count(CheckStatus::Skip)
         );
         for entry in &self.entries {
             let (class, name) = (xml(entry.kind), xml(&entry.subject));
             let _ = write!(out, "<testcase classname=\"{class}\" name=\"{name}\">");
             match entry.status {
-                Status::Fail => {
+                CheckStatus::Fail => {
                     let _ = write!(out, "<failure message=\"{}\"/>", xml(&entry.text()));
                 }
-                Status::Skip => {
+                CheckStatus::Skip => {
                     let _ = write!(out, "<skipped message=\"{}\"/>", xml(&entry.found));
                 }
-                Status::Warn if !entry.holds => {
+                CheckStatus::Warn if !entry.holds => {
                     let _ = write!(out, "<system-out>{}</system-out>", xml(&entry.text()));
                 }
-                Status::Warn => {
+                CheckStatus::Warn => {
                     let _ = write!(out, "<system-out>{}</system-out>", xml(&entry.warnings.join("\n")));
                 }
-                Status::Pass => {}
+                CheckStatus::Pass => {}
             }
             out.push_str("</testcase>\n");
         }
@@ -252,10 +252,10 @@ impl Report {
     }
 }
 
-impl Entry {
+impl CheckEntry {
     /// `check env X failed: found …, expected …; what to do (file:line)`
     fn text(&self) -> String {
-        let failed = if self.status == Status::Fail { " failed" } else { "" };
+        let failed = if self.status == CheckStatus::Fail { " failed" } else { "" };
         let mut text = format!("check {}{failed}: ", self.subject);
         // A group's finding says what it is.
         let _ = match self.kind {
@@ -273,7 +273,7 @@ impl Entry {
 /// What stands before the lines of an entry, under its mark.
 const INDENT: &str = "      ";
 
-impl Entry {
+impl CheckEntry {
     /// The entry as lines that are aligned under each other.
     fn block(&self, colour: bool, text: &mut String) {
         self.status.mark(colour, text);
@@ -282,7 +282,7 @@ impl Entry {
             text.push('\n');
         };
         match self.status {
-            Status::Skip => line(&[&self.subject, ": off, ", &self.found]),
+            CheckStatus::Skip => line(&[&self.subject, ": off, ", &self.found]),
             _ if self.kind == ANY_OF => line(&[&self.subject, ": ", &self.found]),
             _ => line(&[&self.subject, ": found ", &self.found]),
         }
@@ -306,7 +306,7 @@ impl Entry {
 /// The kind of a group's entry.
 pub const ANY_OF: &str = "any_of";
 
-impl Status {
+impl CheckStatus {
     /// The status as the first six characters of a line, in its colour.
     fn mark(self, colour: bool, text: &mut String) {
         let (word, code) = match self {
@@ -355,13 +355,13 @@ fn xml(text: &str) -> String {
 mod tests {
     use super::super::report::*;
 
-    fn entry(name: &str, status: Status) -> Entry {
-        Entry {
+    fn entry(name: &str, status: CheckStatus) -> CheckEntry {
+        CheckEntry {
             kind: "env",
             name: name.into(),
             subject: format!("env {name}"),
             status,
-            holds: status != Status::Fail,
+            holds: status != CheckStatus::Fail,
             found: "no \"such\" variable".into(),
             expected: "a <string>".into(),
             hint: format!("set {name}"),
@@ -372,9 +372,13 @@ mod tests {
     }
 
     fn report() -> Report {
-        let warned = Entry { warnings: vec!["B is set".into()], ..entry("B", Status::Warn) };
-        let entries =
-            vec![entry("A", Status::Pass), warned, entry("C", Status::Fail), entry("D#", Status::Skip)];
+        let warned = CheckEntry { warnings: vec!["B is set".into()], ..entry("B", CheckStatus::Warn) };
+        let entries = vec![
+            entry("A", CheckStatus::Pass),
+            warned,
+            entry("C", CheckStatus::Fail),
+            entry("D#", CheckStatus::Skip),
+        ];
         Report { entries, ..Report::default() }
     }
 
@@ -392,12 +396,16 @@ mod tests {
 
     #[test]
     fn the_summary_counts_what_holds() {
-        let warned = Entry { holds: false, ..entry("B", Status::Warn) };
-        let summary = |entries: &[Entry]| Report { entries: entries.to_vec(), ..Report::default() }.summary();
-        let (pass, skip) = (entry("A", Status::Pass), entry("D", Status::Skip));
+        let warned = CheckEntry { holds: false, ..entry("B", CheckStatus::Warn) };
+        let summary =
+            |entries: &[CheckEntry]| Report { entries: entries.to_vec(), ..Report::default() }.summary();
+        let (pass, skip) = (entry("A", CheckStatus::Pass), entry("D", CheckStatus::Skip));
         assert_eq!(summary(&[]), "0 checks passed");
         assert_eq!(summary(&[pass.clone(), skip.clone()]), "1 check passed, 1 skipped");
-        assert_eq!(summary(&[pass.clone(), entry("B", Status::Warn)]), "2 checks passed, 1 with a warning");
+        assert_eq!(
+            summary(&[pass.clone(), entry("B", CheckStatus::Warn)]),
+            "2 checks passed, 1 with a warning"
+        );
         assert_eq!(summary(&[pass, warned, skip]), "1 of 2 checks passed, 1 with a warning, 1 skipped");
     }
 
@@ -434,7 +442,7 @@ mod tests {
     #[test]
     fn nothing_forges_a_line() {
         let hostile = "x\nok 9 - forged\r\u{1b}[2K\u{85}rinit: forged".to_string();
-        let entries = [Status::Fail, Status::Warn, Status::Skip].map(|status| Entry {
+        let entries = [CheckStatus::Fail, CheckStatus::Warn, CheckStatus::Skip].map(|status| CheckEntry {
             name: hostile.clone(),
             subject: hostile.clone(),
             found: hostile.clone(),
@@ -458,15 +466,16 @@ mod tests {
 
     #[test]
     fn the_short_form_fits() {
-        let many = Report { entries: vec![entry("X", Status::Fail); 500], ..Report::default() };
+        let many = Report { entries: vec![entry("X", CheckStatus::Fail); 500], ..Report::default() };
         let short = many.short();
-        assert!(short.len() <= SHORT && short.ends_with(" more failed"), "{}", short.len());
+        assert!(short.len() <= MAX_SHORT_BYTES && short.ends_with(" more failed"), "{}", short.len());
         let one = report().short();
         assert!(one.starts_with("check env C failed: found") && one.ends_with("(rinit.toml:3)"), "{one}");
         // A first reason that is too long is told as far as there is room.
-        let long = Entry { found: "ä".repeat(5000), ..entry("X", Status::Fail) };
-        let short = Report { entries: vec![long, entry("Y", Status::Fail)], ..Report::default() }.short();
-        assert!((SHORT - 60..=SHORT).contains(&short.len()), "{}", short.len());
+        let long = CheckEntry { found: "ä".repeat(5000), ..entry("X", CheckStatus::Fail) };
+        let short =
+            Report { entries: vec![long, entry("Y", CheckStatus::Fail)], ..Report::default() }.short();
+        assert!((MAX_SHORT_BYTES - 60..=MAX_SHORT_BYTES).contains(&short.len()), "{}", short.len());
         assert!(short.starts_with("check env X failed: found ää") && short.ends_with("ä…\n1 more failed"));
     }
 }

@@ -31,7 +31,7 @@ pub fn encode(finding: &Finding, out: &mut Vec<u8>) {
 #[must_use]
 pub fn decode(bytes: &[u8]) -> Option<Finding> {
     let (flags, rest) = bytes.split_first()?;
-    let mut reader = Reader { rest };
+    let mut reader = MessageReader { rest };
     let (found, remedy) = (reader.text()?, reader.text()?);
     let value = reader.text()?;
     let mut sets = Vec::new();
@@ -60,11 +60,11 @@ fn text(text: &str, out: &mut Vec<u8>) {
     out.extend(text.as_bytes());
 }
 
-struct Reader<'b> {
+struct MessageReader<'b> {
     rest: &'b [u8],
 }
 
-impl Reader<'_> {
+impl MessageReader<'_> {
     fn length(&mut self) -> Option<usize> {
         let (bytes, rest) = self.rest.split_first_chunk()?;
         self.rest = rest;

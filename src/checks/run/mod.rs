@@ -1,13 +1,13 @@
 //! Runs all checks: what is instant here, what may block or waits in helper processes side by side; then
 //! groups, exports and the report. PID 1 never blocks in a check, and a stop ends them all at once.
 
-use super::report::{ANY_OF, Entry, Report, Status};
+use super::report::{ANY_OF, CheckEntry, CheckStatus, Report};
 use super::{Check, Facts, Finding, Level};
-use crate::config::source::diagnostic::Sources;
+use crate::config::source::diagnostic::SourceMap;
 use crate::model::environ::Environ;
 use crate::model::{Moment, Pid, Signal};
 use crate::sys::fs::mounts;
-use pool::Crew;
+use pool::WorkerPool;
 use std::io;
 
 /// The kinds that look at a path of the user's, and block where its file system does not answer.
@@ -15,7 +15,7 @@ const LOOKS_AT_PATHS: &[&str] = &["command", "dir", "file", "link_target", "user
 
 /// What became of a wait for helpers.
 #[derive(Debug)]
-pub enum Wake {
+pub enum WorkerEvent {
     /// A helper has ended; what it wrote, when it ended well.
     Done(Pid, Option<Vec<u8>>),
     /// A signal that ends all.
@@ -25,11 +25,11 @@ pub enum Wake {
 }
 
 /// Processes of rinit's own, as the runtime makes them.
-pub trait Helpers {
+pub trait SpawnWorker {
     /// Starts a process that runs `job`, writes what it gives to a pipe, and exits.
     fn start(&mut self, job: &mut dyn FnMut(&mut Vec<u8>)) -> io::Result<Pid>;
     /// Waits for a helper's end (its pipe read to the end, the process reaped), a signal, or a moment.
-    fn wait(&mut self, until: Moment) -> Wake;
+    fn wait(&mut self, until: Moment) -> WorkerEvent;
     /// Kills a helper. Its end need not be told; if it is, it is ignored.
     fn kill(&mut self, helper: Pid);
     /// Now.
@@ -46,13 +46,13 @@ pub struct Interrupted(pub Signal);
 pub fn run(
     checks: &[Check],
     facts: &mut Facts,
-    sources: &Sources,
-    helpers: &mut dyn Helpers,
+    sources: &SourceMap,
+    helpers: &mut dyn SpawnWorker,
     every: bool,
 ) -> Result<Report, Interrupted> {
     // Only a look at all names under a prefix asks for the names that others speak of.
     if checks.iter().any(|check| check.kind == "env" && check.name == "*") {
-        let docs = checks.iter().filter_map(|check| check.judge.doc());
+        let docs = checks.iter().filter_map(|check| check.evaluate.doc());
         let named = docs.flat_map(|doc| [Some(doc.name), doc.file].into_iter().flatten().chain(doc.others));
         facts.known = named.chain(checks.iter().filter_map(|check| check.export.clone())).collect();
     }
@@ -61,7 +61,7 @@ pub fn run(
         .map(|check| {
             check.wait.is_some()
                 || check.as_user.is_some()
-                || check.judge.may_block(facts)
+                || check.evaluate.may_block(facts)
                 || LOOKS_AT_PATHS.contains(&check.kind) && mounts::may_hang(facts.system.mounts())
         })
         .collect();
@@ -69,7 +69,7 @@ pub fn run(
     let on = |(_, check): &(usize, &Check)| check.off.is_none();
     let ask = checks.iter().enumerate().filter(on).map(|(n, _)| n).filter(|n| helped(*n));
     // First what takes time.
-    let mut crew = Crew::new(checks, helpers, ask);
+    let mut crew = WorkerPool::new(checks, helpers, ask);
     crew.fill(facts);
     for (n, check) in checks.iter().enumerate().filter(on).filter(|(n, _)| !helped(*n)) {
         crew.put(n, look(check, facts));
@@ -80,7 +80,7 @@ pub fn run(
 
 /// Looks once. A value that no variable can hold is a failure where it is to become one: it could only be dropped.
 fn look(check: &Check, facts: &Facts) -> Finding {
-    let finding = check.judge.judge(facts);
+    let finding = check.evaluate.evaluate(facts);
     let exported = finding.value.iter().filter(|_| check.export.is_some());
     let mut values = exported.chain(finding.sets.iter().map(|(_, value)| value));
     if finding.ok && values.any(|value| value.contains('\0')) {
@@ -97,15 +97,15 @@ fn conclude(
     checks: &[Check],
     mut findings: Vec<Option<Finding>>,
     given: &Environ,
-    sources: &Sources,
+    sources: &SourceMap,
     every: bool,
 ) -> Report {
     let (environ, overrides) = exports(checks, &findings, given);
     let secret = |(check, finding): (&Check, Option<&Finding>)| {
-        finding.filter(|finding| check.judge.is_secret(finding))?.value.clone()
+        finding.filter(|finding| check.evaluate.is_secret(finding))?.value.clone()
     };
     let secrets = judged(checks, &findings).filter_map(secret).collect();
-    let mut entries: Vec<Entry> = Vec::with_capacity(checks.len());
+    let mut entries: Vec<CheckEntry> = Vec::with_capacity(checks.len());
     let mut labels: Vec<&str> = Vec::new();
     for (n, check) in checks.iter().enumerate() {
         let mut entry = match check.any_of.as_deref() {
@@ -121,10 +121,10 @@ fn conclude(
             *m == n || check.any_of.is_some() && checks.get(*m).is_some_and(|one| one.any_of == check.any_of)
         };
         entry.warnings.extend(overrides.iter().filter(ours).map(|(_, warning)| warning.clone()));
-        if entry.status == Status::Pass && !entry.warnings.is_empty() {
-            entry.status = Status::Warn;
+        if entry.status == CheckStatus::Pass && !entry.warnings.is_empty() {
+            entry.status = CheckStatus::Warn;
         }
-        if every || entry.status != Status::Pass {
+        if every || entry.status != CheckStatus::Pass {
             let (file, line, _) = sources.place(check.at);
             (entry.file, entry.line) = (file.to_string(), line);
         }
@@ -172,7 +172,7 @@ fn exports(
             continue;
         }
         if given.get_full(name).is_some() {
-            warnings.push((*n, format!("{name} is set and overrides {}", check.judge.subject())));
+            warnings.push((*n, format!("{name} is set and overrides {}", check.evaluate.subject())));
         } else if environ.get_full(name).is_none() {
             environ.set(name, value);
         }
@@ -186,7 +186,7 @@ fn exports(
     (environ, warnings)
 }
 
-fn single(check: &Check, finding: Option<Finding>, every: bool) -> Entry {
+fn single(check: &Check, finding: Option<Finding>, every: bool) -> CheckEntry {
     let on = finding.is_some();
     let finding = finding.unwrap_or_else(|| Finding {
         ok: true,
@@ -194,21 +194,21 @@ fn single(check: &Check, finding: Option<Finding>, every: bool) -> Entry {
         ..Finding::default()
     });
     let status = match (on, finding.ok, check.level) {
-        (false, ..) => Status::Skip,
-        (_, true, _) => Status::Pass,
-        (_, false, Level::Warn) => Status::Warn,
-        (_, false, Level::Error) => Status::Fail,
+        (false, ..) => CheckStatus::Skip,
+        (_, true, _) => CheckStatus::Pass,
+        (_, false, Level::Warn) => CheckStatus::Warn,
+        (_, false, Level::Error) => CheckStatus::Fail,
     };
     // An export may yet get a warning.
     let told = every || !finding.ok || !finding.warnings.is_empty() || check.export.is_some();
     let words = |words: &dyn Fn() -> String| if told { words() } else { String::new() };
-    Entry {
+    CheckEntry {
         kind: check.kind,
         name: words(&|| check.name.clone()),
-        subject: words(&|| check.judge.subject()),
+        subject: words(&|| check.evaluate.subject()),
         status,
         holds: finding.ok,
-        expected: words(&|| check.judge.expected()),
+        expected: words(&|| check.evaluate.expected()),
         hint: if finding.ok { String::new() } else { check.hint.clone().unwrap_or(finding.remedy) },
         found: finding.found,
         warnings: finding.warnings,
@@ -218,12 +218,12 @@ fn single(check: &Check, finding: Option<Finding>, every: bool) -> Entry {
 }
 
 /// One entry for the checks that share a label.
-fn group(label: &str, members: &[(&Check, Option<&Finding>)]) -> Entry {
+fn group(label: &str, members: &[(&Check, Option<&Finding>)]) -> CheckEntry {
     let judged: Vec<(&Check, &Finding)> =
         members.iter().filter_map(|(check, finding)| finding.map(|finding| (*check, finding))).collect();
     let holding: Vec<&(&Check, &Finding)> = judged.iter().filter(|(_, finding)| finding.ok).collect();
     let told =
-        |(check, finding): &(&Check, &Finding)| format!("{} ({})", check.judge.subject(), finding.found);
+        |(check, finding): &(&Check, &Finding)| format!("{} ({})", check.evaluate.subject(), finding.found);
     let mut hints = String::new();
     let found;
     if !holding.is_empty() {
@@ -244,16 +244,16 @@ fn group(label: &str, members: &[(&Check, Option<&Finding>)]) -> Entry {
     }
     let holds = !holding.is_empty() || judged.is_empty();
     let grave = judged.iter().any(|(check, _)| check.level == Level::Error);
-    let subjects: Vec<String> = members.iter().map(|(check, _)| check.judge.subject()).collect();
-    Entry {
+    let subjects: Vec<String> = members.iter().map(|(check, _)| check.evaluate.subject()).collect();
+    CheckEntry {
         kind: ANY_OF,
         name: label.to_string(),
         subject: format!("\"{label}\""),
         status: match (judged.is_empty(), holds, grave) {
-            (true, ..) => Status::Skip,
-            (_, true, _) => Status::Pass,
-            (_, false, true) => Status::Fail,
-            (_, false, false) => Status::Warn,
+            (true, ..) => CheckStatus::Skip,
+            (_, true, _) => CheckStatus::Pass,
+            (_, false, true) => CheckStatus::Fail,
+            (_, false, false) => CheckStatus::Warn,
         },
         holds,
         found,

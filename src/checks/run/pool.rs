@@ -4,8 +4,8 @@
 //! only while none holds do those go on that may wait, and the first that holds ends the wait of the others.
 
 use super::codec;
-use super::{Helpers, Interrupted, Wake, look};
-use crate::checks::{Check, Facts, Failure, Finding, facts};
+use super::{Interrupted, SpawnWorker, WorkerEvent, look};
+use crate::checks::{Check, CheckFailure, Facts, Finding, facts};
 use crate::model::{Moment, Pid};
 use crate::sys::{Errno, errno};
 use crate::text::units::show_duration;
@@ -13,14 +13,14 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Helpers at a time.
-const MOST: usize = 256;
+const MAX_WORKERS: usize = 256;
 
 /// Who wakes this much later than it was to be woken was frozen, or starved.
 const MAX_WAKE_DELAY: Duration = Duration::from_millis(500);
 
 /// How often a helper looks.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum Pass {
     /// Once, of a group.
     First,
     /// Until it holds or its time is up.
@@ -28,33 +28,37 @@ enum Turn {
 }
 
 /// A helper at work.
-struct Live {
+struct RunningCheck {
     helper: Pid,
     /// Its check.
     n: usize,
-    turn: Turn,
+    turn: Pass,
     begun: Moment,
     /// When it must be done.
     until: Moment,
 }
 
 /// All of them, and what they have found.
-pub(super) struct Crew<'c> {
+pub(super) struct WorkerPool<'c> {
     checks: &'c [Check],
-    helpers: &'c mut dyn Helpers,
+    helpers: &'c mut dyn SpawnWorker,
     findings: Vec<Option<Finding>>,
     /// Checks that have no helper yet.
-    queue: VecDeque<(usize, Turn)>,
-    live: Vec<Live>,
+    queue: VecDeque<(usize, Pass)>,
+    live: Vec<RunningCheck>,
     begun: Moment,
 }
 
-impl<'c> Crew<'c> {
+impl<'c> WorkerPool<'c> {
     /// A crew for these of the checks.
-    pub fn new(checks: &'c [Check], helpers: &'c mut dyn Helpers, ask: impl Iterator<Item = usize>) -> Self {
+    pub fn new(
+        checks: &'c [Check],
+        helpers: &'c mut dyn SpawnWorker,
+        ask: impl Iterator<Item = usize>,
+    ) -> Self {
         let turn = |n: usize| {
             let one_of_many = checks.get(n).is_some_and(|check| check.any_of.is_some());
-            if one_of_many { Turn::First } else { Turn::Last }
+            if one_of_many { Pass::First } else { Pass::Last }
         };
         let queue = ask.map(|n| (n, turn(n))).collect();
         let begun = helpers.now();
@@ -71,7 +75,7 @@ impl<'c> Crew<'c> {
 
     /// Starts helpers while there is room.
     pub fn fill(&mut self, facts: &mut Facts) {
-        while let Some((n, turn)) = self.queue.front().copied().filter(|_| self.live.len() < MOST) {
+        while let Some((n, turn)) = self.queue.front().copied().filter(|_| self.live.len() < MAX_WORKERS) {
             let Some(check) = self.checks.get(n) else { return };
             let wait = self.wait(check, turn);
             let started = self.helpers.start(&mut |out| codec::encode(&attempt(check, wait, facts), out));
@@ -79,8 +83,9 @@ impl<'c> Crew<'c> {
                 Ok(helper) => {
                     let begun = self.helpers.now();
                     // A look that is begun at the end of the wait may take long: a name server that does not answer.
-                    let until = begun.after(wait.unwrap_or_default().saturating_add(check.judge.patience()));
-                    self.live.push(Live { helper, n, turn, begun, until });
+                    let until =
+                        begun.after(wait.unwrap_or_default().saturating_add(check.evaluate.patience()));
+                    self.live.push(RunningCheck { helper, n, turn, begun, until });
                 }
                 // Processes may be scarce: another try when one has ended.
                 Err(_) if !self.live.is_empty() => return,
@@ -95,8 +100,8 @@ impl<'c> Crew<'c> {
     }
 
     /// How long a check may still wait, if it may at all.
-    fn wait(&self, check: &Check, turn: Turn) -> Option<Duration> {
-        let wait = check.wait.filter(|_| turn == Turn::Last)?;
+    fn wait(&self, check: &Check, turn: Pass) -> Option<Duration> {
+        let wait = check.wait.filter(|_| turn == Pass::Last)?;
         Some(wait.saturating_sub(self.helpers.now().since(self.begun)))
     }
 
@@ -112,7 +117,7 @@ impl<'c> Crew<'c> {
                 self.live.iter_mut().for_each(|live| live.until = live.until.after(lost));
             }
             match wake {
-                Wake::Done(helper, bytes) => {
+                WorkerEvent::Done(helper, bytes) => {
                     let Some(at) = self.live.iter().position(|live| live.helper == helper) else {
                         continue;
                     };
@@ -122,11 +127,11 @@ impl<'c> Crew<'c> {
                     });
                     self.found(live.n, live.turn, finding);
                 }
-                Wake::Signal(signal) => {
+                WorkerEvent::Signal(signal) => {
                     self.live.iter().for_each(|live| self.helpers.kill(live.helper));
                     return Err(Interrupted(signal));
                 }
-                Wake::Due => {
+                WorkerEvent::Due => {
                     self.give_up();
                     if progress.due(self.helpers.now()) {
                         self.tell_progress();
@@ -139,20 +144,20 @@ impl<'c> Crew<'c> {
     }
 
     /// A helper is done: whether its check, or those that wait beside it, go on.
-    fn found(&mut self, n: usize, turn: Turn, finding: Finding) {
+    fn found(&mut self, n: usize, turn: Pass, finding: Finding) {
         let (ok, may_change) = (finding.ok, finding.may_change);
         self.put(n, finding);
         let Some(check) = self.checks.get(n).filter(|check| check.any_of.is_some()) else { return };
         let member = |n: usize| self.checks.get(n).is_some_and(|one| one.any_of == check.any_of);
         if ok {
-            self.queue.retain(|(n, turn)| *turn == Turn::First || !member(*n));
-            for live in self.live.extract_if(.., |live| live.turn == Turn::Last && member(live.n)) {
+            self.queue.retain(|(n, turn)| *turn == Pass::First || !member(*n));
+            for live in self.live.extract_if(.., |live| live.turn == Pass::Last && member(live.n)) {
                 self.helpers.kill(live.helper);
             }
-        } else if turn == Turn::First && may_change && check.wait.is_some() {
+        } else if turn == Pass::First && may_change && check.wait.is_some() {
             let mut findings = self.findings.iter().enumerate();
             if !findings.any(|(n, one)| member(n) && one.as_ref().is_some_and(|one| one.ok)) {
-                self.queue.push_back((n, Turn::Last));
+                self.queue.push_back((n, Pass::Last));
             }
         }
     }
@@ -161,15 +166,15 @@ impl<'c> Crew<'c> {
     fn tell_progress(&mut self) {
         let now = self.helpers.now();
         let mut waited: Vec<String> = Vec::new();
-        for Live { n, until, .. } in self.live.iter().filter(|live| live.turn == Turn::Last) {
+        for RunningCheck { n, until, .. } in self.live.iter().filter(|live| live.turn == Pass::Last) {
             let Some(check) = self.checks.get(*n).filter(|check| check.wait.is_some()) else { continue };
             // The last look may begin when the wait ends.
-            let left = until.since(now).saturating_sub(check.judge.patience());
+            let left = until.since(now).saturating_sub(check.evaluate.patience());
             let left = match (left + Duration::from_millis(500)).as_secs() {
                 0 => "looking for the last time".into(),
                 left => show_duration(Duration::from_secs(left)) + " left",
             };
-            waited.push([check.judge.subject().as_str(), " (", &left, ")"].concat());
+            waited.push([check.evaluate.subject().as_str(), " (", &left, ")"].concat());
         }
         if !waited.is_empty() {
             self.helpers.tell(&["waiting for ", &waited.join(", ")].concat());
@@ -179,8 +184,8 @@ impl<'c> Crew<'c> {
     /// Ends the helpers that have taken too long.
     fn give_up(&mut self) {
         let now = self.helpers.now();
-        let late: Vec<Live> = self.live.extract_if(.., |live| live.until <= now).collect();
-        for Live { helper, n, turn, begun, until } in late {
+        let late: Vec<RunningCheck> = self.live.extract_if(.., |live| live.until <= now).collect();
+        for RunningCheck { helper, n, turn, begun, until } in late {
             self.helpers.kill(helper);
             let found = format!("no answer within {}", show_duration(until.since(begun)));
             let remedy = match self.checks.get(n).map_or("", |check| check.kind) {
@@ -250,9 +255,9 @@ fn attempt(check: &Check, wait: Option<Duration>, facts: &mut Facts) -> Finding 
     }
 }
 
-fn become_user(user: &str, facts: &Facts) -> Result<(), Failure> {
+fn become_user(user: &str, facts: &Facts) -> Result<(), CheckFailure> {
     let who = facts.system.accounts().identity(user).map_err(|why| {
-        Failure::for_good(why, "add it to the image (adduser, addgroup), or use a number".into())
+        CheckFailure::for_good(why, "add it to the image (adduser, addgroup), or use a number".into())
     })?;
     let now = facts.system.current();
     if who.is_had_by(&now) {
@@ -265,6 +270,6 @@ fn become_user(user: &str, facts: &Facts) -> Result<(), Failure> {
             Errno::EPERM => "run as root, or as that user itself",
             _ => "use one that the user namespace has (/proc/self/uid_map, gid_map)",
         };
-        Failure::for_good(found, [how, ", or leave out as_user"].concat())
+        CheckFailure::for_good(found, [how, ", or leave out as_user"].concat())
     })
 }

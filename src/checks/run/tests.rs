@@ -1,7 +1,7 @@
 use crate::checks::facts::fake::{Fake, errno};
 use crate::checks::read::testing::with_sources;
 use crate::checks::run::*;
-use crate::model::Outcome;
+use crate::model::ExitStatus;
 use crate::sys::process::capture::Ran;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -22,7 +22,7 @@ struct Bench {
     told: Vec<String>,
 }
 
-impl Helpers for Bench {
+impl SpawnWorker for Bench {
     fn tell(&mut self, line: &str) {
         self.told.push(line.to_string());
     }
@@ -42,22 +42,22 @@ impl Helpers for Bench {
         Ok(self.started)
     }
 
-    fn wait(&mut self, until: Moment) -> Wake {
+    fn wait(&mut self, until: Moment) -> WorkerEvent {
         self.done.sort_by_key(|(end, ..)| std::cmp::Reverse(*end));
         let next = self.done.last().map(|(end, ..)| *end).filter(|end| *end <= until);
         if let Some((when, signal)) = self.signal.filter(|(when, _)| next.is_none_or(|end| *when <= end)) {
             self.clock.set(when);
             self.signal = None;
-            return Wake::Signal(signal);
+            return WorkerEvent::Signal(signal);
         }
         if next.is_some()
             && let Some((end, helper, bytes)) = self.done.pop()
         {
             self.clock.set(end);
-            return Wake::Done(helper, bytes);
+            return WorkerEvent::Done(helper, bytes);
         }
         self.clock.set(until);
-        Wake::Due
+        WorkerEvent::Due
     }
 
     fn kill(&mut self, helper: Pid) {
@@ -150,13 +150,14 @@ fn every_failure_is_told_in_the_order_of_the_file() {
     let text = "[checks.env.A]\n[checks.link.db]\n[checks.env.B]\nlevel = \"warn\"\n[checks.env.C]\nwhen_env = \"X\"\n\
                 [checks.user]\nroot = false\nhint = \"mine\"";
     let report = report(text, Fake::default(), &[]);
-    let told: Vec<(&str, Status)> = report.entries.iter().map(|e| (e.subject.as_str(), e.status)).collect();
+    let told: Vec<(&str, CheckStatus)> =
+        report.entries.iter().map(|e| (e.subject.as_str(), e.status)).collect();
     let want = [
-        ("env A", Status::Fail),
-        ("link db", Status::Fail),
-        ("env B", Status::Warn),
-        ("env C", Status::Skip),
-        ("user", Status::Fail),
+        ("env A", CheckStatus::Fail),
+        ("link db", CheckStatus::Fail),
+        ("env B", CheckStatus::Warn),
+        ("env C", CheckStatus::Skip),
+        ("user", CheckStatus::Fail),
     ];
     assert_eq!(told, want);
     assert_eq!(report.lines().len(), 4);
@@ -177,7 +178,9 @@ fn waits_run_side_by_side() {
     let mut bench = Bench::default();
     let report = run_all(&text, Fake::default(), &[], &mut bench).expect("no signal");
     assert_eq!((bench.now(), bench.started), (Moment(2 * SECOND), 20));
-    assert!(report.entries.iter().all(|e| e.status == Status::Fail && e.found.ends_with(", still after 2s")));
+    assert!(
+        report.entries.iter().all(|e| e.status == CheckStatus::Fail && e.found.ends_with(", still after 2s"))
+    );
 }
 
 #[test]
@@ -299,7 +302,7 @@ fn who_holds_ends_the_wait_of_its_group() {
     let text = "[checks.dns.late]\nwait = \"30s\"\nany_of = \"x\"\n[checks.env.A]\nany_of = \"x\"\n\
                 [checks.dns.never]\nwait = \"60s\"\nany_of = \"x\"\n";
     let (checks, _, sources) = with_sources(text);
-    let judge = |environ: &[(&str, &str)], late: u64| {
+    let evaluate = |environ: &[(&str, &str)], late: u64| {
         let mut bench = Bench::default();
         let fake = Fake {
             appears: Some((Moment(late * SECOND), "late".into())),
@@ -309,11 +312,11 @@ fn who_holds_ends_the_wait_of_its_group() {
         let report = run(&checks, &mut fake.facts(environ), &sources, &mut bench, true).expect("no signal");
         (report.ok(), bench.clock.get().0 / SECOND, bench.killed.len(), report.entries[0].found.clone())
     };
-    assert_eq!(judge(&[("A", "1")], 3), (true, 0, 0, "env A (\"1\")".into()));
-    let (ok, took, killed, found) = judge(&[], 3);
+    assert_eq!(evaluate(&[("A", "1")], 3), (true, 0, 0, "env A (\"1\")".into()));
+    let (ok, took, killed, found) = evaluate(&[], 3);
     assert_eq!((ok, took, killed), (true, 3, 1), "{found}");
     assert!(found.starts_with("dns late ("), "{found}");
-    let (ok, took, killed, found) = judge(&[], 100);
+    let (ok, took, killed, found) = evaluate(&[], 100);
     assert_eq!((ok, took, killed), (false, 60, 0), "{found}");
     assert!(found.contains("still after 30s") && found.contains("still after 1m"), "{found}");
 }
@@ -323,12 +326,12 @@ fn a_group_that_is_off_is_skipped() {
     let text = "[checks.env.A]\nany_of = \"x\"\nwhen_env = \"NO\"\n[checks.env.B]\nany_of = \"x\"\nwhen_env = \"NO\"";
     let report = report(text, Fake::default(), &[]);
     let told: Vec<_> = report.entries.iter().map(|e| (e.status, e.found.as_str())).collect();
-    assert_eq!(told, [(Status::Skip, "NO is not set; NO is not set")]);
+    assert_eq!(told, [(CheckStatus::Skip, "NO is not set; NO is not set")]);
     assert!(report.ok());
     let warn =
         "[checks.env.A]\nany_of = \"x\"\nlevel = \"warn\"\n[checks.env.B]\nany_of = \"x\"\nlevel = \"warn\"";
     let report = self::report(warn, Fake::default(), &[]);
-    assert_eq!((report.ok(), report.entries[0].status), (true, Status::Warn));
+    assert_eq!((report.ok(), report.entries[0].status), (true, CheckStatus::Warn));
 }
 
 #[test]
@@ -353,8 +356,12 @@ fn the_container_that_runs_this_test_is_judged() {
     environ.set("HOME", "/");
     let report =
         run(&checks, &mut Facts::live(environ), &sources, &mut Bench::default(), true).expect("no signal");
-    let told: Vec<Status> = report.entries.iter().map(|entry| entry.status).collect();
-    assert_eq!(told, [Status::Pass, Status::Pass, Status::Pass, Status::Pass, Status::Warn], "{report:?}");
+    let told: Vec<CheckStatus> = report.entries.iter().map(|entry| entry.status).collect();
+    assert_eq!(
+        told,
+        [CheckStatus::Pass, CheckStatus::Pass, CheckStatus::Pass, CheckStatus::Pass, CheckStatus::Warn],
+        "{report:?}"
+    );
     assert_eq!(report.environ.get("L").as_deref(), Some("localhost"));
 }
 
@@ -363,7 +370,7 @@ fn the_container_that_runs_this_test_is_judged() {
 fn a_value_that_no_variable_can_hold_is_not_handed_on() {
     let exec = "[checks.exec.x]\ncommand = \"app\"\n";
     for (text, ok) in [(exec, true), (&[exec, "export = \"X\"\n"].concat(), false)] {
-        let ran = Ran { outcome: Some(Outcome::Code(0)), output: [b"a\0b".to_vec(), Vec::new()] };
+        let ran = Ran { outcome: Some(ExitStatus::Code(0)), output: [b"a\0b".to_vec(), Vec::new()] };
         let report = report(text, Fake { ran, ..Fake::with_programs(&["app"]) }, &[("PATH", "/bin")]);
         assert_eq!(report.ok(), ok, "{text}");
         assert!(ok || report.entries[0].found == "a value that holds a NUL, which no variable can", "{text}");

@@ -1,7 +1,7 @@
 //! The helper processes that checks look and wait in, made of `sys`.
 
-use crate::checks::run::{Helpers, Wake};
-use crate::model::{Moment, Outcome, Pid, Signal};
+use crate::checks::run::{SpawnWorker, WorkerEvent};
+use crate::model::{ExitStatus, Moment, Pid, Signal};
 use crate::received::Early;
 use crate::sys::event::clock;
 use crate::sys::event::poll::{self, Waiter};
@@ -13,12 +13,12 @@ use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 /// The helpers of one round of checks.
-pub struct Crew<'e, 'r> {
+pub struct Workers<'e, 'r> {
     early: &'e mut Early<'r>,
     /// Signals that rinit's parent ignored, reset in each helper.
     ignored: Vec<Signal>,
     waiter: Waiter,
-    live: Vec<Helper>,
+    live: Vec<Worker>,
     ended: VecDeque<(Pid, Option<Vec<u8>>)>,
     /// Whether a child may have ended that is not reaped yet.
     dead: bool,
@@ -27,14 +27,14 @@ pub struct Crew<'e, 'r> {
 /// How many children are reaped between two looks for signals.
 const PORTION: usize = 64;
 
-struct Helper {
+struct Worker {
     pid: Pid,
     /// `None` once it has been read to its end.
     pipe: Option<OwnedFd>,
     bytes: Vec<u8>,
 }
 
-impl<'e, 'r> Crew<'e, 'r> {
+impl<'e, 'r> Workers<'e, 'r> {
     /// A crew without anybody in it.
     #[must_use]
     pub fn new(ignored: Vec<Signal>, early: &'e mut Early<'r>) -> Self {
@@ -69,12 +69,12 @@ impl<'e, 'r> Crew<'e, 'r> {
             if let Some(pipe) = &helper.pipe {
                 fork::read_rest(pipe.as_raw_fd(), &mut helper.bytes);
             }
-            self.ended.push_back((pid, Some(helper.bytes).filter(|_| outcome == Outcome::Code(0))));
+            self.ended.push_back((pid, Some(helper.bytes).filter(|_| outcome == ExitStatus::Code(0))));
         }
     }
 }
 
-impl Helpers for Crew<'_, '_> {
+impl SpawnWorker for Workers<'_, '_> {
     fn start(&mut self, job: &mut dyn FnMut(&mut Vec<u8>)) -> io::Result<Pid> {
         let (read, write) = fork::pipe()?;
         let pid = fork::fork(&self.ignored, || {
@@ -83,17 +83,17 @@ impl Helpers for Crew<'_, '_> {
             stdio::write_all(write.as_raw_fd(), &bytes);
             0
         })?;
-        self.live.push(Helper { pid, pipe: Some(read), bytes: Vec::new() });
+        self.live.push(Worker { pid, pipe: Some(read), bytes: Vec::new() });
         Ok(pid)
     }
 
-    fn wait(&mut self, until: Moment) -> Wake {
+    fn wait(&mut self, until: Moment) -> WorkerEvent {
         loop {
             if self.dead {
                 self.reap();
             }
             if let Some((pid, bytes)) = self.ended.pop_front() {
-                return Wake::Done(pid, bytes);
+                return WorkerEvent::Done(pid, bytes);
             }
             let fds: Vec<_> = self
                 .live
@@ -104,15 +104,15 @@ impl Helpers for Crew<'_, '_> {
             let more = self.dead && clock::now() < until;
             match self.waiter.wait(Some(if more { Moment(0) } else { until }), &fds) {
                 poll::Wake::Due if more => {}
-                poll::Wake::Due => return Wake::Due,
+                poll::Wake::Due => return WorkerEvent::Due,
                 poll::Wake::Signal { signal: Signal::CHLD, .. } => self.dead = true,
                 poll::Wake::Signal { signal, sender } => {
                     if let Some(signal) = self.early.take((signal, sender)) {
-                        return Wake::Signal(signal);
+                        return WorkerEvent::Signal(signal);
                     }
                 }
                 poll::Wake::Readable(fd) => {
-                    let is = |helper: &&mut Helper| {
+                    let is = |helper: &&mut Worker| {
                         helper.pipe.as_ref().is_some_and(|pipe| pipe.as_raw_fd() == fd)
                     };
                     if let Some(helper) = self.live.iter_mut().find(is)

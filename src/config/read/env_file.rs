@@ -4,16 +4,16 @@ use super::interpolate::{Expanded, Scope, expand};
 use crate::text::escape::escaped;
 
 /// One variable of an env file. `None`: the name alone, which passes on what is set.
-pub type Variable = (String, Option<String>);
+pub type EnvFileEntry = (String, Option<String>);
 
 /// Reads an env file. In a bare or double-quoted value `${NAME}` is expanded, earlier lines included.
 /// Faults are `line: what is wrong`; a value is never shown. What needs a variable that is not known
 /// yet is left out.
-pub fn parse(text: &str, scope: &Scope<'_>) -> (Vec<Variable>, Vec<String>) {
+pub fn parse(text: &str, scope: &Scope<'_>) -> (Vec<EnvFileEntry>, Vec<String>) {
     // Within quotes too a line ends as a shell has it.
     let text = text.replace("\r\n", "\n");
     let mut reader =
-        Reader { rest: text.strip_prefix('\u{feff}').unwrap_or(&text), line: 1, found: Vec::new() };
+        EnvFileReader { rest: text.strip_prefix('\u{feff}').unwrap_or(&text), line: 1, found: Vec::new() };
     let mut faults = Vec::new();
     while !reader.rest.is_empty() {
         let line = reader.line;
@@ -28,13 +28,13 @@ pub fn parse(text: &str, scope: &Scope<'_>) -> (Vec<Variable>, Vec<String>) {
     (reader.found, faults)
 }
 
-struct Reader<'t> {
+struct EnvFileReader<'t> {
     rest: &'t str,
     line: usize,
-    found: Vec<Variable>,
+    found: Vec<EnvFileEntry>,
 }
 
-impl<'t> Reader<'t> {
+impl<'t> EnvFileReader<'t> {
     fn take(&mut self, bytes: usize) -> &'t str {
         let (taken, rest) = self.rest.split_at_checked(bytes).unwrap_or((self.rest, ""));
         self.line += taken.bytes().filter(|b| *b == b'\n').count();
@@ -173,7 +173,7 @@ pub fn check_name(name: &str) -> Result<(), String> {
 mod tests {
     use super::super::env_file::*;
 
-    fn read(text: &str) -> (Vec<Variable>, Vec<String>) {
+    fn read(text: &str) -> (Vec<EnvFileEntry>, Vec<String>) {
         let variable = |name: &str| (name == "HOST").then(|| "h".to_string());
         let later = ["SOON".to_string()];
         let scope =

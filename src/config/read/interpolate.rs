@@ -30,11 +30,11 @@ pub fn expand(text: &str, scope: &Scope<'_>) -> Result<Expanded, String> {
 }
 
 /// How deep defaults may nest. A file must not be able to use up the stack of PID 1.
-const DEEPEST: usize = 16;
+const MAX_DEPTH: usize = 16;
 
 fn expand_in(text: &str, scope: &Scope<'_>, depth: usize) -> Result<Expanded, String> {
-    if depth > DEEPEST {
-        return Err(format!("\"${{\" within \"${{\" more than {DEEPEST} deep; write it in fewer steps"));
+    if depth > MAX_DEPTH {
+        return Err(format!("\"${{\" within \"${{\" more than {MAX_DEPTH} deep; write it in fewer steps"));
     }
     let mut out = String::with_capacity(text.len());
     let mut later = false;

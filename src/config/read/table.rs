@@ -4,11 +4,11 @@
 //! A key that is absent and a key that is faulty both read as `None`: the fault is noted, the reader
 //! goes on with its default, so that one run finds all faults.
 
-pub use super::context::Reading;
+pub use super::context::ReadContext;
 use super::foreign;
 use super::interpolate::{Expanded, Scope, expand};
 pub use super::scalar::{one_of, scalar, signal};
-use crate::config::source::diagnostic::{At, did_you_mean};
+use crate::config::source::diagnostic::{Span, did_you_mean};
 use crate::config::source::document::{Entry, Node, Value};
 use crate::config::source::grouping::KNOWN_HERE;
 use crate::model::Signal;
@@ -62,13 +62,13 @@ pub struct Table<'a> {
     /// Where it stands in the hierarchy: `services.web`.
     pub path: String,
     /// Its header, or the value itself for an inline table.
-    pub at: At,
+    pub at: Span,
     own: Keys<'a>,
     /// Looked into for keys that `own` does not have: `[defaults]`.
     fallback: Keys<'a>,
     /// What that is called in messages.
     fallback_path: String,
-    reading: &'a Reading<'a>,
+    reading: &'a ReadContext<'a>,
     asked: RefCell<Vec<&'static str>>,
     /// A bit for each of the first 64 own entries that was asked for, so that the list need not be searched for it.
     found: Cell<u64>,
@@ -76,7 +76,7 @@ pub struct Table<'a> {
 
 impl<'a> Table<'a> {
     /// Begins to read a node as a table; anything else is a fault.
-    pub fn open(reading: &'a Reading<'a>, path: String, at: At, node: &'a Node) -> Option<Self> {
+    pub fn open(reading: &'a ReadContext<'a>, path: String, at: Span, node: &'a Node) -> Option<Self> {
         match &node.value {
             Value::Table(entries) => Some(Self::of(reading, path, at, entries)),
             other => {
@@ -86,7 +86,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn of(reading: &'a Reading<'a>, path: String, at: At, entries: &'a [Entry]) -> Self {
+    fn of(reading: &'a ReadContext<'a>, path: String, at: Span, entries: &'a [Entry]) -> Self {
         let asked = RefCell::new(Vec::with_capacity(ASKED));
         let (own, fallback, fallback_path) = (Keys::of(entries), Keys::of(&[]), String::new());
         Self { path, at, own, fallback, fallback_path, reading, asked, found: Cell::new(0) }
@@ -104,7 +104,7 @@ impl<'a> Table<'a> {
 
     /// The reading that this table is part of.
     #[must_use]
-    pub fn reading(&self) -> &'a Reading<'a> {
+    pub fn reading(&self) -> &'a ReadContext<'a> {
         self.reading
     }
 
@@ -209,16 +209,16 @@ impl<'a> Table<'a> {
     ) -> Option<T> {
         let node = self.node(key)?;
         let read = match self.said(key, node)? {
-            Said::Text(expanded) => text(&expanded).map_err(Some),
-            Said::Other(value) => other(value).ok_or(None),
+            RawValue::Text(expanded) => text(&expanded).map_err(Some),
+            RawValue::Other(value) => other(value).ok_or(None),
         };
         read.map_err(|why| self.misread(key, node, expected, why)).ok()
     }
 
-    fn said(&self, key: &str, node: &'a Node) -> Option<Said<'a>> {
+    fn said(&self, key: &str, node: &'a Node) -> Option<RawValue<'a>> {
         match &node.value {
-            Value::Text(raw) => self.expand_node(key, node, raw).map(Said::Text),
-            other => Some(Said::Other(other)),
+            Value::Text(raw) => self.expand_node(key, node, raw).map(RawValue::Text),
+            other => Some(RawValue::Other(other)),
         }
     }
 
@@ -439,7 +439,7 @@ impl<'a> Table<'a> {
 }
 
 /// What a key says: a text, expanded, or something else.
-enum Said<'a> {
+enum RawValue<'a> {
     Text(String),
     Other(&'a Value),
 }

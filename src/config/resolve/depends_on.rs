@@ -1,11 +1,11 @@
 //! `depends_on` and `after`: from names to edges, and what is wrong with the graph that they make.
 
 use super::{MAIN, id};
-use crate::config::read::table::{Reading, Table, one_of};
-use crate::config::source::diagnostic::{At, did_you_mean};
+use crate::config::read::table::{ReadContext, Table, one_of};
+use crate::config::source::diagnostic::{Span, did_you_mean};
 use crate::config::source::document::{Node, Value};
 use crate::config::{Off, Service};
-use crate::model::{Condition, Dependency, Restart, Rules, ServiceType};
+use crate::model::{Condition, Dependency, Restart, ServicePolicy, ServiceType};
 
 /// A service whose dependencies are still names.
 pub struct Draft {
@@ -20,7 +20,7 @@ pub struct Draft {
 
 impl Draft {
     /// A service of which nothing is read yet.
-    pub fn new(name: &str, at: Option<At>, is_main: bool) -> Self {
+    pub fn new(name: &str, at: Option<Span>, is_main: bool) -> Self {
         let service = Service { name: name.to_string(), at, ..Service::default() };
         Self { service, is_main, depends_on: None, after: Vec::new() }
     }
@@ -32,7 +32,7 @@ impl Draft {
 
 struct Edge {
     name: String,
-    at: At,
+    at: Span,
     condition: Option<Condition>,
     after: bool,
     required: bool,
@@ -61,7 +61,7 @@ pub fn read(table: &Table<'_>, draft: &mut Draft) {
     }
 }
 
-fn names(table: &Table<'_>, key: &'static str, node: &Node) -> Vec<(String, At)> {
+fn names(table: &Table<'_>, key: &'static str, node: &Node) -> Vec<(String, Span)> {
     let items = match &node.value {
         Value::List(items) => items.as_slice(),
         _ => std::slice::from_ref(node),
@@ -110,13 +110,13 @@ fn depends_on(table: &Table<'_>) -> Vec<Edge> {
 }
 
 /// Turns the names into edges of the graph. Every fault is told, at the name that is at fault.
-pub fn link(reading: &Reading<'_>, drafts: &mut [Draft]) {
+pub fn link(reading: &ReadContext<'_>, drafts: &mut [Draft]) {
     let index = Index::new(drafts);
-    let mut graph: Vec<Vec<(usize, At)>> = Vec::with_capacity(drafts.len());
+    let mut graph: Vec<Vec<(usize, Span)>> = Vec::with_capacity(drafts.len());
     let mut linked: Vec<Vec<Dependency>> = Vec::with_capacity(drafts.len());
     for (own, draft) in drafts.iter().enumerate() {
         let mut dependencies: Vec<Dependency> = Vec::new();
-        let mut targets: Vec<(usize, At)> = Vec::new();
+        let mut targets: Vec<(usize, Span)> = Vec::new();
         for edge in draft.edges() {
             let Some(to) = index.find(drafts, &edge.name) else {
                 unknown(reading, draft, edge, drafts);
@@ -157,7 +157,7 @@ pub fn link(reading: &Reading<'_>, drafts: &mut [Draft]) {
 }
 
 /// What a bare name waits for.
-fn standard(target: &Rules) -> Condition {
+fn standard(target: &ServicePolicy) -> Condition {
     match target.kind {
         ServiceType::Daemon => Condition::Started,
         ServiceType::Oneshot => Condition::Completed,
@@ -165,12 +165,12 @@ fn standard(target: &Rules) -> Condition {
 }
 
 /// Whether it ends for good at all, when all goes well.
-fn completes(rules: &Rules) -> bool {
+fn completes(rules: &ServicePolicy) -> bool {
     !matches!(rules.restart.when, Restart::Always | Restart::UnlessStopped)
 }
 
 /// What `main` waits for by itself: every service that is on and does not in turn wait for `main`.
-fn everything(drafts: &[Draft], main: usize, graph: &[Vec<(usize, At)>], of_main: &mut Vec<Dependency>) {
+fn everything(drafts: &[Draft], main: usize, graph: &[Vec<(usize, Span)>], of_main: &mut Vec<Dependency>) {
     let mut later = vec![false; drafts.len()];
     if let Some(own) = later.get_mut(main) {
         *own = true;
@@ -210,7 +210,7 @@ fn everything(drafts: &[Draft], main: usize, graph: &[Vec<(usize, At)>], of_main
 
 /// Conditions that can never be reached.
 fn possible(
-    reading: &Reading<'_>,
+    reading: &ReadContext<'_>,
     draft: &Draft,
     edge: &Edge,
     condition: Option<Condition>,
@@ -247,7 +247,7 @@ fn possible(
     }
 }
 
-fn unknown(reading: &Reading<'_>, draft: &Draft, edge: &Edge, drafts: &[Draft]) {
+fn unknown(reading: &ReadContext<'_>, draft: &Draft, edge: &Edge, drafts: &[Draft]) {
     if edge.name == MAIN {
         // There is no COMMAND now; there may be one at another time.
         if edge.required {
@@ -265,7 +265,7 @@ fn unknown(reading: &Reading<'_>, draft: &Draft, edge: &Edge, drafts: &[Draft]) 
     fault(reading, draft, edge, &format!("is no service{hint}"));
 }
 
-fn fault(reading: &Reading<'_>, draft: &Draft, edge: &Edge, why: &str) {
+fn fault(reading: &ReadContext<'_>, draft: &Draft, edge: &Edge, why: &str) {
     let key = if edge.after { "after" } else { "depends_on" };
     reading.fault(edge.at, format!("services.{}.{key}: \"{}\" {why}", draft.service.name, edge.name));
 }
@@ -291,7 +291,7 @@ fn name_of(drafts: &[Draft], index: usize) -> &str {
 }
 
 /// Walks the graph depth first, without recursion, and tells of each edge that closes a circle.
-fn cycles(reading: &Reading<'_>, drafts: &[Draft], graph: &[Vec<(usize, At)>]) {
+fn cycles(reading: &ReadContext<'_>, drafts: &[Draft], graph: &[Vec<(usize, Span)>]) {
     #[derive(Clone, Copy, PartialEq)]
     enum Seen {
         No,

@@ -2,12 +2,12 @@
 
 use super::DEFAULTS;
 use crate::config::read::env_file::{self, check_name};
-use crate::config::read::table::{Reading, Table};
-use crate::config::source::diagnostic::{At, Sources};
+use crate::config::read::table::{ReadContext, Table};
+use crate::config::source::diagnostic::{SourceMap, Span};
 use crate::config::source::document::{Node, Value};
 
 /// All variables in order: those of the files, of `[defaults]`, of the service; a later one replaces an earlier one.
-pub fn read(table: &Table<'_>, sources: &Sources, clear_env: bool) -> Vec<(String, String)> {
+pub fn read(table: &Table<'_>, sources: &SourceMap, clear_env: bool) -> Vec<(String, String)> {
     let mut variables = Variables { list: Vec::new(), clear_env };
     files(table, sources, &mut variables);
     for (inherited, node) in table.layers("environment") {
@@ -31,7 +31,7 @@ impl Variables {
     }
 
     /// A name alone: what rinit was given under it, which is inherited by itself unless something is in the way.
-    fn pass(&mut self, reading: &Reading<'_>, name: &str) {
+    fn pass(&mut self, reading: &ReadContext<'_>, name: &str) {
         let covered = self.list.iter().any(|(known, _)| known == name);
         if (self.clear_env || covered)
             && let Some(value) = (reading.scope.variable)(name)
@@ -43,7 +43,7 @@ impl Variables {
     fn read(&mut self, table: &Table<'_>, node: &Node, path: &str) {
         const KEY: &str = "environment";
         let reading = table.reading();
-        let fault = |at: At, why: &str| reading.fault(at, format!("{path}: {why}"));
+        let fault = |at: Span, why: &str| reading.fault(at, format!("{path}: {why}"));
         match &node.value {
             Value::Table(entries) => {
                 for entry in entries {
@@ -81,7 +81,7 @@ impl Variables {
     }
 }
 
-fn files(table: &Table<'_>, sources: &Sources, variables: &mut Variables) {
+fn files(table: &Table<'_>, sources: &SourceMap, variables: &mut Variables) {
     const KEY: &str = "env_file";
     let Some(node) = table.node(KEY) else { return };
     let items = match &node.value {
@@ -111,7 +111,7 @@ fn files(table: &Table<'_>, sources: &Sources, variables: &mut Variables) {
 }
 
 /// A relative path begins at the folder of the file that names it, as in Compose.
-fn beside(sources: &Sources, at: At, path: &str) -> String {
+fn beside(sources: &SourceMap, at: Span, path: &str) -> String {
     let (file, ..) = sources.place(at);
     match file.rsplit_once('/') {
         Some((folder, _)) if !path.starts_with('/') => format!("{folder}/{path}"),
@@ -119,7 +119,7 @@ fn beside(sources: &Sources, at: At, path: &str) -> String {
     }
 }
 
-fn load(table: &Table<'_>, at: At, path: &str, required: bool, variables: &mut Variables) {
+fn load(table: &Table<'_>, at: Span, path: &str, required: bool, variables: &mut Variables) {
     let reading = table.reading();
     // A service that is off needs no file.
     if reading.forgives() {

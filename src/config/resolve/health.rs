@@ -1,7 +1,7 @@
 //! `healthcheck`: what is probed, and when.
 
 use super::{DEFAULTS, words};
-use crate::config::Probe;
+use crate::config::ProbeSpec;
 use crate::config::read::table::Table;
 use crate::config::source::document::{Node, Value};
 use crate::model::{HealthRules, ServiceType};
@@ -11,7 +11,7 @@ use std::time::Duration;
 const PROBES: [&str; 3] = ["exec", "test", "tcp"];
 
 /// Reads the healthcheck that a service has. The probe is `None` only beside a fault, or before the checks.
-pub fn read(table: &Table<'_>, kind: ServiceType) -> Option<(HealthRules, Option<Probe>)> {
+pub fn read(table: &Table<'_>, kind: ServiceType) -> Option<(HealthRules, Option<ProbeSpec>)> {
     let below = table.table("healthcheck")?;
     let rules = rules(&below);
     let written: Vec<&'static str> = PROBES.into_iter().filter(|key| below.node(key).is_some()).collect();
@@ -99,10 +99,10 @@ fn rules(table: &Table<'_>) -> HealthRules {
     rules
 }
 
-fn read_probe(table: &Table<'_>, key: &'static str) -> Option<Probe> {
+fn read_probe(table: &Table<'_>, key: &'static str) -> Option<ProbeSpec> {
     match key {
-        "exec" => Some(Probe::Exec(words(table.command(key)?))),
-        "test" => test(table).map(Probe::Exec),
+        "exec" => Some(ProbeSpec::Exec(words(table.command(key)?))),
+        "test" => test(table).map(ProbeSpec::Exec),
         _ => tcp(table),
     }
 }
@@ -140,7 +140,7 @@ fn test(table: &Table<'_>) -> Option<Vec<CString>> {
     Some(words(argv))
 }
 
-fn tcp(table: &Table<'_>) -> Option<Probe> {
+fn tcp(table: &Table<'_>) -> Option<ProbeSpec> {
     const EXPECTED: &str = "a port, or \"host:port\"";
     let port = |value: &Value| match value {
         Value::Integer(number) => {
@@ -161,7 +161,7 @@ fn tcp(table: &Table<'_>) -> Option<Probe> {
         port.map(|port| local(bare, port))
             .ok_or_else(|| format!("expected {EXPECTED}, the port from 1 to 65535"))
     })?;
-    Some(Probe::Tcp(host, port))
+    Some(ProbeSpec::Tcp(host, port))
 }
 
 /// A port alone is one of this container.

@@ -4,7 +4,7 @@ use super::{MAIN, Plan, Service, id};
 use crate::config::Program;
 use crate::config::read::table::Table;
 use crate::config::source::document::{Node, Value};
-use crate::model::{Restart, RestartPolicy, Rules, Whole};
+use crate::model::{Restart, RestartPolicy, ServicePolicy, Settings};
 use std::ffi::CString;
 
 /// The plan for a COMMAND without a configuration: it alone.
@@ -15,11 +15,11 @@ pub fn alone(command: &[CString]) -> Plan {
     let restart = RestartPolicy { when: Restart::No, ..RestartPolicy::default() };
     let main = Service {
         name: MAIN.into(),
-        rules: Rules { restart, ..Rules::default() },
+        rules: ServicePolicy { restart, ..ServicePolicy::default() },
         program: Program { argv: command.to_vec(), ..Program::default() },
         ..Service::default()
     };
-    Plan { services: vec![main], whole: Whole { main: id(0), ..Whole::default() } }
+    Plan { services: vec![main], whole: Settings { main: id(0), ..Settings::default() } }
 }
 
 /// Whether the configuration is meant for this COMMAND (`services.main.when_command`). When it is not, the

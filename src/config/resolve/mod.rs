@@ -15,12 +15,12 @@ mod tests;
 pub use main::{alone, for_this_command};
 
 use super::read::interpolate::Scope;
-use super::read::table::{Reading, Table};
-use super::source::diagnostic::{At, Fault, Sources};
+use super::read::table::{ReadContext, Table};
+use super::source::diagnostic::{Diagnostic, SourceMap, Span};
 use super::source::document::{Node, Value};
 use super::source::files::Files;
 use super::{Plan, Service};
-use crate::model::{ServiceId, Whole};
+use crate::model::{ServiceId, Settings};
 use crate::text::escape::escaped;
 use crate::text::escape::text_as_bytes;
 use depends_on::Draft;
@@ -33,7 +33,7 @@ const DEFAULTS: &str = "defaults";
 pub const MAIN: &str = "main";
 
 /// What `[services.main]` is when no file has it.
-static NOTHING: Node = Node { value: Value::Table(Vec::new()), at: At { file: 0, start: 0, end: 0 } };
+static NOTHING: Node = Node { value: Value::Table(Vec::new()), at: Span { file: 0, start: 0, end: 0 } };
 
 /// `when_idle`: what follows when nothing is left to run.
 #[derive(serde::Deserialize, PartialEq)]
@@ -50,10 +50,10 @@ pub fn resolve(
     files: Option<&Files>,
     scope: &Scope<'_>,
     command: &[CString],
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<Diagnostic>,
 ) -> Plan {
     let Some(files) = files else { return main::alone(command) };
-    let reading = Reading::new(*scope);
+    let reading = ReadContext::new(*scope);
     let mut plan = Plan::default();
     if let Some(root) = Table::open(&reading, String::new(), files.root.at, &files.root) {
         plan = whole(&root, &files.sources, command);
@@ -63,7 +63,7 @@ pub fn resolve(
     plan
 }
 
-fn whole(root: &Table<'_>, sources: &Sources, command: &[CString]) -> Plan {
+fn whole(root: &Table<'_>, sources: &SourceMap, command: &[CString]) -> Plan {
     // Read by `checks::read`, before anything here.
     let _ = root.node("checks");
     let defaults = root.node("defaults");
@@ -84,19 +84,24 @@ fn whole(root: &Table<'_>, sources: &Sources, command: &[CString]) -> Plan {
     });
     let names: Vec<&str> = drafts.iter().map(|draft| draft.service.name.as_str()).collect();
     let signals = root.table("signals").map_or_else(Vec::new, |table| signals::read(&table, &names));
-    let whole = Whole {
+    let whole = Settings {
         main,
         stop_within: within,
         signals,
         term_stops_main: true,
         stay_when_idle: root.word("when_idle") == Some(WhenIdle::Stay),
-        ..Whole::default()
+        ..Settings::default()
     };
     Plan { services: drafts.into_iter().map(|draft| draft.service).collect(), whole }
 }
 
 /// All services as they are written, `main` last.
-fn services(root: &Table<'_>, defaults: Option<&Node>, sources: &Sources, command: &[CString]) -> Vec<Draft> {
+fn services(
+    root: &Table<'_>,
+    defaults: Option<&Node>,
+    sources: &SourceMap,
+    command: &[CString],
+) -> Vec<Draft> {
     let reading = root.reading();
     let table = root.table("services");
     let written = table.as_ref().map_or(&[][..], Table::entries);
@@ -107,20 +112,26 @@ fn services(root: &Table<'_>, defaults: Option<&Node>, sources: &Sources, comman
     let mut drafts = Vec::with_capacity(written.len() + 1);
     for entry in written.iter().filter(|entry| entry.key != MAIN) {
         check_name(reading, &entry.key, entry.at);
-        let place =
-            service::Place { name: &entry.key, at: Some(entry.at), node: &entry.node, defaults, sources };
+        let place = service::ServiceSite {
+            name: &entry.key,
+            at: Some(entry.at),
+            node: &entry.node,
+            defaults,
+            sources,
+        };
         drafts.push(service::read(reading, &place, None));
     }
     let main = written.iter().find(|entry| entry.key == MAIN);
     if main.is_some() || !command.is_empty() {
         let node = main.map_or(&NOTHING, |entry| &entry.node);
-        let place = service::Place { name: MAIN, at: main.map(|entry| entry.at), node, defaults, sources };
+        let place =
+            service::ServiceSite { name: MAIN, at: main.map(|entry| entry.at), node, defaults, sources };
         drafts.push(service::read(reading, &place, Some(command)));
     }
     drafts
 }
 
-fn check_name(reading: &Reading<'_>, name: &str, at: At) {
+fn check_name(reading: &ReadContext<'_>, name: &str, at: Span) {
     let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '"' | '\'');
     if name.is_empty() || name.starts_with('-') || name.contains(bad) {
         let shown = escaped(name);

@@ -2,7 +2,7 @@
 
 use crate::config::read::table::{Table, one_of, signal};
 use crate::config::source::document::Value;
-use crate::model::{Outcome, Restart, RestartPolicy, ServiceType};
+use crate::model::{ExitStatus, Restart, RestartPolicy, ServiceType};
 use std::ops::RangeInclusive;
 
 /// Reads both. What `[defaults]` says of `restart` does not hold for `main`, which ends when its program does.
@@ -74,8 +74,8 @@ fn limits(table: &Table<'_>, policy: &mut RestartPolicy) {
     policy.always_on = outcomes(table, "always_on");
     if let Some(both) = policy.always_on.iter().find(|end| policy.never_on.contains(end)) {
         let end = match both {
-            Outcome::Code(code) => code.to_string(),
-            Outcome::Signal(signal) => signal.to_string(),
+            ExitStatus::Code(code) => code.to_string(),
+            ExitStatus::Signal(signal) => signal.to_string(),
         };
         table.fault("always_on", &format!("{end} is in never_on too; keep it in one of them"));
     }
@@ -108,7 +108,7 @@ fn attempts(table: &Table<'_>, policy: &mut RestartPolicy) {
 }
 
 /// A list of exit codes and signals, or one of them.
-pub fn outcomes(table: &Table<'_>, key: &'static str) -> Vec<Outcome> {
+pub fn outcomes(table: &Table<'_>, key: &'static str) -> Vec<ExitStatus> {
     let Some(node) = table.node(key) else { return Vec::new() };
     let items = match &node.value {
         Value::List(items) => items.as_slice(),
@@ -118,10 +118,10 @@ pub fn outcomes(table: &Table<'_>, key: &'static str) -> Vec<Outcome> {
     for item in items {
         let Some(text) = table.text_of(key, item, "an exit code or a signal's name") else { continue };
         let end = match text.parse::<i64>() {
-            Ok(code) => u8::try_from(code).map(Outcome::Code).map_err(|_| {
+            Ok(code) => u8::try_from(code).map(ExitStatus::Code).map_err(|_| {
                 format!("found {code}, expected an exit code from 0 to 255, or a signal's name")
             }),
-            Err(_) => signal(&text).map(Outcome::Signal),
+            Err(_) => signal(&text).map(ExitStatus::Signal),
         };
         match end {
             Ok(end) => ends.push(end),

@@ -4,35 +4,35 @@ use super::depends_on::{self, Draft};
 use super::{DEFAULTS, environment, health, main, restart, ulimits, words};
 use crate::config::read::condition;
 use crate::config::read::interpolate::Scope;
-use crate::config::read::table::{Reading, Table};
-use crate::config::source::diagnostic::{At, Sources};
+use crate::config::read::table::{ReadContext, Table};
+use crate::config::source::diagnostic::{SourceMap, Span};
 use crate::config::source::document::{Node, Value};
 use crate::config::{Logging, Off, Program, UserSpec};
-use crate::model::{Rules, ServiceType};
+use crate::model::{ServicePolicy, ServiceType};
 use std::ffi::CString;
 use std::time::Duration;
 
 /// What is being read, and from where.
-pub struct Place<'p> {
+pub struct ServiceSite<'p> {
     /// NAME.
     pub name: &'p str,
     /// Where NAME stands.
-    pub at: Option<At>,
+    pub at: Option<Span>,
     /// Its table.
     pub node: &'p Node,
     /// `[defaults]`.
     pub defaults: Option<&'p Node>,
     /// The files, whose folders relative paths begin at.
-    pub sources: &'p Sources,
+    pub sources: &'p SourceMap,
 }
 
 /// Reads a service. `command` is the COMMAND when it is `main`.
-pub fn read(outer: &Reading<'_>, place: &Place<'_>, command: Option<&[CString]>) -> Draft {
+pub fn read(outer: &ReadContext<'_>, place: &ServiceSite<'_>, command: Option<&[CString]>) -> Draft {
     let variable = |name: &str| match name {
         "RINIT_SERVICE" => Some(place.name.to_string()),
         _ => (outer.scope.variable)(name),
     };
-    let reading = Reading::new(Scope { variable: &variable, ..outer.scope });
+    let reading = ReadContext::new(Scope { variable: &variable, ..outer.scope });
     let path = format!("services.{}", place.name);
     let mut draft = Draft::new(place.name, place.at, command.is_some());
     if let Some(table) = Table::open(&reading, path, place.at.unwrap_or_default(), place.node) {
@@ -49,7 +49,7 @@ pub fn read(outer: &Reading<'_>, place: &Place<'_>, command: Option<&[CString]>)
 }
 
 /// Reads `[defaults]` for the faults in it, which would be told for no service if there is none.
-pub fn check_defaults(table: &Table<'_>, sources: &Sources) {
+pub fn check_defaults(table: &Table<'_>, sources: &SourceMap) {
     const OWN: &[&str] = &["command", "depends_on", "after", "type", "when_command"];
     let reading = table.reading();
     for entry in table.entries().iter().filter(|entry| OWN.contains(&entry.key.as_str())) {
@@ -59,7 +59,7 @@ pub fn check_defaults(table: &Table<'_>, sources: &Sources) {
     }
     health::check_defaults(table);
     // Unset variables are told where they are used, if they are.
-    let lenient = Reading::new(reading.scope);
+    let lenient = ReadContext::new(reading.scope);
     lenient.forgive_unset();
     let node = Node { value: Value::Table(table.entries().to_vec()), at: table.at };
     if let Some(shadow) = Table::open(&lenient, table.path.clone(), table.at, &node) {
@@ -88,7 +88,7 @@ fn off(table: &Table<'_>, command: Option<&[CString]>) -> Option<Off> {
     condition.err().map(Off::Skipped)
 }
 
-fn fill(table: &Table<'_>, sources: &Sources, draft: &mut Draft, command: Option<&[CString]>) {
+fn fill(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft, command: Option<&[CString]>) {
     let kind = table.word("type").unwrap_or_default();
     draft.service.rules.kind = kind;
     keys(table, sources, draft);
@@ -122,9 +122,9 @@ fn argv(table: &Table<'_>) -> Option<Vec<CString>> {
 }
 
 /// All keys that `[defaults]` may have too.
-fn keys(table: &Table<'_>, sources: &Sources, draft: &mut Draft) {
+fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
     let kind = draft.service.rules.kind;
-    let standard = Rules::default();
+    let standard = ServicePolicy::default();
     let health = health::read(table, kind);
     let (rules_health, probe) = health.map_or((None, None), |(rules, probe)| (Some(rules), probe));
     let start_timeout = limit(table, "start_timeout");
@@ -139,7 +139,7 @@ fn keys(table: &Table<'_>, sources: &Sources, draft: &mut Draft) {
             "can never act: a daemon without a healthcheck is ready once it runs; add a healthcheck, or drop the key",
         );
     }
-    draft.service.rules = Rules {
+    draft.service.rules = ServicePolicy {
         kind,
         enabled: draft.service.off.is_none(),
         essential: table.flag("essential").unwrap_or(true),

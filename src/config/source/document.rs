@@ -1,6 +1,6 @@
 //! The TOML text as a tree that knows the place of every value, and the merge of several files into one.
 
-use super::diagnostic::{At, Fault, Sources};
+use super::diagnostic::{Diagnostic, SourceMap, Span};
 use crate::config::read::foreign;
 use std::num::IntErrorKind;
 use toml::de::{DeTable, DeValue};
@@ -11,7 +11,7 @@ pub struct Node {
     /// What it is.
     pub value: Value,
     /// Where it is.
-    pub at: At,
+    pub at: Span,
 }
 
 /// What TOML can say, without dates (no key of rinit's is one; a date is kept as its text).
@@ -37,7 +37,7 @@ pub struct Entry {
     /// The key, unquoted.
     pub key: String,
     /// Where the key stands.
-    pub at: At,
+    pub at: Span,
     /// What it holds.
     pub node: Node,
 }
@@ -72,44 +72,44 @@ impl Value {
 }
 
 /// Parses one file. Every syntax error becomes a fault; what could be read is returned all the same.
-pub fn parse(sources: &Sources, file: u16, faults: &mut Vec<Fault>) -> Node {
+pub fn parse(sources: &SourceMap, file: u16, faults: &mut Vec<Diagnostic>) -> Node {
     let (document, errors) = DeTable::parse_recoverable(sources.text(file));
     if !errors.is_empty()
         && let Some((span, message)) = foreign::format(sources.text(file))
     {
         // Nothing of it means what it seems to.
         let at = place(file, &span);
-        faults.push(Fault { at: Some(at), message });
+        faults.push(Diagnostic { at: Some(at), message });
         return Node { value: Value::Table(Vec::new()), at };
     }
     for error in errors {
         let span = error.span().unwrap_or(0..0);
         let at = place(file, &span);
         let message = error.message().replace('\n', ", ");
-        let fault = Fault { at: Some(at), message: format!("not TOML: {message}") };
+        let fault = Diagnostic { at: Some(at), message: format!("not TOML: {message}") };
         // The parser tells of a bracket that is never closed once for each bracket.
         if faults.last() != Some(&fault) {
             faults.push(fault);
         }
     }
     let span = document.span();
-    let mut reader = Reader { file, faults };
+    let mut reader = TreeBuilder { file, faults };
     Node { value: reader.table(document.get_ref()), at: place(file, &span) }
 }
 
 /// Where a span of a file is.
 #[must_use]
-pub fn place(file: u16, span: &std::ops::Range<usize>) -> At {
+pub fn place(file: u16, span: &std::ops::Range<usize>) -> Span {
     let cut = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    At { file, start: cut(span.start), end: cut(span.end) }
+    Span { file, start: cut(span.start), end: cut(span.end) }
 }
 
-struct Reader<'f> {
+struct TreeBuilder<'f> {
     file: u16,
-    faults: &'f mut Vec<Fault>,
+    faults: &'f mut Vec<Diagnostic>,
 }
 
-impl Reader<'_> {
+impl TreeBuilder<'_> {
     fn table(&mut self, table: &DeTable<'_>) -> Value {
         let mut entries: Vec<Entry> = table
             .iter()
@@ -147,15 +147,15 @@ impl Reader<'_> {
     }
 
     /// A name or a string. What holds a NUL ends there for the kernel, whatever it is meant for.
-    fn text(&mut self, text: &str, at: At) -> String {
+    fn text(&mut self, text: &str, at: Span) -> String {
         if text.contains('\0') {
             let message = "a NUL character, which no path, argument or variable can hold; take it out".into();
-            self.faults.push(Fault { at: Some(at), message });
+            self.faults.push(Diagnostic { at: Some(at), message });
         }
         text.to_string()
     }
 
-    fn no_integer(&mut self, at: At, why: &IntErrorKind) -> Value {
+    fn no_integer(&mut self, at: Span, why: &IntErrorKind) -> Value {
         let message = match why {
             IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => {
                 "a number that no computer word can hold"
@@ -164,7 +164,7 @@ impl Reader<'_> {
             _ if at.end - at.start == 2 => "not TOML: a number without digits",
             _ => return Value::Integer(0),
         };
-        self.faults.push(Fault { at: Some(at), message: message.into() });
+        self.faults.push(Diagnostic { at: Some(at), message: message.into() });
         Value::Integer(0)
     }
 }

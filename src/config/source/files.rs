@@ -1,6 +1,6 @@
 //! Which files are the configuration, and what they say when laid over each other.
 
-use super::diagnostic::{At, Fault, Sources};
+use super::diagnostic::{Diagnostic, SourceMap, Span};
 use super::document::{self, Node, Value};
 use std::io;
 
@@ -23,7 +23,7 @@ pub struct Io<'a> {
 #[derive(Debug)]
 pub struct Files {
     /// The texts, for messages.
-    pub sources: Sources,
+    pub sources: SourceMap,
     /// All files, later ones laid over earlier ones.
     pub root: Node,
 }
@@ -38,7 +38,7 @@ impl Files {
 
     /// The same as a place in the texts.
     #[must_use]
-    pub fn at_of(&self, service: &str, key: &str) -> Option<At> {
+    pub fn at_of(&self, service: &str, key: &str) -> Option<Span> {
         let own = self.root.get("services").and_then(|services| services.get(service)?.get(key));
         own.or_else(|| self.root.get("defaults")?.get(key)).map(|node| node.at)
     }
@@ -46,9 +46,14 @@ impl Files {
 
 /// Reads the configuration. `paths` are those of `--config`, `variable` is `$RINIT_CONFIG`, which counts when there are none.
 /// `None`: nothing was named and neither of the default places exists.
-pub fn load(paths: &[String], variable: Option<&str>, io: &Io<'_>, faults: &mut Vec<Fault>) -> Option<Files> {
-    let root = Node { value: Value::Table(Vec::new()), at: At::default() };
-    let mut loader = Loader { io, files: Files { sources: Sources::default(), root }, faults };
+pub fn load(
+    paths: &[String],
+    variable: Option<&str>,
+    io: &Io<'_>,
+    faults: &mut Vec<Diagnostic>,
+) -> Option<Files> {
+    let root = Node { value: Value::Table(Vec::new()), at: Span::default() };
+    let mut loader = Loader { io, files: Files { sources: SourceMap::default(), root }, faults };
     match variable.filter(|path| !path.is_empty()) {
         _ if !paths.is_empty() => paths.iter().for_each(|path| loader.named(path, "--config")),
         Some(path) => loader.named(path, "RINIT_CONFIG"),
@@ -64,7 +69,7 @@ pub fn load(paths: &[String], variable: Option<&str>, io: &Io<'_>, faults: &mut 
 struct Loader<'l> {
     io: &'l Io<'l>,
     files: Files,
-    faults: &'l mut Vec<Fault>,
+    faults: &'l mut Vec<Diagnostic>,
 }
 
 impl Loader<'_> {
@@ -142,15 +147,15 @@ impl Loader<'_> {
             Err((text, good)) => {
                 let file = self.files.sources.add(path.to_string(), text);
                 let start = u32::try_from(good).unwrap_or(u32::MAX);
-                let at = At { file, start, end: start.saturating_add(1) };
+                let at = Span { file, start, end: start.saturating_add(1) };
                 let message = "not UTF-8: found a byte that is no character; save the file as UTF-8".into();
-                self.faults.push(Fault { at: Some(at), message });
+                self.faults.push(Diagnostic { at: Some(at), message });
             }
         }
     }
 
     fn fault(&mut self, message: String) {
-        self.faults.push(Fault { at: None, message });
+        self.faults.push(Diagnostic { at: None, message });
     }
 }
 

@@ -1,6 +1,6 @@
 //! Faults as they are told: what several services have in common once, and a long list once.
 
-use super::diagnostic::{Fault, Sources};
+use super::diagnostic::{Diagnostic, SourceMap};
 use std::fmt::Write as _;
 
 /// Before the list of all keys that a table may have, at the end of a message.
@@ -14,7 +14,7 @@ type Kind<'f> = (&'f str, &'f str, usize);
 
 /// Every fault as it is shown, in the order of the first of its kind.
 #[must_use]
-pub fn told(faults: &[Fault], sources: &Sources) -> Vec<String> {
+pub fn told(faults: &[Diagnostic], sources: &SourceMap) -> Vec<String> {
     // By kind, and then as they come: the first of each kind tells of the others.
     let mut order: Vec<Kind<'_>> = Vec::with_capacity(faults.len());
     for (at, fault) in faults.iter().enumerate() {
@@ -39,17 +39,17 @@ pub fn told(faults: &[Fault], sources: &Sources) -> Vec<String> {
 }
 
 fn one<'f>(
-    fault: &'f Fault,
+    fault: &'f Diagnostic,
     group: &[Kind<'_>],
-    faults: &[Fault],
-    sources: &Sources,
+    faults: &[Diagnostic],
+    sources: &SourceMap,
     lists: &mut Vec<&'f str>,
 ) -> String {
     let mut fault_shown = None;
     if let Some((message, list)) = fault.message.split_once(KNOWN_HERE) {
         if lists.contains(&list) {
             let message = format!("{message}; the keys that are known here stand above");
-            fault_shown = Some(Fault { at: fault.at, message });
+            fault_shown = Some(Diagnostic { at: fault.at, message });
         } else {
             lists.push(list);
         }
@@ -87,16 +87,16 @@ fn parts(message: &str) -> (&str, &str, &str) {
 #[cfg(test)]
 mod tests {
     use super::super::grouping::*;
-    use crate::config::source::diagnostic::At;
+    use crate::config::source::diagnostic::Span;
 
     fn shown(messages: &[&str]) -> Vec<String> {
-        let mut sources = Sources::default();
+        let mut sources = SourceMap::default();
         let file = sources.add("f".into(), "x\n".repeat(messages.len()));
         let fault = |(n, message): (usize, &&str)| {
             let start = u32::try_from(2 * n).expect("small");
-            Fault { at: Some(At { file, start, end: start + 1 }), message: (*message).to_string() }
+            Diagnostic { at: Some(Span { file, start, end: start + 1 }), message: (*message).to_string() }
         };
-        let faults: Vec<Fault> = messages.iter().enumerate().map(fault).collect();
+        let faults: Vec<Diagnostic> = messages.iter().enumerate().map(fault).collect();
         let lines =
             |text: String| text.lines().filter(|line| !line.contains('|')).collect::<Vec<_>>().join("\n");
         told(&faults, &sources).into_iter().map(lines).collect()

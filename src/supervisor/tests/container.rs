@@ -5,7 +5,7 @@ use super::world::{S, World};
 use crate::model::Condition::{Completed, Started};
 use crate::model::*;
 use crate::supervisor::event::{Action, Event, Note};
-use crate::supervisor::{Status, graph};
+use crate::supervisor::{ServiceStatus, graph};
 
 // The whole container.
 
@@ -26,7 +26,7 @@ fn the_end_of_an_essential_service_ends_the_container() {
 #[test]
 fn when_nothing_is_left_it_ends_or_stays() {
     for stay_when_idle in [false, true] {
-        let mut w = up_with(vec![oneshot(), oneshot()], Whole { stay_when_idle, ..Whole::default() });
+        let mut w = up_with(vec![oneshot(), oneshot()], Settings { stay_when_idle, ..Settings::default() });
         w.exit(0, 0);
         w.exit(1, 9);
         assert_eq!(w.core.is_stopping(), !stay_when_idle);
@@ -48,7 +48,7 @@ fn dependents_stop_first_and_waiting_ones_never_start() {
     w.exit(5, 1);
     w.signal(Signal::TERM);
     assert!(w.runs(0) && !w.runs(1) && !w.runs(2) && !w.runs(3));
-    assert_eq!((w.status(4), w.status(5)), (Status::Stopped, Status::Stopped));
+    assert_eq!((w.status(4), w.status(5)), (ServiceStatus::Stopped, ServiceStatus::Stopped));
     w.die(1, Signal::TERM);
     assert!(!w.runs(0));
     assert_eq!(w.finish(), 0);
@@ -56,7 +56,7 @@ fn dependents_stop_first_and_waiting_ones_never_start() {
 
 #[test]
 fn what_is_being_started_is_stopped_when_it_is_there() {
-    let mut w = World::new(vec![daemon()], Whole::default());
+    let mut w = World::new(vec![daemon()], Settings::default());
     w.begin();
     w.signal(Signal::TERM);
     let pid = w.answer();
@@ -116,7 +116,7 @@ fn a_signal_that_nobody_uses_is_told_once() {
 #[test]
 fn within_cuts_graces_kills_and_ends() {
     let rules = vec![daemon(), needs(&[(0, Started)], daemon())];
-    let mut w = up_with(rules, Whole { stop_within: Some(10 * S), ..Whole::default() });
+    let mut w = up_with(rules, Settings { stop_within: Some(10 * S), ..Settings::default() });
     assert_eq!(w.core.stop_bound(), 10 * S);
     let (below, above) = (w.pid(0), w.pid(1));
     w.signal(Signal::TERM);
@@ -158,7 +158,7 @@ fn a_stop_of_rinits_own_has_its_code() {
 #[test]
 fn signals_go_to_main_and_its_code_comes_back() {
     for group_signals in [false, true] {
-        let mut w = up_with(vec![daemon(), daemon()], Whole { group_signals, ..main_is(0) });
+        let mut w = up_with(vec![daemon(), daemon()], Settings { group_signals, ..main_is(0) });
         let pid = w.pid(0);
         w.signal(Signal::TERM);
         w.signal(Signal::HUP);
@@ -172,7 +172,7 @@ fn signals_go_to_main_and_its_code_comes_back() {
 
 #[test]
 fn a_success_of_main_is_0_and_a_signal_is_128_more() {
-    let rules = Rules { success: vec![Outcome::Code(143)], ..daemon() };
+    let rules = ServicePolicy { success: vec![ExitStatus::Code(143)], ..daemon() };
     let mut w = up_with(vec![rules], main_is(0));
     w.exit(0, 143);
     assert_eq!(w.finish(), 0);
@@ -183,15 +183,15 @@ fn a_success_of_main_is_0_and_a_signal_is_128_more() {
 
 #[test]
 fn term_may_stop_main_with_its_own_signal_and_grace() {
-    let rules = Rules { stop_signal: Signal::QUIT, ..daemon() };
-    let mut w = up_with(vec![rules], Whole { term_stops_main: true, ..main_is(0) });
+    let rules = ServicePolicy { stop_signal: Signal::QUIT, ..daemon() };
+    let mut w = up_with(vec![rules], Settings { term_stops_main: true, ..main_is(0) });
     let pid = w.pid(0);
     w.signal(Signal::TERM);
     w.wait(10 * S);
     assert_eq!(w.signals_to(pid), [Signal::QUIT, Signal::KILL]);
     assert_eq!(w.finish(), 137);
 
-    let mut w = up_with(vec![daemon()], Whole { term_stops_main: true, ..main_is(0) });
+    let mut w = up_with(vec![daemon()], Settings { term_stops_main: true, ..main_is(0) });
     let pid = w.pid(0);
     w.signal(Signal::TERM);
     w.signal(Signal::TERM);
@@ -250,7 +250,7 @@ fn a_first_request_in_a_stop_that_rinit_began_does_not_kill() {
 #[test]
 fn rules_for_signals() {
     let usr1 = Signal::from_number(10).unwrap();
-    let rule = |rule| Whole { signals: vec![(usr1, rule)], ..main_is(0) };
+    let rule = |rule| Settings { signals: vec![(usr1, rule)], ..main_is(0) };
     let world = |whole| {
         let mut w = up_with(vec![daemon(), daemon()], whole);
         w.take();
@@ -280,7 +280,7 @@ fn a_cycle_is_named_and_does_no_harm() {
     let deps: Vec<&[Dependency]> = rules.iter().map(|rules| rules.depends_on.as_slice()).collect();
     assert_eq!(graph::cycle(&deps), Some(vec![ServiceId(1), ServiceId(2)]));
     assert_eq!(graph::cycle(&deps[..0]), None);
-    let mut core = super::super::Supervisor::new(rules, Whole::default());
+    let mut core = super::super::Supervisor::new(rules, Settings::default());
     let mut out = Vec::new();
     core.step(Moment(1), Event::Begin, &mut out);
     core.step(Moment(1), Event::Signal(Signal::TERM), &mut out);
@@ -290,10 +290,10 @@ fn a_cycle_is_named_and_does_no_harm() {
 #[test]
 fn what_the_command_leaves_is_stopped_told_or_left() {
     for leftovers in [Leftovers::Stop, Leftovers::Tell(Signal::QUIT), Leftovers::Leave] {
-        let whole = Whole { main: Some(ServiceId(0)), leftovers, ..Whole::default() };
+        let whole = Settings { main: Some(ServiceId(0)), leftovers, ..Settings::default() };
         let mut w = up_with(vec![restarting(Restart::No)], whole);
         let pid = w.pid(0);
-        w.end(pid, Outcome::Code(3), true);
+        w.end(pid, ExitStatus::Code(3), true);
         let told: &[Signal] = match leftovers {
             Leftovers::Stop => &[Signal::TERM],
             Leftovers::Tell(_) => &[Signal::QUIT],

@@ -28,13 +28,13 @@ impl Dice {
         Duration::from_millis(self.one(&[0, 1, 100, 1000, 3000, 10_000]))
     }
 
-    fn outcome(&mut self) -> Outcome {
+    fn outcome(&mut self) -> ExitStatus {
         let signals = [Signal::TERM, Signal::KILL, Signal::from_number(11).unwrap(), Signal::INT];
-        let ends = [0, 0, 1, 3, 143].map(Outcome::Code);
-        if self.chance(60) { self.one(&ends) } else { Outcome::Signal(self.one(&signals)) }
+        let ends = [0, 0, 1, 3, 143].map(ExitStatus::Code);
+        if self.chance(60) { self.one(&ends) } else { ExitStatus::Signal(self.one(&signals)) }
     }
 
-    fn rules(&mut self, id: u16, order: &[u16]) -> Rules {
+    fn rules(&mut self, id: u16, order: &[u16]) -> ServicePolicy {
         let kind = if self.chance(30) { ServiceType::Oneshot } else { ServiceType::Daemon };
         let place = order.iter().position(|other| *other == id).unwrap();
         let mut depends_on = Vec::new();
@@ -49,7 +49,7 @@ impl Dice {
                 });
             }
         }
-        Rules {
+        ServicePolicy {
             kind,
             enabled: self.chance(90),
             essential: self.chance(15),
@@ -88,7 +88,7 @@ impl Dice {
             let other = usize::try_from(self.below(at as u64 + 1)).unwrap();
             order.swap(at, other);
         }
-        let mut rules: Vec<Rules> = (0..count).map(|id| self.rules(id, &order)).collect();
+        let mut rules: Vec<ServicePolicy> = (0..count).map(|id| self.rules(id, &order)).collect();
         // The configuration refuses to wait for the health of what has no healthcheck.
         let probed: Vec<bool> = rules.iter().map(|rules| rules.health.is_some()).collect();
         for edge in rules.iter_mut().flat_map(|rules| &mut rules.depends_on) {
@@ -98,7 +98,7 @@ impl Dice {
         }
         let to = SignalRule::To(ServiceId(0), Signal::HUP);
         let signal_rules = [SignalRule::Stop, SignalRule::Ignore, SignalRule::As(Signal::TERM), to];
-        let whole = Whole {
+        let whole = Settings {
             main: self.chance(30).then(|| ServiceId(self.one(&order))),
             stop_within: self.chance(30).then(|| self.span()),
             sweep_grace: self.span(),
@@ -163,9 +163,9 @@ impl Dice {
                 _ => {}
             }
         }
-        let outcome = if group.killed { Outcome::Signal(Signal::KILL) } else { self.outcome() };
+        let outcome = if group.killed { ExitStatus::Signal(Signal::KILL) } else { self.outcome() };
         if group.leader {
-            let outcome = if group.probe && self.chance(50) { Outcome::Code(0) } else { outcome };
+            let outcome = if group.probe && self.chance(50) { ExitStatus::Code(0) } else { outcome };
             world.end(pid, outcome, !group.probe && !group.given_up && self.chance(25));
         } else if group.given_up {
             world.groups.remove(&pid);

@@ -3,7 +3,7 @@
 use super::scenes::*;
 use super::world::S;
 use crate::model::*;
-use crate::supervisor::event::{Action, Cause, Next, Note};
+use crate::supervisor::event::{Action, Next, Note, StopReason};
 
 #[test]
 fn a_stop_is_asked_for_then_killed_then_given_up() {
@@ -46,11 +46,11 @@ fn kill_mode_says_whom_a_stop_reaches() {
         ),
     ];
     for (kill_mode, expected) in list {
-        let mut w = up(vec![Rules { stop_signal: quit, kill_mode, ..daemon() }]);
+        let mut w = up(vec![ServicePolicy { stop_signal: quit, kill_mode, ..daemon() }]);
         w.take();
         w.signal(Signal::TERM);
         w.wait(6 * S);
-        w.end(pid, Outcome::Code(0), true);
+        w.end(pid, ExitStatus::Code(0), true);
         assert_eq!(w.core.lingering().count(), usize::from(kill_mode != KillMode::Process));
         // The rest has the rest of the grace.
         w.wait(3 * S);
@@ -67,7 +67,7 @@ fn kill_mode_says_whom_a_stop_reaches() {
 #[test]
 fn a_stop_of_main_reaches_its_group_where_signals_do() {
     for group_signals in [false, true] {
-        let whole = Whole { group_signals, term_stops_main: true, ..main_is(0) };
+        let whole = Settings { group_signals, term_stops_main: true, ..main_is(0) };
         let mut w = up_with(vec![daemon()], whole);
         let pid = w.pid(0);
         w.signal(Signal::TERM);
@@ -84,7 +84,7 @@ fn a_stop_of_main_reaches_its_group_where_signals_do() {
 fn the_rest_of_a_group_is_cleared_away_before_the_restart() {
     let mut w = up(vec![restarting(Restart::Always)]);
     let pid = w.pid(0);
-    w.end(pid, Outcome::Code(1), true);
+    w.end(pid, ExitStatus::Code(1), true);
     assert_eq!(w.signals_to(pid), [Signal::TERM]);
     assert_eq!(w.core.lingering().collect::<Vec<_>>(), [(ServiceId(0), pid)]);
     w.wait(10 * S);
@@ -96,11 +96,11 @@ fn the_rest_of_a_group_is_cleared_away_before_the_restart() {
 
 #[test]
 fn timeouts_are_failures() {
-    for cause in [Cause::StartTimeout, Cause::RunTimeout] {
+    for cause in [StopReason::StartTimeout, StopReason::RunTimeout] {
         let timeout = Some(5 * S);
         let (start_timeout, run_timeout) =
-            if cause == Cause::StartTimeout { (timeout, None) } else { (None, timeout) };
-        let mut w = up(vec![essential(Rules { start_timeout, run_timeout, ..oneshot() })]);
+            if cause == StopReason::StartTimeout { (timeout, None) } else { (None, timeout) };
+        let mut w = up(vec![essential(ServicePolicy { start_timeout, run_timeout, ..oneshot() })]);
         w.wait(5 * S);
         assert!(told(&w, Note::Stopping { service: ServiceId(0), cause }));
         w.exit(0, 0);
@@ -111,6 +111,6 @@ fn timeouts_are_failures() {
 
 #[test]
 fn a_daemon_that_is_ready_has_no_start_timeout() {
-    let w = up(vec![Rules { start_timeout: Some(S), ..daemon() }]);
+    let w = up(vec![ServicePolicy { start_timeout: Some(S), ..daemon() }]);
     assert_eq!(w.core.deadline(), None);
 }

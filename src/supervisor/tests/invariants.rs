@@ -3,9 +3,9 @@
 
 use super::world::{Ask, Group, Known, S, World};
 use crate::model::*;
-use crate::supervisor::Status;
-use crate::supervisor::event::{Action, Cause, Event, Next, Note};
-use crate::supervisor::service::{End, Load, Order, Probe, State};
+use crate::supervisor::ServiceStatus;
+use crate::supervisor::event::{Action, Event, Next, Note, StopReason};
+use crate::supervisor::service::{End, Load, Order, ProbeState, ServiceState};
 use crate::supervisor::shutdown::Phase;
 
 impl World {
@@ -125,7 +125,7 @@ impl World {
                     Next::Done => Known::Done,
                     // Given up after an end that was a success in itself: `always` ran out.
                     Next::GivenUp { .. } => match self.core.state_of(service) {
-                        Status::Done => Known::Done,
+                        ServiceStatus::Done => Known::Done,
                         _ => Known::Failed,
                     },
                     Next::Failed | Next::Over(_) => Known::Failed,
@@ -143,7 +143,7 @@ impl World {
                 }
             }
             Note::Unreachable { service, .. } => self.known[service.index()] = Known::Failed,
-            Note::Stopping { service, cause: Cause::Shutdown } => {
+            Note::Stopping { service, cause: StopReason::Shutdown } => {
                 let above = self.above[service.index()];
                 let holds = |group: &Group| !group.probe && !group.given_up && above & (1 << group.of.0) != 0;
                 rule(!self.groups.values().any(holds), "stopped before a dependent was gone")?;
@@ -197,7 +197,10 @@ impl World {
             self.interrupted.get_or_insert(self.now);
         }
         let absent = |id| {
-            matches!(self.core.state_of(id), Status::Waiting | Status::Starting | Status::Backoff { .. })
+            matches!(
+                self.core.state_of(id),
+                ServiceStatus::Waiting | ServiceStatus::Starting | ServiceStatus::Backoff { .. }
+            )
         };
         let usr1 = Signal::from_number(10).unwrap();
         if signal == usr1
@@ -230,6 +233,7 @@ impl World {
     }
 
     /// What must hold between two steps.
+    #[expect(clippy::too_many_lines, reason = "one table")]
     pub(super) fn check_state(&mut self, event: Event) -> Result<(), &'static str> {
         let deadline = self.core.deadline();
         if self.halted.is_some() {
@@ -242,25 +246,34 @@ impl World {
         for id in self.core.records.ids() {
             let record = &self.core.records[id];
             match record.state {
-                State::Off | State::Down(_) | State::Waiting | State::Backoff { .. } => {
-                    rule(matches!(record.probe, Probe::Off | Probe::Stale), "a probe of what does not run")?;
-                    if matches!(record.state, State::Off | State::Down(_)) {
+                ServiceState::Off
+                | ServiceState::Down(_)
+                | ServiceState::Waiting
+                | ServiceState::Backoff { .. } => {
+                    rule(
+                        matches!(record.probe, ProbeState::Off | ProbeState::Stale),
+                        "a probe of what does not run",
+                    )?;
+                    if matches!(record.state, ServiceState::Off | ServiceState::Down(_)) {
                         rule(self.core.due(id).is_none(), "a timer of what is down")?;
                     }
                 }
-                State::Spawning { load: None, .. } => {
+                ServiceState::Spawning { load: None, .. } => {
                     rule(self.asks.contains(&Ask::Spawn(id)), "waits for an answer to nothing")?;
                 }
-                State::Spawning { load: Some(load), .. } => self.check_load(id, load, event)?,
-                State::Running { pid, .. } => {
+                ServiceState::Spawning { load: Some(load), .. } => self.check_load(id, load, event)?,
+                ServiceState::Running { pid, .. } => {
                     rule(self.groups.get(&pid).is_some_and(|group| group.leader), "what runs is dead")?;
                 }
-                State::Ending(ending) => {
+                ServiceState::Stopping(ending) => {
                     let group = self.groups.get(&ending.pid).ok_or("what ends is gone")?;
                     rule(group.leader == ending.leader.is_none(), "alive or not?")?;
                     rule(group.killed == ending.killed, "killed or not?")?;
                     rule(group.leader || group.asked, "what is left of a group was not asked")?;
-                    rule(matches!(record.probe, Probe::Off | Probe::Stale), "a probe of what ends")?;
+                    rule(
+                        matches!(record.probe, ProbeState::Off | ProbeState::Stale),
+                        "a probe of what ends",
+                    )?;
                     lingering += usize::from(ending.leader.is_some());
                 }
             }
@@ -272,17 +285,16 @@ impl World {
         for (pid, group) in &self.groups {
             if group.probe && !group.killed && !group.given_up {
                 let theirs = match self.core.records[group.of].probe {
-                    Probe::Running { pid: probe, .. } => probe == *pid,
+                    ProbeState::Running { pid: probe, .. } => probe == *pid,
                     _ => false,
                 };
                 rule(theirs, "a probe that nobody waits for")?;
             }
             if !group.probe && !group.given_up {
                 let theirs = match self.core.state_of(group.of) {
-                    Status::Running { pid: leader, .. } | Status::Stopping { pid: leader, .. } => {
-                        leader == *pid
-                    }
-                    Status::Starting => group.loading || group.killed,
+                    ServiceStatus::Running { pid: leader, .. }
+                    | ServiceStatus::Stopping { pid: leader, .. } => leader == *pid,
+                    ServiceStatus::Starting => group.loading || group.killed,
                     _ => false,
                 };
                 rule(theirs, "a service's process that nobody waits for")?;
@@ -299,25 +311,29 @@ impl World {
             let on = &self.core.records[edge.on];
             let retries = self.rules[edge.on.index()].health.as_ref().map_or(1, |health| health.retries);
             match (on.state, edge.condition) {
-                (State::Waiting | State::Spawning { .. } | State::Ending(_) | State::Backoff { .. }, _) => {
-                    blocked = true
-                }
-                (State::Running { .. }, Some(Condition::Completed)) => blocked = true,
-                (State::Running { ready, .. }, Some(Condition::Healthy)) => {
+                (
+                    ServiceState::Waiting
+                    | ServiceState::Spawning { .. }
+                    | ServiceState::Stopping(_)
+                    | ServiceState::Backoff { .. },
+                    _,
+                ) => blocked = true,
+                (ServiceState::Running { .. }, Some(Condition::Completed)) => blocked = true,
+                (ServiceState::Running { ready, .. }, Some(Condition::Healthy)) => {
                     blocked |= !ready || on.failures >= retries
                 }
-                (State::Running { ready, .. }, None) => blocked |= !ready,
-                (State::Running { .. }, Some(Condition::Started)) => {}
-                (State::Down(End::Success), Some(Condition::Healthy)) => {
+                (ServiceState::Running { ready, .. }, None) => blocked |= !ready,
+                (ServiceState::Running { .. }, Some(Condition::Started)) => {}
+                (ServiceState::Down(End::Success), Some(Condition::Healthy)) => {
                     if edge.required {
                         return false;
                     }
                 }
-                (State::Down(End::Success), _) => {}
-                (State::Off, _) if on.order == Order::Waits => blocked = true,
-                (State::Off, _) if on.order == Order::Open => {}
-                (State::Off | State::Down(_), Some(_)) if edge.required => return false,
-                (State::Off | State::Down(_), _) => {}
+                (ServiceState::Down(End::Success), _) => {}
+                (ServiceState::Off, _) if on.order == Order::Waits => blocked = true,
+                (ServiceState::Off, _) if on.order == Order::Open => {}
+                (ServiceState::Off | ServiceState::Down(_), Some(_)) if edge.required => return false,
+                (ServiceState::Off | ServiceState::Down(_), _) => {}
             }
         }
         blocked

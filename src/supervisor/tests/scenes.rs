@@ -5,24 +5,24 @@ use crate::model::*;
 use crate::supervisor::event::{Action, Next, Note};
 use std::time::Duration;
 
-pub(super) fn daemon() -> Rules {
+pub(super) fn daemon() -> ServicePolicy {
     let restart = RestartPolicy { when: Restart::No, delay: S, ..RestartPolicy::default() };
-    Rules { essential: false, stop_grace: 10 * S, restart, ..Rules::default() }
+    ServicePolicy { essential: false, stop_grace: 10 * S, restart, ..ServicePolicy::default() }
 }
 
-pub(super) fn oneshot() -> Rules {
-    Rules { kind: ServiceType::Oneshot, ..daemon() }
+pub(super) fn oneshot() -> ServicePolicy {
+    ServicePolicy { kind: ServiceType::Oneshot, ..daemon() }
 }
 
-pub(super) fn restarting(when: Restart) -> Rules {
-    Rules { restart: RestartPolicy { when, ..daemon().restart }, ..daemon() }
+pub(super) fn restarting(when: Restart) -> ServicePolicy {
+    ServicePolicy { restart: RestartPolicy { when, ..daemon().restart }, ..daemon() }
 }
 
-pub(super) fn essential(rules: Rules) -> Rules {
-    Rules { essential: true, ..rules }
+pub(super) fn essential(rules: ServicePolicy) -> ServicePolicy {
+    ServicePolicy { essential: true, ..rules }
 }
 
-pub(super) fn probed() -> Rules {
+pub(super) fn probed() -> ServicePolicy {
     let health = HealthRules {
         interval: 10 * S,
         timeout: 3 * S,
@@ -31,38 +31,38 @@ pub(super) fn probed() -> Rules {
         start_interval: S,
         on_unhealthy: OnUnhealthy::Restart,
     };
-    Rules { health: Some(health), ..restarting(Restart::OnFailure) }
+    ServicePolicy { health: Some(health), ..restarting(Restart::OnFailure) }
 }
 
-pub(super) fn needs(on: &[(u16, Condition)], rules: Rules) -> Rules {
+pub(super) fn needs(on: &[(u16, Condition)], rules: ServicePolicy) -> ServicePolicy {
     let edge = |(on, condition): &(u16, Condition)| Dependency {
         on: ServiceId(*on),
         condition: Some(*condition),
         required: true,
         restart: false,
     };
-    Rules { depends_on: on.iter().map(edge).collect(), ..rules }
+    ServicePolicy { depends_on: on.iter().map(edge).collect(), ..rules }
 }
 
-pub(super) fn after(on: u16, rules: Rules) -> Rules {
+pub(super) fn after(on: u16, rules: ServicePolicy) -> ServicePolicy {
     let edge = Dependency { on: ServiceId(on), condition: None, required: false, restart: false };
-    Rules { depends_on: vec![edge], ..rules }
+    ServicePolicy { depends_on: vec![edge], ..rules }
 }
 
 /// A world that has begun and in which every process that was asked for runs.
-pub(super) fn up(rules: Vec<Rules>) -> World {
-    up_with(rules, Whole::default())
+pub(super) fn up(rules: Vec<ServicePolicy>) -> World {
+    up_with(rules, Settings::default())
 }
 
-pub(super) fn up_with(rules: Vec<Rules>, whole: Whole) -> World {
+pub(super) fn up_with(rules: Vec<ServicePolicy>, whole: Settings) -> World {
     let mut w = World::new(rules, whole);
     w.begin();
     w.answer_all();
     w
 }
 
-pub(super) fn main_is(id: u16) -> Whole {
-    Whole { main: Some(ServiceId(id)), ..Whole::default() }
+pub(super) fn main_is(id: u16) -> Settings {
+    Settings { main: Some(ServiceId(id)), ..Settings::default() }
 }
 
 pub(super) fn spawns(w: &World) -> Vec<u16> {

@@ -4,8 +4,8 @@ use super::scenes::*;
 use super::world::{S, World};
 use crate::model::Condition::{Completed, Healthy, Started};
 use crate::model::*;
-use crate::supervisor::event::{Action, Cause, Event, Next, Note, Over};
-use crate::supervisor::{Status, Supervisor};
+use crate::supervisor::event::{Action, Event, Next, Note, Over, StopReason};
+use crate::supervisor::{ServiceStatus, Supervisor};
 
 // Starting.
 
@@ -37,14 +37,14 @@ fn what_needs_a_failed_service_is_unreachable_all_the_way() {
     assert_eq!(w.finish(), 7);
 }
 
-fn off(rules: Rules) -> Rules {
-    Rules { enabled: false, ..rules }
+fn off(rules: ServicePolicy) -> ServicePolicy {
+    ServicePolicy { enabled: false, ..rules }
 }
 
 /// A oneshot with `when_missing` kept everything that needs it from the second start.
 #[test]
 fn what_needs_a_service_that_is_off_goes_without() {
-    let probed = Rules { health: super::scenes::probed().health, ..daemon() };
+    let probed = ServicePolicy { health: super::scenes::probed().health, ..daemon() };
     for (on, condition) in [(oneshot(), Completed), (daemon(), Started), (probed, Healthy)] {
         let w = up(vec![off(on), needs(&[(0, condition)], essential(daemon()))]);
         assert!(w.runs(1), "{condition:?}");
@@ -88,12 +88,12 @@ fn a_stop_is_in_order_through_services_that_are_off() {
     let mut w = up(vec![
         daemon(),
         off(needs(&[(0, Started)], daemon())),
-        needs(&[(1, Started)], Rules { stop_grace: 10 * S, ..daemon() }),
+        needs(&[(1, Started)], ServicePolicy { stop_grace: 10 * S, ..daemon() }),
     ]);
     w.signal(Signal::TERM);
-    assert!(w.runs(0) && !matches!(w.status(0), Status::Stopping { .. }));
+    assert!(w.runs(0) && !matches!(w.status(0), ServiceStatus::Stopping { .. }));
     w.die(2, Signal::TERM);
-    assert!(matches!(w.status(0), Status::Stopping { .. }));
+    assert!(matches!(w.status(0), ServiceStatus::Stopping { .. }));
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn twenty_thousand_that_are_off_stand_in_one_chain() {
     let mut rules = vec![oneshot()];
     rules.extend((0..20_000).map(|on| off(needs(&[(on, Completed)], daemon()))));
     rules.push(needs(&[(20_000, Started)], daemon()));
-    let mut core = Supervisor::new(rules, Whole::default());
+    let mut core = Supervisor::new(rules, Settings::default());
     let mut out = Vec::new();
     let mut step = |event| {
         core.step(Moment::default(), event, &mut out);
@@ -110,7 +110,7 @@ fn twenty_thousand_that_are_off_stand_in_one_chain() {
     let spawn = |id| Action::Spawn { service: ServiceId(id) };
     assert_eq!(step(Event::Begin), [spawn(0)]);
     step(Event::Spawned { service: ServiceId(0), pid: 100 });
-    let last = step(Event::Exited { pid: 100, outcome: Outcome::Code(0), group_left: false });
+    let last = step(Event::Exited { pid: 100, outcome: ExitStatus::Code(0), group_left: false });
     assert!(last.contains(&spawn(20_001)), "{last:?}");
 }
 
@@ -126,8 +126,12 @@ fn what_is_not_required_is_not_missed() {
 
 #[test]
 fn after_waits_for_what_starts_and_for_nothing_else() {
-    let mut w =
-        up(vec![oneshot(), after(0, daemon()), after(3, daemon()), Rules { enabled: false, ..daemon() }]);
+    let mut w = up(vec![
+        oneshot(),
+        after(0, daemon()),
+        after(3, daemon()),
+        ServicePolicy { enabled: false, ..daemon() },
+    ]);
     assert!(!w.runs(1) && w.runs(2));
     w.exit(0, 1);
     w.answer_all();
@@ -142,10 +146,10 @@ fn a_restart_disturbs_nobody_but_those_that_are_tied() {
     let mut w = up(rules);
     w.exit(0, 1);
     assert!(w.runs(1));
-    let cause = Cause::Dependency(ServiceId(0));
-    assert!(matches!(w.status(2), Status::Stopping { cause: c, .. } if c == cause));
+    let cause = StopReason::Dependency(ServiceId(0));
+    assert!(matches!(w.status(2), ServiceStatus::Stopping { cause: c, .. } if c == cause));
     w.die(2, Signal::TERM);
-    assert_eq!(w.status(2), Status::Waiting);
+    assert_eq!(w.status(2), ServiceStatus::Waiting);
     w.tick();
     w.answer_all();
     assert!(w.runs(0) && w.runs(2));
@@ -154,7 +158,7 @@ fn a_restart_disturbs_nobody_but_those_that_are_tied() {
 
 #[test]
 fn a_lasting_failure_to_start_is_final_and_another_is_an_attempt() {
-    let mut w = World::new(vec![essential(restarting(Restart::Always)), daemon()], Whole::default());
+    let mut w = World::new(vec![essential(restarting(Restart::Always)), daemon()], Settings::default());
     w.begin();
     w.refuse(false, 71);
     assert_eq!(restarts_in(&w, 0), Some(S));
@@ -167,11 +171,11 @@ fn a_lasting_failure_to_start_is_final_and_another_is_an_attempt() {
 
 #[test]
 fn a_child_that_died_before_its_pid_was_known_is_not_lost() {
-    let mut w = World::new(vec![oneshot(), daemon()], Whole::default());
+    let mut w = World::new(vec![oneshot(), daemon()], Settings::default());
     w.begin();
-    w.answer_early(Outcome::Code(3), false);
+    w.answer_early(ExitStatus::Code(3), false);
     assert_eq!(w.next(0), Some(Next::Failed));
-    assert_eq!(w.status(0), Status::Failed);
+    assert_eq!(w.status(0), ServiceStatus::Failed);
 }
 
 // Restarting.
@@ -199,8 +203,8 @@ fn the_policy_decides() {
 #[test]
 fn never_on_wins_over_always_on_over_when() {
     let mut rules = restarting(Restart::OnFailure);
-    rules.restart.never_on = vec![Outcome::Code(1), Outcome::Code(2)];
-    rules.restart.always_on = vec![Outcome::Code(0), Outcome::Code(2)];
+    rules.restart.never_on = vec![ExitStatus::Code(1), ExitStatus::Code(2)];
+    rules.restart.always_on = vec![ExitStatus::Code(0), ExitStatus::Code(2)];
     for (code, restarts) in [(0, true), (1, false), (2, false), (3, true)] {
         let mut w = up(vec![rules.clone(), daemon()]);
         w.exit(0, code);
@@ -210,15 +214,16 @@ fn never_on_wins_over_always_on_over_when() {
 
 #[test]
 fn a_oneshot_that_succeeded_is_done_whatever_its_policy() {
-    let mut w = up(vec![Rules { kind: ServiceType::Oneshot, ..restarting(Restart::Always) }, daemon()]);
+    let mut w =
+        up(vec![ServicePolicy { kind: ServiceType::Oneshot, ..restarting(Restart::Always) }, daemon()]);
     w.exit(0, 0);
-    assert_eq!(w.status(0), Status::Done);
+    assert_eq!(w.status(0), ServiceStatus::Done);
 }
 
 #[test]
 fn waits_grow_up_to_the_longest_and_attempts_run_out() {
     let mut rules = restarting(Restart::No);
-    rules.restart.always_on = vec![Outcome::Code(1)];
+    rules.restart.always_on = vec![ExitStatus::Code(1)];
     rules.restart.max_attempts = Some(4);
     rules.restart.max_delay = 5 * S;
     let mut w = up(vec![rules, daemon()]);
@@ -249,7 +254,7 @@ fn jitter_stays_within_its_share_and_the_longest_wait() {
     let mut rules = restarting(Restart::Always);
     (rules.restart.jitter, rules.restart.factor, rules.restart.max_delay) = (0.5, 1.0, 1200 * S / 1000);
     for seed in 0..200 {
-        let mut w = up_with(vec![rules.clone()], Whole { seed, ..Whole::default() });
+        let mut w = up_with(vec![rules.clone()], Settings { seed, ..Settings::default() });
         w.exit(0, 1);
         let delay = restarts_in(&w, 0).unwrap();
         assert!(delay >= S / 2 && delay <= 1200 * S / 1000, "{delay:?}");
@@ -291,7 +296,7 @@ fn what_is_overdue_after_a_pause_gets_its_time_once_more() {
     w.now = w.now.after(100 * S);
     w.feed(Event::Resumed);
     assert!(w.seen.contains(&Action::KillProbe { pid }));
-    w.end(pid, Outcome::Signal(Signal::KILL), false);
+    w.end(pid, ExitStatus::Signal(Signal::KILL), false);
     w.feed(Event::Tick);
     assert!(w.runs(0) && !w.notes().any(|note| matches!(note, Note::Unhealthy { .. })));
     let before = probes(&w);
@@ -320,13 +325,13 @@ fn enough_failures_are_unhealthy() {
         w.wait(3 * S); // The probe takes too long.
         let pid = w.probe_pid(0);
         assert!(w.seen.contains(&Action::KillProbe { pid }));
-        w.end(pid, Outcome::Signal(Signal::KILL), false);
+        w.end(pid, ExitStatus::Signal(Signal::KILL), false);
         w.wait(10 * S);
         w.refuse(false, 0);
         assert!(told(&w, Note::Unhealthy { service: ServiceId(0), failures: 2 }));
         w.die(0, Signal::TERM);
         assert_eq!(restarts_in(&w, 0).is_some(), restarts);
-        assert!(restarts || w.status(0) == Status::Failed);
+        assert!(restarts || w.status(0) == ServiceStatus::Failed);
     }
 }
 
@@ -352,6 +357,6 @@ fn a_probe_does_not_outlive_its_service() {
     w.exit(0, 1);
     assert!(w.seen.contains(&Action::KillProbe { pid }));
     let actions = w.seen.len();
-    w.end(pid, Outcome::Code(0), false);
+    w.end(pid, ExitStatus::Code(0), false);
     assert_eq!(w.seen.len(), actions);
 }

@@ -5,13 +5,14 @@ use super::dice::Dice;
 use super::world::{Group, S, World};
 use crate::model::*;
 use crate::supervisor::event::Event;
-use crate::supervisor::service::State;
+use crate::supervisor::service::ServiceState;
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 // Breadth first.
 
 /// Everything that can happen next, as small programs on a copy of the world.
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn futures(world: &World) -> Vec<World> {
     let mut all = Vec::new();
     let mut then = |what: &dyn Fn(&mut World)| {
@@ -32,10 +33,10 @@ fn futures(world: &World) -> Vec<World> {
         if world.core.is_stopping() {
             then(&|w| w.skip());
         }
-        for outcome in [Outcome::Code(0), Outcome::Code(1)] {
+        for outcome in [ExitStatus::Code(0), ExitStatus::Code(1)] {
             then(&|w| w.answer_early(outcome, false));
         }
-        then(&|w| w.answer_early(Outcome::Code(1), true));
+        then(&|w| w.answer_early(ExitStatus::Code(1), true));
         then(&|w| w.answer_slowly());
     }
     for (pid, group) in &world.groups {
@@ -44,16 +45,18 @@ fn futures(world: &World) -> Vec<World> {
             then(&|w| w.load_fails(*pid, false));
         }
         if group.leader {
-            let outcomes: &[Outcome] = match (group.killed, group.probe) {
-                (true, _) => &[Outcome::Signal(Signal::KILL)],
-                (false, true) => &[Outcome::Code(0), Outcome::Code(1)],
-                (false, false) => &[Outcome::Code(0), Outcome::Code(1), Outcome::Signal(Signal::TERM)],
+            let outcomes: &[ExitStatus] = match (group.killed, group.probe) {
+                (true, _) => &[ExitStatus::Signal(Signal::KILL)],
+                (false, true) => &[ExitStatus::Code(0), ExitStatus::Code(1)],
+                (false, false) => {
+                    &[ExitStatus::Code(0), ExitStatus::Code(1), ExitStatus::Signal(Signal::TERM)]
+                }
             };
             for outcome in outcomes {
                 then(&|w| w.end(*pid, *outcome, false));
             }
             if !group.probe && !group.given_up {
-                then(&|w| w.end(*pid, Outcome::Code(1), true));
+                then(&|w| w.end(*pid, ExitStatus::Code(1), true));
             }
         } else if !group.given_up {
             then(&|w| w.group_gone(group.of.0));
@@ -128,7 +131,7 @@ fn stop_in_time(world: &mut World, react: bool, obey_kill: bool) -> Result<(), S
         }
         let going = world.groups.iter().find(|(_, group)| {
             let asked = match world.core.records[group.of].state {
-                State::Ending(_) => react,
+                ServiceState::Stopping(_) => react,
                 _ => false,
             };
             !group.given_up && (asked || (group.killed && obey_kill))
@@ -137,7 +140,7 @@ fn stop_in_time(world: &mut World, react: bool, obey_kill: bool) -> Result<(), S
         match going {
             Some((pid, Group { leader: true, killed, .. })) => {
                 let signal = if killed { Signal::KILL } else { Signal::TERM };
-                world.end(pid, Outcome::Signal(signal), false);
+                world.end(pid, ExitStatus::Signal(signal), false);
             }
             Some((_, group)) => world.group_gone(group.of.0),
             None if !world.tick() => return Err("a stop that nothing drives on".into()),
@@ -147,12 +150,13 @@ fn stop_in_time(world: &mut World, react: bool, obey_kill: bool) -> Result<(), S
     Err("a stop that never ends".into())
 }
 
-fn two(change: impl FnOnce(&mut Rules, &mut Rules, &mut Whole)) -> World {
+fn two(change: impl FnOnce(&mut ServicePolicy, &mut ServicePolicy, &mut Settings)) -> World {
     let restart = RestartPolicy { delay: S, max_attempts: Some(1), window: S, ..RestartPolicy::default() };
     let start_timeout = Some(S);
-    let plain = Rules { stop_grace: S, essential: false, restart, start_timeout, ..Rules::default() };
+    let plain =
+        ServicePolicy { stop_grace: S, essential: false, restart, start_timeout, ..ServicePolicy::default() };
     let (mut below, mut above, mut whole) =
-        (plain.clone(), plain, Whole { sweep_grace: S, ..Whole::default() });
+        (plain.clone(), plain, Settings { sweep_grace: S, ..Settings::default() });
     above.depends_on = vec![on(0, Some(Condition::Started))];
     change(&mut below, &mut above, &mut whole);
     World::new(vec![below, above], whole)
@@ -287,13 +291,16 @@ fn the_walk_of_all_states_finds_faults_too() {
 #[test]
 fn a_thousand_services_start_in_no_time() {
     let last = 999;
-    let mut rules = vec![Rules { essential: false, ..Rules::default() }; 1000];
+    let mut rules = vec![ServicePolicy { essential: false, ..ServicePolicy::default() }; 1000];
     rules[last].depends_on = (0..999).map(|id| on(id, Some(Condition::Started))).collect();
-    let mut core = super::super::Supervisor::new(rules, Whole::default());
+    let mut core = super::super::Supervisor::new(rules, Settings::default());
     let mut out = Vec::new();
     core.step(Moment(1), Event::Begin, &mut out);
     for id in 0..1000 {
         core.step(Moment(2), Event::Spawned { service: ServiceId(id), pid: 100 + i32::from(id) }, &mut out);
     }
-    assert!((0..1000).all(|id| matches!(core.state_of(ServiceId(id)), super::super::Status::Running { .. })));
+    assert!(
+        (0..1000)
+            .all(|id| matches!(core.state_of(ServiceId(id)), super::super::ServiceStatus::Running { .. }))
+    );
 }

@@ -4,9 +4,9 @@
 use super::Mutant;
 use crate::model::*;
 use crate::supervisor::event::{Action, Event, Next, Note};
-use crate::supervisor::service::{Probe, State};
+use crate::supervisor::service::{ProbeState, ServiceState};
 use crate::supervisor::shutdown::Phase;
-use crate::supervisor::{Status, Supervisor};
+use crate::supervisor::{ServiceStatus, Supervisor};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -54,7 +54,7 @@ pub(super) enum Known {
 #[derive(Clone)]
 pub(super) struct World {
     pub core: Supervisor,
-    pub rules: Vec<Rules>,
+    pub rules: Vec<ServicePolicy>,
     pub now: Moment,
     pub groups: BTreeMap<Pid, Group>,
     pub asks: Vec<Ask>,
@@ -76,7 +76,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub fn new(rules: Vec<Rules>, whole: Whole) -> Self {
+    pub fn new(rules: Vec<ServicePolicy>, whole: Settings) -> Self {
         let core = Supervisor::new(rules.clone(), whole);
         let mut above = vec![0_u16; rules.len()];
         for id in core.graph.order.iter().rev() {
@@ -180,7 +180,7 @@ impl World {
     }
 
     /// The oldest question is answered by a process that has ended before.
-    pub fn answer_early(&mut self, outcome: Outcome, group_left: bool) {
+    pub fn answer_early(&mut self, outcome: ExitStatus, group_left: bool) {
         let pid = self.free_pid();
         self.feed(Event::Exited { pid, outcome, group_left });
         if self.halted.is_some() {
@@ -248,7 +248,7 @@ impl World {
     }
 
     /// The first process of a group ends.
-    pub fn end(&mut self, pid: Pid, outcome: Outcome, group_left: bool) {
+    pub fn end(&mut self, pid: Pid, outcome: ExitStatus, group_left: bool) {
         if group_left {
             let group = self.groups.get_mut(&pid).unwrap();
             group.leader = false;
@@ -261,11 +261,11 @@ impl World {
     }
 
     pub fn exit(&mut self, id: u16, code: u8) {
-        self.end(self.pid(id), Outcome::Code(code), false);
+        self.end(self.pid(id), ExitStatus::Code(code), false);
     }
 
     pub fn die(&mut self, id: u16, signal: Signal) {
-        self.end(self.pid(id), Outcome::Signal(signal), false);
+        self.end(self.pid(id), ExitStatus::Signal(signal), false);
     }
 
     pub fn group_gone(&mut self, id: u16) {
@@ -275,7 +275,7 @@ impl World {
     }
 
     pub fn probe(&mut self, id: u16, code: u8) {
-        self.end(self.probe_pid(id), Outcome::Code(code), false);
+        self.end(self.probe_pid(id), ExitStatus::Code(code), false);
     }
 
     pub fn signal(&mut self, signal: Signal) {
@@ -322,12 +322,12 @@ impl World {
         })
     }
 
-    pub fn status(&self, id: u16) -> Status {
+    pub fn status(&self, id: u16) -> ServiceStatus {
         self.core.state_of(ServiceId(id))
     }
 
     pub fn runs(&self, id: u16) -> bool {
-        matches!(self.status(id), Status::Running { .. })
+        matches!(self.status(id), ServiceStatus::Running { .. })
     }
 
     pub fn signals_to(&self, pid: Pid) -> Vec<Signal> {
@@ -347,7 +347,7 @@ impl World {
                 return code;
             }
             let asked = self.core.records.ids().find_map(|id| match self.core.records[id].state {
-                State::Ending(ending) => Some((id, ending)),
+                ServiceState::Stopping(ending) => Some((id, ending)),
                 _ => None,
             });
             match asked {
@@ -403,25 +403,28 @@ impl World {
         let core = &mut self.core;
         for id in core.records.ids() {
             match &mut core.records[id].state {
-                State::Running { since, .. } => shift(since),
-                State::Backoff { until } => shift(until),
-                State::Ending(ending) => {
+                ServiceState::Running { since, .. } => shift(since),
+                ServiceState::Backoff { until } => shift(until),
+                ServiceState::Stopping(ending) => {
                     [&mut ending.since, &mut ending.due].into_iter().for_each(shift);
                     ending.asked = Moment(NOON); // Only ever told.
                     if let Some((_, at)) = &mut ending.leader {
                         shift(at);
                     }
                 }
-                State::Spawning { load: Some(load), .. } => {
+                ServiceState::Spawning { load: Some(load), .. } => {
                     [&mut load.since, &mut load.due].into_iter().for_each(shift);
                 }
-                State::Off | State::Waiting | State::Spawning { load: None, .. } | State::Down(_) => {}
+                ServiceState::Off
+                | ServiceState::Waiting
+                | ServiceState::Spawning { load: None, .. }
+                | ServiceState::Down(_) => {}
             }
             match &mut core.records[id].probe {
-                Probe::Due(at) | Probe::Running { until: at, .. } | Probe::Killed { again: at, .. } => {
-                    shift(at)
-                }
-                Probe::Off | Probe::Asked | Probe::Stale => {}
+                ProbeState::Due(at)
+                | ProbeState::Running { until: at, .. }
+                | ProbeState::Killed { again: at, .. } => shift(at),
+                ProbeState::Off | ProbeState::Asked | ProbeState::Stale => {}
             }
         }
         if let Phase::Sweeping { due, .. } = &mut core.phase {

@@ -1,6 +1,6 @@
 //! The one wait: for a signal, for a descriptor, or until a moment.
 
-use super::signals::Set;
+use super::signals::SignalSet;
 use super::{clock, signals};
 use crate::model::{Moment, Pid, Signal};
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
@@ -35,7 +35,7 @@ const MAX_BLIND_WAIT: Duration = Duration::from_millis(50);
 pub struct Waiter {
     signals: Option<OwnedFd>,
     /// What has been taken in this round.
-    taken: Set,
+    taken: SignalSet,
     /// The descriptor that was told last: next time those behind it come first.
     last: Option<RawFd>,
 }

@@ -7,19 +7,19 @@ use std::mem::MaybeUninit;
 
 /// A set of signals as the kernel has it, one bit each. Not the C library's: musl keeps the signals 32 to 34
 /// to itself and leaves them out of every set, but they can be sent to rinit like all others.
-pub(in crate::sys) type Set = u64;
+pub(in crate::sys) type SignalSet = u64;
 
 /// Every signal. (The kernel leaves KILL and STOP out by itself.)
-pub(in crate::sys) static ALL: Set = Set::MAX;
+pub(in crate::sys) static ALL: SignalSet = SignalSet::MAX;
 /// No signal.
-const NONE: Set = 0;
+const NONE: SignalSet = 0;
 /// What the kernel wants to be told with each set.
-pub(in crate::sys) const SET_SIZE: usize = size_of::<Set>();
+pub(in crate::sys) const SET_SIZE: usize = size_of::<SignalSet>();
 
 /// What rinit's parent had blocked, and whether it ignored SIGCHLD.
 #[derive(Clone, Copy)]
 pub struct Inherited {
-    mask: Set,
+    mask: SignalSet,
     child_ignored: bool,
 }
 
@@ -29,8 +29,8 @@ type KernelAction = [usize; 8];
 
 /// Sets the mask of blocked signals; the one before. Async-signal-safe. What refuses it once (a filter of system
 /// calls, a tracer) is asked again: rinit hears nothing of signals that are not blocked.
-fn set_mask(mask: Set) -> Set {
-    let mut before: Set = 0;
+fn set_mask(mask: SignalSet) -> SignalSet {
+    let mut before: SignalSet = 0;
     for _ in 0..2 {
         let how = raw::number(libc::SIG_SETMASK);
         let arguments = [how, raw::address(&raw const mask), raw::address(&raw mut before), SET_SIZE];
@@ -87,7 +87,7 @@ pub(in crate::sys) fn outlast_terminal_stop() {
     }
 }
 
-fn set_of(signals: &[Signal]) -> Set {
+fn set_of(signals: &[Signal]) -> SignalSet {
     signals.iter().fold(NONE, |set, signal| set | 1 << (signal.number() - 1))
 }
 
@@ -115,7 +115,7 @@ pub(in crate::sys) fn with_handler<T>(signal: Signal, handler: Handler, job: imp
 /// Whether one of these signals waits to be taken.
 #[must_use]
 pub(in crate::sys) fn is_pending(signals: &[Signal]) -> bool {
-    let mut pending: Set = NONE;
+    let mut pending: SignalSet = NONE;
     // SAFETY: a set of ours, as large as is said.
     unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, SET_SIZE) };
     pending & set_of(signals) != NONE
@@ -157,7 +157,7 @@ pub(in crate::sys) fn clean_slate(ignored: &[Signal]) {
 
 /// Takes one pending signal of `set`, waiting for one until `left` has passed (rt_sigtimedwait(2)).
 pub(in crate::sys) fn take_one(
-    set: Set,
+    set: SignalSet,
     left: Option<std::time::Duration>,
 ) -> Option<(Signal, libc::siginfo_t)> {
     let timeout = left.map(super::clock::timespec);

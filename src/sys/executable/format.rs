@@ -1,7 +1,7 @@
 //! What a file is that was to be run, by its first bytes: a script, an ELF file, or why it is neither.
 
 use super::lookup::Found;
-use crate::sys::fs::access::Eyes;
+use crate::sys::fs::access::AccessView;
 use std::path::Path;
 
 /// What the first bytes of a file make of it.
@@ -50,7 +50,7 @@ const FOREIGN: &[(&[u8], &str)] = &[
 ];
 
 /// What a file is. `deeper`: how many interpreters of interpreters are followed.
-pub(in crate::sys) fn content(path: &str, eyes: &Eyes<'_>, deeper: u8) -> Content {
+pub(in crate::sys) fn content(path: &str, eyes: &AccessView<'_>, deeper: u8) -> Content {
     let Ok(head) = crate::sys::fs::files::slurp(path, 4096) else { return Content::Unreadable };
     let mut content = first_bytes(&head);
     match &mut content {
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn first_bytes_are_understood() {
         let ids = credentials::current();
-        let eyes = Eyes::new(&ids, true);
+        let eyes = AccessView::new(&ids, true);
         let path = std::env::temp_dir().join(format!("rinit-content-{}", std::process::id()));
         let path = path.to_str().expect("text");
         let script = |line: &[u8]| {

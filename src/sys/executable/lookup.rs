@@ -3,8 +3,8 @@
 
 use super::format::{Content, content};
 use crate::sys::Errno;
-pub use crate::sys::fs::access::{Barrier, Obstacle, Rights, Viewer};
-use crate::sys::fs::access::{Eyes, exists};
+use crate::sys::fs::access::{AccessView, exists};
+pub use crate::sys::fs::access::{Barrier, FileRights, Obstacle, Viewer};
 use crate::sys::fs::mounts::{self, Mount};
 pub use crate::sys::links::DeadLink;
 use crate::sys::links::dead_link;
@@ -23,7 +23,7 @@ pub struct Found {
     /// Whether it is a folder.
     pub folder: bool,
     /// Who may run it.
-    pub rights: Rights,
+    pub rights: FileRights,
     /// The mount that it lies on, when that is mounted noexec.
     pub noexec: Option<String>,
     /// What it is.
@@ -31,7 +31,7 @@ pub struct Found {
 }
 
 /// What was to be started, and by whom.
-pub struct Ask<'a> {
+pub struct ExecQuery<'a> {
     /// The word that it was called by.
     pub word: &'a CStr,
     /// Its arguments, the word first; may be left out.
@@ -48,7 +48,7 @@ pub struct Ask<'a> {
 
 /// What is known about a program that was to be started.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Look {
+pub struct ExecFacts {
     /// The word it was called by.
     pub word: String,
     /// Where that is, when the word has a slash.
@@ -94,22 +94,22 @@ pub struct Look {
 
 /// Looks for the program that could not be started.
 #[must_use]
-pub fn look(ask: &Ask<'_>) -> Look {
+pub fn look(ask: &ExecQuery<'_>) -> ExecFacts {
     let own = credentials::current();
     let ids = ask.ids.unwrap_or(&own);
     let lacks = lacks();
-    let mighty = ids.uid == 0 && !lacks.contains(&"DAC_OVERRIDE");
-    let eyes = Eyes::of(ids, mighty, ask.ids.is_none());
+    let bypasses_dac = ids.uid == 0 && !lacks.contains(&"DAC_OVERRIDE");
+    let eyes = AccessView::of(ids, bypasses_dac, ask.ids.is_none());
     let here = shown(std::env::current_dir().unwrap_or_default());
     let directory = ask.directory.map_or_else(|| here.clone(), |path| below(&here, path));
     let word = ask.word.to_string_lossy().into_owned();
-    let mut look = Look {
+    let mut look = ExecFacts {
         viewer: eyes.viewer(ask.ids.is_some()),
         argv: ask.argv.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
         no_directory: eyes.way(&[&directory, "/"].concat()),
         root: own.uid == 0,
         lacks,
-        ..Look::default()
+        ..ExecFacts::default()
     };
     // A word with a slash has one candidate, whose way is worth telling; a search just passes over.
     let by_path = word.contains('/');
@@ -171,10 +171,10 @@ fn dead_runner(found: &Found) -> Option<DeadLink> {
 
 /// Looks for a program before anybody starts it: by its path, or by its name in the folders of `path`.
 #[must_use]
-pub fn look_for(word: &str, path: Option<&[u8]>) -> Look {
+pub fn look_for(word: &str, path: Option<&[u8]>) -> ExecFacts {
     // A NUL cannot be part of a name.
     let word = &CString::new(word).unwrap_or_default();
-    look(&Ask {
+    look(&ExecQuery {
         word,
         argv: &[],
         candidates: &spawn::candidates(word, path),
@@ -202,7 +202,7 @@ fn shown(path: PathBuf) -> String {
     path.into_os_string().to_string_lossy().into_owned()
 }
 
-impl Eyes<'_> {
+impl AccessView<'_> {
     /// What stands at a path; `deeper`: how many interpreters of interpreters are followed.
     pub(in crate::sys) fn found(&self, path: &str, deeper: u8) -> Option<Found> {
         let meta = std::fs::metadata(path).ok()?;

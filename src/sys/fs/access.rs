@@ -29,7 +29,7 @@ pub enum Origin {
 
 /// Whose a file is, and what its permission bits let the process's user do.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Rights {
+pub struct FileRights {
     /// Its permission bits.
     pub mode: u32,
     /// `root:root`.
@@ -54,7 +54,7 @@ pub struct Barrier {
     /// The component that refuses.
     pub path: String,
     /// Whose it is.
-    pub rights: Rights,
+    pub rights: FileRights,
     /// What the user would have to be allowed to do with it.
     pub access: Access,
     /// Whether it is a directory.
@@ -79,10 +79,10 @@ pub struct Viewer {
 }
 
 /// The view of a user on the file system.
-pub struct Eyes<'a> {
+pub struct AccessView<'a> {
     ids: &'a Identity,
     /// Root with the capability to pass by permission bits.
-    mighty: bool,
+    bypasses_dac: bool,
     /// Whether it is this process that looks, so that the kernel can be asked.
     own: bool,
     accounts: Accounts,
@@ -105,19 +105,19 @@ pub enum Obstacle {
 #[must_use]
 pub fn barrier(path: &str, access: Access) -> (Option<Barrier>, Viewer) {
     let own = credentials::current();
-    let mighty = own.uid == 0 && !crate::sys::executable::lookup::lacks().contains(&"DAC_OVERRIDE");
-    let eyes = Eyes { own: true, ..Eyes::new(&own, mighty) };
+    let bypasses_dac = own.uid == 0 && !crate::sys::executable::lookup::lacks().contains(&"DAC_OVERRIDE");
+    let eyes = AccessView { own: true, ..AccessView::new(&own, bypasses_dac) };
     (eyes.barrier(path, access), eyes.viewer(false))
 }
 
-impl<'a> Eyes<'a> {
-    pub(in crate::sys) fn new(ids: &'a Identity, mighty: bool) -> Self {
-        Self { ids, mighty, own: false, accounts: Accounts::read() }
+impl<'a> AccessView<'a> {
+    pub(in crate::sys) fn new(ids: &'a Identity, bypasses_dac: bool) -> Self {
+        Self { ids, bypasses_dac, own: false, accounts: Accounts::read() }
     }
 
     /// The same of who need not be this process.
-    pub(in crate::sys) fn of(ids: &'a Identity, mighty: bool, own: bool) -> Self {
-        Self { own, ..Self::new(ids, mighty) }
+    pub(in crate::sys) fn of(ids: &'a Identity, bypasses_dac: bool, own: bool) -> Self {
+        Self { own, ..Self::new(ids, bypasses_dac) }
     }
 
     /// Who looks.
@@ -126,14 +126,14 @@ impl<'a> Eyes<'a> {
         Viewer {
             who: if uid == 0 { "root".into() } else { ["user ", &self.accounts.user_name(uid)].concat() },
             ids: (uid, gid),
-            lacks_override: uid == 0 && !self.mighty,
+            lacks_override: uid == 0 && !self.bypasses_dac,
             configured,
         }
     }
 
     /// What may be done with a file of this kind.
-    pub(in crate::sys) fn rights(&self, path: &str, stat: &Stat) -> Rights {
-        let mut rights = rights(self.ids, self.mighty, &self.accounts, stat);
+    pub(in crate::sys) fn rights(&self, path: &str, stat: &Stat) -> FileRights {
+        let mut rights = rights(self.ids, self.bypasses_dac, &self.accounts, stat);
         if self.own {
             // Where the kernel refuses, a mount that is noexec is told apart.
             rights.read = self.allows(path, Access::Read, rights.read);
@@ -150,7 +150,7 @@ impl<'a> Eyes<'a> {
     }
 
     /// Where it comes from, which makes the remedy.
-    fn trace(&self, path: &str, rights: &mut Rights) {
+    fn trace(&self, path: &str, rights: &mut FileRights) {
         rights.acl = has_acl(path);
         let all = mounts::read().unwrap_or_default();
         let mount = mounts::lies_on(&all, path).ok().flatten();
@@ -184,7 +184,7 @@ impl<'a> Eyes<'a> {
             if !stat.dir {
                 return Some(Obstacle::File(dir.into()));
             }
-            let mut rights = rights(self.ids, self.mighty, &self.accounts, &stat);
+            let mut rights = rights(self.ids, self.bypasses_dac, &self.accounts, &stat);
             if !self.allows(dir, Access::Execute, rights.execute) {
                 self.trace(dir, &mut rights);
                 return Some(Obstacle::Closed(Box::new(Barrier {
@@ -208,7 +208,7 @@ impl<'a> Eyes<'a> {
             return Some(*barrier);
         }
         let stat = stat::stat(path).ok()?;
-        let mut rights = rights(self.ids, self.mighty, &self.accounts, &stat);
+        let mut rights = rights(self.ids, self.bypasses_dac, &self.accounts, &stat);
         if self.allows(path, access, rights.has(access)) {
             return None;
         }
@@ -220,12 +220,12 @@ impl<'a> Eyes<'a> {
 impl Barrier {
     /// What was asked for refuses itself.
     #[must_use]
-    pub fn at(path: &str, stat: &Stat, rights: Rights, access: Access) -> Self {
+    pub fn at(path: &str, stat: &Stat, rights: FileRights, access: Access) -> Self {
         Self { path: path.into(), rights, access, dir: stat.dir, socket: stat.socket, on_the_way: false }
     }
 }
 
-impl Rights {
+impl FileRights {
     /// The bits that are wanted for an access, of the class `shift` bits up.
     fn bit(access: Access) -> u32 {
         match access {
@@ -265,7 +265,7 @@ impl Rights {
 
 /// What the permission bits allow.
 #[must_use]
-pub fn rights(who: &Identity, mighty: bool, accounts: &Accounts, stat: &Stat) -> Rights {
+pub fn rights(who: &Identity, bypasses_dac: bool, accounts: &Accounts, stat: &Stat) -> FileRights {
     let (class, shift) = if stat.uid == who.uid {
         ("u", 6)
     } else if stat.gid == who.gid || who.groups.contains(&stat.gid) {
@@ -275,16 +275,16 @@ pub fn rights(who: &Identity, mighty: bool, accounts: &Accounts, stat: &Stat) ->
     };
     let bits = stat.mode >> shift;
     // Root passes by all bits, except that somebody must be allowed to execute a file.
-    let execute = if mighty { stat.dir || stat.mode & 0o111 != 0 } else { bits & 1 != 0 };
+    let execute = if bypasses_dac { stat.dir || stat.mode & 0o111 != 0 } else { bits & 1 != 0 };
     let owner = [&accounts.user_name(stat.uid), ":", &accounts.group_name(stat.gid)].concat();
-    Rights {
+    FileRights {
         mode: stat.mode,
         owner,
         ids: (stat.uid, stat.gid),
         class,
         execute,
-        read: mighty || bits & 4 != 0,
-        ..Rights::default()
+        read: bypasses_dac || bits & 4 != 0,
+        ..FileRights::default()
     }
 }
 

@@ -11,22 +11,22 @@ use std::path::Path;
 use std::time::Duration;
 
 /// No file of a configuration is larger; `/dev/zero` as one must not fill the memory.
-const MOST: usize = 4 << 20;
+const MAX_FILE_BYTES: usize = 4 << 20;
 
 /// How long something may come out of what is no file on a disk (a pipe, a terminal): PID 1 hears nothing meanwhile.
-const PATIENCE: Duration = Duration::from_secs(2);
+const FIFO_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The bytes of a file.
 pub fn read(path: &str) -> io::Result<Vec<u8>> {
-    bounded(slurp(path, MOST)?)
+    bounded(slurp(path, MAX_FILE_BYTES)?)
 }
 
 fn read_up_to(file: &OwnedFd) -> io::Result<Vec<u8>> {
-    bounded(read_all(file, MOST)?)
+    bounded(read_all(file, MAX_FILE_BYTES)?)
 }
 
 fn bounded(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
-    if bytes.len() > MOST { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+    if bytes.len() > MAX_FILE_BYTES { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }
 
 /// The bytes of a file, one more than `most` when there are more. In few system calls: a file of /proc says that it
@@ -117,10 +117,10 @@ fn is_pipe(file: &OwnedFd) -> bool {
     kind == libc::S_IFIFO
 }
 
-/// Waits until there is more to read, [`PATIENCE`] for all of the file; false when all who wrote have gone.
+/// Waits until there is more to read, [`FIFO_TIMEOUT`] for all of the file; false when all who wrote have gone.
 fn more(file: &OwnedFd, until: &mut Option<Moment>) -> io::Result<bool> {
     let now = clock::now();
-    let left = until.get_or_insert(now.after(PATIENCE)).since(now).as_millis();
+    let left = until.get_or_insert(now.after(FIFO_TIMEOUT)).since(now).as_millis();
     let nothing = || io::Error::new(io::ErrorKind::TimedOut, "nothing comes out of this pipe");
     if left == 0 {
         return Err(nothing());
@@ -135,7 +135,7 @@ fn more(file: &OwnedFd, until: &mut Option<Moment>) -> io::Result<bool> {
 
 /// The text of one of the system's own files; what is not UTF-8 in it is replaced.
 pub fn system_text(path: &str) -> io::Result<String> {
-    Ok(match String::from_utf8(slurp(path, MOST)?) {
+    Ok(match String::from_utf8(slurp(path, MAX_FILE_BYTES)?) {
         Ok(text) => text,
         Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
     })
@@ -222,7 +222,7 @@ mod tests {
                 let mode = libc::SECCOMP_MODE_FILTER;
                 assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program), 0);
             }
-            let error = read_all(&file, MOST).expect_err("nothing");
+            let error = read_all(&file, MAX_FILE_BYTES).expect_err("nothing");
             let mut busy = libc::timespec { tv_sec: 0, tv_nsec: 0 };
             // SAFETY: a structure of ours.
             unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut busy) };

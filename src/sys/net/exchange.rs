@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 /// As much of an answer as is read.
-const MOST: usize = 1 << 20;
+const MAX_RESPONSE_BYTES: usize = 1 << 20;
 
 /// Sends a request and reads until `whole` says that this is the answer, the peer closes, the time is up, or there is
 /// more than anybody asked for.
@@ -25,7 +25,7 @@ pub fn exchange(
     let mut piece = [0u8; 4096];
     loop {
         let left = until.since(clock::now());
-        if left.is_zero() || answer.len() > MOST || whole(&answer) {
+        if left.is_zero() || answer.len() > MAX_RESPONSE_BYTES || whole(&answer) {
             return Ok(answer);
         }
         stream.set_read_timeout(Some(left))?;

@@ -1,9 +1,9 @@
 //! Runs a program to its end and keeps what it writes: for checks, in a helper process, which has no child besides.
 
 use super::reap::{self, Reaped};
-use super::spawn::{self, Environment, Place, Recipe, Slate, SpawnError, Stage};
+use super::spawn::{self, Environment, ExecSpec, Inheritance, SessionMode, SpawnError, Stage};
 use super::{fork, kill};
-use crate::model::{Outcome, Pid};
+use crate::model::{ExitStatus, Pid};
 use crate::sys::event::clock;
 use crate::sys::stdio;
 use std::ffi::CString;
@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
 /// As much of an output as is kept.
-const MOST: usize = 1 << 20;
+const MAX_OUTPUT_BYTES: usize = 1 << 20;
 
 /// How long the processes of a program are waited for once they were killed.
 const END_TIMEOUT: Duration = Duration::from_millis(500);
@@ -20,7 +20,7 @@ const END_TIMEOUT: Duration = Duration::from_millis(500);
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Ran {
     /// How it ended; `None`: it did not in time, and was killed with all that it had started.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<ExitStatus>,
     /// Its standard output, and its standard error.
     pub output: [Vec<u8>; 2],
 }
@@ -34,7 +34,7 @@ pub fn run(path: &str, argv: &[String], environ: &[CString], patience: Duration)
     let _ = crate::sys::become_subreaper();
     let (out, out_end) = fork::pipe().map_err(stage)?;
     let (err, err_end) = fork::pipe().map_err(stage)?;
-    let pid = spawn::spawn_and_wait(Recipe {
+    let pid = spawn::spawn_and_wait(ExecSpec {
         candidates: vec![word(path)],
         argv: argv.iter().map(|text| word(text)).collect::<Vec<_>>().into(),
         environment: Environment::Entries(environ.into()),
@@ -45,8 +45,8 @@ pub fn run(path: &str, argv: &[String], environ: &[CString], patience: Duration)
         ulimits: &[],
         stdio: [null.as_ref().map(|fd| fd.as_raw_fd()), Some(out_end.as_raw_fd()), Some(err_end.as_raw_fd())],
         // In the helper's session and group, with which it is killed when rinit gives up.
-        place: Place::Stay,
-        slate: Slate::Clean(&[]),
+        place: SessionMode::Stay,
+        slate: Inheritance::Clean(&[]),
     })?;
     drop((out_end, err_end));
     Ok(follow(pid, [out, err], patience))
@@ -65,7 +65,7 @@ fn follow(pid: Pid, pipes: [OwnedFd; 2], patience: Duration) -> Ran {
             ran.outcome = Some(outcome);
             for (pipe, output) in pipes.iter().zip(&mut ran.output) {
                 fork::read_rest(pipe.as_raw_fd(), output);
-                output.truncate(MOST);
+                output.truncate(MAX_OUTPUT_BYTES);
             }
             end();
             return ran;
@@ -84,7 +84,7 @@ fn follow(pid: Pid, pipes: [OwnedFd; 2], patience: Duration) -> Ran {
             if fork::read_some(entry.fd, output) == 0 {
                 (entry.fd, entry.revents) = (-1, 0);
             }
-            output.truncate(MOST);
+            output.truncate(MAX_OUTPUT_BYTES);
         }
     }
 }

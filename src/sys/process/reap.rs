@@ -1,12 +1,12 @@
 //! The one waiter of the program: every child, known or orphan, is reaped here (waitpid(2)).
 
-use crate::model::{Outcome, Pid, Signal};
+use crate::model::{ExitStatus, Pid, Signal};
 
 /// What a look for a dead child found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reaped {
     /// This child has ended.
-    Ended(Pid, Outcome),
+    Ended(Pid, ExitStatus),
     /// This child was stopped by a signal; it still lives.
     Stopped(Pid, Signal),
     /// Children there are, but none to reap.
@@ -34,11 +34,12 @@ pub fn next() -> Reaped {
             },
             pid if libc::WIFSIGNALED(status) => {
                 let signal = Signal::from_number(libc::WTERMSIG(status)).unwrap_or(Signal::KILL);
-                Reaped::Ended(pid, Outcome::Signal(signal))
+                Reaped::Ended(pid, ExitStatus::Signal(signal))
             }
-            pid => {
-                Reaped::Ended(pid, Outcome::Code(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX)))
-            }
+            pid => Reaped::Ended(
+                pid,
+                ExitStatus::Code(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX)),
+            ),
         };
     }
 }

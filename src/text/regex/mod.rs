@@ -7,13 +7,13 @@
 /// A compiled pattern.
 #[derive(Debug)]
 pub struct Pattern {
-    program: Vec<Step>,
+    program: Vec<Instruction>,
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+enum Instruction {
     /// Takes one character of the set.
-    Take(Set),
+    Take(CharSet),
     /// Goes on at both.
     Split(usize, usize),
     /// Goes on there.
@@ -26,7 +26,7 @@ enum Step {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Set {
+struct CharSet {
     ranges: Vec<(char, char)>,
     negated: bool,
 }
@@ -34,7 +34,7 @@ struct Set {
 #[derive(Debug)]
 enum Tree {
     Empty,
-    Set(Set),
+    CharSet(CharSet),
     Start,
     End,
     Sequence(Vec<Tree>),
@@ -43,11 +43,11 @@ enum Tree {
 }
 
 /// The longest program; a pattern such as `(a{999}){999}` is refused.
-const STEPS: usize = 10_000;
+const MAX_STEPS: usize = 10_000;
 /// The most a `{m,n}` may say.
-const COUNT: u32 = 1000;
+const MAX_COUNT: u32 = 1000;
 /// Groups within groups.
-const DEPTH: u32 = 50;
+const MAX_DEPTH: u32 = 50;
 
 impl Pattern {
     /// Reads a pattern. The error is one line for the user.
@@ -59,7 +59,7 @@ impl Pattern {
         }
         let mut program = Vec::new();
         compile(&tree, &mut program)?;
-        program.push(Step::Match);
+        program.push(Instruction::Match);
         Ok(Self { program })
     }
 
@@ -73,7 +73,7 @@ impl Pattern {
             let end = at + c.len_utf8() == text.len();
             then.clear();
             for state in &now.list {
-                if let Some(Step::Take(set)) = self.program.get(*state)
+                if let Some(Instruction::Take(set)) = self.program.get(*state)
                     && set.has(c)
                 {
                     self.follow(state + 1, false, end, &mut then);
@@ -81,7 +81,7 @@ impl Pattern {
             }
             std::mem::swap(&mut now, &mut then);
         }
-        now.list.iter().any(|state| matches!(self.program.get(*state), Some(Step::Match)))
+        now.list.iter().any(|state| matches!(self.program.get(*state), Some(Instruction::Match)))
     }
 
     /// Adds a state, and all that follow from it without a character.
@@ -92,10 +92,10 @@ impl Pattern {
                 continue;
             }
             match self.program.get(state) {
-                Some(Step::Split(one, other)) => open.extend([*one, *other]),
-                Some(Step::Jump(to)) => open.push(*to),
-                Some(Step::Start) if start => open.push(state + 1),
-                Some(Step::End) if end => open.push(state + 1),
+                Some(Instruction::Split(one, other)) => open.extend([*one, *other]),
+                Some(Instruction::Jump(to)) => open.push(*to),
+                Some(Instruction::Start) if start => open.push(state + 1),
+                Some(Instruction::End) if end => open.push(state + 1),
                 _ => {}
             }
         }
@@ -125,7 +125,7 @@ impl States {
     }
 }
 
-impl Set {
+impl CharSet {
     fn one(c: char) -> Self {
         Self { ranges: vec![(c, c)], negated: false }
     }
@@ -232,8 +232,8 @@ impl Parser<'_> {
         if !digits(low) || high.is_some_and(|high| !high.is_empty() && !digits(high)) {
             return Ok(None);
         }
-        let number = |text: &str| text.parse::<u32>().ok().filter(|n| *n <= COUNT);
-        let too_many = || format!("\"{{{inside}}}\" counts further than {COUNT}");
+        let number = |text: &str| text.parse::<u32>().ok().filter(|n| *n <= MAX_COUNT);
+        let too_many = || format!("\"{{{inside}}}\" counts further than {MAX_COUNT}");
         let min = number(low).ok_or_else(too_many)?;
         let max = match high {
             None => Some(min),
@@ -251,16 +251,16 @@ impl Parser<'_> {
             None => Tree::Empty,
             Some('^') => Tree::Start,
             Some('$') => Tree::End,
-            Some('.') => Tree::Set(Set { ranges: vec![('\n', '\n')], negated: true }),
-            Some('[') => Tree::Set(self.class()?),
-            Some('\\') => Tree::Set(self.escape()?),
+            Some('.') => Tree::CharSet(CharSet { ranges: vec![('\n', '\n')], negated: true }),
+            Some('[') => Tree::CharSet(self.class()?),
+            Some('\\') => Tree::CharSet(self.escape()?),
             Some('(') => {
                 if self.rest.starts_with('?') && !self.eat("?:") {
                     return Err("a group that begins with \"(?\" and is not \"(?:\" is not known here".into());
                 }
                 self.depth += 1;
-                if self.depth > DEPTH {
-                    return Err(format!("groups more than {DEPTH} deep"));
+                if self.depth > MAX_DEPTH {
+                    return Err(format!("groups more than {MAX_DEPTH} deep"));
                 }
                 let inside = self.choice()?;
                 self.depth -= 1;
@@ -269,13 +269,13 @@ impl Parser<'_> {
                 }
                 inside
             }
-            Some(c) => Tree::Set(Set::one(c)),
+            Some(c) => Tree::CharSet(CharSet::one(c)),
         })
     }
 
-    fn class(&mut self) -> Result<Set, String> {
+    fn class(&mut self) -> Result<CharSet, String> {
         let open = || "a \"[\" without its \"]\"; write \"\\[\" for the character".to_string();
-        let mut set = Set { negated: self.eat("^"), ..Set::default() };
+        let mut set = CharSet { negated: self.eat("^"), ..CharSet::default() };
         let mut first = true;
         loop {
             if self.rest.starts_with("[:") {
@@ -284,7 +284,7 @@ impl Parser<'_> {
             let low = match self.next().ok_or_else(open)? {
                 ']' if !first => return Ok(set),
                 '\\' => self.escape()?,
-                c => Set::one(c),
+                c => CharSet::one(c),
             };
             first = false;
             let single = low.ranges.first().filter(|(a, b)| a == b && low.ranges.len() == 1 && !low.negated);
@@ -305,7 +305,7 @@ impl Parser<'_> {
         }
     }
 
-    fn escape(&mut self) -> Result<Set, String> {
+    fn escape(&mut self) -> Result<CharSet, String> {
         let c = self.next().ok_or("ends in a backslash that protects nothing")?;
         let ranges: &[(char, char)] = match c.to_ascii_lowercase() {
             'd' => &[('0', '9')],
@@ -314,9 +314,9 @@ impl Parser<'_> {
             _ => &[],
         };
         if !ranges.is_empty() {
-            return Ok(Set { ranges: ranges.to_vec(), negated: c.is_ascii_uppercase() });
+            return Ok(CharSet { ranges: ranges.to_vec(), negated: c.is_ascii_uppercase() });
         }
-        Ok(Set::one(match c {
+        Ok(CharSet::one(match c {
             'n' => '\n',
             'r' => '\r',
             't' => '\t',
@@ -326,15 +326,15 @@ impl Parser<'_> {
     }
 }
 
-fn compile(tree: &Tree, program: &mut Vec<Step>) -> Result<(), String> {
-    if program.len() > STEPS {
+fn compile(tree: &Tree, program: &mut Vec<Instruction>) -> Result<(), String> {
+    if program.len() > MAX_STEPS {
         return Err("repeats too much; it would take too much memory".into());
     }
     match tree {
         Tree::Empty => {}
-        Tree::Set(set) => program.push(Step::Take(set.clone())),
-        Tree::Start => program.push(Step::Start),
-        Tree::End => program.push(Step::End),
+        Tree::CharSet(set) => program.push(Instruction::Take(set.clone())),
+        Tree::Start => program.push(Instruction::Start),
+        Tree::End => program.push(Instruction::End),
         Tree::Sequence(items) => items.iter().try_for_each(|item| compile(item, program))?,
         Tree::Choice(branches) => {
             let mut jumps = Vec::new();
@@ -347,10 +347,10 @@ fn compile(tree: &Tree, program: &mut Vec<Step>) -> Result<(), String> {
                 compile(branch, program)?;
                 jumps.push(reserve(program));
                 let end = program.len();
-                patch(program, split, Step::Split(split + 1, end));
+                patch(program, split, Instruction::Split(split + 1, end));
             }
             let end = program.len();
-            jumps.into_iter().for_each(|jump| patch(program, jump, Step::Jump(end)));
+            jumps.into_iter().for_each(|jump| patch(program, jump, Instruction::Jump(end)));
         }
         Tree::Repeat(item, min, max) => {
             for _ in 0..*min {
@@ -359,9 +359,9 @@ fn compile(tree: &Tree, program: &mut Vec<Step>) -> Result<(), String> {
             let Some(max) = max else {
                 let split = reserve(program);
                 compile(item, program)?;
-                program.push(Step::Jump(split));
+                program.push(Instruction::Jump(split));
                 let end = program.len();
-                patch(program, split, Step::Split(split + 1, end));
+                patch(program, split, Instruction::Split(split + 1, end));
                 return Ok(());
             };
             let mut splits = Vec::new();
@@ -370,18 +370,18 @@ fn compile(tree: &Tree, program: &mut Vec<Step>) -> Result<(), String> {
                 compile(item, program)?;
             }
             let end = program.len();
-            splits.into_iter().for_each(|split| patch(program, split, Step::Split(split + 1, end)));
+            splits.into_iter().for_each(|split| patch(program, split, Instruction::Split(split + 1, end)));
         }
     }
     Ok(())
 }
 
-fn reserve(program: &mut Vec<Step>) -> usize {
-    program.push(Step::Match);
+fn reserve(program: &mut Vec<Instruction>) -> usize {
+    program.push(Instruction::Match);
     program.len() - 1
 }
 
-fn patch(program: &mut [Step], at: usize, step: Step) {
+fn patch(program: &mut [Instruction], at: usize, step: Instruction) {
     if let Some(place) = program.get_mut(at) {
         *place = step;
     }

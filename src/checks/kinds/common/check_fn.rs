@@ -1,6 +1,6 @@
 //! What most kinds are made of: words that are known as soon as their table has been read, and one look.
 
-use crate::checks::{Facts, Failure, Finding, Judge, quoted};
+use crate::checks::{CheckFailure, Evaluate, Facts, Finding, quoted};
 use crate::config::read::table::Table;
 use crate::config::source::diagnostic::did_you_mean;
 use crate::diagnosis::fill;
@@ -9,10 +9,10 @@ use std::io;
 use std::time::Duration;
 
 /// What a look gives: what was found, and the value to export.
-pub(in crate::checks) type Verdict = Result<(String, String), Failure>;
+pub(in crate::checks) type FnResult = Result<(String, String), CheckFailure>;
 
-impl From<Verdict> for Finding {
-    fn from(verdict: Verdict) -> Self {
+impl From<FnResult> for Finding {
+    fn from(verdict: FnResult) -> Self {
         match verdict {
             Ok((found, value)) => Self::pass(found, value),
             Err(failure) => failure.into(),
@@ -22,23 +22,23 @@ impl From<Verdict> for Finding {
 
 /// It holds: what was found, its `{}` replaced, and the value to export. Never inlined, as the others: there are many.
 #[inline(never)]
-pub(in crate::checks) fn held(found: &str, parts: &[&str], value: &str) -> Verdict {
+pub(in crate::checks) fn held(found: &str, parts: &[&str], value: &str) -> FnResult {
     Ok((fill(found, parts), value.to_string()))
 }
 
 /// It does not hold, but may on another look: a line of what was found and one of what to do, each `{}` replaced
 /// by the next of `parts`.
 #[inline(never)]
-pub(in crate::checks) fn failure(template: &str, parts: &[&str]) -> Failure {
+pub(in crate::checks) fn failure(template: &str, parts: &[&str]) -> CheckFailure {
     let (found, remedy) = template.split_once('\n').unwrap_or((template, ""));
     let used = found.bytes().filter(|byte| *byte == b'{').count();
     let (first, rest) = parts.split_at(used.min(parts.len()));
-    Failure::new(fill(found, first), fill(remedy, rest))
+    CheckFailure::new(fill(found, first), fill(remedy, rest))
 }
 
 /// [`failure`], where a verdict is asked for.
 #[inline(never)]
-pub(in crate::checks) fn fail<T>(template: &str, parts: &[&str]) -> Result<T, Failure> {
+pub(in crate::checks) fn fail<T>(template: &str, parts: &[&str]) -> Result<T, CheckFailure> {
     Err(failure(template, parts))
 }
 
@@ -54,23 +54,23 @@ pub(in crate::checks) const COMMON: &str =
     "any_of, as_user, export, hint, interval, level, wait, when_env, when_exists, when_missing";
 
 /// How long a look may take that says nothing of it, where it may block at all.
-pub(in crate::checks) const PATIENCE: Duration = Duration::from_secs(10);
+pub(in crate::checks) const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A check whose words are made when its table is read.
-pub(in crate::checks) struct Asked {
-    /// As [`Judge::subject`].
+pub(in crate::checks) struct FnCheck {
+    /// As [`Evaluate::subject`].
     pub subject: String,
-    /// As [`Judge::expected`].
+    /// As [`Evaluate::expected`].
     pub expected: String,
     /// How long one look may take; zero when it cannot block.
     pub patience: Duration,
     /// Whether the value that it finds must not be shown.
     pub secret: bool,
     /// The look.
-    pub look: Box<dyn Fn(&Facts) -> Verdict>,
+    pub look: Box<dyn Fn(&Facts) -> FnResult>,
 }
 
-impl Judge for Asked {
+impl Evaluate for FnCheck {
     fn subject(&self) -> String {
         self.subject.trim_end().to_string()
     }
@@ -79,7 +79,7 @@ impl Judge for Asked {
         self.expected.clone()
     }
 
-    fn judge(&self, facts: &Facts) -> Finding {
+    fn evaluate(&self, facts: &Facts) -> Finding {
         (self.look)(facts).into()
     }
 
@@ -92,14 +92,14 @@ impl Judge for Asked {
     }
 
     fn patience(&self) -> Duration {
-        self.patience.max(PATIENCE)
+        self.patience.max(LOOK_TIMEOUT)
     }
 }
 
 /// Several things that one check asks for, each looked at: all that do not hold are told.
-pub(in crate::checks) fn all(looks: Vec<Result<String, Failure>>, value: &str) -> Verdict {
+pub(in crate::checks) fn all(looks: Vec<Result<String, CheckFailure>>, value: &str) -> FnResult {
     let mut found: Vec<String> = Vec::new();
-    let mut failed: Option<Failure> = None;
+    let mut failed: Option<CheckFailure> = None;
     for look in looks {
         match (look, &mut failed) {
             (Ok(text), _) => found.push(text),

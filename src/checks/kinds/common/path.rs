@@ -1,8 +1,8 @@
 //! What the kinds that are about a path share: whether something is there, whose it is, and who may use it.
 
-use super::check_fn::{Verdict, add, fail, failure, held};
+use super::check_fn::{FnResult, add, fail, failure, held};
 use crate::checks::kinds::mount::path;
-use crate::checks::{Facts, Failure, facts};
+use crate::checks::{CheckFailure, Facts, facts};
 use crate::config::read::table::Table;
 use crate::config::source::document::Value;
 use crate::diagnosis;
@@ -13,7 +13,7 @@ use std::io;
 
 /// Owner, group and mode that are asked for.
 #[derive(Default)]
-pub(in crate::checks) struct Rights {
+pub(in crate::checks) struct PathRights {
     owner: Option<String>,
     group: Option<String>,
     mode: Option<u32>,
@@ -28,16 +28,16 @@ const ACCESS: [(&str, Access); 3] =
     [("readable", Access::Read), ("writable", Access::Write), ("executable", Access::Execute)];
 
 /// A path, and what is asked of it in every kind.
-pub(in crate::checks) struct Place {
+pub(in crate::checks) struct PathSubject {
     pub path: String,
     absent: bool,
-    rights: Rights,
+    rights: PathRights,
     access: Vec<Allowed>,
     /// What makes it when it is not there, up to its path.
     pub make: Option<String>,
 }
 
-impl Rights {
+impl PathRights {
     /// Reads the keys, and adds what they ask for to `expected`.
     pub fn read(table: &Table<'_>, expected: &mut String) -> Self {
         let owner = table.text_or_number("owner");
@@ -59,12 +59,12 @@ impl Rights {
     }
 
     /// Judges them.
-    pub fn judge(&self, path: &str, stat: &Stat, facts: &Facts) -> Result<(), Failure> {
+    pub fn evaluate(&self, path: &str, stat: &Stat, facts: &Facts) -> Result<(), CheckFailure> {
         let accounts = facts.system.accounts();
         let no_such = |what: &str, name: &str| {
             let file = if what == "user" { "/etc/passwd" } else { "/etc/group" };
             let template = "no {} \"{}\" in {}\nadd the {}, or use its number";
-            Failure { may_change: false, ..failure(template, &[what, name, file, what]) }
+            CheckFailure { may_change: false, ..failure(template, &[what, name, file, what]) }
         };
         // All that is to be done: the mode last, for chown takes bits of it.
         let mut remedies: Vec<String> = Vec::new();
@@ -90,13 +90,13 @@ impl Rights {
     }
 }
 
-impl Place {
+impl PathSubject {
     /// Reads the keys that all these kinds share; `expected` begins with what the kind is.
     pub fn read(name: &str, table: &Table<'_>, expected: &mut String) -> Option<Self> {
         let path = path(name, table);
         let absent = table.flag("absent").unwrap_or(false);
         let before = expected.len();
-        let rights = Rights::read(table, expected);
+        let rights = PathRights::read(table, expected);
         let mut access = Vec::new();
         for (word, what) in ACCESS {
             if let Some(wanted) = table.flag(word) {
@@ -114,7 +114,7 @@ impl Place {
     }
 
     /// Looks at what is there, and on at what the kind asks besides when it is as asked so far.
-    pub fn look(&self, facts: &Facts, besides: &dyn Fn(&Stat) -> Verdict) -> Verdict {
+    pub fn look(&self, facts: &Facts, besides: &dyn Fn(&Stat) -> FnResult) -> FnResult {
         let path = &self.path;
         match facts.system.stat(path) {
             Ok(stat) if self.absent => {
@@ -127,7 +127,7 @@ impl Place {
         }
     }
 
-    fn missing(&self, facts: &Facts) -> Verdict {
+    fn missing(&self, facts: &Facts) -> FnResult {
         let path = &self.path;
         if self.absent {
             let Ok(target) = facts.system.read_link(path) else { return held("nothing there", &[], path) };
@@ -155,11 +155,11 @@ impl Place {
     }
 
     /// Whether owner, mode and access are as asked.
-    pub fn rights(&self, stat: &Stat, facts: &Facts) -> Result<(), Failure> {
+    pub fn rights(&self, stat: &Stat, facts: &Facts) -> Result<(), CheckFailure> {
         for asked in &self.access {
             allows(&self.path, stat, *asked, facts, "")?;
         }
-        self.rights.judge(&self.path, stat, facts)
+        self.rights.evaluate(&self.path, stat, facts)
     }
 
     /// Whether the flag was asked for.
@@ -168,7 +168,7 @@ impl Place {
     }
 
     /// It holds.
-    pub fn pass(&self, stat: &Stat, facts: &Facts) -> Verdict {
+    pub fn pass(&self, stat: &Stat, facts: &Facts) -> FnResult {
         held("{} {}", &[what(stat), &shown(stat, facts)], &self.path)
     }
 }
@@ -191,7 +191,7 @@ fn octal(mode: u32) -> String {
 }
 
 /// A folder above the path is closed, or a file system answers with an error.
-pub(in crate::checks) fn refused(path: &str, error: &io::Error, facts: &Facts) -> Failure {
+pub(in crate::checks) fn refused(path: &str, error: &io::Error, facts: &Facts) -> CheckFailure {
     if errno(error) == Errno::ELOOP {
         return failure("{} leads round in a circle of links\ncorrect the link (ls -l {})", &[path, path]);
     }
@@ -202,14 +202,14 @@ pub(in crate::checks) fn refused(path: &str, error: &io::Error, facts: &Facts) -
 }
 
 /// What keeps this user from reading a path, listing it or going there.
-pub(in crate::checks) fn unreachable(path: &str, access: Access, facts: &Facts) -> Failure {
+pub(in crate::checks) fn unreachable(path: &str, access: Access, facts: &Facts) -> CheckFailure {
     let (barrier, viewer) = facts.system.barrier(path, access);
     let Some(barrier) = barrier else {
         // It was refused, and is no longer; or nothing of it can be seen.
         return failure("{} may not use {}\nlet it: chmod o+r {}", &[&viewer.who, path, path]);
     };
     let (found, remedy) = diagnosis::unreachable::told(&barrier, &viewer);
-    Failure::new(found, remedy)
+    CheckFailure::new(found, remedy)
 }
 
 /// Whether the kernel lets this user do it, or does not, as is asked; `on` is where it would be mended, if elsewhere.
@@ -219,7 +219,7 @@ pub(in crate::checks) fn allows(
     (word, access, wanted): Allowed,
     facts: &Facts,
     on: &str,
-) -> Result<(), Failure> {
+) -> Result<(), CheckFailure> {
     match (facts.system.access(path, access), wanted) {
         (Err(error), true) => return Err(denied(path, stat, word, &error, facts, on)),
         (Ok(()), true) | (Err(_), false) => return Ok(()),
@@ -245,7 +245,7 @@ pub(in crate::checks) fn denied(
     error: &io::Error,
     facts: &Facts,
     on: &str,
-) -> Failure {
+) -> CheckFailure {
     let shown = shown(stat, facts);
     let who = facts.system.current();
     let uid = who.uid.to_string();
@@ -267,7 +267,7 @@ pub(in crate::checks) fn denied(
                 "writable" => Access::Write,
                 _ => Access::Execute,
             };
-            let Failure { remedy, .. } = unreachable(path, access, facts);
+            let CheckFailure { remedy, .. } = unreachable(path, access, facts);
             failure("{}, not {} by uid {}\n{}", &[&shown, word, &uid, &remedy])
         }
         _ => failure("{}, not {}: {}\nlook at what it lies on", &[&shown, word, &facts::why(error)]),

@@ -1,7 +1,7 @@
 //! What `tcp` and `http` share: a host and a port, found and reached.
 
 use super::check_fn::{failure, text};
-use crate::checks::{Facts, Failure, facts};
+use crate::checks::{CheckFailure, Facts, facts};
 use crate::sys::net::resolver::{Authority, Resolved, Unresolved};
 use std::io;
 use std::net::SocketAddr;
@@ -45,7 +45,7 @@ impl Peer {
         &self,
         facts: &Facts,
         attempt: &mut dyn FnMut(SocketAddr) -> io::Result<()>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CheckFailure> {
         let Resolved { addresses, trouble } = addresses(&self.host, facts)?;
         let mut why = String::new();
         for address in addresses {
@@ -63,7 +63,7 @@ impl Peer {
 }
 
 /// The addresses of a host, at least one, and what of the name servers did not answer for it.
-pub(in crate::checks) fn addresses(host: &str, facts: &Facts) -> Result<Resolved, Failure> {
+pub(in crate::checks) fn addresses(host: &str, facts: &Facts) -> Result<Resolved, CheckFailure> {
     let found = facts.system.resolve(host);
     found.map_err(|Unresolved { why, by }| {
         // Which server was asked is half of the diagnosis.

@@ -1,13 +1,13 @@
 //! Whether a program could be run by this user, and what stands in the way: for `file` and `command`.
 
 use super::check_fn::fail;
-use crate::checks::{Facts, Failure};
+use crate::checks::{CheckFailure, Facts};
 use crate::diagnosis;
-use crate::sys::executable::lookup::Look;
+use crate::sys::executable::lookup::ExecFacts;
 use crate::sys::fs::stat::Access;
 
 /// Whether the program at a path, or of a name in PATH, can be run; where it is.
-pub(in crate::checks) fn runs(word: &str, facts: &Facts) -> Result<String, Failure> {
+pub(in crate::checks) fn runs(word: &str, facts: &Facts) -> Result<String, CheckFailure> {
     let mut look = facts.system.look(word, facts.environ.bytes("PATH"));
     allow(&mut look, facts);
     match diagnosis::why_not(&look) {
@@ -24,7 +24,7 @@ pub(in crate::checks) fn runs(word: &str, facts: &Facts) -> Result<String, Failu
 }
 
 /// What the kernel allows (an access list, a capability) outweighs what the mode's bits say.
-fn allow(look: &mut Look, facts: &Facts) {
+fn allow(look: &mut ExecFacts, facts: &Facts) {
     if let Some(found) = look.found.as_mut().filter(|found| !found.folder)
         && facts.system.access(&found.path, Access::Execute).is_ok()
     {

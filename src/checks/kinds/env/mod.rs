@@ -9,7 +9,7 @@ mod under;
 use super::common::check_fn::no_wait;
 use super::common::path::unreachable;
 use crate::checks::read::variable_name;
-use crate::checks::{Doc, Facts, Finding, Judge, Kind, facts, quoted};
+use crate::checks::{Doc, Evaluate, Facts, Finding, Kind, facts, quoted};
 use crate::config::read::table::Table;
 use crate::config::source::document::Value;
 use crate::model::environ::Environ;
@@ -22,7 +22,7 @@ use relations::Relations;
 pub const KIND: Kind = Kind { name: "env", nameless: false, read };
 
 /// The most that execve(2) takes as one entry.
-const LONGEST: u64 = 128 * 1024;
+const MAX_VALUE_LEN: u64 = 128 * 1024;
 
 /// Keys that speak of a variable that is set, or what it is to be.
 const OF_A_VALUE: &str = "default, file, required, required_when, requires, conflicts, renamed_from, deprecated, pass, \
@@ -44,7 +44,7 @@ struct Env {
     example: String,
 }
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Judge>> {
+fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     if name == "*" {
         return under::read(table);
     }
@@ -105,7 +105,7 @@ fn file_variable(name: &str, table: &Table<'_>) -> Option<String> {
     table.flag("file")?.then(|| [name, "_FILE"].concat())
 }
 
-impl Judge for Env {
+impl Evaluate for Env {
     fn subject(&self) -> String {
         ["env ", &self.name].concat()
     }
@@ -123,9 +123,9 @@ impl Judge for Env {
         [self.form.words(), self.relations.words(), or].concat()
     }
 
-    fn judge(&self, facts: &Facts) -> Finding {
+    fn evaluate(&self, facts: &Facts) -> Finding {
         let mut finding = self.look(facts);
-        self.relations.judge(&self.name, facts, &mut finding);
+        self.relations.evaluate(&self.name, facts, &mut finding);
         if !self.pass {
             finding.sets.retain(|(name, _)| *name != self.name);
             finding.unsets.push(self.name.clone());
@@ -254,7 +254,7 @@ impl Env {
     }
 
     fn judge_file(&self, name: &str, path: &str, facts: &Facts) -> Finding {
-        let bytes = match facts.system.read(path, LONGEST) {
+        let bytes = match facts.system.read(path, MAX_VALUE_LEN) {
             Ok(bytes) => bytes,
             Err(error) if errno(&error) == Errno::EACCES => {
                 let failure = unreachable(path, Access::Read, facts);

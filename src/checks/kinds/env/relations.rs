@@ -93,7 +93,7 @@ impl Relations {
     }
 
     /// Adds to what was found of the variable itself what follows from the others.
-    pub fn judge(&self, name: &str, facts: &Facts, finding: &mut Finding) {
+    pub fn evaluate(&self, name: &str, facts: &Facts, finding: &mut Finding) {
         let set = |name: &String| facts.environ.has_full(name);
         if let Some((old, _)) = self.old_value(facts) {
             finding.warnings.push(format!("{old} is now called {name}; set {name} instead"));

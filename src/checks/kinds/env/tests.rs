@@ -4,24 +4,24 @@ use crate::checks::Finding;
 use crate::checks::facts::fake::Fake;
 use crate::checks::read::testing::{fault, one};
 
-fn judge(keys: &str, environ: &[(&str, &str)]) -> Finding {
+fn evaluate(keys: &str, environ: &[(&str, &str)]) -> Finding {
     let check = one(&format!("[checks.env.NAME]\n{keys}"));
-    check.judge.judge(&Fake::default().facts(environ))
+    check.evaluate.evaluate(&Fake::default().facts(environ))
 }
 
 #[test]
 fn set_and_not_empty_is_asked_for_by_default() {
-    assert!(judge("", &[("NAME", "x")]).ok);
-    let unset = judge("", &[]);
+    assert!(evaluate("", &[("NAME", "x")]).ok);
+    let unset = evaluate("", &[]);
     assert_eq!(
         (unset.ok, unset.found.as_str(), unset.remedy.as_str()),
         (false, "no such variable", "set NAME")
     );
-    let empty = judge("", &[("NAME", "")]);
+    let empty = evaluate("", &[("NAME", "")]);
     assert_eq!((empty.ok, empty.found.as_str()), (false, "a string that is empty"));
     assert!(!empty.may_change);
-    assert!(judge("required = false", &[]).ok);
-    assert!(!judge("required = false\ntype = \"int\"", &[("NAME", "x")]).ok);
+    assert!(evaluate("required = false", &[]).ok);
+    assert!(!evaluate("required = false\ntype = \"int\"", &[("NAME", "x")]).ok);
 }
 
 /// A file of variables with line ends of Windows, or quotes that Docker takes as they are: not to be seen.
@@ -33,7 +33,7 @@ fn what_cannot_be_seen_of_a_value_is_told() {
         ("'abc'", "", "\"'abc'\" (the quotes are part of it)"),
         ("ABC", "secret = true", "a value that is not shown"),
     ] {
-        let finding = judge(&format!("pattern = \"[a-z]+\"\n{keys}"), &[("NAME", value)]);
+        let finding = evaluate(&format!("pattern = \"[a-z]+\"\n{keys}"), &[("NAME", value)]);
         assert_eq!((finding.ok, finding.found.as_str()), (false, found), "{value:?}");
     }
 }
@@ -59,10 +59,10 @@ fn types_take_what_they_say() {
     for (kind, yes, no) in table {
         let keys = format!("type = \"{kind}\"");
         for value in *yes {
-            assert!(judge(&keys, &[("NAME", value)]).ok, "{kind} {value}");
+            assert!(evaluate(&keys, &[("NAME", value)]).ok, "{kind} {value}");
         }
         for value in *no {
-            assert!(!judge(&keys, &[("NAME", value)]).ok, "{kind} {value}");
+            assert!(!evaluate(&keys, &[("NAME", value)]).ok, "{kind} {value}");
         }
     }
 }
@@ -76,54 +76,54 @@ fn patterns_words_and_bounds_are_judged() {
         ("type = \"int\"\nmin = 1", "1", "0"),
         ("type = \"port\"\nmin = 1024", "8080", "80"),
     ] {
-        assert!(judge(keys, &[("NAME", yes)]).ok, "{keys}");
-        assert!(!judge(keys, &[("NAME", no)]).ok, "{keys}");
+        assert!(evaluate(keys, &[("NAME", yes)]).ok, "{keys}");
+        assert!(!evaluate(keys, &[("NAME", no)]).ok, "{keys}");
     }
     let check = one("[checks.env.NAME]\none_of = [\"dev\", \"prod\"]");
-    assert_eq!(check.judge.expected(), "\"dev\" or \"prod\"");
+    assert_eq!(check.evaluate.expected(), "\"dev\" or \"prod\"");
 }
 
 #[test]
 fn a_default_is_set_when_there_is_nothing() {
     for environ in [&[][..], &[("NAME", "")][..]] {
-        let finding = judge("default = 8080\ntype = \"port\"", environ);
+        let finding = evaluate("default = 8080\ntype = \"port\"", environ);
         assert_eq!((finding.ok, finding.sets), (true, vec![("NAME".into(), "8080".into())]));
     }
-    assert_eq!(judge("default = 8080", &[("NAME", "1")]).sets, []);
+    assert_eq!(evaluate("default = 8080", &[("NAME", "1")]).sets, []);
 }
 
 #[test]
 fn a_secret_is_never_in_the_words() {
     for keys in ["secret = true", "secret = true\ntype = \"int\"", "secret = true\npattern = \"x\""] {
-        let finding = judge(keys, &[("NAME", "hunter2")]);
+        let finding = evaluate(keys, &[("NAME", "hunter2")]);
         let words = format!("{} {} {:?}", finding.found, finding.remedy, finding.warnings);
         assert!(!words.contains("hunter2"), "{words}");
     }
-    assert!(!judge("secret = true\ndefault = \"hunter2\"", &[]).found.contains("hunter2"));
+    assert!(!evaluate("secret = true\ndefault = \"hunter2\"", &[]).found.contains("hunter2"));
 }
 
 #[test]
 fn a_file_may_hold_the_value() {
     let check = one("[checks.env.NAME]\nfile = true\nsecret = true");
-    let judge = |text: Option<&str>, environ: &[(&str, &str)]| {
+    let evaluate = |text: Option<&str>, environ: &[(&str, &str)]| {
         let mut fake = Fake::default();
         if let Some(text) = text {
             fake.texts.insert("/run/secrets/x".into(), text.into());
         }
-        check.judge.judge(&fake.facts(environ))
+        check.evaluate.evaluate(&fake.facts(environ))
     };
     let by_file = [("NAME_FILE", "/run/secrets/x")];
-    let finding = judge(Some("s3\n\n"), &by_file);
+    let finding = evaluate(Some("s3\n\n"), &by_file);
     assert_eq!(finding.sets, [("NAME".to_string(), "s3\n".to_string())]);
     assert_eq!(finding.unsets, ["NAME_FILE"]);
     assert!(!finding.found.contains("s3"));
-    assert_eq!(judge(None, &[]).remedy, "set NAME, or NAME_FILE to the path of a file that holds it");
-    let missing = judge(None, &by_file);
+    assert_eq!(evaluate(None, &[]).remedy, "set NAME, or NAME_FILE to the path of a file that holds it");
+    let missing = evaluate(None, &by_file);
     assert!(missing.found.contains("no such file or directory") && missing.may_change, "{missing:?}");
-    assert!(judge(Some("\n"), &by_file).found.contains("which is empty"));
-    let both = judge(Some("x"), &[("NAME", "y"), ("NAME_FILE", "/run/secrets/x")]);
+    assert!(evaluate(Some("\n"), &by_file).found.contains("which is empty"));
+    let both = evaluate(Some("x"), &[("NAME", "y"), ("NAME_FILE", "/run/secrets/x")]);
     assert_eq!(both.found, "both NAME and NAME_FILE");
-    assert_eq!(check.judge.sets(), ["NAME"]);
+    assert_eq!(check.evaluate.sets(), ["NAME"]);
 }
 
 #[test]
@@ -164,10 +164,10 @@ fn more_types_take_what_they_say() {
     for (kind, yes, no) in table {
         let keys = format!("type = \"{kind}\"");
         for value in *yes {
-            assert!(judge(&keys, &[("NAME", value)]).ok, "{kind} {value}");
+            assert!(evaluate(&keys, &[("NAME", value)]).ok, "{kind} {value}");
         }
         for value in *no {
-            assert!(!judge(&keys, &[("NAME", value)]).ok, "{kind} {value}");
+            assert!(!evaluate(&keys, &[("NAME", value)]).ok, "{kind} {value}");
         }
     }
 }
@@ -191,16 +191,16 @@ fn every_key_of_a_form_has_its_error() {
         ("type = \"list\"\nseparator = \";\"\nof = \"int\"", "1;2", "1,2", "each item of it an integer"),
         ("type = \"int\"\nmin = 1\nmax = 9", "9", "10", "from 1 to 9"),
     ] {
-        assert!(judge(keys, &[("NAME", yes)]).ok, "{keys}");
-        assert!(!judge(keys, &[("NAME", no)]).ok, "{keys}");
-        let words = one(&format!("[checks.env.NAME]\n{keys}")).judge.expected();
+        assert!(evaluate(keys, &[("NAME", yes)]).ok, "{keys}");
+        assert!(!evaluate(keys, &[("NAME", no)]).ok, "{keys}");
+        let words = one(&format!("[checks.env.NAME]\n{keys}")).evaluate.expected();
         assert!(words.contains(expected), "{keys}: {words}");
     }
 }
 
 #[test]
 fn what_others_have_to_do_with_it_is_told() {
-    let expected = |keys: &str| one(&format!("[checks.env.NAME]\n{keys}")).judge.expected();
+    let expected = |keys: &str| one(&format!("[checks.env.NAME]\n{keys}")).evaluate.expected();
     let form = "a string that is not empty";
     assert_eq!(expected("requires = [\"A\", \"B\"]"), [form, ", together with A and B"].concat());
     assert_eq!(
@@ -224,19 +224,19 @@ fn others_decide_too() {
         ("unset = true", &[], true),
         ("unset = true", &[("NAME", "")], false),
     ] {
-        assert_eq!(judge(keys, environ).ok, ok, "{keys} {environ:?}");
+        assert_eq!(evaluate(keys, environ).ok, ok, "{keys} {environ:?}");
     }
 }
 
 #[test]
 fn names_that_change_are_told() {
-    let old = judge("renamed_from = \"OLD\"\ntype = \"int\"", &[("OLD", "5")]);
+    let old = evaluate("renamed_from = \"OLD\"\ntype = \"int\"", &[("OLD", "5")]);
     assert_eq!((old.ok, old.sets), (true, vec![("NAME".to_string(), "5".to_string())]));
     assert!(old.warnings[0].contains("OLD is now called NAME"));
-    assert!(!judge("renamed_from = \"OLD\"\ntype = \"int\"", &[("OLD", "x")]).ok);
-    assert!(judge("deprecated = \"use B\"", &[("NAME", "x")]).warnings[0].contains("use B"));
-    assert_eq!(judge("pass = false", &[("NAME", "x")]).unsets, ["NAME"]);
-    let own = judge("file = \"NAME__FILE\"", &[("NAME__FILE", "/nowhere")]);
+    assert!(!evaluate("renamed_from = \"OLD\"\ntype = \"int\"", &[("OLD", "x")]).ok);
+    assert!(evaluate("deprecated = \"use B\"", &[("NAME", "x")]).warnings[0].contains("use B"));
+    assert_eq!(evaluate("pass = false", &[("NAME", "x")]).unsets, ["NAME"]);
+    let own = evaluate("file = \"NAME__FILE\"", &[("NAME__FILE", "/nowhere")]);
     assert!(own.found.contains("NAME__FILE"), "{own:?}");
 }
 
@@ -245,7 +245,7 @@ fn an_unknown_name_under_a_prefix_is_told() {
     let check = one("[checks.env.\"*\"]\nprefix = \"APP_\"");
     let mut facts = Fake::default().facts(&[("APP_PORT", "1"), ("APP_PROT", "1"), ("OTHER", "1")]);
     facts.known = vec!["APP_PORT".into()];
-    let finding = check.judge.judge(&facts);
+    let finding = check.evaluate.evaluate(&facts);
     assert!(!finding.ok);
     assert_eq!(finding.found, "APP_PROT (did you mean \"APP_PORT\"?)");
 }

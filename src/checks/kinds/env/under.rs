@@ -1,7 +1,7 @@
 //! `[checks.env."*"]` with `prefix`: a variable under the prefix that no check knows is told, with the nearest known one.
 
 use crate::checks::kinds::common::check_fn::{no_export, no_wait};
-use crate::checks::{Facts, Finding, Judge};
+use crate::checks::{Evaluate, Facts, Finding};
 use crate::config::read::table::Table;
 use crate::config::source::diagnostic::did_you_mean;
 
@@ -9,7 +9,7 @@ struct Under {
     prefix: String,
 }
 
-pub fn read(table: &Table<'_>) -> Option<Box<dyn Judge>> {
+pub fn read(table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     no_wait(table);
     no_export(table);
     let prefix = table.text("prefix").unwrap_or_default();
@@ -19,7 +19,7 @@ pub fn read(table: &Table<'_>) -> Option<Box<dyn Judge>> {
     Some(Box::new(Under { prefix }))
 }
 
-impl Judge for Under {
+impl Evaluate for Under {
     fn subject(&self) -> String {
         ["env ", &self.prefix, "*"].concat()
     }
@@ -28,7 +28,7 @@ impl Judge for Under {
         "only variables that a check knows".into()
     }
 
-    fn judge(&self, facts: &Facts) -> Finding {
+    fn evaluate(&self, facts: &Facts) -> Finding {
         let mut found = String::new();
         for (name, _) in facts.environ.iter().filter(|(name, _)| name.starts_with(self.prefix.as_bytes())) {
             let name = String::from_utf8_lossy(name);

@@ -246,7 +246,7 @@ fn a_drop_in_changes_what_it_names_and_nothing_else() {
     assert_eq!(web.program.user.as_ref().map(|user| user.user.as_str()), Some("u"));
     assert_eq!(format!("{:?}", web.program.environment), r#"[("A", "1"), ("B", "3")]"#);
     // The probe of the later file counts; the timing of the earlier one stays.
-    assert_eq!(web.program.probe, Some(crate::config::Probe::Tcp("127.0.0.1".into(), 80)));
+    assert_eq!(web.program.probe, Some(crate::config::ProbeSpec::Tcp("127.0.0.1".into(), 80)));
     assert_eq!(web.rules.health.as_ref().map(|health| health.interval.as_secs()), Some(1));
 }
 

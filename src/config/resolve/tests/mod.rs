@@ -10,7 +10,7 @@ use crate::model::{HealthRules, Restart};
 use std::io;
 
 /// Files of a test, by path.
-fn read(files: &[(&str, &str)]) -> (Files, Vec<Fault>) {
+fn read(files: &[(&str, &str)]) -> (Files, Vec<Diagnostic>) {
     let read = |path: &str| {
         let known = files.iter().find(|(name, _)| *name == path);
         known.map(|(_, text)| text.as_bytes().to_vec()).ok_or(io::Error::from(io::ErrorKind::NotFound))

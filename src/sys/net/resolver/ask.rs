@@ -188,13 +188,13 @@ impl Asking<'_> {
         let mut message = [0u8; 4096];
         let Some(Some(socket)) = self.sockets.get(server) else { return };
         match socket.recv(&mut message) {
-            Ok(count) => self.judge(server, message.get(..count).unwrap_or_default()),
+            Ok(count) => self.evaluate(server, message.get(..count).unwrap_or_default()),
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => self.unreached(server),
             Err(_) => {}
         }
     }
 
-    fn judge(&mut self, server: usize, message: &[u8]) {
+    fn evaluate(&mut self, server: usize, message: &[u8]) {
         let Some(address) = self.servers.get(server) else { return };
         for family in self.families.iter_mut().filter(|family| family.answer.is_none()) {
             let Some(mut answer) = message::answer(&family.question, message) else { continue };

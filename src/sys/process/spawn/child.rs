@@ -1,7 +1,7 @@
 //! The child, from clone to execve. It shares rinit's memory, and rinit may go on meanwhile: it makes system calls, and
 //! nothing else. Every signal is blocked until the last step.
 
-use super::{Environment, LISTEN_PID, Place, Recipe, Slate, SpawnError, Stage};
+use super::{Environment, ExecSpec, Inheritance, LISTEN_PID, SessionMode, SpawnError, Stage};
 use crate::sys::event::signals;
 use crate::sys::process::{credentials, rlimits};
 use crate::sys::{Errno, raw, stdio};
@@ -9,8 +9,8 @@ use std::ffi::{CStr, CString, c_char, c_long};
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 /// What the child reads and where it leaves its failure.
-pub(crate) struct Order<'a> {
-    pub(crate) recipe: Recipe<'a>,
+pub(crate) struct ExecOrder<'a> {
+    pub(crate) recipe: ExecSpec<'a>,
     candidates: Vec<*const c_char>,
     argv: Vec<*const c_char>,
     /// The environment's pointers, where it is not the block that rinit was given.
@@ -26,9 +26,9 @@ pub(crate) struct Order<'a> {
     errno: AtomicU32,
 }
 
-impl<'a> Order<'a> {
+impl<'a> ExecOrder<'a> {
     /// Lays out what execve(2) takes, before there is a child that must not allocate.
-    pub(crate) fn new(recipe: Recipe<'a>) -> Self {
+    pub(crate) fn new(recipe: ExecSpec<'a>) -> Self {
         let given = crate::sys::args::environment_block();
         let mut block = match &recipe.environment {
             Environment::Entries(entries) => pointers(entries),
@@ -36,7 +36,9 @@ impl<'a> Order<'a> {
             Environment::Given => Vec::new(), // as it is, without a copy
         };
         let mut listen = Vec::new();
-        if matches!(recipe.slate, Slate::AsGiven(_)) && crate::sys::args::variable("LISTEN_PID").is_some() {
+        if matches!(recipe.slate, Inheritance::AsGiven(_))
+            && crate::sys::args::variable("LISTEN_PID").is_some()
+        {
             if block.is_empty() {
                 block = copy_block(given);
             }
@@ -107,7 +109,7 @@ fn redirect_listen_pid(block: &mut [*const c_char], text: &mut Vec<u8>) {
 }
 
 /// Where the child begins.
-pub(crate) extern "C" fn child(order: *mut Order<'_>) -> ! {
+pub(crate) extern "C" fn child(order: *mut ExecOrder<'_>) -> ! {
     // SAFETY: rinit keeps it until this child has left its memory, and changes nothing of it.
     let order = unsafe { &*order };
     order.fail(prepare(order).map_or_else(|error| error, |()| exec(order)));
@@ -127,7 +129,7 @@ fn at(stage: Stage) -> impl Fn(Errno) -> SpawnError {
     move |errno| SpawnError { stage, errno }
 }
 
-pub(crate) fn prepare(order: &Order<'_>) -> Result<(), SpawnError> {
+pub(crate) fn prepare(order: &ExecOrder<'_>) -> Result<(), SpawnError> {
     let recipe = &order.recipe;
     join_group(recipe.place).map_err(at(Stage::Group))?;
     for (target, source) in (0..).zip(recipe.stdio) {
@@ -136,7 +138,7 @@ pub(crate) fn prepare(order: &Order<'_>) -> Result<(), SpawnError> {
             call(libc::SYS_dup3, &[raw::number(source), target, 0]).map_err(at(Stage::Stdio))?;
         }
     }
-    if let Slate::Clean(_) = recipe.slate {
+    if let Inheritance::Clean(_) = recipe.slate {
         stdio::close_above_stderr();
     }
     if let Some(mask) = recipe.umask {
@@ -166,18 +168,18 @@ pub(crate) fn prepare(order: &Order<'_>) -> Result<(), SpawnError> {
     Ok(())
 }
 
-fn join_group(place: Place) -> Result<(), Errno> {
+fn join_group(place: SessionMode) -> Result<(), Errno> {
     match place {
-        Place::Stay => return Ok(()),
+        SessionMode::Stay => return Ok(()),
         // The child leads no group yet, so this cannot be refused.
-        Place::Session => return call(libc::SYS_setsid, &[]).map(drop),
-        Place::OwnTerminal => {
+        SessionMode::Session => return call(libc::SYS_setsid, &[]).map(drop),
+        SessionMode::OwnTerminal => {
             let session = call(libc::SYS_setsid, &[]);
             // Without a terminal this is an error that means nothing.
             let _ = call(libc::SYS_ioctl, &[0, terminal_request(libc::TIOCSCTTY), 0]);
             return session.map(drop);
         }
-        Place::Foreground => {}
+        SessionMode::Foreground => {}
     }
     let before = call(libc::SYS_getpgid, &[0])?;
     match call(libc::SYS_setpgid, &[0, 0]) {
@@ -204,13 +206,13 @@ fn terminal_request(request: impl TryInto<usize>) -> usize {
     request.try_into().unwrap_or(0)
 }
 
-pub(crate) fn exec(order: &Order<'_>) -> SpawnError {
+pub(crate) fn exec(order: &ExecOrder<'_>) -> SpawnError {
     if !order.listen.is_empty() {
         write_pid(&order.listen);
     }
     match order.recipe.slate {
-        Slate::AsGiven(inherited) => signals::restore(inherited),
-        Slate::Clean(ignored) => signals::clean_slate(ignored),
+        Inheritance::AsGiven(inherited) => signals::restore(inherited),
+        Inheritance::Clean(ignored) => signals::clean_slate(ignored),
     }
     let envp =
         if order.block.is_empty() { crate::sys::args::environment_block() } else { order.block.as_ptr() };

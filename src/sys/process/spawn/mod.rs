@@ -11,7 +11,7 @@ use super::credentials::Identity;
 use crate::model::{Pid, Signal, Ulimit};
 use crate::sys::event::signals;
 use crate::sys::{Errno, raw};
-use child::{Order, exec, prepare};
+use child::{ExecOrder, exec, prepare};
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
@@ -67,7 +67,7 @@ impl SpawnError {
 
 /// Where the process belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Place {
+pub enum SessionMode {
     /// A process group of its own in rinit's session; in the foreground of the terminal if rinit is there (the COMMAND).
     Foreground,
     /// A session of its own, out of the terminal's reach (a service).
@@ -80,7 +80,7 @@ pub enum Place {
 
 /// What it inherits of signals and descriptors.
 #[derive(Clone, Copy)]
-pub enum Slate<'a> {
+pub enum Inheritance<'a> {
     /// What rinit was given, as if rinit were not there: the mask, what was ignored, and all descriptors.
     AsGiven(&'a signals::Inherited),
     /// Nothing blocked, nothing ignored (these are now), and descriptors 0, 1 and 2 alone.
@@ -110,7 +110,7 @@ impl Environment<'_> {
 }
 
 /// Everything about the process to be started.
-pub struct Recipe<'a> {
+pub struct ExecSpec<'a> {
     /// Paths to try in turn, as execvp(3) does.
     pub candidates: Vec<CString>,
     /// Its arguments, its name first.
@@ -130,9 +130,9 @@ pub struct Recipe<'a> {
     /// What becomes its 0, 1 and 2; `None`: rinit's own.
     pub stdio: [Option<RawFd>; 3],
     /// Process group and session.
-    pub place: Place,
+    pub place: SessionMode,
     /// Signals and descriptors.
-    pub slate: Slate<'a>,
+    pub slate: Inheritance<'a>,
 }
 
 /// What became of a start.
@@ -142,7 +142,7 @@ pub enum Start<'a> {
     /// The process is there; the program is not loaded yet.
     Loading(Loading<'a>),
     /// There is no process.
-    Failed(SpawnError, Box<Recipe<'a>>),
+    Failed(SpawnError, Box<ExecSpec<'a>>),
 }
 
 /// What a start waits for that has not loaded its program yet.
@@ -167,7 +167,7 @@ const STACK: usize = if cfg!(debug_assertions) { 64 * 1024 } else { 4 * 1024 };
 #[repr(C)]
 struct Block<'a> {
     stack: [MaybeUninit<u128>; STACK / size_of::<u128>()],
-    order: Order<'a>,
+    order: ExecOrder<'a>,
 }
 
 /// Starts that share rinit's memory now, and those among them that take on other ids.
@@ -180,7 +180,7 @@ static DUMPABLE: AtomicBool = AtomicBool::new(false);
 static SUSPENDS: AtomicBool = AtomicBool::new(false);
 
 /// Starts a process, and waits a moment for its program to be loaded.
-pub fn spawn(recipe: Recipe<'_>) -> Start<'_> {
+pub fn spawn(recipe: ExecSpec<'_>) -> Start<'_> {
     let loading = match Loading::begin(recipe) {
         Ok(loading) => loading,
         Err((error, recipe)) => return Start::Failed(error, recipe),
@@ -203,7 +203,7 @@ pub fn spawn(recipe: Recipe<'_>) -> Start<'_> {
 }
 
 /// Starts a process, and waits until its program is loaded. For a helper, which is killed when that takes too long.
-pub fn spawn_and_wait(recipe: Recipe<'_>) -> Result<Pid, SpawnError> {
+pub fn spawn_and_wait(recipe: ExecSpec<'_>) -> Result<Pid, SpawnError> {
     match spawn(recipe) {
         Start::Running(pid) => Ok(pid),
         Start::Failed(error, _) => Err(error),
@@ -216,8 +216,8 @@ pub fn spawn_and_wait(recipe: Recipe<'_>) -> Result<Pid, SpawnError> {
 
 /// Becomes the program. Returns only when that failed; the signal state is the program's by then.
 #[must_use]
-pub fn replace(recipe: Recipe<'_>) -> (SpawnError, Recipe<'_>) {
-    let order = Order::new(recipe);
+pub fn replace(recipe: ExecSpec<'_>) -> (SpawnError, ExecSpec<'_>) {
+    let order = ExecOrder::new(recipe);
     signals::outlast_terminal_stop();
     let error = prepare(&order).map_or_else(|error| error, |()| exec(&order));
     (error, order.recipe)
@@ -230,13 +230,13 @@ pub struct Loading<'a> {
 }
 
 impl<'a> Loading<'a> {
-    fn begin(recipe: Recipe<'a>) -> Result<Self, (SpawnError, Box<Recipe<'a>>)> {
+    fn begin(recipe: ExecSpec<'a>) -> Result<Self, (SpawnError, Box<ExecSpec<'a>>)> {
         let as_other = recipe.ids.is_some();
         let block = NonNull::from(Box::leak(Box::<Block<'a>>::new_uninit())).cast::<Block<'a>>();
         // SAFETY: room for a block, of which the order is made here; a stack needs no first content.
         let order = unsafe {
             let order = &raw mut (*block.as_ptr()).order;
-            order.write(Order::new(recipe));
+            order.write(ExecOrder::new(recipe));
             order
         };
         LOADING.fetch_add(1, Ordering::Relaxed);
@@ -258,7 +258,7 @@ impl<'a> Loading<'a> {
         self.pid
     }
 
-    fn order(&self) -> &Order<'a> {
+    fn order(&self) -> &ExecOrder<'a> {
         // SAFETY: made by `begin`, and freed by `finish` alone. The child changes nothing of it but its atomics.
         unsafe { &(*self.block.as_ptr()).order }
     }
@@ -322,7 +322,7 @@ impl<'a> Loading<'a> {
     }
 
     /// The end of a start: the child [has left](Self::has_left), or was reaped.
-    pub fn finish(self) -> Result<Pid, (SpawnError, Box<Recipe<'a>>)> {
+    pub fn finish(self) -> Result<Pid, (SpawnError, Box<ExecSpec<'a>>)> {
         let (pid, failure) = (self.pid, self.order().failure());
         let recipe = close(self.block, self.order().recipe.ids.is_some());
         failure.map_or(Ok(pid), |error| Err((error, Box::new(recipe))))
@@ -330,7 +330,7 @@ impl<'a> Loading<'a> {
 }
 
 /// Takes a block back that no child uses.
-fn close<'a>(block: NonNull<Block<'a>>, as_other: bool) -> Recipe<'a> {
+fn close<'a>(block: NonNull<Block<'a>>, as_other: bool) -> ExecSpec<'a> {
     LOADING.fetch_sub(1, Ordering::Relaxed);
     if as_other && LOADING_AS_OTHERS.fetch_sub(1, Ordering::Relaxed) == 1 && DUMPABLE.load(Ordering::Relaxed)
     {
@@ -342,7 +342,7 @@ fn close<'a>(block: NonNull<Block<'a>>, as_other: bool) -> Recipe<'a> {
 }
 
 /// Makes the child. Returns at once, or where the kernel knows no such child when it has left.
-fn clone(order: *mut Order<'_>) -> Result<Pid, Errno> {
+fn clone(order: *mut ExecOrder<'_>) -> Result<Pid, Errno> {
     let shares = libc::CLONE_VM | libc::SIGCHLD;
     // SAFETY: the order lies behind the stack, in one block, which is kept until the child is done with it.
     let made = unsafe {
