@@ -140,7 +140,7 @@ mod tests {
         let line = vec![b'x'; 100_000];
         let first = write_some(fd, &line).expect("room");
         assert!((1..line.len()).contains(&first), "{first}");
-        // With threads, as here, an alarm may be another's: that a write is interrupted is seen by tests/unread.rs.
+        // With threads, as here, an alarm may be another's: that a write is interrupted is seen by tests/it/unread.rs.
         assert_eq!(write_some(fd, &line), Err(Errno::EAGAIN));
     }
 }

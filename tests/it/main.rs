@@ -1,0 +1,49 @@
+//! rinit as real processes, one subject a file: each test is a small set-up and what must come of it.
+//!
+//! One binary, for the harness is linked once; [`harness`] hides the plumbing.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that meets the unexpected is to stop, loudly"
+)]
+
+mod harness;
+
+mod blocked_looks;
+mod checks;
+mod compliance;
+mod config;
+mod dead_links;
+mod diagnosis;
+mod dropin;
+mod early_ends;
+mod foreground;
+mod foreign_words;
+mod hangs;
+mod http_bodies;
+mod init;
+mod kill_modes;
+mod nested;
+mod probe_output;
+mod quiet;
+mod races;
+mod remedies;
+mod report;
+mod resolver;
+mod rights;
+mod second_start;
+mod signals;
+mod soak;
+mod stops;
+mod strange_kernels;
+mod supervise;
+mod terminals;
+mod unreachable;
+mod unread;
+mod wrong_usage;
