@@ -1,10 +1,12 @@
 //! What the supervisor has to say, in words.
 
 use crate::cli::LogLevel;
-use crate::model::{ExitStatus, ServiceId, Signal};
+use crate::model::{Condition, ExitStatus, ServiceId, Signal};
+use crate::supervisor::Wait;
 use crate::supervisor::event::{Next, Note, Over, StopReason};
 use crate::text::escape::toml_key;
 use crate::text::units::show_duration;
+use std::time::Duration;
 
 /// A note as it is told.
 pub struct Words {
@@ -16,6 +18,8 @@ pub struct Words {
     pub text: String,
 }
 
+const STUCK: &str = "killed, but still there (in uninterruptible sleep?); waiting for it no longer";
+
 /// Puts a note into words. `name` gives a service's name.
 pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
     let (level, service, text) = match note {
@@ -26,8 +30,8 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
             Some(service),
             format!("unhealthy: its healthcheck failed {failures} times in a row"),
         ),
-        Note::Ended { service, outcome, after, cause, next } => {
-            let (level, text) = ended(outcome, &show_duration(after), cause, next, &name);
+        Note::Ended { service, outcome, after, took, cause, next } => {
+            let (level, text) = ended(outcome, &show_duration(after), took, cause, next, &name);
             (level, Some(service), text)
         }
         Note::NotStarted { service, next } => {
@@ -55,11 +59,7 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
             let text = format!("did not stop within {}; killing {who}", show_duration(after));
             (LogLevel::Warn, Some(service), text)
         }
-        Note::Stuck { service } => (
-            LogLevel::Error,
-            Some(service),
-            "killed, but still there (in uninterruptible sleep?); waiting for it no longer".into(),
-        ),
+        Note::Stuck { service } => (LogLevel::Error, Some(service), STUCK.into()),
         Note::ShuttingDown { because: None } => (LogLevel::Info, None, "stopping".into()),
         Note::ShuttingDown { because: Some(service) } => {
             (LogLevel::Info, None, format!("stopping, because {} has ended", name(service)))
@@ -68,6 +68,8 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
         Note::Sweeping { signal } => {
             (LogLevel::Debug, None, format!("sending {signal} to the processes that are left over"))
         }
+        // The runtime lists those that are meant.
+        Note::StillWaiting | Note::StillStopping => (LogLevel::Info, None, String::new()),
         Note::NotForwarded { signal, service } => {
             (LogLevel::Info, Some(service), format!("{signal} is for it, and it does not run"))
         }
@@ -78,6 +80,53 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
         }
     };
     Words { level, service, text }
+}
+
+/// Names in such a line.
+const MAX_NAMES: usize = 6;
+
+/// Who waits for what, by what they wait for: "web and api wait for db to be healthy (12s)".
+pub fn waits<'n>(waits: &[Wait], name: &impl Fn(ServiceId) -> &'n str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for (at, wait) in waits.iter().enumerate() {
+        let alike = |other: &&Wait| other.on == wait.on && other.condition == wait.condition;
+        if waits.iter().take(at).any(|other| alike(&other)) {
+            continue;
+        }
+        let who: Vec<&str> = waits.iter().filter(alike).map(|wait| name(wait.service)).collect();
+        let verb = if who.len() == 1 { "waits" } else { "wait" };
+        let what = match wait.condition {
+            Some(Condition::Started) => "to start",
+            Some(Condition::Healthy) => "to be healthy",
+            Some(Condition::Completed) => "to be completed",
+            None => "to be ready",
+        };
+        let span = show_duration(Duration::from_secs(wait.span.as_secs()));
+        lines.push(format!("{} {verb} for {} {what} ({span})", list(&who), name(wait.on)));
+    }
+    lines.join("; ")
+}
+
+/// Who has not stopped yet: "web is still stopping (KILL in 7s)".
+pub fn stops<'n>(stops: &[(ServiceId, Option<Duration>)], name: &impl Fn(ServiceId) -> &'n str) -> String {
+    let shown = |(id, left): &(ServiceId, Option<Duration>)| {
+        let left = left.map_or_else(
+            || "killed".into(),
+            |left| format!("KILL in {}", show_duration(Duration::from_secs(left.as_secs()))),
+        );
+        format!("{} ({left})", name(*id))
+    };
+    let who: Vec<String> = stops.iter().map(shown).collect();
+    let who: Vec<&str> = who.iter().map(String::as_str).collect();
+    format!("still stopping: {}", list(&who))
+}
+
+fn list(names: &[&str]) -> String {
+    let shown = names.get(..MAX_NAMES).unwrap_or(names).join(", ");
+    match names.len().saturating_sub(MAX_NAMES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 /// What to do about a signal that nobody uses; `to` is a service that might.
@@ -97,22 +146,25 @@ fn unused(signal: Signal, to: &str) -> String {
 fn ended<'n>(
     outcome: ExitStatus,
     after: &str,
+    took: Duration,
     cause: StopReason,
     next: Next,
     name: &impl Fn(ServiceId) -> &'n str,
 ) -> (LogLevel, String) {
+    // How long it ran, and how long the stop took, are two things.
+    let ran = || format!("(ran {after}, stop took {})", show_duration(took));
     if cause == StopReason::Shutdown {
         // Whatever its policy says: nothing is started again now.
         return if asked_for(outcome) {
-            (LogLevel::Info, format!("stopped after {after}"))
+            (LogLevel::Info, format!("stopped {}", ran()))
         } else {
-            (LogLevel::Warn, format!("stopped with a failure after {after}: {outcome}"))
+            (LogLevel::Warn, format!("stopped with a failure {}: {outcome}", ran()))
         };
     }
     let (level, what) = following(next);
     let reason = because(cause, name);
     let text = if next == Next::Stopped && reason.is_empty() && asked_for(outcome) {
-        format!("stopped after {after}")
+        format!("stopped {}", ran())
     } else if next == Next::Done || next == Next::Stopped && reason.is_empty() {
         format!("{outcome} after {after}")
     } else {

@@ -9,6 +9,7 @@ use crate::received;
 use crate::service::launcher::Role;
 use crate::supervisor::ServiceStatus;
 use crate::supervisor::event::{Next, Note, StopReason};
+use crate::sys::event::clock;
 use crate::sys::process::reap;
 use crate::text::escape::on_one_line;
 use std::time::Duration;
@@ -31,6 +32,7 @@ impl EventLoop {
         let services = self.runtime.services;
         let name = |id: ServiceId| services.get(id.index()).map_or("?", |service| service.name.as_str());
         let mut words = messages::words(note, name);
+        self.list_those_meant(note, &mut words.text);
         let slow = if let Note::SlowStart { service, .. } = note { self.why_slow(service) } else { None };
         if let Some(why) = &slow {
             words.text = [&words.text, ": ", why].concat();
@@ -66,10 +68,27 @@ impl EventLoop {
         }
     }
 
+    /// Those whom a note means that names nobody.
+    fn list_those_meant(&self, note: Note, text: &mut String) {
+        let name = |id: ServiceId| {
+            self.runtime.services.get(id.index()).map_or("?", |service| service.name.as_str())
+        };
+        let now = clock::now();
+        match note {
+            Note::StillWaiting => {
+                *text = messages::waits(&self.runtime.core.waits(now).collect::<Vec<_>>(), &name);
+            }
+            Note::StillStopping => {
+                *text = messages::stops(&self.runtime.core.stops(now).collect::<Vec<_>>(), &name);
+            }
+            _ => {}
+        }
+    }
+
     /// What this system shows beyond what the supervisor knows: why a service ended, or is never healthy.
     fn hint(&mut self, note: Note) -> Option<(LogLevel, String)> {
         let (service, outcome, after, next) = match note {
-            Note::Ended { service, outcome, after, cause: StopReason::Itself, next } => {
+            Note::Ended { service, outcome, after, cause: StopReason::Itself, next, .. } => {
                 (service, outcome, after, next)
             }
             Note::Unhealthy { service, .. } => {

@@ -125,8 +125,16 @@ pub enum Note {
     Healthy { service: ServiceId },
     /// A service's healthcheck has failed `failures` times in a row, which is enough.
     Unhealthy { service: ServiceId, failures: u32 },
-    /// A service's process has ended after `after`.
-    Ended { service: ServiceId, outcome: ExitStatus, after: Duration, cause: StopReason, next: Next },
+    /// A service's process has ended. It ran for `after`, until it ended or was asked to stop; until all of it was gone,
+    /// it took `took` more.
+    Ended {
+        service: ServiceId,
+        outcome: ExitStatus,
+        after: Duration,
+        took: Duration,
+        cause: StopReason,
+        next: Next,
+    },
     /// A service's process could not be started (the shell has told why).
     NotStarted { service: ServiceId, next: Next },
     /// A service's process has not loaded its program `after` so long (the shell tells what it waits for).
@@ -146,6 +154,10 @@ pub enum Note {
     KillingAll,
     /// Processes that belong to no service are asked to stop, or killed.
     Sweeping { signal: Signal },
+    /// Services wait for others ([`super::Supervisor::waits`]), and nothing else was told for a while.
+    StillWaiting,
+    /// Services have not stopped yet ([`super::Supervisor::stops`]), and nothing else was told for a while.
+    StillStopping,
     /// A signal is for a service that does not run.
     NotForwarded { signal: Signal, service: ServiceId },
     /// A signal came for which nobody has a use: told once each.

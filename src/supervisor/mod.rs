@@ -18,6 +18,7 @@ mod stopping;
 
 mod health;
 mod load;
+mod progress;
 mod restart;
 mod service;
 mod shutdown;
@@ -42,6 +43,7 @@ use faulty;
 #[cfg(test)]
 mod tests;
 
+pub use progress::Wait;
 pub use service::ServiceStatus;
 pub use signals::ends_before_start;
 
@@ -80,6 +82,8 @@ pub struct Supervisor {
     pending: Vec<Signal>,
     /// Signals that nobody has a use for and that were told, one bit each.
     unused: u64,
+    /// When waits are told.
+    progress: progress::Progress,
     /// Services that changed in this step in a way that others wait for. Empty between steps.
     news: Vec<ServiceId>,
     random: Random,
@@ -106,6 +110,7 @@ impl Supervisor {
             lingering: Vec::new(),
             pending: Vec::new(),
             unused: 0,
+            progress: progress::Progress::default(),
             news: Vec::new(),
             random: Random::new(whole.seed),
             whole,
@@ -126,7 +131,8 @@ impl Supervisor {
     #[must_use]
     pub fn deadline(&self) -> Option<Moment> {
         let services = self.records.ids().filter_map(|id| self.due(id));
-        services.chain(self.whole_due()).min().filter(|_| self.phase != Phase::Halted)
+        let moments = services.chain(self.whole_due()).chain(self.progress_due());
+        moments.min().filter(|_| self.phase != Phase::Halted)
     }
 
     /// The groups whose first process is gone and which still had members when that was told. The
@@ -258,6 +264,9 @@ impl Step<'_> {
                 quiet = false;
             }
         }
+        if self.core.progress_due().is_some_and(|at| at <= self.now) && self.core.phase != Phase::Halted {
+            self.tell_progress();
+        }
     }
 
     /// The clock went on while nobody ran: what is overdue gets its time once more. Not the bound of the whole stop, which
@@ -352,6 +361,7 @@ impl Step<'_> {
     }
 
     fn tell(&mut self, note: Note) {
+        self.end_silence(note);
         self.out.push(Action::Tell(note));
     }
 }

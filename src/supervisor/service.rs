@@ -123,6 +123,8 @@ pub(super) struct Record {
     pub(super) blocker: usize,
     /// Of a service that is off alone.
     pub(super) order: Order,
+    /// Since when it waits, or last did.
+    pub(super) waiting_since: Moment,
     /// While the container stops: dependents that have not let go of it yet.
     pub(super) held: usize,
     /// Whether it has let go of what it depends on itself.
@@ -138,6 +140,7 @@ impl Record {
             attempts: 0,
             code: 0,
             blocker: 0,
+            waiting_since: Moment::default(),
             order: Order::Waits,
             held: 0,
             let_go: false,

@@ -38,7 +38,7 @@ pub(super) struct Stop {
     /// Everything was killed; what still appears is killed too.
     pub(super) kill_all: bool,
     /// By `within`: when that is due, and when it ends in any case.
-    kill_at: Option<Moment>,
+    pub(super) kill_at: Option<Moment>,
     halt_at: Option<Moment>,
 }
 
@@ -132,6 +132,7 @@ impl Step<'_> {
     /// live depends on.
     pub(super) fn shut_down(&mut self) {
         self.core.phase = Phase::Stopping;
+        self.begin_wait();
         if let Some(within) = self.core.whole.stop_within {
             self.core.stop.kill_at = Some(self.now.after(scaled(within, SHARE_OF_WITHIN)));
             self.core.stop.halt_at = Some(self.now.after(within));

@@ -23,7 +23,9 @@ impl Step<'_> {
             return;
         }
         self.core.phase = Phase::Up;
+        self.begin_wait();
         for id in self.core.records.ids() {
+            self.core.records[id].waiting_since = self.now;
             match self.core.records[id].state {
                 ServiceState::Waiting | ServiceState::Off => self.consider(id),
                 // Nothing has happened yet that could have led to these.
@@ -258,6 +260,8 @@ impl Step<'_> {
     /// waiting for.
     pub(super) fn wait_again(&mut self, id: ServiceId) {
         self.set(id, ServiceState::Waiting);
+        self.core.records[id].waiting_since = self.now;
+        self.begin_wait();
         let mut edges = self.core.rules[id].depends_on.iter();
         match edges.find(|edge| self.hold(edge) == Hold::Never).map(|edge| edge.on) {
             Some(needs) => self.unreachable(id, needs),

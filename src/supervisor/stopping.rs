@@ -191,7 +191,9 @@ impl Step<'_> {
         }
         let success = self.is_success(rules, ending.cause, outcome);
         let next = self.next(id, ending.cause, outcome, success);
-        self.tell(Note::Ended { service: id, outcome, after, cause: ending.cause, next });
+        let until = if ending.cause == StopReason::Itself { ended } else { ending.asked };
+        let (after, took) = (until.since(ending.since), self.now.since(until));
+        self.tell(Note::Ended { service: id, outcome, after, took, cause: ending.cause, next });
         let code = self.exit_code(id, ending.cause, outcome);
         self.core.records[id].code = code;
         match next {

@@ -46,4 +46,5 @@ mod supervise;
 mod terminals;
 mod unreachable;
 mod unread;
+mod waits;
 mod wrong_usage;

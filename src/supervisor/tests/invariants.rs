@@ -150,15 +150,8 @@ impl World {
                 let asked = |ask: &Ask| matches!(ask, Ask::Spawn(id) if above & (1 << id.0) != 0);
                 rule(!self.asks.iter().any(asked), "stopped before a dependent had come and gone")?;
             }
-            Note::Stuck { service } => {
-                let stuck = self
-                    .groups
-                    .values_mut()
-                    .find(|group| group.of == service && !group.probe && !group.given_up);
-                let stuck = stuck.ok_or("stuck, but not there")?;
-                rule(stuck.killed, "given up and never killed")?;
-                stuck.given_up = true;
-            }
+            Note::Stuck { service } => self.give_up(service)?,
+            Note::StillWaiting | Note::StillStopping => self.check_progress(note)?,
             Note::KillingAll => {
                 let patient = self.interrupted.is_none_or(|at| self.now.since(at) < S);
                 rule(!patient, "killed by less than a second INT or QUIT, a second after the first")?;
@@ -188,6 +181,26 @@ impl World {
         let most = self.rules[id.index()].start_timeout.unwrap_or(300 * S);
         let over = event == Event::Tick && load.since.after(most) <= self.now;
         rule(!over || group.killed, "a start that is never given up")
+    }
+
+    fn check_progress(&self, note: &Note) -> Result<(), &'static str> {
+        let someone = match note {
+            Note::StillWaiting => {
+                self.core.records.ids().any(|id| self.core.state_of(id) == ServiceStatus::Waiting)
+            }
+            _ => self.core.stops(self.now).count() > 0,
+        };
+        rule(someone, "nobody waits")?;
+        rule(self.now.since(self.said) >= 10 * S, "no silence")
+    }
+
+    fn give_up(&mut self, service: ServiceId) -> Result<(), &'static str> {
+        let stuck =
+            self.groups.values_mut().find(|group| group.of == service && !group.probe && !group.given_up);
+        let stuck = stuck.ok_or("stuck, but not there")?;
+        rule(stuck.killed, "given up and never killed")?;
+        stuck.given_up = true;
+        Ok(())
     }
 
     /// What the world remembers of a signal that is about to be told.

@@ -43,10 +43,12 @@ pub(super) enum Mutant {
     KillAtSecondTerm,
     /// What came for the main service before it ran is lost.
     LosePending,
+    /// Nobody is told who waits for what.
+    SilentWait,
 }
 
 impl Mutant {
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::DropEarlyExit,
         Self::LoseKillTimer,
         Self::ForgetDependents,
@@ -62,5 +64,6 @@ impl Mutant {
         Self::AwaitLoad,
         Self::KillAtSecondTerm,
         Self::LosePending,
+        Self::SilentWait,
     ];
 }

@@ -69,6 +69,8 @@ pub(super) struct World {
     pub swept: bool,
     /// When the first INT or QUIT came.
     pub interrupted: Option<Moment>,
+    /// When the last line was told, and a wait last began that may be told.
+    pub said: Moment,
     /// What the main service is to get when it runs.
     pub kept: Vec<Signal>,
     /// For each service the ones that depend on it, also by others.
@@ -99,6 +101,7 @@ impl World {
             stopping: false,
             swept: false,
             interrupted: None,
+            said: Moment(NOON),
             kept: Vec::new(),
             above,
         }
@@ -371,6 +374,8 @@ impl World {
         let mut out = Vec::new();
         let before = self.halted;
         self.expect(event);
+        let due = event == Event::Tick && self.core.deadline().is_some_and(|at| at <= self.now);
+        let key = due.then(|| self.key());
         self.core.step(self.now, event, &mut out);
         for action in &out {
             if let Err(fault) = self.check(action) {
@@ -382,6 +387,13 @@ impl World {
         }
         if let Err(fault) = self.check_state(event) {
             self.fault.get_or_insert_with(|| format!("{fault} after {event:?}, with {out:?}"));
+        }
+        let is_shown = |note: &Note| !matches!(note, Note::Forwarded { .. } | Note::Sweeping { .. });
+        if out.iter().any(|action| matches!(action, Action::Tell(note) if is_shown(note))) {
+            self.said = self.now;
+        }
+        if key.is_some_and(|key| out.is_empty() && key == self.key()) {
+            self.fault.get_or_insert_with(|| "woken for nothing".into());
         }
         if let Err(fault) = self.check_kept(event, &out) {
             self.fault.get_or_insert_with(|| format!("{fault} after {event:?}, with {out:?}"));
@@ -402,6 +414,7 @@ impl World {
         };
         let core = &mut self.core;
         for id in core.records.ids() {
+            core.records[id].waiting_since = Moment(NOON); // Only ever told.
             match &mut core.records[id].state {
                 ServiceState::Running { since, .. } => shift(since),
                 ServiceState::Backoff { until } => shift(until),
@@ -432,6 +445,7 @@ impl World {
         }
         core.stop.moments().into_iter().flatten().for_each(shift);
         self.interrupted.iter_mut().for_each(shift);
+        shift(&mut self.said);
         self.now = Moment(NOON);
     }
 
