@@ -31,6 +31,7 @@ mod codes;
 mod dockerfile;
 mod ends;
 mod init_path;
+mod jobs;
 mod kinds;
 mod links;
 mod nested;
