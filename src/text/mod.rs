@@ -1,7 +1,7 @@
 //! Pure functions on texts and lists, which know nobody else in the crate.
 
 pub mod escape;
-pub(crate) mod json;
+pub mod json;
 pub mod redact;
 pub mod regex;
 pub mod sort;
