@@ -115,6 +115,49 @@ fn the_configuration_does_nothing() {
     );
 }
 
+/// A kind of check stands alone: what two of them need is in `common`, which knows none of them.
+#[test]
+fn no_kind_knows_another() {
+    let kinds = sources("checks/kinds");
+    let stem = |path: &Path| path.file_stem().expect("a name").to_string_lossy().into_owned();
+    let room = |path: &Path| {
+        let below = path.components().rev().take_while(|part| part.as_os_str() != "kinds");
+        let first = below.last().expect("below kinds").as_os_str();
+        stem(Path::new(first))
+    };
+    let names: Vec<String> = kinds.iter().map(|(path, _)| room(path)).collect();
+    let mut faults = Vec::new();
+    for (path, text) in &kinds {
+        let own = room(path);
+        if own == "mod" || own == "key_tests" {
+            continue;
+        }
+        for (number, line) in code(text) {
+            let foreign = |name: &&String| {
+                **name != own
+                    && *name != "common"
+                    && *name != "mod"
+                    && ["super::", "kinds::"].iter().any(|above| names_path(line, &format!("{above}{name}")))
+            };
+            for name in names.iter().filter(foreign) {
+                faults.push(format!(
+                    "{}:{}: names the kind {name}: {}",
+                    path.display(),
+                    number + 1,
+                    line.trim()
+                ));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Whether a line has this path, and not just the beginning of a longer name.
+fn names_path(line: &str, path: &str) -> bool {
+    let longer = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(path).any(|(at, _)| !line[at + path.len()..].starts_with(longer))
+}
+
 /// Files are for people: none is longer than about 400 lines.
 #[test]
 fn files_are_short() {

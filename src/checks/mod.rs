@@ -24,15 +24,36 @@ use std::time::Duration;
 
 /// A kind of check: its name in `[checks.KIND.NAME]`, and how its table is read. `name` is NAME, already
 /// expanded; empty where there is none (`[checks.user]`). The reader asks for its own keys only; it must
-/// not close the table.
+/// not close the table. What a kind does not say is as in [`Kind::PLAIN`].
 pub struct Kind {
     /// As it stands in the file.
     pub name: &'static str,
     /// Whether `[checks.KIND]` itself is the check (one a container), besides `[checks.KIND.NAME]`.
     pub nameless: bool,
+    /// Keys of a kind without names that hold a table themselves, which is no check of that name.
+    pub sub_tables: &'static [&'static str],
+    /// Whether it looks at a path of the user's, and so blocks where the file system of that does not answer.
+    pub looks_at_paths: bool,
+    /// What to look for when a look takes too long.
+    pub hang_hint: &'static str,
     /// Reads the kind's own keys.
     pub read: fn(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>>,
 }
+
+impl Kind {
+    /// A kind with names that asks peers or the system.
+    pub const PLAIN: Self = Self {
+        name: "",
+        nameless: false,
+        sub_tables: &[],
+        looks_at_paths: false,
+        hang_hint: "look for a name server or file system that hangs",
+        read: |_, _| None,
+    };
+}
+
+/// The hint of a kind that looks at files alone.
+const SLOW_FILES: &str = "look for a file system that hangs, or is slow";
 
 /// What a kind knows how to do.
 pub trait Evaluate {
@@ -162,8 +183,8 @@ pub enum Level {
 
 /// One check of the configuration.
 pub struct Check {
-    /// `link`
-    pub kind: &'static str,
+    /// Of what kind it is.
+    pub kind: &'static Kind,
     /// `web`; empty for a nameless one.
     pub name: String,
     /// Where its table stands.

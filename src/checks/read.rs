@@ -14,9 +14,6 @@ use std::time::Duration;
 /// How long to sleep between two looks of a check that waits, unless it says otherwise.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Keys of a kind without names that hold a table themselves, which is no check of that name.
-const TABLES: &[(&str, &str)] = &[("kernel", "sysctl"), ("privileges", "capabilities")];
-
 /// Where one check is written: of what kind it is, the entry of the kind, and that of the name, if it has one.
 type Written<'a> = (&'static Kind, &'a Entry, Option<&'a Entry>);
 
@@ -120,11 +117,11 @@ fn find<'a>(
 
 /// Whether an entry below a kind is a check of that name, not a key of the one without a name.
 fn is_named(kind: &Kind, one: &Entry) -> bool {
-    let own = || TABLES.iter().any(|(of, table)| *of == kind.name && *table == one.key);
+    let own = || kind.sub_tables.contains(&one.key.as_str());
     !kind.nameless || (matches!(one.node.value, Value::Table(_)) && !own())
 }
 
-fn read_named(kind: &Kind, entry: &Entry, one: &Entry, reading: &ReadContext<'_>) -> Option<Check> {
+fn read_named(kind: &'static Kind, entry: &Entry, one: &Entry, reading: &ReadContext<'_>) -> Option<Check> {
     let path = ["checks.", &entry.key, ".", &one.key].concat();
     match expand(&one.key, &reading.scope) {
         Ok(Expanded::Text(name)) if !name.is_empty() => {
@@ -137,7 +134,7 @@ fn read_named(kind: &Kind, entry: &Entry, one: &Entry, reading: &ReadContext<'_>
     None
 }
 
-fn read_nameless(kind: &Kind, entry: &Entry, reading: &ReadContext<'_>) -> Option<Check> {
+fn read_nameless(kind: &'static Kind, entry: &Entry, reading: &ReadContext<'_>) -> Option<Check> {
     let Value::Table(entries) = &entry.node.value else { return None };
     let own = entries.iter().filter(|one| !is_named(kind, one)).cloned().collect();
     let node = Node { value: Value::Table(own), at: entry.node.at };
@@ -145,7 +142,7 @@ fn read_nameless(kind: &Kind, entry: &Entry, reading: &ReadContext<'_>) -> Optio
     read_check(kind, String::new(), table)
 }
 
-fn read_check(kind: &Kind, name: String, table: Table<'_>) -> Option<Check> {
+fn read_check(kind: &'static Kind, name: String, table: Table<'_>) -> Option<Check> {
     let at: Span = table.at;
     let off = condition::condition(&table).err();
     let level = table.word("level").unwrap_or_default();
@@ -162,7 +159,7 @@ fn read_check(kind: &Kind, name: String, table: Table<'_>) -> Option<Check> {
     if any_of.as_deref() == Some("") {
         table.fault("any_of", "is empty; expected a label that several checks share");
     }
-    let as_user = super::kinds::user::as_user(&table);
+    let as_user = super::kinds::common::keys::as_user(&table);
     let export = table.text("export").filter(|export| {
         let named = variable_name(export);
         if !named {
@@ -173,7 +170,7 @@ fn read_check(kind: &Kind, name: String, table: Table<'_>) -> Option<Check> {
     let evaluate = (kind.read)(&name, &table);
     table.close();
     Some(Check {
-        kind: kind.name,
+        kind,
         name,
         at,
         off,
@@ -255,7 +252,7 @@ mod tests {
             "[checks.env.\"${SET}\"]\nlevel = \"warn\"\nhint = \"do\\nit\"\nwait = \"3s\"\nfile = true\n\
                          interval = \"1s\"\nany_of = \"x\"\nas_user = 1000\nexport = \"OUT\"\nwhen_env = \"NONE\"",
         );
-        assert_eq!((check.kind, check.name.as_str()), ("env", "set"));
+        assert_eq!((check.kind.name, check.name.as_str()), ("env", "set"));
         assert_eq!(check.level, Level::Warn);
         assert_eq!(check.hint.as_deref(), Some("do it"));
         assert_eq!(check.wait, Some(Duration::from_secs(3)));
@@ -281,11 +278,12 @@ mod tests {
         let (checks, faults) = checks(include_str!("../../config-examples/checks.toml"));
         assert_eq!(faults, [""; 0]);
         for kind in KINDS {
-            assert!(checks.iter().any(|check| check.kind == kind.name), "no {}", kind.name);
+            assert!(checks.iter().any(|check| check.kind.name == kind.name), "no {}", kind.name);
         }
         for check in checks {
             assert!(
-                !check.evaluate.expected().is_empty() && check.evaluate.subject().starts_with(check.kind)
+                !check.evaluate.expected().is_empty()
+                    && check.evaluate.subject().starts_with(check.kind.name)
             );
         }
     }

@@ -10,7 +10,7 @@ pub fn select(checks: &mut Vec<Check>, only: &[String], skip: &[String]) -> Resu
         only.iter().map(|word| ("--only ", word)).chain(skip.iter().map(|word| ("--skip ", word)))
     {
         if !checks.iter().any(|check| means(word, check)) {
-            let known = checks.iter().flat_map(|check| [check.kind, check.name.as_str()]);
+            let known = checks.iter().flat_map(|check| [check.kind.name, check.name.as_str()]);
             let known = known.filter(|word| !word.is_empty());
             let mut hint = did_you_mean(word, known);
             if hint.is_empty() {
@@ -27,10 +27,10 @@ pub fn select(checks: &mut Vec<Check>, only: &[String], skip: &[String]) -> Resu
 }
 
 fn means(word: &str, check: &Check) -> bool {
-    let both = word.strip_prefix(check.kind).and_then(|rest| rest.strip_prefix('.'));
+    let both = word.strip_prefix(check.kind.name).and_then(|rest| rest.strip_prefix('.'));
     // Not everything that is without a name is meant by nothing: more likely a variable was not set.
     let named = !check.name.is_empty() && (word == check.name || both == Some(&check.name));
-    word == check.kind || named
+    word == check.kind.name || named
 }
 
 #[cfg(test)]
@@ -47,7 +47,7 @@ mod tests {
             select(&mut checks, &words(only), &words(skip))?;
             Ok(checks
                 .iter()
-                .map(|check| format!("{}.{}", check.kind, check.name))
+                .map(|check| format!("{}.{}", check.kind.name, check.name))
                 .collect::<Vec<_>>()
                 .join(" "))
         };

@@ -1,15 +1,17 @@
 //! `[checks.command.NAME]`: a program is in PATH and can be run; what it says of its version matches.
 
-use super::common::check_fn::{FnCheck, FnResult, LOOK_TIMEOUT, add, fail, held, misnamed, named, pattern};
+use super::common::check_fn::{FnCheck, FnResult, LOOK_TIMEOUT, add, fail, held};
+use super::common::keys::{misnamed, named, pattern};
 use super::common::program;
-use super::exec::{line, ran};
-use crate::checks::{Evaluate, Facts, Kind, quoted};
+use super::common::program::{first_line, output_of};
+use crate::checks::{Evaluate, Facts, Kind, SLOW_FILES, quoted};
 use crate::config::read::table::Table;
 use crate::text::regex::Pattern;
 use std::time::Duration;
 
 /// `command`
-pub const KIND: Kind = Kind { name: "command", nameless: false, read };
+pub const KIND: Kind =
+    Kind { name: "command", looks_at_paths: true, hang_hint: SLOW_FILES, read, ..Kind::PLAIN };
 
 fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     let word = named(name, table, "command")?;
@@ -43,12 +45,12 @@ fn look(argv: &[String], version: Option<&Pattern>, facts: &Facts) -> FnResult {
         return held("{}", &[&path], &path);
     };
     // A little less than what a helper is given.
-    let (path, ran) = ran(argv, LOOK_TIMEOUT.saturating_sub(Duration::from_secs(1)), facts)?;
+    let (path, ran) = output_of(argv, LOOK_TIMEOUT.saturating_sub(Duration::from_secs(1)), facts)?;
     // java -version writes to standard error.
     let [mut output, err] = ran.output;
     output.extend(err);
     let text = String::from_utf8_lossy(&output);
-    let first = quoted(line(text.lines()));
+    let first = quoted(first_line(text.lines()));
     if version.matches(&text) {
         return held("{}, {}", &[&path, &first], &path);
     }

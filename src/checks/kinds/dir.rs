@@ -2,14 +2,14 @@
 
 use super::common::check_fn::{FnCheck, FnResult, add, fail, failure};
 use super::common::path::{PathSubject, unreachable, what};
-use crate::checks::{Evaluate, Facts, Kind, facts};
+use crate::checks::{Evaluate, Facts, Kind, SLOW_FILES, facts};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::{Access, Stat};
 use crate::sys::{Errno, errno};
 use std::time::Duration;
 
 /// `dir`
-pub const KIND: Kind = Kind { name: "dir", nameless: false, read };
+pub const KIND: Kind = Kind { name: "dir", looks_at_paths: true, hang_hint: SLOW_FILES, read, ..Kind::PLAIN };
 
 fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     let mut expected = String::from("a folder");

@@ -1,15 +1,15 @@
 //! `[checks.dns.NAME]`: a name has an address, of a family, or one of those that are expected.
 
-use super::common::check_fn::{FnCheck, FnResult, LOOK_TIMEOUT, add, fail, held, misnamed, named, word};
+use super::common::check_fn::{FnCheck, FnResult, LOOK_TIMEOUT, add, fail, held};
+use super::common::keys::{asserting, misnamed, named, word};
 use super::common::peer::{addresses, but};
-use super::mount::asserting;
 use crate::checks::{Evaluate, Facts, Kind};
 use crate::config::read::table::Table;
 use crate::sys::net::resolver::Resolved;
 use std::net::IpAddr;
 
 /// `dns`
-pub const KIND: Kind = Kind { name: "dns", nameless: false, read };
+pub const KIND: Kind = Kind { name: "dns", read, ..Kind::PLAIN };
 
 fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     let host = named(name, table, "host")?;

@@ -1,19 +1,16 @@
 //! `[checks.exec.NAME]`: a command of the user's ends as it should.
 
-use super::common::check_fn::{FnCheck, FnResult, add, fail, failure, held, pattern, timeout};
-use super::common::program;
-use super::mount::asserting;
-use crate::checks::{CheckFailure, Evaluate, Facts, Kind, quoted};
+use super::common::check_fn::{FnCheck, FnResult, add, fail, held};
+use super::common::keys::{asserting, pattern, timeout};
+use super::common::program::{first_line, output_of};
+use crate::checks::{Evaluate, Facts, Kind, quoted};
 use crate::config::read::table::Table;
 use crate::model::ExitStatus;
-use crate::sys::Errno;
-use crate::sys::process::capture::Ran;
 use crate::text::regex::Pattern;
-use crate::text::units::show_duration;
 use std::time::Duration;
 
 /// `exec`
-pub const KIND: Kind = Kind { name: "exec", nameless: false, read };
+pub const KIND: Kind = Kind { name: "exec", read, ..Kind::PLAIN };
 
 /// How long it may run, unless it says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,11 +66,11 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
 
 impl Exec {
     fn look(&self, facts: &Facts) -> FnResult {
-        let (path, ran) = ran(&self.argv, self.timeout, facts)?;
+        let (path, ran) = output_of(&self.argv, self.timeout, facts)?;
         let [out, err] = &ran.output;
         let (out, err) = (String::from_utf8_lossy(out), String::from_utf8_lossy(err));
         // The last words on standard error are most often the reason.
-        let said = match line(err.lines().rev()) {
+        let said = match first_line(err.lines().rev()) {
             text if text.is_empty() || self.secret => String::new(),
             text => [", saying ", &quoted(text)].concat(),
         };
@@ -90,39 +87,12 @@ impl Exec {
         if let Some(matches) = &self.matches
             && !matches.matches(out)
         {
-            let shown = if self.secret { "that is not shown".into() } else { quoted(line(out.lines())) };
+            let shown =
+                if self.secret { "that is not shown".into() } else { quoted(first_line(out.lines())) };
             return fail("output {}{}\nmend what {} looks at", &[&shown, &said, &path]);
         }
         held("it ended as it should", &[], out)
     }
-}
-
-/// The first line that says something.
-pub(in crate::checks) fn line<'t>(mut lines: impl Iterator<Item = &'t str>) -> &'t str {
-    lines.find(|line| !line.trim().is_empty()).map_or("", str::trim)
-}
-
-/// Runs a command to its end within `timeout`. Its path, and what it did.
-pub(in crate::checks) fn ran(
-    argv: &[String],
-    timeout: Duration,
-    facts: &Facts,
-) -> Result<(String, Ran), CheckFailure> {
-    let path = program::runs(argv.first().map_or("", String::as_str), facts)?;
-    let ran = facts.system.run(&path, argv, facts.environ.entries(), timeout).map_err(|error| {
-        let template = match error.errno {
-            Errno::EAGAIN => "no process for {}\nraise the limit of processes (docker run --pids-limit)",
-            _ => "{} cannot be started: {}\nmend that, or try it by hand",
-        };
-        failure(template, &[&path, error.errno.desc()])
-    })?;
-    if ran.outcome.is_none() {
-        return fail(
-            "{} still running after {}, and killed\nlook why it hangs, or give it a longer timeout",
-            &[&path, &show_duration(timeout)],
-        );
-    }
-    Ok((path, ran))
 }
 
 #[cfg(test)]
@@ -132,6 +102,7 @@ mod tests {
     use crate::checks::facts::fake::Fake;
     use crate::checks::read::testing::{fault, one};
     use crate::model::Signal;
+    use crate::sys::process::capture::Ran;
 
     fn evaluate(keys: &str, outcome: Option<ExitStatus>) -> Finding {
         let output = [b" 42\nhunter2\n".to_vec(), b"first\nno such table\n\n".to_vec()];

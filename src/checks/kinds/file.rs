@@ -1,10 +1,11 @@
 //! `[checks.file.PATH]`: a file is there (or is not), is what it should be, and holds what it should.
 
-use super::common::check_fn::{FnCheck, FnResult, LOOK_TIMEOUT, add, at_least, fail, failure, word};
+use super::common::check_fn::{FnCheck, FnResult, LOOK_TIMEOUT, add, fail, failure};
+use super::common::content::holds;
+use super::common::keys::{asserting, at_least, word};
 use super::common::path::{PathSubject, unreachable, what};
 use super::common::program;
-use super::mount::asserting;
-use crate::checks::{CheckFailure, Evaluate, Facts, Kind, facts, quoted};
+use crate::checks::{CheckFailure, Evaluate, Facts, Kind, SLOW_FILES, facts, quoted};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::{Access, Stat};
 use crate::sys::{Errno, errno};
@@ -12,7 +13,8 @@ use crate::text::units::show_size;
 use std::time::Duration;
 
 /// `file`
-pub const KIND: Kind = Kind { name: "file", nameless: false, read };
+pub const KIND: Kind =
+    Kind { name: "file", looks_at_paths: true, hang_hint: SLOW_FILES, read, ..Kind::PLAIN };
 
 /// As much of a file as is searched.
 const MAX_SEARCHED_BYTES: u64 = 16 << 20;
@@ -166,11 +168,6 @@ impl File {
         }
         Ok(())
     }
-}
-
-/// Whether bytes hold a text somewhere.
-pub(in crate::checks) fn holds(bytes: &[u8], text: &[u8]) -> bool {
-    text.is_empty() || bytes.windows(text.len()).any(|part| part == text)
 }
 
 #[cfg(test)]

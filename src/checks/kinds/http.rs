@@ -1,17 +1,17 @@
 //! `[checks.http."http://HOST/PATH"]`: a server answers a request as it should. Plain HTTP/1.1 alone: TLS would
 //! be many times the size of rinit.
 
-use super::common::check_fn::{FnCheck, FnResult, add, fail, held, misnamed, named, timeout};
+use super::common::check_fn::{FnCheck, FnResult, add, fail, held};
+use super::common::content::holds;
+use super::common::keys::{asserting, misnamed, named, timeout};
 use super::common::peer::{Peer, TIMEOUT};
-use super::file::holds;
-use super::mount::asserting;
 use crate::checks::{Evaluate, Facts, Kind, quoted};
 use crate::config::read::table::Table;
 use crate::config::source::document::Value;
 use std::time::Duration;
 
 /// `http`
-pub const KIND: Kind = Kind { name: "http", nameless: false, read };
+pub const KIND: Kind = Kind { name: "http", read, ..Kind::PLAIN };
 
 struct Http {
     peer: Peer,

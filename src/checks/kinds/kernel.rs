@@ -1,8 +1,9 @@
 //! `[checks.kernel]`: what the container takes over from the machine that it runs on is as it needs it.
 
-use super::common::check_fn::{FnCheck, add, all, at_least, failure, must_ask, no_export, no_wait, text};
+use super::common::check_fn::{FnCheck, add, all, failure, text};
+use super::common::docker::docker_size;
+use super::common::keys::{asserting, at_least, must_ask, no_export, no_wait};
 use super::common::path::denied;
-use super::limit::docker_size;
 use crate::checks::{CheckFailure, Evaluate, Facts, Kind, facts, listed, quoted};
 use crate::config::read::table::Table;
 use crate::config::source::diagnostic::did_you_mean;
@@ -13,7 +14,7 @@ use crate::text::units::show_size;
 use std::time::Duration;
 
 /// `kernel`
-pub const KIND: Kind = Kind { name: "kernel", nameless: true, read };
+pub const KIND: Kind = Kind { name: "kernel", nameless: true, sub_tables: &["sysctl"], read, ..Kind::PLAIN };
 
 /// One thing that is asked for.
 enum WantedKernel {
@@ -41,14 +42,14 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
         }
         wanted.push(WantedKernel::Version(version));
     }
-    let arch = super::mount::asserting(table, "arch");
+    let arch = asserting(table, "arch");
     if !arch.is_empty() {
         wanted.push(WantedKernel::Arch(arch));
     }
     if let Some(sysctl) = table.table("sysctl") {
         sysctls("", sysctl.entries(), &sysctl, &mut wanted);
     }
-    for path in super::mount::asserting(table, "device") {
+    for path in asserting(table, "device") {
         if !path.starts_with('/') {
             table.fault("device", "is no absolute path; expected one such as \"/dev/fuse\"");
         }

@@ -1,7 +1,7 @@
 //! Every key of every kind makes a check fail that holds without it; and none takes a value that says nothing. What
 //! keys there are is asked of the code, so that a new one without its case here is seen.
 
-use super::common::check_fn::COMMON;
+use super::common::keys::COMMON;
 use crate::checks::facts::fake::Fake;
 use crate::checks::read::testing::{checks, one};
 use crate::checks::{Finding, KINDS};

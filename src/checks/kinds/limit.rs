@@ -1,6 +1,8 @@
 //! `[checks.limit]`: the container may use as much memory, as many processors, processes and files as it needs.
 
-use super::common::check_fn::{FnCheck, add, all, failure, must_ask, no_export, no_wait, text};
+use super::common::check_fn::{FnCheck, add, all, failure, text};
+use super::common::docker::docker_size;
+use super::common::keys::{must_ask, no_export, no_wait};
 use crate::checks::{CheckFailure, Evaluate, Facts, Kind, facts};
 use crate::config::read::table::Table;
 use crate::sys::process::status;
@@ -8,7 +10,7 @@ use crate::text::units::{self, show_size, show_ulimit};
 use std::time::Duration;
 
 /// `limit`
-pub const KIND: Kind = Kind { name: "limit", nameless: true, read };
+pub const KIND: Kind = Kind { name: "limit", nameless: true, read, ..Kind::PLAIN };
 
 /// What can be asked for, and how it is counted.
 const KEYS: [(&str, Unit); 8] = [
@@ -90,11 +92,6 @@ impl Unit {
             }
         }
     }
-}
-
-/// A size as an option of Docker's takes it.
-pub(in crate::checks) fn docker_size(bytes: u64) -> String {
-    if bytes.is_multiple_of(1 << 20) { [&(bytes >> 20).to_string(), "m"].concat() } else { bytes.to_string() }
 }
 
 fn look((key, unit, wanted): WantedLimit, facts: &Facts) -> Result<String, CheckFailure> {

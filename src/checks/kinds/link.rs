@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// `link`
-pub const KIND: Kind = Kind { name: "link", nameless: false, read };
+pub const KIND: Kind = Kind { name: "link", read, ..Kind::PLAIN };
 
 /// How long one attempt to connect may take.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(3);

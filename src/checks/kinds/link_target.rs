@@ -2,13 +2,14 @@
 
 use super::common::check_fn::{FnCheck, FnResult, add, fail, held};
 use super::common::path::{PathSubject, shown, what};
-use crate::checks::{Evaluate, Facts, Kind};
+use crate::checks::{Evaluate, Facts, Kind, SLOW_FILES};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::Stat;
 use std::time::Duration;
 
 /// `link_target`
-pub const KIND: Kind = Kind { name: "link_target", nameless: false, read };
+pub const KIND: Kind =
+    Kind { name: "link_target", looks_at_paths: true, hang_hint: SLOW_FILES, read, ..Kind::PLAIN };
 
 /// Stands for what the user knows.
 const ANY: &str = "…";

@@ -1,14 +1,17 @@
 //! `[checks.mount.PATH]`: a file system is mounted there, as it should be.
 
-use super::common::check_fn::{FnResult, add, all, fail, misnamed, named, word};
-use crate::checks::{CheckFailure, Evaluate, Facts, Finding, Kind, facts, listed};
+use super::common::check_fn::{FnResult, add, all, fail};
+use super::common::docker::volume_option;
+use super::common::keys::{absolute_path, asserting, word};
+use super::common::mounted::{is_remote, mounted_at};
+use crate::checks::{CheckFailure, Evaluate, Facts, Finding, Kind, SLOW_FILES, listed};
 use crate::config::read::table::Table;
 use crate::sys::fs::mounts::Mount;
 use crate::sys::fs::stat::Access;
 use crate::sys::{Errno, errno};
 
 /// `mount`
-pub const KIND: Kind = Kind { name: "mount", nameless: false, read };
+pub const KIND: Kind = Kind { name: "mount", hang_hint: SLOW_FILES, read, ..Kind::PLAIN };
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -38,7 +41,7 @@ enum MountedVolume {
 const PROPAGATION: &[&str] = &["private", "shared", "slave", "unbindable"];
 
 fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
-    let path = path(name, table);
+    let path = absolute_path(name, table);
     let fstype = asserting(table, "fstype");
     let (mut has, mut lacks) = (Vec::new(), Vec::new());
     if let Some(options) = table.table("options") {
@@ -78,53 +81,6 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
         );
     }
     Some(Box::new(MountCheck { path: path?, mode, fstype, has, lacks, source, propagation, volume }))
-}
-
-/// The path that a check is about: its NAME, or `path` when NAME is only a label.
-pub(in crate::checks) fn path(name: &str, table: &Table<'_>) -> Option<String> {
-    let path = named(name, table, "path")?;
-    if path.starts_with('/') {
-        return Some(path);
-    }
-    misnamed(table, "path", "is no absolute path; expected one that begins with \"/\"");
-    None
-}
-
-/// A list that must say something when it is written.
-pub(in crate::checks) fn asserting(table: &Table<'_>, key: &'static str) -> Vec<String> {
-    let list = table.list(key);
-    if list.as_ref().is_some_and(|list| list.is_empty() || list.iter().any(String::is_empty)) {
-        table.fault(key, "asserts nothing; name something, or leave it out");
-    }
-    list.unwrap_or_default()
-}
-
-/// What is mounted at a path, or the finding that nothing is; `how` mounts it.
-pub(in crate::checks) fn mounted_at<'f>(
-    path: &str,
-    how: &str,
-    facts: &'f Facts,
-) -> Result<&'f Mount, CheckFailure> {
-    let remedy = || format!("mount something at {path} ({how})");
-    let mount = facts.system.mount_of(path).map_err(|error| {
-        if errno(&error) == Errno::EACCES {
-            return super::common::path::unreachable(path, Access::Execute, facts);
-        }
-        let why = match errno(&error) {
-            Errno::ENOENT => " is not there".to_string(),
-            _ => [" cannot be looked at: ", &facts::why(&error)].concat(),
-        };
-        CheckFailure::new([path, &why].concat(), remedy())
-    })?;
-    let mount = match mount {
-        None => {
-            return Err(CheckFailure::new("no list of mounts".into(), "mount /proc in the container".into()));
-        }
-        Some((mount, true)) => return Ok(mount),
-        Some((mount, false)) => mount,
-    };
-    let found = format!("{path}, which is part of the {} at {}", mount.fstype, mount.point);
-    Err(CheckFailure::new(found, remedy()))
 }
 
 impl Evaluate for MountCheck {
@@ -167,14 +123,8 @@ impl Evaluate for MountCheck {
     }
 
     fn may_block(&self, facts: &Facts) -> bool {
-        remote(&self.path, facts)
+        is_remote(&self.path, facts)
     }
-}
-
-/// `docker run --volume …`, with a name for a volume where none is asked for.
-pub(in crate::checks) fn volume_option(path: &str, name: &str) -> String {
-    let name = if name.is_empty() { path.rsplit('/').next().unwrap_or("") } else { name };
-    ["docker run --volume ", name, ":", path].concat()
 }
 
 impl MountCheck {
@@ -334,14 +284,6 @@ fn volume_of(root: &str) -> Option<&str> {
         root.split_once("/_data").filter(|(_, rest)| rest.is_empty() || rest.starts_with('/'))?;
     let (above, name) = folder.rsplit_once('/')?;
     (!name.is_empty() && (above.is_empty() || above.ends_with("/volumes"))).then_some(name)
-}
-
-/// Whether a path is on a file system that asks somebody before it answers, and so may not answer at all. What
-/// kind it is stands in /proc, which always answers.
-pub(in crate::checks) fn remote(path: &str, facts: &Facts) -> bool {
-    // A path that is no mount point may lead elsewhere through a link.
-    let mount = facts.system.mounts().iter().rfind(|mount| mount.point == path);
-    mount.is_none_or(Mount::asks_somebody)
 }
 
 #[cfg(test)]

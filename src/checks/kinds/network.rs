@@ -7,7 +7,7 @@ use crate::sys::net::Interface;
 use std::net::IpAddr;
 
 /// `network`
-pub const KIND: Kind = Kind { name: "network", nameless: true, read };
+pub const KIND: Kind = Kind { name: "network", nameless: true, read, ..Kind::PLAIN };
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

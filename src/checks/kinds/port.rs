@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 /// `port`
-pub const KIND: Kind = Kind { name: "port", nameless: false, read };
+pub const KIND: Kind = Kind { name: "port", read, ..Kind::PLAIN };
 
 const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
 

@@ -1,10 +1,8 @@
 //! `[checks.privileges]`: the container may do what it needs, and no more: the hardened image.
 
-use super::common::check_fn::{
-    FnCheck, LOOK_TIMEOUT, add, all, fail, failure, must_ask, no_export, no_wait, text, word,
-};
-use super::mount::asserting;
-use crate::checks::{CheckFailure, Evaluate, Facts, Kind, facts};
+use super::common::check_fn::{FnCheck, LOOK_TIMEOUT, add, all, fail, failure, text};
+use super::common::keys::{asserting, must_ask, no_export, no_wait, word};
+use crate::checks::{CheckFailure, Evaluate, Facts, Kind, SLOW_FILES, facts};
 use crate::config::read::table::Table;
 use crate::config::source::diagnostic::did_you_mean;
 use crate::sys::process::caps;
@@ -14,7 +12,14 @@ use crate::sys::{Errno, errno};
 use std::time::Duration;
 
 /// `privileges`
-pub const KIND: Kind = Kind { name: "privileges", nameless: true, read };
+pub const KIND: Kind = Kind {
+    name: "privileges",
+    nameless: true,
+    sub_tables: &["capabilities"],
+    hang_hint: SLOW_FILES,
+    read,
+    ..Kind::PLAIN
+};
 
 const KEYS: &str = "capabilities, no_new_privs, seccomp, apparmor, setuid_files, exposed, passwords";
 

@@ -1,12 +1,13 @@
 //! `[checks.tcp."HOST:PORT"]`: somebody accepts connections there.
 
-use super::common::check_fn::{FnCheck, held, misnamed, named, timeout};
+use super::common::check_fn::{FnCheck, held};
+use super::common::keys::{misnamed, named, timeout};
 use super::common::peer::{Peer, TIMEOUT};
 use crate::checks::{Evaluate, Kind};
 use crate::config::read::table::Table;
 
 /// `tcp`
-pub const KIND: Kind = Kind { name: "tcp", nameless: false, read };
+pub const KIND: Kind = Kind { name: "tcp", read, ..Kind::PLAIN };
 
 fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     let port = table.integer("port", 1, 65535).and_then(|port| u16::try_from(port).ok());

@@ -1,17 +1,17 @@
 //! `[checks.unix.PATH]`: somebody listens on a socket in the file system.
 
 use super::common::check_fn::{FnCheck, FnResult, LOOK_TIMEOUT, fail, failure, held};
+use super::common::keys::absolute_path;
 use super::common::path::{denied, refused, what};
-use super::mount::path;
 use crate::checks::{Evaluate, Facts, Kind, facts};
 use crate::config::read::table::Table;
 use crate::sys::{Errno, errno};
 
 /// `unix`
-pub const KIND: Kind = Kind { name: "unix", nameless: false, read };
+pub const KIND: Kind = Kind { name: "unix", read, ..Kind::PLAIN };
 
 fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
-    let path = path(name, table)?;
+    let path = absolute_path(name, table)?;
     Some(Box::new(FnCheck {
         subject: ["unix ", &path].concat(),
         expected: "a socket on which somebody listens".into(),

@@ -1,15 +1,14 @@
 //! `[checks.user]` or `[checks.user.NAME]`: whose rights rinit, and so the command, runs with.
 
-use super::common::check_fn::{must_ask, no_wait};
+use super::common::keys::{asserting, must_ask, no_wait};
 use super::common::path::{denied, refused};
-use super::mount::asserting;
 use crate::checks::{CheckFailure, Evaluate, Facts, Finding, Kind};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::Access;
 use crate::sys::process::credentials::{Accounts, Identity};
 
 /// `user`
-pub const KIND: Kind = Kind { name: "user", nameless: true, read };
+pub const KIND: Kind = Kind { name: "user", nameless: true, looks_at_paths: true, read, ..Kind::PLAIN };
 
 const KEYS: &str = "name, uid, gid, groups, root, in_passwd, home_writable";
 
@@ -57,22 +56,6 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
         in_passwd,
         home_writable: home_writable == Some(true),
     }))
-}
-
-/// Whose rights a check is judged with: `user` or `user:group`, names or numbers, as in a service's `user`.
-pub(in crate::checks) fn as_user(table: &Table<'_>) -> Option<String> {
-    let spec = table.text_or_number("as_user")?;
-    let known = |part: &str| {
-        let odd = |c: char| c == ':' || c.is_whitespace() || c.is_control();
-        // Digits and dots alone are a number, if one that no user has.
-        let number = part.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-        let fits = !number || part.parse::<u32>().is_ok_and(|number| number != u32::MAX);
-        fits && !part.starts_with('-') && !part.contains(odd)
-    };
-    if !spec.splitn(2, ':').all(known) {
-        table.fault("as_user", "is no user; expected a name or a number, such as \"app\" or \"1000:1000\"");
-    }
-    Some(spec)
 }
 
 impl Evaluate for UserCheck {

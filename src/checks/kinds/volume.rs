@@ -1,10 +1,11 @@
 //! `[checks.volume.PATH]`: a volume is mounted there, and who is to use it can.
 
-use super::common::check_fn::{add, at_least, fail, failure};
+use super::common::check_fn::{add, fail, failure};
+use super::common::docker::{docker_size, volume_option};
+use super::common::keys::{absolute_path, at_least};
+use super::common::mounted::{is_remote, mounted_at};
 use super::common::path::{PathRights, allows, refused, shown, unreachable};
-use super::limit::docker_size;
-use super::mount::{mounted_at, path, volume_option};
-use crate::checks::{CheckFailure, Evaluate, Facts, Finding, Kind, facts, quoted};
+use crate::checks::{CheckFailure, Evaluate, Facts, Finding, Kind, SLOW_FILES, facts, quoted};
 use crate::config::read::table::Table;
 use crate::sys::fs::mounts::mount_of;
 use crate::sys::fs::stat::{Access, Stat};
@@ -12,7 +13,7 @@ use crate::sys::{Errno, errno};
 use crate::text::units::show_size;
 
 /// `volume`
-pub const KIND: Kind = Kind { name: "volume", nameless: false, read };
+pub const KIND: Kind = Kind { name: "volume", hang_hint: SLOW_FILES, read, ..Kind::PLAIN };
 
 struct VolumeCheck {
     path: String,
@@ -26,7 +27,7 @@ struct VolumeCheck {
 }
 
 fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
-    let path = path(name, table);
+    let path = absolute_path(name, table);
     if path.as_deref() == Some("/") {
         table.fault_here("is the root file system, which is no volume; expected [checks.mount.\"/\"]");
     }
@@ -83,7 +84,7 @@ impl Evaluate for VolumeCheck {
     }
 
     fn may_block(&self, facts: &Facts) -> bool {
-        super::mount::remote(&self.path, facts)
+        is_remote(&self.path, facts)
     }
 }
 

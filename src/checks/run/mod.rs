@@ -10,9 +10,6 @@ use crate::sys::fs::mounts;
 use pool::WorkerPool;
 use std::io;
 
-/// The kinds that look at a path of the user's, and block where its file system does not answer.
-const LOOKS_AT_PATHS: &[&str] = &["command", "dir", "file", "link_target", "user"];
-
 /// What became of a wait for helpers.
 #[derive(Debug)]
 pub enum WorkerEvent {
@@ -51,7 +48,7 @@ pub fn run(
     every: bool,
 ) -> Result<Report, Interrupted> {
     // Only a look at all names under a prefix asks for the names that others speak of.
-    if checks.iter().any(|check| check.kind == "env" && check.name == "*") {
+    if checks.iter().any(|check| check.kind.name == "env" && check.name == "*") {
         let docs = checks.iter().filter_map(|check| check.evaluate.doc());
         let named = docs.flat_map(|doc| [Some(doc.name), doc.file].into_iter().flatten().chain(doc.others));
         facts.known = named.chain(checks.iter().filter_map(|check| check.export.clone())).collect();
@@ -62,7 +59,7 @@ pub fn run(
             check.wait.is_some()
                 || check.as_user.is_some()
                 || check.evaluate.may_block(facts)
-                || LOOKS_AT_PATHS.contains(&check.kind) && mounts::may_hang(facts.system.mounts())
+                || check.kind.looks_at_paths && mounts::may_hang(facts.system.mounts())
         })
         .collect();
     let helped = |n: usize| helped.get(n).copied().unwrap_or(true);
@@ -168,7 +165,7 @@ fn exports(
     for (n, check, finding) in &held {
         let (Some(name), Some(value)) = (&check.export, &finding.value) else { continue };
         // A check of the variable itself hands on nothing new.
-        if check.kind == "env" && check.name == *name {
+        if check.kind.name == "env" && check.name == *name {
             continue;
         }
         if given.get_full(name).is_some() {
@@ -203,7 +200,7 @@ fn single(check: &Check, finding: Option<Finding>, every: bool) -> CheckEntry {
     let told = every || !finding.ok || !finding.warnings.is_empty() || check.export.is_some();
     let words = |words: &dyn Fn() -> String| if told { words() } else { String::new() };
     CheckEntry {
-        kind: check.kind,
+        kind: check.kind.name,
         name: words(&|| check.name.clone()),
         subject: words(&|| check.evaluate.subject()),
         status,

@@ -188,12 +188,7 @@ impl<'c> WorkerPool<'c> {
         for RunningCheck { helper, n, turn, begun, until } in late {
             self.helpers.kill(helper);
             let found = format!("no answer within {}", show_duration(until.since(begun)));
-            let remedy = match self.checks.get(n).map_or("", |check| check.kind) {
-                "command" | "dir" | "file" | "link_target" | "mount" | "privileges" | "volume" => {
-                    "look for a file system that hangs, or is slow"
-                }
-                _ => "look for a name server or file system that hangs",
-            };
+            let remedy = self.checks.get(n).map_or("", |check| check.kind.hang_hint);
             self.found(n, turn, Finding::fail(found, remedy.into()));
         }
     }

@@ -1,10 +1,7 @@
 //! What most kinds are made of: words that are known as soon as their table has been read, and one look.
 
-use crate::checks::{CheckFailure, Evaluate, Facts, Finding, quoted};
-use crate::config::read::table::Table;
-use crate::config::source::diagnostic::did_you_mean;
+use crate::checks::{CheckFailure, Evaluate, Facts, Finding};
 use crate::diagnosis::fill;
-use crate::text::regex::Pattern;
 use std::io;
 use std::time::Duration;
 
@@ -48,10 +45,6 @@ pub(in crate::checks) fn text(facts: &Facts, path: &str) -> io::Result<String> {
     let bytes = facts.system.read(path, 1 << 20)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
-
-/// Keys that every kind has.
-pub(in crate::checks) const COMMON: &str =
-    "any_of, as_user, export, hint, interval, level, wait, when_env, when_exists, when_missing";
 
 /// How long a look may take that says nothing of it, where it may block at all.
 pub(in crate::checks) const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -116,94 +109,6 @@ pub(in crate::checks) fn all(looks: Vec<Result<String, CheckFailure>>, value: &s
     }
     found.retain(|text| !text.is_empty());
     failed.map_or_else(|| held("{}", &[&found.join("; ")], value), Err)
-}
-
-/// A key that says one of these words.
-pub(in crate::checks) fn word(
-    table: &Table<'_>,
-    key: &'static str,
-    words: &[&'static str],
-) -> Option<&'static str> {
-    let text = table.text(key)?;
-    let known = words.iter().find(|word| **word == text);
-    if known.is_none() {
-        let hint = did_you_mean(&text, words.iter().copied());
-        let listed: Vec<String> = words.iter().map(|word| quoted(word)).collect();
-        table.fault(key, &["expected ", &listed.join(" or "), &hint].concat());
-    }
-    known.copied()
-}
-
-/// What the check is about: its NAME, or what `key` says, when NAME is only a label.
-pub(in crate::checks) fn named(name: &str, table: &Table<'_>, key: &'static str) -> Option<String> {
-    let written = table.text(key);
-    if table.has(key) { written } else { Some(name.to_string()) }
-}
-
-/// A fault of what [`named`] has read, where it stands.
-pub(in crate::checks) fn misnamed(table: &Table<'_>, key: &'static str, message: &str) {
-    if table.has(key) { table.fault(key, message) } else { table.fault_here(message) }
-}
-
-/// A size that there must be at least.
-pub(in crate::checks) fn at_least(table: &Table<'_>, key: &'static str) -> Option<u64> {
-    let size = table.size(key);
-    if size == Some(0) {
-        table.fault(key, "asserts nothing, for there is always that much; leave it out");
-    }
-    size
-}
-
-/// A pattern that is looked for anywhere in a text of several lines, and how it was written.
-pub(in crate::checks) fn pattern(table: &Table<'_>, key: &'static str) -> Option<(String, Pattern)> {
-    let text = table.text(key)?;
-    // By itself first: a "(" of its own must not be closed by one of ours.
-    let anywhere = ["(?:.|\n)*(?:", &text, ")(?:.|\n)*"].concat();
-    match Pattern::new(&text).and_then(|_| Pattern::new(&anywhere)) {
-        Ok(pattern) => {
-            // Found in nothing and in what nobody writes, it is found in everything: `.*`, `x?`.
-            if ["", "\u{1}", "a \u{1}\n0"].iter().all(|text| pattern.matches(text)) {
-                table.fault(key, "asserts nothing, for it is found in every text");
-            }
-            Some((text, pattern))
-        }
-        Err(why) => {
-            // Without the text, which the environment may have given.
-            table.fault(key, &why);
-            None
-        }
-    }
-}
-
-/// How long one attempt may take.
-pub(in crate::checks) fn timeout(table: &Table<'_>, default: Duration) -> Duration {
-    let timeout = table.duration("timeout").unwrap_or(default);
-    if timeout.is_zero() {
-        table.fault("timeout", "is zero; expected some time for an answer");
-    }
-    timeout
-}
-
-/// A `wait` for what stays as it is would only delay the failure.
-pub(in crate::checks) fn no_wait(table: &Table<'_>) {
-    if table.has("wait") {
-        table.fault("wait", "waits for what does not change while the container runs; leave it out");
-    }
-}
-
-/// What has no value of its own hands none on.
-pub(in crate::checks) fn no_export(table: &Table<'_>) {
-    if table.has("export") {
-        table.fault("export", "hands on nothing, for this check finds no value; leave it out");
-    }
-}
-
-/// A table that asks for nothing cannot fail. A key that nobody knows has a fault of its own.
-pub(in crate::checks) fn must_ask(table: &Table<'_>, asks: bool, keys: &str) {
-    let known = |key: &str| keys.split(", ").chain(COMMON.split(", ")).any(|known| known == key);
-    if !asks && table.entries().iter().all(|entry| known(&entry.key)) {
-        table.fault_here(&["asserts nothing; expected one of ", keys].concat());
-    }
 }
 
 /// Adds to a list of what is expected: `a, b`.

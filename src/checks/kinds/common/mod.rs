@@ -1,6 +1,10 @@
 //! What several kinds are made of.
 
 pub(crate) mod check_fn;
+pub(crate) mod content;
+pub(crate) mod docker;
+pub(crate) mod keys;
+pub(crate) mod mounted;
 pub(crate) mod path;
 pub(crate) mod peer;
 pub(crate) mod program;

@@ -1,7 +1,7 @@
 //! What the kinds that are about a path share: whether something is there, whose it is, and who may use it.
 
 use super::check_fn::{FnResult, add, fail, failure, held};
-use crate::checks::kinds::mount::path;
+use super::keys::absolute_path;
 use crate::checks::{CheckFailure, Facts, facts};
 use crate::config::read::table::Table;
 use crate::config::source::document::Value;
@@ -93,7 +93,7 @@ impl PathRights {
 impl PathSubject {
     /// Reads the keys that all these kinds share; `expected` begins with what the kind is.
     pub fn read(name: &str, table: &Table<'_>, expected: &mut String) -> Option<Self> {
-        let path = path(name, table);
+        let path = absolute_path(name, table);
         let absent = table.flag("absent").unwrap_or(false);
         let before = expected.len();
         let rights = PathRights::read(table, expected);

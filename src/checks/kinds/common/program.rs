@@ -1,10 +1,14 @@
-//! Whether a program could be run by this user, and what stands in the way: for `file` and `command`.
+//! Whether a program could be run by this user, and what stands in the way: and what it does when it is: for `file`, `command` and `exec`.
 
-use super::check_fn::fail;
+use super::check_fn::{fail, failure};
 use crate::checks::{CheckFailure, Facts};
 use crate::diagnosis;
+use crate::sys::Errno;
 use crate::sys::executable::lookup::ExecFacts;
 use crate::sys::fs::stat::Access;
+use crate::sys::process::capture::Ran;
+use crate::text::units::show_duration;
+use std::time::Duration;
 
 /// Whether the program at a path, or of a name in PATH, can be run; where it is.
 pub(in crate::checks) fn runs(word: &str, facts: &Facts) -> Result<String, CheckFailure> {
@@ -31,4 +35,32 @@ fn allow(look: &mut ExecFacts, facts: &Facts) {
         (found.rights.execute, found.noexec) = (true, None);
         look.obstacle = None;
     }
+}
+
+/// The first line that says something.
+pub(in crate::checks) fn first_line<'t>(mut lines: impl Iterator<Item = &'t str>) -> &'t str {
+    lines.find(|line| !line.trim().is_empty()).map_or("", str::trim)
+}
+
+/// Runs a command to its end within `timeout`. Its path, and what it did.
+pub(in crate::checks) fn output_of(
+    argv: &[String],
+    timeout: Duration,
+    facts: &Facts,
+) -> Result<(String, Ran), CheckFailure> {
+    let path = runs(argv.first().map_or("", String::as_str), facts)?;
+    let ran = facts.system.run(&path, argv, facts.environ.entries(), timeout).map_err(|error| {
+        let template = match error.errno {
+            Errno::EAGAIN => "no process for {}\nraise the limit of processes (docker run --pids-limit)",
+            _ => "{} cannot be started: {}\nmend that, or try it by hand",
+        };
+        failure(template, &[&path, error.errno.desc()])
+    })?;
+    if ran.outcome.is_none() {
+        return fail(
+            "{} still running after {}, and killed\nlook why it hangs, or give it a longer timeout",
+            &[&path, &show_duration(timeout)],
+        );
+    }
+    Ok((path, ran))
 }

@@ -6,7 +6,7 @@ mod relations;
 mod tests;
 mod under;
 
-use super::common::check_fn::no_wait;
+use super::common::keys::no_wait;
 use super::common::path::unreachable;
 use crate::checks::read::variable_name;
 use crate::checks::{Doc, Evaluate, Facts, Finding, Kind, facts, quoted};
@@ -19,7 +19,7 @@ use form::Form;
 use relations::Relations;
 
 /// `env`
-pub const KIND: Kind = Kind { name: "env", nameless: false, read };
+pub const KIND: Kind = Kind { name: "env", read, ..Kind::PLAIN };
 
 /// The most that execve(2) takes as one entry.
 const MAX_VALUE_LEN: u64 = 128 * 1024;

@@ -1,6 +1,6 @@
 //! `[checks.env."*"]` with `prefix`: a variable under the prefix that no check knows is told, with the nearest known one.
 
-use crate::checks::kinds::common::check_fn::{no_export, no_wait};
+use crate::checks::kinds::common::keys::{no_export, no_wait};
 use crate::checks::{Evaluate, Facts, Finding};
 use crate::config::read::table::Table;
 use crate::config::source::diagnostic::did_you_mean;
