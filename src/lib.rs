@@ -17,7 +17,8 @@
 //!   which whatever may block is done, so that PID 1 never waits for anything but its one wait.
 //! - [`launch`] is the way from the command line to the loop: read, check, resolve, run. [`starter`] makes a
 //!   service's process, and [`diagnosis`] says why there is none. [`say`] is how rinit speaks, [`notes`]
-//!   what the supervisor has to say, [`secrets`] what nobody does. [`received`] tells whose signals are meant for whom.
+//!   what the supervisor has to say, [`secrets`] what nobody does. [`received`] tells whose signals are meant for whom,
+//!   [`exit_code`] what each exit code means.
 //!
 //! Who may know whom: `main -> launch -> runtime -> {supervisor, starter, sys}`, `launch -> {config, checks}`,
 //! `checks -> {config, sys}`, everybody -> [`model`]. `supervisor` and `sys` never see each other, and
@@ -35,6 +36,7 @@ pub mod checks;
 pub mod cli;
 pub mod config;
 pub mod diagnosis;
+pub mod exit_code;
 pub mod launch;
 pub mod model;
 pub mod output;
@@ -55,11 +57,13 @@ pub fn run(argc: c_int, argv: *const *const c_char) -> u8 {
     let inherited = sys::event::signals::take_over();
     let arguments = sys::args::arguments(argc, argv);
     let code = match cli::parse(&arguments, &sys::args::variable) {
-        Ok(cli::Parsed::Help) => launch::answer(cli::HELP, 0),
-        Ok(cli::Parsed::Version) => launch::answer(concat!("rinit ", env!("CARGO_PKG_VERSION"), "\n"), 0),
+        Ok(cli::Parsed::Help) => launch::answer(cli::HELP, exit_code::SUCCESS),
+        Ok(cli::Parsed::Version) => {
+            launch::answer(concat!("rinit ", env!("CARGO_PKG_VERSION"), "\n"), exit_code::SUCCESS)
+        }
         Ok(cli::Parsed::Answer(answer)) => {
             match sys::write::answer(answer.fd, answer.text.as_bytes()) {
-                Err(sys::write::Unwritten::Signal(signal)) => model::ExitStatus::Signal(signal).exit_code(),
+                Err(sys::write::Unwritten::Signal(signal)) => exit_code::of_signal(signal),
                 // Of an answer that could not be written the init that rinit stands in for makes nothing.
                 _ => answer.code,
             }
@@ -69,7 +73,7 @@ pub fn run(argc: c_int, argv: *const *const c_char) -> u8 {
             let persona = cli::Persona::of(arguments.first().map_or(b"", |name| name.to_bytes()));
             output::install(cli::LogLevel::Error, cli::LogFormat::Text, persona);
             output::line(cli::LogLevel::Error, "", &text::escape::on_one_line(&why));
-            if persona == cli::Persona::Rinit { launch::USAGE } else { 1 }
+            if persona == cli::Persona::Rinit { exit_code::USAGE } else { exit_code::FAILURE }
         }
     };
     output::finish();

@@ -158,6 +158,13 @@ fn names_path(line: &str, path: &str) -> bool {
     line.match_indices(path).any(|(at, _)| !line[at + path.len()..].starts_with(longer))
 }
 
+/// What an exit code means stands in one file.
+#[test]
+fn exit_codes_have_one_place() {
+    let words = ["code: 6", "code: 7", "128 |", "128 +", "126 |", "| 127", "Code(12", "Code(137", "EX_"];
+    forbid("", &words, &["src/exit_code.rs", "/tests/"]);
+}
+
 /// Files are for people: none is longer than about 400 lines.
 #[test]
 fn files_are_short() {

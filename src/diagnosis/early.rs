@@ -2,6 +2,7 @@
 //! kernel does not take.
 
 use super::fill;
+use crate::exit_code;
 use crate::model::Signal;
 use crate::sys::executable::lookup::ExecFacts;
 use crate::sys::fs::stat;
@@ -54,7 +55,7 @@ pub fn killed_by(signal: Signal) -> Option<String> {
 /// It ended with the code of a shell whose program was killed by a signal.
 #[must_use]
 pub fn told_by(code: u8) -> Option<String> {
-    let signal = Signal::from_number(i32::from(code.checked_sub(128)?))?;
+    let signal = exit_code::signal(code)?;
     // Who reads no more is no news behind a shell.
     let (_, means) = OF_ITS_OWN.iter().find(|(number, _)| *number == signal.number() && *number != 13)?;
     let text = "it ended with {}, as a shell does whose program was killed by {}: {}{}";

@@ -3,6 +3,7 @@
 
 use super::{fill, hints};
 use crate::config::{ProbeSpec, Service};
+use crate::exit_code;
 use crate::model::{ExitStatus, Pid};
 use crate::sys::container::cgroup;
 use crate::sys::net::{self, Protocol};
@@ -75,7 +76,7 @@ pub fn at_once(service: &Service) -> String {
 pub fn never_healthy(service: &Service, leader: Pid, outcome: Option<ExitStatus>) -> Option<String> {
     match service.program.probe.as_ref()? {
         ProbeSpec::Exec(argv) => match outcome {
-            Some(ExitStatus::Code(code @ (126 | 127))) => {
+            Some(ExitStatus::Code(code @ (exit_code::NOT_EXECUTABLE | exit_code::NOT_FOUND))) => {
                 let words: Vec<_> = argv.iter().map(|word| word.to_string_lossy()).collect();
                 Some(fill(
                     "its healthcheck ends with {}, as one does whose program is not there, and can never pass: {}; install that program, or use healthcheck = { tcp = PORT }",

@@ -11,6 +11,7 @@ mod tests;
 pub mod unreachable;
 
 use crate::cli::Persona;
+use crate::exit_code;
 use crate::sys::Errno;
 use crate::sys::executable::format::Content;
 use crate::sys::executable::lookup::{Barrier, DeadLink, ExecFacts, Found, Obstacle};
@@ -27,14 +28,14 @@ pub use preflight::why_not;
 /// that can make nothing of the script or its first line. Anything else has told its reason itself.
 pub const STARTED: SpawnError = SpawnError { stage: Stage::Exec, errno: Errno::UnknownErrno };
 
-/// The exit code for a program that could not be started, as the shell, tini and Docker have it: 127 when there
-/// is none, 126 when it cannot be executed; 71 (EX_OSERR) when the system refused something before that.
+/// The exit code for a program that could not be started: as the shell, tini and Docker have it, or that of a system
+/// that refused something before that.
 #[must_use]
 pub fn exit_code(error: SpawnError) -> u8 {
     match (error.stage, error.errno) {
-        (Stage::Exec, Errno::ENOENT | Errno::ENOTDIR) => 127,
-        (Stage::Exec, _) => 126,
-        _ => 71,
+        (Stage::Exec, Errno::ENOENT | Errno::ENOTDIR) => exit_code::NOT_FOUND,
+        (Stage::Exec, _) => exit_code::NOT_EXECUTABLE,
+        _ => exit_code::OS_ERROR,
     }
 }
 
@@ -62,9 +63,9 @@ pub fn as_said_by(persona: Persona, error: SpawnError, program: &str) -> (u8, St
         Persona::Catatonit => (1, ["failed to exec pid1: ", why].concat()),
         Persona::Tini | Persona::Rinit => {
             let code = match error.errno {
-                Errno::ENOENT => 127,
-                Errno::EACCES => 126,
-                _ => 1,
+                Errno::ENOENT => exit_code::NOT_FOUND,
+                Errno::EACCES => exit_code::NOT_EXECUTABLE,
+                _ => exit_code::FAILURE,
             };
             (code, ["exec ", program, " failed: ", why].concat())
         }

@@ -4,6 +4,7 @@ use super::{Start, bare, run};
 use crate::cli::{LogLevel, Persona};
 use crate::config::Plan;
 use crate::config::resolve::alone;
+use crate::exit_code;
 use crate::model::{Leftovers, Signal, SignalRule};
 use crate::runtime::InheritedFds;
 use crate::sys::event::signals;
@@ -51,7 +52,7 @@ impl Start<'_> {
     pub(super) fn dropin(mut self) -> u8 {
         let asked = self.invocation;
         if !self.adopt() {
-            return 1;
+            return exit_code::FAILURE;
         }
         if asked.pause {
             return self.pause();
@@ -81,7 +82,7 @@ impl Start<'_> {
             output::line(LogLevel::Trace, "", "Exiting: child has exited");
         }
         // A failed start is the child's end to tini, which `-e` can forgive too.
-        if asked.remap.contains(&code) { 0 } else { code }
+        if asked.remap.contains(&code) { exit_code::SUCCESS } else { code }
     }
 
     /// Whose the orphans are, and what is said of it; false when it cannot go on.

@@ -1,8 +1,8 @@
 //! rinit inside rinit: a service that calls it again, or `docker exec`. The configuration is PID 1's, and its services run
 //! once.
 
-use super::USAGE;
 use crate::cli::{Invocation, LogLevel, Mode, Persona};
+use crate::exit_code;
 use crate::model::Pid;
 use crate::output;
 use crate::sys;
@@ -37,5 +37,5 @@ pub(super) fn nothing_to_run() -> u8 {
         "nothing to run: {outer} is rinit already and has the configuration; ask that one with rinitctl, run a program beside it with rinit -- COMMAND, or name another configuration with --config"
     );
     output::line(LogLevel::Error, "", &text);
-    USAGE
+    exit_code::USAGE
 }

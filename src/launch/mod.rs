@@ -12,8 +12,9 @@ use crate::config::source::files::{self, Io};
 use crate::config::source::grouping;
 use crate::config::{Plan, resolve};
 use crate::diagnosis::unreachable;
+use crate::exit_code;
 use crate::model::environ::Environ;
-use crate::model::{ExitStatus, Leftovers, Signal};
+use crate::model::{Leftovers, Signal};
 use crate::output;
 use crate::received::Received;
 use crate::runtime::{InheritedFds, RunResult, Runtime};
@@ -27,15 +28,6 @@ use crate::sys::process::spawn::SessionMode;
 use crate::sys::write::{self, Unwritten};
 use crate::sys::{args, stdio};
 use crate::text::redact;
-
-/// sysexits(3): the command line is wrong.
-pub const USAGE: u8 = 64;
-/// sysexits(3): a check failed (EX_UNAVAILABLE).
-pub const CHECK_FAILED: u8 = 69;
-/// sysexits(3): the system refused something (EX_OSERR).
-const SYSTEM: u8 = 71;
-/// sysexits(3): the configuration is wrong.
-pub const CONFIG: u8 = 78;
 
 /// Does what the command line asks for; rinit's exit code.
 pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
@@ -125,7 +117,7 @@ fn refuse(faults: &[Diagnostic], sources: &SourceMap) -> u8 {
     output::line(LogLevel::Error, "", &format!("{count} in the configuration; nothing was started"));
     let first = faults.first().map_or_else(String::new, |fault| sources.render(fault));
     last_words(&first);
-    CONFIG
+    exit_code::CONFIG
 }
 
 /// Leaves the cause of a bad end where Kubernetes looks for it, when that place exists.
@@ -142,13 +134,13 @@ fn last_words(text: &str) {
 pub fn answer(text: &str, code: u8) -> u8 {
     match write::answer(1, text.as_bytes()) {
         Ok(()) => code,
-        Err(Unwritten::Signal(signal)) => ExitStatus::Signal(signal).exit_code(),
+        Err(Unwritten::Signal(signal)) => exit_code::of_signal(signal),
         Err(Unwritten::Refused(errno)) => {
             output::install(LogLevel::Error, LogFormat::Text, Persona::Rinit);
             let why = ["standard output cannot be written: ", errno.desc()].concat();
             output::line(LogLevel::Error, "", &why);
             // What was found out is more than that it could not be told.
-            if code == 0 { SYSTEM } else { code }
+            if code == 0 { exit_code::OS_ERROR } else { code }
         }
     }
 }
@@ -193,7 +185,7 @@ impl Start<'_> {
         if !ignored_files && matches!(self.invocation.mode, Mode::Validate | Mode::Check | Mode::EnvDocs) {
             let text = "no configuration: neither /etc/rinit.toml nor /etc/rinit.d/*.toml exists; name one with --config FILE";
             output::line(LogLevel::Error, "", text);
-            return USAGE;
+            return exit_code::USAGE;
         }
         if self.invocation.command.is_empty() {
             if inside::another(self.invocation) {
@@ -201,7 +193,7 @@ impl Start<'_> {
             }
             let text = "nothing to run: give a COMMAND, or a configuration with --config (neither /etc/rinit.toml nor /etc/rinit.d/*.toml exists); rinit --help tells more";
             output::line(LogLevel::Error, "", text);
-            return USAGE;
+            return exit_code::USAGE;
         }
         let mut plan = resolve::alone(&self.invocation.command);
         match self.invocation.mode {
@@ -233,7 +225,7 @@ impl Start<'_> {
     /// Becomes the command.
     fn exec(self, plan: &Plan, environ: Option<Environ>) -> u8 {
         let Some(main) = plan.whole.main.and_then(|main| plan.services.get(main.index())) else {
-            return USAGE;
+            return exit_code::USAGE;
         };
         let starter =
             Starter { environ, null: stdio::open_null(), ..bare(self.inherited, SessionMode::Foreground) };
@@ -305,10 +297,7 @@ fn run(
 #[inline(never)]
 fn assemble(invocation: &Invocation, mut plan: Plan, starter: Starter, given: InheritedFds) -> Box<Runtime> {
     if let Some(main) = plan.whole.main.and_then(|main| plan.services.get_mut(main.index())) {
-        // 128 + N stands for a death by the signal N too.
-        let signals = invocation.remap.iter().filter_map(|code| Signal::from_number(i32::from(*code) - 128));
-        main.rules.success.extend(signals.map(ExitStatus::Signal));
-        main.rules.success.extend(invocation.remap.iter().map(|code| ExitStatus::Code(*code)));
+        main.rules.success.extend(invocation.remap.iter().copied().flat_map(exit_code::remapped));
     }
     plan.whole.group_signals = invocation.group;
     plan.whole.sweep_grace = invocation.kill_after.unwrap_or(plan.whole.sweep_grace);

@@ -2,7 +2,8 @@
 //! in a helper process then, so that a stop is heard. Where every file system is local, which is the rule, in place.
 
 use crate::config::source::files::{DEFAULT_FILE, DEFAULT_FOLDER};
-use crate::model::{ExitStatus, Pid, Signal};
+use crate::exit_code;
+use crate::model::{Pid, Signal};
 use crate::sys::event::clock;
 use crate::sys::event::poll::{Waiter, Wake};
 use crate::sys::fs::{files, mounts};
@@ -80,7 +81,7 @@ fn answer(path: &str, helper: Pid, pipe: OwnedFd) -> Vec<u8> {
             Wake::Signal { signal: Signal::CHLD, .. } => ended |= reap(helper),
             Wake::Signal { signal: signal @ (Signal::TERM | Signal::INT | Signal::QUIT), .. } => {
                 let _ = kill::process(helper, &[Signal::KILL]);
-                crate::sys::exit(ExitStatus::Signal(signal).exit_code());
+                crate::sys::exit(exit_code::of_signal(signal));
             }
             Wake::Signal { signal, .. } => kept.push(signal),
             Wake::Readable(fd) => {

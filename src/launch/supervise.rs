@@ -1,6 +1,6 @@
 //! A start by a configuration: check, resolve, supervise.
 
-use super::{CHECK_FAILED, Start, USAGE, answer, last_words, refuse, run};
+use super::{Start, answer, last_words, refuse, run};
 use crate::checks::report::Report;
 use crate::checks::run::Interrupted;
 use crate::checks::run::workers::Workers;
@@ -11,8 +11,9 @@ use crate::config::read::table::ReadContext;
 use crate::config::source::diagnostic::Diagnostic;
 use crate::config::source::files::Files;
 use crate::config::{self, Off, Plan, Service, resolve};
+use crate::exit_code;
 use crate::model::environ::Environ;
-use crate::model::{ExitStatus, Signal, SignalRule};
+use crate::model::{Signal, SignalRule};
 use crate::output;
 use crate::received::{self, Early, Received};
 use crate::runtime::InheritedFds;
@@ -28,7 +29,7 @@ fn interrupt(interrupted: Interrupted, early: &Early<'_>) -> u8 {
         let text = format!("stopping ({} {}); nothing was started", came.0, received::sender(came));
         output::line(LogLevel::Info, "", &text);
     }
-    ExitStatus::Signal(interrupted.0).exit_code()
+    exit_code::of_signal(interrupted.0)
 }
 
 impl Start<'_> {
@@ -48,7 +49,7 @@ impl Start<'_> {
         }
         if let Err(why) = checks::select::select(&mut checks, &self.invocation.only, &self.invocation.skip) {
             output::line(LogLevel::Error, "", &why);
-            return USAGE;
+            return exit_code::USAGE;
         }
         match self.invocation.mode {
             Mode::Validate if self.warn_of_missing(files, &plan, &given) > 0 => {
@@ -65,7 +66,7 @@ impl Start<'_> {
             Mode::Exec | Mode::Supervise => {
                 if let Err(why) = self.something_to_run(&plan) {
                     output::line(LogLevel::Error, "", &why);
-                    return USAGE;
+                    return exit_code::USAGE;
                 }
                 self.go(files, &checks, given, plan, &exported)
             }
@@ -118,7 +119,7 @@ impl Start<'_> {
             Ok(report) if report.ok() => report.environ,
             Ok(report) => {
                 last_words(&report.short());
-                return CHECK_FAILED;
+                return exit_code::CHECK_FAILED;
             }
             Err(interrupted) => return interrupt(interrupted, &early),
         };
@@ -132,7 +133,7 @@ impl Start<'_> {
             }
             if let Err(why) = self.something_to_run(&plan) {
                 output::line(LogLevel::Error, "", &why);
-                return USAGE;
+                return exit_code::USAGE;
             }
         }
         if self.invocation.mode == Mode::Exec {
@@ -163,7 +164,7 @@ impl Start<'_> {
             Format::Tap => report.tap(),
             Format::Junit => report.junit(),
         };
-        answer(&text, if report.ok() { 0 } else { CHECK_FAILED })
+        answer(&text, if report.ok() { 0 } else { exit_code::CHECK_FAILED })
     }
 
     /// Runs the checks and tells what they found.

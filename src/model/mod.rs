@@ -183,17 +183,6 @@ pub enum ExitStatus {
     Signal(Signal),
 }
 
-impl ExitStatus {
-    /// The exit code by which rinit hands it on: the code itself, or 128 + the signal, as a shell does.
-    #[must_use]
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Code(code) => code,
-            Self::Signal(signal) => 128 | signal.number(),
-        }
-    }
-}
-
 impl fmt::Display for ExitStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -3,6 +3,7 @@
 use super::EventLoop;
 use crate::cli::{LogLevel, Persona};
 use crate::diagnosis;
+use crate::exit_code;
 use crate::model::{ExitStatus, Pid, ServiceId, ServiceType, Signal};
 use crate::output::messages;
 use crate::received;
@@ -107,8 +108,8 @@ impl EventLoop {
         let is_main = self.runtime.main == Some(service);
         let first = !matches!(next, Next::Restarting { attempt: 2.., .. } | Next::GivenUp { .. });
         match outcome {
-            ExitStatus::Signal(Signal::KILL) | ExitStatus::Code(137) => {
-                let itself = outcome != ExitStatus::Code(137);
+            _ if exit_code::of(outcome) == exit_code::KILLED => {
+                let itself = outcome == ExitStatus::Signal(Signal::KILL);
                 let why = diagnosis::killed(found, itself, &mut self.short_of_memory);
                 let somebody = itself && !is_main;
                 let by_hand = || somebody.then(|| BY_HAND.to_string());
@@ -121,7 +122,7 @@ impl EventLoop {
             {
                 diagnosis::killed_by(signal).map(|why| (LogLevel::Error, why))
             }
-            ExitStatus::Code(code @ 129..) if first => {
+            ExitStatus::Code(code) if first && code > exit_code::SIGNAL_BASE => {
                 diagnosis::told_by(code).map(|why| (LogLevel::Error, why))
             }
             ExitStatus::Code(1..) if first && self.may_be_excused(service, outcome) => {
@@ -145,7 +146,7 @@ impl EventLoop {
     /// Whether it is worth a look at the program why it failed: where its end tells, or how it was started.
     fn may_be_excused(&self, service: ServiceId, outcome: ExitStatus) -> bool {
         let Some(found) = self.runtime.services.get(service.index()) else { return false };
-        matches!(outcome, ExitStatus::Code(2 | 126 | 127))
+        matches!(outcome, ExitStatus::Code(code) if exit_code::may_be_unreadable_script(code))
             || self.runtime.starter.by_shell.get()
             || found.program.argv.iter().skip(1).any(|word| diagnosis::is_operator(word.to_bytes()))
     }

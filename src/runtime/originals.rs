@@ -5,6 +5,7 @@ use super::EventLoop;
 use crate::cli::{LogLevel, Persona};
 use crate::config::Program;
 use crate::diagnosis::fill;
+use crate::exit_code;
 use crate::model::{ExitStatus, Pid, Signal};
 use crate::output;
 use crate::sys::event::signals::description;
@@ -107,7 +108,7 @@ impl EventLoop {
                 self.original(LogLevel::Debug, "A child with PID {} {} {}.", &[&pid, how, &number]);
                 if is_main {
                     self.original_forwarded(Signal::TERM);
-                    let code = outcome.exit_code().to_string();
+                    let code = exit_code::of(outcome).to_string();
                     self.original(LogLevel::Debug, "Child exited with status {}. Goodbye.", &[&code]);
                 }
             }

@@ -5,6 +5,7 @@ use crate::config::source::diagnostic::did_you_mean;
 use crate::config::source::files::Files;
 use crate::config::{Logging, ProbeSpec, Program, UserSpec};
 use crate::diagnosis;
+use crate::exit_code;
 use crate::model::environ::Environ;
 use crate::model::{Pid, Signal};
 use crate::output;
@@ -162,7 +163,9 @@ impl Starter {
         });
         match failed {
             Err(failure) => failure,
-            Ok(_) => StartFailure { lasting: true, code: 71, why: String::new(), error: None },
+            Ok(_) => {
+                StartFailure { lasting: true, code: exit_code::OS_ERROR, why: String::new(), error: None }
+            }
         }
     }
 
@@ -187,12 +190,17 @@ impl Starter {
                     .map(|pid| (Started::Running(pid), None))
                     .map_err(|errno| StartFailure {
                         lasting: false,
-                        code: 71,
+                        code: exit_code::OS_ERROR,
                         why: diagnosis::fill("no process for a probe: {}", &[errno.desc()]),
                         error: None,
                     })
             }
-            None => Err(StartFailure { lasting: true, code: 71, why: "no healthcheck".into(), error: None }),
+            None => Err(StartFailure {
+                lasting: true,
+                code: exit_code::OS_ERROR,
+                why: "no healthcheck".into(),
+                error: None,
+            }),
         }
     }
 
@@ -322,7 +330,7 @@ impl Starter {
 
 fn wrong(word: &CStr, why: &str) -> StartFailure {
     let why = diagnosis::fill("cannot start \"{}\": {}", &[&word.to_string_lossy(), why]);
-    StartFailure { lasting: true, code: 71, why: on_one_line(&why), error: None }
+    StartFailure { lasting: true, code: exit_code::OS_ERROR, why: on_one_line(&why), error: None }
 }
 
 /// A look at files, which may block; what it found goes into the list.

@@ -4,6 +4,7 @@ use super::event::{Action, Note, StopReason};
 use super::process_table::{End as ProcessEnd, Owner};
 use super::service::{End, Load, ServiceState, Stopping};
 use super::{KILL_TIMEOUT, Step, faulty};
+use crate::exit_code;
 use crate::model::{Moment, Pid, ServiceId};
 use std::time::Duration;
 
@@ -13,9 +14,6 @@ const AGAIN: u32 = 3;
 
 /// So long may a program take to load that has no `start_timeout`. The slowest of file systems that work takes less.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(300);
-
-/// What a start that was given up makes rinit exit with (EX_OSERR).
-const OS_ERROR: u8 = 71;
 
 impl Step<'_> {
     /// A process was made, and its program is not loaded yet.
@@ -143,7 +141,7 @@ impl Step<'_> {
             self.core.news.push(id);
             self.release_signals(id);
         } else {
-            self.not_started(id, false, OS_ERROR);
+            self.not_started(id, false, exit_code::OS_ERROR);
         }
     }
 }

@@ -5,6 +5,7 @@ use super::event::{Action, Note};
 use super::restart::scaled;
 use super::service::{End, ServiceState, Stopping};
 use super::{KILL_TIMEOUT, Step, Supervisor, faulty};
+use crate::exit_code;
 use crate::model::{Leftovers, Moment, ServiceId, Signal};
 use std::time::Duration;
 
@@ -287,7 +288,7 @@ impl Step<'_> {
 
     fn halt(&mut self) {
         self.core.phase = Phase::Halted;
-        let code = self.core.code.unwrap_or(0);
+        let code = self.core.code.unwrap_or(exit_code::SUCCESS);
         self.act(Action::Halt { code });
     }
 }

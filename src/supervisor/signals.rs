@@ -4,6 +4,7 @@ use super::event::{Action, Note};
 use super::service::{ServiceState, Stopping};
 use super::shutdown::Phase;
 use super::{Step, Supervisor, faulty};
+use crate::exit_code;
 use crate::model::{KillMode, Pid, ServiceId, Signal, SignalRule};
 
 impl Supervisor {
@@ -120,7 +121,7 @@ impl Step<'_> {
         match self.core.records[main].state {
             ServiceState::Waiting
             | ServiceState::Backoff { .. }
-            | ServiceState::Spawning { load: Some(_), .. } => Some(128 | signal.number()),
+            | ServiceState::Spawning { load: Some(_), .. } => Some(exit_code::of_signal(signal)),
             ServiceState::Off
             | ServiceState::Spawning { load: None, .. }
             | ServiceState::Running { .. }

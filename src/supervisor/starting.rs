@@ -6,6 +6,7 @@ use super::restart::{RestartVerdict, decide};
 use super::service::{End, Order, ServiceState};
 use super::shutdown::Phase;
 use super::{Step, faulty};
+use crate::exit_code;
 use crate::model::{Condition, Dependency, Pid, ServiceId, ServiceType};
 
 /// How things stand with one dependency.
@@ -123,9 +124,9 @@ impl Step<'_> {
             self.core.news.push(id);
             return;
         }
-        let code = self.core.records[needs].code.max(1);
+        let code = self.core.records[needs].code;
         self.tell(Note::Unreachable { service: id, needs });
-        self.down(id, End::Failure, code);
+        self.down(id, End::Failure, exit_code::of_failure(code));
     }
 
     fn spawn(&mut self, id: ServiceId) {

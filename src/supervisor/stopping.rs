@@ -5,6 +5,7 @@ use super::process_table::End as ProcessEnd;
 use super::restart::{RestartVerdict, decide};
 use super::service::{End, ServiceState, Stopping};
 use super::{KILL_TIMEOUT, Step, faulty};
+use crate::exit_code;
 use crate::model::{
     ExitStatus, KillMode, Leftovers, OnUnhealthy, Pid, Restart, ServiceId, ServicePolicy, ServiceType, Signal,
 };
@@ -245,7 +246,7 @@ impl Step<'_> {
     fn is_success(&self, rules: &ServicePolicy, cause: StopReason, outcome: ExitStatus) -> bool {
         let stop = rules.stop_signal;
         let as_asked =
-            outcome == ExitStatus::Signal(stop) || outcome == ExitStatus::Code(128 | stop.number());
+            outcome == ExitStatus::Signal(stop) || outcome == ExitStatus::Code(exit_code::of_signal(stop));
         let good = is_good(rules, outcome);
         match cause {
             StopReason::StartTimeout | StopReason::RunTimeout | StopReason::Unhealthy => false,
@@ -261,8 +262,9 @@ impl Step<'_> {
             StopReason::StartTimeout | StopReason::RunTimeout | StopReason::Unhealthy => true,
             StopReason::Itself | StopReason::Shutdown | StopReason::Dependency(_) => false,
         };
-        let code = if is_good(&self.core.rules[id], outcome) { 0 } else { outcome.exit_code() };
-        if forced { code.max(1) } else { code }
+        let code =
+            if is_good(&self.core.rules[id], outcome) { exit_code::SUCCESS } else { exit_code::of(outcome) };
+        if forced { exit_code::of_failure(code) } else { code }
     }
 
     /// A service is down for good. That may be the end of the container, or decide its exit code.
