@@ -60,6 +60,9 @@ const FLAPPING: &str = r#"
     healthcheck = { exec = "false", interval = "1ms", retries = 1 }
 "#;
 
+/// Two pages, in KiB: the most of what happens at once can come late. A leak of 80 bytes a line would be 800 KiB.
+const PAGES: u64 = 8;
+
 /// Each line that rinit said left 80 bytes behind in many set-ups (612 KB became 1,836 in 8 s).
 #[test]
 fn memory_does_not_grow_with_what_is_said_reaped_and_restarted() {
@@ -76,7 +79,7 @@ fn memory_does_not_grow_with_what_is_said_reaped_and_restarted() {
         ),
     ] {
         let [first, last] = soak(launch, many);
-        assert!(last <= first, "{name}: {first} KiB after 1,000 lines, {last} after {many}");
+        assert!(last <= first + PAGES, "{name}: {first} KiB after 1,000 lines, {last} after {many}");
     }
 }
 
