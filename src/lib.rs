@@ -12,22 +12,43 @@
 //!   argument. Its whole vocabulary is one page, [`supervisor::event`].
 //! - [`sys`] is the shell: the only place that names nix, libc or signal_hook, and the only one with `unsafe`.
 //! - [`runtime`] joins them: wait, tell the core what happened, do what it answers. One thread, one wait.
-//! - [`config`] turns text into a plan; every fault of every file is found in one run and knows its place.
-//! - [`checks`] judge facts about the container; a kind is one file. [`helpers`] are the processes in
-//!   which whatever may block is done, so that PID 1 never waits for anything but its one wait.
-//! - [`launch`] is the way from the command line to the loop: read, check, resolve, run. [`starter`] makes a
-//!   service's process, and [`diagnosis`] says why there is none. [`say`] is how rinit speaks, [`notes`]
-//!   what the supervisor has to say, [`secrets`] what nobody does. [`received`] tells whose signals are meant for whom,
+//! - [`config`] turns text into a plan in three steps: `source` (files, the TOML parser, the merge), `read` (typed
+//!   values), `resolve` (services and their graph). Every fault of every file is found in one run and knows its place.
+//! - [`checks`] judge facts about the container: `kinds` has one file a kind, `run` the processes in which whatever may
+//!   block is done, `facts` what can be looked at, `report` the words for the user.
+//! - [`launch`] is the way from the command line ([`cli`]) to the loop: read, check, resolve, run.
+//! - [`service`] makes a service's process, and [`diagnosis`] says why there is none, or why it ended early.
+//! - [`output`] is how rinit speaks. [`received`] tells whose signals are meant for whom,
 //!   [`exit_code`] what each exit code means.
+//! - [`model`] has the nouns that all share, [`text`] what is done with strings alone.
 //!
-//! Who may know whom: `main -> launch -> runtime -> {supervisor, starter, sys}`, `launch -> {config, checks}`,
-//! `checks -> {config, sys}`, everybody -> [`model`]. `supervisor` and `sys` never see each other, and
-//! `config` sees neither; `tests/layering.rs` holds that line.
+//! # Who may use whom
+//!
+//! `tests/layering.rs` reads this table and holds the code to it: what is not listed is not allowed. `supervisor` and
+//! `sys` never see each other, and `config` sees neither.
+//!
+//! | module | may use |
+//! | --- | --- |
+//! | `text` | |
+//! | `model` | `text` |
+//! | `exit_code` | `model` |
+//! | `cli` | `config`, `model`, `text` |
+//! | `config` | `model`, `text` |
+//! | `supervisor` | `exit_code`, `model` |
+//! | `sys` | `model`, `text` |
+//! | `diagnosis` | `config`, `exit_code`, `model`, `sys`, `text` |
+//! | `output` | `cli`, `model`, `supervisor`, `sys`, `text` |
+//! | `received` | `model`, `supervisor`, `sys` |
+//! | `service` | `cli`, `config`, `diagnosis`, `exit_code`, `model`, `output`, `sys`, `text` |
+//! | `checks` | `cli`, `config`, `diagnosis`, `model`, `output`, `received`, `sys`, `text` |
+//! | `runtime` | `checks`, `cli`, `config`, `diagnosis`, `exit_code`, `model`, `output`, `received`, `service`, `supervisor`, `sys`, `text` |
+//! | `launch` | `checks`, `cli`, `config`, `diagnosis`, `exit_code`, `model`, `output`, `received`, `runtime`, `service`, `supervisor`, `sys`, `text` |
 //!
 //! # What always holds
 //!
 //! - PID 1 does not panic: `unwrap`, `expect`, `panic!`, indexing and the print macros are denied.
-//! - Every child is reaped in one place, [`sys::reap`]; nobody else waits for a process.
+//! - PID 1 waits for nothing but its one wait, [`sys::event::poll`].
+//! - Every child is reaped in one place, [`sys::process::reap`]; nobody else waits for a process.
 //! - Every signal is blocked, always, and taken by the one wait; none is lost, whatever rinit was given.
 //! - Only CLOCK_MONOTONIC drives a timer, and a timer is a field of the core, not an object.
 //! - Nothing is written to disk, but the last words to `/dev/termination-log` where that exists.

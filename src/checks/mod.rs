@@ -1,7 +1,7 @@
 //! Checks: facts about the container that must hold before anything starts.
 //!
 //! A kind is one file: it reads its table into a value that implements [`Evaluate`], and is named once in
-//! [`KINDS`]. What all kinds share (level, wait, any_of, export, when) is read in [`read`] and applied in
+//! [`KINDS`]. What all kinds share (level, wait, any_of, export, when) is read in [`mod@read`] and applied in
 //! [`run`]; the words for the user are made in [`report`].
 
 pub mod facts;

@@ -5,9 +5,10 @@ use super::{Check, KINDS, Kind};
 use crate::config::read::condition;
 use crate::config::read::interpolate::{Expanded, expand};
 use crate::config::read::table::{ReadContext, Table};
-use crate::config::source::diagnostic::{SourceMap, Span, did_you_mean};
+use crate::config::source::diagnostic::{SourceMap, Span};
 use crate::config::source::document::{Entry, Node, Value};
 use crate::model::environ::Environ;
+use crate::text::suggest::did_you_mean;
 use crate::text::units::show_duration;
 use std::time::Duration;
 

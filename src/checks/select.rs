@@ -1,7 +1,7 @@
 //! `--only` and `--skip`: some of the checks, by kind, by name, or by both.
 
 use super::{Check, quoted};
-use crate::config::source::diagnostic::did_you_mean;
+use crate::text::suggest::did_you_mean;
 
 /// Keeps the checks that a word of `only` means (all when there is none) and that none of `skip` does. A word is a
 /// kind (`file`), a name (`DATABASE_URL`), or `kind.name`; one that means nothing is an error.

@@ -2,8 +2,8 @@
 
 pub use compat::{Answer, Persona, Variable};
 
-use crate::config::source::diagnostic::did_you_mean;
 use crate::model::Signal;
+use crate::text::suggest::did_you_mean;
 use crate::text::units;
 use std::ffi::{CStr, CString};
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! What is known of other people's programs: which image has them, and how they are kept in the foreground.
 
-use crate::config::source::diagnostic::nearest_within;
+use crate::text::suggest::nearest_within;
 
 /// The verbs of `rinitctl`, which people type as a COMMAND.
 pub(super) const RINITCTL: [&str; 8] =

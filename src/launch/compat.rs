@@ -1,6 +1,6 @@
 //! A start in another init's name: no configuration, and that init's manners towards orphans, session and terminal.
 
-use super::{Start, bare, run};
+use super::{Launch, bare, run};
 use crate::cli::{LogLevel, Persona};
 use crate::config::Plan;
 use crate::config::resolve::alone;
@@ -48,7 +48,7 @@ fn debug(lines: &[&str]) {
     }
 }
 
-impl Start<'_> {
+impl Launch<'_> {
     pub(super) fn dropin(mut self) -> u8 {
         let asked = self.invocation;
         if !self.adopt() {

@@ -52,7 +52,7 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
     let plain = meant.is_none();
     // Only the children of a configuration get a clean slate.
     let ignored = if plain { Vec::new() } else { crate::sys::event::signals::ignored() };
-    let start = Start { invocation, inherited, ignored };
+    let start = Launch { invocation, inherited, ignored };
     start.install_log(plain);
     if !faults.is_empty() {
         let empty = SourceMap::default();
@@ -73,7 +73,7 @@ fn why_unread(path: &str, error: &std::io::Error) -> String {
         std::io::ErrorKind::PermissionDenied => refusal(path),
         _ => nowhere(path, error),
     };
-    told.unwrap_or_else(|| files::reason(error))
+    told.unwrap_or_else(|| crate::text::io_error::unreadable(error))
 }
 
 /// What keeps this user from reading a path, in words that follow its name.
@@ -146,14 +146,14 @@ pub fn answer(text: &str, code: u8) -> u8 {
 }
 
 /// A start under way.
-struct Start<'i> {
+struct Launch<'i> {
     invocation: &'i Invocation,
     inherited: Inherited,
     /// What rinit's parent ignored.
     ignored: Vec<Signal>,
 }
 
-impl Start<'_> {
+impl Launch<'_> {
     fn install_log(&self, plain: bool) {
         let invocation = self.invocation;
         let named = args::variable("RINIT_LOG").and_then(|value| std::str::from_utf8(value).ok());

@@ -1,7 +1,7 @@
 //! What the image lacks of what the configuration names: users, directories, programs. A warning, for a volume or a oneshot
 //! may bring it.
 
-use super::{Start, bare};
+use super::{Launch, bare};
 use crate::cli::LogLevel;
 use crate::config::source::diagnostic::Diagnostic;
 use crate::config::source::files::Files;
@@ -15,7 +15,7 @@ use crate::sys::executable::lookup;
 use crate::sys::fs::stat;
 use crate::sys::process::spawn::SessionMode;
 
-impl Start<'_> {
+impl Launch<'_> {
     /// Warns of all that is missing, each with its place; how much that is.
     #[cold]
     #[inline(never)]

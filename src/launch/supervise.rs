@@ -1,6 +1,6 @@
 //! A start by a configuration: check, resolve, supervise.
 
-use super::{Start, answer, last_words, refuse, run};
+use super::{Launch, answer, last_words, refuse, run};
 use crate::checks::report::Report;
 use crate::checks::run::Interrupted;
 use crate::checks::run::workers::Workers;
@@ -32,7 +32,7 @@ fn interrupt(interrupted: Interrupted, early: &Early<'_>) -> u8 {
     exit_code::of_signal(interrupted.0)
 }
 
-impl Start<'_> {
+impl Launch<'_> {
     /// A configuration, with or without a command. Apart, so that its frame is not on the stack of a plain start.
     #[inline(never)]
     pub(super) fn configured(self, files: &'static Files) -> u8 {

@@ -15,7 +15,7 @@ const MIN_LOOK: Duration = Duration::from_millis(1);
 const MAX_LOOK: Duration = Duration::from_secs(1);
 
 /// One of them.
-pub(super) struct Load {
+pub(super) struct LoadingStart {
     loading: Loading<'static>,
     /// Whose it is; a probe is nobody's.
     service: Option<ServiceId>,
@@ -27,7 +27,13 @@ pub(super) struct Load {
 impl EventLoop {
     pub(super) fn load(&mut self, loading: Loading<'static>, service: Option<ServiceId>) {
         let now = clock::now();
-        self.loads.push(Load { loading, service, since: now, look: now.after(MIN_LOOK), stopped: false });
+        self.loads.push(LoadingStart {
+            loading,
+            service,
+            since: now,
+            look: now.after(MIN_LOOK),
+            stopped: false,
+        });
     }
 
     /// When these are looked at next.
@@ -69,7 +75,7 @@ impl EventLoop {
         failed
     }
 
-    fn end_of_load(&mut self, load: Load) {
+    fn end_of_load(&mut self, load: LoadingStart) {
         let pid = load.loading.pid();
         let Some(service) = load.service.filter(|_| self.runtime.core.knows(pid)) else {
             let _ = load.loading.finish();

@@ -147,7 +147,7 @@ struct EventLoop {
     /// What has left the groups of services with `kill_mode = "all"`.
     escaped: Vec<escaped::Escaped>,
     /// Processes that have not loaded their programs yet.
-    loads: Vec<loading::Load>,
+    loads: Vec<loading::LoadingStart>,
     sayings: VecDeque<DeferredLine>,
 }
 

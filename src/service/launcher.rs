@@ -1,7 +1,6 @@
 //! From a service's configuration to its process: environment, user, folder, descriptors.
 
 use crate::cli::LogLevel;
-use crate::config::source::diagnostic::did_you_mean;
 use crate::config::source::files::Files;
 use crate::config::{Logging, ProbeSpec, Program, UserSpec};
 use crate::diagnosis;
@@ -20,6 +19,7 @@ use crate::sys::process::spawn::{
 };
 use crate::sys::process::{caps, fork, kill, rlimits};
 use crate::text::escape::{on_one_line, text_as_bytes};
+use crate::text::suggest::did_you_mean;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::ffi::{CStr, CString};

@@ -116,7 +116,7 @@ pub enum Over {
     Unhealthy,
 }
 
-/// Something the user should know. [`crate::report`] puts each into words.
+/// Something the user should know. [`crate::output::messages`] puts each into words.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Note {
     /// A service's process was started.

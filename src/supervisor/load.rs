@@ -1,8 +1,8 @@
 //! A process whose program takes its time to load: told, given up, killed.
 
 use super::event::{Action, Note, StopReason};
-use super::process_table::{End as ProcessEnd, Owner};
-use super::service::{End, Load, ServiceState, Stopping};
+use super::process_table::{Owner, ProcessEnd};
+use super::service::{FinalState, Load, ServiceState, Stopping};
 use super::{KILL_TIMEOUT, Step, faulty};
 use crate::exit_code;
 use crate::model::{Moment, Pid, ServiceId};
@@ -137,7 +137,7 @@ impl Step<'_> {
     /// A process is gone that was killed before it had loaded its program.
     pub(super) fn unstarted(&mut self, id: ServiceId) {
         if self.core.is_stopping() {
-            self.set(id, ServiceState::Down(End::Stopped));
+            self.set(id, ServiceState::Down(FinalState::Stopped));
             self.core.news.push(id);
             self.release_signals(id);
         } else {

@@ -50,7 +50,7 @@ pub use signals::ends_before_start;
 use crate::model::{ExitStatus, Moment, Pid, ServiceId, ServicePolicy, Settings, Signal};
 use event::{Action, Event, Note, StopReason};
 use graph::Graph;
-use process_table::{End as ProcessEnd, Owner, Pids};
+use process_table::{Owner, Pids, ProcessEnd};
 use restart::Random;
 use service::{Record, ServiceState, Stopping};
 use service_map::ServiceMap;

@@ -13,7 +13,7 @@ pub(super) enum Owner {
 
 /// How a process ended.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct End {
+pub(super) struct ProcessEnd {
     pub(super) outcome: ExitStatus,
     pub(super) group_left: bool,
 }
@@ -25,7 +25,7 @@ pub(super) struct Pids {
     known: Vec<(Pid, Owner)>,
     /// Ends of processes that nobody knows. A child may die before the answer that names it, so
     /// these are kept as long as any answer is outstanding.
-    early: Vec<(Pid, End)>,
+    early: Vec<(Pid, ProcessEnd)>,
     /// Spawns and probes that were asked for and not yet answered.
     outstanding: usize,
 }
@@ -53,7 +53,7 @@ impl Pids {
 
     /// The answer came: the process is `pid`. Its end, if that came before.
     #[must_use]
-    pub(super) fn answer(&mut self, pid: Pid, owner: Owner) -> Option<End> {
+    pub(super) fn answer(&mut self, pid: Pid, owner: Owner) -> Option<ProcessEnd> {
         let early = self.answer_for_nobody(pid);
         if early.is_none() {
             self.adopt(pid, owner);
@@ -76,7 +76,7 @@ impl Pids {
 
     /// As [`Self::answer`], when nobody wants the process any more.
     #[must_use]
-    pub(super) fn answer_for_nobody(&mut self, pid: Pid) -> Option<End> {
+    pub(super) fn answer_for_nobody(&mut self, pid: Pid) -> Option<ProcessEnd> {
         let at = self.early.iter().position(|(early, _)| *early == pid);
         let early = at.map(|at| self.early.swap_remove(at).1);
         self.answer_without_process();
@@ -92,7 +92,7 @@ impl Pids {
     }
 
     /// A process ended: whose it was. An end that means nothing yet is kept while it still may.
-    pub(super) fn ended(&mut self, pid: Pid, end: End) -> Option<Owner> {
+    pub(super) fn ended(&mut self, pid: Pid, end: ProcessEnd) -> Option<Owner> {
         match self.find(pid) {
             Ok(at) => Some(self.known.remove(at).1),
             Err(_) => {

@@ -35,7 +35,7 @@ pub(super) enum ServiceState {
     Backoff {
         until: Moment,
     },
-    Down(End),
+    Down(FinalState),
 }
 
 /// What a service that is off means to those that wait for it. It counts as satisfied, once what it would wait for itself
@@ -82,7 +82,7 @@ pub(super) struct Stopping {
 
 /// How a service ended for good.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum End {
+pub(super) enum FinalState {
     Success,
     Failure,
     /// The container stopped before it could start, or it did as it was asked.
@@ -220,9 +220,9 @@ impl ServiceState {
                 ServiceStatus::Stopping { pid, since, cause }
             }
             Self::Backoff { until } => ServiceStatus::Backoff { until },
-            Self::Down(End::Success) => ServiceStatus::Done,
-            Self::Down(End::Failure) => ServiceStatus::Failed,
-            Self::Down(End::Stopped) => ServiceStatus::Stopped,
+            Self::Down(FinalState::Success) => ServiceStatus::Done,
+            Self::Down(FinalState::Failure) => ServiceStatus::Failed,
+            Self::Down(FinalState::Stopped) => ServiceStatus::Stopped,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::event::StopReason;
 use super::event::{Action, Note};
 use super::restart::scaled;
-use super::service::{End, ServiceState, Stopping};
+use super::service::{FinalState, ServiceState, Stopping};
 use super::{KILL_TIMEOUT, Step, Supervisor, faulty};
 use crate::exit_code;
 use crate::model::{Leftovers, Moment, ServiceId, Signal};
@@ -143,7 +143,7 @@ impl Step<'_> {
             match self.core.records[id].state {
                 ServiceState::Backoff { .. } if faulty!(self.core, SpawnDuringStop) => {}
                 ServiceState::Waiting | ServiceState::Backoff { .. } => {
-                    self.set(id, ServiceState::Down(End::Stopped))
+                    self.set(id, ServiceState::Down(FinalState::Stopped))
                 }
                 ServiceState::Running { .. } => self.end_health(id),
                 // Nothing of its program runs, so there is nothing to wait for.

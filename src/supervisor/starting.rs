@@ -1,12 +1,11 @@
 //! How a service comes up: waiting, spawning, running.
 
 use super::event::{Action, Next, Note, Over, StopReason};
-use super::process_table::{End as ProcessEnd, Owner};
+use super::process_table::{Owner, ProcessEnd};
 use super::restart::{RestartVerdict, decide};
-use super::service::{End, Order, ServiceState};
+use super::service::{FinalState, Order, ServiceState};
 use super::shutdown::Phase;
 use super::{Step, faulty};
-use crate::exit_code;
 use crate::model::{Condition, Dependency, Pid, ServiceId, ServiceType};
 
 /// How things stand with one dependency.
@@ -80,7 +79,9 @@ impl Step<'_> {
                 };
                 if holds { Hold::Yes } else { Hold::NotYet }
             }
-            ServiceState::Down(End::Success) if edge.condition != Some(Condition::Healthy) => Hold::Yes,
+            ServiceState::Down(FinalState::Success) if edge.condition != Some(Condition::Healthy) => {
+                Hold::Yes
+            }
             ServiceState::Off => match record.order {
                 Order::Waits => Hold::NotYet,
                 Order::Open => Hold::Yes,
@@ -126,7 +127,7 @@ impl Step<'_> {
         }
         let code = self.core.records[needs].code;
         self.tell(Note::Unreachable { service: id, needs });
-        self.down(id, End::Failure, exit_code::of_failure(code));
+        self.down(id, FinalState::Failure, code);
     }
 
     fn spawn(&mut self, id: ServiceId) {
@@ -190,7 +191,7 @@ impl Step<'_> {
         match self.core.records[id].state {
             ServiceState::Spawning { load: None, .. } if self.core.is_stopping() => {
                 self.core.pids.answer_without_process();
-                self.set(id, ServiceState::Down(End::Stopped));
+                self.set(id, ServiceState::Down(FinalState::Stopped));
                 self.core.news.push(id);
             }
             ServiceState::Spawning { .. }
@@ -241,7 +242,7 @@ impl Step<'_> {
                 self.set(id, ServiceState::Backoff { until: self.now.after(delay) });
             }
             Next::Done | Next::Failed | Next::Over(_) | Next::GivenUp { .. } | Next::Stopped => {
-                self.down(id, End::Failure, code);
+                self.down(id, FinalState::Failure, code);
             }
         }
         self.release_signals(id);

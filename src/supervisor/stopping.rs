@@ -1,9 +1,9 @@
 //! How a service goes down: asked to stop, killed, ended by itself; and what follows.
 
 use super::event::{Action, Next, Note, Over, StopReason};
-use super::process_table::End as ProcessEnd;
+use super::process_table::ProcessEnd;
 use super::restart::{RestartVerdict, decide};
-use super::service::{End, ServiceState, Stopping};
+use super::service::{FinalState, ServiceState, Stopping};
 use super::{KILL_TIMEOUT, Step, faulty};
 use crate::exit_code;
 use crate::model::{
@@ -207,9 +207,9 @@ impl Step<'_> {
                 self.disturb_dependents(id);
                 self.wait_again(id);
             }
-            Next::Stopped => self.down(id, End::Stopped, code),
+            Next::Stopped => self.down(id, FinalState::Stopped, code),
             Next::Done | Next::Failed | Next::Over(_) | Next::GivenUp { .. } => {
-                self.down(id, if success { End::Success } else { End::Failure }, code);
+                self.down(id, if success { FinalState::Success } else { FinalState::Failure }, code);
             }
         }
         self.core.news.push(id);
@@ -268,7 +268,7 @@ impl Step<'_> {
     }
 
     /// A service is down for good. That may be the end of the container, or decide its exit code.
-    pub(super) fn down(&mut self, id: ServiceId, end: End, code: u8) {
+    pub(super) fn down(&mut self, id: ServiceId, end: FinalState, code: u8) {
         self.set(id, ServiceState::Down(end));
         self.core.records[id].code = code;
         self.core.news.push(id);
@@ -276,9 +276,9 @@ impl Step<'_> {
         let main = self.core.main();
         let decides = if self.core.is_stopping() {
             // With a COMMAND the code is the COMMAND's own; without, that of the first to fail.
-            main == Some(id) || (main.is_none() && rules.essential && end == End::Failure)
+            main == Some(id) || (main.is_none() && rules.essential && end == FinalState::Failure)
         } else {
-            let ends_all = rules.kind == ServiceType::Daemon || end == End::Failure;
+            let ends_all = rules.kind == ServiceType::Daemon || end == FinalState::Failure;
             main == Some(id) || (rules.essential && ends_all)
         };
         if !decides {

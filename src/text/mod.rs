@@ -1,8 +1,10 @@
 //! Pure functions on texts and lists, which know nobody else in the crate.
 
 pub mod escape;
+pub mod io_error;
 pub mod json;
 pub mod redact;
 pub mod regex;
 pub mod sort;
+pub mod suggest;
 pub mod units;

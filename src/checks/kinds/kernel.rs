@@ -6,10 +6,10 @@ use super::common::keys::{asserting, at_least, must_ask, no_export, no_wait};
 use super::common::path::denied;
 use crate::checks::{CheckFailure, Evaluate, Facts, Kind, facts, listed, quoted};
 use crate::config::read::table::Table;
-use crate::config::source::diagnostic::did_you_mean;
 use crate::config::source::document::{Entry, Value};
 use crate::sys::fs::stat::Access;
 use crate::sys::{Errno, errno};
+use crate::text::suggest::did_you_mean;
 use crate::text::units::show_size;
 use std::time::Duration;
 

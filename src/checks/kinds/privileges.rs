@@ -4,11 +4,11 @@ use super::common::check_fn::{FnCheck, LOOK_TIMEOUT, add, all, fail, failure, te
 use super::common::keys::{asserting, must_ask, no_export, no_wait, word};
 use crate::checks::{CheckFailure, Evaluate, Facts, Kind, SLOW_FILES, facts};
 use crate::config::read::table::Table;
-use crate::config::source::diagnostic::did_you_mean;
 use crate::sys::process::caps;
 use crate::sys::process::credentials::User;
 use crate::sys::process::status::number;
 use crate::sys::{Errno, errno};
+use crate::text::suggest::did_you_mean;
 use std::time::Duration;
 
 /// `privileges`

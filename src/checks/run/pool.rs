@@ -107,7 +107,7 @@ impl<'c> WorkerPool<'c> {
 
     /// Waits for all of them; all that was found.
     pub fn collect(mut self, facts: &mut Facts) -> Result<Vec<Option<Finding>>, Interrupted> {
-        let mut progress = Progress::new(self.helpers.now());
+        let mut progress = PassProgress::new(self.helpers.now());
         while let Some(until) = self.live.iter().map(|live| live.until).min() {
             let until = until.min(progress.next);
             let wake = self.helpers.wait(until);
@@ -195,12 +195,12 @@ impl<'c> WorkerPool<'c> {
 }
 
 /// When the user is next told what is awaited: after a second, then after ever longer times, up to ten seconds.
-struct Progress {
+struct PassProgress {
     next: Moment,
     step: Duration,
 }
 
-impl Progress {
+impl PassProgress {
     fn new(now: Moment) -> Self {
         let step = Duration::from_secs(1);
         Self { next: now.after(step), step }

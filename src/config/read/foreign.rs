@@ -204,7 +204,7 @@ mod tests {
         let files = load(
             &["/f".to_string()],
             None,
-            &Io { read: &read, list: &list, why: &|_, error| crate::config::source::files::reason(error) },
+            &Io { read: &read, list: &list, why: &|_, error| crate::text::io_error::unreadable(error) },
             &mut faults,
         );
         let scope =

@@ -1,8 +1,8 @@
 //! One value that is a word, a signal or a scalar.
 
-use crate::config::source::diagnostic::did_you_mean;
 use crate::config::source::document::Value;
 use crate::model::Signal;
+use crate::text::suggest::did_you_mean;
 use serde::Deserialize;
 
 /// A number or bool as its text.

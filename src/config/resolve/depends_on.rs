@@ -2,10 +2,11 @@
 
 use super::{MAIN, id};
 use crate::config::read::table::{ReadContext, Table, one_of};
-use crate::config::source::diagnostic::{Span, did_you_mean};
+use crate::config::source::diagnostic::Span;
 use crate::config::source::document::{Node, Value};
 use crate::config::{Off, Service};
 use crate::model::{Condition, Dependency, Restart, ServicePolicy, ServiceType};
+use crate::text::suggest::did_you_mean;
 
 /// A service whose dependencies are still names.
 pub struct Draft {

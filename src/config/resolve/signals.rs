@@ -1,9 +1,9 @@
 //! `[signals]`: what a signal that rinit receives means.
 
 use crate::config::read::table::{Table, signal};
-use crate::config::source::diagnostic::did_you_mean;
 use crate::config::source::document::{Entry, Value};
 use crate::model::{ServiceId, Signal, SignalRule};
+use crate::text::suggest::did_you_mean;
 
 const EXPECTED: &str = "\"stop\", \"ignore\", another signal, or { service = \"web\", signal = \"USR1\" }";
 

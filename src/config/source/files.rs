@@ -15,7 +15,7 @@ pub struct Io<'a> {
     pub read: &'a dyn Fn(&str) -> io::Result<Vec<u8>>,
     /// The paths of a folder's `*.toml`, in name order.
     pub list: &'a dyn Fn(&str) -> io::Result<Vec<String>>,
-    /// Why one could not be read, in words that follow its name: [`reason`], and what is known of the path.
+    /// Why one could not be read, in words that follow its name: [`crate::text::io_error::unreadable`], and what is known of the path.
     pub why: &'a dyn Fn(&str, &io::Error) -> String,
 }
 
@@ -178,26 +178,6 @@ fn absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// Why a file could not be read, in words that follow its name.
-#[must_use]
-pub fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "does not exist".into(),
-        io::ErrorKind::PermissionDenied => "may not be read by this user".into(),
-        io::ErrorKind::IsADirectory => "is a folder (a bind mount whose source is missing makes one)".into(),
-        io::ErrorKind::TimedOut => {
-            "is no file but a pipe, and nothing came out of it; expected a file".into()
-        }
-        io::ErrorKind::FileTooLarge => "is larger than 4 MiB".into(),
-        _ if error.raw_os_error().is_some() => {
-            let text = error.to_string();
-            let plain = text.split(" (os error").next().unwrap_or(&text);
-            format!("cannot be read: {}", plain.to_ascii_lowercase())
-        }
-        _ => error.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::files::*;
@@ -236,7 +216,7 @@ mod tests {
         let files = load(
             &paths,
             variable,
-            &Io { read: &read, list: &list, why: &|_, error| reason(error) },
+            &Io { read: &read, list: &list, why: &|_, error| crate::text::io_error::unreadable(error) },
             &mut faults,
         );
         let sources = files.as_ref().map(|files| &files.sources);

@@ -5,7 +5,7 @@ use super::world::{Ask, Group, Known, S, World};
 use crate::model::*;
 use crate::supervisor::ServiceStatus;
 use crate::supervisor::event::{Action, Event, Next, Note, StopReason};
-use crate::supervisor::service::{End, Load, Order, ProbeState, ServiceState};
+use crate::supervisor::service::{FinalState, Load, Order, ProbeState, ServiceState};
 use crate::supervisor::shutdown::Phase;
 
 impl World {
@@ -337,12 +337,12 @@ impl World {
                 }
                 (ServiceState::Running { ready, .. }, None) => blocked |= !ready,
                 (ServiceState::Running { .. }, Some(Condition::Started)) => {}
-                (ServiceState::Down(End::Success), Some(Condition::Healthy)) => {
+                (ServiceState::Down(FinalState::Success), Some(Condition::Healthy)) => {
                     if edge.required {
                         return false;
                     }
                 }
-                (ServiceState::Down(End::Success), _) => {}
+                (ServiceState::Down(FinalState::Success), _) => {}
                 (ServiceState::Off, _) if on.order == Order::Waits => blocked = true,
                 (ServiceState::Off, _) if on.order == Order::Open => {}
                 (ServiceState::Off | ServiceState::Down(_), Some(_)) if edge.required => return false,

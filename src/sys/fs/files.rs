@@ -143,7 +143,7 @@ pub fn system_text(path: &str) -> io::Result<String> {
 
 /// What was read as text; the error is in words that follow the file's name.
 pub fn text_of(bytes: io::Result<Vec<u8>>) -> Result<String, String> {
-    let bytes = bytes.map_err(|error| crate::config::source::files::reason(&error))?;
+    let bytes = bytes.map_err(|error| crate::text::io_error::unreadable(&error))?;
     String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_string())
 }
 

@@ -59,7 +59,7 @@ pub fn name(pid: Pid) -> Option<String> {
     Some(text.trim_end().to_string())
 }
 
-/// What a process was called when it was started (argv[0]), where it runs the same file as this one. By their names where
+/// What a process was called when it was started (`argv[0]`), where it runs the same file as this one. By their names where
 /// the file of another user's process may not be looked at.
 #[must_use]
 pub fn runs_this_file(pid: Pid) -> Option<Vec<u8>> {

@@ -2,8 +2,8 @@
 
 use crate::checks::quoted;
 use crate::config::read::table::Table;
-use crate::config::source::diagnostic::did_you_mean;
 use crate::text::regex::Pattern;
+use crate::text::suggest::did_you_mean;
 use std::time::Duration;
 
 /// Keys that every kind has.

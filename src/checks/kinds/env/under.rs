@@ -3,7 +3,7 @@
 use crate::checks::kinds::common::keys::{no_export, no_wait};
 use crate::checks::{Evaluate, Facts, Finding};
 use crate::config::read::table::Table;
-use crate::config::source::diagnostic::did_you_mean;
+use crate::text::suggest::did_you_mean;
 
 struct Under {
     prefix: String,

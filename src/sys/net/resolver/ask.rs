@@ -1,7 +1,7 @@
 //! One name, asked of all name servers for both families at once.
 
-use super::message::{self, Answer};
-use super::{A, AAAA, NO_ERROR, NX_DOMAIN, Settings};
+use super::message::{self, DnsAnswer};
+use super::{A, AAAA, NO_ERROR, NX_DOMAIN, ResolverSettings};
 use crate::model::Moment;
 use crate::sys::event::clock;
 use std::io::{Read as _, Write as _};
@@ -27,23 +27,28 @@ pub struct Step {
     pub is_known: bool,
     /// Whether no server has said anything.
     pub is_silent: bool,
-    families: [Family; 2],
+    families: [AddressFamily; 2],
 }
 
 /// The question for one family.
-struct Family {
+struct AddressFamily {
     name: &'static str,
     question: Vec<u8>,
-    answer: Option<Answer>,
+    answer: Option<DnsAnswer>,
     /// By server: the code with which it refused.
     refused: Vec<Option<u8>>,
 }
 
 /// Asks; `None`: nobody can be asked for such a name.
-pub fn both(name: &str, settings: &Settings, until: Moment) -> Option<Step> {
+pub fn both(name: &str, settings: &ResolverSettings, until: Moment) -> Option<Step> {
     let family = |kind, label| {
         let question = message::question(random(), name, kind)?;
-        Some(Family { name: label, question, answer: None, refused: vec![None; settings.servers.len()] })
+        Some(AddressFamily {
+            name: label,
+            question,
+            answer: None,
+            refused: vec![None; settings.servers.len()],
+        })
     };
     let mut asking = Asking {
         families: [family(A, "A")?, family(AAAA, "AAAA")?],
@@ -63,7 +68,7 @@ pub fn both(name: &str, settings: &Settings, until: Moment) -> Option<Step> {
 
 impl Step {
     /// Who did not answer for what: `AAAA: SERVFAIL from 10.0.0.2`.
-    pub fn trouble(&self, settings: &Settings) -> String {
+    pub fn trouble(&self, settings: &ResolverSettings) -> String {
         let [v4, v6] = &self.families;
         let (first, second) = (v4.trouble(settings), v6.trouble(settings));
         match (first.is_empty(), second.is_empty()) {
@@ -76,8 +81,8 @@ impl Step {
     }
 }
 
-impl Family {
-    fn trouble(&self, settings: &Settings) -> String {
+impl AddressFamily {
+    fn trouble(&self, settings: &ResolverSettings) -> String {
         let mut text = String::new();
         if self.answer.is_some() {
             return text;
@@ -107,7 +112,7 @@ impl Family {
 }
 
 struct Asking<'s> {
-    families: [Family; 2],
+    families: [AddressFamily; 2],
     /// By server; none where no socket leads there.
     sockets: Vec<Option<UdpSocket>>,
     servers: &'s [SocketAddr],
@@ -117,7 +122,7 @@ struct Asking<'s> {
 impl Asking<'_> {
     /// Asks one server after the other, and all again, until each family is answered, refused by all, or the time is
     /// up. What an earlier one says late counts too.
-    fn go(&mut self, settings: &Settings) {
+    fn go(&mut self, settings: &ResolverSettings) {
         let turns = settings.attempts.saturating_mul(u32::try_from(self.servers.len()).unwrap_or(1));
         let now = clock::now();
         let all = settings.timeout.saturating_mul(settings.attempts).min(MAX_STEP).min(self.until.since(now));
@@ -231,7 +236,7 @@ fn socket(server: SocketAddr) -> Option<UdpSocket> {
 }
 
 /// The same question where there is room for any answer: each message behind its length.
-fn over_tcp(server: SocketAddr, question: &[u8]) -> Option<Answer> {
+fn over_tcp(server: SocketAddr, question: &[u8]) -> Option<DnsAnswer> {
     let mut stream = TcpStream::connect_timeout(&server, TCP_TIMEOUT).ok()?;
     stream.set_read_timeout(Some(TCP_TIMEOUT)).ok()?;
     let length = u16::try_from(question.len()).ok()?.to_be_bytes();

@@ -18,7 +18,7 @@ const MAX_NAME: usize = 253;
 
 /// What a server says.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Answer {
+pub struct DnsAnswer {
     /// Its code of response, [`NO_ERROR`] or another.
     pub code: u8,
     /// Whether there was no room for all of it: it is to be asked over TCP.
@@ -50,7 +50,7 @@ pub fn question(id: u16, name: &str, kind: u16) -> Option<Vec<u8>> {
 
 /// The answer to this question; `None`: it is none.
 #[must_use]
-pub fn answer(question: &[u8], message: &[u8]) -> Option<Answer> {
+pub fn answer(question: &[u8], message: &[u8]) -> Option<DnsAnswer> {
     let asked = question.get(HEADER..)?;
     let repeated = message.get(HEADER..HEADER + asked.len());
     let [flags, more] = *message.get(2..4)? else { return None };
@@ -75,7 +75,7 @@ pub fn answer(question: &[u8], message: &[u8]) -> Option<Answer> {
             at = next;
         }
     }
-    Some(Answer { code, truncated: flags & 2 != 0, addresses })
+    Some(DnsAnswer { code, truncated: flags & 2 != 0, addresses })
 }
 
 /// Type and data of the record that begins here, and where the next one does.
@@ -136,7 +136,7 @@ mod tests {
             &[(5, &[1, b'x', 0xc0, 12]), (A, &[10, 0, 0, 5]), (AAAA, &[0; 16]), (A, &[10, 0, 0, 6])],
         );
         let addresses = vec![IpAddr::from([10, 0, 0, 5]), IpAddr::from([10, 0, 0, 6])];
-        assert_eq!(answer(&asked, &message), Some(Answer { code: 0, truncated: false, addresses }));
+        assert_eq!(answer(&asked, &message), Some(DnsAnswer { code: 0, truncated: false, addresses }));
         assert_eq!(answer(&asked, &reply(3, &[])).expect("an answer").code, NX_DOMAIN);
         // Of another question, or none.
         assert_eq!(answer(&question(8, "db.example", A).expect("a name"), &message), None);

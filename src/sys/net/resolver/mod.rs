@@ -1,6 +1,6 @@
 //! Names to addresses, as glibc finds them. musl's resolver gives up where one of the two answers, or one step of the
 //! search list, is bad; here each family of addresses is asked for apart, and what there is is taken. It may take
-//! [`MAX_LOOKUP`], so a process of its own does it.
+//! `MAX_LOOKUP`, so a process of its own does it.
 
 mod ask;
 mod message;
@@ -10,7 +10,7 @@ use crate::sys::event::clock;
 use crate::sys::fs::files;
 use crate::sys::net;
 use message::{A, AAAA, NO_ERROR, NX_DOMAIN};
-use settings::Settings;
+use settings::ResolverSettings;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ pub fn resolve(host: &str) -> Result<Resolved, Unresolved> {
     };
     let mut trouble = String::new();
     if addresses.is_empty() {
-        let settings = Settings::parse(&files::system_text("/etc/resolv.conf").unwrap_or_default());
+        let settings = ResolverSettings::parse(&files::system_text("/etc/resolv.conf").unwrap_or_default());
         (addresses, trouble) = search(host, &settings)?;
     }
     // Few, and a sort of the library's would be larger than all of this.
@@ -86,7 +86,7 @@ fn preference(address: IpAddr) -> u8 {
 }
 
 /// Walks the search list. A step that a server fails at is no end, as with glibc; a step at which all are silent is.
-fn search(name: &str, settings: &Settings) -> Result<(Vec<IpAddr>, String), Unresolved> {
+fn search(name: &str, settings: &ResolverSettings) -> Result<(Vec<IpAddr>, String), Unresolved> {
     let until = clock::now().after(MAX_LOOKUP);
     let mut why = Unresolved { why: "name does not resolve".into(), by: Authority::Known };
     let mut is_silent = false;

@@ -9,7 +9,7 @@ const MAX_SERVERS: usize = 3;
 
 /// Where to ask, and what for.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Settings {
+pub struct ResolverSettings {
     /// The name servers, at least one.
     pub servers: Vec<SocketAddr>,
     /// Domains that are put behind a name.
@@ -22,7 +22,7 @@ pub struct Settings {
     pub attempts: u32,
 }
 
-impl Settings {
+impl ResolverSettings {
     /// Reads the text of the file; what is not understood means nothing, as ever.
     #[must_use]
     pub fn parse(text: &str) -> Self {
@@ -103,7 +103,7 @@ mod tests {
         let text = "# Docker\nnameserver 10.0.0.2 # x\nnameserver ::1\nnameserver bad\nnameserver 10.0.0.3\n\
                     nameserver 10.0.0.4\ndomain old\nsearch a.example b.example.\n\
                     options ndots:5 timeout:1 attempts:9 edns0 ndots:x";
-        let found = Settings::parse(text);
+        let found = ResolverSettings::parse(text);
         let servers: Vec<String> = found.servers.iter().map(ToString::to_string).collect();
         assert_eq!(servers, ["10.0.0.2:53", "[::1]:53", "10.0.0.3:53"]);
         assert_eq!((found.ndots, found.timeout, found.attempts), (5, Duration::from_secs(1), 5));
@@ -111,6 +111,6 @@ mod tests {
         assert_eq!(names("db"), ["db.a.example", "db.b.example", "db"]);
         assert_eq!(names("a.b.c.d.e.f"), ["a.b.c.d.e.f", "a.b.c.d.e.f.a.example", "a.b.c.d.e.f.b.example"]);
         assert_eq!(names("db."), ["db."]);
-        assert_eq!(Settings::parse("").servers, ["127.0.0.1:53".parse().expect("an address")]);
+        assert_eq!(ResolverSettings::parse("").servers, ["127.0.0.1:53".parse().expect("an address")]);
     }
 }

@@ -2,8 +2,8 @@
 //! posix_spawn(3), for the price of a vfork(2)).
 //!
 //! rinit waits for execve a moment, and then goes on: a program on a file system that hangs must not hang PID 1. The
-//! child so has a stack of its own, all that it reads is kept for it in a [`Block`], and what it does between clone
-//! and execve ([`child`]) is done with system calls alone: no allocation, no lock, no `errno`.
+//! child so has a stack of its own, all that it reads is kept for it in a `Block`, and what it does between clone
+//! and execve (`child`) is done with system calls alone: no allocation, no lock, no `errno`.
 
 mod child;
 
