@@ -117,6 +117,12 @@ impl Pids {
         self.early.iter().any(|(early, _)| *early == pid)
     }
 
+    /// All that an end would mean something of.
+    #[cfg(test)]
+    pub(super) fn all(&self) -> impl Iterator<Item = (Pid, Owner)> {
+        self.known.iter().copied()
+    }
+
     fn find(&self, pid: Pid) -> Result<usize, usize> {
         self.known.binary_search_by_key(&pid, |(known, _)| *known)
     }

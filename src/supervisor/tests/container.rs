@@ -146,6 +146,43 @@ fn the_sweep_asks_kills_and_ends() {
     assert_eq!(w.core.deadline(), None);
 }
 
+/// An INT once more, when only strangers are left: they are killed at once. TERM once more changes nothing here either.
+#[test]
+fn a_second_request_in_the_sweep_means_what_it_means_before() {
+    for (signal, kills) in [(Signal::INT, true), (Signal::QUIT, true), (Signal::TERM, false)] {
+        let mut w = up_with(vec![daemon()], Settings { sweep_grace: 10 * S, ..Settings::default() });
+        w.signal(signal);
+        w.die(0, Signal::TERM);
+        w.wait(S);
+        assert_eq!(w.take().last(), Some(&Action::Sweep { signal: Signal::TERM }));
+        w.signal(signal);
+        assert_eq!(w.take().contains(&Action::Sweep { signal: Signal::KILL }), kills, "{signal}");
+        w.signal(signal);
+        assert_eq!(w.take(), [], "{signal}");
+        w.wait(2 * S);
+        assert_eq!(w.halted.is_some(), kills, "{signal}");
+        assert_eq!(w.fault, None);
+    }
+}
+
+/// Who is on its way out has no more time than those that are asked only now.
+#[test]
+fn within_cuts_the_grace_of_what_ends_already() {
+    let slow = ServicePolicy { start_timeout: Some(S), ..probed() };
+    let rules = vec![daemon(), needs(&[(0, Started)], slow)];
+    let mut w = up_with(rules, Settings { stop_within: Some(10 * S), ..Settings::default() });
+    let above = w.pid(1);
+    w.wait(S);
+    assert_eq!(w.signals_to(above), [Signal::TERM]);
+    w.wait(S);
+    w.signal(Signal::TERM);
+    w.wait(4 * S);
+    assert_eq!(w.signals_to(above), [Signal::TERM]);
+    // Half of nine seconds, for two in a chain.
+    w.wait(S / 2);
+    assert_eq!(w.signals_to(above), [Signal::TERM, Signal::KILL]);
+}
+
 #[test]
 fn a_stop_of_rinits_own_has_its_code() {
     let mut w = up(vec![essential(daemon())]);
@@ -207,6 +244,20 @@ fn a_signal_while_main_is_being_started_is_not_lost() {
     w.signal(Signal::TERM);
     let pid = w.answer();
     assert_eq!(w.signals_to(pid), [Signal::TERM, Signal::HUP], "in order, each once");
+}
+
+#[test]
+fn what_was_kept_for_main_is_given_to_it_once() {
+    let mut w = World::new(vec![restarting(Restart::Always)], main_is(0));
+    w.begin();
+    w.signal(Signal::HUP);
+    let first = w.answer();
+    assert_eq!(w.signals_to(first), [Signal::HUP]);
+    w.take();
+    w.exit(0, 1);
+    w.wait(S);
+    let second = w.answer();
+    assert_eq!(w.signals_to(second), []);
 }
 
 #[test]

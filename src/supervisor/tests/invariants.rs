@@ -4,6 +4,7 @@
 use super::world::{Ask, Group, Known, S, World};
 use crate::model::*;
 use crate::supervisor::ServiceStatus;
+use crate::supervisor::process_table::Owner;
 use crate::supervisor::event::{Action, Event, Next, Note, StopReason};
 use crate::supervisor::service::{FinalState, Load, Order, ProbeState, ServiceState};
 use crate::supervisor::shutdown::Phase;
@@ -235,7 +236,9 @@ impl World {
                     let to = |action: &&Action| matches!(action, Action::Signal { pid, signal: sent, .. } if *pid == leader && sent == signal);
                     out.iter().filter(to).count() == 1
                 };
-                rule(kept.iter().all(got), "a signal for main was lost")
+                rule(kept.iter().all(got), "a signal for main was lost")?;
+                let usr1 = Signal::from_number(10).unwrap();
+                rule(kept.contains(&usr1) || !got(&usr1), "a signal for main came twice")
             }
             (Event::Spawned { service, .. }, None) if service == main => {
                 self.kept.clear();
@@ -313,8 +316,29 @@ impl World {
                 rule(theirs, "a service's process that nobody waits for")?;
             }
         }
+        self.check_owners()?;
         let busy = self.core.records.ids().filter(|id| self.core.records[*id].state.is_busy()).count();
         rule(self.core.busy == busy && self.core.news.is_empty(), "the books are wrong")
+    }
+
+    /// Every pid that is known is somebody's now.
+    fn check_owners(&self) -> Result<(), &'static str> {
+        for (pid, owner) in self.core.pids.all() {
+            let theirs = match owner {
+                Owner::Leader(id) => match self.core.records[id].state {
+                    ServiceState::Spawning { load: Some(load), .. } => load.pid == pid,
+                    state => state.leader() == Some(pid),
+                },
+                Owner::Probe(id) => match self.core.records[id].probe {
+                    ProbeState::Running { pid: probe, .. } | ProbeState::Killed { pid: probe, .. } => {
+                        probe == pid
+                    }
+                    ProbeState::Off | ProbeState::Due(_) | ProbeState::Asked | ProbeState::Stale => false,
+                },
+            };
+            rule(theirs, "a pid that is nobody's")?;
+        }
+        Ok(())
     }
 
     /// Whether a waiting service has something to wait for, and nothing that will never come.

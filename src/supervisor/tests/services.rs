@@ -360,3 +360,14 @@ fn a_probe_does_not_outlive_its_service() {
     w.end(pid, ExitStatus::Code(0), false);
     assert_eq!(w.seen.len(), actions);
 }
+
+/// Its pid is not its own for ever: an end of it is looked for no longer.
+#[test]
+fn a_killed_probe_is_forgotten_with_its_service() {
+    let mut w = up(vec![probed(), daemon()]);
+    let pid = w.probe_pid(0);
+    w.wait(3 * S); // It takes too long.
+    assert!(w.seen.contains(&Action::KillProbe { pid }) && w.core.knows(pid));
+    w.exit(0, 1);
+    assert!(!w.core.knows(pid));
+}

@@ -212,3 +212,47 @@ fn send_below(rinit: Pid, own: Pid, signals: [Signal; 2]) -> Vec<Pid> {
         std::thread::sleep(Duration::from_millis(1));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+    use std::process::{Child, Command};
+
+    fn gone(child: &mut Child) -> bool {
+        (0..2_000).any(|_| {
+            std::thread::sleep(Duration::from_millis(1));
+            child.try_wait().unwrap().is_some_and(|status| status.signal() == Some(libc::SIGKILL))
+        })
+    }
+
+    /// One that has just been made is in its parent's group still: probes survived that were killed by their group alone.
+    #[test]
+    fn a_tree_is_killed_before_it_has_a_group_of_its_own() {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        tree(child.id().cast_signed());
+        let gone = gone(&mut child);
+        let _ = child.kill();
+        assert!(gone);
+    }
+
+    /// Whose parent has ended is below the tree no longer, but in its group.
+    #[test]
+    fn a_tree_is_killed_with_the_orphans_of_its_group() {
+        let (mut read, write) = std::io::pipe().unwrap();
+        let mut child = Command::new("sh")
+            .args(["-c", "(sleep 10 & echo up); exec sleep 1000"])
+            .process_group(0)
+            .stdout(write)
+            .spawn()
+            .unwrap();
+        let mut up = [0; 3];
+        std::io::Read::read_exact(&mut read, &mut up).unwrap();
+        let killed = clock::now();
+        tree(child.id().cast_signed());
+        assert!(gone(&mut child));
+        // The orphan held the other end.
+        assert_eq!(std::io::Read::read(&mut read, &mut up).unwrap(), 0);
+        assert!(clock::now().since(killed) < Duration::from_secs(5));
+    }
+}
