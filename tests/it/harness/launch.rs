@@ -157,7 +157,14 @@ impl Launch {
         self
     }
 
-    /// The init runs as this user and this group, with no others.
+    /// The init's supplementary groups, as `docker run --group-add` gives them.
+    pub fn groups(mut self, groups: &[u32]) -> Self {
+        super::needs_root();
+        self.plan.groups = groups.to_vec();
+        self
+    }
+
+    /// The init runs as this user and this group, with no others than [`Self::groups`].
     pub fn user(mut self, id: u32) -> Self {
         super::needs_root();
         self.plan.user = Some(id);

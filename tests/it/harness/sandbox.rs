@@ -42,6 +42,7 @@ pub(super) struct Plan {
     pub ignored: Vec<c_int>,
     pub blocked: Vec<c_int>,
     pub user: Option<u32>,
+    pub groups: Vec<u32>,
     pub cwd: CString,
     pub limits: Vec<(u32, u64)>,
     /// System calls, and the errors that they are answered with.
@@ -329,8 +330,11 @@ fn person(step: &mut Step) {
             let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
             step.must(libc::setrlimit(resource, &raw const limit));
         }
+        if plan.user.is_some() || !plan.groups.is_empty() {
+            let (count, groups) = (plan.groups.len(), plan.groups.as_ptr());
+            step.must(if libc::syscall(libc::SYS_setgroups, count, groups) == 0 { 0 } else { -1 });
+        }
         if let Some(id) = plan.user {
-            step.must(if libc::syscall(libc::SYS_setgroups, 0, ptr::null::<u32>()) == 0 { 0 } else { -1 });
             step.must(if libc::syscall(libc::SYS_setresgid, id, id, id) == 0 { 0 } else { -1 });
             step.must(if libc::syscall(libc::SYS_setresuid, id, id, id) == 0 { 0 } else { -1 });
         }
