@@ -4,8 +4,8 @@
 use super::world::{Ask, Group, Known, S, World};
 use crate::model::*;
 use crate::supervisor::ServiceStatus;
-use crate::supervisor::process_table::Owner;
 use crate::supervisor::event::{Action, Event, Next, Note, StopReason};
+use crate::supervisor::process_table::Owner;
 use crate::supervisor::service::{FinalState, Load, Order, ProbeState, ServiceState};
 use crate::supervisor::shutdown::Phase;
 
