@@ -1,6 +1,6 @@
 //! Checks: facts about the container that must hold before anything starts.
 //!
-//! A kind is one file: it reads its table into a value that implements [`Evaluate`], and is named once in
+//! A kind is one file: it reads its table into a [`CheckSpec`], and is named once in
 //! [`KINDS`]. What all kinds share (level, wait, any_of, export, when) is read in [`mod@read`] and applied in
 //! [`run`]; the words for the user are made in [`report`].
 
@@ -20,6 +20,7 @@ use crate::config::source::diagnostic::Span;
 use crate::model::environ::Environ;
 use crate::text::escape::on_one_line;
 use crate::text::redact;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// A kind of check: its name in `[checks.KIND.NAME]`, and how its table is read. `name` is NAME, already
@@ -37,7 +38,7 @@ pub struct Kind {
     /// What to look for when a look takes too long.
     pub hang_hint: &'static str,
     /// Reads the kind's own keys.
-    pub read: fn(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>>,
+    pub read: fn(name: &str, table: &Table<'_>) -> Option<CheckSpec>,
 }
 
 impl Kind {
@@ -55,46 +56,91 @@ impl Kind {
 /// The hint of a kind that looks at files alone.
 const SLOW_FILES: &str = "look for a file system that hangs, or is slow";
 
-/// What a kind knows how to do.
-pub trait Evaluate {
+/// How long a look may take that says nothing of it, where it may block at all.
+pub(crate) const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What one check looks at: its words, which are made when its table is read, and the look itself.
+pub struct CheckSpec {
     /// What is looked at, in a few words: `link web:80`, `env WEB_HOST`, `mount /data`.
-    fn subject(&self) -> String;
-
+    pub subject: String,
     /// What must hold, in words that follow "expected": `a string that is set and not empty`.
-    fn expected(&self) -> String;
+    pub expected: String,
+    /// Whether a look may take longer than a system call on local data.
+    pub blocking: Blocking,
+    /// Whether the value that it finds must not be shown.
+    pub secret: bool,
+    /// What else is known where the check is about a variable.
+    pub variable: Option<Rc<dyn Variable>>,
+    /// Looks once and judges. Runs in rinit's own process where it does not block, in a helper process otherwise
+    /// (and whenever `wait` or `as_user` ask for one); it must not change anything.
+    pub look: Box<dyn Fn(&Facts) -> LookResult>,
+}
 
-    /// Looks once and judges. Runs in rinit's own process unless [`Evaluate::may_block`], in a helper process
-    /// otherwise (and whenever `wait` or `as_user` ask for one); it must not change anything.
-    fn evaluate(&self, facts: &Facts) -> Finding;
+/// What a look gives; the error is a [`Finding`] too, which `?` hands up.
+pub type LookResult = Result<Finding, CheckFailure>;
 
-    /// Whether looking may take longer than a system call on local data: a name server, a peer, a network file system.
-    fn may_block(&self, _: &Facts) -> bool {
-        false
+/// Whether a look asks a name server, a peer or a network file system, and so may take its time.
+pub enum Blocking {
+    /// It never does.
+    Never,
+    /// It may, for so long.
+    Within(Duration),
+    /// It does where the file system at this path is one that asks somebody.
+    At(String),
+}
+
+/// What the check of an environment variable knows besides.
+pub trait Variable {
+    /// Variables that it may set, so that `${NAME}` elsewhere is known to come later.
+    fn sets(&self) -> Vec<String>;
+
+    /// Values that must not be shown, as far as they are known before a look.
+    fn secrets(&self, _: &Environ) -> Vec<String>;
+
+    /// Whether the value that was found must not be shown.
+    fn is_secret(&self, _: &Finding) -> bool;
+
+    /// What is told of it, for `--env-docs`.
+    fn doc(&self) -> Doc;
+}
+
+impl CheckSpec {
+    /// A check that does not block and finds no secret.
+    #[must_use]
+    pub fn new(mut subject: String, expected: String, look: Box<dyn Fn(&Facts) -> LookResult>) -> Self {
+        subject.truncate(subject.trim_end().len());
+        Self { subject, expected, blocking: Blocking::Never, secret: false, variable: None, look }
+    }
+
+    /// Looks once and judges.
+    #[must_use]
+    pub fn evaluate(&self, facts: &Facts) -> Finding {
+        (self.look)(facts).unwrap_or_else(Finding::from)
+    }
+
+    /// Whether a look may block today.
+    #[must_use]
+    pub fn may_block(&self, facts: &Facts) -> bool {
+        match &self.blocking {
+            Blocking::Never => false,
+            Blocking::Within(_) => true,
+            Blocking::At(path) => kinds::common::mounted::is_remote(path, facts),
+        }
     }
 
     /// How long one look may take before it is given up, where it may block.
-    fn patience(&self) -> Duration {
-        kinds::common::check_fn::LOOK_TIMEOUT
-    }
-
-    /// Variables that this check may set, so that `${NAME}` elsewhere is known to come later.
-    fn sets(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    /// Values that must not be shown, as far as they are known before a look.
-    fn secrets(&self, _: &Environ) -> Vec<String> {
-        Vec::new()
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        match self.blocking {
+            Blocking::Within(patience) => patience.max(LOOK_TIMEOUT),
+            _ => LOOK_TIMEOUT,
+        }
     }
 
     /// Whether the value that was found must not be shown.
-    fn is_secret(&self, _: &Finding) -> bool {
-        false
-    }
-
-    /// The variable that this check speaks of, for `--env-docs`.
-    fn doc(&self) -> Option<Doc> {
-        None
+    #[must_use]
+    pub fn is_secret(&self, finding: &Finding) -> bool {
+        self.secret || self.variable.as_ref().is_some_and(|variable| variable.is_secret(finding))
     }
 }
 
@@ -206,7 +252,7 @@ pub struct Check {
     /// The variable that gets the finding's value.
     pub export: Option<String>,
     /// What the kind looks at.
-    pub evaluate: Box<dyn Evaluate>,
+    pub spec: CheckSpec,
 }
 
 /// Every kind there is.

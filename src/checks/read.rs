@@ -58,7 +58,10 @@ pub fn read<'a>(root: Option<&'a Node>, reading: &'a ReadContext<'a>) -> Vec<Che
 #[must_use]
 pub fn exported(checks: &[Check]) -> Vec<String> {
     let on = checks.iter().filter(|check| check.off.is_none());
-    on.flat_map(|check| check.export.iter().cloned().chain(check.evaluate.sets())).collect()
+    on.flat_map(|check| {
+        check.export.iter().cloned().chain(check.spec.variable.iter().flat_map(|variable| variable.sets()))
+    })
+    .collect()
 }
 
 /// Values of the variables that are called secret, before any check is read: the words of one may hold that of another.
@@ -78,7 +81,11 @@ pub fn given_secrets(root: Option<&Node>, environ: &Environ) -> Vec<String> {
 /// Values that these checks keep from being shown, as far as they are known before a look.
 #[must_use]
 pub fn secrets(checks: &[Check], environ: &Environ) -> Vec<String> {
-    checks.iter().flat_map(|check| check.evaluate.secrets(environ)).collect()
+    checks
+        .iter()
+        .filter_map(|check| check.spec.variable.as_ref())
+        .flat_map(|it| it.secrets(environ))
+        .collect()
 }
 
 /// What each check would look at, without looking.
@@ -86,7 +93,7 @@ pub fn secrets(checks: &[Check], environ: &Environ) -> Vec<String> {
 pub fn explain(checks: &[Check], sources: &SourceMap) -> String {
     let mut text = String::new();
     for check in checks {
-        let what = format!("{}: expected {}", check.evaluate.subject(), check.evaluate.expected());
+        let what = format!("{}: expected {}", check.spec.subject, check.spec.expected);
         let off = check.off.as_ref().map_or_else(String::new, |why| format!(" (off: {why})"));
         let wait = check.wait.map_or_else(String::new, |wait| format!(", within {}", show_duration(wait)));
         text.push_str(&format!("      {what}{wait}{off} ({})\n", sources.file_line(check.at)));
@@ -168,7 +175,7 @@ fn read_check(kind: &'static Kind, name: String, table: Table<'_>) -> Option<Che
         }
         named
     });
-    let evaluate = (kind.read)(&name, &table);
+    let spec = (kind.read)(&name, &table);
     table.close();
     Some(Check {
         kind,
@@ -182,7 +189,7 @@ fn read_check(kind: &'static Kind, name: String, table: Table<'_>) -> Option<Che
         any_of,
         as_user,
         export,
-        evaluate: evaluate?,
+        spec: spec?,
     })
 }
 
@@ -282,10 +289,7 @@ mod tests {
             assert!(checks.iter().any(|check| check.kind.name == kind.name), "no {}", kind.name);
         }
         for check in checks {
-            assert!(
-                !check.evaluate.expected().is_empty()
-                    && check.evaluate.subject().starts_with(check.kind.name)
-            );
+            assert!(!check.spec.expected.is_empty() && check.spec.subject.starts_with(check.kind.name));
         }
     }
 

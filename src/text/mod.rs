@@ -7,4 +7,5 @@ pub mod redact;
 pub mod regex;
 pub mod sort;
 pub mod suggest;
+pub(crate) mod template;
 pub mod units;

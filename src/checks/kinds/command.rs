@@ -1,10 +1,10 @@
 //! `[checks.command.NAME]`: a program is in PATH and can be run; what it says of its version matches.
 
-use super::common::check_fn::{FnCheck, FnResult, LOOK_TIMEOUT, add, fail, held};
+use super::common::finding::{add, fail, held};
 use super::common::keys::{misnamed, named, pattern};
 use super::common::program;
 use super::common::program::{first_line, output_of};
-use crate::checks::{Evaluate, Facts, Kind, SLOW_FILES, quoted};
+use crate::checks::{Blocking, CheckSpec, Facts, Kind, LOOK_TIMEOUT, LookResult, SLOW_FILES, quoted};
 use crate::config::read::table::Table;
 use crate::text::regex::Pattern;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use std::time::Duration;
 pub const KIND: Kind =
     Kind { name: "command", looks_at_paths: true, hang_hint: SLOW_FILES, read, ..Kind::PLAIN };
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
+fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let word = named(name, table, "command")?;
     if word.is_empty() {
         misnamed(table, "command", "is empty; expected the name of a program");
@@ -30,19 +30,20 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     let mut argv = vec![word];
     argv.extend(args.unwrap_or_else(|| vec!["--version".into()]));
     let version = version.map(|(_, pattern)| pattern);
-    Some(Box::new(FnCheck {
-        subject: ["command ", argv.first().map_or("", String::as_str)].concat(),
-        expected,
-        patience: if version.is_some() { LOOK_TIMEOUT } else { Duration::ZERO },
-        secret: false,
-        look: Box::new(move |facts| look(&argv, version.as_ref(), facts)),
-    }))
+    Some(CheckSpec {
+        blocking: if version.is_some() { Blocking::Within(LOOK_TIMEOUT) } else { Blocking::Never },
+        ..CheckSpec::new(
+            ["command ", argv.first().map_or("", String::as_str)].concat(),
+            expected,
+            Box::new(move |facts| look(&argv, version.as_ref(), facts)),
+        )
+    })
 }
 
-fn look(argv: &[String], version: Option<&Pattern>, facts: &Facts) -> FnResult {
+fn look(argv: &[String], version: Option<&Pattern>, facts: &Facts) -> LookResult {
     let Some(version) = version else {
         let path = program::runs(argv.first().map_or("", String::as_str), facts)?;
-        return held("{}", &[&path], &path);
+        return held!("{}", &path; &path);
     };
     // A little less than what a helper is given.
     let (path, ran) = output_of(argv, LOOK_TIMEOUT.saturating_sub(Duration::from_secs(1)), facts)?;
@@ -52,9 +53,9 @@ fn look(argv: &[String], version: Option<&Pattern>, facts: &Facts) -> FnResult {
     let text = String::from_utf8_lossy(&output);
     let first = quoted(first_line(text.lines()));
     if version.matches(&text) {
-        return held("{}, {}", &[&path, &first], &path);
+        return held!("{}, {}", &path, &first; &path);
     }
-    fail("{}, {}\ninstall another version of {}, or correct version", &[&path, &first, &path])
+    fail!("{}, {}", &path, &first; "install another version of {}, or correct version", &path)
 }
 
 #[cfg(test)]
@@ -70,7 +71,7 @@ mod tests {
         let output = [Vec::new(), b"\njq-1.7.1\nfor jq\n".to_vec()];
         let fake =
             Fake { ran: Ran { outcome: Some(ExitStatus::Code(1)), output }, ..Fake::with_programs(&["jq"]) };
-        one(text).evaluate.evaluate(&fake.facts(&[("PATH", "/bin")]))
+        one(text).spec.evaluate(&fake.facts(&[("PATH", "/bin")]))
     }
 
     #[test]

@@ -1,17 +1,16 @@
 //! `[checks.dir.PATH]`: a folder is there (or is not), and who is to use it can.
 
-use super::common::check_fn::{FnCheck, FnResult, add, fail, failure};
+use super::common::finding::{add, fail, failure};
 use super::common::path::{PathSubject, unreachable, what};
-use crate::checks::{Evaluate, Facts, Kind, SLOW_FILES, facts};
+use crate::checks::{CheckSpec, Facts, Kind, LookResult, SLOW_FILES, facts};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::{Access, Stat};
 use crate::sys::{Errno, errno};
-use std::time::Duration;
 
 /// `dir`
 pub const KIND: Kind = Kind { name: "dir", looks_at_paths: true, hang_hint: SLOW_FILES, read, ..Kind::PLAIN };
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
+fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let mut expected = String::from("a folder");
     let place = PathSubject::read(name, table, &mut expected);
     let (empty, non_empty) = (table.flag("empty"), table.flag("non_empty"));
@@ -29,19 +28,17 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     if place.path == "/" && expected == "a folder" {
         table.fault_here("asserts nothing, for there is always a root; expected a key, such as mode");
     }
-    Some(Box::new(FnCheck {
-        subject: ["dir ", &place.path].concat(),
+    Some(CheckSpec::new(
+        ["dir ", &place.path].concat(),
         expected,
-        patience: Duration::ZERO,
-        secret: false,
-        look: Box::new(move |facts| place.look(facts, &|stat| look(&place, empty, stat, facts))),
-    }))
+        Box::new(move |facts| place.look(facts, &|stat| look(&place, empty, stat, facts))),
+    ))
 }
 
-fn look(place: &PathSubject, empty: Option<bool>, stat: &Stat, facts: &Facts) -> FnResult {
+fn look(place: &PathSubject, empty: Option<bool>, stat: &Stat, facts: &Facts) -> LookResult {
     let path = &place.path;
     if !stat.dir {
-        return fail("{}\nremove it, and make a folder there: mkdir {}", &[what(stat), path]);
+        return fail!("{}", what(stat); "remove it, and make a folder there: mkdir {}", path);
     }
     place.rights(stat, facts)?;
     if let Some(empty) = empty {
@@ -49,15 +46,12 @@ fn look(place: &PathSubject, empty: Option<bool>, stat: &Stat, facts: &Facts) ->
             if errno(&error) == Errno::EACCES {
                 return unreachable(path, Access::Read, facts);
             }
-            failure(
-                "a directory that cannot be listed: {}\nlook at what {} lies on",
-                &[&facts::why(&error), path],
-            )
+            failure!("a directory that cannot be listed: {}", &facts::why(&error); "look at what {} lies on", path)
         })?;
         match (empty, names.first()) {
-            (true, Some(name)) => return fail("a folder that holds {}\nempty {}", &[name, path]),
+            (true, Some(name)) => return fail!("a folder that holds {}", name; "empty {}", path),
             (false, None) => {
-                return fail("an empty folder\nput files into {}, or mount them there", &[path]);
+                return fail!("an empty folder"; "put files into {}, or mount them there", path);
             }
             _ => {}
         }
@@ -100,8 +94,7 @@ mod tests {
                 refused: [(("/full".to_string(), "w"), libc::EROFS)].into(),
                 ..Fake::default()
             };
-            let finding =
-                one(&format!("[checks.dir.\"{path}\"]\n{keys}")).evaluate.evaluate(&fake.facts(&[]));
+            let finding = one(&format!("[checks.dir.\"{path}\"]\n{keys}")).spec.evaluate(&fake.facts(&[]));
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{path} {keys}");
         }
     }
@@ -125,6 +118,6 @@ mod tests {
         let stat = Stat { dir: true, mode: 0o755, ..Stat::default() };
         let facts = Fake { files: [("/d".into(), stat)].into(), ..Fake::default() }.facts(&[]);
         let check = one("[checks.dir.\"/d\"]\nowner = 5\ngroup = 6\nmode = \"0700\"");
-        assert_eq!(check.evaluate.evaluate(&facts).remedy, "chown 5 /d; chgrp 6 /d; chmod 0700 /d");
+        assert_eq!(check.spec.evaluate(&facts).remedy, "chown 5 /d; chgrp 6 /d; chmod 0700 /d");
     }
 }

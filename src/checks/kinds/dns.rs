@@ -1,9 +1,9 @@
 //! `[checks.dns.NAME]`: a name has an address, of a family, or one of those that are expected.
 
-use super::common::check_fn::{FnCheck, FnResult, LOOK_TIMEOUT, add, fail, held};
+use super::common::finding::{add, fail, held};
 use super::common::keys::{asserting, misnamed, named, word};
 use super::common::peer::{addresses, but};
-use crate::checks::{Evaluate, Facts, Kind};
+use crate::checks::{Blocking, CheckSpec, Facts, Kind, LOOK_TIMEOUT, LookResult};
 use crate::config::read::table::Table;
 use crate::sys::net::resolver::Resolved;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use std::net::IpAddr;
 /// `dns`
 pub const KIND: Kind = Kind { name: "dns", read, ..Kind::PLAIN };
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
+fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let host = named(name, table, "host")?;
     if host.is_empty() || host.contains(char::is_whitespace) {
         misnamed(table, "host", "is no name of a host; expected one without blanks");
@@ -30,16 +30,17 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     if !list.is_empty() {
         add(&mut expected, &["one of ", &list.join(", ")]);
     }
-    Some(Box::new(FnCheck {
-        subject: ["dns ", &host].concat(),
-        expected,
-        patience: LOOK_TIMEOUT,
-        secret: false,
-        look: Box::new(move |facts| look(&host, family, &wanted, facts)),
-    }))
+    Some(CheckSpec {
+        blocking: Blocking::Within(LOOK_TIMEOUT),
+        ..CheckSpec::new(
+            ["dns ", &host].concat(),
+            expected,
+            Box::new(move |facts| look(&host, family, &wanted, facts)),
+        )
+    })
 }
 
-fn look(host: &str, family: Option<&str>, wanted: &[IpAddr], facts: &Facts) -> FnResult {
+fn look(host: &str, family: Option<&str>, wanted: &[IpAddr], facts: &Facts) -> LookResult {
     let Resolved { addresses: found, trouble } = addresses(host, facts)?;
     let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
     let all = texts.join(", ") + &but(&trouble);
@@ -48,8 +49,8 @@ fn look(host: &str, family: Option<&str>, wanted: &[IpAddr], facts: &Facts) -> F
             && (wanted.is_empty() || wanted.contains(address))
     };
     match found.iter().find(fits) {
-        Some(address) => held("{} at {}", &[host, &all], &address.to_string()),
-        None => fail("{} at {}\ncorrect what the name server or /etc/hosts says of {}", &[host, &all, host]),
+        Some(address) => held!("{} at {}", host, &all; &address.to_string()),
+        None => fail!("{} at {}", host, &all; "correct what the name server or /etc/hosts says of {}", host),
     }
 }
 
@@ -61,7 +62,7 @@ mod tests {
 
     fn evaluate(keys: &str) -> Finding {
         let names = [("db".to_string(), "10.0.0.5".parse().expect("ip"))].into();
-        one(&format!("[checks.dns.{keys}")).evaluate.evaluate(&Fake { names, ..Fake::default() }.facts(&[]))
+        one(&format!("[checks.dns.{keys}")).spec.evaluate(&Fake { names, ..Fake::default() }.facts(&[]))
     }
 
     #[test]
@@ -93,7 +94,7 @@ mod tests {
                 trouble: trouble.clone(),
                 ..Fake::default()
             };
-            one(&format!("[checks.dns.{keys}]")).evaluate.evaluate(&fake.facts(&[]))
+            one(&format!("[checks.dns.{keys}]")).spec.evaluate(&fake.facts(&[]))
         };
         assert_eq!(evaluate("db").found, "db at 10.0.0.5 (AAAA: SERVFAIL from 10.0.0.2)");
         let none = evaluate("bd");

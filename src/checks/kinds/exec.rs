@@ -1,9 +1,9 @@
 //! `[checks.exec.NAME]`: a command of the user's ends as it should.
 
-use super::common::check_fn::{FnCheck, FnResult, add, fail, held};
+use super::common::finding::{add, fail, held};
 use super::common::keys::{asserting, pattern, timeout};
 use super::common::program::{first_line, output_of};
-use crate::checks::{Evaluate, Facts, Kind, quoted};
+use crate::checks::{Blocking, CheckSpec, Facts, Kind, LookResult, quoted};
 use crate::config::read::table::Table;
 use crate::model::ExitStatus;
 use crate::text::regex::Pattern;
@@ -23,7 +23,7 @@ struct Exec {
     secret: bool,
 }
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
+fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     if !table.has("command") {
         table.fault_here("says no command; expected command = [\"program\", \"argument\"]");
     }
@@ -54,18 +54,16 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
         timeout,
         secret: table.flag("secret").unwrap_or(false),
     };
-    Some(Box::new(FnCheck {
-        subject: ["exec ", name].concat(),
-        expected,
+    Some(CheckSpec {
         // Its own end comes first, and kills what it has started.
-        patience: timeout.saturating_add(Duration::from_secs(5)),
+        blocking: Blocking::Within(timeout.saturating_add(Duration::from_secs(5))),
         secret: exec.secret,
-        look: Box::new(move |facts| exec.look(facts)),
-    }))
+        ..CheckSpec::new(["exec ", name].concat(), expected, Box::new(move |facts| exec.look(facts)))
+    })
 }
 
 impl Exec {
-    fn look(&self, facts: &Facts) -> FnResult {
+    fn look(&self, facts: &Facts) -> LookResult {
         let (path, ran) = output_of(&self.argv, self.timeout, facts)?;
         let [out, err] = &ran.output;
         let (out, err) = (String::from_utf8_lossy(out), String::from_utf8_lossy(err));
@@ -81,7 +79,7 @@ impl Exec {
             None => Some(String::new()),
         };
         if let Some(end) = end {
-            return fail("{}{}\nmend what {} complains of", &[&end, &said, &path]);
+            return fail!("{}{}", &end, &said; "mend what {} complains of", &path);
         }
         let out = out.trim();
         if let Some(matches) = &self.matches
@@ -89,9 +87,9 @@ impl Exec {
         {
             let shown =
                 if self.secret { "that is not shown".into() } else { quoted(first_line(out.lines())) };
-            return fail("output {}{}\nmend what {} looks at", &[&shown, &said, &path]);
+            return fail!("output {}{}", &shown, &said; "mend what {} looks at", &path);
         }
-        held("it ended as it should", &[], out)
+        held!("it ended as it should"; out)
     }
 }
 
@@ -107,7 +105,7 @@ mod tests {
     fn evaluate(keys: &str, outcome: Option<ExitStatus>) -> Finding {
         let output = [b" 42\nhunter2\n".to_vec(), b"first\nno such table\n\n".to_vec()];
         let fake = Fake { ran: Ran { outcome, output }, ..Fake::with_programs(&["app"]) };
-        one(&format!("[checks.exec.x]\n{keys}")).evaluate.evaluate(&fake.facts(&[("PATH", "/bin")]))
+        one(&format!("[checks.exec.x]\n{keys}")).spec.evaluate(&fake.facts(&[("PATH", "/bin")]))
     }
 
     #[test]
@@ -153,7 +151,7 @@ mod tests {
         assert_eq!(evaluate("command = \"app\"", code(0)).value.as_deref(), Some("42\nhunter2"));
         let check = one("[checks.exec.x]\ncommand = \"app\"\ntimeout = \"1m\"");
         let facts = Fake::default().facts(&[]);
-        assert!(check.evaluate.may_block(&facts) && check.evaluate.patience() > Duration::from_mins(1));
+        assert!(check.spec.may_block(&facts) && check.spec.patience() > Duration::from_mins(1));
     }
 
     #[test]

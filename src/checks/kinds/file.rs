@@ -1,16 +1,17 @@
 //! `[checks.file.PATH]`: a file is there (or is not), is what it should be, and holds what it should.
 
-use super::common::check_fn::{FnCheck, FnResult, LOOK_TIMEOUT, add, fail, failure};
 use super::common::content::holds;
+use super::common::finding::{add, fail, failure};
 use super::common::keys::{asserting, at_least, word};
 use super::common::path::{PathSubject, unreachable, what};
 use super::common::program;
-use crate::checks::{CheckFailure, Evaluate, Facts, Kind, SLOW_FILES, facts, quoted};
+use crate::checks::{
+    Blocking, CheckFailure, CheckSpec, Facts, Kind, LOOK_TIMEOUT, LookResult, SLOW_FILES, facts, quoted,
+};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::{Access, Stat};
 use crate::sys::{Errno, errno};
 use crate::text::units::show_size;
-use std::time::Duration;
 
 /// `file`
 pub const KIND: Kind =
@@ -34,7 +35,7 @@ struct File {
     lacks: Vec<String>,
 }
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
+fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let kind = word(table, "type", TYPES);
     let mut expected = ["a ", kind.unwrap_or("file")].concat();
     let place = PathSubject::read(name, table, &mut expected);
@@ -66,20 +67,21 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     contains.iter().for_each(|text| add(&mut expected, &["with ", &quoted(text)]));
     lacks.iter().for_each(|text| add(&mut expected, &["without ", &quoted(text)]));
     let file = File { place: place?, kind, empty: full == Some(false), min_size, sha256, contains, lacks };
-    Some(Box::new(FnCheck {
-        subject: ["file ", &file.place.path].concat(),
-        expected,
+    Some(CheckSpec {
         // Its whole content may be a lot to read; and what is on a volume may hang with it.
-        patience: if file.sha256.is_some() {
-            LOOK_TIMEOUT.saturating_mul(6)
+        blocking: if file.sha256.is_some() {
+            Blocking::Within(LOOK_TIMEOUT.saturating_mul(6))
         } else if file.looks_inside() {
-            LOOK_TIMEOUT
+            Blocking::Within(LOOK_TIMEOUT)
         } else {
-            Duration::ZERO
+            Blocking::Never
         },
-        secret: false,
-        look: Box::new(move |facts| file.place.look(facts, &|stat| file.look(stat, facts))),
-    }))
+        ..CheckSpec::new(
+            ["file ", &file.place.path].concat(),
+            expected,
+            Box::new(move |facts| file.place.look(facts, &|stat| file.look(stat, facts))),
+        )
+    })
 }
 
 impl File {
@@ -87,7 +89,7 @@ impl File {
         self.sha256.is_some() || !self.contains.is_empty() || !self.lacks.is_empty()
     }
 
-    fn look(&self, stat: &Stat, facts: &Facts) -> FnResult {
+    fn look(&self, stat: &Stat, facts: &Facts) -> LookResult {
         let path = &self.place.path;
         let (kind, fits) = match self.kind {
             None => ("file", !stat.dir),
@@ -96,7 +98,7 @@ impl File {
         if !fits {
             // What Docker makes of a bind mount whose source is not there.
             let why = if stat.dir { " (a bind mount whose source is missing makes a folder)" } else { "" };
-            return fail("{}\nput a {} at {}{}", &[what(stat), kind, path, why]);
+            return fail!("{}", what(stat); "put a {} at {}{}", kind, path, why);
         }
         // First why it cannot be run: that a mode or a mount forbids it is only one of the reasons.
         if self.place.asks("executable") {
@@ -105,10 +107,10 @@ impl File {
         self.place.rights(stat, facts)?;
         let size = show_size(stat.size);
         if stat.size < self.min_size {
-            return fail("{}\nfill {}", &[if stat.size == 0 { "an empty file" } else { &size }, path]);
+            return fail!("{}", if stat.size == 0 { "an empty file" } else { &size }; "fill {}", path);
         }
         if self.empty && stat.size > 0 {
-            return fail("{}\nempty {}", &[&size, path]);
+            return fail!("{}", &size; "empty {}", path);
         }
         if self.looks_inside() {
             self.content(stat, facts)?;
@@ -119,35 +121,27 @@ impl File {
     fn content(&self, stat: &Stat, facts: &Facts) -> Result<(), CheckFailure> {
         let path = &self.place.path;
         if !stat.file {
-            return fail(
-                "{}, in which nothing is looked for\nput a file at {}, or leave out contains, lacks and sha256",
-                &[what(stat), path],
-            );
+            return fail!("{}, in which nothing is looked for", what(stat); "put a file at {}, or leave out contains, lacks and sha256", path);
         }
         let unreadable = |error: std::io::Error| {
             if errno(&error) == Errno::EACCES {
                 return unreachable(path, Access::Read, facts);
             }
-            failure(
-                match errno(&error) {
-                    Errno::EFBIG => {
-                        "a file of more than 16 MiB, which is not searched\nask for its sha256 in place of contains and lacks"
-                    }
-                    _ => "a file that cannot be read: {}\nlook at what it lies on",
-                },
-                &[&facts::why(&error), path],
-            )
+            if errno(&error) == Errno::EFBIG {
+                return failure!(
+                    "a file of more than 16 MiB, which is not searched";
+                    "ask for its sha256 in place of contains and lacks"
+                );
+            }
+            failure!("a file that cannot be read: {}", &facts::why(&error); "look at what it lies on")
         };
         if let Some(wanted) = &self.sha256 {
             if stat.size > MAX_DIGEST_BYTES {
-                return fail(
-                    "{}, too much to take the SHA-256 of\nlet an exec check with a timeout run sha256sum -c, or leave out sha256",
-                    &[&show_size(stat.size)],
-                );
+                return fail!("{}, too much to take the SHA-256 of", &show_size(stat.size); "let an exec check with a timeout run sha256sum -c, or leave out sha256");
             }
             let sum = facts.system.sha256(path).map_err(unreadable)?;
             if sum != *wanted {
-                return fail("the SHA-256 {}\nput the right file at {}, or correct sha256", &[&sum, path]);
+                return fail!("the SHA-256 {}", &sum; "put the right file at {}, or correct sha256", path);
             }
         }
         if self.contains.is_empty() && self.lacks.is_empty() {
@@ -158,12 +152,11 @@ impl File {
         for (text, wanted) in texts.chain(self.lacks.iter().map(|text| (text, false))) {
             if holds(&bytes, text.as_bytes()) != wanted {
                 let text = quoted(text);
-                let template = if wanted {
-                    "a file without {}\nwrite {} into {}"
+                return if wanted {
+                    fail!("a file without {}", &text; "write {} into {}", &text, path)
                 } else {
-                    "a file with {}\nremove {} from {}"
+                    fail!("a file with {}", &text; "remove {} from {}", &text, path)
                 };
-                return fail(template, &[&text, &text, path]);
             }
         }
         Ok(())
@@ -205,7 +198,7 @@ mod tests {
     }
 
     fn evaluate(path: &str, keys: &str) -> Finding {
-        one(&format!("[checks.file.\"{path}\"]\n{keys}")).evaluate.evaluate(&fake().facts(&[]))
+        one(&format!("[checks.file.\"{path}\"]\n{keys}")).spec.evaluate(&fake().facts(&[]))
     }
 
     #[test]
@@ -257,8 +250,7 @@ mod tests {
         let search = |path: &str, text: String| {
             let mut fake = fake();
             fake.texts = [(path.to_string(), text)].into();
-            let finding =
-                one("[checks.file.\"/etc/key\"]\ncontains = \"x\"").evaluate.evaluate(&fake.facts(&[]));
+            let finding = one("[checks.file.\"/etc/key\"]\ncontains = \"x\"").spec.evaluate(&fake.facts(&[]));
             (finding.found, finding.remedy)
         };
         let large = search("/etc/key", "a".repeat((16 << 20) + 1));
@@ -283,7 +275,7 @@ mod tests {
                 ..Fake::default()
             };
             let check = one(&format!("[checks.file.\"{path}\"]\n{word} = true"));
-            check.evaluate.evaluate(&fake.facts(&[])).remedy
+            check.spec.evaluate(&fake.facts(&[])).remedy
         };
         let write = ("writable", "w", libc::EACCES);
         assert_eq!(remedy("/x", 1000, 0o644, 0, write), "chown 1000:1000 /x, or run as uid 0");
@@ -307,7 +299,7 @@ mod tests {
         let sized = |size| {
             let mut fake = fake();
             fake.files.insert("/etc/key".into(), Stat { file: true, size, ..Stat::default() });
-            one(&format!("[checks.file.\"/etc/key\"]\n{sum}")).evaluate.evaluate(&fake.facts(&[]))
+            one(&format!("[checks.file.\"/etc/key\"]\n{sum}")).spec.evaluate(&fake.facts(&[]))
         };
         assert!(sized(1 << 30).ok);
         assert_eq!(sized(20 << 30).found, "20 GiB, too much to take the SHA-256 of");
@@ -326,7 +318,7 @@ mod tests {
             let found = sound("/etc/key", content);
             let look = ExecFacts { word: "/etc/key".into(), found: Some(found), ..ExecFacts::default() };
             let fake = Fake { looks: [("/etc/key".to_string(), look)].into(), ..fake() };
-            one("[checks.file.\"/etc/key\"]\nexecutable = true").evaluate.evaluate(&fake.facts(&[]))
+            one("[checks.file.\"/etc/key\"]\nexecutable = true").spec.evaluate(&fake.facts(&[]))
         };
         const OWN_MACHINE: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
         let own = || Content::Elf { machine: OWN_MACHINE, loader: None };
@@ -342,7 +334,7 @@ mod tests {
             let look = ExecFacts { word: "/etc/key".into(), found: Some(found), ..ExecFacts::default() };
             let refused = [(("/etc/key".to_string(), "x"), libc::EACCES)].into();
             let fake = Fake { looks: [("/etc/key".to_string(), look)].into(), refused, ..fake() };
-            one("[checks.file.\"/etc/key\"]\nexecutable = true").evaluate.evaluate(&fake.facts(&[])).found
+            one("[checks.file.\"/etc/key\"]\nexecutable = true").spec.evaluate(&fake.facts(&[])).found
         };
         assert!(
             closed(Some("/etc"), true).contains("which is mounted noexec"),

@@ -1,11 +1,11 @@
 //! `[checks.http."http://HOST/PATH"]`: a server answers a request as it should. Plain HTTP/1.1 alone: TLS would
 //! be many times the size of rinit.
 
-use super::common::check_fn::{FnCheck, FnResult, add, fail, held};
 use super::common::content::holds;
+use super::common::finding::{add, fail, held};
 use super::common::keys::{asserting, misnamed, named, timeout};
 use super::common::peer::{Peer, TIMEOUT};
-use crate::checks::{Evaluate, Facts, Kind, quoted};
+use crate::checks::{Blocking, CheckSpec, Facts, Kind, LookResult, quoted};
 use crate::config::read::table::Table;
 use crate::config::source::document::Value;
 use std::time::Duration;
@@ -23,7 +23,7 @@ struct Http {
     timeout: Duration,
 }
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
+fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let url = named(name, table, "url")?;
     let method = table.text("method").unwrap_or_else(|| "GET".into());
     if method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase()) {
@@ -61,13 +61,10 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     .concat();
     let url = url.split(['?', '#']).next().unwrap_or_default().to_string();
     let http = Http { peer, url, request, status, contains, timeout };
-    Some(Box::new(FnCheck {
-        subject: ["http ", &http.url].concat(),
-        expected,
-        patience: timeout.saturating_mul(4),
-        secret: false,
-        look: Box::new(move |facts| http.look(facts)),
-    }))
+    Some(CheckSpec {
+        blocking: Blocking::Within(timeout.saturating_mul(4)),
+        ..CheckSpec::new(["http ", &http.url].concat(), expected, Box::new(move |facts| http.look(facts)))
+    })
 }
 
 /// The peer and the path of a URL.
@@ -143,7 +140,7 @@ impl Http {
         }
     }
 
-    fn look(&self, facts: &Facts) -> FnResult {
+    fn look(&self, facts: &Facts) -> LookResult {
         let mut answer = Vec::new();
         self.peer.reach(facts, &mut |address| {
             answer = facts
@@ -155,19 +152,19 @@ impl Http {
         let (head, body) = split(&answer);
         let Some(status) = status(&head) else {
             let found = if answer.is_empty() { "no answer" } else { "an answer that is no HTTP" };
-            return fail("{}\nlook at what listens at {}", &[found, &self.peer.shown()]);
+            return fail!("{}", found; "look at what listens at {}", &self.peer.shown());
         };
         let shown = ["status ", &status.to_string()].concat();
         if !self.status.iter().any(|(low, high)| (*low..=*high).contains(&status)) {
             let to = header(&head, "location").map_or_else(String::new, |to| [" to ", &quoted(to)].concat());
-            return fail("{}{}\nmend what {} reports, or correct status", &[&shown, &to, url]);
+            return fail!("{}{}", &shown, &to; "mend what {} reports, or correct status", url);
         }
         let body = body.unwrap_or_default();
         let body = if header(&head, "transfer-encoding").is_some() { joined(body) } else { body.to_vec() };
         if let Some(text) = self.contains.iter().find(|text| !holds(&body, text.as_bytes())) {
-            return fail("{} without {}\nmend what {} answers", &[&shown, &quoted(text), url]);
+            return fail!("{} without {}", &shown, &quoted(text); "mend what {} answers", url);
         }
-        held("{}", &[&shown], &status.to_string())
+        held!("{}", &shown; &status.to_string())
     }
 }
 
@@ -238,7 +235,7 @@ mod tests {
             sent: Rc::clone(&sent),
             ..Fake::default()
         };
-        let finding = one(text).evaluate.evaluate(&fake.facts(&[]));
+        let finding = one(text).spec.evaluate(&fake.facts(&[]));
         (finding, sent.take())
     }
 
@@ -257,7 +254,7 @@ mod tests {
         );
         assert!(sent.starts_with("POST / HTTP/1.1\r\nHost: web:81\r\n"), "{sent}");
         assert!(sent.ends_with("Content-Length: 0\r\nX-Key: set\r\n\r\n"), "{sent}");
-        assert_eq!(one("[checks.http.\"http://web/a?token=x\"]").evaluate.subject(), "http http://web/a");
+        assert_eq!(one("[checks.http.\"http://web/a?token=x\"]").spec.subject, "http http://web/a");
     }
 
     #[test]

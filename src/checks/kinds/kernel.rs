@@ -1,17 +1,16 @@
 //! `[checks.kernel]`: what the container takes over from the machine that it runs on is as it needs it.
 
-use super::common::check_fn::{FnCheck, add, all, failure, text};
 use super::common::docker::docker_size;
+use super::common::finding::{add, all, fail, failure, text};
 use super::common::keys::{asserting, at_least, must_ask, no_export, no_wait};
 use super::common::path::denied;
-use crate::checks::{CheckFailure, Evaluate, Facts, Kind, facts, listed, quoted};
+use crate::checks::{CheckFailure, CheckSpec, Facts, Kind, facts, listed, quoted};
 use crate::config::read::table::Table;
 use crate::config::source::document::{Entry, Value};
 use crate::sys::fs::stat::Access;
 use crate::sys::{Errno, errno};
 use crate::text::suggest::did_you_mean;
 use crate::text::units::show_size;
-use std::time::Duration;
 
 /// `kernel`
 pub const KIND: Kind = Kind { name: "kernel", nameless: true, sub_tables: &["sysctl"], read, ..Kind::PLAIN };
@@ -34,7 +33,7 @@ enum WantedKernel {
 
 const KEYS: &str = "sysctl, version, arch, device, shm, time_zone, not_before, entropy";
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
+fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let mut wanted = Vec::new();
     if let Some(version) = table.text_or_number("version") {
         if numbers(&version).is_empty() {
@@ -75,13 +74,11 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     // What is written and asks for nothing all the same has a fault of its own, but for these two.
     let faulty = KEYS.split(", ").any(|key| table.has(key) && !matches!(key, "entropy" | "sysctl"));
     must_ask(table, faulty || !wanted.is_empty(), KEYS);
-    Some(Box::new(FnCheck {
-        subject: ["kernel ", name].concat(),
+    Some(CheckSpec::new(
+        ["kernel ", name].concat(),
         expected,
-        patience: Duration::ZERO,
-        secret: false,
-        look: Box::new(move |facts| all(wanted.iter().map(|one| one.evaluate(facts)).collect(), "")),
-    }))
+        Box::new(move |facts| all(wanted.iter().map(|one| one.evaluate(facts)).collect(), "")),
+    ))
 }
 
 /// `"net.core.somaxconn" = 1024`, and the same without the quotes, which TOML takes for tables.
@@ -139,7 +136,7 @@ impl WantedKernel {
                 if numbers(&release) >= numbers(least) {
                     return Ok(found);
                 }
-                Err(failure("{}\nrun it on a machine with Linux {} or later", &[&found, least]))
+                Err(failure!("{}", &found; "run it on a machine with Linux {} or later", least))
             }
             Self::Arch(wanted) => {
                 let (_, machine) = facts.system.uname();
@@ -147,10 +144,9 @@ impl WantedKernel {
                 if wanted.iter().any(|arch| *arch == machine || arch == docker) {
                     return Ok(machine);
                 }
-                Err(failure(
-                    "arch {}\nrun it on {}, or use the image for {}",
-                    &[&machine, &listed(wanted), docker],
-                ))
+                Err(
+                    failure!("arch {}", &machine; "run it on {}, or use the image for {}", &listed(wanted), docker),
+                )
             }
             Self::Sysctl(name, value) => sysctl(name, value, facts),
             Self::Device(path) => device(path, facts),
@@ -160,20 +156,19 @@ impl WantedKernel {
                 if size >= *least {
                     return Ok(["/dev/shm of ", &shown].concat());
                 }
-                Err(failure("/dev/shm of {}\ndocker run --shm-size {}", &[&shown, &docker_size(*least)]))
+                Err(failure!("/dev/shm of {}", &shown; "docker run --shm-size {}", &docker_size(*least)))
             }
             Self::TimeZone(zone) => time_zone(zone, facts),
             Self::NotBefore(seconds, date) => {
                 if facts.system.clock() >= *seconds {
                     return Ok("a clock that is right".into());
                 }
-                Err(failure("a clock before {}\nset the clock of the machine", &[date]))
+                Err(failure!("a clock before {}", date; "set the clock of the machine"))
             }
             Self::Entropy if facts.system.has_entropy() => Ok("entropy".into()),
-            Self::Entropy => Err(failure(
-                "no entropy yet\nwait for it with wait, or give the machine a source (virtio-rng)",
-                &[],
-            )),
+            Self::Entropy => Err(
+                failure!("no entropy yet"; "wait for it with wait, or give the machine a source (virtio-rng)"),
+            ),
         }
     }
 }
@@ -182,8 +177,7 @@ fn sysctl(name: &str, wanted: &Result<i64, String>, facts: &Facts) -> Result<Str
     // As sysctl(8): with slashes, a dot is part of a name (net/ipv4/conf/eth0.1/forwarding).
     let below = if name.contains('/') { name.to_string() } else { name.replace('.', "/") };
     let text = text(facts, &["/proc/sys/", &below].concat()).map_err(|error| {
-        let template = "no {}: {}\ncorrect the name, or run it on a kernel that has {}";
-        failure(template, &[name, &facts::why(&error), name])
+        failure!("no {}: {}", name, &facts::why(&error); "correct the name, or run it on a kernel that has {}", name)
     })?;
     let value = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let (fits, value_wanted) = match wanted {
@@ -196,30 +190,27 @@ fn sysctl(name: &str, wanted: &Result<i64, String>, facts: &Facts) -> Result<Str
     }
     // Docker sets those alone that a container has for itself.
     let own = ["net/", "fs/mqueue/", "kernel/msg", "kernel/sem", "kernel/shm"];
-    let template = if own.iter().any(|own| below.starts_with(own)) {
-        "{}\ndocker run --sysctl {}={}, or set it on the machine"
-    } else {
-        "{}\nset it on the machine: sysctl -w {}={}"
-    };
-    Err(failure(template, &[&found, name, &value_wanted]))
+    if own.iter().any(|own| below.starts_with(own)) {
+        return fail!("{}", &found; "docker run --sysctl {}={}, or set it on the machine", name, &value_wanted);
+    }
+    fail!("{}", &found; "set it on the machine: sysctl -w {}={}", name, &value_wanted)
 }
 
 fn device(path: &str, facts: &Facts) -> Result<String, CheckFailure> {
     let stat = facts
         .system
         .stat(path)
-        .map_err(|error| failure("no {}: {}\ndocker run --device {}", &[path, &facts::why(&error), path]))?;
+        .map_err(|error| failure!("no {}: {}", path, &facts::why(&error); "docker run --device {}", path))?;
     let what = super::common::path::what(&stat);
     if what != "a device" {
-        return Err(failure("{} at {}\ndocker run --device {}", &[what, path, path]));
+        return Err(failure!("{} at {}", what, path; "docker run --device {}", path));
     }
     for (access, word) in [(Access::Read, "readable"), (Access::Write, "writable")] {
         facts.system.access(path, access).map_err(|error| match errno(&error) {
-            Errno::EPERM => {
-                let template =
-                    "a device that is not {}, as the engine gives it\ndocker run --device {}:{}:rwm";
-                failure(template, &[word, path, path])
-            }
+            Errno::EPERM => failure!(
+                "a device that is not {}, as the engine gives it", word;
+                "docker run --device {}:{}:rwm", path, path
+            ),
             _ => denied(path, &stat, word, &error, facts, ""),
         })?;
     }
@@ -253,16 +244,20 @@ fn time_zone(zone: &str, facts: &Facts) -> Result<String, CheckFailure> {
         let dir = if region.is_empty() { ZONES.to_string() } else { [ZONES, "/", region].concat() };
         let names = facts.system.list(&dir).or_else(|_| facts.system.list(ZONES)).unwrap_or_default();
         let hint = did_you_mean(name, names.iter().map(String::as_str));
-        let template = "time zone {}, and no {} beside the zones that there are\ncorrect time_zone (ls {}){}";
-        return Err(failure(template, &[&found, &file, ZONES, &hint]));
+        return fail!(
+            "time zone {}, and no {} beside the zones that there are", &found, &file;
+            "correct time_zone (ls {}){}", ZONES, &hint
+        );
     }
     if bare_zone(&found) != bare_zone(zone) {
         let and = if there { "" } else { ", and install tzdata in the image" };
-        return Err(failure("time zone {}\nset TZ={}{}", &[&found, zone, and]));
+        return Err(failure!("time zone {}", &found; "set TZ={}{}", zone, and));
     }
     if !there {
-        let template = "time zone {}, but no {}, so that programs take UTC\ninstall tzdata in the image";
-        return Err(failure(template, &[zone, &file]));
+        return fail!(
+            "time zone {}, but no {}, so that programs take UTC", zone, &file;
+            "install tzdata in the image"
+        );
     }
     Ok(["time zone ", zone].concat())
 }
@@ -337,7 +332,7 @@ mod tests {
             links: [text("/etc/localtime", "/usr/share/zoneinfo/Europe/Oslo")].into(),
             ..Fake::default()
         };
-        one(&format!("[checks.kernel]\n{keys}")).evaluate.evaluate(&fake.facts(environ))
+        one(&format!("[checks.kernel]\n{keys}")).spec.evaluate(&fake.facts(environ))
     }
 
     #[test]
@@ -379,7 +374,7 @@ mod tests {
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{keys}");
         }
         let fake = Fake { entropy: true, ..Fake::default() };
-        assert!(one("[checks.kernel]\nentropy = true").evaluate.evaluate(&fake.facts(&[])).ok);
+        assert!(one("[checks.kernel]\nentropy = true").spec.evaluate(&fake.facts(&[])).ok);
     }
 
     #[test]
@@ -402,7 +397,7 @@ mod tests {
         let debian = "/usr/share/zoneinfo/Etc/UTC".to_string();
         for links in [[].into(), [("/etc/localtime".to_string(), debian)].into()] {
             let fake = Fake { links, ..Fake::default() };
-            assert!(one("[checks.kernel]\ntime_zone = \"UTC\"").evaluate.evaluate(&fake.facts(&[])).ok);
+            assert!(one("[checks.kernel]\ntime_zone = \"UTC\"").spec.evaluate(&fake.facts(&[])).ok);
         }
     }
 

@@ -297,7 +297,7 @@ fn table(kind: &str, name: &str, keys: &[&str]) -> String {
 }
 
 fn evaluate(text: &str) -> Finding {
-    one(text).evaluate.evaluate(&container().facts(ENVIRON))
+    one(text).spec.evaluate(&container().facts(ENVIRON))
 }
 
 fn key_of(line: &str) -> &str {

@@ -1,13 +1,12 @@
 //! `[checks.limit]`: the container may use as much memory, as many processors, processes and files as it needs.
 
-use super::common::check_fn::{FnCheck, add, all, failure, text};
 use super::common::docker::docker_size;
+use super::common::finding::{add, all, failure, text};
 use super::common::keys::{must_ask, no_export, no_wait};
-use crate::checks::{CheckFailure, Evaluate, Facts, Kind, facts};
+use crate::checks::{CheckFailure, CheckSpec, Facts, Kind, facts};
 use crate::config::read::table::Table;
 use crate::sys::process::status;
 use crate::text::units::{self, show_size, show_ulimit};
-use std::time::Duration;
 
 /// `limit`
 pub const KIND: Kind = Kind { name: "limit", nameless: true, read, ..Kind::PLAIN };
@@ -33,7 +32,7 @@ enum Unit {
 
 type WantedLimit = (&'static str, Unit, u64);
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
+fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     no_wait(table);
     no_export(table);
     let mut expected = String::new();
@@ -64,13 +63,11 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
         KEYS.iter().any(|(key, _)| table.has(key)),
         "memory, cpus, pids, nofile, nproc, core, memlock, stack",
     );
-    Some(Box::new(FnCheck {
-        subject: ["limit ", name].concat(),
+    Some(CheckSpec::new(
+        ["limit ", name].concat(),
         expected,
-        patience: Duration::ZERO,
-        secret: false,
-        look: Box::new(move |facts| all(wanted.iter().map(|one| look(*one, facts)).collect(), "")),
-    }))
+        Box::new(move |facts| all(wanted.iter().map(|one| look(*one, facts)).collect(), "")),
+    ))
 }
 
 /// `1.5` -> 1500
@@ -111,17 +108,16 @@ fn look((key, unit, wanted): WantedLimit, facts: &Facts) -> Result<String, Check
             return Ok(found);
         }
         Err(match container {
-            None if key == "cpus" => failure(
-                "{}\nrun it on a machine with more, or allow it more (docker run --cpuset-cpus)",
-                &[&found],
-            ),
-            None => failure("{}\nrun it on a machine with more", &[&found]),
+            None if key == "cpus" => {
+                failure!("{}", &found; "run it on a machine with more, or allow it more (docker run --cpuset-cpus)")
+            }
+            None => failure!("{}", &found; "run it on a machine with more"),
             Some(_) if wanted == u64::MAX => {
-                failure("{}\ntake that limit away (docker run without --{})", &[&found, option])
+                failure!("{}", &found; "take that limit away (docker run without --{})", option)
             }
             Some(_) => {
                 let argument = if unit == Unit::Bytes { docker_size(wanted) } else { shown.clone() };
-                failure("{}\nraise {} to {} (docker run --{} {})", &[&found, key, &shown, option, &argument])
+                failure!("{}", &found; "raise {} to {} (docker run --{} {})", key, &shown, option, &argument)
             }
         })
     };
@@ -137,7 +133,7 @@ fn resource((key, unit, wanted): WantedLimit, facts: &Facts) -> Result<String, C
     let (soft, hard) = facts
         .system
         .rlimit(key)
-        .map_err(|error| failure("no limit of {}: {}\nleave it out", &[key, &facts::why(&error)]))?;
+        .map_err(|error| failure!("no limit of {}: {}", key, &facts::why(&error); "leave it out"))?;
     let (soft_shown, hard_shown, shown) = (unit.show(soft), unit.show(hard), unit.show(wanted));
     if soft >= wanted {
         return Ok([key, " ", &soft_shown].concat());
@@ -145,15 +141,9 @@ fn resource((key, unit, wanted): WantedLimit, facts: &Facts) -> Result<String, C
     let (least, most) = (show_ulimit(wanted), show_ulimit(hard.max(wanted)));
     let limits = [" (docker run --ulimit ", key, "=", &least, ":", &most, ")"].concat();
     Err(if hard < wanted {
-        failure(
-            "{} {}, hard limit {}\nraise the hard limit to {}{}",
-            &[key, &soft_shown, &hard_shown, &shown, &limits],
-        )
+        failure!("{} {}, hard limit {}", key, &soft_shown, &hard_shown; "raise the hard limit to {}{}", &shown, &limits)
     } else {
-        failure(
-            "{} {} by the soft limit, the hard one is {}\nraise the soft limit to {}{}",
-            &[key, &soft_shown, &hard_shown, &shown, &limits],
-        )
+        failure!("{} {} by the soft limit, the hard one is {}", key, &soft_shown, &hard_shown; "raise the soft limit to {}{}", &shown, &limits)
     })
 }
 
@@ -208,19 +198,19 @@ mod tests {
                 "memory 256 MiB of the container; nofile 1024, hard limit 4096",
             ),
         ] {
-            let finding = one(&format!("[checks.limit]\n{keys}")).evaluate.evaluate(&fake().facts(&[]));
+            let finding = one(&format!("[checks.limit]\n{keys}")).spec.evaluate(&fake().facts(&[]));
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{keys}");
         }
         let machine = |keys: &str| {
             let fake = Fake { cgroup: [("pids", 5)].into(), ..fake() };
-            one(&format!("[checks.limit.x]\n{keys}")).evaluate.evaluate(&fake.facts(&[])).found
+            one(&format!("[checks.limit.x]\n{keys}")).spec.evaluate(&fake.facts(&[])).found
         };
         assert_eq!(machine("memory = \"3G\""), "memory 2 GiB of the machine");
         assert_eq!(machine("cpus = 6"), "cpus 5 of the machine");
         assert_eq!(machine("pids = 6"), "pids 5 of the container");
         // The machine's end is none of the container's limits.
         let unlimited = Fake { cgroup: [].into(), ..fake() };
-        assert!(one("[checks.limit]\nmemory = \"unlimited\"").evaluate.evaluate(&unlimited.facts(&[])).ok);
+        assert!(one("[checks.limit]\nmemory = \"unlimited\"").spec.evaluate(&unlimited.facts(&[])).ok);
     }
 
     #[test]
@@ -232,7 +222,7 @@ mod tests {
             ("cpus = 2", "raise cpus to 2 (docker run --cpus 2)"),
             ("nofile = 65536", "raise the hard limit to 65536 (docker run --ulimit nofile=65536:65536)"),
         ] {
-            let finding = one(&format!("[checks.limit]\n{keys}")).evaluate.evaluate(&fake().facts(&[]));
+            let finding = one(&format!("[checks.limit]\n{keys}")).spec.evaluate(&fake().facts(&[]));
             assert_eq!(finding.remedy, remedy, "{keys}");
         }
         for (keys, remedy) in [
@@ -240,7 +230,7 @@ mod tests {
             ("cpus = 6", "run it on a machine with more, or allow it more (docker run --cpuset-cpus)"),
         ] {
             let fake = Fake { cgroup: [].into(), ..fake() };
-            let finding = one(&format!("[checks.limit]\n{keys}")).evaluate.evaluate(&fake.facts(&[]));
+            let finding = one(&format!("[checks.limit]\n{keys}")).spec.evaluate(&fake.facts(&[]));
             assert_eq!(finding.remedy, remedy, "{keys}");
         }
     }

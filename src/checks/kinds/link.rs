@@ -1,11 +1,12 @@
 //! `[checks.link.ALIAS]`: another container is known here as ALIAS, by a legacy link's variables, by those of
 //! a Kubernetes service, by /etc/hosts or by the name server; and, with `connect`, it answers.
 
-use crate::checks::{CheckFailure, Evaluate, Facts, Finding, Kind, facts};
+use super::common::finding::{fail, failure, held};
+use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, LOOK_TIMEOUT, LookResult, facts};
 use crate::config::read::table::Table;
 use crate::model::environ::Environ;
 use crate::sys::net::Protocol;
-use std::fmt::Write as _;
+use crate::text::template::fill;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use std::time::Duration;
 pub const KIND: Kind = Kind { name: "link", read, ..Kind::PLAIN };
 
 /// How long one attempt to connect may take.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What `export` hands on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
@@ -68,7 +69,7 @@ struct Known {
     resolves: bool,
 }
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
+fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let port = table.integer("port", 1, 65535).and_then(|port| u16::try_from(port).ok());
     let protocol = table.word("protocol");
     let connect = table.flag("connect").unwrap_or(false);
@@ -83,27 +84,25 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
         table.fault_here("is no alias; expected a name without blanks");
     }
     let export_as = export_as.unwrap_or_default();
-    Some(Box::new(Link {
-        alias: name.to_string(),
-        port,
-        protocol,
-        connect,
-        export: table.has("export"),
-        export_as,
-    }))
+    let link =
+        Link { alias: name.to_string(), port, protocol, connect, export: table.has("export"), export_as };
+    Some(CheckSpec {
+        blocking: Blocking::Within(LOOK_TIMEOUT),
+        ..CheckSpec::new(link.subject(), link.expected(), Box::new(move |facts| link.look(facts)))
+    })
 }
 
-impl Evaluate for Link {
+impl Link {
     fn subject(&self) -> String {
-        let port = self.port.map_or_else(String::new, |port| format!(":{port}"));
+        let port = self.port.map_or_else(String::new, |port| fill!(":{}", &port.to_string()));
         let protocol = if self.protocol == Some(Protocol::Udp) { "/udp" } else { "" };
-        format!("link {}{port}{protocol}", self.alias)
+        fill!("link {}{}{}", &self.alias, &port, protocol)
     }
 
     fn expected(&self) -> String {
-        let mut expected = format!("a container linked as {}", self.alias);
+        let mut expected = fill!("a container linked as {}", &self.alias);
         if let Some(port) = self.port {
-            let _ = write!(expected, " on port {port}");
+            expected.push_str(&fill!(" on port {}", &port.to_string()));
         }
         if self.connect {
             expected.push_str(" that answers");
@@ -111,7 +110,7 @@ impl Evaluate for Link {
         expected
     }
 
-    fn evaluate(&self, facts: &Facts) -> Finding {
+    fn look(&self, facts: &Facts) -> LookResult {
         let variables = variables(&self.alias, &facts.environ);
         let told = !variables.exposed.is_empty();
         let chosen = variables.exposed.iter().find(|one| {
@@ -121,42 +120,31 @@ impl Evaluate for Link {
         });
         // Variables list what the other container exposes; only an answer can say that there is more.
         if told && chosen.is_none() && !self.connect {
-            return self.without_port(&variables.exposed);
+            return Err(self.without_port(&variables.exposed));
         }
         let known = match chosen {
-            Some(exposed) => Ok(self.by_variables(exposed, &variables, facts)),
-            None => self.by_name(facts),
+            Some(exposed) => self.by_variables(exposed, &variables, facts),
+            None => self.by_name(facts).map_err(|why| self.unknown(&why))?,
         };
-        let known = match known {
-            Ok(known) => known,
-            Err(why) => return self.unknown(&why),
-        };
-        if self.connect
-            && let Err(failed) = self.answer(&known, facts)
-        {
-            return failed.into();
+        if self.connect {
+            self.answer(&known, facts)?;
         }
         self.pass(&known)
     }
 
-    fn may_block(&self, _: &Facts) -> bool {
-        true
-    }
-}
-
-impl Link {
-    fn without_port(&self, exposed: &[Exposed]) -> Finding {
-        let mut found = format!("{} with ", self.alias);
-        for (n, one) in exposed.iter().enumerate() {
-            let comma = if n == 0 { "" } else { ", " };
-            let _ = write!(found, "{comma}{}/{}", one.port, one.protocol.name());
-        }
+    fn without_port(&self, exposed: &[Exposed]) -> CheckFailure {
+        let each: Vec<String> =
+            exposed.iter().map(|one| fill!("{}/{}", &one.port.to_string(), one.protocol.name())).collect();
+        let protocol = self.protocol.unwrap_or_default().name();
         let what = match self.port {
-            Some(port) => format!("port {port}/{}", self.protocol.unwrap_or_default().name()),
-            None => format!("a port of {}", self.protocol.unwrap_or_default().name()),
+            Some(port) => fill!("port {}/{}", &port.to_string(), protocol),
+            None => fill!("a port of {}", protocol),
         };
-        let remedy = format!("link a container that exposes {what} as {}, or correct port", self.alias);
-        Finding::fail_for_good(format!("{found} only"), remedy)
+        let failure = failure!(
+            "{} with {} only", &self.alias, &each.join(", ");
+            "link a container that exposes {} as {}, or correct port", &what, &self.alias
+        );
+        CheckFailure { may_change: false, ..failure }
     }
 
     fn by_variables(&self, exposed: &Exposed, variables: &LinkVariables, facts: &Facts) -> Known {
@@ -166,7 +154,7 @@ impl Link {
             Some(by) => (by.clone(), self.exports_name() && self.resolve(facts).is_ok()),
             None => {
                 let protocol = protocol.name().to_ascii_uppercase();
-                (format!("{}_PORT_{port}_{protocol}", prefix(&self.alias)), true)
+                (fill!("{}_PORT_{}_{}", &prefix(&self.alias), &port.to_string(), &protocol), true)
             }
         };
         Known { by, address: host.clone(), port: Some(*port), resolves }
@@ -197,19 +185,18 @@ impl Link {
             .ok_or_else(|| "no address".into())
     }
 
-    fn unknown(&self, why: &str) -> Finding {
-        let prefix = prefix(&self.alias);
-        let alias = &self.alias;
-        let found = format!(
-            "no {prefix}_PORT_… or {prefix}_SERVICE_HOST variable, no {alias} in /etc/hosts or the name server ({why})"
-        );
-        let remedy = format!("link a container as {alias}, or join the network on which {alias} is known");
-        Finding::fail(found, remedy)
+    fn unknown(&self, why: &str) -> CheckFailure {
+        let (prefix, alias) = (prefix(&self.alias), &self.alias);
+        failure!(
+            "no {}_PORT_… or {}_SERVICE_HOST variable, no {} in /etc/hosts or the name server ({})",
+            &prefix, &prefix, alias, why;
+            "link a container as {}, or join the network on which {} is known", alias, alias
+        )
     }
 
     fn answer(&self, known: &Known, facts: &Facts) -> Result<(), CheckFailure> {
         let Some(port) = self.port.or(known.port) else {
-            let found = format!("{}, but no port to connect to", self.alias);
+            let found = fill!("{}, but no port to connect to", &self.alias);
             return Err(CheckFailure::for_good(found, "name the port with port = …".into()));
         };
         let addresses: Vec<IpAddr> = match known.address.parse() {
@@ -219,17 +206,20 @@ impl Link {
         let mut last = "its address is not known".to_string();
         for address in addresses {
             let address = SocketAddr::new(address, port);
-            match facts.system.connect(address, LOOK_TIMEOUT) {
+            match facts.system.connect(address, CONNECT_TIMEOUT) {
                 Ok(()) => return Ok(()),
-                Err(error) => last = format!("{address} does not answer: {}", facts::why(&error)),
+                Err(error) => {
+                    last = fill!("{} does not answer: {}", &address.to_string(), &facts::why(&error));
+                }
             }
         }
-        let found = format!("{} (by {}), but {last}", self.alias, known.by);
-        let remedy = format!("start the service on port {port} of {}, or keep trying with wait", self.alias);
-        Err(CheckFailure::new(found, remedy))
+        fail!(
+            "{} (by {}), but {}", &self.alias, &known.by, &last;
+            "start the service on port {} of {}, or keep trying with wait", &port.to_string(), &self.alias
+        )
     }
 
-    fn pass(&self, known: &Known) -> Finding {
+    fn pass(&self, known: &Known) -> LookResult {
         let port = self.port.or(known.port);
         let host = if known.resolves { &self.alias } else { &known.address };
         let value = match (self.export_as, port) {
@@ -237,15 +227,16 @@ impl Link {
             (As::Address, _) => known.address.clone(),
             (As::Port, Some(port)) => port.to_string(),
             (As::Url, Some(port)) => {
-                let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-                format!("{}://{host}:{port}", self.protocol.unwrap_or_default().name())
+                let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+                let protocol = self.protocol.unwrap_or_default().name();
+                fill!("{}://{}{}{}:{}", protocol, open, host, close, &port.to_string())
             }
             (As::Port | As::Url, None) => {
-                let found = format!("{} (by {}), but no port to export", self.alias, known.by);
-                return Finding::fail_for_good(found, "name the port with port = …".into());
+                let found = fill!("{} (by {}), but no port to export", &self.alias, &known.by);
+                return Err(CheckFailure::for_good(found, "name the port with port = …".into()));
             }
         };
-        Finding::pass(format!("{} at {} (by {})", self.alias, known.address, known.by), value)
+        held!("{} at {} (by {})", &self.alias, &known.address, &known.by; value)
     }
 }
 
@@ -265,9 +256,9 @@ pub fn variables(alias: &str, environ: &Environ) -> LinkVariables {
         let exposed = name.strip_prefix(prefix.as_str()).and_then(|rest| link_variable(rest, value));
         found.exposed.extend(exposed);
     }
-    if let Some(host) = environ.get_full(&format!("{prefix}_SERVICE_HOST")) {
-        let name = format!("{prefix}_SERVICE_PORT");
-        found.kubernetes = Some(format!("{prefix}_SERVICE_HOST"));
+    if let Some(host) = environ.get_full(&fill!("{}_SERVICE_HOST", &prefix)) {
+        let name = fill!("{}_SERVICE_PORT", &prefix);
+        found.kubernetes = Some(fill!("{}_SERVICE_HOST", &prefix));
         let mut known: Vec<u16> = found.exposed.iter().map(|one| one.port).collect();
         crate::text::sort::sort(&mut known);
         for (variable, value) in environ.iter() {
@@ -302,6 +293,7 @@ fn link_variable(rest: &str, value: &str) -> Option<Exposed> {
 #[cfg(test)]
 mod tests {
     use super::super::link::*;
+    use crate::checks::Finding;
     use crate::checks::facts::fake::Fake;
     use crate::checks::read::testing::{fault, one};
     use crate::sys::net::Host;
@@ -324,7 +316,7 @@ mod tests {
     ];
 
     fn evaluate(keys: &str, fake: Fake, environ: &[(&str, &str)]) -> Finding {
-        one(&format!("[checks.link.web]\n{keys}")).evaluate.evaluate(&fake.facts(environ))
+        one(&format!("[checks.link.web]\n{keys}")).spec.evaluate(&fake.facts(environ))
     }
 
     fn by_hosts() -> Fake {
@@ -383,8 +375,8 @@ mod tests {
     fn aliases_become_the_names_of_variables() {
         let environ = [("WEB_1.A_PORT_80_TCP", "tcp://1.2.3.4:80")];
         let check = one("[checks.link.\"web-1.a\"]\nport = 80");
-        assert!(check.evaluate.evaluate(&Fake::default().facts(&environ)).ok);
-        assert_eq!(check.evaluate.subject(), "link web-1.a:80");
+        assert!(check.spec.evaluate(&Fake::default().facts(&environ)).ok);
+        assert_eq!(check.spec.subject, "link web-1.a:80");
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! `[checks.link_target.PATH]`: a symbolic link is there and leads where it should.
 
-use super::common::check_fn::{FnCheck, FnResult, add, fail, held};
+use super::common::finding::{add, fail, held};
 use super::common::path::{PathSubject, shown, what};
-use crate::checks::{Evaluate, Facts, Kind, SLOW_FILES};
+use crate::checks::{CheckSpec, Facts, Kind, LookResult, SLOW_FILES};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::Stat;
-use std::time::Duration;
 
 /// `link_target`
 pub const KIND: Kind =
@@ -14,7 +13,7 @@ pub const KIND: Kind =
 /// Stands for what the user knows.
 const ANY: &str = "…";
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
+fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let mut expected = String::from("a link that leads somewhere");
     let place = PathSubject::read(name, table, &mut expected);
     let target = table.text("target");
@@ -29,34 +28,34 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     }
     let mut place = place?;
     place.make = Some(["ln -s ", target.as_deref().unwrap_or(ANY)].concat());
-    Some(Box::new(FnCheck {
-        subject: ["link_target ", &place.path].concat(),
+    Some(CheckSpec::new(
+        ["link_target ", &place.path].concat(),
         expected,
-        patience: Duration::ZERO,
-        secret: false,
-        look: Box::new(move |facts| place.look(facts, &|stat| look(&place, target.as_deref(), stat, facts))),
-    }))
+        Box::new(move |facts| place.look(facts, &|stat| look(&place, target.as_deref(), stat, facts))),
+    ))
 }
 
-fn look(place: &PathSubject, target: Option<&str>, stat: &Stat, facts: &Facts) -> FnResult {
+fn look(place: &PathSubject, target: Option<&str>, stat: &Stat, facts: &Facts) -> LookResult {
     let path = &place.path;
     let to = target.unwrap_or(ANY);
     let Ok(leads) = facts.system.read_link(path) else {
         if stat.dir {
             // ln would make its link in it.
-            let template = "{}, no link, {}\nput it elsewhere (mv {} {}.old), and: ln -s {} {}";
-            return fail(template, &[what(stat), &shown(stat, facts), path, path, to, path]);
+            return fail!(
+                "{}, no link, {}", what(stat), &shown(stat, facts);
+                "put it elsewhere (mv {} {}.old), and: ln -s {} {}", path, path, to, path
+            );
         }
-        return fail("{}, no link, {}\nln -sfn {} {}", &[what(stat), &shown(stat, facts), to, path]);
+        return fail!("{}, no link, {}", what(stat), &shown(stat, facts); "ln -sfn {} {}", to, path);
     };
     if let Some(target) = target
         && leads != target
         && facts.system.real_path(path).ok().as_deref() != Some(target)
     {
-        return fail("a link to {}\nln -sfn {} {}", &[&leads, to, path]);
+        return fail!("a link to {}", &leads; "ln -sfn {} {}", to, path);
     }
     place.rights(stat, facts)?;
-    held("a link to {}", &[&leads], &leads)
+    held!("a link to {}", &leads; &leads)
 }
 
 #[cfg(test)]
@@ -87,7 +86,7 @@ mod tests {
                 ..Fake::default()
             };
             let text = format!("[checks.link_target.\"{path}\"]\n{keys}");
-            let finding = one(&text).evaluate.evaluate(&fake.facts(&[]));
+            let finding = one(&text).spec.evaluate(&fake.facts(&[]));
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{path} {keys}");
         }
     }

@@ -1,14 +1,15 @@
 //! `[checks.mount.PATH]`: a file system is mounted there, as it should be.
 
-use super::common::check_fn::{FnResult, add, all, fail};
 use super::common::docker::volume_option;
+use super::common::finding::{add, all, fail};
 use super::common::keys::{absolute_path, asserting, word};
-use super::common::mounted::{is_remote, mounted_at};
-use crate::checks::{CheckFailure, Evaluate, Facts, Finding, Kind, SLOW_FILES, listed};
+use super::common::mounted::mounted_at;
+use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, LookResult, SLOW_FILES, listed};
 use crate::config::read::table::Table;
 use crate::sys::fs::mounts::Mount;
 use crate::sys::fs::stat::Access;
 use crate::sys::{Errno, errno};
+use crate::text::template::fill;
 
 /// `mount`
 pub const KIND: Kind = Kind { name: "mount", hang_hint: SLOW_FILES, read, ..Kind::PLAIN };
@@ -40,7 +41,7 @@ enum MountedVolume {
 
 const PROPAGATION: &[&str] = &["private", "shared", "slave", "unbindable"];
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
+fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let path = absolute_path(name, table);
     let fstype = asserting(table, "fstype");
     let (mut has, mut lacks) = (Vec::new(), Vec::new());
@@ -80,14 +81,19 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
             "asserts nothing, for there is always a root; expected mode, fstype, options or another",
         );
     }
-    Some(Box::new(MountCheck { path: path?, mode, fstype, has, lacks, source, propagation, volume }))
+    let check = MountCheck { path: path?, mode, fstype, has, lacks, source, propagation, volume };
+    Some(CheckSpec {
+        blocking: Blocking::At(check.path.clone()),
+        ..CheckSpec::new(
+            ["mount ", &check.path].concat(),
+            check.expected(),
+            Box::new(move |facts| check.look(facts)),
+        )
+    })
 }
 
-impl Evaluate for MountCheck {
-    fn subject(&self) -> String {
-        format!("mount {}", self.path)
-    }
-
+impl MountCheck {
+    /// What must hold, in words.
     fn expected(&self) -> String {
         let mut expected = String::from(match self.mode {
             Some(MountMode::Rw) => "a writable mount",
@@ -118,16 +124,10 @@ impl Evaluate for MountCheck {
         expected
     }
 
-    fn evaluate(&self, facts: &Facts) -> Finding {
-        mounted_at(&self.path, &self.how(), facts).and_then(|mount| self.judge_mount(mount, facts)).into()
+    fn look(&self, facts: &Facts) -> LookResult {
+        self.judge_mount(mounted_at(&self.path, &self.how(), facts)?, facts)
     }
 
-    fn may_block(&self, facts: &Facts) -> bool {
-        is_remote(&self.path, facts)
-    }
-}
-
-impl MountCheck {
     /// What mounts there what is asked for.
     fn how(&self) -> String {
         let path = &self.path;
@@ -147,7 +147,7 @@ impl MountCheck {
         }
     }
 
-    fn judge_mount(&self, mount: &Mount, facts: &Facts) -> FnResult {
+    fn judge_mount(&self, mount: &Mount, facts: &Facts) -> LookResult {
         let path = &self.path;
         let mode = |read_only| {
             let mode = if read_only { "ro" } else { "rw" };
@@ -168,7 +168,7 @@ impl MountCheck {
             return Ok(());
         }
         let wanted = listed(&self.fstype);
-        fail("{} of type {}\nmount {} at {}", &[&mount.source, &mount.fstype, &wanted, &self.path])
+        fail!("{} of type {}", &mount.source, &mount.fstype; "mount {} at {}", &wanted, &self.path)
     }
 
     /// Whether it is read-only, when it may be so.
@@ -184,15 +184,15 @@ impl MountCheck {
         };
         match self.mode {
             Some(MountMode::Rw) if read_only && path == "/" => {
-                fail("a read-only mount\nleave out --read-only", &[])
+                fail!("a read-only mount"; "leave out --read-only")
             }
             Some(MountMode::Rw) if read_only => {
-                fail("a read-only mount\nmount it with rw instead of ro", &[])
+                fail!("a read-only mount"; "mount it with rw instead of ro")
             }
             Some(MountMode::Ro) if !read_only && path == "/" => {
-                fail("a writable mount\ndocker run --read-only", &[])
+                fail!("a writable mount"; "docker run --read-only")
             }
-            Some(MountMode::Ro) if !read_only => fail("a writable mount\nmount it with ro", &[]),
+            Some(MountMode::Ro) if !read_only => fail!("a writable mount"; "mount it with ro"),
             _ => Ok(read_only),
         }
     }
@@ -203,7 +203,7 @@ impl MountCheck {
         };
         let missing = that(&self.has, false).join(",");
         if !missing.is_empty() {
-            return fail("a mount without {}\nmount it with {}", &[&missing, &missing]);
+            return fail!("a mount without {}", &missing; "mount it with {}", &missing);
         }
         let extra = that(&self.lacks, true);
         if extra.is_empty() {
@@ -214,12 +214,9 @@ impl MountCheck {
         let (extra, path) = (extra.join(","), &self.path);
         if mount.fstype == "tmpfs" && positive.len() == extra.split(',').count() {
             let with = positive.join(",");
-            return fail(
-                "a mount with {}\nmount it with {} (docker run --tmpfs {}:{})",
-                &[&extra, &with, path, &with],
-            );
+            return fail!("a mount with {}", &extra; "mount it with {} (docker run --tmpfs {}:{})", &with, path, &with);
         }
-        fail("a mount with {}\nmount it without {}", &[&extra, &extra])
+        fail!("a mount with {}", &extra; "mount it without {}", &extra)
     }
 
     /// What is mounted, and who is told of mounts below.
@@ -227,20 +224,19 @@ impl MountCheck {
         let path = &self.path;
         // Of a bind mount, the folder that is bound says more than the device that it lies on.
         if !self.source.is_empty() && !self.source.iter().any(|of| *of == mount.source || *of == mount.root) {
-            let of = &listed(&self.source);
-            let parts = &[mount.source.as_str(), &mount.root, of, path];
-            return fail("a mount of {} (its {})\nmount {} at {}", parts);
+            return fail!("a mount of {} (its {})", &mount.source, &mount.root; "mount {} at {}", &listed(&self.source), path);
         }
         if let Some(wanted) = self.propagation.filter(|wanted| !mount.propagates(wanted)) {
             let is: Vec<&str> = PROPAGATION.iter().copied().filter(|word| mount.propagates(word)).collect();
             let is = is.join(" and ");
             // Docker has no word for the last, nor for the root.
-            let template = if wanted == "unbindable" || path == "/" {
-                "a mount that is {}\nmake it {}: mount --make-{} {}"
-            } else {
-                "a mount that is {}\nmount it as {} (docker run --volume …:r{}, at {})"
-            };
-            return fail(template, &[&is, wanted, wanted, path]);
+            if wanted == "unbindable" || path == "/" {
+                return fail!("a mount that is {}", &is; "make it {}: mount --make-{} {}", wanted, wanted, path);
+            }
+            return fail!(
+                "a mount that is {}", &is;
+                "mount it as {} (docker run --volume …:r{}, at {})", wanted, wanted, path
+            );
         }
         self.volume.as_ref().map_or(Ok(()), |wanted| wanted.evaluate(path, mount))
     }
@@ -258,21 +254,25 @@ impl MountedVolume {
             return Ok(());
         }
         let whole = [&mount.fstype, " of ", &mount.source].concat();
-        let (found, what) = match is {
+        let found = match is {
             // What the engine calls a volume that nobody has named; the beginning is enough to find it by.
             Some(id) if id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit()) => {
-                ("the anonymous volume {}\n", id.get(..12).unwrap_or(id))
+                fill!("the anonymous volume {}", id.get(..12).unwrap_or(id))
             }
-            Some(name) => ("the volume {}\n", name),
-            None if mount.root == "/" => ("the whole {}, no volume\n", whole.as_str()),
-            None => ("the folder {} of the host, no volume\n", mount.root.as_str()),
+            Some(name) => fill!("the volume {}", name),
+            None if mount.root == "/" => fill!("the whole {}, no volume", &whole),
+            None => fill!("the folder {} of the host, no volume", &mount.root),
         };
-        let (name, remedy) = match self {
-            Self::Named(name) => (name.as_str(), "docker run --volume {}:{}"),
-            Self::Any => ("NAME", "docker run --volume {}:{}"),
-            Self::None => ("/FOLDER", "mount a folder of the host instead: docker run --volume {}:{}"),
-        };
-        fail(&[found, remedy].concat(), &[what, name, path])
+        Err(CheckFailure::new(
+            found,
+            match self {
+                Self::Named(name) => fill!("docker run --volume {}:{}", name, path),
+                Self::Any => fill!("docker run --volume NAME:{}", path),
+                Self::None => {
+                    fill!("mount a folder of the host instead: docker run --volume /FOLDER:{}", path)
+                }
+            },
+        ))
     }
 }
 
@@ -340,7 +340,7 @@ mod tests {
             ("/none", "", false, "/none is not there"),
         ] {
             let finding =
-                one(&format!("[checks.mount.\"{path}\"]\n{keys}")).evaluate.evaluate(&fake().facts(&[]));
+                one(&format!("[checks.mount.\"{path}\"]\n{keys}")).spec.evaluate(&fake().facts(&[]));
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{path} {keys}");
         }
     }
@@ -351,7 +351,7 @@ mod tests {
         let evaluate = |root: &str, keys: &str| {
             let mounts = mounts::parse(&format!("2 1 8:1 {root} /data rw - ext4 /dev/sda1 rw\n"));
             one(&format!("[checks.mount.\"/data\"]\n{keys}"))
-                .evaluate
+                .spec
                 .evaluate(&Fake { mounts, ..fake() }.facts(&[]))
         };
         for root in [
@@ -386,7 +386,7 @@ mod tests {
         assert_eq!(anonymous.found, "the anonymous volume 0123456789ab");
         assert_eq!(anonymous.remedy, "docker run --volume db:/data");
         assert!(evaluate(&format!("/volumes/{ID}/_data"), "volume = true").ok);
-        let expected = |keys: &str| one(&format!("[checks.mount.\"/data\"]\n{keys}")).evaluate.expected();
+        let expected = |keys: &str| one(&format!("[checks.mount.\"/data\"]\n{keys}")).spec.expected;
         assert_eq!(expected("volume = \"db\""), "a mount, the volume db");
         assert_eq!(expected("volume = true"), "a mount, a volume of the engine's");
         assert_eq!(expected("volume = false"), "a mount, no volume of the engine's");
@@ -397,7 +397,7 @@ mod tests {
         let text = "1 0 0:1 / / rw - overlay overlay rw\n2 1 0:2 / /data rw,nosuid,noexec - tmpfs tmpfs rw\n";
         let fake = Fake { mounts: mounts::parse(text), ..fake() };
         let check = one("[checks.mount.\"/data\"]\noptions = { lacks = [\"noexec\", \"nosuid\"] }");
-        let remedy = check.evaluate.evaluate(&fake.facts(&[])).remedy;
+        let remedy = check.spec.evaluate(&fake.facts(&[])).remedy;
         assert_eq!(remedy, "mount it with exec,suid (docker run --tmpfs /data:exec,suid)");
     }
 
@@ -421,6 +421,6 @@ mod tests {
             assert!(message.contains(part), "{keys}: {message}");
         }
         assert!(fault("[checks.mount.data]").contains("no absolute path"));
-        assert_eq!(one("[checks.mount.data]\npath = \"/data\"").evaluate.subject(), "mount /data");
+        assert_eq!(one("[checks.mount.data]\npath = \"/data\"").spec.subject, "mount /data");
     }
 }

@@ -1,9 +1,10 @@
 //! `[checks.network]` or `[checks.network.INTERFACE]`: there is a network, it is up and has an address.
 
-use super::common::check_fn::{add, fail, failure, text};
-use crate::checks::{CheckFailure, Evaluate, Facts, Finding, Kind, facts};
+use super::common::finding::{add, fail, failure, held, text};
+use crate::checks::{CheckFailure, CheckSpec, Facts, Kind, LookResult, facts};
 use crate::config::read::table::Table;
 use crate::sys::net::Interface;
+use crate::text::template::fill;
 use std::net::IpAddr;
 
 /// `network`
@@ -54,7 +55,7 @@ impl Cidr {
     }
 }
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
+fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let written = table.text("interface");
     if written.as_deref() == Some("") {
         table.fault("interface", "is empty; expected the name of one, such as \"eth0\"");
@@ -91,17 +92,15 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     // No IPv4 interface may have less than 68, nor any more than the loopback.
     let mtu = table.integer("mtu", 69, 65536).and_then(|mtu| u32::try_from(mtu).ok());
     let default_route = table.flag("default_route");
-    Some(Box::new(Network { interface, address, family, default_route, cidr, mtu, ipv6 }))
+    let subject = ["network ", interface.as_deref().unwrap_or_default()].concat();
+    let network = Network { interface, address, family, default_route, cidr, mtu, ipv6 };
+    Some(CheckSpec::new(subject, network.expected(), Box::new(move |facts| network.look(facts))))
 }
 
-impl Evaluate for Network {
-    fn subject(&self) -> String {
-        self.interface.as_ref().map_or_else(|| "network".into(), |name| format!("network {name}"))
-    }
-
+impl Network {
     fn expected(&self) -> String {
         let mut expected = match &self.interface {
-            Some(name) => format!("the interface {name}, up"),
+            Some(name) => fill!("the interface {}, up", name),
             None => "an interface besides the loopback, up".into(),
         };
         match (self.address, self.family) {
@@ -128,14 +127,13 @@ impl Evaluate for Network {
         expected
     }
 
-    fn evaluate(&self, facts: &Facts) -> Finding {
-        let interfaces = match facts.system.interfaces() {
-            Ok(interfaces) => interfaces,
-            Err(error) => {
-                let found = format!("no list of interfaces: {}", facts::why(&error));
-                return Finding::fail(found, "allow netlink sockets in the seccomp profile".into());
-            }
-        };
+    fn look(&self, facts: &Facts) -> LookResult {
+        let interfaces = facts.system.interfaces().map_err(|error| {
+            failure!(
+                "no list of interfaces: {}", &facts::why(&error);
+                "allow netlink sockets in the seccomp profile"
+            )
+        })?;
         let routes = facts.system.default_routes();
         let candidates = interfaces.iter().filter(|one| match &self.interface {
             Some(name) => one.name == *name,
@@ -144,42 +142,37 @@ impl Evaluate for Network {
         let mut why = None;
         for one in candidates {
             match self.judge_one(one, &routes, facts) {
-                Ok(finding) => return finding,
-                Err(failure) => why.get_or_insert(Finding::from(failure)),
+                Ok(finding) => return Ok(finding),
+                Err(failure) => why.get_or_insert(failure),
             };
         }
-        why.unwrap_or_else(|| {
+        Err(why.unwrap_or_else(|| {
             let names: Vec<&str> = interfaces.iter().map(|one| one.name.as_str()).collect();
-            let found =
-                if names.is_empty() { "no interface".into() } else { format!("only {}", names.join(", ")) };
-            Finding::fail(found, "connect the container to a network (docker run --network …)".into())
-        })
+            let names = names.join(", ");
+            let found = if names.is_empty() { "no interface".into() } else { fill!("only {}", &names) };
+            failure!("{}", &found; "connect the container to a network (docker run --network …)")
+        }))
     }
-}
 
-impl Network {
-    fn judge_one(
-        &self,
-        one: &Interface,
-        routes: &[(String, bool)],
-        facts: &Facts,
-    ) -> Result<Finding, CheckFailure> {
+    fn judge_one(&self, one: &Interface, routes: &[(String, bool)], facts: &Facts) -> LookResult {
         let name = &one.name;
         if !one.up {
-            return Err(CheckFailure::new(format!("{name}, which is down"), format!("set {name} up")));
+            return fail!("{}, which is down", name; "set {} up", name);
         }
         let address = one.addresses.iter().find(|address| self.counts(address));
         if self.address && address.is_none() {
             let has: Vec<String> = one.addresses.iter().map(ToString::to_string).collect();
-            let has = if has.is_empty() { "no address".into() } else { format!("only {}", has.join(", ")) };
-            let remedy = match (&self.cidr, self.family) {
-                (Some(cidr), _) => {
-                    format!("connect the container to the network {}, or correct cidr", cidr.written)
-                }
-                (None, Some(Family::Ipv6)) => "enable IPv6 on the container's network".into(),
-                _ => "connect the container to a network that gives it an address".into(),
-            };
-            return Err(CheckFailure::new(format!("{name} with {has}"), remedy));
+            let has = if has.is_empty() { "no address".into() } else { fill!("only {}", &has.join(", ")) };
+            return Err(CheckFailure::new(
+                fill!("{} with {}", name, &has),
+                match (&self.cidr, self.family) {
+                    (Some(cidr), _) => {
+                        fill!("connect the container to the network {}, or correct cidr", &cidr.written)
+                    }
+                    (None, Some(Family::Ipv6)) => "enable IPv6 on the container's network".into(),
+                    _ => "connect the container to a network that gives it an address".into(),
+                },
+            ));
         }
         // No default route at all is meant, when no interface is named.
         let any = self.interface.is_none() && self.default_route == Some(false);
@@ -188,48 +181,41 @@ impl Network {
         });
         match self.default_route {
             Some(true) if !routed => {
-                let remedy = "connect the container to a network with a gateway (not an internal one)";
-                return Err(CheckFailure::new(format!("{name} without a default route"), remedy.into()));
+                return fail!(
+                    "{} without a default route", name;
+                    "connect the container to a network with a gateway (not an internal one)"
+                );
             }
             Some(false) if routed => {
-                let remedy =
-                    "connect the container to an internal network (docker network create --internal)";
-                return Err(CheckFailure::new(format!("{name} with a default route"), remedy.into()));
+                return fail!(
+                    "{} with a default route", name;
+                    "connect the container to an internal network (docker network create --internal)"
+                );
             }
             _ => {}
         }
         self.link_layer(name, facts)?;
         let shown = address.map_or_else(String::new, ToString::to_string);
-        let found = if shown.is_empty() { format!("{name}, up") } else { format!("{name} with {shown}") };
-        Ok(Finding::pass(found, shown))
+        if shown.is_empty() { held!("{}, up", name; "") } else { held!("{} with {}", name, &shown; shown) }
     }
 
     fn link_layer(&self, name: &str, facts: &Facts) -> Result<(), CheckFailure> {
         if let Some(wanted) = self.mtu {
             let mtu = text(facts, &["/sys/class/net/", name, "/mtu"].concat())
                 .map_err(|error| {
-                    failure(
-                        "{}, whose mtu cannot be told: {}\nmount /sys in the container",
-                        &[name, &facts::why(&error)],
-                    )
+                    failure!("{}, whose mtu cannot be told: {}", name, &facts::why(&error); "mount /sys in the container")
                 })?
                 .trim()
                 .to_string();
             if mtu.parse::<u32>().unwrap_or(0) < wanted {
                 let driver = ["--opt com.docker.network.driver.mtu=", &wanted.to_string()].concat();
-                return fail(
-                    "{} with an mtu of {}\nraise the mtu of the network (docker network create {})",
-                    &[name, &mtu, &driver],
-                );
+                return fail!("{} with an mtu of {}", name, &mtu; "raise the mtu of the network (docker network create {})", &driver);
             }
         }
         match self.ipv6 {
             Some(wanted) if wanted != has_ipv6(name, facts) => {
                 let (found, off) = if wanted { ("off", "0") } else { ("on", "1") };
-                fail(
-                    "{} with IPv6 {}\ndocker run --sysctl net.ipv6.conf.all.disable_ipv6={}",
-                    &[name, found, off],
-                )
+                fail!("{} with IPv6 {}", name, found; "docker run --sysctl net.ipv6.conf.all.disable_ipv6={}", off)
             }
             _ => Ok(()),
         }
@@ -263,6 +249,7 @@ fn has_ipv6(name: &str, facts: &Facts) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::network::*;
+    use crate::checks::Finding;
     use crate::checks::facts::fake::Fake;
     use crate::checks::read::testing::{fault, one};
 
@@ -278,7 +265,7 @@ mod tests {
     fn evaluate(text: &str, interfaces: &[Interface], routes: &[(&str, bool)]) -> Finding {
         let routes = routes.iter().map(|(name, v6)| ((*name).to_string(), *v6)).collect();
         let fake = Fake { interfaces: interfaces.to_vec(), routes, ..Fake::default() };
-        one(text).evaluate.evaluate(&fake.facts(&[]))
+        one(text).spec.evaluate(&fake.facts(&[]))
     }
 
     #[test]
@@ -338,7 +325,7 @@ mod tests {
         }
         let other = evaluate("[checks.network]\ncidr = \"10.0.0.0/8\"", &[eth0], &[]);
         assert_eq!(other.found, "eth0 with only 172.17.0.2, fd00:1::2, fe80::1");
-        let expected = one("[checks.network]\ncidr = \"10.0.0.0/8\"\nmtu = 900").evaluate.expected();
+        let expected = one("[checks.network]\ncidr = \"10.0.0.0/8\"\nmtu = 900").spec.expected;
         assert!(
             expected.ends_with("up, with an address in 10.0.0.0/8, with an mtu of at least 900"),
             "{expected}"
@@ -380,7 +367,7 @@ mod tests {
             let interfaces = vec![interface("eth0", true, &["10.0.0.1"])];
             let texts = [(path.to_string(), content.to_string())].into();
             let facts = Fake { interfaces, texts, ..Fake::default() }.facts(&[]);
-            let finding = one(&format!("[checks.network]\n{keys}")).evaluate.evaluate(&facts);
+            let finding = one(&format!("[checks.network]\n{keys}")).spec.evaluate(&facts);
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{keys} {path}");
         }
         assert!(fault("[checks.network]\nmtu = 1").contains("from 69 to 65536"));

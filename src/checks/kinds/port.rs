@@ -1,9 +1,11 @@
 //! `[checks.port.NUMBER]`: a network port of this container is free for its service, or somebody listens on it.
 
-use crate::checks::{Evaluate, Facts, Finding, Kind, facts};
+use super::common::finding::{fail, failure, held};
+use crate::checks::{CheckFailure, CheckSpec, Facts, Kind, LookResult, facts};
 use crate::config::read::table::Table;
 use crate::sys::net::Protocol;
 use crate::sys::{Errno, errno};
+use crate::text::template::fill;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -11,7 +13,8 @@ use std::time::Duration;
 /// `port`
 pub const KIND: Kind = Kind { name: "port", read, ..Kind::PLAIN };
 
-const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a connection may take where /proc does not tell who listens.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -29,7 +32,7 @@ struct Port {
     state: PortState,
 }
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
+fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let written = table.node("port").is_some();
     let mut port = table.integer("port", 1, 65535).and_then(|port| u16::try_from(port).ok());
     if !written {
@@ -50,38 +53,37 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     });
     let protocol = table.word("protocol").unwrap_or_default();
     let state = table.word("state").unwrap_or_default();
-    Some(Box::new(Port { port: port?, address, protocol, state }))
+    let expected = match state {
+        PortState::Free => "a port that is free for this user",
+        PortState::Listening => "somebody who listens",
+    };
+    let port = Port { port: port?, address, protocol, state };
+    Some(CheckSpec::new(port.subject(), expected.into(), Box::new(move |facts| port.look(facts))))
 }
 
-impl Evaluate for Port {
+impl Port {
     fn subject(&self) -> String {
-        let address = self.address.map_or_else(String::new, |_| format!(" at {}", self.place()));
+        let port = self.port.to_string();
         let protocol = if self.protocol == Protocol::Udp { "/udp" } else { "" };
-        format!("port {}{protocol}{address}", self.port)
+        let at = self.address.map_or_else(String::new, |_| [" at ", &self.place()].concat());
+        fill!("port {}{}{}", &port, protocol, &at)
     }
 
-    fn expected(&self) -> String {
-        match self.state {
-            PortState::Free => "a port that is free for this user".into(),
-            PortState::Listening => "somebody who listens".into(),
-        }
-    }
-
-    fn evaluate(&self, facts: &Facts) -> Finding {
+    fn look(&self, facts: &Facts) -> LookResult {
         match self.state {
             PortState::Free => self.judge_free(facts),
             PortState::Listening => self.judge_listening(facts),
         }
     }
-}
 
-impl Port {
     fn place(&self) -> String {
-        self.address
-            .map_or_else(|| format!("port {}", self.port), |at| SocketAddr::new(at, self.port).to_string())
+        self.address.map_or_else(
+            || ["port ", &self.port.to_string()].concat(),
+            |at| SocketAddr::new(at, self.port).to_string(),
+        )
     }
 
-    fn judge_free(&self, facts: &Facts) -> Finding {
+    fn judge_free(&self, facts: &Facts) -> LookResult {
         let both = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
         let addresses = self.address.map_or_else(|| both.to_vec(), |address| vec![address]);
         for address in addresses {
@@ -94,68 +96,67 @@ impl Port {
             if no_family && self.address.is_none() {
                 continue;
             }
-            return self.refused(&error, facts);
+            return Err(self.refused(&error, facts));
         }
-        Finding::pass(format!("{} free", self.place()), self.port.to_string())
+        held!("{} free", &self.place(); self.port)
     }
 
-    fn refused(&self, error: &io::Error, facts: &Facts) -> Finding {
+    fn refused(&self, error: &io::Error, facts: &Facts) -> CheckFailure {
         let place = self.place();
         match errno(error) {
             Errno::EADDRINUSE => {
                 // One that is not in this PID namespace, or is another user's, is not told.
                 let by = facts.system.holder(self.protocol, &|socket| self.in_the_way(socket));
                 let (by, what) = match &by {
-                    Some((name, pid)) => (format!("{name} (pid {pid})"), name.as_str()),
+                    Some((name, pid)) => (fill!("{} (pid {})", name, &pid.to_string()), name.as_str()),
                     None => ("another process".into(), "what listens"),
                 };
-                Finding::fail(
-                    format!("{place} taken by {by}"),
-                    format!("stop {what} on {place} in this network namespace, or use another port"),
+                failure!(
+                    "{} taken by {}", &place, &by;
+                    "stop {} on {} in this network namespace, or use another port", what, &place
                 )
             }
             Errno::EACCES => {
-                let (uid, start) = (facts.system.current().uid, facts.system.unprivileged_port_start());
-                let found = format!(
-                    "{place} refused to uid {uid}: below net.ipv4.ip_unprivileged_port_start = {start} and without \
-                     CAP_NET_BIND_SERVICE"
-                );
+                let uid = facts.system.current().uid;
+                let start = facts.system.unprivileged_port_start().to_string();
                 // What --cap-add gives, root alone has.
                 let may = if uid == 0 {
                     "docker run --cap-add NET_BIND_SERVICE"
                 } else {
                     "docker run --sysctl net.ipv4.ip_unprivileged_port_start=0"
                 };
-                let remedy = format!("use a port of {start} or more, or {may}");
-                Finding::fail_for_good(found, remedy)
+                let failure = failure!(
+                    "{} refused to uid {}: below net.ipv4.ip_unprivileged_port_start = {} and without CAP_NET_BIND_SERVICE",
+                    &place, &uid.to_string(), &start;
+                    "use a port of {} or more, or {}", &start, may
+                );
+                CheckFailure { may_change: false, ..failure }
             }
-            Errno::EADDRNOTAVAIL => Finding::fail(
-                format!("{place}, whose address no interface has"),
-                "correct address, or connect the container to that network".into(),
+            Errno::EADDRNOTAVAIL => failure!(
+                "{}, whose address no interface has", &place;
+                "correct address, or connect the container to that network"
             ),
-            _ => Finding::fail(format!("{place} refused: {}", facts::why(error)), "use another port".into()),
+            _ => failure!("{} refused: {}", &place, &facts::why(error); "use another port"),
         }
     }
 
-    fn judge_listening(&self, facts: &Facts) -> Finding {
+    fn judge_listening(&self, facts: &Facts) -> LookResult {
         let place = self.place();
         let listens = match facts.system.listening(self.protocol) {
             Ok(sockets) => sockets.iter().any(|socket| self.serves(*socket)),
             // Without /proc only an answer tells.
             Err(_) if self.protocol == Protocol::Tcp => {
                 let address = self.address.unwrap_or(Ipv4Addr::LOCALHOST.into());
-                facts.system.connect(SocketAddr::new(address, self.port), LOOK_TIMEOUT).is_ok()
+                facts.system.connect(SocketAddr::new(address, self.port), CONNECT_TIMEOUT).is_ok()
             }
             Err(error) => {
-                let found = format!("no list of sockets: {}", facts::why(&error));
-                return Finding::fail(found, "mount /proc in the container".into());
+                return fail!("no list of sockets: {}", &facts::why(&error); "mount /proc in the container");
             }
         };
         if listens {
-            return Finding::pass(format!("somebody listens on {place}"), self.port.to_string());
+            return held!("somebody listens on {}", &place; self.port);
         }
-        let found = format!("nobody listens on {place}");
-        Finding::fail(found, format!("start what is to listen on {place}, or keep trying with wait"))
+        fail!("nobody listens on {}", &place; "start what is to listen on {}, or keep trying with wait", &place)
     }
 
     fn in_the_way(&self, socket: SocketAddr) -> bool {
@@ -176,14 +177,14 @@ impl Port {
 
 #[cfg(test)]
 mod tests {
-    use super::super::port::*;
+    use crate::checks::Finding;
     use crate::checks::facts::fake::Fake;
     use crate::checks::read::testing::{fault, one};
     use crate::sys::process::credentials::Identity;
     use std::cell::RefCell;
 
     fn evaluate(text: &str, fake: Fake) -> Finding {
-        one(text).evaluate.evaluate(&fake.facts(&[]))
+        one(text).spec.evaluate(&fake.facts(&[]))
     }
 
     #[test]
@@ -229,7 +230,7 @@ mod tests {
             let text = format!("[checks.port.80]\nstate = \"listening\"\n{keys}");
             assert_eq!(evaluate(&text, fake(at)).ok, ok, "{keys} {at}");
         }
-        assert_eq!(one("[checks.port.53]\nprotocol = \"udp\"").evaluate.subject(), "port 53/udp");
+        assert_eq!(one("[checks.port.53]\nprotocol = \"udp\"").spec.subject, "port 53/udp");
     }
 
     #[test]

@@ -1,15 +1,14 @@
 //! `[checks.privileges]`: the container may do what it needs, and no more: the hardened image.
 
-use super::common::check_fn::{FnCheck, LOOK_TIMEOUT, add, all, fail, failure, text};
+use super::common::finding::{add, all, fail, failure, text};
 use super::common::keys::{asserting, must_ask, no_export, no_wait, word};
-use crate::checks::{CheckFailure, Evaluate, Facts, Kind, SLOW_FILES, facts};
+use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, LOOK_TIMEOUT, SLOW_FILES, facts};
 use crate::config::read::table::Table;
 use crate::sys::process::caps;
 use crate::sys::process::credentials::User;
 use crate::sys::process::status::number;
 use crate::sys::{Errno, errno};
 use crate::text::suggest::did_you_mean;
-use std::time::Duration;
 
 /// `privileges`
 pub const KIND: Kind = Kind {
@@ -54,7 +53,7 @@ enum WantedPrivilege {
     NoEmptyPassword,
 }
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
+fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     no_wait(table);
     no_export(table);
     let mut wanted = Vec::new();
@@ -105,13 +104,14 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     }
     must_ask(table, KEYS.split(", ").any(|key| table.has(key)), KEYS);
     let walks = wanted.iter().any(|one| matches!(one, WantedPrivilege::NoSetuid(..)));
-    Some(Box::new(FnCheck {
-        subject: ["privileges ", name].concat(),
-        expected,
-        patience: if walks { LOOK_TIMEOUT.saturating_mul(6) } else { Duration::ZERO },
-        secret: false,
-        look: Box::new(move |facts| all(wanted.iter().map(|one| one.look(facts)).collect(), "")),
-    }))
+    Some(CheckSpec {
+        blocking: if walks { Blocking::Within(LOOK_TIMEOUT.saturating_mul(6)) } else { Blocking::Never },
+        ..CheckSpec::new(
+            ["privileges ", name].concat(),
+            expected,
+            Box::new(move |facts| all(wanted.iter().map(|one| one.look(facts)).collect(), "")),
+        )
+    })
 }
 
 fn capabilities(table: &Table<'_>, wanted: &mut Vec<WantedPrivilege>, expected: &mut String) {
@@ -163,10 +163,9 @@ impl WantedPrivilege {
                 if is == *on {
                     return Ok(found);
                 }
-                Err(failure(
-                    "{}\n{}{}",
-                    &[&found, if *on { "" } else { "leave out what gives it: " }, remedy],
-                ))
+                Err(
+                    failure!("{}", &found; "{}{}", if *on { "" } else { "leave out what gives it: " }, remedy),
+                )
             }
             Self::Apparmor(profile) => apparmor(profile, facts),
             Self::NoSetuid(paths, allow) => setuid(paths, allow, facts),
@@ -196,7 +195,7 @@ fn capabilities_of(
         ("with ", "--cap-drop ", ", or run as another user")
     };
     let option = drop.map_or_else(|| [verb, &names.join(&[" ", verb].concat())].concat(), str::to_string);
-    Err(failure("uid {} {}{}\ndocker run {}{}", &[&uid, which, &names.join(", "), &option, how]))
+    Err(failure!("uid {} {}{}", &uid, which, &names.join(", "); "docker run {}{}", &option, how))
 }
 
 fn apparmor(wanted: &str, facts: &Facts) -> Result<String, CheckFailure> {
@@ -218,9 +217,9 @@ fn apparmor(wanted: &str, facts: &Facts) -> Result<String, CheckFailure> {
     let remedy = match wanted {
         "true" => "leave out apparmor=unconfined, and run it on a machine with AppArmor",
         "false" => "docker run --security-opt apparmor=unconfined",
-        wanted => return fail("{}\ndocker run --security-opt apparmor={}", &[&found, wanted]),
+        wanted => return fail!("{}", &found; "docker run --security-opt apparmor={}", wanted),
     };
-    fail("{}\n{}", &[&found, remedy])
+    fail!("{}", &found; "{}", remedy)
 }
 
 fn setuid(paths: &[String], allow: &[String], facts: &Facts) -> Result<String, CheckFailure> {
@@ -230,15 +229,14 @@ fn setuid(paths: &[String], allow: &[String], facts: &Facts) -> Result<String, C
         if errno(&error) == Errno::EACCES {
             return Err(super::common::path::unreachable(&path, crate::sys::fs::stat::Access::Read, facts));
         }
-        return Err(failure("{} is not there\ncorrect paths, or leave it out", &[&path]));
+        return Err(failure!("{} is not there", &path; "correct paths, or leave it out"));
     }
     let found = facts.system.set_id_files(paths).map_err(|(folder, error)| {
         let (how, or) = match errno(&error) {
             Errno::EACCES => (how_to_see(facts), ", or "),
             _ => ("", ""),
         };
-        let template = "a folder that cannot be searched, {}: {}\n{}{}name other paths";
-        failure(template, &[&folder, &facts::why(&error), how, or])
+        failure!("a folder that cannot be searched, {}: {}", &folder, &facts::why(&error); "{}{}name other paths", how, or)
     })?;
     let over: Vec<&str> = found.iter().filter(|path| !allow.contains(path)).map(String::as_str).collect();
     if over.is_empty() {
@@ -252,7 +250,7 @@ fn setuid(paths: &[String], allow: &[String], facts: &Facts) -> Result<String, C
     } else {
         ["find ", &paths.join(" "), " -xdev -type f -perm /6000 -exec chmod a-s {} +"].concat()
     };
-    Err(failure("setuid {}{}\nin the image: {}, or name them in allow", &[&shown.join(", "), more, &mend]))
+    Err(failure!("setuid {}{}", &shown.join(", "), more; "in the image: {}, or name them in allow", &mend))
 }
 
 fn exposed(facts: &Facts) -> Result<String, CheckFailure> {
@@ -283,7 +281,7 @@ fn exposed(facts: &Facts) -> Result<String, CheckFailure> {
     if found.is_empty() {
         return Ok("nothing exposed".into());
     }
-    Err(failure("exposed: {}\nleave out the volume or option that gives it", &[&found.join(", ")]))
+    Err(failure!("exposed: {}", &found.join(", "); "leave out the volume or option that gives it"))
 }
 
 fn passwords(facts: &Facts) -> Result<String, CheckFailure> {
@@ -293,8 +291,7 @@ fn passwords(facts: &Facts) -> Result<String, CheckFailure> {
             Ok(text) => text,
             Err(error) if errno(&error) == Errno::ENOENT => continue,
             Err(error) => {
-                let template = "{} that cannot be read: {}\n{}";
-                return Err(failure(template, &[path, &facts::why(&error), how_to_see(facts)]));
+                return fail!("{} that cannot be read: {}", path, &facts::why(&error); "{}", how_to_see(facts));
             }
         };
         for line in text.lines() {
@@ -308,7 +305,7 @@ fn passwords(facts: &Facts) -> Result<String, CheckFailure> {
     }
     if !empty.is_empty() {
         let names = empty.join(", ");
-        return Err(failure("an empty password of {}\nin the image: passwd -l {}", &[&names, &names]));
+        return Err(failure!("an empty password of {}", &names; "in the image: passwd -l {}", &names));
     }
     let mut users: Vec<&User> = facts.system.accounts().users.iter().collect();
     // By place in the file where the number is the same.
@@ -316,7 +313,7 @@ fn passwords(facts: &Facts) -> Result<String, CheckFailure> {
     let twin = users.array_windows().find(|[one, other]| one.uid == other.uid && one.name != other.name);
     twin.map_or(Ok("no empty password".into()), |[_, user]| {
         let uid = user.uid.to_string();
-        Err(failure("uid {} twice in /etc/passwd\ngive {} a uid of its own", &[&uid, &user.name]))
+        Err(failure!("uid {} twice in /etc/passwd", &uid; "give {} a uid of its own", &user.name))
     })
 }
 
@@ -384,7 +381,7 @@ mod tests {
             ("passwords = \"none empty\"", true, "no empty password"),
         ] {
             let finding =
-                one(&format!("[checks.privileges]\n{keys}")).evaluate.evaluate(&fake(status).facts(&[]));
+                one(&format!("[checks.privileges]\n{keys}")).spec.evaluate(&fake(status).facts(&[]));
             assert_eq!((finding.ok, finding.found.trim_matches([';', ' '])), (ok, found), "{keys}");
         }
     }
@@ -392,7 +389,7 @@ mod tests {
     #[test]
     fn the_remedy_is_what_mends_it() {
         let remedy = |keys: &str, fake: Fake| {
-            one(&format!("[checks.privileges]\n{keys}")).evaluate.evaluate(&fake.facts(&[])).remedy
+            one(&format!("[checks.privileges]\n{keys}")).spec.evaluate(&fake.facts(&[])).remedy
         };
         let status = "CapEff:\t0000000000000401\n";
         let all = remedy("capabilities = { lacks = \"ALL\" }", fake(status));
@@ -409,9 +406,8 @@ mod tests {
 
     #[test]
     fn what_is_exposed_is_named() {
-        let evaluate = |fake: Fake| {
-            one("[checks.privileges]\nexposed = \"none\"").evaluate.evaluate(&fake.facts(&[])).found
-        };
+        let evaluate =
+            |fake: Fake| one("[checks.privileges]\nexposed = \"none\"").spec.evaluate(&fake.facts(&[])).found;
         let socket = Stat { socket: true, ..Stat::default() };
         let files =
             ["/run/docker.sock", "/var/run/docker.sock"].map(|path| (path.to_string(), socket)).into();
@@ -441,7 +437,7 @@ mod tests {
             let fake = Fake { refused, ..fake("") };
             fake.current.borrow_mut().uid = uid;
             let text = "[checks.privileges]\nsetuid_files = \"none\"\npaths = \"/usr\"";
-            let finding = one(text).evaluate.evaluate(&fake.facts(&[]));
+            let finding = one(text).spec.evaluate(&fake.facts(&[]));
             assert!(finding.found.starts_with("a folder that cannot be searched, /usr: "), "{finding:?}");
             assert!(finding.remedy.starts_with(remedy), "{finding:?}");
         }
@@ -452,7 +448,7 @@ mod tests {
         let evaluate = |path: &str, text: &str, passwd: &str| {
             let mut fake = Fake { accounts: Accounts::parse(passwd, ""), ..fake("") };
             fake.texts.insert(path.into(), text.into());
-            one("[checks.privileges]\npasswords = \"none empty\"").evaluate.evaluate(&fake.facts(&[]))
+            one("[checks.privileges]\npasswords = \"none empty\"").spec.evaluate(&fake.facts(&[]))
         };
         assert_eq!(evaluate("/etc/shadow", "root:*:1:\napp::1:\n", "").found, "an empty password of app");
         assert_eq!(evaluate("/etc/passwd", "app::1:1::/:\n", "").found, "an empty password of app");

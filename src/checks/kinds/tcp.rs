@@ -1,15 +1,15 @@
 //! `[checks.tcp."HOST:PORT"]`: somebody accepts connections there.
 
-use super::common::check_fn::{FnCheck, held};
+use super::common::finding::held;
 use super::common::keys::{misnamed, named, timeout};
 use super::common::peer::{Peer, TIMEOUT};
-use crate::checks::{Evaluate, Kind};
+use crate::checks::{Blocking, CheckSpec, Kind};
 use crate::config::read::table::Table;
 
 /// `tcp`
 pub const KIND: Kind = Kind { name: "tcp", read, ..Kind::PLAIN };
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
+fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let port = table.integer("port", 1, 65535).and_then(|port| u16::try_from(port).ok());
     let address = named(name, table, "address")?;
     if port.is_some() && Peer::parse(&address, None).is_some() {
@@ -23,16 +23,17 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     }
     let peer = peer?;
     let shown = peer.shown();
-    Some(Box::new(FnCheck {
-        subject: ["tcp ", &shown].concat(),
-        expected: "somebody who accepts connections".into(),
-        patience: timeout.saturating_mul(4),
-        secret: false,
-        look: Box::new(move |facts| {
-            peer.reach(facts, &mut |address| facts.system.connect(address, timeout))?;
-            held("{} answers", &[&shown], &shown)
-        }),
-    }))
+    Some(CheckSpec {
+        blocking: Blocking::Within(timeout.saturating_mul(4)),
+        ..CheckSpec::new(
+            ["tcp ", &shown].concat(),
+            "somebody who accepts connections".into(),
+            Box::new(move |facts| {
+                peer.reach(facts, &mut |address| facts.system.connect(address, timeout))?;
+                held!("{} answers", &shown; &shown)
+            }),
+        )
+    })
 }
 
 #[cfg(test)]
@@ -48,7 +49,7 @@ mod tests {
             texts: [("/etc/resolv.conf".to_string(), "search x\nnameserver 127.0.0.11\n".into())].into(),
             ..Fake::default()
         };
-        one(text).evaluate.evaluate(&fake.facts(&[]))
+        one(text).spec.evaluate(&fake.facts(&[]))
     }
 
     #[test]

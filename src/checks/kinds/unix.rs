@@ -1,39 +1,40 @@
 //! `[checks.unix.PATH]`: somebody listens on a socket in the file system.
 
-use super::common::check_fn::{FnCheck, FnResult, LOOK_TIMEOUT, fail, failure, held};
+use super::common::finding::{fail, failure, held};
 use super::common::keys::absolute_path;
 use super::common::path::{denied, refused, what};
-use crate::checks::{Evaluate, Facts, Kind, facts};
+use crate::checks::{Blocking, CheckSpec, Facts, Kind, LOOK_TIMEOUT, LookResult, facts};
 use crate::config::read::table::Table;
 use crate::sys::{Errno, errno};
 
 /// `unix`
 pub const KIND: Kind = Kind { name: "unix", read, ..Kind::PLAIN };
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
+fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let path = absolute_path(name, table)?;
-    Some(Box::new(FnCheck {
-        subject: ["unix ", &path].concat(),
-        expected: "a socket on which somebody listens".into(),
-        patience: LOOK_TIMEOUT,
-        secret: false,
-        look: Box::new(move |facts| look(&path, facts)),
-    }))
+    Some(CheckSpec {
+        blocking: Blocking::Within(LOOK_TIMEOUT),
+        ..CheckSpec::new(
+            ["unix ", &path].concat(),
+            "a socket on which somebody listens".into(),
+            Box::new(move |facts| look(&path, facts)),
+        )
+    })
 }
 
-fn look(path: &str, facts: &Facts) -> FnResult {
+fn look(path: &str, facts: &Facts) -> LookResult {
     let start =
-        |found: &str| failure("{}\nstart what is to listen on {}, or keep trying with wait", &[found, path]);
+        |found: &str| failure!("{}", found; "start what is to listen on {}, or keep trying with wait", path);
     let stat = match facts.system.stat(path) {
         Ok(stat) if stat.socket => stat,
-        Ok(stat) => return fail("{}\nremove it, and let the server make {}", &[what(&stat), path]),
+        Ok(stat) => return fail!("{}", what(&stat); "remove it, and let the server make {}", path),
         Err(error) if errno(&error) == Errno::ENOENT => return Err(start("no such socket")),
         Err(error) => return Err(refused(path, &error, facts)),
     };
-    let Err(error) = facts.system.connect_unix(path) else { return held("{} answers", &[path], path) };
+    let Err(error) = facts.system.connect_unix(path) else { return held!("{} answers", path; path) };
     Err(match errno(&error) {
         // A socket for datagrams (/dev/log) says so only when somebody has it open.
-        Errno::EPROTOTYPE => return held("{} takes messages", &[path], path),
+        Errno::EPROTOTYPE => return held!("{} takes messages", path; path),
         Errno::EACCES => denied(path, &stat, "writable", &error, facts, ""),
         Errno::ECONNREFUSED => start("a socket on which nobody listens"),
         _ => start(&["a socket that does not answer: ", &facts::why(&error)].concat()),
@@ -72,7 +73,7 @@ mod tests {
                 unix: errno,
                 ..Fake::default()
             };
-            let finding = one(&format!("[checks.unix.\"{path}\"]")).evaluate.evaluate(&fake.facts(&[]));
+            let finding = one(&format!("[checks.unix.\"{path}\"]")).spec.evaluate(&fake.facts(&[]));
             assert_eq!((finding.ok, finding.found.as_str()), (ok, found), "{path} {errno}");
         }
         assert!(fault("[checks.unix.x]").contains("no absolute path"));

@@ -1,11 +1,13 @@
 //! `[checks.user]` or `[checks.user.NAME]`: whose rights rinit, and so the command, runs with.
 
+use super::common::finding::failure;
 use super::common::keys::{asserting, must_ask, no_wait};
 use super::common::path::{denied, refused};
-use crate::checks::{CheckFailure, Evaluate, Facts, Finding, Kind};
+use crate::checks::{CheckFailure, CheckSpec, Facts, Finding, Kind, LookResult};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::Access;
 use crate::sys::process::credentials::{Accounts, Identity};
+use crate::text::template::fill;
 
 /// `user`
 pub const KIND: Kind = Kind { name: "user", nameless: true, looks_at_paths: true, read, ..Kind::PLAIN };
@@ -23,7 +25,7 @@ struct UserCheck {
     home_writable: bool,
 }
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
+fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     no_wait(table);
     let number = |key| table.integer(key, 0, i64::from(u32::MAX) - 1).and_then(|n| u32::try_from(n).ok());
     let root = table.flag("root");
@@ -47,7 +49,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     // Somebody it always is; to hand on who, or to be able to become another, is something to ask for.
     let asks = KEYS.split(", ").chain(["export", "as_user"]).any(|key| table.has(key));
     must_ask(table, asks || !name.is_empty(), KEYS);
-    Some(Box::new(UserCheck {
+    let user = UserCheck {
         user,
         uid,
         gid: table.text_or_number("gid"),
@@ -55,20 +57,17 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
         root,
         in_passwd,
         home_writable: home_writable == Some(true),
-    }))
+    };
+    Some(CheckSpec::new("user".into(), user.expected(), Box::new(move |facts| user.look(facts))))
 }
 
-impl Evaluate for UserCheck {
-    fn subject(&self) -> String {
-        "user".into()
-    }
-
+impl UserCheck {
     fn expected(&self) -> String {
         let mut wanted = Vec::new();
-        wanted.extend(self.user.as_ref().map(|user| format!("user {user}")));
-        wanted.extend(self.uid.map(|uid| format!("uid {uid}")));
-        wanted.extend(self.gid.as_ref().map(|gid| format!("gid {gid}")));
-        wanted.extend(self.groups.iter().map(|group| format!("a member of {group}")));
+        wanted.extend(self.user.as_ref().map(|user| fill!("user {}", user)));
+        wanted.extend(self.uid.map(|uid| fill!("uid {}", &uid.to_string())));
+        wanted.extend(self.gid.as_ref().map(|gid| fill!("gid {}", gid)));
+        wanted.extend(self.groups.iter().map(|group| fill!("a member of {}", group)));
         wanted.extend(self.root.map(|root| if root { "root" } else { "a user other than root" }.to_string()));
         let listed = |listed| if listed { "listed in /etc/passwd" } else { "not listed in /etc/passwd" };
         wanted.extend(self.in_passwd.map(|known| listed(known).to_string()));
@@ -78,21 +77,22 @@ impl Evaluate for UserCheck {
         if wanted.is_empty() { "any user".into() } else { wanted.join(", ") }
     }
 
-    fn evaluate(&self, facts: &Facts) -> Finding {
+    fn look(&self, facts: &Facts) -> LookResult {
         let who = facts.system.current();
         let accounts = facts.system.accounts();
         let name = accounts.user_name(who.uid);
-        let found = if name == who.uid.to_string() {
-            format!("uid {} (no name in /etc/passwd)", who.uid)
+        let uid = who.uid.to_string();
+        let found = if name == uid {
+            fill!("uid {} (no name in /etc/passwd)", &uid)
         } else {
-            format!("user {name} (uid {})", who.uid)
+            fill!("user {} (uid {})", &name, &uid)
         };
         let run_as = |user: &str| {
-            Finding::fail_for_good(found.clone(), format!("run as {user} (docker run --user {user})"))
+            Err(CheckFailure::for_good(found.clone(), fill!("run as {} (docker run --user {})", user, user)))
         };
         if self.root == Some(false) && who.uid == 0 {
             let remedy = "run as another user (docker run --user UID:GID)";
-            return Finding::fail_for_good(found, remedy.into());
+            return Err(CheckFailure::for_good(found, remedy.into()));
         }
         if self.root == Some(true) && who.uid != 0 {
             return run_as("0");
@@ -105,38 +105,34 @@ impl Evaluate for UserCheck {
                 Some(uid) if uid == who.uid => {}
                 Some(_) => return run_as(user),
                 None => {
-                    let remedy = format!("add the user {user} to the image, or use its number");
-                    return Finding::fail_for_good(format!("{found}, and no {user} in /etc/passwd"), remedy);
+                    let remedy = fill!("add the user {} to the image, or use its number", user);
+                    let found = fill!("{}, and no {} in /etc/passwd", &found, user);
+                    return Err(CheckFailure::for_good(found, remedy));
                 }
             }
         }
-        if let Some(finding) = self.judge_groups(&who, accounts, &found) {
-            return finding;
-        }
+        self.judge_groups(&who, accounts, &found)?;
         let known = accounts.user_of(who.uid).is_some();
         if self.in_passwd.is_some_and(|wanted| wanted != known) {
             let remedy = if known {
                 "run as a uid that the image does not list (docker run --user UID:GID)".into()
             } else {
-                format!("add uid {} to the image (adduser), or run as one that it has", who.uid)
+                fill!("add uid {} to the image (adduser), or run as one that it has", &uid)
             };
-            return Finding::fail_for_good(found, remedy);
+            return Err(CheckFailure::for_good(found, remedy));
         }
-        if self.home_writable
-            && let Err(CheckFailure { found: why, remedy, may_change }) = home(&who, facts)
-        {
-            return CheckFailure { found: format!("{found}, {why}"), remedy, may_change }.into();
+        if self.home_writable {
+            let told = |why: CheckFailure| CheckFailure { found: fill!("{}, {}", &found, &why.found), ..why };
+            home(&who, facts).map_err(told)?;
         }
-        Finding::pass(found, name)
+        Ok(Finding::pass(found, name))
     }
-}
 
-impl UserCheck {
-    /// What is wrong with the groups, if anything is.
-    fn judge_groups(&self, who: &Identity, accounts: &Accounts, found: &str) -> Option<Finding> {
+    /// Whether the groups are as asked.
+    fn judge_groups(&self, who: &Identity, accounts: &Accounts, found: &str) -> Result<(), CheckFailure> {
         let unknown = |group: &str| {
-            let remedy = format!("add the group {group} to the image, or use its number");
-            Some(Finding::fail_for_good(format!("{found}, and no {group} in /etc/group"), remedy))
+            let remedy = fill!("add the group {} to the image, or use its number", group);
+            Err(CheckFailure::for_good(fill!("{}, and no {} in /etc/group", found, group), remedy))
         };
         if let Some(gid) = &self.gid
             && accounts.gid(gid) != Some(who.gid)
@@ -145,19 +141,19 @@ impl UserCheck {
                 return unknown(gid);
             }
             let group = accounts.group_name(who.gid);
-            let remedy = format!("run with that group (docker run --user {}:{gid})", who.uid);
-            let found = format!("{found} with group {group} (gid {})", who.gid);
-            return Some(Finding::fail_for_good(found, remedy));
+            let remedy = fill!("run with that group (docker run --user {}:{})", &who.uid.to_string(), gid);
+            let found = fill!("{} with group {} (gid {})", found, &group, &who.gid.to_string());
+            return Err(CheckFailure::for_good(found, remedy));
         }
         let member = |group: &String| {
             accounts.gid(group).is_some_and(|gid| gid == who.gid || who.groups.contains(&gid))
         };
-        let group = self.groups.iter().find(|group| !member(group))?;
+        let Some(group) = self.groups.iter().find(|group| !member(group)) else { return Ok(()) };
         if accounts.gid(group).is_none() {
             return unknown(group);
         }
-        let remedy = format!("add the group (docker run --group-add {group})");
-        Some(Finding::fail_for_good(format!("{found}, not a member of {group}"), remedy))
+        let remedy = fill!("add the group (docker run --group-add {})", group);
+        Err(CheckFailure::for_good(fill!("{}, not a member of {}", found, group), remedy))
     }
 }
 
@@ -170,15 +166,18 @@ fn home(who: &Identity, facts: &Facts) -> Result<(), CheckFailure> {
         return Err(CheckFailure::for_good("without a home".into(), remedy.into()));
     };
     let told = |failure: CheckFailure| CheckFailure {
-        found: format!("whose home {home} is {}", failure.found),
+        found: fill!("whose home {} is {}", &home, &failure.found),
         ..failure
     };
     let stat = match facts.system.stat(&home) {
         Ok(stat) if stat.dir => stat,
-        Ok(_) => return Err(told(CheckFailure::new("no folder".into(), format!("make a folder at {home}")))),
+        Ok(_) => return Err(told(failure!("no folder"; "make a folder at {}", &home))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let remedy = format!("make it, as root: mkdir -p {home} && chown {}:{} {home}", who.uid, who.gid);
-            return Err(told(CheckFailure::new("not there".into(), remedy)));
+            let (uid, gid) = (who.uid.to_string(), who.gid.to_string());
+            return Err(told(failure!(
+                "not there";
+                "make it, as root: mkdir -p {} && chown {}:{} {}", &home, &uid, &gid, &home
+            )));
         }
         Err(error) => return Err(refused(&home, &error, facts)),
     };
@@ -210,7 +209,7 @@ mod tests {
             current: RefCell::new(Identity { uid, gid: 50, groups: vec![8] }),
             ..Fake::default()
         };
-        one(text).evaluate.evaluate(&fake.facts(&[]))
+        one(text).spec.evaluate(&fake.facts(&[]))
     }
 
     #[test]
@@ -297,7 +296,7 @@ mod tests {
                 refused: [(("/".to_string(), "w"), libc::EACCES)].into(),
                 ..Fake::default()
             };
-            one(text).evaluate.evaluate(&fake.facts(environ))
+            one(text).spec.evaluate(&fake.facts(environ))
         };
         for (key, uid, ok, found) in [
             ("in_passwd = true", 1000, true, "user app (uid 1000)"),

@@ -1,11 +1,11 @@
 //! `[checks.volume.PATH]`: a volume is mounted there, and who is to use it can.
 
-use super::common::check_fn::{add, fail, failure};
 use super::common::docker::{docker_size, volume_option};
+use super::common::finding::{add, fail, failure, held};
 use super::common::keys::{absolute_path, at_least};
-use super::common::mounted::{is_remote, mounted_at};
+use super::common::mounted::mounted_at;
 use super::common::path::{PathRights, allows, refused, shown, unreachable};
-use crate::checks::{CheckFailure, Evaluate, Facts, Finding, Kind, SLOW_FILES, facts, quoted};
+use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, LookResult, SLOW_FILES, facts, quoted};
 use crate::config::read::table::Table;
 use crate::sys::fs::mounts::mount_of;
 use crate::sys::fs::stat::{Access, Stat};
@@ -17,7 +17,6 @@ pub const KIND: Kind = Kind { name: "volume", hang_hint: SLOW_FILES, read, ..Kin
 
 struct VolumeCheck {
     path: String,
-    expected: String,
     readable: bool,
     writable: bool,
     min_free: Option<u64>,
@@ -26,7 +25,7 @@ struct VolumeCheck {
     rights: PathRights,
 }
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
+fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let path = absolute_path(name, table);
     if path.as_deref() == Some("/") {
         table.fault_here("is the root file system, which is no volume; expected [checks.mount.\"/\"]");
@@ -53,42 +52,28 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     if let Some(empty) = empty {
         add(&mut expected, &[if empty { "empty" } else { "not empty" }]);
     }
-    let volume =
-        VolumeCheck { path: path?, expected, readable, writable, min_free, min_free_inodes, empty, rights };
-    Some(Box::new(volume))
-}
-
-impl Evaluate for VolumeCheck {
-    fn subject(&self) -> String {
-        format!("volume {}", self.path)
-    }
-
-    fn expected(&self) -> String {
-        self.expected.clone()
-    }
-
-    fn evaluate(&self, facts: &Facts) -> Finding {
-        if let Err(failure) = mounted_at(&self.path, &self.how(), facts) {
-            return failure.into();
-        }
-        let stat = match facts.system.stat(&self.path) {
-            Ok(stat) => stat,
-            Err(error) => return refused(&self.path, &error, facts).into(),
-        };
-        let usable = self.usable(&stat, facts);
-        let failed = usable.and_then(|()| self.rights.evaluate(&self.path, &stat, facts));
-        match failed.and_then(|()| self.roomy(facts)).and_then(|()| self.filled(facts)) {
-            Ok(()) => Finding::pass(format!("a volume {}", shown(&stat, facts)), self.path.clone()),
-            Err(failure) => failure.into(),
-        }
-    }
-
-    fn may_block(&self, facts: &Facts) -> bool {
-        is_remote(&self.path, facts)
-    }
+    let volume = VolumeCheck { path: path?, readable, writable, min_free, min_free_inodes, empty, rights };
+    Some(CheckSpec {
+        blocking: Blocking::At(volume.path.clone()),
+        ..CheckSpec::new(
+            ["volume ", &volume.path].concat(),
+            expected,
+            Box::new(move |facts| volume.look(facts)),
+        )
+    })
 }
 
 impl VolumeCheck {
+    fn look(&self, facts: &Facts) -> LookResult {
+        mounted_at(&self.path, &self.how(), facts)?;
+        let stat = facts.system.stat(&self.path).map_err(|error| refused(&self.path, &error, facts))?;
+        self.usable(&stat, facts)?;
+        self.rights.evaluate(&self.path, &stat, facts)?;
+        self.roomy(facts)?;
+        self.filled(facts)?;
+        held!("a volume {}", &shown(&stat, facts); self.path)
+    }
+
     fn usable(&self, stat: &Stat, facts: &Facts) -> Result<(), CheckFailure> {
         let (read, write) = (self.readable, self.writable);
         let mut asked = vec![("readable", Access::Read, read), ("writable", Access::Write, write)];
@@ -105,32 +90,18 @@ impl VolumeCheck {
         let path = &self.path;
         let space = facts.system.space(path).map_err(|error| {
             let why = facts::why(&error);
-            failure("free room cannot be told: {}\nlook at what {} lies on", &[&why, path])
+            failure!("free room cannot be told: {}", &why; "look at what {} lies on", path)
         })?;
         if let Some(wanted) = self.min_free.filter(|wanted| space.free < *wanted) {
             let used = space.size.saturating_sub(space.free);
-            return fail(
-                "{} free of {}\n{}",
-                &[
-                    &show_size(space.free),
-                    &show_size(space.size),
-                    &self.room(wanted, space.size, used, "size", facts),
-                ],
-            );
+            return fail!("{} free of {}", &show_size(space.free), &show_size(space.size); "{}", &self.room(wanted, space.size, used, "size", facts));
         }
         // A file system that makes inodes as they are needed (btrfs) has none in all.
         if space.inodes > 0
             && let Some(wanted) = self.min_free_inodes.filter(|wanted| space.free_inodes < *wanted)
         {
             let used = space.inodes.saturating_sub(space.free_inodes);
-            return fail(
-                "{} free inodes of {}\n{}",
-                &[
-                    &space.free_inodes.to_string(),
-                    &space.inodes.to_string(),
-                    &self.room(wanted, space.inodes, used, "nr_inodes", facts),
-                ],
-            );
+            return fail!("{} free inodes of {}", &space.free_inodes.to_string(), &space.inodes.to_string(); "{}", &self.room(wanted, space.inodes, used, "nr_inodes", facts));
         }
         Ok(())
     }
@@ -170,15 +141,15 @@ impl VolumeCheck {
                 return unreachable(path, Access::Read, facts);
             }
             let why = facts::why(&error);
-            failure("a volume that cannot be listed: {}\nlook at what {} lies on", &[&why, path])
+            failure!("a volume that cannot be listed: {}", &why; "look at what {} lies on", path)
         })?;
         // A new ext4 holds this one.
         match (empty, names.iter().find(|name| *name != "lost+found")) {
             (true, Some(name)) => {
-                fail("a volume that holds {}\nempty {}, or mount a new volume", &[&quoted(name), path])
+                fail!("a volume that holds {}", &quoted(name); "empty {}, or mount a new volume", path)
             }
             (false, None) => {
-                fail("an empty volume\nfill it, or mount at {} the volume that is meant", &[path])
+                fail!("an empty volume"; "fill it, or mount at {} the volume that is meant", path)
             }
             _ => Ok(()),
         }
@@ -188,6 +159,7 @@ impl VolumeCheck {
 #[cfg(test)]
 mod tests {
     use super::super::volume::*;
+    use crate::checks::Finding;
     use crate::checks::facts::fake::Fake;
     use crate::checks::read::testing::{fault, one};
     use crate::sys::fs::mounts;
@@ -210,7 +182,7 @@ mod tests {
     }
 
     fn evaluate(text: &str, refused: Option<i32>) -> Finding {
-        one(text).evaluate.evaluate(&fake(refused).facts(&[]))
+        one(text).spec.evaluate(&fake(refused).facts(&[]))
     }
 
     #[test]
@@ -238,7 +210,7 @@ mod tests {
             let refused = what.iter().map(|what| (("/data".to_string(), *what), libc::EACCES)).collect();
             let current = RefCell::new(Identity { uid, gid: 0, groups: vec![] });
             let check = one(&format!("[checks.volume.\"/data\"]\n{keys}"));
-            let finding = check.evaluate.evaluate(&Fake { refused, current, ..fake(None) }.facts(&[]));
+            let finding = check.spec.evaluate(&Fake { refused, current, ..fake(None) }.facts(&[]));
             (finding.ok, finding.found, finding.remedy)
         };
         for (keys, refused, ok, found) in [
@@ -312,7 +284,7 @@ mod tests {
             let mut fake = fake(None);
             fake.files.extend(held.iter().map(|path| ((*path).to_string(), Stat::default())));
             let check = one(&format!("[checks.volume.\"/data\"]\nempty = {empty}"));
-            let finding = check.evaluate.evaluate(&fake.facts(&[]));
+            let finding = check.spec.evaluate(&fake.facts(&[]));
             assert_eq!(finding.ok, found.is_none(), "{held:?} {empty}");
             assert!(found.is_none_or(|found| finding.found == found), "{finding:?}");
         }
@@ -320,6 +292,6 @@ mod tests {
         // No limit on inodes is enough of them.
         let unlimited = Fake { inodes: 0, ..fake(None) };
         let check = one("[checks.volume.\"/data\"]\nmin_free_inodes = 9");
-        assert!(check.evaluate.evaluate(&unlimited.facts(&[])).ok);
+        assert!(check.spec.evaluate(&unlimited.facts(&[])).ok);
     }
 }

@@ -32,7 +32,7 @@ pub struct Doc {
 #[must_use]
 pub fn render(checks: &[Check]) -> String {
     let doc = |check: &Check| {
-        let mut doc = check.evaluate.doc()?;
+        let mut doc = check.spec.variable.as_ref()?.doc();
         // Of those that share a label, another may hold in its place.
         if let Some(label) = &check.any_of {
             let others = checks.iter().filter(|other| other.any_of.as_ref() == Some(label));

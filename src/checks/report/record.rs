@@ -136,8 +136,8 @@ mod tests {
         let (read, faults) = checks(&text);
         assert!(faults.is_empty() && !read.is_empty(), "{faults:?}");
         for check in read {
-            let finding = check.evaluate.evaluate(&facts);
-            assert!(finding.ok, "{}: {}", check.evaluate.subject(), finding.found);
+            let finding = check.spec.evaluate(&facts);
+            assert!(finding.ok, "{}: {}", check.spec.subject, finding.found);
         }
     }
 }

@@ -49,7 +49,7 @@ pub fn run(
 ) -> Result<Report, Interrupted> {
     // Only a look at all names under a prefix asks for the names that others speak of.
     if checks.iter().any(|check| check.kind.name == "env" && check.name == "*") {
-        let docs = checks.iter().filter_map(|check| check.evaluate.doc());
+        let docs = checks.iter().filter_map(|check| Some(check.spec.variable.as_ref()?.doc()));
         let named = docs.flat_map(|doc| [Some(doc.name), doc.file].into_iter().flatten().chain(doc.others));
         facts.known = named.chain(checks.iter().filter_map(|check| check.export.clone())).collect();
     }
@@ -58,7 +58,7 @@ pub fn run(
         .map(|check| {
             check.wait.is_some()
                 || check.as_user.is_some()
-                || check.evaluate.may_block(facts)
+                || check.spec.may_block(facts)
                 || check.kind.looks_at_paths && mounts::may_hang(facts.system.mounts())
         })
         .collect();
@@ -77,7 +77,7 @@ pub fn run(
 
 /// Looks once. A value that no variable can hold is a failure where it is to become one: it could only be dropped.
 fn look(check: &Check, facts: &Facts) -> Finding {
-    let finding = check.evaluate.evaluate(facts);
+    let finding = check.spec.evaluate(facts);
     let exported = finding.value.iter().filter(|_| check.export.is_some());
     let mut values = exported.chain(finding.sets.iter().map(|(_, value)| value));
     if finding.ok && values.any(|value| value.contains('\0')) {
@@ -99,7 +99,7 @@ fn conclude(
 ) -> Report {
     let (environ, overrides) = exports(checks, &findings, given);
     let secret = |(check, finding): (&Check, Option<&Finding>)| {
-        finding.filter(|finding| check.evaluate.is_secret(finding))?.value.clone()
+        finding.filter(|finding| check.spec.is_secret(finding))?.value.clone()
     };
     let secrets = judged(checks, &findings).filter_map(secret).collect();
     let mut entries: Vec<CheckEntry> = Vec::with_capacity(checks.len());
@@ -169,7 +169,7 @@ fn exports(
             continue;
         }
         if given.get_full(name).is_some() {
-            warnings.push((*n, format!("{name} is set and overrides {}", check.evaluate.subject())));
+            warnings.push((*n, format!("{name} is set and overrides {}", check.spec.subject)));
         } else if environ.get_full(name).is_none() {
             environ.set(name, value);
         }
@@ -202,10 +202,10 @@ fn single(check: &Check, finding: Option<Finding>, every: bool) -> CheckEntry {
     CheckEntry {
         kind: check.kind.name,
         name: words(&|| check.name.clone()),
-        subject: words(&|| check.evaluate.subject()),
+        subject: words(&|| check.spec.subject.clone()),
         status,
         holds: finding.ok,
-        expected: words(&|| check.evaluate.expected()),
+        expected: words(&|| check.spec.expected.clone()),
         hint: if finding.ok { String::new() } else { check.hint.clone().unwrap_or(finding.remedy) },
         found: finding.found,
         warnings: finding.warnings,
@@ -219,8 +219,7 @@ fn group(label: &str, members: &[(&Check, Option<&Finding>)]) -> CheckEntry {
     let judged: Vec<(&Check, &Finding)> =
         members.iter().filter_map(|(check, finding)| finding.map(|finding| (*check, finding))).collect();
     let holding: Vec<&(&Check, &Finding)> = judged.iter().filter(|(_, finding)| finding.ok).collect();
-    let told =
-        |(check, finding): &(&Check, &Finding)| format!("{} ({})", check.evaluate.subject(), finding.found);
+    let told = |(check, finding): &(&Check, &Finding)| format!("{} ({})", check.spec.subject, finding.found);
     let mut hints = String::new();
     let found;
     if !holding.is_empty() {
@@ -241,7 +240,7 @@ fn group(label: &str, members: &[(&Check, Option<&Finding>)]) -> CheckEntry {
     }
     let holds = !holding.is_empty() || judged.is_empty();
     let grave = judged.iter().any(|(check, _)| check.level == Level::Error);
-    let subjects: Vec<String> = members.iter().map(|(check, _)| check.evaluate.subject()).collect();
+    let subjects: Vec<String> = members.iter().map(|(check, _)| check.spec.subject.clone()).collect();
     CheckEntry {
         kind: ANY_OF,
         name: label.to_string(),

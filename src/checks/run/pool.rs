@@ -83,8 +83,7 @@ impl<'c> WorkerPool<'c> {
                 Ok(helper) => {
                     let begun = self.helpers.now();
                     // A look that is begun at the end of the wait may take long: a name server that does not answer.
-                    let until =
-                        begun.after(wait.unwrap_or_default().saturating_add(check.evaluate.patience()));
+                    let until = begun.after(wait.unwrap_or_default().saturating_add(check.spec.patience()));
                     self.live.push(RunningCheck { helper, n, turn, begun, until });
                 }
                 // Processes may be scarce: another try when one has ended.
@@ -169,12 +168,12 @@ impl<'c> WorkerPool<'c> {
         for RunningCheck { n, until, .. } in self.live.iter().filter(|live| live.turn == Pass::Last) {
             let Some(check) = self.checks.get(*n).filter(|check| check.wait.is_some()) else { continue };
             // The last look may begin when the wait ends.
-            let left = until.since(now).saturating_sub(check.evaluate.patience());
+            let left = until.since(now).saturating_sub(check.spec.patience());
             let left = match (left + Duration::from_millis(500)).as_secs() {
                 0 => "looking for the last time".into(),
                 left => show_duration(Duration::from_secs(left)) + " left",
             };
-            waited.push([check.evaluate.subject().as_str(), " (", &left, ")"].concat());
+            waited.push([check.spec.subject.as_str(), " (", &left, ")"].concat());
         }
         if !waited.is_empty() {
             self.helpers.tell(&["waiting for ", &waited.join(", ")].concat());

@@ -1,8 +1,8 @@
 //! What several kinds are made of.
 
-pub(crate) mod check_fn;
 pub(crate) mod content;
 pub(crate) mod docker;
+pub(crate) mod finding;
 pub(crate) mod keys;
 pub(crate) mod mounted;
 pub(crate) mod path;

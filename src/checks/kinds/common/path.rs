@@ -1,8 +1,8 @@
 //! What the kinds that are about a path share: whether something is there, whose it is, and who may use it.
 
-use super::check_fn::{FnResult, add, fail, failure, held};
+use super::finding::{add, fail, failure, held};
 use super::keys::absolute_path;
-use crate::checks::{CheckFailure, Facts, facts};
+use crate::checks::{CheckFailure, Facts, LookResult, facts};
 use crate::config::read::table::Table;
 use crate::config::source::document::Value;
 use crate::diagnosis;
@@ -63,8 +63,9 @@ impl PathRights {
         let accounts = facts.system.accounts();
         let no_such = |what: &str, name: &str| {
             let file = if what == "user" { "/etc/passwd" } else { "/etc/group" };
-            let template = "no {} \"{}\" in {}\nadd the {}, or use its number";
-            CheckFailure { may_change: false, ..failure(template, &[what, name, file, what]) }
+            let failure =
+                failure!("no {} \"{}\" in {}", what, name, file; "add the {}, or use its number", what);
+            CheckFailure { may_change: false, ..failure }
         };
         // All that is to be done: the mode last, for chown takes bits of it.
         let mut remedies: Vec<String> = Vec::new();
@@ -86,7 +87,7 @@ impl PathRights {
         if remedies.is_empty() {
             return Ok(());
         }
-        fail("{}\n{}", &[&shown(stat, facts), &remedies.join("; ")])
+        fail!("{}", &shown(stat, facts); "{}", &remedies.join("; "))
     }
 }
 
@@ -114,12 +115,12 @@ impl PathSubject {
     }
 
     /// Looks at what is there, and on at what the kind asks besides when it is as asked so far.
-    pub fn look(&self, facts: &Facts, besides: &dyn Fn(&Stat) -> FnResult) -> FnResult {
+    pub fn look(&self, facts: &Facts, besides: &dyn Fn(&Stat) -> LookResult) -> LookResult {
         let path = &self.path;
         match facts.system.stat(path) {
             Ok(stat) if self.absent => {
                 let rm = if stat.dir { "rm -r" } else { "rm" };
-                fail("{} {}\nremove it: {} {}", &[what(&stat), &shown(&stat, facts), rm, path])
+                fail!("{} {}", what(&stat), &shown(&stat, facts); "remove it: {} {}", rm, path)
             }
             Ok(stat) => besides(&stat),
             Err(error) if matches!(errno(&error), Errno::ENOENT | Errno::ENOTDIR) => self.missing(facts),
@@ -127,16 +128,18 @@ impl PathSubject {
         }
     }
 
-    fn missing(&self, facts: &Facts) -> FnResult {
+    fn missing(&self, facts: &Facts) -> LookResult {
         let path = &self.path;
         if self.absent {
-            let Ok(target) = facts.system.read_link(path) else { return held("nothing there", &[], path) };
-            return fail("a link to {}, which is not there\nremove it: rm {}", &[&target, path]);
+            let Ok(target) = facts.system.read_link(path) else { return held!("nothing there"; path) };
+            return fail!("a link to {}, which is not there", &target; "remove it: rm {}", path);
         }
         if let Some(link) = facts.system.dead_link(path) {
             let which = if link.path == *path { "" } else { &*[&link.path, " is "].concat() };
-            let text = "{}a link to {}, which is not there\nput it at {}, or correct the link";
-            return fail(text, &[which, &link.target, &link.target]);
+            return fail!(
+                "{}a link to {}, which is not there", which, &link.target;
+                "put it at {}, or correct the link", &link.target
+            );
         }
         let mut first = path.as_str();
         while let Some((above, _)) = first.rsplit_once('/').filter(|(above, _)| !above.is_empty())
@@ -151,7 +154,7 @@ impl PathSubject {
         } else {
             ["mkdir -p ", above, " && "].concat()
         };
-        fail("{} is not there\n{}{} {}", &[first, &dirs, remedy, path])
+        fail!("{} is not there", first; "{}{} {}", &dirs, remedy, path)
     }
 
     /// Whether owner, mode and access are as asked.
@@ -168,8 +171,8 @@ impl PathSubject {
     }
 
     /// It holds.
-    pub fn pass(&self, stat: &Stat, facts: &Facts) -> FnResult {
-        held("{} {}", &[what(stat), &shown(stat, facts)], &self.path)
+    pub fn pass(&self, stat: &Stat, facts: &Facts) -> LookResult {
+        held!("{} {}", what(stat), &shown(stat, facts); &self.path)
     }
 }
 
@@ -193,12 +196,12 @@ fn octal(mode: u32) -> String {
 /// A folder above the path is closed, or a file system answers with an error.
 pub(in crate::checks) fn refused(path: &str, error: &io::Error, facts: &Facts) -> CheckFailure {
     if errno(error) == Errno::ELOOP {
-        return failure("{} leads round in a circle of links\ncorrect the link (ls -l {})", &[path, path]);
+        return failure!("{} leads round in a circle of links", path; "correct the link (ls -l {})", path);
     }
     if errno(error) == Errno::EACCES {
         return unreachable(path, Access::Read, facts);
     }
-    failure("{} cannot be looked at: {}\nlook at what it lies on", &[path, &facts::why(error)])
+    failure!("{} cannot be looked at: {}", path, &facts::why(error); "look at what it lies on")
 }
 
 /// What keeps this user from reading a path, listing it or going there.
@@ -206,7 +209,7 @@ pub(in crate::checks) fn unreachable(path: &str, access: Access, facts: &Facts) 
     let (barrier, viewer) = facts.system.barrier(path, access);
     let Some(barrier) = barrier else {
         // It was refused, and is no longer; or nothing of it can be seen.
-        return failure("{} may not use {}\nlet it: chmod o+r {}", &[&viewer.who, path, path]);
+        return failure!("{} may not use {}", &viewer.who, path; "let it: chmod o+r {}", path);
     };
     let (found, remedy) = diagnosis::unreachable::told(&barrier, &viewer);
     CheckFailure::new(found, remedy)
@@ -229,12 +232,12 @@ pub(in crate::checks) fn allows(
     let whole =
         if access == Access::Write && !on.is_empty() { "mount the volume ro, not rw, or " } else { "" };
     // No mode keeps root out, so that to change it would not help.
-    let template = if uid == 0 {
-        "{}, {} by uid {}\n{}judge as another user (as_user): root may do nearly anything"
+    let how = if uid == 0 {
+        "judge as another user (as_user): root may do nearly anything"
     } else {
-        "{}, {} by uid {}\n{}take it from that user with chmod or chown, or judge as another (as_user)"
+        "take it from that user with chmod or chown, or judge as another (as_user)"
     };
-    fail(template, &[&shown(stat, facts), word, &uid.to_string(), whole])
+    fail!("{}, {} by uid {}", &shown(stat, facts), word, &uid.to_string(); "{}{}", whole, how)
 }
 
 /// The kernel does not let this user do what is asked for.
@@ -251,16 +254,14 @@ pub(in crate::checks) fn denied(
     let uid = who.uid.to_string();
     match errno(error) {
         Errno::EROFS if on.is_empty() => match mount_of(facts.system.mounts(), path) {
-            Some(mount) if mount.point != "/" => failure(
-                "on the mount {}, which is read-only\nmount {} rw, not ro",
-                &[&mount.point, &mount.point],
-            ),
-            _ => failure(
-                "on a read-only mount\nmount a volume or a tmpfs over {}, or leave out --read-only",
-                &[path],
-            ),
+            Some(mount) if mount.point != "/" => {
+                failure!("on the mount {}, which is read-only", &mount.point; "mount {} rw, not ro", &mount.point)
+            }
+            _ => {
+                failure!("on a read-only mount"; "mount a volume or a tmpfs over {}, or leave out --read-only", path)
+            }
         },
-        Errno::EROFS => failure("mounted read-only\nmount the volume rw, not ro", &[]),
+        Errno::EROFS => failure!("mounted read-only"; "mount the volume rw, not ro"),
         Errno::EACCES => {
             let access = match word {
                 "readable" => Access::Read,
@@ -268,9 +269,9 @@ pub(in crate::checks) fn denied(
                 _ => Access::Execute,
             };
             let CheckFailure { remedy, .. } = unreachable(path, access, facts);
-            failure("{}, not {} by uid {}\n{}", &[&shown, word, &uid, &remedy])
+            failure!("{}, not {} by uid {}", &shown, word, &uid; "{}", &remedy)
         }
-        _ => failure("{}, not {}: {}\nlook at what it lies on", &[&shown, word, &facts::why(error)]),
+        _ => failure!("{}, not {}: {}", &shown, word, &facts::why(error); "look at what it lies on"),
     }
 }
 

@@ -1,8 +1,9 @@
 //! What `tcp` and `http` share: a host and a port, found and reached.
 
-use super::check_fn::{failure, text};
+use super::finding::{failure, text};
 use crate::checks::{CheckFailure, Facts, facts};
 use crate::sys::net::resolver::{Authority, Resolved, Unresolved};
+use crate::text::template::fill;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -55,10 +56,9 @@ impl Peer {
         }
         why.push_str(&but(&trouble));
         let shown = self.shown();
-        Err(failure(
-            "no answer from {}\nstart what is to listen at {}, correct the address, or keep trying with wait",
-            &[&why, &shown],
-        ))
+        Err(
+            failure!("no answer from {}", &why; "start what is to listen at {}, correct the address, or keep trying with wait", &shown),
+        )
     }
 }
 
@@ -71,21 +71,22 @@ pub(in crate::checks) fn addresses(host: &str, facts: &Facts) -> Result<Resolved
         let servers = config.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
         let servers = servers.map(str::trim).collect::<Vec<_>>().join(", ");
         let servers = if servers.is_empty() { "none" } else { &servers };
-        let remedy = match by {
-            Authority::Known => "correct the name, or join the network on which {} is known",
-            Authority::Failed => {
-                "correct the name, or join the network on which {} is known; or look at why the name server fails"
-            }
+        let found = fill!("no address of {}: {} (name servers: {})", host, &why, servers);
+        CheckFailure::new(found, match by {
+            Authority::Known => fill!("correct the name, or join the network on which {} is known", host),
+            Authority::Failed => fill!(
+                "correct the name, or join the network on which {} is known; or look at why the name server fails",
+                host
+            ),
             // Docker's own is there, and silent of names of which those that it asks are.
-            Authority::Silence if servers == "127.0.0.11" => {
-                "correct the name, or join the network on which {} is known; or look at the name servers of the host"
-            }
+            Authority::Silence if servers == "127.0.0.11" => fill!(
+                "correct the name, or join the network on which {} is known; or look at the name servers of the host",
+                host
+            ),
             Authority::Silence => {
-                "look at the name servers in /etc/resolv.conf (docker run --dns names others), or keep trying with wait"
+                "look at the name servers in /etc/resolv.conf (docker run --dns names others), or keep trying with wait".into()
             }
-        };
-        let template = ["no address of {}: {} (name servers: {})\n", remedy].concat();
-        failure(&template, &[host, &why, servers, host])
+        })
     })
 }
 

@@ -1,6 +1,6 @@
 //! Whether a program could be run by this user, and what stands in the way: and what it does when it is: for `file`, `command` and `exec`.
 
-use super::check_fn::{fail, failure};
+use super::finding::{fail, failure};
 use crate::checks::{CheckFailure, Facts};
 use crate::diagnosis;
 use crate::sys::Errno;
@@ -20,8 +20,8 @@ pub(in crate::checks) fn runs(word: &str, facts: &Facts) -> Result<String, Check
             let (found, remedy) = why.split_once("; ").unwrap_or((&why, ""));
             // "found not found" is no way to say it.
             match found.strip_prefix("not found") {
-                Some(place) => fail("no such program{}\n{}", &[place, remedy]),
-                None => fail("{}\n{}", &[found, remedy]),
+                Some(place) => fail!("no such program{}", place; "{}", remedy),
+                None => fail!("{}", found; "{}", remedy),
             }
         }
     }
@@ -49,18 +49,16 @@ pub(in crate::checks) fn output_of(
     facts: &Facts,
 ) -> Result<(String, Ran), CheckFailure> {
     let path = runs(argv.first().map_or("", String::as_str), facts)?;
-    let ran = facts.system.run(&path, argv, facts.environ.entries(), timeout).map_err(|error| {
-        let template = match error.errno {
-            Errno::EAGAIN => "no process for {}\nraise the limit of processes (docker run --pids-limit)",
-            _ => "{} cannot be started: {}\nmend that, or try it by hand",
-        };
-        failure(template, &[&path, error.errno.desc()])
+    let ran = facts.system.run(&path, argv, facts.environ.entries(), timeout).map_err(|error| match error
+        .errno
+    {
+        Errno::EAGAIN => {
+            failure!("no process for {}", &path; "raise the limit of processes (docker run --pids-limit)")
+        }
+        errno => failure!("{} cannot be started: {}", &path, errno.desc(); "mend that, or try it by hand"),
     })?;
     if ran.outcome.is_none() {
-        return fail(
-            "{} still running after {}, and killed\nlook why it hangs, or give it a longer timeout",
-            &[&path, &show_duration(timeout)],
-        );
+        return fail!("{} still running after {}, and killed", &path, &show_duration(timeout); "look why it hangs, or give it a longer timeout");
     }
     Ok((path, ran))
 }

@@ -6,17 +6,20 @@ mod relations;
 mod tests;
 mod under;
 
+use super::common::finding::failure;
 use super::common::keys::no_wait;
 use super::common::path::unreachable;
 use crate::checks::read::variable_name;
-use crate::checks::{Doc, Evaluate, Facts, Finding, Kind, facts, quoted};
+use crate::checks::{Blocking, CheckSpec, Doc, Facts, Finding, Kind, LOOK_TIMEOUT, Variable, facts, quoted};
 use crate::config::read::table::Table;
 use crate::config::source::document::Value;
 use crate::model::environ::Environ;
 use crate::sys::fs::stat::Access;
 use crate::sys::{Errno, errno};
+use crate::text::template::fill;
 use form::Form;
 use relations::Relations;
+use std::rc::Rc;
 
 /// `env`
 pub const KIND: Kind = Kind { name: "env", read, ..Kind::PLAIN };
@@ -44,7 +47,7 @@ struct Env {
     example: String,
 }
 
-fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
+fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     if name == "*" {
         return under::read(table);
     }
@@ -87,7 +90,18 @@ fn read(name: &str, table: &Table<'_>) -> Option<Box<dyn Evaluate>> {
     if env.default.is_some() && env.relations.required_when.is_some() {
         table.fault("required_when", "never acts beside default; keep one of them");
     }
-    Some(Box::new(env))
+    let env = Rc::new(env);
+    let variable = Rc::clone(&env);
+    Some(CheckSpec {
+        // The file may lie on a network file system.
+        blocking: if env.file.is_some() { Blocking::Within(LOOK_TIMEOUT) } else { Blocking::Never },
+        variable: Some(variable),
+        ..CheckSpec::new(
+            ["env ", name].concat(),
+            env.expected(),
+            Box::new(move |facts| Ok(env.evaluate(facts))),
+        )
+    })
 }
 
 /// `file = true` is NAME_FILE; a string is the variable's own name.
@@ -105,11 +119,7 @@ fn file_variable(name: &str, table: &Table<'_>) -> Option<String> {
     table.flag("file")?.then(|| [name, "_FILE"].concat())
 }
 
-impl Evaluate for Env {
-    fn subject(&self) -> String {
-        ["env ", &self.name].concat()
-    }
-
+impl Env {
     fn expected(&self) -> String {
         if self.relations.unset {
             return "it not to be set".into();
@@ -117,7 +127,7 @@ impl Evaluate for Env {
         let always = self.required && self.default.is_none() && self.relations.required_when.is_none();
         let or = match &self.relations.required_when {
             _ if always => String::new(),
-            Some(when) => format!(", or not set unless {} is {}", when.name, when.value),
+            Some(when) => fill!(", or not set unless {} is {}", &when.name, &when.value),
             None => ", or not set".into(),
         };
         [self.form.words(), self.relations.words(), or].concat()
@@ -132,12 +142,9 @@ impl Evaluate for Env {
         }
         finding
     }
+}
 
-    fn may_block(&self, _: &Facts) -> bool {
-        // The file may lie on a network file system.
-        self.file.is_some()
-    }
-
+impl Variable for Env {
     fn sets(&self) -> Vec<String> {
         let sets = self.file.is_some() || self.default.is_some() || self.relations.renamed_from.is_some();
         if sets { vec![self.name.clone()] } else { Vec::new() }
@@ -160,8 +167,8 @@ impl Evaluate for Env {
         secret && !finding.value.as_deref().is_some_and(|value| self.form.is_named_in_the_file(value))
     }
 
-    fn doc(&self) -> Option<Doc> {
-        Some(Doc {
+    fn doc(&self) -> Doc {
+        Doc {
             name: self.name.clone(),
             form: self.form.words(),
             required: self.required
@@ -175,7 +182,7 @@ impl Evaluate for Env {
             file: self.file.clone(),
             any_of: String::new(),
             others: self.relations.others(),
-        })
+        }
     }
 }
 
@@ -207,8 +214,8 @@ impl Env {
         let path = self.file.as_ref().and_then(|file| Some((file.as_str(), facts.environ.get_full(file)?)));
         match (full, path) {
             (Some(_), Some((file, _))) => Finding::fail_for_good(
-                format!("both {} and {file}", self.name),
-                format!("set only one of {} and {file}", self.name),
+                fill!("both {} and {}", &self.name, file),
+                fill!("set only one of {} and {}", &self.name, file),
             ),
             (Some(value), None) => self.judge_value(value, "", self.secret),
             (None, Some((file, path))) => self.judge_file(file, &path, facts),
@@ -235,7 +242,8 @@ impl Env {
         let found = if empty { "a string that is empty" } else { "no such variable" };
         if let Some(default) = &self.default {
             let shown = if self.secret { String::new() } else { [" ", &quoted(default)].concat() };
-            let mut finding = Finding::pass(format!("{found}, taking the default{shown}"), default.clone());
+            let mut finding =
+                Finding::pass(fill!("{}, taking the default{}", found, &shown), default.clone());
             finding.sets.push((self.name.clone(), default.clone()));
             return finding;
         }
@@ -249,8 +257,8 @@ impl Env {
         let or_file = self
             .file
             .as_ref()
-            .map_or_else(String::new, |file| format!(", or {file} to the path of a file that holds it"));
-        Finding::fail_for_good(found.into(), format!("set {}{or_file}", self.name))
+            .map_or_else(String::new, |file| fill!(", or {} to the path of a file that holds it", file));
+        Finding::fail_for_good(found.into(), fill!("set {}{}", &self.name, &or_file))
     }
 
     fn judge_file(&self, name: &str, path: &str, facts: &Facts) -> Finding {
@@ -258,13 +266,16 @@ impl Env {
             Ok(bytes) => bytes,
             Err(error) if errno(&error) == Errno::EACCES => {
                 let failure = unreachable(path, Access::Read, facts);
-                let found = format!("{name} = {}: {}", quoted(path), failure.found);
-                return Finding::fail(found, failure.remedy);
+                return Finding::fail(
+                    fill!("{} = {}: {}", name, &quoted(path), &failure.found),
+                    failure.remedy,
+                );
             }
             Err(error) => {
-                let found =
-                    format!("{name} = {}, which cannot be read: {}", quoted(path), facts::why(&error));
-                return Finding::fail(found, format!("mount the file at {path}, or correct {name}"));
+                return Finding::from(failure!(
+                    "{} = {}, which cannot be read: {}", name, &quoted(path), &facts::why(&error);
+                    "mount the file at {}, or correct {}", path, name
+                ));
             }
         };
         let text = String::from_utf8(bytes);
@@ -277,13 +288,13 @@ impl Env {
             value => value.contains('\0').then_some("holds a NUL"),
         };
         if let Some(wrong) = wrong {
-            return Finding::fail(
-                format!("{path} (by {name}), which {wrong}"),
-                ["put the value into ", path].concat(),
-            );
+            return Finding::from(failure!(
+                "{} (by {}), which {}", path, name, wrong;
+                "put the value into {}", path
+            ));
         }
         // What came from a file is a secret even where nothing says so.
-        let mut finding = self.judge_value(value.to_string(), &format!(" in {path} (by {name})"), true);
+        let mut finding = self.judge_value(value.to_string(), &fill!(" in {} (by {})", path, name), true);
         if finding.ok {
             finding.sets.push((self.name.clone(), value.to_string()));
             finding.unsets.push(name.to_string());

@@ -3,6 +3,7 @@
 use crate::checks::read::variable_name;
 use crate::checks::{Facts, Finding};
 use crate::config::read::table::Table;
+use crate::text::template::fill;
 
 /// The keys that name other variables, or speak of the name itself.
 #[derive(Default)]
@@ -96,24 +97,24 @@ impl Relations {
     pub fn evaluate(&self, name: &str, facts: &Facts, finding: &mut Finding) {
         let set = |name: &String| facts.environ.has_full(name);
         if let Some((old, _)) = self.old_value(facts) {
-            finding.warnings.push(format!("{old} is now called {name}; set {name} instead"));
+            finding.warnings.push(fill!("{} is now called {}; set {} instead", old, name, name));
         }
         let related = self.deprecated.is_some() || !self.requires.is_empty() || !self.conflicts.is_empty();
         if !related || !facts.environ.has_full(name) {
             return;
         }
         if let Some(instead) = &self.deprecated {
-            finding.warnings.push(format!("{name} is deprecated: {instead}"));
+            finding.warnings.push(fill!("{} is deprecated: {}", name, instead));
         }
         let failed = match (
             self.requires.iter().find(|other| !set(other)),
             self.conflicts.iter().find(|other| set(other)),
         ) {
             (Some(other), _) => {
-                (format!("{name} set without {other}"), format!("set {other} too, or drop {name}"))
+                (fill!("{} set without {}", name, other), fill!("set {} too, or drop {}", other, name))
             }
             (None, Some(other)) => {
-                (format!("both {name} and {other}"), format!("set only one of {name} and {other}"))
+                (fill!("both {} and {}", name, other), fill!("set only one of {} and {}", name, other))
             }
             (None, None) => return,
         };

@@ -6,7 +6,7 @@ use crate::checks::read::testing::{fault, one};
 
 fn evaluate(keys: &str, environ: &[(&str, &str)]) -> Finding {
     let check = one(&format!("[checks.env.NAME]\n{keys}"));
-    check.evaluate.evaluate(&Fake::default().facts(environ))
+    check.spec.evaluate(&Fake::default().facts(environ))
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn patterns_words_and_bounds_are_judged() {
         assert!(!evaluate(keys, &[("NAME", no)]).ok, "{keys}");
     }
     let check = one("[checks.env.NAME]\none_of = [\"dev\", \"prod\"]");
-    assert_eq!(check.evaluate.expected(), "\"dev\" or \"prod\"");
+    assert_eq!(check.spec.expected, "\"dev\" or \"prod\"");
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_file_may_hold_the_value() {
         if let Some(text) = text {
             fake.texts.insert("/run/secrets/x".into(), text.into());
         }
-        check.evaluate.evaluate(&fake.facts(environ))
+        check.spec.evaluate(&fake.facts(environ))
     };
     let by_file = [("NAME_FILE", "/run/secrets/x")];
     let finding = evaluate(Some("s3\n\n"), &by_file);
@@ -123,7 +123,7 @@ fn a_file_may_hold_the_value() {
     assert!(evaluate(Some("\n"), &by_file).found.contains("which is empty"));
     let both = evaluate(Some("x"), &[("NAME", "y"), ("NAME_FILE", "/run/secrets/x")]);
     assert_eq!(both.found, "both NAME and NAME_FILE");
-    assert_eq!(check.evaluate.sets(), ["NAME"]);
+    assert_eq!(check.spec.variable.expect("of a variable").sets(), ["NAME"]);
 }
 
 #[test]
@@ -193,14 +193,14 @@ fn every_key_of_a_form_has_its_error() {
     ] {
         assert!(evaluate(keys, &[("NAME", yes)]).ok, "{keys}");
         assert!(!evaluate(keys, &[("NAME", no)]).ok, "{keys}");
-        let words = one(&format!("[checks.env.NAME]\n{keys}")).evaluate.expected();
+        let words = one(&format!("[checks.env.NAME]\n{keys}")).spec.expected;
         assert!(words.contains(expected), "{keys}: {words}");
     }
 }
 
 #[test]
 fn what_others_have_to_do_with_it_is_told() {
-    let expected = |keys: &str| one(&format!("[checks.env.NAME]\n{keys}")).evaluate.expected();
+    let expected = |keys: &str| one(&format!("[checks.env.NAME]\n{keys}")).spec.expected;
     let form = "a string that is not empty";
     assert_eq!(expected("requires = [\"A\", \"B\"]"), [form, ", together with A and B"].concat());
     assert_eq!(
@@ -245,7 +245,7 @@ fn an_unknown_name_under_a_prefix_is_told() {
     let check = one("[checks.env.\"*\"]\nprefix = \"APP_\"");
     let mut facts = Fake::default().facts(&[("APP_PORT", "1"), ("APP_PROT", "1"), ("OTHER", "1")]);
     facts.known = vec!["APP_PORT".into()];
-    let finding = check.evaluate.evaluate(&facts);
+    let finding = check.spec.evaluate(&facts);
     assert!(!finding.ok);
     assert_eq!(finding.found, "APP_PROT (did you mean \"APP_PORT\"?)");
 }

@@ -1,0 +1,73 @@
+//! Texts with places for others: `{}` is replaced by the next part, and the two are counted when rinit is compiled.
+
+/// A template with each `{}` replaced by the next of the parts, of which there are as many: `fill!("{} of {}", a, b)`.
+/// The parts are texts; what does the work is not generic, for there are many templates.
+macro_rules! fill {
+    ($template:expr $(, $part:expr)* $(,)?) => {{
+        const TEMPLATE: &str = $template;
+        const _: () = $crate::text::template::check(TEMPLATE, $crate::text::template::count!($($part),*));
+        $crate::text::template::fill_places(TEMPLATE, &[$($part),*])
+    }};
+}
+
+/// How many arguments it has.
+macro_rules! count {
+    () => { 0 };
+    ($first:expr $(, $rest:expr)*) => { 1 + $crate::text::template::count!($($rest),*) };
+}
+
+pub(crate) use {count, fill};
+
+/// How many places a template has.
+const fn places(template: &str) -> usize {
+    let bytes = template.as_bytes();
+    let (mut count, mut rest) = (0, bytes);
+    while let [first, tail @ ..] = rest {
+        if let (b'{', [b'}', ..]) = (*first, tail) {
+            count += 1;
+        }
+        rest = tail;
+    }
+    count
+}
+
+/// Refuses a template that has more or fewer places than there are parts for it.
+pub const fn check(template: &str, parts: usize) {
+    assert!(places(template) == parts, "a template has more or fewer places than there are parts");
+}
+
+/// Replaces each `{}` by the next of the parts; for [`fill!`] and its like, which count them.
+#[must_use]
+#[inline(never)]
+pub fn fill_places(template: &str, parts: &[&str]) -> String {
+    let mut pieces = template.split("{}");
+    let mut text = pieces.next().unwrap_or("").to_string();
+    let mut parts = parts.iter();
+    for piece in pieces {
+        text.push_str(parts.next().unwrap_or(&""));
+        text.push_str(piece);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_filled_place_by_place() {
+        assert_eq!(fill!("{} and {}{}", "a", "b", ""), "a and b");
+        assert_eq!(fill!("no place"), "no place");
+        for (template, count) in
+            [("", 0), ("{", 0), ("{} {x}", 1), ("{{}", 1), ("{}{}", 2), ("{ tcp = PORT } ${NAME} {", 0)]
+        {
+            assert_eq!(places(template), count, "{template}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "more or fewer places")]
+    fn a_part_too_many_is_refused() {
+        check("{} of two", 2);
+    }
+}
