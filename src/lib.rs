@@ -25,7 +25,8 @@
 //! # Who may use whom
 //!
 //! `tests/layering.rs` reads this table and holds the code to it: what is not listed is not allowed. `supervisor` and
-//! `sys` never see each other, and `config` sees neither.
+//! `sys` never see each other, and `config` sees nothing of either but the walk over the graph of services
+//! ([`supervisor::graph`]).
 //!
 //! | module | may use |
 //! | --- | --- |
@@ -33,7 +34,7 @@
 //! | `model` | `text` |
 //! | `exit_code` | `model` |
 //! | `cli` | `config`, `model`, `text` |
-//! | `config` | `model`, `text` |
+//! | `config` | `model`, `supervisor`, `text` |
 //! | `supervisor` | `exit_code`, `model` |
 //! | `sys` | `model`, `text` |
 //! | `diagnosis` | `config`, `exit_code`, `model`, `sys`, `text` |

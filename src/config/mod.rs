@@ -1,12 +1,10 @@
 //! Text -> checked configuration. Reading (files -> one tree) and resolving (tree -> what is to be done)
 //! are two steps, because the second depends on what the checks export.
 
-pub mod explain;
 pub mod read;
 pub mod resolve;
 pub mod source;
 
-pub use explain::explain;
 pub use resolve::{for_this_command, resolve};
 pub use source::files::Files;
 

@@ -1,6 +1,7 @@
 //! From the command line to the end: read, check, resolve, run.
 
 mod compat;
+pub(crate) mod explain;
 mod inside;
 mod preflight;
 mod reading;
@@ -14,7 +15,7 @@ use crate::config::{Plan, resolve};
 use crate::diagnosis::unreachable;
 use crate::exit_code;
 use crate::model::environ::Environ;
-use crate::model::{Leftovers, Signal};
+use crate::model::{Leftovers, Settings, Signal};
 use crate::output;
 use crate::received::Received;
 use crate::runtime::{InheritedFds, RunResult, Runtime};
@@ -292,6 +293,15 @@ fn run(
     code
 }
 
+/// What options say of the container as a whole.
+fn by_options(invocation: &Invocation, whole: &mut Settings) {
+    whole.group_signals = invocation.group;
+    whole.sweep_grace = invocation.kill_after.unwrap_or(whole.sweep_grace);
+    if whole.sweep_grace.is_zero() && whole.leftovers == Leftovers::Stop {
+        whole.leftovers = Leftovers::Leave;
+    }
+}
+
 /// What the loop works with. Apart and boxed, so that the loop stands on a stack as shallow as can be: rinit's
 /// memory is a handful of pages, and the stack has its share.
 #[inline(never)]
@@ -299,11 +309,7 @@ fn assemble(invocation: &Invocation, mut plan: Plan, starter: Starter, given: In
     if let Some(main) = plan.whole.main.and_then(|main| plan.services.get_mut(main.index())) {
         main.rules.success.extend(invocation.remap.iter().copied().flat_map(exit_code::remapped));
     }
-    plan.whole.group_signals = invocation.group;
-    plan.whole.sweep_grace = invocation.kill_after.unwrap_or(plan.whole.sweep_grace);
-    if plan.whole.sweep_grace.is_zero() && plan.whole.leftovers == Leftovers::Stop {
-        plan.whole.leftovers = Leftovers::Leave;
-    }
+    by_options(invocation, &mut plan.whole);
     plan.whole.seed = crate::sys::event::clock::now().0;
     // They are the core's from here on; the services keep what is run.
     let rules = plan.services.iter_mut().map(|service| std::mem::take(&mut service.rules)).collect();

@@ -1,6 +1,6 @@
 //! A start by a configuration: check, resolve, supervise.
 
-use super::{Launch, answer, last_words, refuse, run};
+use super::{Launch, answer, by_options, explain, last_words, refuse, run};
 use crate::checks::report::Report;
 use crate::checks::run::Interrupted;
 use crate::checks::run::workers::Workers;
@@ -10,7 +10,7 @@ use crate::config::read::interpolate::Scope;
 use crate::config::read::table::ReadContext;
 use crate::config::source::diagnostic::Diagnostic;
 use crate::config::source::files::Files;
-use crate::config::{self, Off, Plan, Service, resolve};
+use crate::config::{Off, Plan, Service, resolve};
 use crate::exit_code;
 use crate::model::environ::Environ;
 use crate::model::{Signal, SignalRule};
@@ -57,7 +57,9 @@ impl Launch<'_> {
             }
             Mode::Validate => answer("the configuration has no faults\n", 0),
             Mode::Explain => {
-                let text = checks::explain(&checks, &files.sources) + &config::explain(Some(files), &plan);
+                let mut plan = plan;
+                by_options(self.invocation, &mut plan.whole);
+                let text = checks::explain(&checks, &files.sources) + &explain::explain(Some(files), &plan);
                 tell(text)
             }
             Mode::Record => super::record(given),

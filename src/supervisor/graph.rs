@@ -1,4 +1,5 @@
-//! Who waits for whom: the order of a start, the dependents of each service, cycles, longest chains.
+//! Who waits for whom: the order of a start, the dependents of each service, cycles, longest chains. There is one walk,
+//! [`order`]; the configuration, which refuses cycles, takes it too.
 
 use super::service_map::ServiceMap;
 use crate::model::{Dependency, ServiceId, ServicePolicy};
@@ -25,7 +26,7 @@ impl Graph {
     /// of the rules: the configuration refuses both, and here they could only make a stop hang.
     pub(super) fn new(services: &mut [ServicePolicy]) -> Self {
         let deps: Vec<&[Dependency]> = services.iter().map(|rules| rules.depends_on.as_slice()).collect();
-        let (order, _) = walk(&deps);
+        let order = order(&deps, &mut |_, _| {});
         let mut place = ServiceMap::new(vec![0_usize; services.len()], usize::MAX);
         for (at, id) in order.iter().enumerate() {
             place[*id] = at;
@@ -51,13 +52,6 @@ impl Graph {
     }
 }
 
-/// A cycle among the dependencies of services 0, 1, 2 …: each member depends on the next, the last
-/// on the first.
-#[must_use]
-pub fn cycle<D: AsRef<[Dependency]>>(deps: &[D]) -> Option<Vec<ServiceId>> {
-    walk(deps).1
-}
-
 #[derive(Clone, Copy, PartialEq)]
 enum Mark {
     New,
@@ -65,12 +59,13 @@ enum Mark {
     Done,
 }
 
-/// Depth first with a stack of its own (a chain may be as long as the list): every service after
-/// its dependencies, and the first cycle met.
-fn walk<D: AsRef<[Dependency]>>(deps: &[D]) -> (Vec<ServiceId>, Option<Vec<ServiceId>>) {
+/// Services 0, 1, 2 …, each after those that it depends on, otherwise as listed. `cycle` is told of each edge that
+/// closes one: the way, each service on which depends on the next and the last on the first, and which of the last
+/// one's dependencies that edge is. Depth first with a stack of its own, for a chain may be as long as the list.
+#[must_use]
+pub fn order(deps: &[&[Dependency]], cycle: &mut dyn FnMut(&[ServiceId], usize)) -> Vec<ServiceId> {
     let mut marks = ServiceMap::new(vec![Mark::New; deps.len()], Mark::Done);
     let mut order = Vec::with_capacity(deps.len());
-    let mut cycle = None;
     let mut stack: Vec<(ServiceId, usize)> = Vec::new();
     for root in marks.ids() {
         if marks[root] == Mark::New {
@@ -80,7 +75,7 @@ fn walk<D: AsRef<[Dependency]>>(deps: &[D]) -> (Vec<ServiceId>, Option<Vec<Servi
         while let Some(top) = stack.last_mut() {
             let (id, at) = *top;
             top.1 += 1;
-            let Some(edge) = deps.get(id.index()).and_then(|edges| edges.as_ref().get(at)) else {
+            let Some(edge) = deps.get(id.index()).and_then(|edges| edges.get(at)) else {
                 marks[id] = Mark::Done;
                 order.push(id);
                 stack.pop();
@@ -93,11 +88,11 @@ fn walk<D: AsRef<[Dependency]>>(deps: &[D]) -> (Vec<ServiceId>, Option<Vec<Servi
                     stack.push((edge.on, 0));
                 }
                 Mark::Open => {
-                    let path = stack.iter().map(|(id, _)| *id).skip_while(|id| *id != edge.on);
-                    cycle.get_or_insert_with(|| path.collect());
+                    let way = stack.iter().map(|(id, _)| *id).skip_while(|id| *id != edge.on);
+                    cycle(&way.collect::<Vec<_>>(), at);
                 }
             }
         }
     }
-    (order, cycle)
+    order
 }

@@ -55,12 +55,23 @@ impl Supervisor {
     /// The longest time that a stop of the container may take.
     #[must_use]
     pub fn stop_bound(&self) -> Duration {
+        let all = self.bound_by_graces(self.share);
+        self.whole.stop_within.map_or(all, |within| all.min(within))
+    }
+
+    /// The longest time that a stop might take if there were no `within`.
+    #[must_use]
+    pub fn stop_bound_without_within(&self) -> Duration {
+        self.bound_by_graces(1.0)
+    }
+
+    /// The longest chain of dependents, then the sweep. Each is asked, and killed past its grace.
+    fn bound_by_graces(&self, share: f64) -> Duration {
         let services = self.graph.longest(|id| match self.rules[id].enabled {
-            true => scaled(self.rules[id].stop_grace, self.share).saturating_add(KILL_TIMEOUT),
+            true => scaled(self.rules[id].stop_grace, share).saturating_add(KILL_TIMEOUT),
             false => Duration::ZERO,
         });
-        let all = services.saturating_add(self.whole.sweep_grace).saturating_add(KILL_TIMEOUT);
-        self.whole.stop_within.map_or(all, |within| all.min(within))
+        services.saturating_add(self.whole.sweep_grace).saturating_add(KILL_TIMEOUT)
     }
 
     /// By how much graces are cut so that a stop fits into `within`.

@@ -5,7 +5,8 @@ use crate::config::read::table::{ReadContext, Table, one_of};
 use crate::config::source::diagnostic::Span;
 use crate::config::source::document::{Node, Value};
 use crate::config::{Off, Service};
-use crate::model::{Condition, Dependency, Restart, ServicePolicy, ServiceType};
+use crate::model::{Condition, Dependency, Restart, ServiceId, ServicePolicy, ServiceType};
+use crate::supervisor::graph;
 use crate::text::suggest::did_you_mean;
 
 /// A service whose dependencies are still names.
@@ -113,11 +114,14 @@ fn depends_on(table: &Table<'_>) -> Vec<Edge> {
 /// Turns the names into edges of the graph. Every fault is told, at the name that is at fault.
 pub fn link(reading: &ReadContext<'_>, drafts: &mut [Draft]) {
     let index = Index::new(drafts);
-    let mut graph: Vec<Vec<(usize, Span)>> = Vec::with_capacity(drafts.len());
     let mut linked: Vec<Vec<Dependency>> = Vec::with_capacity(drafts.len());
+    // Where each of these dependencies is written.
+    let mut places: Vec<Vec<Span>> = Vec::with_capacity(drafts.len());
+    // Who last named a service, and as which of its dependencies.
+    let mut named: Vec<Option<(usize, usize)>> = vec![None; drafts.len()];
     for (own, draft) in drafts.iter().enumerate() {
         let mut dependencies: Vec<Dependency> = Vec::new();
-        let mut targets: Vec<(usize, Span)> = Vec::new();
+        let mut spans: Vec<Span> = Vec::new();
         for edge in draft.edges() {
             let Some(to) = index.find(drafts, &edge.name) else {
                 unknown(reading, draft, edge, drafts);
@@ -127,34 +131,59 @@ pub fn link(reading: &ReadContext<'_>, drafts: &mut [Draft]) {
                 fault(reading, draft, edge, "cannot wait for itself; drop it");
                 continue;
             }
-            let (Some(on), Some(target)) = (id(to), drafts.get(to)) else { continue };
-            targets.push((to, edge.at));
-            if let Some(known) = dependencies.iter().find(|known| known.on == on) {
+            let (Some(on), Some(target), Some(name)) = (id(to), drafts.get(to), named.get_mut(to)) else {
+                continue;
+            };
+            let before = name.filter(|(by, _)| *by == own).and_then(|(_, place)| dependencies.get(place));
+            if let Some(known) = before {
                 // `after` beside `depends_on` says nothing new.
                 if edge.after == known.condition.is_none() {
                     fault(reading, draft, edge, "is named twice; keep one of them");
                 }
                 continue;
             }
+            *name = Some((own, dependencies.len()));
             let condition =
                 (!edge.after).then(|| edge.condition.unwrap_or_else(|| standard(&target.service.rules)));
             possible(reading, draft, edge, condition, &target.service);
             dependencies.push(Dependency { on, condition, required: edge.required, restart: edge.restart });
+            spans.push(edge.at);
         }
-        graph.push(targets);
         linked.push(dependencies);
+        places.push(spans);
     }
+    let order = order(reading, drafts, &linked, &places);
     if let Some((main, draft)) = drafts.iter().enumerate().next_back()
         && draft.is_main
         && draft.depends_on.is_none()
-        && let Some(of_main) = linked.last_mut()
     {
-        everything(drafts, main, &graph, of_main);
+        everything(drafts, main, &order, &mut linked);
     }
-    cycles(reading, drafts, &graph);
     for (draft, dependencies) in drafts.iter_mut().zip(linked) {
         draft.service.rules.depends_on = dependencies;
     }
+}
+
+/// The order of the start; tells of each edge that closes a circle.
+fn order(
+    reading: &ReadContext<'_>,
+    drafts: &[Draft],
+    linked: &[Vec<Dependency>],
+    places: &[Vec<Span>],
+) -> Vec<ServiceId> {
+    let deps: Vec<&[Dependency]> = linked.iter().map(Vec::as_slice).collect();
+    graph::order(&deps, &mut |way, edge| {
+        let Some(last) = way.last().map(|id| id.index()) else { return };
+        let names = way.iter().chain(way.first()).map(|id| name_of(drafts, id.index()));
+        let message = format!(
+            "services.{}: each would wait for the next: {}; drop one of these dependencies",
+            name_of(drafts, last),
+            names.collect::<Vec<_>>().join(" -> ")
+        );
+        if let Some(at) = places.get(last).and_then(|places| places.get(edge)) {
+            reading.fault(*at, message);
+        }
+    })
 }
 
 /// What a bare name waits for.
@@ -171,27 +200,24 @@ fn completes(rules: &ServicePolicy) -> bool {
 }
 
 /// What `main` waits for by itself: every service that is on and does not in turn wait for `main`.
-fn everything(drafts: &[Draft], main: usize, graph: &[Vec<(usize, Span)>], of_main: &mut Vec<Dependency>) {
-    let mut later = vec![false; drafts.len()];
-    if let Some(own) = later.get_mut(main) {
-        *own = true;
+fn everything(drafts: &[Draft], main: usize, order: &[ServiceId], linked: &mut [Vec<Dependency>]) {
+    // Those that wait for it, and what it names itself.
+    let mut left_out = vec![false; drafts.len()];
+    let mark = |left_out: &mut [bool], index: usize| left_out.get_mut(index).map(|mark| *mark = true);
+    mark(&mut left_out, main);
+    for service in order.iter().map(|id| id.index()) {
+        let on = linked.get(service).into_iter().flatten().map(|edge| edge.on.index());
+        if on.into_iter().any(|on| left_out.get(on) == Some(&true)) {
+            mark(&mut left_out, service);
+        }
     }
-    loop {
-        let mut grew = false;
-        for (service, targets) in graph.iter().enumerate() {
-            let waits = targets.iter().any(|(to, _)| later.get(*to) == Some(&true));
-            if let Some(known) = later.get_mut(service).filter(|known| waits && !**known) {
-                *known = true;
-                grew = true;
-            }
-        }
-        if !grew {
-            break;
-        }
+    let Some(of_main) = linked.get_mut(main) else { return };
+    for known in of_main.iter() {
+        mark(&mut left_out, known.on.index());
     }
     for (index, draft) in drafts.iter().enumerate() {
-        let (Some(on), Some(false)) = (id(index), later.get(index)) else { continue };
-        if draft.service.off.is_some() || of_main.iter().any(|known| known.on == on) {
+        let (Some(on), Some(false)) = (id(index), left_out.get(index)) else { continue };
+        if draft.service.off.is_some() {
             continue;
         }
         let rules = &draft.service.rules;
@@ -289,49 +315,4 @@ impl Index {
 
 fn name_of(drafts: &[Draft], index: usize) -> &str {
     drafts.get(index).map_or("", |draft| draft.service.name.as_str())
-}
-
-/// Walks the graph depth first, without recursion, and tells of each edge that closes a circle.
-fn cycles(reading: &ReadContext<'_>, drafts: &[Draft], graph: &[Vec<(usize, Span)>]) {
-    #[derive(Clone, Copy, PartialEq)]
-    enum Seen {
-        No,
-        OnPath,
-        Done,
-    }
-    let mut seen = vec![Seen::No; graph.len()];
-    for start in 0..graph.len() {
-        let mut path: Vec<(usize, usize)> = Vec::new();
-        if seen.get(start) == Some(&Seen::No) {
-            path.push((start, 0));
-        }
-        while let Some((node, next)) = path.last_mut() {
-            let node = *node;
-            if let Some(mark) = seen.get_mut(node) {
-                *mark = Seen::OnPath;
-            }
-            let Some((to, at)) = graph.get(node).and_then(|targets| targets.get(*next)).copied() else {
-                if let Some(mark) = seen.get_mut(node) {
-                    *mark = Seen::Done;
-                }
-                path.pop();
-                continue;
-            };
-            *next += 1;
-            match seen.get(to) {
-                Some(Seen::No) => path.push((to, 0)),
-                Some(Seen::OnPath) => {
-                    let circle = path.iter().map(|(node, _)| *node).skip_while(|node| *node != to);
-                    let names: Vec<&str> = circle.chain([to]).map(|node| name_of(drafts, node)).collect();
-                    let message = format!(
-                        "services.{}: each would wait for the next: {}; drop one of these dependencies",
-                        name_of(drafts, node),
-                        names.join(" -> ")
-                    );
-                    reading.fault(at, message);
-                }
-                _ => {}
-            }
-        }
-    }
 }

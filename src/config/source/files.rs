@@ -314,7 +314,7 @@ mod tests {
         let disk: &[(&str, &[u8])] =
             &[("/1.toml", b"[a]\nx = 1\ny = [1, 2]\n[b]\nz = 1"), ("/2.toml", b"[a]\ny = [3]\nw = 4")];
         let files = load_from(disk, &["/1.toml", "/2.toml"], None).0.expect("files");
-        let shown = crate::config::explain(Some(&files), &crate::config::Plan::default());
+        let shown = crate::launch::explain::explain(Some(&files), &crate::config::Plan::default());
         assert_eq!(
             shown,
             "keys:\n  a.x = 1  (/1.toml:2)\n  a.y = [3]  (/2.toml:2)\n  a.w = 4  (/2.toml:3)\n  b.z = 1  (/1.toml:5)\n"

@@ -105,3 +105,21 @@ fn a_chain_of_thousands_needs_no_stack() {
     }
     assert_eq!(faults_of(&text).lines().count(), 1);
 }
+
+/// Each of a chain of 20,000 in the order in which it is worst, and a COMMAND that waits for all of them, took the
+/// square of the time.
+#[test]
+fn a_chain_of_twenty_thousand_takes_no_square_of_the_time() {
+    let mut text = String::new();
+    for n in 0..20_000 {
+        text.push_str(&format!("[services.s{n}]\ncommand = 'a'\ndepends_on = ['s{}']\n", n + 1));
+    }
+    text.push_str("[services.s20000]\ncommand = 'a'\n");
+    let begin = std::time::Instant::now();
+    let (plan, faults) = plan_of(&[("t", &text)], &["app"]);
+    assert_eq!(faults, [""; 0]);
+    assert_eq!(plan.services[20_001].rules.depends_on.len(), 20_001);
+    let told = crate::launch::explain::explain(None, &plan);
+    assert!(told.starts_with("start order:\n   1. s20000 (daemon)\n   2. s19999"), "{}", &told[..60]);
+    assert!(begin.elapsed() < std::time::Duration::from_secs(30), "{:?}", begin.elapsed());
+}

@@ -1,10 +1,11 @@
 //! What `--explain` shows of the configuration: the order, what is off, how long a stop may take, and
 //! every key with its place.
 
-use super::source::diagnostic::Span;
-use super::source::document::{Node, Value};
-use super::{Files, Off, Plan, Service};
+use crate::config::source::diagnostic::Span;
+use crate::config::source::document::{Node, Value};
+use crate::config::{Files, Off, Plan, Service};
 use crate::model::{Condition, Dependency, ServiceType};
+use crate::supervisor::Supervisor;
 use crate::text::escape::toml_key;
 use crate::text::units::show_duration;
 use std::fmt::Write as _;
@@ -15,15 +16,18 @@ use std::time::Duration;
 #[must_use]
 pub fn explain(files: Option<&Files>, plan: &Plan) -> String {
     let mut text = String::new();
-    let order = order(plan);
-    let started = order.iter().filter(|index| plan.services.get(**index).is_some_and(Service::is_on));
-    if started.clone().next().is_some() {
+    let rules = plan.services.iter().map(|service| service.rules.clone()).collect();
+    // The order and the bound are what the supervisor itself would go by.
+    let core = Supervisor::new(rules, plan.whole.clone());
+    let order = core.start_order().into_iter();
+    let services = order.filter_map(|id| Some((id, plan.services.get(id.index())?)));
+    let started: Vec<_> = services.filter(|(_, service)| service.is_on()).collect();
+    if !started.is_empty() {
         text.push_str("start order:\n");
     }
-    for (number, index) in started.clone().enumerate() {
-        let Some(service) = plan.services.get(*index) else { continue };
+    for (number, (id, service)) in started.iter().enumerate() {
         let kind = match service.rules.kind {
-            _ if plan.whole.main.is_some_and(|main| main.index() == *index) => "the command",
+            _ if plan.whole.main == Some(*id) => "the command",
             ServiceType::Daemon => "daemon",
             ServiceType::Oneshot => "oneshot",
         };
@@ -42,8 +46,8 @@ pub fn explain(files: Option<&Files>, plan: &Plan) -> String {
     for service in off {
         let _ = writeln!(text, "      {}: {}", service.name, service.off.as_ref().map_or("", Off::why));
     }
-    if started.clone().next().is_some() {
-        text.push_str(&stop(plan, &order));
+    if !started.is_empty() {
+        text.push_str(&stop(&core, plan.whole.stop_within));
     }
     if let Some(files) = files {
         text.push_str("keys:\n");
@@ -67,51 +71,17 @@ fn wait(plan: &Plan, edge: &Dependency) -> Option<String> {
     Some(format!("{name} ({what}{optional})"))
 }
 
-/// The services, those too that are off, for the order holds through them: each behind those that it waits for, else in
-/// the order of the files.
-fn order(plan: &Plan) -> Vec<usize> {
-    let mut order = Vec::with_capacity(plan.services.len());
-    let mut placed = vec![false; plan.services.len()];
-    loop {
-        let before = order.len();
-        for (index, service) in plan.services.iter().enumerate() {
-            let ready =
-                service.rules.depends_on.iter().all(|edge| placed.get(edge.on.index()) != Some(&false));
-            if let Some(done) = placed.get_mut(index).filter(|done| ready && !**done) {
-                *done = true;
-                order.push(index);
-            }
-        }
-        if order.len() == before {
-            return order;
-        }
-    }
-}
-
-/// The longest time that a stop can take: the dearest way through the graph, in reverse, then the sweep.
-fn stop(plan: &Plan, order: &[usize]) -> String {
-    let mut waits: Vec<Duration> = vec![Duration::ZERO; plan.services.len()];
-    let mut longest = Duration::ZERO;
-    for index in order.iter().rev() {
-        let Some(service) = plan.services.get(*index) else { continue };
-        let grace = if service.is_on() { service.rules.stop_grace } else { Duration::ZERO };
-        let end = waits.get(*index).copied().unwrap_or_default().saturating_add(grace);
-        longest = longest.max(end);
-        for edge in &service.rules.depends_on {
-            if let Some(wait) = waits.get_mut(edge.on.index()) {
-                *wait = end.max(*wait);
-            }
-        }
-    }
-    let sum = show_duration(longest.saturating_add(plan.whole.sweep_grace));
-    match plan.whole.stop_within {
-        Some(within) => {
-            let within = show_duration(within);
+/// The longest time that a stop can take.
+fn stop(core: &Supervisor, within: Option<Duration>) -> String {
+    let bound = show_duration(core.stop_bound());
+    match within.filter(|within| *within < core.stop_bound_without_within()) {
+        Some(_) => {
+            let alone = show_duration(core.stop_bound_without_within());
             format!(
-                "a stop takes at most {within} (stop.within; the grace periods alone would allow {sum})\n"
+                "a stop takes at most {bound} (stop.within; the grace periods alone would allow {alone})\n"
             )
         }
-        None => format!("a stop takes at most {sum}\n"),
+        None => format!("a stop takes at most {bound}\n"),
     }
 }
 
@@ -147,31 +117,44 @@ fn keys(files: &Files, node: &Node, path: &str, at: Span, text: &mut String) {
 
 #[cfg(test)]
 mod tests {
+    use super::explain;
     use crate::config::read::interpolate::Scope;
+    use crate::config::resolve;
     use crate::config::source::files::{Io, load};
-    use crate::config::{explain, resolve};
     use std::io;
+
+    /// What is told of this configuration and COMMAND.
+    fn told(text: &str, command: &[std::ffi::CString]) -> String {
+        let read = |_: &str| Ok(text.as_bytes().to_vec());
+        let list = |_: &str| Err(io::Error::from(io::ErrorKind::NotFound));
+        let mut faults = Vec::new();
+        let io = Io { read: &read, list: &list, why: &|_, _| String::new() };
+        let files = load(&["/e".to_string()], None, &io, &mut faults);
+        let variable = |name: &str| (name == "TOKEN").then(|| "hidden".to_string());
+        let scope =
+            Scope { variable: &variable, exists: &|_| false, read: &|_| Err(String::new()), later: &[] };
+        let plan = resolve(files.as_ref(), &scope, command, &mut faults);
+        assert_eq!(faults, []);
+        explain(files.as_ref(), &plan)
+    }
+
+    /// Two chained daemons were told "at most 22s", for the kills and what is left behind were not counted; the
+    /// supervisor allows 28 s.
+    #[test]
+    fn the_bound_of_a_stop_is_the_supervisors() {
+        let two = "[services.a]\ncommand = 'a'\n[services.b]\ncommand = 'b'\ndepends_on = ['a']\n";
+        assert!(told(two, &[]).contains("\na stop takes at most 28s\n"), "{}", told(two, &[]));
+        // More than is needed bounds nothing.
+        let much = format!("stop.within = '1m'\n{two}");
+        assert!(told(&much, &[]).contains("\na stop takes at most 28s\n"), "{}", told(&much, &[]));
+    }
 
     #[test]
     fn a_plan_is_shown_with_order_reasons_and_places_and_no_secret() {
         let text = "stop.within = '9s'\n[services.web]\ncommand = ['nginx',\n  '-q']\ndepends_on = { once = 'completed', cache = { required = false } }
 stop_grace_period = '8s'\n[services.once]\ntype = 'oneshot'\ncommand = 'a ${TOKEN}'\n[services.cache]\ncommand = 'c'
 [services.'off.1']\ncommand = 'o'\nwhen_env = 'DEBUG'\n[checks.user]\n";
-        let read = |_: &str| Ok(text.as_bytes().to_vec());
-        let list = |_: &str| Err(io::Error::from(io::ErrorKind::NotFound));
-        let mut faults = Vec::new();
-        let files = load(
-            &["/e".to_string()],
-            None,
-            &Io { read: &read, list: &list, why: &|_, _| String::new() },
-            &mut faults,
-        );
-        let variable = |name: &str| (name == "TOKEN").then(|| "hidden".to_string());
-        let scope =
-            Scope { variable: &variable, exists: &|_| false, read: &|_| Err(String::new()), later: &[] };
-        let plan = resolve(files.as_ref(), &scope, &[c"app".into()], &mut faults);
-        assert_eq!(faults, []);
-        let shown = explain(files.as_ref(), &plan);
+        let shown = told(text, &[c"app".into()]);
         assert_eq!(
             shown,
             "start order:
@@ -181,7 +164,7 @@ stop_grace_period = '8s'\n[services.once]\ntype = 'oneshot'\ncommand = 'a ${TOKE
    4. main (the command), waits for web (started), once (completed), cache (started)
 off:
       off.1: DEBUG is not set
-a stop takes at most 9s (stop.within; the grace periods alone would allow 30s)
+a stop takes at most 9s (stop.within; the grace periods alone would allow 38s)
 keys:
   stop.within = '9s'  (/e:1)
   services.web.command = ['nginx', '-q']  (/e:3)
