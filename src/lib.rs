@@ -57,6 +57,7 @@
 pub mod checks;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod diagnosis;
 pub mod exit_code;
 pub mod launch;
@@ -78,6 +79,9 @@ pub fn run(argc: c_int, argv: *const *const c_char) -> u8 {
     // First of all: from here on no signal is lost.
     let inherited = sys::event::signals::take_over();
     let arguments = sys::args::arguments(argc, argv);
+    if let Some(words) = control::ctl::asked(&arguments) {
+        return control::ctl::run(words, inherited);
+    }
     let code = match cli::parse(&arguments, &sys::args::variable) {
         Ok(cli::Parsed::Help) => launch::answer(cli::HELP, exit_code::SUCCESS),
         Ok(cli::Parsed::Version) => {

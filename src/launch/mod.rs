@@ -245,7 +245,7 @@ fn record(environ: Environ) -> u8 {
 }
 
 /// What starts a COMMAND that gets everything as it was given.
-fn bare(inherited: Inherited, place: SessionMode) -> Starter {
+pub(crate) fn bare(inherited: Inherited, place: SessionMode) -> Starter {
     Starter {
         inherited,
         environ: None,

@@ -65,8 +65,8 @@ pub fn close(fds: &[RawFd]) {
     }
 }
 
-/// Writes all of it, waiting for the reader: for a helper process, which may wait.
-pub fn write_all(fd: RawFd, bytes: &[u8]) {
+/// Writes all of it, waiting for the reader: for a helper process, which may wait. Whether all was written.
+pub fn write_all(fd: RawFd, bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while !rest.is_empty() {
         // SAFETY: the bytes are borrowed for the call.
@@ -74,9 +74,10 @@ pub fn write_all(fd: RawFd, bytes: &[u8]) {
         match Errno::result(count) {
             Ok(count) => rest = rest.get(count.unsigned_abs()..).unwrap_or_default(),
             Err(Errno::EINTR) => {}
-            Err(_) => return,
+            Err(_) => return false,
         }
     }
+    true
 }
 
 /// Whether a descriptor is a terminal.

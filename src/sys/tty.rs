@@ -3,6 +3,15 @@
 use super::event::signals;
 use crate::model::{Pid, Signal};
 
+/// How many columns standard output shows, where it is a terminal.
+#[must_use]
+pub fn columns() -> Option<usize> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the kernel fills a structure of ours.
+    let result = unsafe { libc::ioctl(1, libc::TIOCGWINSZ as _, &raw mut size) };
+    (result == 0 && size.ws_col > 0).then(|| usize::from(size.ws_col))
+}
+
 /// Hands the terminal, if stdin is one, to a process group. SIGTTOU is blocked in rinit, so this works from the background.
 fn give_to(group: Pid) {
     // SAFETY: integers only; without a terminal it is an error that means nothing.

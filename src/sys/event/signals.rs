@@ -147,6 +147,11 @@ pub(in crate::sys) fn restore(inherited: &Inherited) {
     set_mask(inherited.mask);
 }
 
+/// For rinit where it is no init but a client of one: what it was given holds for itself.
+pub fn give_back(inherited: &Inherited) {
+    restore(inherited);
+}
+
 /// For a child, right before execve: nothing ignored, nothing blocked. Async-signal-safe.
 pub(in crate::sys) fn clean_slate(ignored: &[Signal]) {
     for signal in ignored {

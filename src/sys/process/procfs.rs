@@ -52,6 +52,54 @@ pub fn parse(pid: Pid, stat: &str) -> Option<Process> {
     Some(Process { pid, name: name.to_string(), parent, group, session, zombie, started })
 }
 
+/// What processes use of the machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Usage {
+    /// Processor time in milliseconds, that of children that were reaped included.
+    pub cpu_ms: u64,
+    /// Memory in RAM.
+    pub resident_bytes: u64,
+    /// How many they are.
+    pub processes: u64,
+}
+
+/// Every process of this PID namespace with its parent and what it uses.
+#[must_use]
+pub fn usage_of_all() -> Vec<(Pid, Pid, Usage)> {
+    // SAFETY: queries by number.
+    let (ticks, page) = unsafe { (libc::sysconf(libc::_SC_CLK_TCK), libc::sysconf(libc::_SC_PAGESIZE)) };
+    let (ticks, page) = (u64::try_from(ticks).unwrap_or(100).max(1), u64::try_from(page).unwrap_or(4096));
+    let names = dir::names("/proc").unwrap_or_default();
+    let pids = names.iter().filter_map(|name| name.to_str()?.parse().ok());
+    pids.filter_map(|pid: Pid| {
+        let text = crate::sys::fs::files::system_text(&format!("/proc/{pid}/stat")).ok()?;
+        let (_, after) = text.rsplit_once(") ")?;
+        // From the state on, which is field 3.
+        let fields: Vec<&str> = after.split(' ').collect();
+        let number = |field: usize| fields.get(field - 3)?.trim().parse::<u64>().ok();
+        let cpu = (14..=17).filter_map(number).sum::<u64>();
+        let usage = Usage { cpu_ms: cpu * 1000 / ticks, resident_bytes: number(24)? * page, processes: 1 };
+        Some((pid, Pid::try_from(number(4)?).ok()?, usage))
+    })
+    .collect()
+}
+
+/// What a process and all below it use; `None`: it is not there.
+#[must_use]
+pub fn usage_below(root: Pid, all: &[(Pid, Pid, Usage)]) -> Option<Usage> {
+    let (_, _, mut sum) = *all.iter().find(|(pid, ..)| *pid == root)?;
+    let mut of = vec![root];
+    while let Some(parent) = of.pop() {
+        for (pid, _, usage) in all.iter().filter(|(_, above, _)| *above == parent) {
+            sum.cpu_ms += usage.cpu_ms;
+            sum.resident_bytes += usage.resident_bytes;
+            sum.processes += usage.processes;
+            of.push(*pid);
+        }
+    }
+    Some(sum)
+}
+
 /// The name of a process, a dead one that was not reaped included.
 #[must_use]
 pub fn name(pid: Pid) -> Option<String> {

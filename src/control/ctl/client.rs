@@ -1,0 +1,280 @@
+//! The client's end of the protocol that `docs/control.md` describes.
+
+use super::{DENIED, FAILED, Failure, TIMED_OUT, UNKNOWN, UNREACHED, names};
+use crate::config::source::diagnostic::did_you_mean;
+use crate::model::Moment;
+use crate::sys::event::clock;
+use crate::sys::net::local::{LocalStream, readable};
+use crate::sys::process::{credentials, procfs};
+use crate::sys::{args, fs};
+use crate::text::escape::json_string;
+use crate::text::json::{self, Json};
+use std::io;
+use std::time::Duration;
+
+/// Where rinit listens when nobody says where.
+const DEFAULT_SOCKET: &str = "/run/rinit.sock";
+/// As many bytes of names as go into one request; rinit takes 16,384 in all.
+const MAX_NAMES_BYTES: usize = 12_000;
+/// Between two looks where events cannot be followed.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A connection to rinit.
+#[derive(Debug)]
+pub(super) struct Client {
+    stream: LocalStream,
+    /// Where the connection leads.
+    pub(super) socket: String,
+    /// When the whole talk is to be over.
+    until: Option<Moment>,
+}
+
+impl Client {
+    /// Connects to the socket that is named, or to the first that there is; within `patience` in all, answers included.
+    pub(super) fn connect(named: Option<&str>, patience: Option<Duration>) -> Result<Self, Failure> {
+        let until = patience.map(|patience| clock::now().after(patience));
+        let variable = args::variable("RINIT_SOCKET").and_then(|value| std::str::from_utf8(value).ok());
+        let candidates: Vec<String> = match named.or(variable.filter(|value| !value.is_empty())) {
+            Some("none") => {
+                return Err(Failure::new(UNREACHED, "RINIT_SOCKET=none: rinit has no control socket here"));
+            }
+            Some(name) => vec![name.into()],
+            None => [Some(DEFAULT_SOCKET.into()), abstract_name()].into_iter().flatten().collect(),
+        };
+        let mut first: Option<(String, io::Error)> = None;
+        for socket in candidates {
+            match LocalStream::connect(&socket, patience) {
+                Ok(stream) => return Self::trusted(stream, socket, until),
+                Err(error) => first = first.or(Some((socket, error))),
+            }
+        }
+        let (socket, error) = first.unwrap_or_else(|| (String::new(), io::ErrorKind::NotFound.into()));
+        Err(unreached(&socket, &error))
+    }
+
+    /// Whoever listens at a name that anybody may take is to be root or this user.
+    fn trusted(stream: LocalStream, socket: String, until: Option<Moment>) -> Result<Self, Failure> {
+        match stream.peer_uid() {
+            Some(uid) if uid != 0 && uid != credentials::current().uid => Err(Failure::new(
+                UNREACHED,
+                format!(
+                    "{socket}: the user {uid} listens there, who is neither root nor you; rinit is not asked there"
+                ),
+            )),
+            _ => Ok(Self { stream, socket, until }),
+        }
+    }
+
+    /// Sends a request; `fields` is what stands behind the verb, written as JSON with a comma before each.
+    fn send(&self, verb: &str, names: &[&str], fields: &str) -> Result<(), Failure> {
+        let mut line = String::from("{\"v\":1,\"verb\":");
+        json_string(verb, &mut line);
+        if !names.is_empty() {
+            line.push_str(",\"names\":[");
+            for (at, name) in names.iter().enumerate() {
+                if at > 0 {
+                    line.push(',');
+                }
+                json_string(name, &mut line);
+            }
+            line.push(']');
+        }
+        line.push_str(fields);
+        line.push_str("}\n");
+        // Who refuses a client says why before it hangs up: that is read below.
+        match self.stream.send(line.as_bytes()) {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(late(self)),
+            _ => Ok(()),
+        }
+    }
+
+    /// One line of an answer; `None`: `until` has passed.
+    fn read(&mut self, until: Option<Moment>) -> Result<Option<Json>, Failure> {
+        match self.stream.line(until) {
+            Ok(Some(line)) => match json::parse(&line) {
+                Some(value) => Ok(Some(value)),
+                None => {
+                    Err(Failure::new(UNREACHED, format!("{}: what answers there is no rinit", self.socket)))
+                }
+            },
+            Ok(None) => Err(Failure::new(UNREACHED, "rinit has closed the connection")),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(None),
+            Err(error) => Err(Failure::new(UNREACHED, format!("{}: {error}", self.socket))),
+        }
+    }
+
+    /// Asks, hands over each row, and gives the last line.
+    pub(super) fn ask(
+        &mut self,
+        verb: &str,
+        names: &[&str],
+        fields: &str,
+        row: &mut dyn FnMut(Json),
+    ) -> Result<Json, Failure> {
+        let mut left = names;
+        loop {
+            let mut bytes = 0;
+            let fits = |name: &&&str| {
+                bytes += name.len() + 3;
+                bytes <= MAX_NAMES_BYTES
+            };
+            let count = left.iter().take_while(fits).count().max(1).min(left.len());
+            let (now, later) = left.split_at(count);
+            self.send(verb, now, fields)?;
+            let last = loop {
+                let line = self.read(self.until)?.ok_or_else(|| late(self))?;
+                match line.get("ok") {
+                    None => row(line),
+                    Some(Json::Bool(true)) => break line,
+                    Some(_) => return Err(self.refused(verb, &line)),
+                }
+            };
+            if later.is_empty() {
+                return Ok(last);
+            }
+            left = later;
+        }
+    }
+
+    /// The rows of services.
+    pub(super) fn services(&mut self, names: &[&str]) -> Result<(Vec<Json>, Json), Failure> {
+        let mut rows = Vec::new();
+        let last = self.ask("status", names, "", &mut |row| rows.push(row))?;
+        Ok((rows, last))
+    }
+
+    /// The services that these words name, in rinit's order; all where there is no word.
+    pub(super) fn chosen(&mut self, words: &[String]) -> Result<(Vec<Json>, Json), Failure> {
+        let (mut rows, last) = self.services(&[])?;
+        let name = |row: &Json| row.text("name").unwrap_or_default().to_string();
+        for word in words {
+            if rows.iter().any(|row| names::fits(word, &name(row))) || word == "all" {
+                continue;
+            }
+            let kind = if names::is_pattern(word) { "fits" } else { "is called" };
+            let known: Vec<String> = rows.iter().map(name).collect();
+            let hint = did_you_mean(word, known.iter().map(String::as_str));
+            return Err(Failure::new(UNKNOWN, format!("no service {kind} \"{word}\"{hint}")));
+        }
+        if !words.is_empty() {
+            rows.retain(|row| words.iter().any(|word| names::fits(word, &name(row))));
+        }
+        Ok((rows, last))
+    }
+
+    /// Asks for all events from one on; they are read with [`Client::event`].
+    pub(super) fn follow(&self, since: Option<u64>) -> Result<(), Failure> {
+        let since = since.map_or_else(String::new, |since| format!(",\"since\":{since}"));
+        self.send("events", &[], &[&since, ",\"follow\":true"].concat())
+    }
+
+    /// The next event, or the gap in its place; `None`: `until` has passed.
+    pub(super) fn event(&mut self, until: Option<Moment>) -> Result<Option<Json>, Failure> {
+        let line = self.read(until)?;
+        match &line {
+            Some(last) if last.get("ok").is_some() => Err(self.refused("events", last)),
+            _ => Ok(line),
+        }
+    }
+
+    /// Whether an event is here already.
+    pub(super) fn has_event(&self) -> bool {
+        self.stream.has_line()
+    }
+
+    /// The descriptor, to be waited for.
+    pub(super) fn raw(&self) -> i32 {
+        self.stream.raw()
+    }
+
+    /// Throws away what has come; false at the end of the connection.
+    pub(super) fn skim(&self) -> bool {
+        let mut thrown = Vec::new();
+        crate::sys::process::fork::read_some(self.stream.raw(), &mut thrown) > 0
+    }
+
+    fn refused(&self, verb: &str, line: &Json) -> Failure {
+        let message = line.text("message").unwrap_or("refused");
+        let (code, hint) = match line.text("error").unwrap_or_default() {
+            "unknown" => (UNKNOWN, String::new()),
+            "denied" => (
+                DENIED,
+                format!(
+                    "; {verb} is for root, the user that rinit runs as, and those that [control] names (you are uid {})",
+                    credentials::current().uid
+                ),
+            ),
+            "version" => (UNREACHED, "; take the rinitctl of the same file as PID 1".into()),
+            "unavailable" => (UNREACHED, String::new()),
+            _ => (FAILED, String::new()),
+        };
+        Failure::new(code, [message, &hint].concat())
+    }
+}
+
+fn late(client: &Client) -> Failure {
+    Failure::new(TIMED_OUT, format!("{}: rinit does not answer", client.socket))
+}
+
+/// The name that rinit takes where it can make no file.
+fn abstract_name() -> Option<String> {
+    let link = fs::stat::read_link("/proc/self/ns/pid").ok()?;
+    let inode = link.strip_prefix("pid:[")?.strip_suffix(']')?;
+    Some(["@rinit-", inode, "-1"].concat())
+}
+
+/// Why nobody answers, as far as that can be seen from here.
+#[cold]
+fn unreached(socket: &str, error: &io::Error) -> Failure {
+    let why = match crate::sys::errno(error) {
+        crate::sys::Errno::UnknownErrno => error.to_string(),
+        errno => errno.desc().to_string(),
+    };
+    let hint = match (procfs::runs_this_file(1), procfs::name(1)) {
+        (Some(_), _) => {
+            "PID 1 is rinit; has it a configuration, and no other socket (RINIT_SOCKET, [control] socket)?"
+                .into()
+        }
+        (None, Some(name)) if name.starts_with("rinit") => {
+            "PID 1 is rinit; has it a configuration, and no other socket (RINIT_SOCKET, [control] socket)?"
+                .into()
+        }
+        (None, Some(name)) => format!("PID 1 is {name}, not rinit; name the socket of another with --socket"),
+        (None, None) => "name the socket with --socket or $RINIT_SOCKET".into(),
+    };
+    Failure::new(UNREACHED, format!("no rinit answers at {socket} ({why}); {hint}"))
+}
+
+/// Tells when something has happened: by following the events, or where no more may follow, by looking now and then.
+pub(super) struct Changes {
+    events: Option<Client>,
+}
+
+impl Changes {
+    /// From the event of this number on.
+    pub(super) fn since(named: Option<&str>, since: Option<u64>) -> Self {
+        let client = Client::connect(named, None).and_then(|client| client.follow(since).map(|()| client));
+        Self { events: client.ok() }
+    }
+
+    /// Waits for a change, at most until then. False: rinit is gone.
+    pub(super) fn wait(&mut self, until: Option<Moment>) -> bool {
+        let Some(events) = &mut self.events else {
+            let soon = clock::now().after(POLL_INTERVAL);
+            let _ = readable(&[], Some(until.map_or(soon, |until| until.min(soon))));
+            return true;
+        };
+        match events.event(until) {
+            Ok(_) => {
+                // What came together is one change.
+                while events.has_event() && events.event(None).is_ok() {}
+                true
+            }
+            Err(failure) if failure.code == UNREACHED => false,
+            Err(_) => {
+                self.events = None;
+                true
+            }
+        }
+    }
+}

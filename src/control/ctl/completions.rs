@@ -1,0 +1,162 @@
+//! `rinitctl completions`: scripts for shells, from the table.
+
+use super::table::{COMMON, CtlOption, Operands, SHELLS, VERBS, Verb};
+use super::{Failure, Request, print};
+
+pub(super) fn run(request: &Request<'_>) -> Result<u8, Failure> {
+    let text = match request.arguments.words.first().map(String::as_str) {
+        Some("bash") => bash(),
+        Some("zsh") => zsh(),
+        Some("fish") => fish(),
+        // What the scripts ask for.
+        _ => return names(request),
+    };
+    Ok(print(&text))
+}
+
+/// The names of all services, one a line.
+fn names(request: &Request<'_>) -> Result<u8, Failure> {
+    let (rows, _) = request.connect()?.services(&[])?;
+    let mut text = String::new();
+    for name in rows.iter().filter_map(|row| row.text("name")) {
+        text.extend([name, "\n"]);
+    }
+    Ok(print(&text))
+}
+
+/// Whether names of services may follow.
+fn takes_names(verb: &Verb) -> bool {
+    matches!(
+        verb.operands,
+        Operands::Names | Operands::SomeNames | Operands::SignalAndNames | Operands::NameAndCommand
+    )
+}
+
+fn words_of(option: &CtlOption) -> Vec<String> {
+    let short = (option.short != '\0').then(|| format!("-{}", option.short));
+    std::iter::once(["--", option.long].concat()).chain(short).collect()
+}
+
+fn bash() -> String {
+    let mut text = String::from(
+        "_rinitctl() {\n    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= words= names= i\n    \
+         for ((i = 1; i < COMP_CWORD; i++)); do\n        case ${COMP_WORDS[i]} in\n            \
+         -s|--socket) ((i++));;\n            -*) ;;\n            --) return;;\n            *) verb=${COMP_WORDS[i]}; break;;\n        esac\n    done\n    \
+         case $verb in\n",
+    );
+    let mut line = |pattern: &str, words: &[String], names: bool| {
+        let names = if names { " names=1" } else { "" };
+        text.push_str(&format!("        {pattern}) words='{}'{names};;\n", words.join(" ")));
+    };
+    let common: Vec<String> = COMMON.iter().flat_map(|option| words_of(option)).collect();
+    let verbs = VERBS.iter().map(|verb| verb.name.to_string());
+    line("''", &verbs.chain(common).collect::<Vec<_>>(), false);
+    for verb in VERBS {
+        let mut words: Vec<String> = verb.all_options().flat_map(words_of).collect();
+        if verb.operands == Operands::Shell {
+            words.extend(SHELLS.map(String::from));
+        }
+        line(verb.name, &words, takes_names(verb));
+    }
+    text.push_str("    esac\n    case \"$verb $prev\" in\n");
+    for (verb, option) in options_with_words() {
+        text.push_str(&format!(
+            "        '{} --{}') words='{}' names=;;\n",
+            verb.name,
+            option.long,
+            option.words.join(" ")
+        ));
+    }
+    text.push_str(
+        "    esac\n    [[ $names ]] && words=\"$words all $(rinitctl completions names 2>/dev/null)\"\n    \
+         COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\ncomplete -F _rinitctl rinitctl\n",
+    );
+    text
+}
+
+/// Options whose value is one of a few words.
+fn options_with_words() -> impl Iterator<Item = (&'static Verb, &'static CtlOption)> {
+    let of = |verb: &'static Verb| verb.options.iter().map(move |option| (verb, *option));
+    VERBS.iter().flat_map(of).filter(|(_, option)| !option.words.is_empty())
+}
+
+/// A text within single quotes of a shell, a colon of which would end it for zsh.
+fn quoted(text: &str) -> String {
+    text.replace('\'', "'\\''").replace(':', "\\:")
+}
+
+fn zsh() -> String {
+    let mut text = String::from(
+        "#compdef rinitctl\n_rinitctl() {\n    local -a choices\n    local verb i\n    \
+         for ((i = 2; i < CURRENT; i++)); do\n        case $words[i] in\n            -s|--socket) ((i++));;\n            -*) ;;\n            \
+         *) verb=$words[i]; break;;\n        esac\n    done\n    case $verb in\n        '')\n            choices=(\n",
+    );
+    for verb in VERBS {
+        text.push_str(&format!("                '{}:{}'\n", verb.name, quoted(verb.help)));
+    }
+    text.push_str("            )\n            _describe verb choices\n            ;;\n");
+    for verb in VERBS {
+        text.push_str(&format!("        {})\n            choices=(\n", verb.name));
+        for option in verb.all_options() {
+            for word in words_of(option) {
+                text.push_str(&format!("                '{word}:{}'\n", quoted(option.help)));
+            }
+        }
+        text.push_str("            )\n            _describe option choices\n");
+        if verb.operands == Operands::Shell {
+            text.push_str(&format!("            compadd -- {}\n", SHELLS.join(" ")));
+        }
+        for option in verb.options.iter().filter(|option| !option.words.is_empty()) {
+            let words = option.words.join(" ");
+            text.push_str(&format!(
+                "            [[ $words[CURRENT-1] == --{} ]] && compadd -- {words}\n",
+                option.long
+            ));
+        }
+        if takes_names(verb) {
+            text.push_str("            compadd -- all ${(f)\"$(rinitctl completions names 2>/dev/null)\"}\n");
+        }
+        text.push_str("            ;;\n");
+    }
+    text.push_str("    esac\n}\nif [[ $funcstack[1] == _rinitctl ]]; then\n    _rinitctl \"$@\"\nelse\n    compdef _rinitctl rinitctl\nfi\n");
+    text
+}
+
+fn fish() -> String {
+    let mut text = String::from("complete -c rinitctl -f\n");
+    let quote = |text: &str| text.replace('\\', "\\\\").replace('\'', "\\'");
+    let mut option_line = |when: &str, option: &CtlOption| {
+        let short = if option.short == '\0' { String::new() } else { format!(" -s {}", option.short) };
+        let value = match (option.value.is_empty(), option.words) {
+            (true, _) => String::new(),
+            (false, []) => " -r".into(),
+            (false, words) => format!(" -x -a '{}'", words.join(" ")),
+        };
+        text.push_str(&format!(
+            "complete -c rinitctl{when} -l {}{short}{value} -d '{}'\n",
+            option.long,
+            quote(option.help)
+        ));
+    };
+    COMMON.iter().for_each(|option| option_line("", option));
+    for verb in VERBS {
+        let when = format!(" -n '__fish_seen_subcommand_from {}'", verb.name);
+        verb.options.iter().for_each(|option| option_line(&when, option));
+    }
+    for verb in VERBS {
+        let line = format!(
+            "complete -c rinitctl -n __fish_use_subcommand -a {} -d '{}'\n",
+            verb.name,
+            quote(verb.help)
+        );
+        text.push_str(&line);
+    }
+    let with_names: Vec<&str> = VERBS.iter().filter(|verb| takes_names(verb)).map(|verb| verb.name).collect();
+    text.push_str(&format!(
+        "complete -c rinitctl -n '__fish_seen_subcommand_from {}' -a 'all (rinitctl completions names 2>/dev/null)'\n\
+         complete -c rinitctl -n '__fish_seen_subcommand_from completions' -a '{}'\n",
+        with_names.join(" "),
+        SHELLS.join(" ")
+    ));
+    text
+}

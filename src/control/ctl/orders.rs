@@ -1,0 +1,157 @@
+//! `rinitctl start`, `stop`, `restart`, `signal`, `shutdown`: an order, and the wait for what comes of it.
+
+use super::client::Client;
+use super::status::why;
+use super::table::{CODE, NO_WAIT, ONLY, SOCKET};
+use super::wait::{Awaited, Goal, Told, wait_for};
+use super::{FAILED, Failure, Request, TIMED_OUT, complain};
+use crate::sys::event::clock;
+use crate::sys::net::local::readable;
+use crate::sys::stdio;
+use crate::text::escape::{json_string, on_one_line};
+use crate::text::json::Json;
+
+/// An order as it is sent and told.
+struct Order {
+    verb: &'static str,
+    /// `web: started`.
+    done: &'static str,
+    goal: Goal,
+}
+
+pub(super) fn start(request: &Request<'_>) -> Result<u8, Failure> {
+    order(request, &Order { verb: "start", done: "started", goal: Goal::Started })
+}
+
+pub(super) fn stop(request: &Request<'_>) -> Result<u8, Failure> {
+    order(request, &Order { verb: "stop", done: "stopped", goal: Goal::Stopped })
+}
+
+pub(super) fn restart(request: &Request<'_>) -> Result<u8, Failure> {
+    order(request, &Order { verb: "restart", done: "restarted", goal: Goal::Started })
+}
+
+pub(super) fn signal(request: &Request<'_>) -> Result<u8, Failure> {
+    let (word, names) = request.arguments.words.split_first().ok_or(Failure::new(FAILED, "no signal"))?;
+    let mut field = String::from(",\"signal\":");
+    json_string(word, &mut field);
+    let mut client = request.connect()?;
+    let (rows, _) = client.chosen(names)?;
+    client.ask("signal", &names_of(&rows), &field, &mut |_| {})?;
+    Ok(0)
+}
+
+fn names_of(rows: &[Json]) -> Vec<&str> {
+    rows.iter().filter_map(|row| row.text("name")).collect()
+}
+
+fn order(request: &Request<'_>, order: &Order) -> Result<u8, Failure> {
+    let until = request.deadline()?;
+    let mut client = request.connect()?;
+    let (rows, before) = client.chosen(&request.arguments.words)?;
+    let only = if request.arguments.has(&ONLY) { ",\"only\":true" } else { "" };
+    client.ask(order.verb, &names_of(&rows), only, &mut |_| {})?;
+    if request.arguments.has(&NO_WAIT) {
+        return Ok(0);
+    }
+    let awaited = |row: &Json| {
+        let name = row.text("name")?.to_string();
+        // One that was being stopped already is stopped before it is started.
+        let old = order.verb == "restart" || row.text("state") == Some("stopping");
+        let before = row.number("pid").filter(|_| old && order.goal == Goal::Started);
+        Some(Awaited { name, before, first: None })
+    };
+    let left = rows.iter().filter_map(awaited).collect();
+    let mut line = ProgressLine { shown: false, wanted: stdio::is_terminal(2) };
+    let socket = request.arguments.value(&SOCKET);
+    wait_for(&mut client, socket, order.goal, left, before.number("seq"), until, &mut |told| {
+        match told {
+            Told::Pending(name, row) => line.show(order.verb, name, row),
+            Told::Reached(name) => {
+                line.clear();
+                if stdio::is_terminal(1) {
+                    super::print(&[name, ": ", order.done, "\n"].concat());
+                }
+            }
+            Told::Lost(name, why) => {
+                line.clear();
+                complain(&[name, ": not ", order.done, ": ", why].concat());
+            }
+            Told::Late(name) => {
+                line.clear();
+                complain(&[name, ": not ", order.done, " within the time; it goes on"].concat());
+            }
+        };
+    })
+}
+
+/// One line on a terminal that says what is waited for.
+struct ProgressLine {
+    shown: bool,
+    wanted: bool,
+}
+
+impl ProgressLine {
+    fn show(&mut self, verb: &str, name: &str, row: &Json) {
+        if !self.wanted {
+            return;
+        }
+        let state = row.text("state").unwrap_or("?");
+        let reason = why(row);
+        let colon = if reason.is_empty() { "" } else { ": " };
+        let text = [verb, " ", name, ": ", state, colon, &reason].concat();
+        let line = super::picture::cut(&on_one_line(&text), super::picture::width().unwrap_or(80));
+        self.shown = stdio::write_all(2, ["\r\x1b[K", &line].concat().as_bytes());
+    }
+
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.shown) {
+            stdio::write_all(2, b"\r\x1b[K");
+        }
+    }
+}
+
+pub(super) fn shutdown(request: &Request<'_>) -> Result<u8, Failure> {
+    let until = request.deadline()?;
+    let field = match request.arguments.value(&CODE) {
+        None => String::new(),
+        Some(text) => {
+            let code: u8 = text.parse().map_err(|_| {
+                Failure::new(crate::launch::USAGE, format!("--code {text}: expected an exit code, 0 to 255"))
+            })?;
+            format!(",\"code\":{code}")
+        }
+    };
+    let mut client = request.connect()?;
+    client.ask("shutdown", &[], &field, &mut |_| {})?;
+    if request.arguments.has(&NO_WAIT) {
+        return Ok(0);
+    }
+    ended(&mut client, request.arguments.value(&SOCKET), until)
+}
+
+/// Waits until rinit is gone, which closes the connection.
+fn ended(
+    client: &mut Client,
+    socket: Option<&str>,
+    until: Option<crate::model::Moment>,
+) -> Result<u8, Failure> {
+    // A follower is hung up on at the end; where no more may follow, this very connection is.
+    let watched = Client::connect(socket, None).and_then(|follower| follower.follow(None).map(|()| follower));
+    let watched = match &watched {
+        Ok(follower) => follower,
+        Err(_) => client,
+    };
+    loop {
+        if !readable(&[watched.raw()], until).unwrap_or(false) {
+            complain("rinit has not ended within the time; it goes on stopping");
+            return Ok(TIMED_OUT);
+        }
+        if !watched.skim() {
+            return Ok(0);
+        }
+        if until.is_some_and(|until| clock::now() >= until) {
+            return Ok(TIMED_OUT);
+        }
+    }
+}

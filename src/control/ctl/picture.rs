@@ -1,0 +1,105 @@
+//! Columns and colours.
+
+use crate::sys::{args, stdio, tty};
+
+/// How something is, by its colour on a terminal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Tone {
+    /// No colour.
+    Plain,
+    /// Green.
+    Good,
+    /// Yellow.
+    Pending,
+    /// Red.
+    Bad,
+    /// Dark.
+    Faint,
+}
+
+/// Whether standard output wants colours (<https://no-color.org>).
+pub(super) fn is_coloured() -> bool {
+    let unwanted = args::variable("NO_COLOR").is_some_and(|value| !value.is_empty());
+    stdio::is_terminal(1) && !unwanted && args::variable("TERM") != Some(b"dumb")
+}
+
+/// As wide as the terminal; `None`: there is none.
+pub(super) fn width() -> Option<usize> {
+    if stdio::is_terminal(1) { Some(tty::columns().unwrap_or(80)) } else { None }
+}
+
+/// A text in its colour.
+pub(super) fn painted(text: &str, tone: Tone, coloured: bool) -> String {
+    let code = match tone {
+        Tone::Good => "32",
+        Tone::Pending => "33",
+        Tone::Bad => "31",
+        Tone::Faint => "2",
+        Tone::Plain => "",
+    };
+    if !coloured || code.is_empty() || text.is_empty() {
+        return text.to_string();
+    }
+    ["\x1b[", code, "m", text, "\x1b[0m"].concat()
+}
+
+/// One place of a table.
+pub(super) type Cell = (String, Tone);
+
+/// Rows under their heads, each column as wide as its widest; the last ends where the terminal does.
+pub(super) fn table(heads: &[&str], rows: &[Vec<Cell>], width: Option<usize>, coloured: bool) -> String {
+    let length = |text: &str| text.chars().count();
+    let mut widths: Vec<usize> = heads.iter().map(|head| length(head)).collect();
+    for row in rows {
+        for (place, (text, _)) in widths.iter_mut().zip(row) {
+            *place = (*place).max(length(text));
+        }
+    }
+    let head: Vec<Cell> = heads.iter().map(|head| ((*head).to_string(), Tone::Faint)).collect();
+    let mut shown = String::new();
+    for row in std::iter::once(&head).chain(rows) {
+        let mut at = 0;
+        let last = row.len().saturating_sub(1);
+        let mut line = String::new();
+        for (number, ((text, tone), column)) in row.iter().zip(&widths).enumerate() {
+            let room = width.map_or(usize::MAX, |width| width.saturating_sub(at));
+            line.push_str(&painted(&cut(text, room), *tone, coloured));
+            if number < last {
+                line.push_str(&" ".repeat(column + 2 - length(text)));
+            }
+            at += column + 2;
+        }
+        shown.push_str(line.trim_end());
+        shown.push('\n');
+    }
+    shown
+}
+
+/// A text in so many columns, `…` where it was longer.
+pub(super) fn cut(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_string();
+    }
+    let mut short: String = text.chars().take(room.saturating_sub(1)).collect();
+    if room > 0 {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::picture::*;
+
+    #[test]
+    fn a_table_keeps_its_columns_and_its_width() {
+        let cell = |text: &str| (text.to_string(), Tone::Good);
+        let rows = [vec![cell("web"), cell("a long reason")], vec![cell("worker"), cell("")]];
+        let shown = table(&["NAME", "WHY"], &rows, None, false);
+        assert_eq!(shown, "NAME    WHY\nweb     a long reason\nworker\n");
+        let narrow = table(&["NAME", "WHY"], &rows, Some(14), false);
+        assert_eq!(narrow, "NAME    WHY\nweb     a lon…\nworker\n");
+        let coloured = table(&["NAME", "WHY"], &rows, None, true);
+        assert!(coloured.contains("\x1b[32mweb\x1b[0m     \x1b[32ma long"), "{coloured:?}");
+    }
+}

@@ -1,0 +1,290 @@
+//! `rinitctl wait`, and what all that wait have in common: what a service has come to.
+
+use super::client::{Changes, Client};
+use super::status::{last_exit, why};
+use super::table::{COMPLETED, SOCKET, STOPPED};
+use super::{FAILED, Failure, Request, TIMED_OUT};
+use crate::model::Moment;
+use crate::sys::event::clock;
+use crate::text::json::Json;
+use std::time::Duration;
+
+/// A service that has ended before is one that did not start. (`min_uptime` of supervisord's `startsecs`.)
+const MIN_UPTIME: Duration = Duration::from_secs(1);
+
+/// What is waited for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Goal {
+    /// Healthy; without a healthcheck running; done, for a oneshot.
+    Ready,
+    /// The same of a run that began after an order: it may not end before [`MIN_UPTIME`], and there is no second try.
+    Started,
+    /// No process.
+    Stopped,
+    /// Done, with success.
+    Completed,
+}
+
+/// How far a service is on the way to a goal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Progress {
+    /// There.
+    Reached,
+    /// Not yet; it is to be looked at again after this time, if nothing happens before.
+    Pending(Option<Duration>),
+    /// It does not come there any more.
+    Lost(String),
+}
+
+/// How far a service is. `first` is the process that was first seen in this run, for [`Goal::Started`].
+pub(super) fn progress(goal: Goal, row: &Json, first: Option<u64>) -> Progress {
+    let state = row.text("state").unwrap_or_default();
+    let ended = matches!(state, "failed" | "stopped" | "off") || state == "done" && !is_oneshot(row);
+    match goal {
+        Goal::Stopped => match state {
+            "failed" | "stopped" | "off" | "done" => Progress::Reached,
+            _ => Progress::Pending(None),
+        },
+        Goal::Completed => match state {
+            "done" => Progress::Reached,
+            "failed" | "stopped" | "off" => Progress::Lost(told(row)),
+            _ => Progress::Pending(None),
+        },
+        Goal::Ready | Goal::Started if state == "done" && is_oneshot(row) => Progress::Reached,
+        Goal::Ready | Goal::Started if ended => Progress::Lost(told(row)),
+        Goal::Ready if row.is_true("ready") && state == "running" => match row.text("health") {
+            Some("unhealthy") => Progress::Pending(None),
+            _ => Progress::Reached,
+        },
+        Goal::Ready => Progress::Pending(None),
+        Goal::Started => started(row, state, first),
+    }
+}
+
+fn started(row: &Json, state: &str, first: Option<u64>) -> Progress {
+    let pid = row.number("pid");
+    if state == "backoff" || first.is_some() && pid != first {
+        return Progress::Lost(told(row));
+    }
+    if !row.is_true("ready") || state != "running" {
+        return Progress::Pending(None);
+    }
+    // A healthcheck that has passed says more than a second does.
+    let ran = Duration::from_millis(row.number("uptime_ms").unwrap_or(0));
+    match MIN_UPTIME.checked_sub(ran).filter(|left| !left.is_zero()) {
+        Some(left) if row.text("health").is_none() => Progress::Pending(Some(left)),
+        _ => Progress::Reached,
+    }
+}
+
+fn is_oneshot(row: &Json) -> bool {
+    row.text("type") == Some("oneshot")
+}
+
+/// What has become of a service, in words.
+fn told(row: &Json) -> String {
+    let state = row.text("state").unwrap_or("?");
+    let reason = why(row);
+    let exit = last_exit(row).filter(|exit| !reason.contains(exit.as_str()));
+    let parts = [Some(reason).filter(|reason| !reason.is_empty()), exit];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { state.to_string() } else { format!("{state}: {}", parts.join("; ")) }
+}
+
+/// A service that is waited for.
+pub(super) struct Awaited {
+    pub name: String,
+    /// The process that is not the one meant: it ran before the order.
+    pub before: Option<u64>,
+    /// The first process of the run that is meant.
+    pub first: Option<u64>,
+}
+
+impl Awaited {
+    fn progress(&mut self, goal: Goal, row: &Json) -> Progress {
+        let pid = row.number("pid");
+        if self.before.is_some() && pid == self.before {
+            return Progress::Pending(None);
+        }
+        // The old one is gone; while it was stopped, so was the service.
+        if self.before.is_some() && pid.is_none() && row.text("state") == Some("stopping") {
+            return Progress::Pending(None);
+        }
+        self.before = None;
+        let progress = progress(goal, row, self.first);
+        self.first = self.first.or(pid);
+        progress
+    }
+}
+
+/// Waits until all have come to the goal. `since`: the number of the event from which on something may happen. `tell` is
+/// called with each that is there, and with what is not yet.
+pub(super) fn wait_for(
+    client: &mut Client,
+    socket: Option<&str>,
+    goal: Goal,
+    mut left: Vec<Awaited>,
+    since: Option<u64>,
+    until: Option<Moment>,
+    tell: &mut dyn FnMut(Told<'_>),
+) -> Result<u8, Failure> {
+    let mut changes = Changes::since(socket, since);
+    let mut code = 0;
+    loop {
+        let names: Vec<&str> = left.iter().map(|one| one.name.as_str()).collect();
+        if names.is_empty() {
+            return Ok(code);
+        }
+        let (rows, last) = client.services(&names)?;
+        let mut again: Option<Duration> = None;
+        let stops = last.text("state") == Some("stopping");
+        left.retain_mut(|one| {
+            let Some(row) = rows.iter().find(|row| row.text("name") == Some(&one.name)) else {
+                code = FAILED;
+                tell(Told::Lost(&one.name, "is no service any more"));
+                return false;
+            };
+            match one.progress(goal, row) {
+                Progress::Reached => tell(Told::Reached(&one.name)),
+                Progress::Lost(why) => {
+                    code = FAILED;
+                    tell(Told::Lost(&one.name, &why));
+                }
+                Progress::Pending(_) if stops && goal != Goal::Stopped && goal != Goal::Completed => {
+                    code = FAILED;
+                    tell(Told::Lost(&one.name, "the container stops"));
+                }
+                Progress::Pending(after) => {
+                    tell(Told::Pending(&one.name, row));
+                    again = [again, after].into_iter().flatten().min();
+                    return true;
+                }
+            }
+            false
+        });
+        if left.is_empty() {
+            return Ok(code);
+        }
+        if until.is_some_and(|until| clock::now() >= until) {
+            for one in &left {
+                tell(Told::Late(&one.name));
+            }
+            return Ok(TIMED_OUT);
+        }
+        let look = again.map(|again| clock::now().after(again));
+        if !changes.wait([look, until].into_iter().flatten().min()) && goal == Goal::Stopped {
+            return Ok(code);
+        }
+    }
+}
+
+/// What there is to say of a service that is waited for.
+pub(super) enum Told<'a> {
+    /// It is there.
+    Reached(&'a str),
+    /// Not yet; its row.
+    Pending(&'a str, &'a Json),
+    /// It does not come there any more, and why.
+    Lost(&'a str, &'a str),
+    /// It was not there in time.
+    Late(&'a str),
+}
+
+pub(super) fn run(request: &Request<'_>) -> Result<u8, Failure> {
+    let arguments = request.arguments;
+    let until = request.deadline()?;
+    let goal = if arguments.has(&STOPPED) {
+        Goal::Stopped
+    } else if arguments.has(&COMPLETED) {
+        Goal::Completed
+    } else {
+        Goal::Ready
+    };
+    let mut client = request.connect()?;
+    let (rows, last) = client.chosen(&arguments.words)?;
+    let awaited = |row: &Json| {
+        let name = row.text("name")?.to_string();
+        Some(Awaited { name, before: None, first: None })
+    };
+    let left = rows.iter().filter_map(awaited).collect();
+    wait_for(&mut client, arguments.value(&SOCKET), goal, left, last.number("seq"), until, &mut |told| {
+        match told {
+            Told::Lost(name, why) => super::complain(&[name, ": ", why].concat()),
+            Told::Late(name) => super::complain(&[name, ": not within the time"].concat()),
+            Told::Reached(_) | Told::Pending(..) => {}
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wait::*;
+    use crate::text::json::parse;
+
+    #[test]
+    fn a_goal_is_reached_or_lost() {
+        use Goal::{Completed, Ready, Started, Stopped};
+        let lost = |why: &str| Progress::Lost(why.into());
+        let pending = Progress::Pending(None);
+        let second = |ms| Progress::Pending(Some(Duration::from_millis(ms)));
+        for (goal, row, first, want) in [
+            (Ready, r#"{"state":"running","ready":true,"health":null}"#, None, Progress::Reached),
+            (Ready, r#"{"state":"running","ready":false,"health":"starting"}"#, None, pending.clone()),
+            (Ready, r#"{"state":"running","ready":true,"health":"unhealthy"}"#, None, pending.clone()),
+            (Ready, r#"{"state":"running","ready":false,"type":"oneshot"}"#, None, pending.clone()),
+            (Ready, r#"{"state":"done","type":"oneshot"}"#, None, Progress::Reached),
+            (Ready, r#"{"state":"done","type":"daemon"}"#, None, lost("done")),
+            (Ready, r#"{"state":"backoff"}"#, None, pending.clone()),
+            (
+                Ready,
+                r#"{"state":"failed","reason":"given-up","last_exit":{"code":3}}"#,
+                None,
+                lost("failed: given up: its restarts are used up; exited with code 3"),
+            ),
+            (Started, r#"{"state":"running","ready":true,"uptime_ms":400,"pid":7}"#, Some(7), second(600)),
+            (
+                Started,
+                r#"{"state":"running","ready":true,"uptime_ms":1400,"pid":7}"#,
+                Some(7),
+                Progress::Reached,
+            ),
+            (
+                Started,
+                r#"{"state":"running","ready":true,"uptime_ms":4,"health":"healthy","pid":7}"#,
+                Some(7),
+                Progress::Reached,
+            ),
+            (
+                Started,
+                r#"{"state":"running","ready":true,"uptime_ms":4,"pid":8,"last_exit":{"code":1}}"#,
+                Some(7),
+                lost("running: exited with code 1"),
+            ),
+            (
+                Started,
+                r#"{"state":"backoff","last_exit":{"code":1}}"#,
+                None,
+                lost("backoff: starts again; exited with code 1"),
+            ),
+            (Stopped, r#"{"state":"stopping"}"#, None, pending.clone()),
+            (Stopped, r#"{"state":"stopped"}"#, None, Progress::Reached),
+            (Completed, r#"{"state":"done"}"#, None, Progress::Reached),
+            (Completed, r#"{"state":"stopped","reason":"by-hand"}"#, None, lost("stopped: by hand")),
+        ] {
+            assert_eq!(progress(goal, &parse(row).expect("JSON"), first), want, "{goal:?} {row}");
+        }
+    }
+
+    /// A restart is not over before the old process is gone.
+    #[test]
+    fn the_run_before_an_order_is_not_meant() {
+        let row = |text: &str| parse(text).expect("JSON");
+        let mut one = Awaited { name: "web".into(), before: Some(7), first: None };
+        let old = row(r#"{"state":"running","ready":true,"uptime_ms":9000,"pid":7}"#);
+        assert_eq!(one.progress(Goal::Started, &old), Progress::Pending(None));
+        let gone = row(r#"{"state":"stopping","pid":null}"#);
+        assert_eq!(one.progress(Goal::Started, &gone), Progress::Pending(None));
+        let new = row(r#"{"state":"running","ready":true,"uptime_ms":9000,"pid":8}"#);
+        assert_eq!(one.progress(Goal::Started, &new), Progress::Reached);
+    }
+}
