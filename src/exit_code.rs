@@ -11,6 +11,16 @@ pub const FAILURE: u8 = 1;
 pub const USAGE: u8 = 64;
 /// sysexits(3), `EX_UNAVAILABLE`: a check failed.
 pub const CHECK_FAILED: u8 = 69;
+/// sysexits(3), `EX_UNAVAILABLE`: no rinit answers rinitctl.
+pub const UNREACHED: u8 = 69;
+/// sysexits(3), `EX_NOPERM`: rinit does not let this user.
+pub const DENIED: u8 = 77;
+/// `rinitctl status`: a service that was named does not run (as LSB, supervisorctl and systemctl have it).
+pub const NOT_RUNNING: u8 = 3;
+/// rinitctl: there is no service of that name.
+pub const UNKNOWN_SERVICE: u8 = 4;
+/// As timeout(1) has it: the time is over.
+pub const TIMED_OUT: u8 = 124;
 /// sysexits(3), `EX_OSERR`: the system refused something.
 pub const OS_ERROR: u8 = 71;
 /// sysexits(3), `EX_CONFIG`: the configuration is wrong.

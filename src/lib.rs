@@ -43,6 +43,7 @@
 //! | `service` | `cli`, `config`, `diagnosis`, `exit_code`, `model`, `output`, `sys`, `text` |
 //! | `checks` | `cli`, `config`, `diagnosis`, `model`, `output`, `received`, `sys`, `text` |
 //! | `runtime` | `checks`, `cli`, `config`, `diagnosis`, `exit_code`, `model`, `output`, `received`, `service`, `supervisor`, `sys`, `text` |
+//! | `control` | `config`, `exit_code`, `model`, `service`, `sys`, `text` |
 //! | `launch` | `checks`, `cli`, `config`, `diagnosis`, `exit_code`, `model`, `output`, `received`, `runtime`, `service`, `supervisor`, `sys`, `text` |
 //!
 //! # What always holds

@@ -245,18 +245,8 @@ fn record(environ: Environ) -> u8 {
 }
 
 /// What starts a COMMAND that gets everything as it was given.
-pub(crate) fn bare(inherited: Inherited, place: SessionMode) -> Starter {
-    Starter {
-        inherited,
-        environ: None,
-        ignored: Vec::new(),
-        place,
-        folder: None,
-        null: None,
-        by_shell: std::cell::Cell::default(),
-        told_who_runs: std::cell::Cell::new(false),
-        files: None,
-    }
+fn bare(inherited: Inherited, place: SessionMode) -> Starter {
+    Starter::bare(inherited, place)
 }
 
 /// As a child of something else, orphans have to be asked for.

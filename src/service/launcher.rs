@@ -92,6 +92,22 @@ struct Credentials {
 }
 
 impl Starter {
+    /// What starts a process that gets everything as it was given.
+    #[must_use]
+    pub fn bare(inherited: Inherited, place: SessionMode) -> Self {
+        Self {
+            inherited,
+            environ: None,
+            ignored: Vec::new(),
+            place,
+            folder: None,
+            null: None,
+            files: None,
+            by_shell: Cell::default(),
+            told_who_runs: Cell::new(false),
+        }
+    }
+
     /// Starts a service, or the COMMAND.
     pub fn start<'a>(&'a self, program: &'a Program, role: Role) -> Result<Started<'a>, StartFailure> {
         self.settle(spawn::spawn(self.recipe(program, &program.argv, role)?))

@@ -1,7 +1,7 @@
 //! The words of a command line -> a verb, its options, its operands. Pure.
 
 use super::table::{COMMON, CtlOption, HELP, NAMES, Operands, SHELLS, VERBS, VERSION, Verb, verb};
-use crate::config::source::diagnostic::did_you_mean;
+use crate::text::suggest::did_you_mean;
 use std::ffi::{CStr, CString};
 
 /// What a command line asks for.

@@ -1,7 +1,7 @@
 //! The client's end of the protocol that `docs/control.md` describes.
 
-use super::{DENIED, FAILED, Failure, TIMED_OUT, UNKNOWN, UNREACHED, names};
-use crate::config::source::diagnostic::did_you_mean;
+use super::{CtlError, names};
+use crate::exit_code::{DENIED, FAILURE, TIMED_OUT, UNKNOWN_SERVICE, UNREACHED};
 use crate::model::Moment;
 use crate::sys::event::clock;
 use crate::sys::net::local::{LocalStream, readable};
@@ -9,6 +9,7 @@ use crate::sys::process::{credentials, procfs};
 use crate::sys::{args, fs};
 use crate::text::escape::json_string;
 use crate::text::json::{self, Json};
+use crate::text::suggest::did_you_mean;
 use std::io;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A connection to rinit.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(super) struct CtlClient {
     stream: LocalStream,
     /// Where the connection leads.
     pub(super) socket: String,
@@ -29,14 +30,14 @@ pub(super) struct Client {
     until: Option<Moment>,
 }
 
-impl Client {
+impl CtlClient {
     /// Connects to the socket that is named, or to the first that there is; within `patience` in all, answers included.
-    pub(super) fn connect(named: Option<&str>, patience: Option<Duration>) -> Result<Self, Failure> {
+    pub(super) fn connect(named: Option<&str>, patience: Option<Duration>) -> Result<Self, CtlError> {
         let until = patience.map(|patience| clock::now().after(patience));
         let variable = args::variable("RINIT_SOCKET").and_then(|value| std::str::from_utf8(value).ok());
         let candidates: Vec<String> = match named.or(variable.filter(|value| !value.is_empty())) {
             Some("none") => {
-                return Err(Failure::new(UNREACHED, "RINIT_SOCKET=none: rinit has no control socket here"));
+                return Err(CtlError::new(UNREACHED, "RINIT_SOCKET=none: rinit has no control socket here"));
             }
             Some(name) => vec![name.into()],
             None => [Some(DEFAULT_SOCKET.into()), abstract_name()].into_iter().flatten().collect(),
@@ -53,9 +54,9 @@ impl Client {
     }
 
     /// Whoever listens at a name that anybody may take is to be root or this user.
-    fn trusted(stream: LocalStream, socket: String, until: Option<Moment>) -> Result<Self, Failure> {
+    fn trusted(stream: LocalStream, socket: String, until: Option<Moment>) -> Result<Self, CtlError> {
         match stream.peer_uid() {
-            Some(uid) if uid != 0 && uid != credentials::current().uid => Err(Failure::new(
+            Some(uid) if uid != 0 && uid != credentials::current().uid => Err(CtlError::new(
                 UNREACHED,
                 format!(
                     "{socket}: the user {uid} listens there, who is neither root nor you; rinit is not asked there"
@@ -66,7 +67,7 @@ impl Client {
     }
 
     /// Sends a request; `fields` is what stands behind the verb, written as JSON with a comma before each.
-    fn send(&self, verb: &str, names: &[&str], fields: &str) -> Result<(), Failure> {
+    fn send(&self, verb: &str, names: &[&str], fields: &str) -> Result<(), CtlError> {
         let mut line = String::from("{\"v\":1,\"verb\":");
         json_string(verb, &mut line);
         if !names.is_empty() {
@@ -89,17 +90,17 @@ impl Client {
     }
 
     /// One line of an answer; `None`: `until` has passed.
-    fn read(&mut self, until: Option<Moment>) -> Result<Option<Json>, Failure> {
+    fn read(&mut self, until: Option<Moment>) -> Result<Option<Json>, CtlError> {
         match self.stream.line(until) {
             Ok(Some(line)) => match json::parse(&line) {
                 Some(value) => Ok(Some(value)),
                 None => {
-                    Err(Failure::new(UNREACHED, format!("{}: what answers there is no rinit", self.socket)))
+                    Err(CtlError::new(UNREACHED, format!("{}: what answers there is no rinit", self.socket)))
                 }
             },
-            Ok(None) => Err(Failure::new(UNREACHED, "rinit has closed the connection")),
+            Ok(None) => Err(CtlError::new(UNREACHED, "rinit has closed the connection")),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(None),
-            Err(error) => Err(Failure::new(UNREACHED, format!("{}: {error}", self.socket))),
+            Err(error) => Err(CtlError::new(UNREACHED, format!("{}: {error}", self.socket))),
         }
     }
 
@@ -110,7 +111,7 @@ impl Client {
         names: &[&str],
         fields: &str,
         row: &mut dyn FnMut(Json),
-    ) -> Result<Json, Failure> {
+    ) -> Result<Json, CtlError> {
         let mut left = names;
         loop {
             let mut bytes = 0;
@@ -137,14 +138,14 @@ impl Client {
     }
 
     /// The rows of services.
-    pub(super) fn services(&mut self, names: &[&str]) -> Result<(Vec<Json>, Json), Failure> {
+    pub(super) fn services(&mut self, names: &[&str]) -> Result<(Vec<Json>, Json), CtlError> {
         let mut rows = Vec::new();
         let last = self.ask("status", names, "", &mut |row| rows.push(row))?;
         Ok((rows, last))
     }
 
     /// The services that these words name, in rinit's order; all where there is no word.
-    pub(super) fn chosen(&mut self, words: &[String]) -> Result<(Vec<Json>, Json), Failure> {
+    pub(super) fn chosen(&mut self, words: &[String]) -> Result<(Vec<Json>, Json), CtlError> {
         let (mut rows, last) = self.services(&[])?;
         let name = |row: &Json| row.text("name").unwrap_or_default().to_string();
         for word in words {
@@ -154,7 +155,7 @@ impl Client {
             let kind = if names::is_pattern(word) { "fits" } else { "is called" };
             let known: Vec<String> = rows.iter().map(name).collect();
             let hint = did_you_mean(word, known.iter().map(String::as_str));
-            return Err(Failure::new(UNKNOWN, format!("no service {kind} \"{word}\"{hint}")));
+            return Err(CtlError::new(UNKNOWN_SERVICE, format!("no service {kind} \"{word}\"{hint}")));
         }
         if !words.is_empty() {
             rows.retain(|row| words.iter().any(|word| names::fits(word, &name(row))));
@@ -162,14 +163,14 @@ impl Client {
         Ok((rows, last))
     }
 
-    /// Asks for all events from one on; they are read with [`Client::event`].
-    pub(super) fn follow(&self, since: Option<u64>) -> Result<(), Failure> {
+    /// Asks for all events from one on; they are read with [`CtlClient::event`].
+    pub(super) fn follow(&self, since: Option<u64>) -> Result<(), CtlError> {
         let since = since.map_or_else(String::new, |since| format!(",\"since\":{since}"));
         self.send("events", &[], &[&since, ",\"follow\":true"].concat())
     }
 
     /// The next event, or the gap in its place; `None`: `until` has passed.
-    pub(super) fn event(&mut self, until: Option<Moment>) -> Result<Option<Json>, Failure> {
+    pub(super) fn event(&mut self, until: Option<Moment>) -> Result<Option<Json>, CtlError> {
         let line = self.read(until)?;
         match &line {
             Some(last) if last.get("ok").is_some() => Err(self.refused("events", last)),
@@ -193,10 +194,10 @@ impl Client {
         crate::sys::process::fork::read_some(self.stream.raw(), &mut thrown) > 0
     }
 
-    fn refused(&self, verb: &str, line: &Json) -> Failure {
+    fn refused(&self, verb: &str, line: &Json) -> CtlError {
         let message = line.text("message").unwrap_or("refused");
         let (code, hint) = match line.text("error").unwrap_or_default() {
-            "unknown" => (UNKNOWN, String::new()),
+            "unknown" => (UNKNOWN_SERVICE, String::new()),
             "denied" => (
                 DENIED,
                 format!(
@@ -206,14 +207,14 @@ impl Client {
             ),
             "version" => (UNREACHED, "; take the rinitctl of the same file as PID 1".into()),
             "unavailable" => (UNREACHED, String::new()),
-            _ => (FAILED, String::new()),
+            _ => (FAILURE, String::new()),
         };
-        Failure::new(code, [message, &hint].concat())
+        CtlError::new(code, [message, &hint].concat())
     }
 }
 
-fn late(client: &Client) -> Failure {
-    Failure::new(TIMED_OUT, format!("{}: rinit does not answer", client.socket))
+fn late(client: &CtlClient) -> CtlError {
+    CtlError::new(TIMED_OUT, format!("{}: rinit does not answer", client.socket))
 }
 
 /// The name that rinit takes where it can make no file.
@@ -225,7 +226,7 @@ fn abstract_name() -> Option<String> {
 
 /// Why nobody answers, as far as that can be seen from here.
 #[cold]
-fn unreached(socket: &str, error: &io::Error) -> Failure {
+fn unreached(socket: &str, error: &io::Error) -> CtlError {
     let why = match crate::sys::errno(error) {
         crate::sys::Errno::UnknownErrno => error.to_string(),
         errno => errno.desc().to_string(),
@@ -242,18 +243,18 @@ fn unreached(socket: &str, error: &io::Error) -> Failure {
         (None, Some(name)) => format!("PID 1 is {name}, not rinit; name the socket of another with --socket"),
         (None, None) => "name the socket with --socket or $RINIT_SOCKET".into(),
     };
-    Failure::new(UNREACHED, format!("no rinit answers at {socket} ({why}); {hint}"))
+    CtlError::new(UNREACHED, format!("no rinit answers at {socket} ({why}); {hint}"))
 }
 
 /// Tells when something has happened: by following the events, or where no more may follow, by looking now and then.
-pub(super) struct Changes {
-    events: Option<Client>,
+pub(super) struct ChangeWatch {
+    events: Option<CtlClient>,
 }
 
-impl Changes {
+impl ChangeWatch {
     /// From the event of this number on.
     pub(super) fn since(named: Option<&str>, since: Option<u64>) -> Self {
-        let client = Client::connect(named, None).and_then(|client| client.follow(since).map(|()| client));
+        let client = CtlClient::connect(named, None).and_then(|client| client.follow(since).map(|()| client));
         Self { events: client.ok() }
     }
 

@@ -1,9 +1,9 @@
 //! `rinitctl completions`: scripts for shells, from the table.
 
 use super::table::{COMMON, CtlOption, Operands, SHELLS, VERBS, Verb};
-use super::{Failure, Request, print};
+use super::{CtlError, CtlRequest, print};
 
-pub(super) fn run(request: &Request<'_>) -> Result<u8, Failure> {
+pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let text = match request.arguments.words.first().map(String::as_str) {
         Some("bash") => bash(),
         Some("zsh") => zsh(),
@@ -15,7 +15,7 @@ pub(super) fn run(request: &Request<'_>) -> Result<u8, Failure> {
 }
 
 /// The names of all services, one a line.
-fn names(request: &Request<'_>) -> Result<u8, Failure> {
+fn names(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let (rows, _) = request.connect()?.services(&[])?;
     let mut text = String::new();
     for name in rows.iter().filter_map(|row| row.text("name")) {

@@ -3,11 +3,12 @@
 use super::names::fits;
 use super::status::without;
 use super::table::{FOLLOW, JSON};
-use super::{Failure, Request, print};
+use super::{CtlError, CtlRequest, print};
+use crate::exit_code::UNREACHED;
 use crate::text::escape::on_one_line;
 use crate::text::json::Json;
 
-pub(super) fn run(request: &Request<'_>) -> Result<u8, Failure> {
+pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let arguments = request.arguments;
     let mut client = request.connect()?;
     // A name of which there is none is told, before nothing is waited for.
@@ -36,7 +37,7 @@ pub(super) fn run(request: &Request<'_>) -> Result<u8, Failure> {
             }
             Ok(None) => {}
             // The container has ended, and so have its events.
-            Err(failure) if failure.code == super::UNREACHED => return Ok(0),
+            Err(failure) if failure.code == UNREACHED => return Ok(0),
             Err(failure) => return Err(failure),
         }
     }

@@ -1,9 +1,9 @@
 //! `rinitctl exec`: becomes a command, as who and where a service runs.
 
 use super::logs::unhex;
-use super::{Failure, Request, UNKNOWN};
+use super::{CtlError, CtlRequest};
 use crate::config::{Program, UserSpec};
-use crate::launch::bare;
+use crate::exit_code::UNKNOWN_SERVICE;
 use crate::model::environ::Environ;
 use crate::model::{ULIMITS, Ulimit};
 use crate::service::launcher::Starter;
@@ -11,11 +11,11 @@ use crate::sys::process::spawn::SessionMode;
 use crate::text::json::Json;
 use std::ffi::CString;
 
-pub(super) fn run(request: &Request<'_>) -> Result<u8, Failure> {
+pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let mut client = request.connect()?;
     let (rows, _) = client.chosen(&request.arguments.words)?;
     let [row] = rows.as_slice() else {
-        return Err(Failure::new(UNKNOWN, format!("{} services fit; exec takes one", rows.len())));
+        return Err(CtlError::new(UNKNOWN_SERVICE, format!("{} services fit; exec takes one", rows.len())));
     };
     let name = row.text("name").unwrap_or_default();
     let mut context = Json::Null;
@@ -30,11 +30,11 @@ pub(super) fn run(request: &Request<'_>) -> Result<u8, Failure> {
     let starter = Starter {
         environ: Some(Environ::from_entries(variables)),
         folder: None,
-        ..bare(request.inherited, SessionMode::Foreground)
+        ..Starter::bare(request.inherited, SessionMode::Foreground)
     };
     drop(client);
     let failure = starter.replace(&program);
-    Err(Failure::new(failure.code, failure.why))
+    Err(CtlError::new(failure.code, failure.why))
 }
 
 /// `NAME=value`, any bytes.

@@ -1,11 +1,11 @@
 //! `rinitctl graph`.
 
 use super::table::GRAPH_FORMAT;
-use super::{Failure, Request, print};
+use super::{CtlError, CtlRequest, print};
 use crate::text::escape::{json_string, on_one_line};
 use crate::text::json::Json;
 
-pub(super) fn run(request: &Request<'_>) -> Result<u8, Failure> {
+pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let mut client = request.connect()?;
     let (rows, _) = client.services(&[])?;
     let mut edges = Vec::new();

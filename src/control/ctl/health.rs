@@ -1,10 +1,11 @@
 //! `rinitctl healthcheck`: for `HEALTHCHECK` and exec probes.
 
-use super::client::Client;
+use super::client::CtlClient;
 use super::names::fits;
 use super::status::{last_exit, why};
 use super::table::SOCKET;
-use super::{FAILED, Failure, Request};
+use super::{CtlError, CtlRequest};
+use crate::exit_code::FAILURE;
 use crate::text::json::Json;
 use std::time::Duration;
 
@@ -13,11 +14,11 @@ const HEALTHCHECK_TIMEOUT: Duration = Duration::from_millis(900);
 /// Docker keeps 4,096 bytes of what a probe writes.
 const MAX_LINES: usize = 20;
 
-pub(super) fn run(request: &Request<'_>) -> Result<u8, Failure> {
+pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     // 0 or 1 and nothing else: Docker keeps 2 for itself.
-    let failed = |failure: Failure| Failure::new(FAILED, failure.text);
+    let failed = |failure: CtlError| CtlError::new(FAILURE, failure.text);
     let mut client =
-        Client::connect(request.arguments.value(&SOCKET), Some(HEALTHCHECK_TIMEOUT)).map_err(failed)?;
+        CtlClient::connect(request.arguments.value(&SOCKET), Some(HEALTHCHECK_TIMEOUT)).map_err(failed)?;
     let (rows, last) = if request.arguments.words.is_empty() {
         client.services(&[])
     } else {
@@ -37,7 +38,7 @@ pub(super) fn run(request: &Request<'_>) -> Result<u8, Failure> {
         text.push_str(&format!("and {more} more\n"));
     }
     super::print(&text);
-    Ok(FAILED)
+    Ok(FAILURE)
 }
 
 /// A line for each service that is not as it should be, and for the container.

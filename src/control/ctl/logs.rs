@@ -1,9 +1,10 @@
 //! `rinitctl logs`: what rinit keeps of each service's output, and what comes.
 
-use super::client::Client;
-use super::picture::{Tone, is_coloured, painted};
+use super::client::CtlClient;
+use super::picture::{CellTone, is_coloured, painted};
 use super::table::{FOLLOW, LINES};
-use super::{FAILED, Failure, Request, UNREACHED, print};
+use super::{CtlError, CtlRequest, print};
+use crate::exit_code::{FAILURE, UNREACHED, USAGE};
 use crate::sys::event::clock;
 use crate::sys::net::local::readable;
 use crate::text::json::Json;
@@ -23,13 +24,13 @@ struct Followed {
     kept: bool,
 }
 
-pub(super) fn run(request: &Request<'_>) -> Result<u8, Failure> {
+pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let arguments = request.arguments;
     let most = match arguments.value(&LINES) {
         None => usize::MAX,
-        Some(text) => text.parse().map_err(|_| {
-            Failure::new(crate::launch::USAGE, format!("--lines {text}: expected a number of lines"))
-        })?,
+        Some(text) => text
+            .parse()
+            .map_err(|_| CtlError::new(USAGE, format!("--lines {text}: expected a number of lines")))?,
     };
     let mut client = request.connect()?;
     let (rows, _) = client.chosen(&arguments.words)?;
@@ -54,7 +55,7 @@ pub(super) fn run(request: &Request<'_>) -> Result<u8, Failure> {
             continue;
         }
         if !show(one, last_lines(&bytes, most), width) {
-            return Ok(FAILED);
+            return Ok(FAILURE);
         }
     }
     all.retain(|one| one.kept);
@@ -76,7 +77,7 @@ pub(super) fn run(request: &Request<'_>) -> Result<u8, Failure> {
             match fetch(&mut client, one, &mut bytes) {
                 Ok(()) if bytes.is_empty() => {}
                 Ok(()) if show(one, &bytes, width) => {}
-                Ok(()) => return Ok(FAILED),
+                Ok(()) => return Ok(FAILURE),
                 // The container has ended.
                 Err(failure) if failure.code == UNREACHED => return Ok(0),
                 Err(failure) => return Err(failure),
@@ -86,7 +87,7 @@ pub(super) fn run(request: &Request<'_>) -> Result<u8, Failure> {
 }
 
 /// What has come of a service's output since the last time.
-fn fetch(client: &mut Client, one: &mut Followed, bytes: &mut Vec<u8>) -> Result<(), Failure> {
+fn fetch(client: &mut CtlClient, one: &mut Followed, bytes: &mut Vec<u8>) -> Result<(), CtlError> {
     let since = one.to.map_or_else(String::new, |to| format!(",\"since\":{to}"));
     let mut to = one.to;
     client.ask("logs", &[&one.name], &since, &mut |row| {
@@ -148,7 +149,7 @@ fn show(one: &mut Followed, bytes: &[u8], width: Option<usize>) -> bool {
 fn prefixed(name: &str, line: &[u8], width: usize, text: &mut Vec<u8>) {
     let blanks = " ".repeat(width.saturating_sub(name.chars().count()));
     let prefix = [name, &blanks, " | "].concat();
-    text.extend_from_slice(painted(&prefix, Tone::Faint, is_coloured()).as_bytes());
+    text.extend_from_slice(painted(&prefix, CellTone::Faint, is_coloured()).as_bytes());
     text.extend_from_slice(line);
 }
 

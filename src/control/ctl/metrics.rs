@@ -1,22 +1,22 @@
 //! `rinitctl metrics`: OpenMetrics text (<https://prometheus.io/docs/specs/om/open_metrics_spec/>), or the older form of
 //! Prometheus.
 
-use super::client::Client;
+use super::client::CtlClient;
 use super::table::METRICS_FORMAT;
-use super::{Failure, Request, print};
+use super::{CtlError, CtlRequest, print};
 use crate::sys::process::procfs::{self, Usage};
 use crate::text::json::Json;
 
-pub(super) fn run(request: &Request<'_>) -> Result<u8, Failure> {
+pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let mut client = request.connect()?;
     let open = request.arguments.value(&METRICS_FORMAT) != Some("prometheus");
     Ok(print(&of(&mut client, open)?))
 }
 
 /// The whole exposition.
-pub(super) fn of(client: &mut Client, open: bool) -> Result<String, Failure> {
+pub(super) fn of(client: &mut CtlClient, open: bool) -> Result<String, CtlError> {
     let mut services = Vec::new();
-    let last = client.ask("metrics", &[], "", &mut |row| services.push(Service::new(row)))?;
+    let last = client.ask("metrics", &[], "", &mut |row| services.push(ServiceSample::new(row)))?;
     let processes = procfs::usage_of_all();
     for service in &mut services {
         let pid = service.row.number("pid").and_then(|pid| i32::try_from(pid).ok());
@@ -25,12 +25,12 @@ pub(super) fn of(client: &mut Client, open: bool) -> Result<String, Failure> {
     Ok(render(&services, &last, open))
 }
 
-struct Service {
+struct ServiceSample {
     row: Json,
     usage: Option<Usage>,
 }
 
-impl Service {
+impl ServiceSample {
     fn new(row: Json) -> Self {
         Self { row, usage: None }
     }
@@ -41,7 +41,7 @@ impl Service {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum MetricKind {
     Counter,
     Gauge,
     StateSet,
@@ -52,51 +52,64 @@ const STATES: [&str; 9] =
     ["off", "waiting", "starting", "running", "stopping", "backoff", "done", "failed", "stopped"];
 const HEALTH: [&str; 3] = ["starting", "healthy", "unhealthy"];
 
-fn render(services: &[Service], last: &Json, open: bool) -> String {
+fn render(services: &[ServiceSample], last: &Json, open: bool) -> String {
     let mut page = Exposition { text: String::new(), open, name: "", suffix: "" };
-    page.family("rinit_uptime_seconds", Kind::Gauge, "seconds", "Since rinit was started.");
+    page.family("rinit_uptime_seconds", MetricKind::Gauge, "seconds", "Since rinit was started.");
     page.sample("", "", last.number("uptime_ms").map(seconds));
-    page.family("rinit_stopping", Kind::Gauge, "", "Whether the container stops.");
+    page.family("rinit_stopping", MetricKind::Gauge, "", "Whether the container stops.");
     page.sample("", "", Some(u8::from(last.text("state") == Some("stopping")).to_string()));
-    page.family("rinit_orphans_reaped", Kind::Counter, "", "Processes of nobody that rinit has reaped.");
+    page.family(
+        "rinit_orphans_reaped",
+        MetricKind::Counter,
+        "",
+        "Processes of nobody that rinit has reaped.",
+    );
     page.sample("", "", last.number("orphans_reaped").map(|n| n.to_string()));
-    page.family("rinit_clients", Kind::Gauge, "", "Connections to the control socket.");
+    page.family("rinit_clients", MetricKind::Gauge, "", "Connections to the control socket.");
     page.sample("", "", last.number("clients").map(|n| n.to_string()));
 
     page.states(services, "rinit_service_state", "What a service is doing.", "state", &STATES);
     page.states(services, "rinit_service_health", "What a service's healthcheck says.", "health", &HEALTH);
     let number =
-        |name: &'static str| move |service: &Service| service.row.number(name).map(|n| n.to_string());
-    let time = |name: &'static str| move |service: &Service| service.row.number(name).map(seconds);
-    let ready = |service: &Service| Some(u8::from(service.row.is_true("ready")).to_string());
+        |name: &'static str| move |service: &ServiceSample| service.row.number(name).map(|n| n.to_string());
+    let time = |name: &'static str| move |service: &ServiceSample| service.row.number(name).map(seconds);
+    let ready = |service: &ServiceSample| Some(u8::from(service.row.is_true("ready")).to_string());
     page.each(
         services,
-        ("rinit_service_ready", Kind::Gauge, "", "Whether a service is ready, or a oneshot done."),
+        ("rinit_service_ready", MetricKind::Gauge, "", "Whether a service is ready, or a oneshot done."),
         &ready,
     );
     let help = "Restarts of a service.";
-    page.each(services, ("rinit_service_restarts", Kind::Counter, "", help), &number("restarts"));
+    page.each(services, ("rinit_service_restarts", MetricKind::Counter, "", help), &number("restarts"));
     let help = "Since a service's process was started.";
-    page.each(services, ("rinit_service_uptime_seconds", Kind::Gauge, "seconds", help), &time("uptime_ms"));
+    page.each(
+        services,
+        ("rinit_service_uptime_seconds", MetricKind::Gauge, "seconds", help),
+        &time("uptime_ms"),
+    );
     let help = "How a service ended last; 128 and the signal that killed it.";
-    page.each(services, ("rinit_service_last_exit_code", Kind::Gauge, "", help), &exit_code);
+    page.each(services, ("rinit_service_last_exit_code", MetricKind::Gauge, "", help), &exit_code);
     let help = "Processor time of a service's processes.";
-    let cpu = |service: &Service| service.usage.map(|usage| seconds(usage.cpu_ms));
-    page.each(services, ("rinit_service_cpu_seconds", Kind::Counter, "seconds", help), &cpu);
+    let cpu = |service: &ServiceSample| service.usage.map(|usage| seconds(usage.cpu_ms));
+    page.each(services, ("rinit_service_cpu_seconds", MetricKind::Counter, "seconds", help), &cpu);
     let help = "Memory of a service's processes that is in RAM; what they share counts for each.";
-    let memory = |service: &Service| service.usage.map(|usage| usage.resident_bytes.to_string());
-    page.each(services, ("rinit_service_resident_memory_bytes", Kind::Gauge, "bytes", help), &memory);
+    let memory = |service: &ServiceSample| service.usage.map(|usage| usage.resident_bytes.to_string());
+    page.each(services, ("rinit_service_resident_memory_bytes", MetricKind::Gauge, "bytes", help), &memory);
     let help = "Processes of a service.";
-    let processes = |service: &Service| service.usage.map(|usage| usage.processes.to_string());
-    page.each(services, ("rinit_service_processes", Kind::Gauge, "", help), &processes);
+    let processes = |service: &ServiceSample| service.usage.map(|usage| usage.processes.to_string());
+    page.each(services, ("rinit_service_processes", MetricKind::Gauge, "", help), &processes);
     let help = "Output of a service that was relayed.";
-    page.each(services, ("rinit_service_log_bytes", Kind::Counter, "bytes", help), &number("log_bytes"));
+    page.each(
+        services,
+        ("rinit_service_log_bytes", MetricKind::Counter, "bytes", help),
+        &number("log_bytes"),
+    );
     let help = "Lines of a service that were relayed.";
-    page.each(services, ("rinit_service_log_lines", Kind::Counter, "", help), &number("log_lines"));
+    page.each(services, ("rinit_service_log_lines", MetricKind::Counter, "", help), &number("log_lines"));
     let help = "Output of a service that could not be written.";
     page.each(
         services,
-        ("rinit_service_log_dropped_bytes", Kind::Counter, "bytes", help),
+        ("rinit_service_log_dropped_bytes", MetricKind::Counter, "bytes", help),
         &number("log_dropped"),
     );
     if open {
@@ -105,10 +118,12 @@ fn render(services: &[Service], last: &Json, open: bool) -> String {
     page.text
 }
 
-fn exit_code(service: &Service) -> Option<String> {
+fn exit_code(service: &ServiceSample) -> Option<String> {
     let exit = service.row.get("last_exit")?;
-    let signal =
-        || crate::model::Signal::parse(exit.text("signal")?).map(|signal| 128 + u64::from(signal.number()));
+    let signal = || {
+        crate::model::Signal::parse(exit.text("signal")?)
+            .map(|signal| u64::from(crate::exit_code::of_signal(signal)))
+    };
     exit.number("code").or_else(signal).map(|code| code.to_string())
 }
 
@@ -127,17 +142,17 @@ struct Exposition {
 }
 
 /// Name, kind, unit and help of a family.
-type Family<'a> = (&'static str, Kind, &'a str, &'a str);
+type Family<'a> = (&'static str, MetricKind, &'a str, &'a str);
 
 impl Exposition {
     /// Begins a family. Its samples follow.
-    fn family(&mut self, name: &'static str, kind: Kind, unit: &str, help: &str) {
+    fn family(&mut self, name: &'static str, kind: MetricKind, unit: &str, help: &str) {
         // The older form names the sample, and knows no sets of states.
         let (suffix, word) = match (self.open, kind) {
-            (true, Kind::Counter) => ("", "counter"),
-            (false, Kind::Counter) => ("_total", "counter"),
-            (true, Kind::StateSet) => ("", "stateset"),
-            (_, Kind::Gauge | Kind::StateSet) => ("", "gauge"),
+            (true, MetricKind::Counter) => ("", "counter"),
+            (false, MetricKind::Counter) => ("_total", "counter"),
+            (true, MetricKind::StateSet) => ("", "stateset"),
+            (_, MetricKind::Gauge | MetricKind::StateSet) => ("", "gauge"),
         };
         self.text.extend(["# TYPE ", name, suffix, " ", word, "\n"]);
         if self.open && !unit.is_empty() {
@@ -145,7 +160,7 @@ impl Exposition {
         }
         self.text.extend(["# HELP ", name, suffix, " ", help, "\n"]);
         self.name = name;
-        self.suffix = if kind == Kind::Counter { "_total" } else { "" };
+        self.suffix = if kind == MetricKind::Counter { "_total" } else { "" };
     }
 
     /// One sample; none where nothing is known. `labels` stand in braces.
@@ -163,7 +178,12 @@ impl Exposition {
         self.text.extend([" ", &value, "\n"]);
     }
 
-    fn each(&mut self, services: &[Service], family: Family<'_>, value: &dyn Fn(&Service) -> Option<String>) {
+    fn each(
+        &mut self,
+        services: &[ServiceSample],
+        family: Family<'_>,
+        value: &dyn Fn(&ServiceSample) -> Option<String>,
+    ) {
         let (name, kind, unit, help) = family;
         self.family(name, kind, unit, help);
         for service in services {
@@ -172,8 +192,15 @@ impl Exposition {
     }
 
     /// A sample for each state; one is 1.
-    fn states(&mut self, services: &[Service], name: &'static str, help: &str, field: &str, states: &[&str]) {
-        self.family(name, Kind::StateSet, "", help);
+    fn states(
+        &mut self,
+        services: &[ServiceSample],
+        name: &'static str,
+        help: &str,
+        field: &str,
+        states: &[&str],
+    ) {
+        self.family(name, MetricKind::StateSet, "", help);
         for service in services {
             let Some(now) = service.row.text(field) else { continue };
             for state in states {
@@ -202,7 +229,7 @@ mod tests {
     use std::collections::{HashMap, HashSet};
 
     fn page(open: bool) -> String {
-        let row = |text: &str| Service::new(parse(text).expect("JSON"));
+        let row = |text: &str| ServiceSample::new(parse(text).expect("JSON"));
         let mut web =
             row(r#"{"name":"we\"b\\","state":"running","ready":true,"health":"healthy","pid":7,"restarts":2,
             "uptime_ms":61500,"last_exit":{"signal":"SIGKILL"},"log_bytes":10}"#);

@@ -19,58 +19,46 @@ mod table;
 mod timeline;
 mod wait;
 
+use crate::exit_code::{FAILURE, USAGE};
 use crate::sys::event::clock;
 use crate::sys::event::signals::{self, Inherited};
 use crate::sys::stdio;
 use crate::text::units;
 use arguments::Arguments;
-use client::Client;
+use client::CtlClient;
 use std::ffi::CStr;
 use table::{HELP, SOCKET, TIMEOUT, VERSION};
 
-/// What was asked for did not come.
-const FAILED: u8 = 1;
-/// `status`: a service that was named does not run (LSB, supervisorctl, systemctl).
-const NOT_RUNNING: u8 = 3;
-/// There is no service of that name.
-const UNKNOWN: u8 = 4;
-/// No rinit answers.
-const UNREACHED: u8 = 69;
-/// rinit does not let this user (EX_NOPERM).
-const DENIED: u8 = 77;
-/// The time is over, as timeout(1) has it.
-const TIMED_OUT: u8 = 124;
-
 /// Why a verb was not done: the exit code, and a line for the user (empty: all is said).
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Failure {
+struct CtlError {
     code: u8,
     text: String,
 }
 
-impl Failure {
+impl CtlError {
     fn new(code: u8, text: impl Into<String>) -> Self {
         Self { code, text: text.into() }
     }
 }
 
 /// A command line, and how the world around it is.
-struct Request<'a> {
+struct CtlRequest<'a> {
     arguments: &'a Arguments,
     inherited: Inherited,
 }
 
-impl Request<'_> {
+impl CtlRequest<'_> {
     /// Connects to rinit.
-    fn connect(&self) -> Result<Client, Failure> {
-        Client::connect(self.arguments.value(&SOCKET), None)
+    fn connect(&self) -> Result<CtlClient, CtlError> {
+        CtlClient::connect(self.arguments.value(&SOCKET), None)
     }
 
     /// When `--timeout` is over.
-    fn deadline(&self) -> Result<Option<crate::model::Moment>, Failure> {
+    fn deadline(&self) -> Result<Option<crate::model::Moment>, CtlError> {
         let Some(text) = self.arguments.value(&TIMEOUT) else { return Ok(None) };
-        let span = units::duration(text)
-            .map_err(|why| Failure::new(crate::launch::USAGE, format!("--timeout {text}: {why}")))?;
+        let span =
+            units::duration(text).map_err(|why| CtlError::new(USAGE, format!("--timeout {text}: {why}")))?;
         Ok(Some(clock::now().after(span)))
     }
 }
@@ -97,7 +85,7 @@ pub fn run(words: &[&CStr], inherited: Inherited) -> u8 {
         Ok(arguments) => arguments,
         Err(why) => {
             complain(&why);
-            return crate::launch::USAGE;
+            return USAGE;
         }
     };
     if arguments.has(&HELP) {
@@ -107,7 +95,7 @@ pub fn run(words: &[&CStr], inherited: Inherited) -> u8 {
     if arguments.has(&VERSION) {
         return print(concat!("rinitctl ", env!("CARGO_PKG_VERSION"), "\n"));
     }
-    let request = Request { arguments: &arguments, inherited };
+    let request = CtlRequest { arguments: &arguments, inherited };
     match (arguments.verb.run)(&request) {
         Ok(code) => code,
         Err(failure) => {
@@ -121,7 +109,7 @@ pub fn run(words: &[&CStr], inherited: Inherited) -> u8 {
 
 /// Writes to standard output; the exit code. Who closes it has seen enough.
 fn print(text: &str) -> u8 {
-    if stdio::write_all(1, text.as_bytes()) { 0 } else { FAILED }
+    if stdio::write_all(1, text.as_bytes()) { 0 } else { FAILURE }
 }
 
 /// Writes a line to standard error.

@@ -1,10 +1,11 @@
 //! `rinitctl start`, `stop`, `restart`, `signal`, `shutdown`: an order, and the wait for what comes of it.
 
-use super::client::Client;
+use super::client::CtlClient;
 use super::status::why;
 use super::table::{CODE, NO_WAIT, ONLY, SOCKET};
-use super::wait::{Awaited, Goal, Told, wait_for};
-use super::{FAILED, Failure, Request, TIMED_OUT, complain};
+use super::wait::{Awaited, Told, WaitGoal, wait_for};
+use super::{CtlError, CtlRequest, complain};
+use crate::exit_code::{FAILURE, TIMED_OUT, USAGE};
 use crate::sys::event::clock;
 use crate::sys::net::local::readable;
 use crate::sys::stdio;
@@ -12,27 +13,27 @@ use crate::text::escape::{json_string, on_one_line};
 use crate::text::json::Json;
 
 /// An order as it is sent and told.
-struct Order {
+struct ControlOrder {
     verb: &'static str,
     /// `web: started`.
     done: &'static str,
-    goal: Goal,
+    goal: WaitGoal,
 }
 
-pub(super) fn start(request: &Request<'_>) -> Result<u8, Failure> {
-    order(request, &Order { verb: "start", done: "started", goal: Goal::Started })
+pub(super) fn start(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
+    order(request, &ControlOrder { verb: "start", done: "started", goal: WaitGoal::Started })
 }
 
-pub(super) fn stop(request: &Request<'_>) -> Result<u8, Failure> {
-    order(request, &Order { verb: "stop", done: "stopped", goal: Goal::Stopped })
+pub(super) fn stop(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
+    order(request, &ControlOrder { verb: "stop", done: "stopped", goal: WaitGoal::Stopped })
 }
 
-pub(super) fn restart(request: &Request<'_>) -> Result<u8, Failure> {
-    order(request, &Order { verb: "restart", done: "restarted", goal: Goal::Started })
+pub(super) fn restart(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
+    order(request, &ControlOrder { verb: "restart", done: "restarted", goal: WaitGoal::Started })
 }
 
-pub(super) fn signal(request: &Request<'_>) -> Result<u8, Failure> {
-    let (word, names) = request.arguments.words.split_first().ok_or(Failure::new(FAILED, "no signal"))?;
+pub(super) fn signal(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
+    let (word, names) = request.arguments.words.split_first().ok_or(CtlError::new(FAILURE, "no signal"))?;
     let mut field = String::from(",\"signal\":");
     json_string(word, &mut field);
     let mut client = request.connect()?;
@@ -45,7 +46,7 @@ fn names_of(rows: &[Json]) -> Vec<&str> {
     rows.iter().filter_map(|row| row.text("name")).collect()
 }
 
-fn order(request: &Request<'_>, order: &Order) -> Result<u8, Failure> {
+fn order(request: &CtlRequest<'_>, order: &ControlOrder) -> Result<u8, CtlError> {
     let until = request.deadline()?;
     let mut client = request.connect()?;
     let (rows, before) = client.chosen(&request.arguments.words)?;
@@ -58,7 +59,7 @@ fn order(request: &Request<'_>, order: &Order) -> Result<u8, Failure> {
         let name = row.text("name")?.to_string();
         // One that was being stopped already is stopped before it is started.
         let old = order.verb == "restart" || row.text("state") == Some("stopping");
-        let before = row.number("pid").filter(|_| old && order.goal == Goal::Started);
+        let before = row.number("pid").filter(|_| old && order.goal == WaitGoal::Started);
         Some(Awaited { name, before, first: None })
     };
     let left = rows.iter().filter_map(awaited).collect();
@@ -111,13 +112,13 @@ impl ProgressLine {
     }
 }
 
-pub(super) fn shutdown(request: &Request<'_>) -> Result<u8, Failure> {
+pub(super) fn shutdown(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let until = request.deadline()?;
     let field = match request.arguments.value(&CODE) {
         None => String::new(),
         Some(text) => {
             let code: u8 = text.parse().map_err(|_| {
-                Failure::new(crate::launch::USAGE, format!("--code {text}: expected an exit code, 0 to 255"))
+                CtlError::new(USAGE, format!("--code {text}: expected an exit code, 0 to 255"))
             })?;
             format!(",\"code\":{code}")
         }
@@ -132,12 +133,13 @@ pub(super) fn shutdown(request: &Request<'_>) -> Result<u8, Failure> {
 
 /// Waits until rinit is gone, which closes the connection.
 fn ended(
-    client: &mut Client,
+    client: &mut CtlClient,
     socket: Option<&str>,
     until: Option<crate::model::Moment>,
-) -> Result<u8, Failure> {
+) -> Result<u8, CtlError> {
     // A follower is hung up on at the end; where no more may follow, this very connection is.
-    let watched = Client::connect(socket, None).and_then(|follower| follower.follow(None).map(|()| follower));
+    let watched =
+        CtlClient::connect(socket, None).and_then(|follower| follower.follow(None).map(|()| follower));
     let watched = match &watched {
         Ok(follower) => follower,
         Err(_) => client,

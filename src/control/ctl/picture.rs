@@ -4,7 +4,7 @@ use crate::sys::{args, stdio, tty};
 
 /// How something is, by its colour on a terminal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Tone {
+pub(super) enum CellTone {
     /// No colour.
     Plain,
     /// Green.
@@ -29,13 +29,13 @@ pub(super) fn width() -> Option<usize> {
 }
 
 /// A text in its colour.
-pub(super) fn painted(text: &str, tone: Tone, coloured: bool) -> String {
+pub(super) fn painted(text: &str, tone: CellTone, coloured: bool) -> String {
     let code = match tone {
-        Tone::Good => "32",
-        Tone::Pending => "33",
-        Tone::Bad => "31",
-        Tone::Faint => "2",
-        Tone::Plain => "",
+        CellTone::Good => "32",
+        CellTone::Pending => "33",
+        CellTone::Bad => "31",
+        CellTone::Faint => "2",
+        CellTone::Plain => "",
     };
     if !coloured || code.is_empty() || text.is_empty() {
         return text.to_string();
@@ -44,10 +44,10 @@ pub(super) fn painted(text: &str, tone: Tone, coloured: bool) -> String {
 }
 
 /// One place of a table.
-pub(super) type Cell = (String, Tone);
+pub(super) type TableCell = (String, CellTone);
 
 /// Rows under their heads, each column as wide as its widest; the last ends where the terminal does.
-pub(super) fn table(heads: &[&str], rows: &[Vec<Cell>], width: Option<usize>, coloured: bool) -> String {
+pub(super) fn table(heads: &[&str], rows: &[Vec<TableCell>], width: Option<usize>, coloured: bool) -> String {
     let length = |text: &str| text.chars().count();
     let mut widths: Vec<usize> = heads.iter().map(|head| length(head)).collect();
     for row in rows {
@@ -55,7 +55,7 @@ pub(super) fn table(heads: &[&str], rows: &[Vec<Cell>], width: Option<usize>, co
             *place = (*place).max(length(text));
         }
     }
-    let head: Vec<Cell> = heads.iter().map(|head| ((*head).to_string(), Tone::Faint)).collect();
+    let head: Vec<TableCell> = heads.iter().map(|head| ((*head).to_string(), CellTone::Faint)).collect();
     let mut shown = String::new();
     for row in std::iter::once(&head).chain(rows) {
         let mut at = 0;
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_table_keeps_its_columns_and_its_width() {
-        let cell = |text: &str| (text.to_string(), Tone::Good);
+        let cell = |text: &str| (text.to_string(), CellTone::Good);
         let rows = [vec![cell("web"), cell("a long reason")], vec![cell("worker"), cell("")]];
         let shown = table(&["NAME", "WHY"], &rows, None, false);
         assert_eq!(shown, "NAME    WHY\nweb     a long reason\nworker\n");

@@ -1,9 +1,10 @@
 //! `rinitctl status`.
 
-use super::client::Changes;
-use super::picture::{Cell, Tone, is_coloured, table, width};
+use super::client::ChangeWatch;
+use super::picture::{CellTone, TableCell, is_coloured, table, width};
 use super::table::{JSON, SOCKET, WATCH};
-use super::{Failure, NOT_RUNNING, Request, print};
+use super::{CtlError, CtlRequest, print};
+use crate::exit_code::NOT_RUNNING;
 use crate::sys::event::clock;
 use crate::sys::stdio;
 use crate::text::escape::on_one_line;
@@ -14,11 +15,11 @@ use std::time::Duration;
 /// How often `--watch` shows the time that passes.
 const REDRAW_INTERVAL: Duration = Duration::from_secs(1);
 
-pub(super) fn run(request: &Request<'_>) -> Result<u8, Failure> {
+pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let arguments = request.arguments;
     let mut client = request.connect()?;
     let watch = arguments.has(&WATCH);
-    let mut changes = watch.then(|| Changes::since(arguments.value(&SOCKET), None));
+    let mut changes = watch.then(|| ChangeWatch::since(arguments.value(&SOCKET), None));
     let mut before = String::new();
     loop {
         let (rows, last) = client.chosen(&arguments.words)?;
@@ -83,31 +84,31 @@ fn human(rows: &[Json], last: &Json) -> String {
     if last.text("state") == Some("stopping") {
         text.push_str("rinit is stopping\n");
     }
-    let cells: Vec<Vec<Cell>> = rows.iter().map(cells).collect();
+    let cells: Vec<Vec<TableCell>> = rows.iter().map(cells).collect();
     let heads = ["NAME", "STATE", "HEALTH", "PID", "UPTIME", "RESTARTS", "WHY"];
     text.push_str(&table(&heads, &cells, width(), is_coloured()));
     text
 }
 
-fn cells(row: &Json) -> Vec<Cell> {
+fn cells(row: &Json) -> Vec<TableCell> {
     let state = row.text("state").unwrap_or("?");
     let health = row.text("health");
     let tone = match (state, health) {
-        ("failed", _) | (_, Some("unhealthy")) => Tone::Bad,
-        ("running", None | Some("healthy")) | ("done", _) => Tone::Good,
-        ("off" | "stopped", _) => Tone::Faint,
-        _ => Tone::Pending,
+        ("failed", _) | (_, Some("unhealthy")) => CellTone::Bad,
+        ("running", None | Some("healthy")) | ("done", _) => CellTone::Good,
+        ("off" | "stopped", _) => CellTone::Faint,
+        _ => CellTone::Pending,
     };
     let dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
     let number = |name: &str| row.number(name).map(|number| number.to_string());
     vec![
-        (on_one_line(row.text("name").unwrap_or("?")), Tone::Plain),
+        (on_one_line(row.text("name").unwrap_or("?")), CellTone::Plain),
         (on_one_line(state), tone),
         (dash(health.map(on_one_line)), tone),
-        (dash(number("pid")), Tone::Plain),
-        (dash(span(row, "uptime_ms")), Tone::Plain),
-        (dash(number("restarts")), Tone::Plain),
-        (on_one_line(&why(row)), Tone::Plain),
+        (dash(number("pid")), CellTone::Plain),
+        (dash(span(row, "uptime_ms")), CellTone::Plain),
+        (dash(number("restarts")), CellTone::Plain),
+        (on_one_line(&why(row)), CellTone::Plain),
     ]
 }
 

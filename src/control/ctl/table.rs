@@ -1,7 +1,7 @@
 //! The one table of rinitctl's verbs and options: parsing, `--help` and completions come from it.
 
 use super::{
-    Failure, Request, check, events, exec, graph, health, logs, metrics, orders, status, timeline, wait,
+    CtlError, CtlRequest, check, events, exec, graph, health, logs, metrics, orders, status, timeline, wait,
 };
 
 /// An option of a verb, or of all.
@@ -56,7 +56,7 @@ pub(super) struct Verb {
     /// Its options, besides those of all.
     pub options: &'static [&'static CtlOption],
     /// Does it.
-    pub run: fn(&Request<'_>) -> Result<u8, Failure>,
+    pub run: fn(&CtlRequest<'_>) -> Result<u8, CtlError>,
 }
 
 const fn flag(long: &'static str, short: char, help: &'static str) -> CtlOption {

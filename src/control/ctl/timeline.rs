@@ -1,16 +1,16 @@
 //! `rinitctl timeline`: the first start of each service, as a picture or as text.
 
 use super::names::fits;
-use super::picture::{Tone, cut, is_coloured, painted, width};
+use super::picture::{CellTone, cut, is_coloured, painted, width};
 use super::table::TIMELINE_FORMAT;
-use super::{Failure, Request, print};
+use super::{CtlError, CtlRequest, print};
 use crate::sys::stdio;
 use crate::text::escape::on_one_line;
 use crate::text::json::Json;
 use crate::text::units::show_duration;
 use std::time::Duration;
 
-pub(super) fn run(request: &Request<'_>) -> Result<u8, Failure> {
+pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let words = &request.arguments.words;
     let mut client = request.connect()?;
     if !words.is_empty() {
@@ -20,10 +20,10 @@ pub(super) fn run(request: &Request<'_>) -> Result<u8, Failure> {
     let last = client.ask("timeline", &[], "", &mut |row| {
         let name = row.text("name").unwrap_or_default();
         if words.is_empty() || words.iter().any(|word| fits(word, name)) {
-            bars.push(Bar::of(&row));
+            bars.push(TimelineBar::of(&row));
         }
     })?;
-    let axis = Axis::of(&bars, last.number("uptime_ms").unwrap_or(0));
+    let axis = TimeAxis::of(&bars, last.number("uptime_ms").unwrap_or(0));
     let text = match request.arguments.value(&TIMELINE_FORMAT) {
         Some("svg") => svg(&bars, axis),
         Some(_) => text(&bars, axis, width().unwrap_or(80), is_coloured()),
@@ -35,7 +35,7 @@ pub(super) fn run(request: &Request<'_>) -> Result<u8, Failure> {
 
 /// The moments of one service, in milliseconds since rinit's start.
 #[derive(Clone, PartialEq, Debug, Default)]
-struct Bar {
+struct TimelineBar {
     name: String,
     waiting: Option<u64>,
     started: Option<u64>,
@@ -43,7 +43,7 @@ struct Bar {
     ended: Option<u64>,
 }
 
-impl Bar {
+impl TimelineBar {
     fn of(row: &Json) -> Self {
         Self {
             name: on_one_line(row.text("name").unwrap_or_default()),
@@ -55,20 +55,20 @@ impl Bar {
     }
 
     /// What it did from when to when.
-    fn parts(&self, axis: Axis) -> [Option<(u64, u64, Part)>; 3] {
+    fn parts(&self, axis: TimeAxis) -> [Option<(u64, u64, BarPart)>; 3] {
         let end = axis.end;
         let from = |a: Option<u64>, b: Option<u64>, part| {
             let (a, b) = (a?.min(end), b.unwrap_or(end).min(end));
-            (a < b || part != Part::Waiting).then_some((a, b.max(a), part))
+            (a < b || part != BarPart::Waiting).then_some((a, b.max(a), part))
         };
         let stop = self.ended.or(Some(end));
         // A oneshot is ready when it has ended.
         let starting_until = self.ready.or(stop);
         let runs = self.ready.filter(|ready| self.ended.is_none_or(|ended| ended > *ready));
         [
-            from(self.waiting, self.started.or(stop), Part::Waiting),
-            from(self.started, starting_until, Part::Starting),
-            runs.and_then(|ready| from(Some(ready), stop, Part::Ready)),
+            from(self.waiting, self.started.or(stop), BarPart::Waiting),
+            from(self.started, starting_until, BarPart::Starting),
+            runs.and_then(|ready| from(Some(ready), stop, BarPart::Ready)),
         ]
     }
 
@@ -87,7 +87,7 @@ impl Bar {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Part {
+enum BarPart {
     Waiting,
     Starting,
     Ready,
@@ -95,16 +95,17 @@ enum Part {
 
 /// From 0 to the end of the picture.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Axis {
+struct TimeAxis {
     end: u64,
 }
 
-impl Axis {
+impl TimeAxis {
     /// A little longer than until the last was ready; all of it while one is on the way.
-    fn of(bars: &[Bar], uptime: u64) -> Self {
-        let settled = |bar: &Bar| bar.ready.or(bar.ended);
+    fn of(bars: &[TimelineBar], uptime: u64) -> Self {
+        let settled = |bar: &TimelineBar| bar.ready.or(bar.ended);
         let last = bars.iter().filter_map(settled).max().unwrap_or(0);
-        let is_on_the_way = |bar: &Bar| bar.waiting.or(bar.started).is_some() && settled(bar).is_none();
+        let is_on_the_way =
+            |bar: &TimelineBar| bar.waiting.or(bar.started).is_some() && settled(bar).is_none();
         let end = if bars.iter().any(is_on_the_way) { uptime.max(last) } else { last + last / 8 };
         Self { end: end.max(1) }
     }
@@ -129,9 +130,9 @@ impl Axis {
 }
 
 /// Columns of text, as wide as the terminal.
-fn text(bars: &[Bar], axis: Axis, width: usize, coloured: bool) -> String {
+fn text(bars: &[TimelineBar], axis: TimeAxis, width: usize, coloured: bool) -> String {
     let name_width = bars.iter().map(|bar| bar.name.chars().count()).max().unwrap_or(0).min(24);
-    let told: Vec<String> = bars.iter().map(Bar::told).collect();
+    let told: Vec<String> = bars.iter().map(TimelineBar::told).collect();
     let told_width = told.iter().map(|told| told.chars().count()).max().unwrap_or(0);
     let places = width.saturating_sub(name_width + told_width + 4).max(10);
     let mut shown = String::new();
@@ -143,12 +144,12 @@ fn text(bars: &[Bar], axis: Axis, width: usize, coloured: bool) -> String {
             let place = |ms| usize::try_from(axis.at(ms, places as u64)).unwrap_or(0);
             let (from, to) = (place(from).max(at), place(to));
             // What has been is seen, however short it was.
-            let to = if part == Part::Waiting { to } else { to.max(from + 1).min(places) };
+            let to = if part == BarPart::Waiting { to } else { to.max(from + 1).min(places) };
             shown.push_str(&" ".repeat(from.saturating_sub(at)));
             let (mark, tone) = match part {
-                Part::Waiting => ("·", Tone::Faint),
-                Part::Starting => ("▒", Tone::Pending),
-                Part::Ready => ("█", Tone::Good),
+                BarPart::Waiting => ("·", CellTone::Faint),
+                BarPart::Starting => ("▒", CellTone::Pending),
+                BarPart::Ready => ("█", CellTone::Good),
             };
             shown.push_str(&painted(&mark.repeat(to.saturating_sub(from)), tone, coloured));
             at = to.max(from);
@@ -169,7 +170,7 @@ const CHART: u64 = 640;
 const RIGHT: u64 = 200;
 const TOP: u64 = 48;
 
-fn svg(bars: &[Bar], axis: Axis) -> String {
+fn svg(bars: &[TimelineBar], axis: TimeAxis) -> String {
     let bottom = TOP + ROW * bars.len() as u64;
     let (width, height) = (LEFT + CHART + RIGHT, bottom + 16);
     let mut shown = format!(
@@ -177,7 +178,9 @@ fn svg(bars: &[Bar], axis: Axis) -> String {
          font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
     );
     for (number, (name, part)) in
-        [("waits", Part::Waiting), ("starts", Part::Starting), ("ready", Part::Ready)].into_iter().enumerate()
+        [("waits", BarPart::Waiting), ("starts", BarPart::Starting), ("ready", BarPart::Ready)]
+            .into_iter()
+            .enumerate()
     {
         let x = LEFT + 90 * number as u64;
         let fill = colour(part);
@@ -226,11 +229,11 @@ fn svg(bars: &[Bar], axis: Axis) -> String {
     shown
 }
 
-fn colour(part: Part) -> &'static str {
+fn colour(part: BarPart) -> &'static str {
     match part {
-        Part::Waiting => "#ccc",
-        Part::Starting => "#f0ad4e",
-        Part::Ready => "#5cb85c",
+        BarPart::Waiting => "#ccc",
+        BarPart::Starting => "#f0ad4e",
+        BarPart::Ready => "#5cb85c",
     }
 }
 
@@ -243,8 +246,8 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::super::timeline::*;
 
-    fn bars() -> Vec<Bar> {
-        let bar = |name: &str, waiting, started, ready, ended| Bar {
+    fn bars() -> Vec<TimelineBar> {
+        let bar = |name: &str, waiting, started, ready, ended| TimelineBar {
             name: name.into(),
             waiting,
             started,
@@ -260,8 +263,8 @@ mod tests {
 
     #[test]
     fn the_picture_has_the_numbers() {
-        let axis = Axis::of(&bars(), 60_000);
-        assert_eq!(axis, Axis { end: 900 });
+        let axis = TimeAxis::of(&bars(), 60_000);
+        assert_eq!(axis, TimeAxis { end: 900 });
         let shown = svg(&bars(), axis);
         for part in [
             "<title>migrate: 0 to 400 ms</title>",
@@ -278,13 +281,13 @@ mod tests {
 
     #[test]
     fn text_fits_the_width() {
-        let axis = Axis::of(&bars(), 60_000);
+        let axis = TimeAxis::of(&bars(), 60_000);
         let shown = text(&bars(), axis, 80, false);
         assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
         let second = shown.lines().nth(1).expect("a line");
         assert!(second.contains("·▒") && second.contains("▒█"), "{shown}");
-        assert_eq!(Axis { end: 1 }.step(), 1);
-        assert_eq!(Axis { end: 900 }.step(), 100);
-        assert_eq!(Axis::of(&[], 5), Axis { end: 1 });
+        assert_eq!(TimeAxis { end: 1 }.step(), 1);
+        assert_eq!(TimeAxis { end: 900 }.step(), 100);
+        assert_eq!(TimeAxis::of(&[], 5), TimeAxis { end: 1 });
     }
 }

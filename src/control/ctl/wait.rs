@@ -1,9 +1,10 @@
 //! `rinitctl wait`, and what all that wait have in common: what a service has come to.
 
-use super::client::{Changes, Client};
+use super::client::{ChangeWatch, CtlClient};
 use super::status::{last_exit, why};
 use super::table::{COMPLETED, SOCKET, STOPPED};
-use super::{FAILED, Failure, Request, TIMED_OUT};
+use super::{CtlError, CtlRequest};
+use crate::exit_code::{FAILURE, TIMED_OUT};
 use crate::model::Moment;
 use crate::sys::event::clock;
 use crate::text::json::Json;
@@ -14,7 +15,7 @@ const MIN_UPTIME: Duration = Duration::from_secs(1);
 
 /// What is waited for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Goal {
+pub(super) enum WaitGoal {
     /// Healthy; without a healthcheck running; done, for a oneshot.
     Ready,
     /// The same of a run that began after an order: it may not end before [`MIN_UPTIME`], and there is no second try.
@@ -27,7 +28,7 @@ pub(super) enum Goal {
 
 /// How far a service is on the way to a goal.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Progress {
+pub(super) enum GoalProgress {
     /// There.
     Reached,
     /// Not yet; it is to be looked at again after this time, if nothing happens before.
@@ -36,44 +37,44 @@ pub(super) enum Progress {
     Lost(String),
 }
 
-/// How far a service is. `first` is the process that was first seen in this run, for [`Goal::Started`].
-pub(super) fn progress(goal: Goal, row: &Json, first: Option<u64>) -> Progress {
+/// How far a service is. `first` is the process that was first seen in this run, for [`WaitGoal::Started`].
+pub(super) fn progress(goal: WaitGoal, row: &Json, first: Option<u64>) -> GoalProgress {
     let state = row.text("state").unwrap_or_default();
     let ended = matches!(state, "failed" | "stopped" | "off") || state == "done" && !is_oneshot(row);
     match goal {
-        Goal::Stopped => match state {
-            "failed" | "stopped" | "off" | "done" => Progress::Reached,
-            _ => Progress::Pending(None),
+        WaitGoal::Stopped => match state {
+            "failed" | "stopped" | "off" | "done" => GoalProgress::Reached,
+            _ => GoalProgress::Pending(None),
         },
-        Goal::Completed => match state {
-            "done" => Progress::Reached,
-            "failed" | "stopped" | "off" => Progress::Lost(told(row)),
-            _ => Progress::Pending(None),
+        WaitGoal::Completed => match state {
+            "done" => GoalProgress::Reached,
+            "failed" | "stopped" | "off" => GoalProgress::Lost(told(row)),
+            _ => GoalProgress::Pending(None),
         },
-        Goal::Ready | Goal::Started if state == "done" && is_oneshot(row) => Progress::Reached,
-        Goal::Ready | Goal::Started if ended => Progress::Lost(told(row)),
-        Goal::Ready if row.is_true("ready") && state == "running" => match row.text("health") {
-            Some("unhealthy") => Progress::Pending(None),
-            _ => Progress::Reached,
+        WaitGoal::Ready | WaitGoal::Started if state == "done" && is_oneshot(row) => GoalProgress::Reached,
+        WaitGoal::Ready | WaitGoal::Started if ended => GoalProgress::Lost(told(row)),
+        WaitGoal::Ready if row.is_true("ready") && state == "running" => match row.text("health") {
+            Some("unhealthy") => GoalProgress::Pending(None),
+            _ => GoalProgress::Reached,
         },
-        Goal::Ready => Progress::Pending(None),
-        Goal::Started => started(row, state, first),
+        WaitGoal::Ready => GoalProgress::Pending(None),
+        WaitGoal::Started => started(row, state, first),
     }
 }
 
-fn started(row: &Json, state: &str, first: Option<u64>) -> Progress {
+fn started(row: &Json, state: &str, first: Option<u64>) -> GoalProgress {
     let pid = row.number("pid");
     if state == "backoff" || first.is_some() && pid != first {
-        return Progress::Lost(told(row));
+        return GoalProgress::Lost(told(row));
     }
     if !row.is_true("ready") || state != "running" {
-        return Progress::Pending(None);
+        return GoalProgress::Pending(None);
     }
     // A healthcheck that has passed says more than a second does.
     let ran = Duration::from_millis(row.number("uptime_ms").unwrap_or(0));
     match MIN_UPTIME.checked_sub(ran).filter(|left| !left.is_zero()) {
-        Some(left) if row.text("health").is_none() => Progress::Pending(Some(left)),
-        _ => Progress::Reached,
+        Some(left) if row.text("health").is_none() => GoalProgress::Pending(Some(left)),
+        _ => GoalProgress::Reached,
     }
 }
 
@@ -101,14 +102,14 @@ pub(super) struct Awaited {
 }
 
 impl Awaited {
-    fn progress(&mut self, goal: Goal, row: &Json) -> Progress {
+    fn progress(&mut self, goal: WaitGoal, row: &Json) -> GoalProgress {
         let pid = row.number("pid");
         if self.before.is_some() && pid == self.before {
-            return Progress::Pending(None);
+            return GoalProgress::Pending(None);
         }
         // The old one is gone; while it was stopped, so was the service.
         if self.before.is_some() && pid.is_none() && row.text("state") == Some("stopping") {
-            return Progress::Pending(None);
+            return GoalProgress::Pending(None);
         }
         self.before = None;
         let progress = progress(goal, row, self.first);
@@ -120,15 +121,15 @@ impl Awaited {
 /// Waits until all have come to the goal. `since`: the number of the event from which on something may happen. `tell` is
 /// called with each that is there, and with what is not yet.
 pub(super) fn wait_for(
-    client: &mut Client,
+    client: &mut CtlClient,
     socket: Option<&str>,
-    goal: Goal,
+    goal: WaitGoal,
     mut left: Vec<Awaited>,
     since: Option<u64>,
     until: Option<Moment>,
     tell: &mut dyn FnMut(Told<'_>),
-) -> Result<u8, Failure> {
-    let mut changes = Changes::since(socket, since);
+) -> Result<u8, CtlError> {
+    let mut changes = ChangeWatch::since(socket, since);
     let mut code = 0;
     loop {
         let names: Vec<&str> = left.iter().map(|one| one.name.as_str()).collect();
@@ -140,21 +141,23 @@ pub(super) fn wait_for(
         let stops = last.text("state") == Some("stopping");
         left.retain_mut(|one| {
             let Some(row) = rows.iter().find(|row| row.text("name") == Some(&one.name)) else {
-                code = FAILED;
+                code = FAILURE;
                 tell(Told::Lost(&one.name, "is no service any more"));
                 return false;
             };
             match one.progress(goal, row) {
-                Progress::Reached => tell(Told::Reached(&one.name)),
-                Progress::Lost(why) => {
-                    code = FAILED;
+                GoalProgress::Reached => tell(Told::Reached(&one.name)),
+                GoalProgress::Lost(why) => {
+                    code = FAILURE;
                     tell(Told::Lost(&one.name, &why));
                 }
-                Progress::Pending(_) if stops && goal != Goal::Stopped && goal != Goal::Completed => {
-                    code = FAILED;
+                GoalProgress::Pending(_)
+                    if stops && goal != WaitGoal::Stopped && goal != WaitGoal::Completed =>
+                {
+                    code = FAILURE;
                     tell(Told::Lost(&one.name, "the container stops"));
                 }
-                Progress::Pending(after) => {
+                GoalProgress::Pending(after) => {
                     tell(Told::Pending(&one.name, row));
                     again = [again, after].into_iter().flatten().min();
                     return true;
@@ -172,7 +175,7 @@ pub(super) fn wait_for(
             return Ok(TIMED_OUT);
         }
         let look = again.map(|again| clock::now().after(again));
-        if !changes.wait([look, until].into_iter().flatten().min()) && goal == Goal::Stopped {
+        if !changes.wait([look, until].into_iter().flatten().min()) && goal == WaitGoal::Stopped {
             return Ok(code);
         }
     }
@@ -190,15 +193,15 @@ pub(super) enum Told<'a> {
     Late(&'a str),
 }
 
-pub(super) fn run(request: &Request<'_>) -> Result<u8, Failure> {
+pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let arguments = request.arguments;
     let until = request.deadline()?;
     let goal = if arguments.has(&STOPPED) {
-        Goal::Stopped
+        WaitGoal::Stopped
     } else if arguments.has(&COMPLETED) {
-        Goal::Completed
+        WaitGoal::Completed
     } else {
-        Goal::Ready
+        WaitGoal::Ready
     };
     let mut client = request.connect()?;
     let (rows, last) = client.chosen(&arguments.words)?;
@@ -223,16 +226,16 @@ mod tests {
 
     #[test]
     fn a_goal_is_reached_or_lost() {
-        use Goal::{Completed, Ready, Started, Stopped};
-        let lost = |why: &str| Progress::Lost(why.into());
-        let pending = Progress::Pending(None);
-        let second = |ms| Progress::Pending(Some(Duration::from_millis(ms)));
+        use WaitGoal::{Completed, Ready, Started, Stopped};
+        let lost = |why: &str| GoalProgress::Lost(why.into());
+        let pending = GoalProgress::Pending(None);
+        let second = |ms| GoalProgress::Pending(Some(Duration::from_millis(ms)));
         for (goal, row, first, want) in [
-            (Ready, r#"{"state":"running","ready":true,"health":null}"#, None, Progress::Reached),
+            (Ready, r#"{"state":"running","ready":true,"health":null}"#, None, GoalProgress::Reached),
             (Ready, r#"{"state":"running","ready":false,"health":"starting"}"#, None, pending.clone()),
             (Ready, r#"{"state":"running","ready":true,"health":"unhealthy"}"#, None, pending.clone()),
             (Ready, r#"{"state":"running","ready":false,"type":"oneshot"}"#, None, pending.clone()),
-            (Ready, r#"{"state":"done","type":"oneshot"}"#, None, Progress::Reached),
+            (Ready, r#"{"state":"done","type":"oneshot"}"#, None, GoalProgress::Reached),
             (Ready, r#"{"state":"done","type":"daemon"}"#, None, lost("done")),
             (Ready, r#"{"state":"backoff"}"#, None, pending.clone()),
             (
@@ -246,13 +249,13 @@ mod tests {
                 Started,
                 r#"{"state":"running","ready":true,"uptime_ms":1400,"pid":7}"#,
                 Some(7),
-                Progress::Reached,
+                GoalProgress::Reached,
             ),
             (
                 Started,
                 r#"{"state":"running","ready":true,"uptime_ms":4,"health":"healthy","pid":7}"#,
                 Some(7),
-                Progress::Reached,
+                GoalProgress::Reached,
             ),
             (
                 Started,
@@ -267,8 +270,8 @@ mod tests {
                 lost("backoff: starts again; exited with code 1"),
             ),
             (Stopped, r#"{"state":"stopping"}"#, None, pending.clone()),
-            (Stopped, r#"{"state":"stopped"}"#, None, Progress::Reached),
-            (Completed, r#"{"state":"done"}"#, None, Progress::Reached),
+            (Stopped, r#"{"state":"stopped"}"#, None, GoalProgress::Reached),
+            (Completed, r#"{"state":"done"}"#, None, GoalProgress::Reached),
             (Completed, r#"{"state":"stopped","reason":"by-hand"}"#, None, lost("stopped: by hand")),
         ] {
             assert_eq!(progress(goal, &parse(row).expect("JSON"), first), want, "{goal:?} {row}");
@@ -281,10 +284,10 @@ mod tests {
         let row = |text: &str| parse(text).expect("JSON");
         let mut one = Awaited { name: "web".into(), before: Some(7), first: None };
         let old = row(r#"{"state":"running","ready":true,"uptime_ms":9000,"pid":7}"#);
-        assert_eq!(one.progress(Goal::Started, &old), Progress::Pending(None));
+        assert_eq!(one.progress(WaitGoal::Started, &old), GoalProgress::Pending(None));
         let gone = row(r#"{"state":"stopping","pid":null}"#);
-        assert_eq!(one.progress(Goal::Started, &gone), Progress::Pending(None));
+        assert_eq!(one.progress(WaitGoal::Started, &gone), GoalProgress::Pending(None));
         let new = row(r#"{"state":"running","ready":true,"uptime_ms":9000,"pid":8}"#);
-        assert_eq!(one.progress(Goal::Started, &new), Progress::Reached);
+        assert_eq!(one.progress(WaitGoal::Started, &new), GoalProgress::Reached);
     }
 }
