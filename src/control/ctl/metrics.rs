@@ -52,8 +52,8 @@ const STATES: [&str; 9] =
     ["off", "waiting", "starting", "running", "stopping", "backoff", "done", "failed", "stopped"];
 const HEALTH: [&str; 3] = ["starting", "healthy", "unhealthy"];
 
-fn render(services: &[ServiceSample], last: &Json, open: bool) -> String {
-    let mut page = Exposition { text: String::new(), open, name: "", suffix: "" };
+/// What holds for rinit as a whole.
+fn whole(page: &mut Exposition, last: &Json) {
     page.family("rinit_uptime_seconds", MetricKind::Gauge, "seconds", "Since rinit was started.");
     page.sample("", "", last.number("uptime_ms").map(seconds));
     page.family("rinit_stopping", MetricKind::Gauge, "", "Whether the container stops.");
@@ -67,7 +67,11 @@ fn render(services: &[ServiceSample], last: &Json, open: bool) -> String {
     page.sample("", "", last.number("orphans_reaped").map(|n| n.to_string()));
     page.family("rinit_clients", MetricKind::Gauge, "", "Connections to the control socket.");
     page.sample("", "", last.number("clients").map(|n| n.to_string()));
+}
 
+fn render(services: &[ServiceSample], last: &Json, open: bool) -> String {
+    let mut page = Exposition { text: String::new(), open, name: "", suffix: "" };
+    whole(&mut page, last);
     page.states(services, "rinit_service_state", "What a service is doing.", "state", &STATES);
     page.states(services, "rinit_service_health", "What a service's healthcheck says.", "health", &HEALTH);
     let number =
