@@ -1,13 +1,13 @@
 //! What ended a program before its time: a signal of its own, a line that only a shell understands, arguments that the
 //! kernel does not take.
 
-use super::fill;
 use crate::exit_code;
 use crate::model::Signal;
 use crate::sys::executable::lookup::ExecFacts;
 use crate::sys::fs::stat;
 use crate::sys::process::rlimits::TooLong;
 use crate::text::escape::json_string;
+use crate::text::template::fill;
 use crate::text::units::show_size;
 
 /// Signals that a program brings upon itself: the number, what it means, and what usually causes it in a container.
@@ -49,7 +49,7 @@ const OF_ITS_OWN: &[(u8, &str)] = &[
 #[must_use]
 pub fn killed_by(signal: Signal) -> Option<String> {
     let (_, means) = OF_ITS_OWN.iter().find(|(number, _)| *number == signal.number())?;
-    Some(fill("killed by {}, and not by rinit: {}{}", &[&signal.to_string(), means, &room(signal)]))
+    Some(fill!("killed by {}, and not by rinit: {}{}", &signal.to_string(), means, &room(signal)))
 }
 
 /// It ended with the code of a shell whose program was killed by a signal.
@@ -58,15 +58,20 @@ pub fn told_by(code: u8) -> Option<String> {
     let signal = exit_code::signal(code)?;
     // Who reads no more is no news behind a shell.
     let (_, means) = OF_ITS_OWN.iter().find(|(number, _)| *number == signal.number() && *number != 13)?;
-    let text = "it ended with {}, as a shell does whose program was killed by {}: {}{}";
-    Some(fill(text, &[&code.to_string(), &signal.to_string(), means, &room(signal)]))
+    Some(fill!(
+        "it ended with {}, as a shell does whose program was killed by {}: {}{}",
+        &code.to_string(),
+        &signal.to_string(),
+        means,
+        &room(signal)
+    ))
 }
 
 /// How much of /dev/shm there is.
 fn room(signal: Signal) -> String {
     match stat::space("/dev/shm") {
         Ok(space) if signal.number() == 7 => {
-            fill("; /dev/shm has {}, {} of it free", &[&show_size(space.size), &show_size(space.free)])
+            fill!("; /dev/shm has {}, {} of it free", &show_size(space.size), &show_size(space.free))
         }
         _ => String::new(),
     }
@@ -129,35 +134,36 @@ pub(super) fn shell_word(look: &ExecFacts) -> Option<String> {
     let mut plain = look.word.split_whitespace();
     let first = plain.next()?;
     if let Some(list) = no_json(&line(words)) {
-        return Some(fill(
+        return Some(fill!(
             "it is a piece of a list that is no JSON, where each word stands in double quotes: {}",
-            &[&list],
+            &list
         ));
     }
     let shell = || list(["sh", "-c", &line(words)]);
     if assigns(first) {
         let rest = words.iter().map(String::as_str);
         let list = if words.len() > 1 { list(["env"].into_iter().chain(rest)) } else { shell() };
-        return Some(fill(
+        return Some(fill!(
             "no shell runs, and nobody takes this for a variable: {}, or set it under environment",
-            &[&list],
+            &list
         ));
     }
     let rest = words.iter().skip(1).map(String::as_str);
     if first == "exec" && words.len() > 1 && !words.iter().any(|word| is_operator(word.as_bytes())) {
-        return Some(fill("no shell runs, whose word this is; leave it out: {}", &[&list(rest)]));
+        return Some(fill!("no shell runs, whose word this is; leave it out: {}", &list(rest)));
     }
     if first.starts_with('$') || first.contains("${") || first.contains("$(") || first.contains('`') {
-        return Some(fill(
+        return Some(fill!(
             "no shell runs, which would replace {}; let one: {}, or in a configuration write ${NAME}",
-            &[first, &shell()],
+            first,
+            &shell()
         ));
     }
     let own = OF_THE_SHELL.contains(&[" ", first, " "].concat());
     if own || plain.any(|word| is_operator(word.as_bytes())) {
         let what =
             if own { [first, " is a word of the shell's"].concat() } else { "this is a line for one".into() };
-        return Some(fill("no shell runs, and {}; let one: {}", &[&what, &shell()]));
+        return Some(fill!("no shell runs, and {}; let one: {}", &what, &shell()));
     }
     None
 }
@@ -182,15 +188,17 @@ pub(super) fn misread(look: &ExecFacts) -> Option<String> {
         && option == "-c"
         && let Some(list) = no_json(line)
     {
-        return Some(fill(
+        return Some(fill!(
             "{} ran a list that is no JSON, as a Dockerfile has it where the words are not in double quotes: {}",
-            &[shell, &list],
+            shell,
+            &list
         ));
     }
     let operator = look.argv.iter().skip(1).find(|word| is_operator(word.as_bytes()))?;
-    Some(fill(
+    Some(fill!(
         "no shell runs, and {} went to the program as an argument; let one run: {}",
-        &[operator, &list(["sh", "-c", &line(&look.argv)])],
+        operator,
+        &list(["sh", "-c", &line(&look.argv)])
     ))
 }
 
@@ -198,14 +206,18 @@ pub(super) fn misread(look: &ExecFacts) -> Option<String> {
 pub(super) fn too_long(found: &TooLong) -> String {
     let (bytes, limit) = (found.bytes.to_string(), found.limit.to_string());
     if found.of_one {
-        return fill(
+        return fill!(
             "{} has {} bytes, and no argument or variable may have more than {} (MAX_ARG_STRLEN); put it into a file, and hand on its path",
-            &[&found.largest, &bytes, &limit],
+            &found.largest,
+            &bytes,
+            &limit
         );
     }
-    fill(
+    fill!(
         "its arguments and environment have {} bytes together, and may have {}, a quarter of the stack's limit; raise that (docker run --ulimit stack=33554432), or hand on less: the largest is {}",
-        &[&bytes, &limit, &found.largest],
+        &bytes,
+        &limit,
+        &found.largest
     )
 }
 

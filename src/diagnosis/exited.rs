@@ -1,13 +1,14 @@
 //! What an end, or a service that is never healthy, gives away: looked for when it has happened, and then in what
 //! Linux shows of processes, sockets and the cgroup.
 
-use super::{fill, hints};
+use super::hints;
 use crate::config::{ProbeSpec, Service};
 use crate::exit_code;
 use crate::model::{ExitStatus, Pid};
 use crate::sys::container::cgroup;
 use crate::sys::net::{self, Protocol};
 use crate::sys::process::procfs::{self, Process};
+use crate::text::template::fill;
 use crate::text::units::show_size;
 use std::net::SocketAddr;
 
@@ -26,10 +27,9 @@ pub fn killed(service: &Service, itself: bool, seen: &mut u64) -> Option<String>
     let who = [if itself { "" } else { "a process of " }, &name(service)].concat();
     let peak =
         cgroup::peak_memory().map_or_else(String::new, |bytes| [", used ", &show_size(bytes)].concat());
-    let text = "{} was killed by the kernel: out of memory, limit {}{}; raise that (docker run --memory), or let it use less";
     more.then(|| match cgroup::most_memory() {
-        Some(most) => fill(text, &[&who, &show_size(most), &peak]),
-        None => fill("{} was killed by the kernel: out of memory; the container has no limit of its own{}, so the machine ran out, or what holds the container: set a limit, or let it use less", &[&who, &peak]),
+        Some(most) => fill!("{} was killed by the kernel: out of memory, limit {}{}; raise that (docker run --memory), or let it use less", &who, &show_size(most), &peak),
+        None => fill!("{} was killed by the kernel: out of memory; the container has no limit of its own{}, so the machine ran out, or what holds the container: set a limit, or let it use less", &who, &peak),
     })
 }
 
@@ -55,9 +55,11 @@ pub fn background(
     let found = left.iter().find(|process| called(process));
     // Of others, what is younger than the service's process.
     let found = found.or_else(|| left.iter().find(|process| !by_name && process.pid > leader))?;
-    Some(fill(
+    Some(fill!(
         "it has put itself into the background: {} (pid {}) was left running, where it cannot be supervised; give it the option that keeps it in the foreground ({}), or let it be a oneshot",
-        &[&found.name, &found.pid.to_string(), hints::foreground(&name)],
+        &found.name,
+        &found.pid.to_string(),
+        hints::foreground(&name)
     ))
 }
 
@@ -65,9 +67,9 @@ pub fn background(
 #[must_use]
 pub fn at_once(service: &Service) -> String {
     let option = hints::foreground(&name(service));
-    fill(
+    fill!(
         "a daemon is to stay, and this one ended at once: if it only does something and ends, write type = \"oneshot\"; if it goes into the background, give it the option that keeps it in the foreground ({})",
-        &[option],
+        option
     )
 }
 
@@ -78,9 +80,10 @@ pub fn never_healthy(service: &Service, leader: Pid, outcome: Option<ExitStatus>
         ProbeSpec::Exec(argv) => match outcome {
             Some(ExitStatus::Code(code @ (exit_code::NOT_EXECUTABLE | exit_code::NOT_FOUND))) => {
                 let words: Vec<_> = argv.iter().map(|word| word.to_string_lossy()).collect();
-                Some(fill(
+                Some(fill!(
                     "its healthcheck ends with {}, as one does whose program is not there, and can never pass: {}; install that program, or use healthcheck = { tcp = PORT }",
-                    &[&code.to_string(), &words.join(" ")],
+                    &code.to_string(),
+                    &words.join(" ")
                 ))
             }
             _ => None,
@@ -111,11 +114,16 @@ fn elsewhere(host: &str, port: u16, leader: Pid) -> Option<String> {
     own.dedup();
     let port = port.to_string();
     if own.is_empty() {
-        let text = "nothing listens on port {} of {} that its healthcheck connects to, and none of its processes is seen to listen on any other; is it the right port?";
-        return Some(fill(text, &[&port, host]));
+        return Some(fill!(
+            "nothing listens on port {} of {} that its healthcheck connects to, and none of its processes is seen to listen on any other; is it the right port?",
+            &port,
+            host
+        ));
     }
-    Some(fill(
+    Some(fill!(
         "nothing listens on port {} of {}, which its healthcheck connects to, and the service listens on {}; correct the healthcheck, or the port and address of the program",
-        &[&port, host, &own.join(", ")],
+        &port,
+        host,
+        &own.join(", ")
     ))
 }

@@ -1,6 +1,7 @@
 //! What is known of other people's programs: which image has them, and how they are kept in the foreground.
 
 use crate::text::suggest::nearest_within;
+use crate::text::template::fill;
 
 /// The verbs of `rinitctl`, which people type as a COMMAND.
 pub(super) const RINITCTL: [&str; 8] =
@@ -49,8 +50,7 @@ pub(super) fn machine(machine: u16) -> String {
         (258, "loongarch64"),
     ];
     let known = KNOWN.iter().find(|(number, _)| *number == machine);
-    known
-        .map_or_else(|| super::fill("machine number {}", &[&machine.to_string()]), |(_, name)| (*name).into())
+    known.map_or_else(|| fill!("machine number {}", &machine.to_string()), |(_, name)| (*name).into())
 }
 
 /// Which base image has the loader.

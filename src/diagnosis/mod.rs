@@ -19,6 +19,7 @@ use crate::sys::fs::access::Origin;
 use crate::sys::fs::stat::Access;
 use crate::sys::process::rlimits::TooHigh;
 use crate::sys::process::spawn::{SpawnError, Stage};
+use crate::text::template::fill;
 use crate::text::units::{self, show_size, show_ulimit};
 pub use early::{is_operator, killed_by, told_by};
 pub use exited::{at_once, background, killed, never_healthy};
@@ -37,19 +38,6 @@ pub fn exit_code(error: SpawnError) -> u8 {
         (Stage::Exec, _) => exit_code::NOT_EXECUTABLE,
         _ => exit_code::OS_ERROR,
     }
-}
-
-/// `template` with each `{}` replaced by the next of `parts`, of which it may leave out the last: `format!` at a
-/// fraction of its code, of which there would be much here.
-pub fn fill(template: &str, parts: &[&str]) -> String {
-    let mut pieces = template.split("{}");
-    let mut text = pieces.next().unwrap_or("").to_string();
-    let mut parts = parts.iter();
-    for piece in pieces {
-        text.push_str(parts.next().unwrap_or(&""));
-        text.push_str(piece);
-    }
-    text
 }
 
 /// What the init that rinit stands in for would say, and its exit code.
@@ -86,12 +74,12 @@ pub fn explain(error: SpawnError, look: &ExecFacts) -> String {
             let found = look.no_directory.as_ref().map(|obstacle| in_the_way(obstacle, look));
             let found = found.unwrap_or_else(|| word(error.errno).into());
             let or = if found.contains("; ") { "or " } else { "" };
-            fill("working directory {}: {}; {}correct working_dir", &[&look.directory, &found, or])
+            fill!("working directory {}: {}; {}correct working_dir", &look.directory, &found, or)
         }
         Stage::Ulimits => ulimit(error.errno, look),
         Stage::Group | Stage::Stdio => word(error.errno).into(),
     };
-    fill("cannot start \"{}\": {}", &[&look.word, &why])
+    fill!("cannot start \"{}\": {}", &look.word, &why)
 }
 
 /// The system's words for an error, lower case.
@@ -117,56 +105,61 @@ fn word(errno: Errno) -> &'static str {
 
 fn fork(errno: Errno, look: &ExecFacts) -> String {
     match (errno, look.most) {
-        (Errno::EAGAIN, (Some(most), _)) => fill(
-            "no process could be made: the container has as many as it may have (pids.max is {}); raise that (docker run --pids-limit), or run fewer",
-            &[&most.to_string()],
-        ),
+        (Errno::EAGAIN, (Some(most), _)) => fill!("no process could be made: the container has as many as it may have (pids.max is {}); raise that (docker run --pids-limit), or run fewer", &most.to_string()),
         (Errno::EAGAIN, (None, _)) => {
             "no process could be made: the limit of the user (ulimit -u) or of the machine (kernel.threads-max, kernel.pid_max) is reached".into()
         }
-        (Errno::ENOMEM, (_, Some(most))) => fill(
-            "no process could be made: out of memory, limit {}; raise that (docker run --memory)",
-            &[&show_size(most)],
-        ),
-        _ => fill("no process could be made: {}", &[word(errno)]),
+        (Errno::ENOMEM, (_, Some(most))) => fill!("no process could be made: out of memory, limit {}; raise that (docker run --memory)", &show_size(most)),
+        _ => fill!("no process could be made: {}", word(errno)),
     }
 }
 
 fn ulimit(errno: Errno, look: &ExecFacts) -> String {
     let Some(TooHigh { limit, most, for_anybody }) = look.too_high else {
-        return fill("ulimits: {}", &[word(errno)]);
+        return fill!("ulimits: {}", word(errno));
     };
     let (name, docker, most) = (limit.name, &show_ulimit(limit.hard), &most.to_string());
     let wanted = if limit.hard == u64::MAX { "unlimited" } else { docker };
     if for_anybody {
-        return fill(
+        return fill!(
             "ulimits: {} {} is more than the kernel has for anybody (sysctl fs.nr_open is {}); ask for at most {}",
-            &[name, wanted, most, most],
+            name,
+            wanted,
+            most,
+            most
         );
     }
-    fill(
+    fill!(
         "ulimits: {} {} is above the hard limit, {}, which rinit may not raise here; docker run --ulimit {}={}, or ask for at most {}",
-        &[name, wanted, most, name, docker, most],
+        name,
+        wanted,
+        most,
+        name,
+        docker,
+        most
     )
 }
 
 fn credentials(errno: Errno, look: &ExecFacts) -> String {
     let lacks: Vec<&str> = look.lacks.iter().copied().filter(|name| name.starts_with("SET")).collect();
     if !look.root {
-        return fill(
+        return fill!(
             "it is to run as {}, and rinit, which is not root, may not become another user; start the container as root (docker run --user 0, no USER in the Dockerfile), or drop user from the configuration",
-            &[&look.viewer.who],
+            &look.viewer.who
         );
     }
     if errno == Errno::EPERM && !lacks.is_empty() {
-        return fill(
+        return fill!(
             "to run it as {} rinit needs {}, capabilities that this container is not given; docker run --cap-add {}, or drop user from the configuration",
-            &[&look.viewer.who, &lacks.join(" and "), &lacks.join(" --cap-add ")],
+            &look.viewer.who,
+            &lacks.join(" and "),
+            &lacks.join(" --cap-add ")
         );
     }
-    fill(
+    fill!(
         "it cannot be run as {}: {}; the user namespace does not have that user or group, or forbids it (/proc/self/uid_map, gid_map, setgroups)",
-        &[&look.viewer.who, errno.desc()],
+        &look.viewer.who,
+        errno.desc()
     )
 }
 
@@ -175,21 +168,29 @@ fn credentials(errno: Errno, look: &ExecFacts) -> String {
 pub fn dead_link(link: &DeadLink) -> String {
     let DeadLink { path, target, circle } = link;
     if *circle {
-        let text = "{} is a link to {}, which leads round in a circle of links; correct the link (ls -l {})";
-        return fill(text, &[path, target, path]);
+        return fill!(
+            "{} is a link to {}, which leads round in a circle of links; correct the link (ls -l {})",
+            path,
+            target,
+            path
+        );
     }
-    let text = "{} is a link to {}, which is not there; install what it leads to, or correct the link";
-    fill(text, &[path, target])
+    fill!(
+        "{} is a link to {}, which is not there; install what it leads to, or correct the link",
+        path,
+        target
+    )
 }
 
 fn in_the_way(obstacle: &Obstacle, look: &ExecFacts) -> String {
     match obstacle {
-        Obstacle::Missing(folder) => fill(
+        Obstacle::Missing(folder) => fill!(
             "there is no folder {}; make it (in the Dockerfile: RUN mkdir -p {})",
-            &[folder, &look.directory],
+            folder,
+            &look.directory
         ),
         Obstacle::Dead(link) => dead_link(link),
-        Obstacle::File(path) => fill("{} is a file, not a folder", &[path]),
+        Obstacle::File(path) => fill!("{} is a file, not a folder", path),
         Obstacle::Closed(barrier) => unreachable::line(barrier, &look.viewer),
     }
 }
@@ -207,7 +208,7 @@ fn mend(found: &Found, bits: &str, look: &ExecFacts) -> String {
     };
     let mode = format!("{:04o}", rights.mode);
     let remedy = unreachable::remedy(&barrier, &look.viewer, bits);
-    fill("(mode {}, owner {}); {}", &[&mode, &rights.owner, &remedy])
+    fill!("(mode {}, owner {}); {}", &mode, &rights.owner, &remedy)
 }
 
 fn exec(errno: Errno, look: &ExecFacts) -> String {
@@ -219,9 +220,10 @@ fn exec(errno: Errno, look: &ExecFacts) -> String {
         return "the name of the program is empty; give one".into();
     }
     match (&look.obstacle, &look.found) {
-        (Some(Obstacle::Closed(barrier)), None) if !look.searched.is_empty() => fill(
+        (Some(Obstacle::Closed(barrier)), None) if !look.searched.is_empty() => fill!(
             "not found in PATH ({}), as far as that may be searched: {}, or put the program into another directory of PATH",
-            &[&look.searched.join(":"), &unreachable::line(barrier, &look.viewer)],
+            &look.searched.join(":"),
+            &unreachable::line(barrier, &look.viewer)
         ),
         (Some(obstacle @ (Obstacle::Closed(..) | Obstacle::File(_))), _) => in_the_way(obstacle, look),
         (_, Some(found)) => existing(errno, found, look),
@@ -236,23 +238,23 @@ fn missing(look: &ExecFacts) -> String {
     if look.whole_line {
         let plain = |_| look.word.split_whitespace().map(str::to_string).collect();
         let words = units::split(&look.word).unwrap_or_else(plain);
-        return fill(
+        return fill!(
             "no file has this name, blanks included: a whole command line stands in one word; write each word by itself: {}",
-            &[&early::list(words.iter().map(String::as_str))],
+            &early::list(words.iter().map(String::as_str))
         );
     }
     let path = if look.path.is_empty() { &look.word } else { &look.path };
     if let Some(link) = &look.dead {
         // A directory that leads to it may be the link.
-        let before = if link.path == *path { String::new() } else { fill("no such file: {}: ", &[path]) };
+        let before = if link.path == *path { String::new() } else { fill!("no such file: {}: ", path) };
         return [&before, &*dead_link(link)].concat();
     }
     let mut text = match (&look.obstacle, look.searched.is_empty()) {
         (Some(Obstacle::Missing(folder)), true) => {
-            fill("no such file: {}; there is no folder {}", &[&look.path, folder])
+            fill!("no such file: {}; there is no folder {}", &look.path, folder)
         }
-        (_, true) => fill("no such file: {}", &[&look.path]),
-        (_, false) => fill("not found in PATH ({})", &[&look.searched.join(":")]),
+        (_, true) => fill!("no such file: {}", &look.path),
+        (_, false) => fill!("not found in PATH ({})", &look.searched.join(":")),
     };
     text.push_str(&instead(look));
     text
@@ -263,20 +265,21 @@ fn instead(look: &ExecFacts) -> String {
     let by_path = look.searched.is_empty();
     if let Some(path) = &look.elsewhere {
         let end = if by_path { "" } else { ", or add its folder to PATH" };
-        return fill("; it is at {}: give that path{}", &[path, end]);
+        return fill!("; it is at {}: give that path{}", path, end);
     }
     let name = look.word.rsplit('/').next().unwrap_or("");
     // As a trait object, so that there is one copy of the search.
     let known: &mut dyn Iterator<Item = &str> = &mut look.names.iter().map(String::as_str);
     if !by_path && hints::RINITCTL.contains(&name) {
-        return fill("; what a running rinit does is asked with rinitctl {}", &[name]);
+        return fill!("; what a running rinit does is asked with rinitctl {}", name);
     }
     let hint = hints::program_meant(name, known)
-        .map_or_else(String::new, |known| fill("; did you mean \"{}\"?", &[known]));
+        .map_or_else(String::new, |known| fill!("; did you mean \"{}\"?", known));
     if let Some(point) = &look.covered {
-        return fill(
+        return fill!(
             "{}; {} is a mount of its own, a volume for example, which hides what the image has there: mount it elsewhere, or put the program elsewhere",
-            &[&hint, point],
+            &hint,
+            point
         );
     }
     let end = if by_path {
@@ -290,56 +293,66 @@ fn instead(look: &ExecFacts) -> String {
 /// `; did you mean "web"? If not, …`, or the second alone.
 #[must_use]
 pub fn otherwise(hint: &str, end: &str) -> String {
-    fill("{}{}{}", &[hint, if hint.is_empty() { "; " } else { " If not, " }, end])
+    fill!("{}{}{}", hint, if hint.is_empty() { "; " } else { " If not, " }, end)
 }
 
 fn existing(errno: Errno, found: &Found, look: &ExecFacts) -> String {
     let path = &found.path;
     if found.folder {
-        return fill("{} is a folder; name the program in it", &[path]);
+        return fill!("{} is a folder; name the program in it", path);
     }
     if let Content::Special(kind) = found.content {
-        return fill("{} is {}, no program; put the program there, or correct the path", &[path, kind]);
+        return fill!("{} is {}, no program; put the program there, or correct the path", path, kind);
     }
     if let Some(point) = found.noexec.as_ref().filter(|_| errno == Errno::EACCES) {
-        return fill(
+        return fill!(
             "{} lies on {}, which is mounted noexec; mount that with exec (docker run --tmpfs {}:exec), or put the program elsewhere",
-            &[path, point, point],
+            path,
+            point,
+            point
         );
     }
     if !found.rights.execute {
-        let text = "{} is not executable for {} {}{}";
         let bits = if hidden(found) { "rx" } else { "x" };
         let image = found.rights.origin == Origin::Image;
         let build = if image { " (in a Dockerfile: COPY --chmod=755)" } else { "" };
-        return fill(text, &[path, &look.viewer.who, &mend(found, bits, look), build]);
+        return fill!(
+            "{} is not executable for {} {}{}",
+            path,
+            &look.viewer.who,
+            &mend(found, bits, look),
+            build
+        );
     }
     match (&found.content, errno) {
         (Content::Script { .. }, _) => script(errno, found, look),
-        (Content::Elf { machine, .. }, Errno::ENOEXEC) if *machine != hints::OWN_MACHINE => fill(
+        (Content::Elf { machine, .. }, Errno::ENOEXEC) if *machine != hints::OWN_MACHINE => fill!(
             "{} is a program for {}, this machine is {}; build the image for this platform (docker build --platform)",
-            &[path, &hints::machine(*machine), &hints::machine(hints::OWN_MACHINE)],
+            path,
+            &hints::machine(*machine),
+            &hints::machine(hints::OWN_MACHINE)
         ),
         (Content::Elf { loader: Some((loader, false)), .. }, _) => {
             if let Some(link) = &look.dead {
-                return fill("the loader of {}, {}, is not there: {}", &[path, loader, &dead_link(link)]);
+                return fill!("the loader of {}, {}, is not there: {}", path, loader, &dead_link(link));
             }
-            fill("the loader of {}, {}, is not there; {}", &[path, loader, hints::loader(loader)])
+            fill!("the loader of {}, {}, is not there; {}", path, loader, hints::loader(loader))
         }
-        (Content::Empty, Errno::ENOEXEC) => fill("{} is an empty file; copy the program again", &[path]),
-        (Content::ByteOrderMark, _) => fill(
+        (Content::Empty, Errno::ENOEXEC) => fill!("{} is an empty file; copy the program again", path),
+        (Content::ByteOrderMark, _) => fill!(
             "{} begins with a byte order mark, before #!; save it as UTF-8 without one: sed -i '1s/^\\xEF\\xBB\\xBF//' {}",
-            &[path, path],
+            path,
+            path
         ),
         (Content::Foreign(system), _) => {
-            fill("{} is a program for {}; build it for Linux, best in the image itself", &[path, system])
+            fill!("{} is a program for {}; build it for Linux, best in the image itself", path, system)
         }
-        (Content::Text, Errno::ENOEXEC) => fill(
+        (Content::Text, Errno::ENOEXEC) => fill!(
             "{} is a text without a first line that names its interpreter; begin it with #!/bin/sh",
-            &[path],
+            path
         ),
-        (_, Errno::ENOEXEC) => fill("{} is no program that this machine can run; is it complete?", &[path]),
-        _ => fill("{}: {}", &[path, word(errno)]),
+        (_, Errno::ENOEXEC) => fill!("{} is no program that this machine can run; is it complete?", path),
+        _ => fill!("{}: {}", path, word(errno)),
     }
 }
 
@@ -361,37 +374,47 @@ fn script(errno: Errno, script: &Found, look: &ExecFacts) -> String {
         return String::new();
     };
     if interpreter.is_empty() {
-        return fill("the first line of {} is #! without an interpreter; write #!/bin/sh", &[path]);
+        return fill!("the first line of {} is #! without an interpreter; write #!/bin/sh", path);
     }
     if let Some(last) = carriage_return {
         return carriage(path, last, asked.as_ref().unwrap_or(interpreter));
     }
     match found {
-        Some(found) if found.path != *path => fill(
+        Some(found) if found.path != *path => fill!(
             "{} is a script, and its interpreter cannot be started: {}",
-            &[path, &existing(errno, found, look)],
+            path,
+            &existing(errno, found, look)
         ),
-        Some(_) => fill("{} names itself as its interpreter; correct its first line", &[path]),
+        Some(_) => fill!("{} names itself as its interpreter; correct its first line", path),
         None => match &look.dead {
             Some(link) => {
-                fill("the interpreter of {}, {}, is not there: {}", &[path, interpreter, &dead_link(link)])
+                fill!("the interpreter of {}, {}, is not there: {}", path, interpreter, &dead_link(link))
             }
-            None => no_interpreter("the interpreter of {}, {}, is not there; {}", path, interpreter, look),
+            None => fill!(
+                "the interpreter of {}, {}, is not there; {}",
+                path,
+                interpreter,
+                &has_interpreter(interpreter, look)
+            ),
         },
     }
 }
 
-fn no_interpreter(template: &str, path: &str, name: &str, look: &ExecFacts) -> String {
+/// Where an interpreter that is not there is, or which image has it.
+fn has_interpreter(name: &str, look: &ExecFacts) -> String {
     let elsewhere = look.elsewhere.as_ref();
-    let mend = elsewhere.map(|path| fill("it is at {}: write that into the first line", &[path]));
-    fill(template, &[path, name, &mend.unwrap_or_else(|| hints::interpreter(name).into())])
+    let mend = elsewhere.map(|path| fill!("it is at {}: write that into the first line", path));
+    mend.unwrap_or_else(|| hints::interpreter(name).into())
 }
 
 fn carriage(path: &str, last: &str, interpreter: &str) -> String {
     let is = if last == interpreter { "looked for as" } else { "given" };
-    fill(
+    fill!(
         "the first line of {} ends in a carriage return, so that its interpreter is {} \"{}\\r\"; save it with unix line ends: sed -i 's/\\r$//' {}",
-        &[path, is, last, path],
+        path,
+        is,
+        last,
+        path
     )
 }
 
@@ -399,18 +422,28 @@ fn carriage(path: &str, last: &str, interpreter: &str) -> String {
 fn first_line(look: &ExecFacts) -> Option<String> {
     let found = look.found.as_ref()?;
     if hidden(found) {
-        let text = "{} is not readable for {}, as a script must be {}";
-        return Some(fill(text, &[&found.path, &look.viewer.who, &mend(found, "rx", look)]));
+        return Some(fill!(
+            "{} is not readable for {}, as a script must be {}",
+            &found.path,
+            &look.viewer.who,
+            &mend(found, "rx", look)
+        ));
     }
     if found.content == Content::Text {
-        let text = "{} has no first line that names its interpreter, so that /bin/sh ran it; begin it with that of the shell that it was written for, such as #!/bin/bash";
-        return Some(fill(text, &[&found.path]));
+        return Some(fill!(
+            "{} has no first line that names its interpreter, so that /bin/sh ran it; begin it with that of the shell that it was written for, such as #!/bin/bash",
+            &found.path
+        ));
     }
     let Content::Script { interpreter, asked, carriage_return, .. } = &found.content else { return None };
     if let Some(last) = carriage_return {
         return Some(carriage(&found.path, last, asked.as_ref().unwrap_or(interpreter)));
     }
-    let text = "the first line of {} asks env for {}, which is not in PATH; {}";
     let asked = asked.as_ref().filter(|_| look.env_fails)?;
-    Some(no_interpreter(text, &found.path, asked, look))
+    Some(fill!(
+        "the first line of {} asks env for {}, which is not in PATH; {}",
+        &found.path,
+        asked,
+        &has_interpreter(asked, look)
+    ))
 }

@@ -314,7 +314,4 @@ fn known_programs_have_their_own_option() {
     assert_eq!(hints::foreground("nginx"), "-g 'daemon off;'");
     assert_eq!(hints::foreground("php-fpm8.2"), "-F");
     assert!(hints::foreground("app").contains("--foreground"));
-    assert_eq!(fill("{} and {}{}", &["a", "b"]), "a and b");
-    // A part that a template has no place for is not put at its end.
-    assert_eq!(fill("{} alone", &["a", "b"]), "a alone");
 }

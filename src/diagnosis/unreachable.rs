@@ -1,9 +1,9 @@
 //! What a user may not reach: whose it is, its mode, which component of the path refuses, and what mends it. One
 //! place for programs, checks, env files and the configuration; the facts are [`crate::sys::fs::access`]'s.
 
-use super::fill;
 use crate::sys::fs::access::{Barrier, Origin, Viewer};
 use crate::sys::fs::stat::Access;
+use crate::text::template::fill;
 
 /// What was found, and what mends it.
 #[must_use]
@@ -18,9 +18,13 @@ pub fn told(barrier: &Barrier, viewer: &Viewer) -> (String, String) {
         Access::Execute => "execute",
     };
     let mode = format!("{:04o}", barrier.rights.mode);
-    let found = fill(
+    let found = fill!(
         "{} may not {} {} (mode {}, owner {})",
-        &[&viewer.who, verb, &barrier.path, &mode, &barrier.rights.owner],
+        &viewer.who,
+        verb,
+        &barrier.path,
+        &mode,
+        &barrier.rights.owner
     );
     (found, remedy(barrier, viewer, ""))
 }
@@ -60,12 +64,12 @@ pub fn remedy(barrier: &Barrier, viewer: &Viewer, bits: &str) -> String {
     let program = barrier.access == Access::Execute && !barrier.dir;
     // What nobody may execute is for everybody to execute.
     let class = if program && rights.mode & 0o111 == 0 { "a" } else { rights.class };
-    let chmod = fill("chmod {}+{} {}", &[class, bits, path]);
+    let chmod = fill!("chmod {}+{} {}", class, bits, path);
     let is_root = viewer.ids.0 == 0;
     if is_root && rights.foreign() {
-        return fill(
+        return fill!(
             "its owner is none of this user namespace's (/proc/self/uid_map), over whose files root has no power here; on the host: {}, or chown it to a user of the namespace",
-            &[&chmod],
+            &chmod
         );
     }
     let by_mode = if is_root && !viewer.lacks_override {
@@ -79,8 +83,8 @@ pub fn remedy(barrier: &Barrier, viewer: &Viewer, bits: &str) -> String {
     if viewer.lacks_override {
         let give = "give root the capability that passes by this (docker run --cap-add DAC_OVERRIDE)";
         return match rights.origin {
-            Origin::Host => fill("{}, or on the host: {}", &[give, &chmod]),
-            _ => fill("{}, or {}", &[&chmod, give]),
+            Origin::Host => fill!("{}, or on the host: {}", give, &chmod),
+            _ => fill!("{}, or {}", &chmod, give),
         };
     }
     if class != "o" && class != "g" {
@@ -88,16 +92,20 @@ pub fn remedy(barrier: &Barrier, viewer: &Viewer, bits: &str) -> String {
     }
     match rights.origin {
         Origin::Host => on_the_host(barrier, viewer, &chmod, just_that),
-        _ if barrier.on_the_way && path == "/root" => fill(
+        _ if barrier.on_the_way && path == "/root" => fill!(
             "move what is in it to where everybody may go (a program: to /usr/local/bin), or {}",
-            &[&chmod],
+            &chmod
         ),
-        _ if barrier.access == Access::Write && owner_may(barrier) => fill(
+        _ if barrier.access == Access::Write && owner_may(barrier) => fill!(
             "chown {}:{} {}{}, or run as uid {}",
-            &[&uid, &gid, path, on_volume(barrier), &rights.ids.0.to_string()],
+            &uid,
+            &gid,
+            path,
+            on_volume(barrier),
+            &rights.ids.0.to_string()
         ),
         _ if barrier.access == Access::Read && just_that && owner_may(barrier) => {
-            fill("chown {}:{} {}{}, or {}", &[&uid, &gid, path, on_volume(barrier), &chmod])
+            fill!("chown {}:{} {}{}, or {}", &uid, &gid, path, on_volume(barrier), &chmod)
         }
         _ => [&chmod, on_volume(barrier)].concat(),
     }
@@ -115,9 +123,11 @@ fn owner_may(barrier: &Barrier) -> bool {
 /// The mode allows it, and the kernel does not.
 fn against_the_mode(barrier: &Barrier, uid: &str, bits: &str) -> String {
     if barrier.rights.acl {
-        return fill(
+        return fill!(
             "its mode allows it, but its access list (getfacl) does not: setfacl -m u:{}:{} {}",
-            &[uid, bits, &barrier.path],
+            uid,
+            bits,
+            &barrier.path
         );
     }
     "its mode allows it: SELinux or AppArmor may forbid it (see the host's log; with SELinux a bind mount wants :z), or the server of a network file system".into()
@@ -134,10 +144,11 @@ fn on_the_host(barrier: &Barrier, viewer: &Viewer, chmod: &str, just_that: bool)
     let (owner, group) = (owner.to_string(), group.to_string());
     let join = match (by_group, viewer.configured) {
         (false, _) => String::new(),
-        (true, false) => fill("docker run --group-add {}", &[&group]),
-        (true, true) => fill(
+        (true, false) => fill!("docker run --group-add {}", &group),
+        (true, true) => fill!(
             "groups = [\"{}\"] beside its user (or docker run --group-add {} and keep_groups = true)",
-            &[&group, &group],
+            &group,
+            &group
         ),
     };
     if barrier.socket && by_group {
@@ -145,8 +156,8 @@ fn on_the_host(barrier: &Barrier, viewer: &Viewer, chmod: &str, just_that: bool)
     }
     let run = match (by_owner, viewer.configured) {
         (false, _) => String::new(),
-        (true, false) => fill("run as its owner (docker run --user {}:{})", &[&owner, &group]),
-        (true, true) => fill("run as its owner (user = \"{}:{}\")", &[&owner, &group]),
+        (true, false) => fill!("run as its owner (docker run --user {}:{})", &owner, &group),
+        (true, true) => fill!("run as its owner (user = \"{}:{}\")", &owner, &group),
     };
     // What is to be read or written may be a secret: it is for that user, not for everybody.
     let secret = just_that && barrier.access != Access::Execute && owner_may(barrier);
@@ -155,9 +166,9 @@ fn on_the_host(barrier: &Barrier, viewer: &Viewer, chmod: &str, just_that: bool)
     } else if secret {
         let own = if by_owner || viewer.configured { "" } else { ", or run as uid 0" };
         let (uid, gid) = (viewer.ids.0.to_string(), viewer.ids.1.to_string());
-        fill("on the host: chown {}:{} {}{}", &[&uid, &gid, &barrier.path, own])
+        fill!("on the host: chown {}:{} {}{}", &uid, &gid, &barrier.path, own)
     } else {
-        fill("on the host: {}", &[chmod])
+        fill!("on the host: {}", chmod)
     };
     let mut text = String::new();
     for part in [join, run, host] {

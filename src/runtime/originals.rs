@@ -4,12 +4,12 @@
 use super::EventLoop;
 use crate::cli::{LogLevel, Persona};
 use crate::config::Program;
-use crate::diagnosis::fill;
 use crate::exit_code;
 use crate::model::{ExitStatus, Pid, Signal};
 use crate::output;
 use crate::sys::event::signals::description;
 use crate::sys::process::spawn::SessionMode;
+use crate::text::template::fill;
 
 impl EventLoop {
     /// Whether rinit speaks in the words of an init that has its own.
@@ -28,8 +28,8 @@ impl EventLoop {
         Some(self.runtime.persona).filter(|_| self.speaks_for_another() && self.is_talkative())
     }
 
-    fn original(&self, level: LogLevel, template: &str, parts: &[&str]) {
-        self.say(level, None, &fill(template, parts));
+    fn original(&self, level: LogLevel, text: &str) {
+        self.say(level, None, text);
     }
 
     /// The command has a process.
@@ -38,12 +38,12 @@ impl EventLoop {
         let pid = pid.to_string();
         if persona == Persona::Tini {
             let word = program.argv.first().map_or_else(Default::default, |word| word.to_string_lossy());
-            self.original(LogLevel::Info, "Spawned child process '{}' with pid '{}'", &[&word, &pid]);
+            self.original(LogLevel::Info, &fill!("Spawned child process '{}' with pid '{}'", &word, &pid));
             return;
         }
-        self.original(LogLevel::Debug, "Child spawned with PID {}.", &[&pid]);
+        self.original(LogLevel::Debug, &fill!("Child spawned with PID {}.", &pid));
         if self.runtime.starter.place == SessionMode::OwnTerminal {
-            self.original(LogLevel::Debug, "setsid complete.", &[]);
+            self.original(LogLevel::Debug, "setsid complete.");
         }
     }
 
@@ -51,13 +51,15 @@ impl EventLoop {
     pub(super) fn original_received(&self, signal: Signal) {
         let Some(persona) = self.spoken_for() else { return };
         match (persona, signal) {
-            (Persona::Tini, Signal::CHLD) => self.original(LogLevel::Debug, "Received SIGCHLD", &[]),
+            (Persona::Tini, Signal::CHLD) => self.original(LogLevel::Debug, "Received SIGCHLD"),
             // It ignores them.
             (Persona::Tini, Signal::TTIN | Signal::TTOU) => {}
             (Persona::Tini, _) => {
-                self.original(LogLevel::Debug, "Passing signal: '{}'", &[description(signal)]);
+                self.original(LogLevel::Debug, &fill!("Passing signal: '{}'", description(signal)));
             }
-            (_, _) => self.original(LogLevel::Debug, "Received signal {}.", &[&signal.number().to_string()]),
+            (_, _) => {
+                self.original(LogLevel::Debug, &fill!("Received signal {}.", &signal.number().to_string()))
+            }
         }
     }
 
@@ -70,15 +72,15 @@ impl EventLoop {
         let to = taken.unwrap_or(Some(signal)).map_or(0, Signal::number).to_string();
         if taken.is_some() {
             let from = signal.number().to_string();
-            self.original(LogLevel::Debug, "Translating signal {} to {}.", &[&from, &to]);
+            self.original(LogLevel::Debug, &fill!("Translating signal {} to {}.", &from, &to));
         }
-        let template = match to.as_str() {
-            "0" => "Not forwarding signal {} to children (ignored).",
-            _ => "Forwarded signal {} to children.",
+        let text = match to.as_str() {
+            "0" => fill!("Not forwarding signal {} to children (ignored).", &to),
+            _ => fill!("Forwarded signal {} to children.", &to),
         };
-        self.original(LogLevel::Debug, template, &[&to]);
+        self.original(LogLevel::Debug, &text);
         if [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&signal) {
-            self.original(LogLevel::Debug, "Suspending self due to TTY signal.", &[]);
+            self.original(LogLevel::Debug, "Suspending self due to TTY signal.");
         }
     }
 
@@ -94,22 +96,22 @@ impl EventLoop {
         let killed = !text.is_empty();
         match persona {
             Persona::Tini => {
-                self.original(LogLevel::Debug, "Reaped child with pid: '{}'", &[&pid]);
-                let (template, what) = match killed {
-                    true => ("Main child exited with signal (with signal '{}')", text),
-                    false => ("Main child exited normally (with status '{}')", &*number),
+                self.original(LogLevel::Debug, &fill!("Reaped child with pid: '{}'", &pid));
+                let how = match killed {
+                    true => fill!("Main child exited with signal (with signal '{}')", text),
+                    false => fill!("Main child exited normally (with status '{}')", &number),
                 };
                 if is_main {
-                    self.original(LogLevel::Info, template, &[what]);
+                    self.original(LogLevel::Info, &how);
                 }
             }
             _ => {
                 let how = if killed { "was terminated by signal" } else { "exited with exit status" };
-                self.original(LogLevel::Debug, "A child with PID {} {} {}.", &[&pid, how, &number]);
+                self.original(LogLevel::Debug, &fill!("A child with PID {} {} {}.", &pid, how, &number));
                 if is_main {
                     self.original_forwarded(Signal::TERM);
                     let code = exit_code::of(outcome).to_string();
-                    self.original(LogLevel::Debug, "Child exited with status {}. Goodbye.", &[&code]);
+                    self.original(LogLevel::Debug, &fill!("Child exited with status {}. Goodbye.", &code));
                 }
             }
         }
@@ -119,7 +121,7 @@ impl EventLoop {
     pub(super) fn original_reaped_all(&self, any_left: bool) {
         if self.spoken_for() == Some(Persona::Tini) {
             let what = if any_left { "No child to reap" } else { "No child to wait" };
-            self.original(LogLevel::Trace, what, &[]);
+            self.original(LogLevel::Trace, what);
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::sys::process::spawn::{
 use crate::sys::process::{caps, fork, kill, rlimits};
 use crate::text::escape::{on_one_line, text_as_bytes};
 use crate::text::suggest::did_you_mean;
+use crate::text::template::fill;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
@@ -207,7 +208,7 @@ impl Starter {
                     .map_err(|errno| StartFailure {
                         lasting: false,
                         code: exit_code::OS_ERROR,
-                        why: diagnosis::fill("no process for a probe: {}", &[errno.desc()]),
+                        why: fill!("no process for a probe: {}", errno.desc()),
                         error: None,
                     })
             }
@@ -278,7 +279,7 @@ impl Starter {
             self::wrong(word, &[why, &diagnosis::otherwise(&near, end)].concat())
         };
         let no_group = |name: &str| {
-            let why = diagnosis::fill("no group \"{}\" in /etc/group", &[name]);
+            let why = fill!("no group \"{}\" in /etc/group", name);
             wrong(&why, name, &mut accounts.groups.iter().map(|group| group.name.as_str()))
         };
         let name = if spec.user.is_empty() { own.uid.to_string() } else { spec.user.clone() };
@@ -316,9 +317,10 @@ impl Starter {
     fn tell_who_runs(&self, uid: u32, word: &CStr) {
         if !self.told_who_runs.replace(true) {
             let uid = uid.to_string();
-            let text = diagnosis::fill(
+            let text = fill!(
                 "rinit is not root: \"{}\", and whatever else has a `user`, runs as who rinit is, uid {}",
-                &[&word.to_string_lossy(), &uid],
+                &word.to_string_lossy(),
+                &uid
             );
             output::line(LogLevel::Info, "", &text);
         }
@@ -345,7 +347,7 @@ impl Starter {
 }
 
 fn wrong(word: &CStr, why: &str) -> StartFailure {
-    let why = diagnosis::fill("cannot start \"{}\": {}", &[&word.to_string_lossy(), why]);
+    let why = fill!("cannot start \"{}\": {}", &word.to_string_lossy(), why);
     StartFailure { lasting: true, code: exit_code::OS_ERROR, why: on_one_line(&why), error: None }
 }
 
@@ -437,7 +439,7 @@ fn without_a_look(recipe: &ExecSpec<'_>, error: SpawnError) -> String {
     let word = recipe.argv.first().map_or_else(String::new, |word| word.to_string_lossy().into_owned());
     let most = match error.stage {
         Stage::Fork => (cgroup::most_processes(), cgroup::most_memory()),
-        _ => return diagnosis::fill("cannot start \"{}\": {}", &[&word, error.errno.desc()]),
+        _ => return fill!("cannot start \"{}\": {}", &word, error.errno.desc()),
     };
     diagnosis::explain(error, &ExecFacts { word, most, ..ExecFacts::default() })
 }
