@@ -4,7 +4,7 @@ use super::{CtlError, names};
 use crate::exit_code::{DENIED, FAILURE, TIMED_OUT, UNKNOWN_SERVICE, UNREACHED};
 use crate::model::Moment;
 use crate::sys::event::clock;
-use crate::sys::net::local::{LocalStream, readable};
+use crate::sys::net::line_stream::{LineStream, readable};
 use crate::sys::process::{credentials, procfs};
 use crate::sys::{args, fs};
 use crate::text::escape::json_string;
@@ -23,7 +23,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// A connection to rinit.
 #[derive(Debug)]
 pub(super) struct CtlClient {
-    stream: LocalStream,
+    stream: LineStream,
     /// Where the connection leads.
     pub(super) socket: String,
     /// When the whole talk is to be over.
@@ -44,7 +44,7 @@ impl CtlClient {
         };
         let mut first: Option<(String, io::Error)> = None;
         for socket in candidates {
-            match LocalStream::connect(&socket, patience) {
+            match LineStream::connect(&socket, patience) {
                 Ok(stream) => return Self::trusted(stream, socket, until),
                 Err(error) => first = first.or(Some((socket, error))),
             }
@@ -54,7 +54,7 @@ impl CtlClient {
     }
 
     /// Whoever listens at a name that anybody may take is to be root or this user.
-    fn trusted(stream: LocalStream, socket: String, until: Option<Moment>) -> Result<Self, CtlError> {
+    fn trusted(stream: LineStream, socket: String, until: Option<Moment>) -> Result<Self, CtlError> {
         match stream.peer_uid() {
             Some(uid) if uid != 0 && uid != credentials::current().uid => Err(CtlError::new(
                 UNREACHED,

@@ -6,7 +6,7 @@ use super::table::{FOLLOW, LINES};
 use super::{CtlError, CtlRequest, print};
 use crate::exit_code::{FAILURE, UNREACHED, USAGE};
 use crate::sys::event::clock;
-use crate::sys::net::local::readable;
+use crate::sys::net::line_stream::readable;
 use crate::text::json::Json;
 use std::time::Duration;
 

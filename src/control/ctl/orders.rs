@@ -7,13 +7,13 @@ use super::wait::{Awaited, Told, WaitGoal, wait_for};
 use super::{CtlError, CtlRequest, complain};
 use crate::exit_code::{FAILURE, TIMED_OUT, USAGE};
 use crate::sys::event::clock;
-use crate::sys::net::local::readable;
+use crate::sys::net::line_stream::readable;
 use crate::sys::stdio;
 use crate::text::escape::{json_string, on_one_line};
 use crate::text::json::Json;
 
 /// An order as it is sent and told.
-struct ControlOrder {
+struct OrderVerb {
     verb: &'static str,
     /// `web: started`.
     done: &'static str,
@@ -21,15 +21,15 @@ struct ControlOrder {
 }
 
 pub(super) fn start(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
-    order(request, &ControlOrder { verb: "start", done: "started", goal: WaitGoal::Started })
+    order(request, &OrderVerb { verb: "start", done: "started", goal: WaitGoal::Started })
 }
 
 pub(super) fn stop(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
-    order(request, &ControlOrder { verb: "stop", done: "stopped", goal: WaitGoal::Stopped })
+    order(request, &OrderVerb { verb: "stop", done: "stopped", goal: WaitGoal::Stopped })
 }
 
 pub(super) fn restart(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
-    order(request, &ControlOrder { verb: "restart", done: "restarted", goal: WaitGoal::Started })
+    order(request, &OrderVerb { verb: "restart", done: "restarted", goal: WaitGoal::Started })
 }
 
 pub(super) fn signal(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
@@ -46,7 +46,7 @@ fn names_of(rows: &[Json]) -> Vec<&str> {
     rows.iter().filter_map(|row| row.text("name")).collect()
 }
 
-fn order(request: &CtlRequest<'_>, order: &ControlOrder) -> Result<u8, CtlError> {
+fn order(request: &CtlRequest<'_>, order: &OrderVerb) -> Result<u8, CtlError> {
     let until = request.deadline()?;
     let mut client = request.connect()?;
     let (rows, before) = client.chosen(&request.arguments.words)?;

@@ -1,7 +1,7 @@
 //! The network as this container sees it: interfaces, routes, names, and who listens.
 
 pub mod exchange;
-pub mod local;
+pub mod line_stream;
 pub mod resolver;
 
 use nix::errno::Errno;

@@ -12,14 +12,14 @@ const MAX_LINE_BYTES: usize = 1 << 22;
 
 /// A connection to a Unix socket.
 #[derive(Debug)]
-pub struct LocalStream {
+pub struct LineStream {
     fd: OwnedFd,
     /// What came, from `next` on not taken yet.
     buffer: Vec<u8>,
     next: usize,
 }
 
-impl LocalStream {
+impl LineStream {
     /// Connects to a path, or with `@` in front to an abstract name, within `patience`.
     pub fn connect(name: &str, patience: Option<Duration>) -> io::Result<Self> {
         let (address, length) = address(name)?;
@@ -170,7 +170,7 @@ fn address(name: &str) -> io::Result<(libc::sockaddr_un, libc::socklen_t)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::local::*;
+    use super::super::line_stream::*;
     use std::io::Write as _;
     use std::os::linux::net::SocketAddrExt as _;
     use std::os::unix::net::{SocketAddr, UnixListener};
@@ -181,7 +181,7 @@ mod tests {
         let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).expect("a name"));
         let listener = listener.expect("a socket");
         let mut stream =
-            LocalStream::connect(&["@", &name].concat(), Some(Duration::from_secs(1))).expect("a server");
+            LineStream::connect(&["@", &name].concat(), Some(Duration::from_secs(1))).expect("a server");
         let (mut server, _) = listener.accept().expect("a client");
         assert_eq!(stream.peer_uid(), Some(nix::unistd::geteuid().as_raw()));
         server.write_all(b"one\ntwo\nthr").expect("written");
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn a_name_that_does_not_fit_is_refused() {
         for name in ["", &"x".repeat(108), "a\0b"] {
-            assert!(LocalStream::connect(name, None).is_err());
+            assert!(LineStream::connect(name, None).is_err());
         }
     }
 }
