@@ -84,7 +84,7 @@ pub fn run(argc: c_int, argv: *const *const c_char) -> u8 {
         return control::ctl::run(words, inherited);
     }
     let code = match cli::parse(&arguments, &sys::args::variable) {
-        Ok(cli::Parsed::Help) => launch::answer(cli::HELP, exit_code::SUCCESS),
+        Ok(cli::Parsed::Help) => launch::answer(&cli::help(), exit_code::SUCCESS),
         Ok(cli::Parsed::Version) => {
             launch::answer(concat!("rinit ", env!("CARGO_PKG_VERSION"), "\n"), exit_code::SUCCESS)
         }

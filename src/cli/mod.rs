@@ -1,10 +1,11 @@
 //! Arguments -> what is asked for. Pure: nothing is looked up, nothing is printed.
 
 pub use compat::{Answer, Persona, Variable};
+pub use options::help;
 
 use crate::model::Signal;
 use crate::text::suggest::did_you_mean;
-use crate::text::units;
+use options::{Applied, OPTIONS, OptionSpec};
 use std::ffi::{CStr, CString};
 use std::time::Duration;
 
@@ -128,75 +129,8 @@ pub struct Invocation {
     pub command: Vec<CString>,
 }
 
-/// The text of `--help`.
-pub const HELP: &str = "\
-Usage: rinit [OPTIONS] [--] [COMMAND [ARG]...]
-
-An init for containers: checks the environment, starts and supervises services,
-forwards signals, reaps orphans, and ends with the command's exit code.
-
-Configuration:
-  -c, --config PATH       a file, or a folder whose *.toml are read in name order; may be repeated
-                          (default: $RINIT_CONFIG, else /etc/rinit.toml and /etc/rinit.d/*.toml)
-      --check             run the checks, report, and end; nothing is changed
-      --format FORMAT     of that report: human, json, tap or junit
-      --only, --skip WORDS  of the checks, by kind or name, with commas; may be repeated
-      --record            write the checks that describe this container as it is now, and end
-      --env-docs          write the variables that the checks speak of, as a table and an example, and end
-      --validate          report every fault of the configuration, and end
-      --explain           tell what would be checked and started, in what order, and end
-      --exec              check, then become the COMMAND: no rinit stays behind
-
-Command:
-  -g, --group             send signals to the command's process group
-  -r, --rewrite FROM:TO   send TO in place of the signal FROM; 0 drops it
-  -e, --remap-exit CODE   end with 0 when the command ends with CODE; may be repeated
-  -p, --pdeathsig SIGNAL  take SIGNAL when rinit's own parent dies
-  -s, --subreaper         adopt orphans when not PID 1 (done by itself)
-  -w, --warn-on-reap      tell of each orphan that is reaped
-      --kill-after TIME   kill what the command leaves behind after TIME (default 2s; off leaves it alone)
-
-Messages:
-  -v                      say more; repeat for more
-  -q, --quiet             say errors only
-      --log-level LEVEL   error, warn, info, debug or trace (also $RINIT_LOG)
-      --log-format FORMAT text or json (also $RINIT_LOG_FORMAT)
-  -h, --help              print this
-  -l, --license           print the license
-  -V, --version           print the version
-";
-
 /// What `-l`, and `-L` of catatonit, print.
 const LICENSE: &str = include_str!("../../LICENSE");
-
-/// Options with their long names; `true` where a value follows.
-const OPTIONS: &[(char, &str, bool)] = &[
-    ('c', "config", true),
-    ('\0', "check", false),
-    ('\0', "format", true),
-    ('\0', "only", true),
-    ('\0', "skip", true),
-    ('\0', "record", false),
-    ('\0', "env-docs", false),
-    ('\0', "validate", false),
-    ('\0', "explain", false),
-    ('\0', "print-config", false),
-    ('\0', "exec", false),
-    ('g', "group", false),
-    ('r', "rewrite", true),
-    ('e', "remap-exit", true),
-    ('p', "pdeathsig", true),
-    ('s', "subreaper", false),
-    ('w', "warn-on-reap", false),
-    ('\0', "kill-after", true),
-    ('v', "verbose", false),
-    ('q', "quiet", false),
-    ('\0', "log-level", true),
-    ('\0', "log-format", true),
-    ('l', "license", false),
-    ('h', "help", false),
-    ('V', "version", false),
-];
 
 /// Reads the arguments, the program's name first, and the variables that stand for some of them. The error is
 /// one line for the user.
@@ -270,16 +204,16 @@ fn long_option(
         Some((name, value)) => (name, Some(value)),
         None => (text, None),
     };
-    let Some((_, name, valued)) = OPTIONS.iter().find(|(_, long, _)| *long == name) else {
-        let hint = did_you_mean(name, OPTIONS.iter().map(|(_, long, _)| *long)).replace('"', "");
+    let Some(option) = OptionSpec::by_long(name) else {
+        let hint = did_you_mean(name, OPTIONS.iter().map(|option| option.long)).replace('"', "");
         let hint = hint.replace("mean ", "mean --");
         return Err(format!("unknown option --{name}{hint}; {BEHIND_DASHES}"));
     };
-    if *valued {
-        return apply(invocation, name, &value(&format!("--{name}"), inline, rest)?);
+    if option.takes_value() {
+        return apply(invocation, option, &value(&format!("--{name}"), inline, rest)?);
     }
     match inline {
-        None => apply(invocation, name, ""),
+        None => apply(invocation, option, ""),
         Some(_) => Err(format!("--{name} takes no value")),
     }
 }
@@ -290,15 +224,14 @@ fn short_options(
     rest: &mut Rest<'_, '_>,
 ) -> Result<Option<Parsed>, String> {
     for (at, letter) in letters.char_indices() {
-        let Some((_, name, valued)) = OPTIONS.iter().find(|(short, ..)| *short == letter && letter != '\0')
-        else {
+        let Some(option) = OptionSpec::by_short(letter) else {
             return Err(format!("unknown option -{letter}; {BEHIND_DASHES}"));
         };
-        if *valued {
+        if option.takes_value() {
             let attached = letters.get(at + letter.len_utf8()..).filter(|tail| !tail.is_empty());
-            return apply(invocation, name, &value(&format!("-{letter}"), attached, rest)?);
+            return apply(invocation, option, &value(&format!("-{letter}"), attached, rest)?);
         }
-        if let Some(special) = apply(invocation, name, "")? {
+        if let Some(special) = apply(invocation, option, "")? {
             return Ok(Some(special));
         }
     }
@@ -313,53 +246,21 @@ fn value(option: &str, given: Option<&str>, rest: &mut Rest<'_, '_>) -> Result<S
     next.to_str().map(str::to_string).map_err(|_| format!("{option}: the value is not UTF-8"))
 }
 
-fn apply(invocation: &mut Invocation, name: &str, value: &str) -> Result<Option<Parsed>, String> {
-    let wrong = |why: String| format!("--{name} {value}: {why}");
-    match name {
-        "help" => return Ok(Some(Parsed::Help)),
-        "license" => return compat::answer(1, 0, LICENSE.into()).map(Some),
-        "version" => return Ok(Some(Parsed::Version)),
-        "config" => invocation.config.push(value.to_string()),
-        "check" => mode(invocation, Mode::Check)?,
-        "validate" => mode(invocation, Mode::Validate)?,
-        "explain" | "print-config" => mode(invocation, Mode::Explain)?,
-        "record" => mode(invocation, Mode::Record)?,
-        "env-docs" => mode(invocation, Mode::EnvDocs)?,
-        "only" => invocation.only.extend(value.split(',').map(str::to_string)),
-        "skip" => invocation.skip.extend(value.split(',').map(str::to_string)),
-        "exec" => mode(invocation, Mode::Exec)?,
-        "format" => invocation.format = crate::config::read::table::one_of(value).map_err(wrong)?,
-        "group" => invocation.group = true,
-        "subreaper" => invocation.subreaper = true,
-        "warn-on-reap" => invocation.warn_on_reap = true,
-        "verbose" => invocation.verbosity = invocation.verbosity.saturating_add(1),
-        "quiet" => invocation.quiet = true,
-        "pdeathsig" => invocation.pdeathsig = Some(signal(value).map_err(wrong)?),
-        "rewrite" => invocation.rewrites.push(rewrite(value).map_err(wrong)?),
-        "remap-exit" => {
-            invocation
-                .remap
-                .push(value.parse().map_err(|_| wrong("expected an exit code, 0 to 255".into()))?);
-        }
-        "kill-after" if value == "off" => invocation.kill_after = Some(Duration::ZERO),
-        "kill-after" => invocation.kill_after = Some(units::duration(value).map_err(wrong)?),
-        "log-level" => invocation.log_level = Some(crate::config::read::table::one_of(value).map_err(wrong)?),
-        "log-format" => {
-            invocation.log_format = Some(crate::config::read::table::one_of(value).map_err(wrong)?)
-        }
-        _ => {}
-    }
-    Ok(None)
+fn apply(invocation: &mut Invocation, option: &OptionSpec, value: &str) -> Applied {
+    (option.apply)(invocation, value).map_err(|why| match option.takes_value() {
+        true => format!("--{} {value}: {why}", option.long),
+        false => why,
+    })
 }
 
-fn mode(invocation: &mut Invocation, mode: Mode) -> Result<(), String> {
+fn mode(invocation: &mut Invocation, mode: Mode) -> Applied {
     if invocation.mode != Mode::Supervise && invocation.mode != mode {
         return Err(
             "--exec, --check, --record, --env-docs, --validate and --explain exclude each other".into()
         );
     }
     invocation.mode = mode;
-    Ok(())
+    Ok(None)
 }
 
 fn signal(text: &str) -> Result<Signal, String> {
@@ -374,5 +275,6 @@ fn rewrite(text: &str) -> Result<(Signal, Option<Signal>), String> {
 }
 
 mod compat;
+pub mod options;
 #[cfg(test)]
 mod tests;
