@@ -61,6 +61,24 @@ impl EventLoop {
         }
     }
 
+    /// Who runs its program by now is told to do so before a signal is: what has not loaded it a stop kills and does not ask.
+    pub(super) fn look_before_a_signal(&mut self) {
+        let mut at = 0;
+        while let Some(LoadingStart { loading, .. }) = self.loads.get(at) {
+            // One that the supervisor does not know of yet is told later, in order.
+            if loading.has_left() && !loading.has_failed() && self.runtime.core.knows(loading.pid()) {
+                let load = self.loads.swap_remove(at);
+                let before = self.events.len();
+                self.end_of_load(load);
+                for event in self.events.split_off(before) {
+                    self.step(event);
+                }
+            } else {
+                at += 1;
+            }
+        }
+    }
+
     /// A process was reaped. Whether that is all: it was one of these, and never ran its program.
     pub(super) fn load_ended(&mut self, pid: Pid) -> bool {
         let Some(at) = self.loads.iter().position(|load| load.loading.pid() == pid) else { return false };

@@ -382,7 +382,10 @@ impl EventLoop {
             Some((pid, group)) if !tracing::enabled!(tracing::Level::DEBUG) => {
                 let _ = if group { kill::group(pid, &[signal]) } else { kill::process(pid, &[signal]) };
             }
-            _ => self.step(Event::Signal(signal)),
+            _ => {
+                self.look_before_a_signal();
+                self.step(Event::Signal(signal));
+            }
         }
     }
 }

@@ -133,29 +133,42 @@ fn a_start_goes_on_when_the_file_system_answers() {
     goes_on(run, 0);
 }
 
-/// execve waits up to 45 s (fs.lease-break-time) for who has a write lease on the file.
-#[test]
-fn a_write_lease_hangs_nothing_else() {
+/// Starts a program on whose file somebody has a write lease: execve waits up to 45 s (fs.lease-break-time).
+fn with_lease(script: &str) -> Running {
     let holder = "import fcntl,os,signal,time\nsignal.signal(signal.SIGIO, signal.SIG_IGN)\nfcntl.fcntl(os.open('/mnt/files/program', os.O_RDONLY), fcntl.F_SETLEASE, fcntl.F_WRLCK)\nopen('/mnt/files/held', 'w').close()\ntime.sleep(1000)\n";
     let config = format!(
         r#"{BUSY}
         [services.holder]
         command = ["/usr/bin/python3", "/mnt/files/holder.py"]
         healthcheck = {{ exec = "test -e /mnt/files/held", interval = "20ms" }}
+        restart = "no"
+        essential = false
         [services.slow]
         command = "/mnt/files/program"
         depends_on = {{ holder = "healthy" }}
         "#
     );
-    let run = Init::RINIT
-        .launch()
-        .config(&config)
-        .file("holder.py", holder)
-        .file_with_mode("program", "#!/bin/sh\nsleep 1000\n", 0o755)
-        .start();
+    let launch = Init::config(&config).file("holder.py", holder);
+    let run = launch.file_with_mode("program", &format!("#!/bin/sh\n{script}\n"), 0o755).start();
     run.wait_for_err("slow: its program is not loaded after 3s");
+    run
+}
+
+#[test]
+fn a_write_lease_hangs_nothing_else() {
+    let run = with_lease("sleep 1000");
     run.wait_for_err("waits for who has a lease on it");
     goes_on(run, 0);
+}
+
+/// What was slow is looked at ever more seldom: it ran for most of a second, and a stop killed it without a word.
+#[test]
+fn what_was_slow_and_runs_is_asked_to_stop() {
+    let run = with_lease("trap 'echo asked; exit 0' TERM; echo up; while :; do sleep 0.01; done");
+    run.signal_to(&run.the("holder.py"), libc::SIGKILL);
+    run.wait_for("up");
+    let ended = heard(run, 0);
+    assert!(ended.out.contains("asked"), "{}", ended.story());
 }
 
 /// Whoever is stopped between clone and execve stops nobody else.
