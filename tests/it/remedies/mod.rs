@@ -46,7 +46,8 @@ fn of_paths_that_are_not_to_be_there() {
     by_command("mkdir -p d/x", &check("dir", "d", "absent = true"), "rm -r /mnt/files/own/d");
     by_command("mkdir -p d/x", &check("file", "d", "absent = true"), "rm -r /mnt/files/own/d");
     by_command("echo x > f", &check("file", "f", "absent = true"), "rm /mnt/files/own/f");
-    by_command("ln -s /nowhere f", &check("file", "f", "absent = true"), "rm /mnt/files/own/f");
+    let remove = "remove it: rm /mnt/files/own/f";
+    mended("ln -s /nowhere f", &check("file", "f", "absent = true"), remove, "rm /mnt/files/own/f");
     by_command("ln -s /etc l", &check("file", "l", "absent = true"), "rm -r /mnt/files/own/l");
 }
 
@@ -125,6 +126,8 @@ fn of_rights() {
 /// `ln` alone had no directory for its link, and made it in the directory that stood there.
 #[test]
 fn of_links() {
+    mended("ln -s t l", &check("file", "l", ""), "put it at t, or correct the link", "echo x > t");
+    mended("ln -s t l", &check("dir", "l", ""), ", or correct the link", "ln -sfn /etc l");
     let target = "target = \"/etc\"";
     let missing = "mkdir -p /mnt/files/own/a/b && ln -s /etc /mnt/files/own/a/b/l";
     by_command("", &check("link_target", "a/b/l", target), missing);
@@ -301,14 +304,18 @@ fn of_a_home() {
 /// The templates of what is to be done, as they stand in the code of the checks: what follows `\n` in a text.
 fn hints() -> Vec<String> {
     let mut hints = Vec::new();
-    let mut folders = vec![concat!(env!("CARGO_MANIFEST_DIR"), "/src/checks").into()];
+    let checks = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/checks"));
+    let mut folders = vec![checks.to_path_buf()];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir::<std::path::PathBuf>(folder).expect("a directory") {
+        for entry in std::fs::read_dir(folder).expect("a directory") {
             let path = entry.expect("an entry").path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let module = path.strip_prefix(checks).unwrap().with_extension("").to_string_lossy().into_owned();
+            if list::NO_CHECKS.contains(&module.as_str()) {
+                continue;
+            }
             if path.is_dir() {
                 folders.push(path);
-            } else if !list::NO_CHECKS.contains(&name.as_str()) && !name.ends_with("tests.rs") {
+            } else if !module.ends_with("tests") {
                 let text = std::fs::read_to_string(&path).expect("text");
                 let code = text.split("#[cfg(test)]\n").next().unwrap_or("");
                 for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
