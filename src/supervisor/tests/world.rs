@@ -72,6 +72,8 @@ pub(super) struct World {
     pub said: Moment,
     /// What the main service is to get when it runs.
     pub kept: Vec<Signal>,
+    /// How many USR1 came that were not passed on, or not yet.
+    pub usr1_left: u32,
     /// For each service the ones that depend on it, also by others.
     pub above: Vec<u16>,
 }
@@ -102,6 +104,7 @@ impl World {
             interrupted: None,
             said: Moment(NOON),
             kept: Vec::new(),
+            usr1_left: 0,
             above,
         }
     }
