@@ -1,6 +1,7 @@
 //! Text -> checked configuration. Reading (files -> one tree) and resolving (tree -> what is to be done)
 //! are two steps, because the second depends on what the checks export.
 
+pub mod keys;
 pub mod read;
 pub mod resolve;
 pub mod source;

@@ -413,6 +413,8 @@ impl<'a> Table<'a> {
     /// Ends the reading of this table: every key that nobody asked for is a fault that names the nearest one.
     pub fn close(self) {
         let asked = self.asked.into_inner();
+        #[cfg(test)]
+        crate::config::keys::asked::note(&self.path, &asked);
         let found = self.found.get();
         let unseen = self.own.entries.iter().enumerate().filter(|(n, _)| found & bit(*n) == 0);
         for (_, entry) in unseen.filter(|(_, entry)| !asked.contains(&entry.key.as_str())) {

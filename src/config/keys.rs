@@ -1,0 +1,278 @@
+//! The keys of a configuration's tables: what each is called, what it takes, what holds without it, and what it is
+//! for. The tables of checks have their keys beside their kinds.
+//!
+//! A reader that asks for a key that is not listed here fails the tests, and so does a key that no reader asks for.
+//! `docs/configuration.md` is written from these lists.
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct KeySpec {
+    /// As it is written.
+    pub name: &'static str,
+    /// What it takes.
+    pub takes: &'static str,
+    /// What holds where it is not written; empty: nothing.
+    pub default: &'static str,
+    /// One line of help.
+    pub help: &'static str,
+}
+
+/// The keys of one kind of table.
+#[derive(Clone, Copy, Debug)]
+pub struct TableSpec {
+    /// How its header reads: `services.NAME.healthcheck`.
+    pub path: &'static str,
+    /// What it is for.
+    pub help: &'static str,
+    /// Its keys, in the order in which they are explained.
+    pub keys: &'static [KeySpec],
+}
+
+const fn key(name: &'static str, takes: &'static str, default: &'static str, help: &'static str) -> KeySpec {
+    KeySpec { name, takes, default, help }
+}
+
+/// All tables but those of checks.
+#[rustfmt::skip]
+pub static TABLES: &[TableSpec] = &[
+    TableSpec { path: "", help: "What stands at the top of a file.", keys: &[
+        key("checks", "table", "", "what must hold before anything is started: `[checks.KIND.NAME]`"),
+        key("defaults", "table", "", "keys for every service that does not say otherwise"),
+        key("services", "table", "", "what is run: `[services.NAME]`; `main` is the COMMAND"),
+        key("stop", "table", "", "the stop of the whole container"),
+        key("signals", "table", "", "what a signal means: \"stop\", \"ignore\", another signal, or a service's"),
+        key("when_idle", "word", "\"exit\"", "what follows when nothing is left to run: \"exit\" or \"stay\""),
+    ] },
+    TableSpec { path: "services.NAME", help: "One service. `[defaults]` takes the same keys, but for those that are each service's own: `command`, `type`, `depends_on`, `after`, `when_command`.", keys: &[
+        key("command", "words", "", "the program and its arguments: an array, or a string that is split as a shell would; no shell runs"),
+        key("type", "word", "\"daemon\"", "\"daemon\", or \"oneshot\", which is done when it exits 0"),
+        key("enabled", "bool", "true", "whether it is started"),
+        key("when_env", "string", "", "started only if this variable is set and not empty: \"NAME\", \"!NAME\" or \"NAME=one|two\""),
+        key("when_exists", "path", "", "started only if this is there"),
+        key("when_missing", "path", "", "started only if this is not there"),
+        key("when_command", "words", "", "of `main`: the file is meant for these programs; any other COMMAND is just run"),
+        key("essential", "bool", "true", "whether its end for good ends the container, with its exit code; of a oneshot only a failure counts"),
+        key("depends_on", "names or table", "", "what it waits for at the start, and outlives at the stop"),
+        key("after", "names", "", "order without need: waits for those that are to start at all"),
+        key("restart", "word", "\"on-failure\"; \"no\" for a oneshot and `main`", "\"no\", \"always\", \"on-failure\", \"on-failure:N\" or \"unless-stopped\""),
+        key("restart_policy", "table", "", "how long to wait before a restart, and how often to try"),
+        key("success_exit_codes", "codes and signals", "0", "ends that are success besides 0"),
+        key("start_timeout", "duration or \"none\"", "\"none\"", "until it is ready, or done for a oneshot; past it, it is stopped, and has failed"),
+        key("run_timeout", "duration or \"none\"", "\"none\"", "the longest run; past it, it is stopped, and has failed"),
+        key("stop_signal", "signal", "\"SIGTERM\"", "what asks it to stop; CONT follows"),
+        key("stop_grace_period", "duration", "\"10s\"", "how long it may take to stop; KILL follows"),
+        key("kill_mode", "word", "\"mixed\"", "whom the stop signal goes to: \"mixed\", \"group\", \"process\" or \"all\""),
+        key("healthcheck", "table", "", "what tells whether it is healthy"),
+        key("environment", "table or list", "", "variables, as Compose has them"),
+        key("env_file", "paths", "", "files of variables, relative to the file that names them"),
+        key("clear_env", "bool", "false", "whether nothing is inherited"),
+        key("user", "name or number", "rinit's own", "whose rights it has: \"USER\" or \"USER:GROUP\"; HOME, USER and LOGNAME follow"),
+        key("group", "name or number", "the user's own", "its group"),
+        key("groups", "names or numbers", "", "groups besides those that the user is a member of"),
+        key("keep_groups", "bool", "false", "whether the groups that the container was given stay"),
+        key("umask", "octal string", "as inherited", "its file mode creation mask, such as \"0022\""),
+        key("working_dir", "path", "as inherited", "where it starts; an absolute path"),
+        key("ulimits", "table", "as inherited", "limits by the names of `docker run --ulimit`: a number, a size, or { soft, hard }"),
+        key("logging", "table", "", "where its output goes"),
+    ] },
+    TableSpec { path: "services.NAME.depends_on.OTHER", help: "One dependency, where a condition alone does not say enough.", keys: &[
+        key("condition", "word", "\"started\"; \"completed\" for a oneshot", "what it must have reached: \"started\", \"healthy\" or \"completed\" (Compose's words too)"),
+        key("required", "bool", "true", "whether this service cannot start without it"),
+        key("restart", "bool", "false", "whether this service is restarted when the dependency is"),
+    ] },
+    TableSpec { path: "services.NAME.restart_policy", help: "", keys: &[
+        key("delay", "duration", "\"100ms\"", "the wait before the first restart"),
+        key("max_delay", "duration", "\"30s\"", "the longest wait"),
+        key("factor", "number", "2.0", "by which each wait is longer than the one before; 1 to 1000"),
+        key("jitter", "number", "0.0", "the share by which a wait may be longer or shorter; 0 to 0.5"),
+        key("max_attempts", "number", "no limit", "restarts in a row"),
+        key("window", "duration", "\"1m\"", "a run this long clears the count"),
+        key("never_on", "codes and signals", "", "ends that are never followed by a restart"),
+        key("always_on", "codes and signals", "", "ends that always are"),
+    ] },
+    TableSpec { path: "services.NAME.healthcheck", help: "", keys: &[
+        key("exec", "words", "", "a command, as the service's user; exit code 0 is healthy"),
+        key("test", "string or list", "", "the same, as Compose writes it"),
+        key("tcp", "port or \"host:port\"", "", "a port that must accept a connection"),
+        key("disable", "bool", "false", "whether there is none"),
+        key("interval", "duration", "\"10s\"", "between two probes"),
+        key("timeout", "duration", "\"5s\"", "how long a probe may take"),
+        key("retries", "number", "3", "failed probes in a row that make it unhealthy"),
+        key("start_period", "duration", "\"0s\"", "after the start, while failures do not count"),
+        key("start_interval", "duration", "\"500ms\"", "between two probes during start_period"),
+        key("on_unhealthy", "word", "\"restart\"", "\"restart\", \"ignore\" or \"stop\""),
+    ] },
+    TableSpec { path: "services.NAME.env_file", help: "One file, where its path alone does not say enough.", keys: &[
+        key("path", "path", "", "where it is"),
+        key("required", "bool", "true", "whether it must be there"),
+    ] },
+    TableSpec { path: "services.NAME.ulimits.LIMIT", help: "", keys: &[
+        key("soft", "number or size", "", "what holds"),
+        key("hard", "number or size", "", "the most that the service may raise it to"),
+    ] },
+    TableSpec { path: "services.NAME.logging", help: "", keys: &[
+        key("driver", "word", "\"inherit\"", "\"inherit\": rinit's own output; \"none\": nowhere"),
+    ] },
+    TableSpec { path: "stop", help: "", keys: &[
+        key("within", "duration", "no limit", "bounds the stop of the whole container; the grace periods are cut to fit"),
+    ] },
+    TableSpec { path: "signals.SIGNAL", help: "A signal that a service gets.", keys: &[
+        key("service", "name", "", "which"),
+        key("signal", "signal", "the same", "as which signal"),
+    ] },
+];
+
+impl TableSpec {
+    /// The table that a path of a configuration leads to; `None` for a check's, and where the keys are names.
+    #[must_use]
+    pub fn of(path: &str) -> Option<&'static Self> {
+        let mut pattern = String::from(path);
+        if let Some(service) = path.strip_prefix("services.").or_else(|| path.strip_prefix("defaults")) {
+            // A service's name may have dots in it: the longest table under it that fits is meant.
+            let below = ["depends_on", "restart_policy", "healthcheck", "env_file", "ulimits", "logging"];
+            let found = below.into_iter().find_map(|table| {
+                let (_, rest) = service.rsplit_once(&[".", table].concat())?;
+                match (table, rest) {
+                    ("depends_on", name) if name.starts_with('.') => Some("depends_on.OTHER"),
+                    ("ulimits", name) if name.starts_with('.') => Some("ulimits.LIMIT"),
+                    ("depends_on" | "ulimits", _) => Some("names"),
+                    (table, "") => Some(table),
+                    _ => None,
+                }
+            });
+            pattern = ["services.NAME", found.map_or("", |_| "."), found.unwrap_or("")].concat();
+        } else if path.starts_with("signals.") {
+            pattern = "signals.SIGNAL".into();
+        }
+        TABLES.iter().find(|table| table.path == pattern)
+    }
+}
+
+/// What the readers of this test's thread asked for.
+#[cfg(test)]
+pub(crate) mod asked {
+    use super::TableSpec;
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    thread_local!(static ASKED: RefCell<BTreeSet<(&'static str, &'static str)>> = const { RefCell::new(BTreeSet::new()) });
+
+    /// A table at this path was read by a reader that asked for these keys, all of which must be listed.
+    pub(crate) fn note(path: &str, keys: &[&'static str]) {
+        let Some(table) = TableSpec::of(path) else { return };
+        for key in keys {
+            let listed = table.keys.iter().any(|listed| listed.name == *key);
+            assert!(
+                listed,
+                "the reader of [{path}] asks for {key:?}, which src/config/keys.rs does not list under {:?}: add it there",
+                table.path
+            );
+        }
+        ASKED.with_borrow_mut(|asked| asked.extend(keys.iter().map(|key| (table.path, *key))));
+    }
+
+    /// All that was asked for.
+    pub(crate) fn all() -> BTreeSet<(&'static str, &'static str)> {
+        ASKED.with_borrow(Clone::clone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::read::interpolate::Scope;
+    use crate::config::resolve;
+    use crate::config::source::files::{Io, load};
+
+    /// A file in which every table stands.
+    const ALL: &str = "when_idle = 'stay'\nstop.within = '9s'\n[defaults]\nlogging = { driver = 'none' }
+[services.a]\ncommand = 'a'\nhealthcheck = { tcp = 1 }\nlogging = { driver = 'none' }\nrestart_policy = { delay = '1s' }
+ulimits = { nofile = { soft = 1, hard = 2 } }\nenv_file = [{ path = '/e', required = false }]
+[services.'b.1']\ncommand = 'b'\ndepends_on = { a = { condition = 'healthy' } }\n[services.main]\nwhen_command = 'm'
+[signals]\nUSR1 = { service = 'a', signal = 'HUP' }\n";
+
+    #[test]
+    fn every_key_that_is_listed_is_read() {
+        let read = |_: &str| Ok(ALL.as_bytes().to_vec());
+        let list = |_: &str| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
+        let mut faults = Vec::new();
+        let io = Io { read: &read, list: &list, why: &|_, _| String::new() };
+        let files = load(&["/all".to_string()], None, &io, &mut faults);
+        let scope =
+            Scope { variable: &|_| None, exists: &|_| false, read: &|_| Err(String::new()), later: &[] };
+        resolve(files.as_ref(), &scope, &[c"m".into()], &mut faults);
+        assert_eq!(faults, []);
+        let asked = asked::all();
+        for table in TABLES {
+            for key in table.keys {
+                let read = asked.contains(&(table.path, key.name));
+                assert!(
+                    read,
+                    "no reader asks for {:?} of [{}]: drop it from src/config/keys.rs",
+                    key.name, table.path
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_leads_to_its_table() {
+        for (path, table) in [
+            ("", Some("")),
+            ("services.web", Some("services.NAME")),
+            ("services.web.1.logging", Some("services.NAME.logging")),
+            ("services.web.1", Some("services.NAME")),
+            ("defaults", Some("services.NAME")),
+            ("defaults.healthcheck", Some("services.NAME.healthcheck")),
+            ("services.web.depends_on.db", Some("services.NAME.depends_on.OTHER")),
+            ("services.web.ulimits", None),
+            ("checks.env.A", None),
+        ] {
+            assert_eq!(TableSpec::of(path).map(|table| table.path), table, "{path}");
+        }
+    }
+
+    /// `docs/configuration.md`, as these lists have it.
+    fn page() -> String {
+        let cell = |text: &str| text.replace('|', "\\|");
+        let mut page = String::from(
+            "# The keys of the configuration\n\nWritten from `src/config/keys.rs`; `RINIT_WRITE_DOCS=1 cargo test --lib config::keys` writes it anew.\n",
+        );
+        for table in TABLES {
+            let heading =
+                if table.path.is_empty() { "Top level".into() } else { format!("`[{}]`", table.path) };
+            page.push_str(&format!("\n## {heading}\n\n"));
+            if !table.help.is_empty() {
+                page.push_str(&format!("{}\n\n", table.help));
+            }
+            page.push_str("| key | takes | default | meaning |\n| --- | --- | --- | --- |\n");
+            for key in table.keys {
+                let (takes, default, help) = (cell(key.takes), cell(key.default), cell(key.help));
+                page.push_str(&format!("| `{}` | {takes} | {default} | {help} |\n", key.name));
+            }
+        }
+        page
+    }
+
+    /// The page of the documentation says what these lists say, in the same order, and the README names each key.
+    #[test]
+    fn the_documentation_lists_the_same_keys() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+        if std::env::var_os("RINIT_WRITE_DOCS").is_some() {
+            std::fs::write(&path, page()).expect("written");
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            written == page(),
+            "docs/configuration.md differs from src/config/keys.rs; RINIT_WRITE_DOCS=1 cargo test --lib config::keys writes it anew"
+        );
+        let readme = include_str!("../../README.md");
+        let known = |key: &&KeySpec| !["disable", "soft", "hard", "path"].contains(&key.name);
+        for key in TABLES.iter().flat_map(|table| table.keys).filter(known) {
+            let named = readme.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| {
+                word == key.name || (key.name.starts_with("when_") && readme.contains("`when_*`"))
+            });
+            assert!(named, "README.md does not name {:?}", key.name);
+        }
+    }
+}
