@@ -1,6 +1,6 @@
 //! The words of a command line -> a verb, its options, its operands. Pure.
 
-use super::table::{COMMON, CtlOption, HELP, NAMES, Operands, SHELLS, VERBS, VERSION, Verb, verb};
+use super::table::{COMMON, CtlOption, CtlVerb, HELP, NAMES, Operands, SHELLS, VERBS, VERSION, verb};
 use crate::text::suggest::did_you_mean;
 use std::ffi::{CStr, CString};
 
@@ -8,7 +8,7 @@ use std::ffi::{CStr, CString};
 #[derive(Debug)]
 pub(super) struct Arguments {
     /// The verb; `status` where none is given.
-    pub verb: &'static Verb,
+    pub verb: &'static CtlVerb,
     /// Its options and their values.
     pub options: Vec<(&'static str, String)>,
     /// Names of services, or what else the verb takes.
@@ -31,7 +31,7 @@ impl Arguments {
 
 /// Reads the words behind the program's name. The error is one line.
 pub(super) fn parse(words: &[&CStr]) -> Result<Arguments, String> {
-    let mut verb_named: Option<&'static Verb> = None;
+    let mut verb_named: Option<&'static CtlVerb> = None;
     let mut given: Vec<(String, &'static CtlOption, String)> = Vec::new();
     let mut operands = Vec::new();
     let mut command = Vec::new();
@@ -88,12 +88,12 @@ pub(super) fn parse(words: &[&CStr]) -> Result<Arguments, String> {
     Ok(arguments)
 }
 
-fn has_option(verb: &'static Verb, option: &CtlOption) -> bool {
+fn has_option(verb: &'static CtlVerb, option: &CtlOption) -> bool {
     verb.all_options().any(|known| std::ptr::eq(known, option))
 }
 
 /// The option of this name; before the verb is known, any that some verb has.
-fn find(named: Option<&'static Verb>, name: &str, long: bool) -> Option<&'static CtlOption> {
+fn find(named: Option<&'static CtlVerb>, name: &str, long: bool) -> Option<&'static CtlOption> {
     let fits = |option: &&'static CtlOption| {
         if long { option.long == name } else { option.short != '\0' && name.starts_with(option.short) }
     };
@@ -108,10 +108,10 @@ fn unknown_verb(text: &str) -> String {
     format!("unknown verb {text}{hint}; rinitctl --help lists them")
 }
 
-fn unknown_option(named: Option<&'static Verb>, text: &str) -> String {
+fn unknown_option(named: Option<&'static CtlVerb>, text: &str) -> String {
     let verb = named.map_or("", |verb| verb.name);
     let bare = text.trim_start_matches('-').split('=').next().unwrap_or_default();
-    let known = named.into_iter().flat_map(Verb::all_options).map(|option| option.long);
+    let known = named.into_iter().flat_map(CtlVerb::all_options).map(|option| option.long);
     let hint = did_you_mean(bare, known).replace('"', "").replace("mean ", "mean --");
     let space = if verb.is_empty() { "" } else { " " };
     format!("unknown option {text}{hint}; rinitctl {verb}{space}--help lists them")
@@ -139,7 +139,7 @@ fn counted(arguments: &Arguments) -> Result<(), String> {
     Err(format!("usage: {}{all}", usage(arguments.verb)))
 }
 
-fn usage(verb: &Verb) -> String {
+fn usage(verb: &CtlVerb) -> String {
     let mut text = format!("rinitctl {}", verb.name);
     if !verb.options.is_empty() {
         text.push_str(" [OPTIONS]");
@@ -152,7 +152,7 @@ fn usage(verb: &Verb) -> String {
 }
 
 /// The text of `--help`: of one verb, or of all.
-pub(super) fn help(of: Option<&'static Verb>) -> String {
+pub(super) fn help(of: Option<&'static CtlVerb>) -> String {
     let mut text = String::new();
     let mut add = |parts: &[&str]| parts.iter().for_each(|part| text.push_str(part));
     match of {

@@ -1,6 +1,6 @@
 //! `rinitctl completions`: scripts for shells, from the table.
 
-use super::table::{COMMON, CtlOption, Operands, SHELLS, VERBS, Verb};
+use super::table::{COMMON, CtlOption, CtlVerb, Operands, SHELLS, VERBS};
 use super::{CtlError, CtlRequest, print};
 
 pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
@@ -25,7 +25,7 @@ fn names(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
 }
 
 /// Whether names of services may follow.
-fn takes_names(verb: &Verb) -> bool {
+fn takes_names(verb: &CtlVerb) -> bool {
     matches!(
         verb.operands,
         Operands::Names | Operands::SomeNames | Operands::SignalAndNames | Operands::NameAndCommand
@@ -75,8 +75,8 @@ fn bash() -> String {
 }
 
 /// Options whose value is one of a few words.
-fn options_with_words() -> impl Iterator<Item = (&'static Verb, &'static CtlOption)> {
-    let of = |verb: &'static Verb| verb.options.iter().map(move |option| (verb, *option));
+fn options_with_words() -> impl Iterator<Item = (&'static CtlVerb, &'static CtlOption)> {
+    let of = |verb: &'static CtlVerb| verb.options.iter().map(move |option| (verb, *option));
     VERBS.iter().flat_map(of).filter(|(_, option)| !option.words.is_empty())
 }
 

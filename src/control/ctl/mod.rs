@@ -9,6 +9,7 @@ mod events;
 mod exec;
 mod graph;
 mod health;
+pub mod http;
 mod logs;
 mod metrics;
 mod names;

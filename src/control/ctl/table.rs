@@ -40,7 +40,7 @@ pub(super) enum Operands {
 
 /// A verb.
 #[derive(Debug)]
-pub(super) struct Verb {
+pub(super) struct CtlVerb {
     /// What is typed.
     pub name: &'static str,
     /// What follows it, as `--help` writes it.
@@ -107,8 +107,8 @@ pub(super) const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 pub(super) const NAMES: &str = "names";
 
 /// All verbs; the first is done where none is given.
-pub(super) static VERBS: &[Verb] = &[
-    Verb {
+pub(super) static VERBS: &[CtlVerb] = &[
+    CtlVerb {
         name: "status",
         usage: "[NAME]...",
         operands: Operands::Names,
@@ -118,7 +118,7 @@ pub(super) static VERBS: &[Verb] = &[
         options: &[&JSON, &WATCH],
         run: status::run,
     },
-    Verb {
+    CtlVerb {
         name: "start",
         usage: "NAME...",
         operands: Operands::SomeNames,
@@ -128,7 +128,7 @@ pub(super) static VERBS: &[Verb] = &[
         options: &[&NO_WAIT, &TIMEOUT],
         run: orders::start,
     },
-    Verb {
+    CtlVerb {
         name: "stop",
         usage: "NAME...",
         operands: Operands::SomeNames,
@@ -138,7 +138,7 @@ pub(super) static VERBS: &[Verb] = &[
         options: &[&ONLY, &NO_WAIT, &TIMEOUT],
         run: orders::stop,
     },
-    Verb {
+    CtlVerb {
         name: "restart",
         usage: "NAME...",
         operands: Operands::SomeNames,
@@ -148,7 +148,7 @@ pub(super) static VERBS: &[Verb] = &[
         options: &[&NO_WAIT, &TIMEOUT],
         run: orders::restart,
     },
-    Verb {
+    CtlVerb {
         name: "signal",
         usage: "SIGNAL NAME...",
         operands: Operands::SignalAndNames,
@@ -158,7 +158,7 @@ pub(super) static VERBS: &[Verb] = &[
         options: &[],
         run: orders::signal,
     },
-    Verb {
+    CtlVerb {
         name: "logs",
         usage: "[NAME]...",
         operands: Operands::Names,
@@ -168,7 +168,7 @@ pub(super) static VERBS: &[Verb] = &[
         options: &[&FOLLOW, &LINES],
         run: logs::run,
     },
-    Verb {
+    CtlVerb {
         name: "wait",
         usage: "NAME...",
         operands: Operands::SomeNames,
@@ -178,7 +178,7 @@ pub(super) static VERBS: &[Verb] = &[
         options: &[&HEALTHY, &STOPPED, &COMPLETED, &TIMEOUT],
         run: wait::run,
     },
-    Verb {
+    CtlVerb {
         name: "healthcheck",
         usage: "[NAME]...",
         operands: Operands::Names,
@@ -188,7 +188,7 @@ pub(super) static VERBS: &[Verb] = &[
         options: &[],
         run: health::run,
     },
-    Verb {
+    CtlVerb {
         name: "check",
         usage: "[CHECK]...",
         operands: Operands::Words,
@@ -198,7 +198,7 @@ pub(super) static VERBS: &[Verb] = &[
         options: &[&JSON],
         run: check::run,
     },
-    Verb {
+    CtlVerb {
         name: "events",
         usage: "[NAME]...",
         operands: Operands::Names,
@@ -208,7 +208,7 @@ pub(super) static VERBS: &[Verb] = &[
         options: &[&FOLLOW, &JSON],
         run: events::run,
     },
-    Verb {
+    CtlVerb {
         name: "graph",
         usage: "",
         operands: Operands::None,
@@ -218,7 +218,7 @@ pub(super) static VERBS: &[Verb] = &[
         options: &[&GRAPH_FORMAT],
         run: graph::run,
     },
-    Verb {
+    CtlVerb {
         name: "timeline",
         usage: "[NAME]...",
         operands: Operands::Names,
@@ -228,7 +228,7 @@ pub(super) static VERBS: &[Verb] = &[
         options: &[&TIMELINE_FORMAT],
         run: timeline::run,
     },
-    Verb {
+    CtlVerb {
         name: "metrics",
         usage: "",
         operands: Operands::None,
@@ -238,7 +238,7 @@ pub(super) static VERBS: &[Verb] = &[
         options: &[&METRICS_FORMAT],
         run: metrics::run,
     },
-    Verb {
+    CtlVerb {
         name: "exec",
         usage: "NAME -- COMMAND [ARG]...",
         operands: Operands::NameAndCommand,
@@ -248,7 +248,7 @@ pub(super) static VERBS: &[Verb] = &[
         options: &[],
         run: exec::run,
     },
-    Verb {
+    CtlVerb {
         name: "shutdown",
         usage: "",
         operands: Operands::None,
@@ -258,7 +258,7 @@ pub(super) static VERBS: &[Verb] = &[
         options: &[&CODE, &NO_WAIT, &TIMEOUT],
         run: orders::shutdown,
     },
-    Verb {
+    CtlVerb {
         name: "completions",
         usage: "SHELL",
         operands: Operands::Shell,
@@ -271,11 +271,11 @@ pub(super) static VERBS: &[Verb] = &[
 ];
 
 /// The verb of this name.
-pub(super) fn verb(name: &str) -> Option<&'static Verb> {
+pub(super) fn verb(name: &str) -> Option<&'static CtlVerb> {
     VERBS.iter().find(|verb| verb.name == name)
 }
 
-impl Verb {
+impl CtlVerb {
     /// Its options and those of all.
     pub(super) fn all_options(&self) -> impl Iterator<Item = &'static CtlOption> {
         self.options.iter().chain(&COMMON).copied()

@@ -1,6 +1,7 @@
 //! The network as this container sees it: interfaces, routes, names, and who listens.
 
 pub mod exchange;
+pub mod http_server;
 pub mod line_stream;
 pub mod resolver;
 

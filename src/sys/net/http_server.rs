@@ -1,0 +1,209 @@
+//! A small HTTP server for a process of its own: one thread, one poll, bounded in everything. Whatever clients do, the
+//! next one is answered: the oldest makes room, and nobody has longer than a few seconds.
+
+use crate::model::Moment;
+use crate::sys::Errno;
+use crate::sys::event::clock;
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::time::Duration;
+
+/// Connections at once.
+const MAX_CONNECTIONS: usize = 256;
+/// A longer head is refused.
+pub const MAX_HEAD_BYTES: usize = 8192;
+/// As long as a client may take for its request, and again for its answer.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
+/// As long as what a client still sends is thrown away, so that it reads the answer before the reset.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Listens at `HOST:PORT`, or at `:PORT` on every address, of IPv6 too where there is any.
+pub fn listen(address: &str) -> io::Result<OwnedFd> {
+    let every = address.strip_prefix(':').and_then(|port| port.parse::<u16>().ok());
+    if let Some(port) = every {
+        return bound((Ipv6Addr::UNSPECIFIED, port).into())
+            .or_else(|_| bound((IpAddr::V4(Ipv4Addr::UNSPECIFIED), port).into()));
+    }
+    let address = address.parse::<SocketAddr>().map_err(|_| io::ErrorKind::InvalidInput)?;
+    bound(address)
+}
+
+fn bound(address: SocketAddr) -> io::Result<OwnedFd> {
+    // The standard library sets SO_REUSEADDR and CLOEXEC, and leaves IPV6_V6ONLY as the system has it: off.
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener.into())
+}
+
+enum Phase {
+    /// Its request is on the way.
+    Asking(Vec<u8>),
+    /// The answer, and how much of it has been sent.
+    Answering(Vec<u8>, usize),
+    /// All is sent.
+    Draining,
+}
+
+struct Connection {
+    stream: TcpStream,
+    phase: Phase,
+    /// When its time is over.
+    until: Moment,
+}
+
+/// Serves for ever. `answer` gets the head of a request, or `None` for one that is too long, and gives all that is to be
+/// sent.
+pub fn serve(listener: OwnedFd, answer: &mut dyn FnMut(Option<&str>) -> Vec<u8>) -> ! {
+    let listener = TcpListener::from(listener);
+    let mut all: Vec<Connection> = Vec::new();
+    loop {
+        let mut set: Vec<libc::pollfd> = Vec::with_capacity(all.len() + 1);
+        set.push(libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 });
+        set.extend(all.iter().map(|one| {
+            let events = if matches!(one.phase, Phase::Answering(..)) { libc::POLLOUT } else { libc::POLLIN };
+            libc::pollfd { fd: one.stream.as_raw_fd(), events, revents: 0 }
+        }));
+        let left =
+            all.iter().map(|one| one.until).min().map(|until| clock::timespec(until.since(clock::now())));
+        let left = left.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        // SAFETY: entries and a time of ours.
+        unsafe { libc::ppoll(set.as_mut_ptr(), set.len() as libc::nfds_t, left, std::ptr::null()) };
+        let now = clock::now();
+        let mut ready = set.iter().skip(1).map(|entry| entry.revents != 0);
+        all.retain_mut(|one| {
+            let is_ready = ready.next().unwrap_or(false);
+            (!is_ready || go_on(one, now, answer)) && now < one.until
+        });
+        if set.first().is_some_and(|entry| entry.revents != 0) {
+            accept(&listener, &mut all, now);
+        }
+    }
+}
+
+fn accept(listener: &TcpListener, all: &mut Vec<Connection>, now: Moment) {
+    /// Between two looks at those that are connected.
+    const MAX_ACCEPTS: usize = 32;
+    for _ in 0..MAX_ACCEPTS {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                if all.len() >= MAX_CONNECTIONS {
+                    // Who asks at once is answered at once: the oldest is slow.
+                    all.remove(0);
+                }
+                if stream.set_nonblocking(true).is_ok() {
+                    all.push(Connection {
+                        stream,
+                        phase: Phase::Asking(Vec::new()),
+                        until: now.after(CLIENT_TIMEOUT),
+                    });
+                }
+            }
+            Err(error) if matches!(super::super::errno(&error), Errno::EMFILE | Errno::ENFILE) => {
+                if all.is_empty() {
+                    // Nobody to be let go of: not at once again.
+                    std::thread::sleep(Duration::from_millis(50));
+                    return;
+                }
+                all.remove(0);
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+/// Reads or writes what there is; false when the connection is done with.
+fn go_on(one: &mut Connection, now: Moment, answer: &mut dyn FnMut(Option<&str>) -> Vec<u8>) -> bool {
+    let is_later =
+        |error: &io::Error| matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted);
+    let mut piece = [0u8; 4096];
+    if let Phase::Asking(head) = &mut one.phase {
+        match one.stream.read(&mut piece) {
+            Ok(0) => return false,
+            Ok(count) => head.extend_from_slice(piece.get(..count).unwrap_or_default()),
+            Err(error) => return is_later(&error),
+        }
+        let text = match end_of_head(head) {
+            Some(end) => Some(String::from_utf8_lossy(head.get(..end).unwrap_or_default()).into_owned()),
+            None if head.len() > MAX_HEAD_BYTES => None,
+            None => return true,
+        };
+        one.phase = Phase::Answering(answer(text.as_deref()), 0);
+        one.until = clock::now().after(CLIENT_TIMEOUT);
+    }
+    if let Phase::Answering(bytes, sent) = &mut one.phase {
+        match one.stream.write(bytes.get(*sent..).unwrap_or_default()) {
+            Ok(count) => *sent += count,
+            Err(error) => return is_later(&error),
+        }
+        if *sent < bytes.len() {
+            return true;
+        }
+        let _ = one.stream.shutdown(std::net::Shutdown::Write);
+        (one.phase, one.until) = (Phase::Draining, now.after(DRAIN_TIMEOUT));
+    }
+    match one.stream.read(&mut piece) {
+        Ok(count) => count > 0,
+        Err(error) => is_later(&error),
+    }
+}
+
+/// Behind the blank line that ends a head.
+fn end_of_head(bytes: &[u8]) -> Option<usize> {
+    let long = bytes.windows(4).position(|part| part == b"\r\n\r\n").map(|at| at + 4);
+    let short = bytes.windows(2).position(|part| part == b"\n\n").map(|at| at + 2);
+    [long, short].into_iter().flatten().min().filter(|end| *end <= MAX_HEAD_BYTES)
+}
+
+/// For a process that serves: it keeps the first three descriptors and this one, has no capability, bears this name, and
+/// ends with its parent. The number that the descriptor has now.
+pub fn settle(listener: OwnedFd, name: &std::ffi::CStr, parent: crate::model::Pid) -> Option<OwnedFd> {
+    const KEPT: libc::c_int = 3;
+    // SAFETY: numbers and a string that ends in NUL. Descriptor 3 is rinit's in the parent; this copy of it is nobody's.
+    unsafe {
+        libc::prctl(libc::PR_SET_NAME, name.as_ptr());
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        if libc::getppid() != parent {
+            return None;
+        }
+        let raw = std::os::fd::IntoRawFd::into_raw_fd(listener);
+        if raw != KEPT && libc::dup3(raw, KEPT, libc::O_CLOEXEC) != KEPT {
+            return None;
+        }
+        if libc::syscall(libc::SYS_close_range, KEPT + 1, u32::MAX, 0) != 0 {
+            for fd in KEPT + 1..crate::sys::process::descriptors::highest() {
+                libc::close(fd);
+            }
+        }
+        let _ = crate::sys::process::caps::drop_all();
+        Some(OwnedFd::from_raw_fd(KEPT))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::http_server::*;
+
+    #[test]
+    fn a_head_ends_with_a_blank_line() {
+        for (text, want) in [
+            ("GET / HTTP/1.1\r\n\r\nbody", Some(18)),
+            ("GET / HTTP/1.0\n\n", Some(16)),
+            ("GET / HTTP/1.1\r\nHost: a\r\n", None),
+            ("", None),
+        ] {
+            assert_eq!(end_of_head(text.as_bytes()), want, "{text:?}");
+        }
+        assert_eq!(end_of_head(["x".repeat(MAX_HEAD_BYTES).as_str(), "\n\n"].concat().as_bytes()), None);
+    }
+
+    /// Who listens on every address starts where IPv6 is off, too, and a port that is taken is told.
+    #[test]
+    fn an_address_is_one_or_all() {
+        assert!(listen(":0").is_ok() && listen("127.0.0.1:0").is_ok());
+        for wrong in ["", "8081", "localhost", ":99999", "127.0.0.1"] {
+            assert!(listen(wrong).is_err(), "{wrong}");
+        }
+    }
+}
