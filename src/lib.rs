@@ -16,6 +16,7 @@
 //!   values), `resolve` (services and their graph). Every fault of every file is found in one run and knows its place.
 //! - [`checks`] judge facts about the container: `kinds` has one file a kind, `run` the processes in which whatever may
 //!   block is done, `facts` what can be looked at, `report` the words for the user.
+//! - [`logs`] carry what services write, in a process of their own: PID 1 makes the pipes and copies no byte.
 //! - [`launch`] is the way from the command line ([`cli`]) to the loop: read, check, resolve, run.
 //! - [`service`] makes a service's process, and [`diagnosis`] says why there is none, or why it ended early.
 //! - [`output`] is how rinit speaks. [`received`] tells whose signals are meant for whom,
@@ -39,12 +40,13 @@
 //! | `sys` | `model`, `text` |
 //! | `diagnosis` | `config`, `exit_code`, `model`, `sys`, `text` |
 //! | `output` | `cli`, `model`, `supervisor`, `sys`, `text` |
+//! | `logs` | `cli`, `config`, `model`, `output`, `sys`, `text` |
 //! | `received` | `model`, `supervisor`, `sys` |
 //! | `service` | `cli`, `config`, `diagnosis`, `exit_code`, `model`, `output`, `sys`, `text` |
 //! | `checks` | `cli`, `config`, `diagnosis`, `model`, `output`, `received`, `sys`, `text` |
-//! | `runtime` | `checks`, `cli`, `config`, `diagnosis`, `exit_code`, `model`, `output`, `received`, `service`, `supervisor`, `sys`, `text` |
+//! | `runtime` | `checks`, `cli`, `config`, `diagnosis`, `exit_code`, `logs`, `model`, `output`, `received`, `service`, `supervisor`, `sys`, `text` |
 //! | `control` | `config`, `exit_code`, `model`, `service`, `sys`, `text` |
-//! | `launch` | `checks`, `cli`, `config`, `diagnosis`, `exit_code`, `model`, `output`, `received`, `runtime`, `service`, `supervisor`, `sys`, `text` |
+//! | `launch` | `checks`, `cli`, `config`, `diagnosis`, `exit_code`, `logs`, `model`, `output`, `received`, `runtime`, `service`, `supervisor`, `sys`, `text` |
 //!
 //! # What always holds
 //!
@@ -62,6 +64,7 @@ pub mod control;
 pub mod diagnosis;
 pub mod exit_code;
 pub mod launch;
+pub mod logs;
 pub mod model;
 pub mod output;
 pub mod received;

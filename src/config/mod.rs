@@ -95,15 +95,51 @@ pub struct UserSpec {
     pub keep_groups: bool,
 }
 
-/// Where a service's output goes (`logging.driver`).
+/// Where a service's output goes (`logging`).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Logging {
+    /// Who carries it there.
+    pub driver: LogDriver,
+    /// Whether each line begins with the time.
+    pub timestamps: bool,
+    /// With the driver `file`: which.
+    pub file: Option<Box<LogFile>>,
+}
+
+/// `logging.driver`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Logging {
-    /// To rinit's own stdout and stderr.
+pub enum LogDriver {
+    /// To rinit's own stdout and stderr, by the service itself.
     #[default]
     Inherit,
+    /// The same, each line with the service's name before it.
+    Prefix,
+    /// The same, each line as a JSON object.
+    Json,
+    /// To a file.
+    File,
     /// Nowhere.
     None,
+}
+
+impl LogDriver {
+    /// Whether the relay carries it.
+    #[must_use]
+    pub fn is_relayed(self) -> bool {
+        matches!(self, Self::Prefix | Self::Json | Self::File)
+    }
+}
+
+/// `logging.file` and its rotation.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LogFile {
+    /// An absolute path.
+    pub path: String,
+    /// Past this size it is rotated; `None`: never.
+    pub max_size: Option<u64>,
+    /// How many files are kept, with the one that is written.
+    pub max_file: u32,
 }
 
 /// What a healthcheck does.

@@ -11,9 +11,10 @@ use crate::cli::{Invocation, LogFormat, LogLevel, Mode, Persona};
 use crate::config::source::diagnostic::{Diagnostic, MAX_DIAGNOSTICS, SourceMap};
 use crate::config::source::files::{self, Io};
 use crate::config::source::grouping;
-use crate::config::{Plan, resolve};
+use crate::config::{Plan, Service, resolve};
 use crate::diagnosis::unreachable;
 use crate::exit_code;
+use crate::logs::Logs;
 use crate::model::environ::Environ;
 use crate::model::{Leftovers, Settings, Signal};
 use crate::output;
@@ -303,11 +304,13 @@ fn assemble(invocation: &Invocation, mut plan: Plan, starter: Starter, given: In
     plan.whole.seed = crate::sys::event::clock::now().0;
     // They are the core's from here on; the services keep what is run.
     let rules = plan.services.iter_mut().map(|service| std::mem::take(&mut service.rules)).collect();
+    let services: &'static [Service] = plan.services.leak();
     Box::new(Runtime {
+        logs: Logs::new(services),
         main: plan.whole.main,
-        alone: plan.whole.main.is_some() && plan.services.len() == 1,
+        alone: plan.whole.main.is_some() && services.len() == 1,
         core: Supervisor::new(rules, plan.whole),
-        services: plan.services.leak(),
+        services,
         starter: Box::leak(Box::new(starter)),
         waiter: Waiter::default(),
         rewrites: invocation.rewrites.clone(),

@@ -5,11 +5,13 @@ pub mod messages;
 
 use crate::cli::{LogFormat, LogLevel, Persona};
 use crate::sys::Errno;
+use crate::sys::fs::shared;
 use crate::sys::write::{pause, write_some};
 use crate::text::escape::{json_string, printable};
 use crate::text::redact;
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
+use std::os::fd::RawFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tracing::field::{Field, Visit};
@@ -19,6 +21,9 @@ use tracing_subscriber::filter::LevelFilter;
 /// How often a reader that has stopped is looked for, while something is owed to it.
 pub const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
+/// As many milliseconds a line waits for the end of another that is being written.
+const MAX_WAIT_FOR_LINE_MS: u32 = 5;
+
 /// As many milliseconds are left to a slow reader for the last lines.
 const MAX_FINISH_MS: u32 = 200;
 
@@ -27,6 +32,49 @@ static BACKLOG: Mutex<Backlogs> = Mutex::new(Backlogs { err: Backlog::of(2), out
 
 fn backlog() -> MutexGuard<'static, Backlogs> {
     BACKLOG.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What this process shares standard error with: another of rinit's, which may have begun a line there.
+struct SharedStderr {
+    memory: RawFd,
+    half_line: usize,
+    torn: usize,
+}
+
+static SHARED: Mutex<Option<SharedStderr>> = Mutex::new(None);
+
+/// Another process of rinit's writes to standard error too, and says at these places of a memory whether it has begun a
+/// line there (then that is ended first), or is in the middle of one.
+pub fn share_stderr(memory: RawFd, half_line: usize, torn: usize) {
+    *SHARED.lock().unwrap_or_else(PoisonError::into_inner) = Some(SharedStderr { memory, half_line, torn });
+}
+
+/// For a process of rinit's own that speaks for itself: what rinit owes its readers is not its business.
+pub fn owe_nothing() {
+    let mut backlog = backlog();
+    for one in [0, 1] {
+        let one = backlog.of(one == 1);
+        (one.rest, one.dropped) = (Vec::new(), 0);
+    }
+}
+
+impl SharedStderr {
+    /// Whether a line may begin now, or must wait for the end of another; and whether it first has to end one itself.
+    fn may_begin(&self) -> Result<bool, Errno> {
+        for _ in 0..MAX_WAIT_FOR_LINE_MS {
+            if shared::read_word(self.memory, self.torn) == 0 {
+                let is_half = shared::read_word(self.memory, self.half_line) != 0;
+                if is_half {
+                    shared::write_word(self.memory, self.half_line, 0);
+                }
+                return Ok(is_half);
+            }
+            if !pause() {
+                break;
+            }
+        }
+        Err(Errno::EAGAIN)
+    }
 }
 
 struct Backlogs {
@@ -73,7 +121,18 @@ impl Backlog {
 
     /// Writes one line, or keeps what is left of it; false when nothing of it was taken.
     fn put(&mut self, line: &[u8]) -> bool {
-        match if self.rest.is_empty() { write_some(self.fd, line) } else { Err(Errno::EAGAIN) } {
+        let shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        let may_begin = match shared.as_ref().filter(|_| self.fd == 2) {
+            Some(shared) => shared.may_begin(),
+            None => Ok(false),
+        };
+        let written = match may_begin {
+            _ if !self.rest.is_empty() => Err(Errno::EAGAIN),
+            Err(errno) => Err(errno),
+            Ok(false) => write_some(self.fd, line),
+            Ok(true) => write_some(self.fd, &[b"\n", line].concat()).map(|count| count.saturating_sub(1)),
+        };
+        match written {
             Ok(count) => {
                 self.rest = line.get(count..).unwrap_or_default().to_vec();
                 self.may_pass = true;

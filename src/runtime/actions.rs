@@ -88,7 +88,8 @@ impl EventLoop {
     fn spawn(&mut self, service: ServiceId) {
         let Some(program) = self.program(service) else { return };
         let role = if self.runtime.main == Some(service) { Role::Main } else { Role::Service };
-        let started = self.runtime.starter.start(program, role);
+        let outputs = self.runtime.logs.as_mut().and_then(|logs| logs.outputs(service));
+        let started = self.runtime.starter.start(program, role, outputs);
         self.started(service, started);
     }
 
@@ -96,6 +97,9 @@ impl EventLoop {
     pub(super) fn started(&mut self, service: ServiceId, started: Result<Started<'static>, StartFailure>) {
         let is_main = self.runtime.main == Some(service);
         let Some(program) = self.program(service) else { return };
+        if let (Some(logs), Ok(started)) = (&mut self.runtime.logs, &started) {
+            logs.run_started(service, started.pid());
+        }
         match started {
             Ok(Started::Running(pid)) => {
                 if is_main {
@@ -154,10 +158,7 @@ impl EventLoop {
         let timeout = self.probe_timeout(service);
         match self.runtime.starter.probe(&found.program, timeout) {
             Ok((started, output)) => {
-                let pid = match &started {
-                    Started::Running(pid) => *pid,
-                    Started::Loading(loading) => loading.pid(),
-                };
+                let pid = started.pid();
                 self.probes.push(RunningProbe::new(service, pid, output));
                 self.events.push_back(Event::ProbeSpawned { service, pid });
                 if let Started::Loading(loading) = started {
@@ -183,6 +184,9 @@ impl EventLoop {
         self.sweeping = true;
         if reap::any_child() {
             self.sayings.push_back(DeferredLine::Note(Note::Sweeping { signal }));
+            if let Some(logs) = self.runtime.logs.as_mut().filter(|_| signal == Signal::KILL) {
+                logs.hold();
+            }
             kill::everything(signal);
         } else {
             self.events.push_back(Event::Childless);

@@ -10,6 +10,7 @@ mod probes;
 
 use crate::cli::{LogLevel, Persona};
 use crate::config::Service;
+use crate::logs::Logs;
 use crate::model::{ExitStatus, Moment, Pid, Restart, ServiceId, Signal};
 use crate::received::{self, Received};
 use crate::service::launcher::Starter;
@@ -48,6 +49,8 @@ pub struct Runtime {
     pub persona: Persona,
     /// Descriptors that are the COMMAND's and not rinit's: closed once it has them.
     pub given: InheritedFds,
+    /// What relays the services' output, where one has a driver that needs it.
+    pub logs: Option<Box<Logs>>,
 }
 
 /// The descriptors above 2 that rinit was given.
@@ -97,6 +100,9 @@ impl Runtime {
         loop {
             let more = turn.work();
             if let Some(code) = turn.code {
+                if let Some(logs) = &mut turn.runtime.logs {
+                    logs.finish();
+                }
                 return RunResult { code, last_words: turn.last_words };
             }
             turn.listen(more);
@@ -203,11 +209,13 @@ impl EventLoop {
     /// Waits, or with `more` to do only looks: for every signal that is pending, and whether the moment has come.
     fn listen(&mut self, more: bool) {
         let owing = crate::output::is_owing().then(|| clock::now().after(crate::output::RETRY_INTERVAL));
-        let moments = [self.runtime.core.deadline(), self.groups.deadline(), self.next_look(), owing];
+        let relay = self.runtime.logs.as_ref().and_then(|logs| logs.deadline());
+        let moments = [self.runtime.core.deadline(), self.groups.deadline(), self.next_look(), owing, relay];
         let deadline = moments.into_iter().flatten().min();
         let mut until = if more { Some(AT_ONCE) } else { deadline };
         let awaited = until.filter(|moment| *moment > clock::now());
-        let pipes = self.probe_pipes();
+        let mut pipes = self.probe_pipes();
+        pipes.extend(self.runtime.logs.as_ref().and_then(|logs| logs.descriptor()));
         let mut wake = self.runtime.waiter.wait(until, &pipes);
         if awaited.is_some_and(|moment| clock::now() > moment.after(MAX_WAKE_DELAY)) {
             self.step(Event::Resumed);
@@ -224,7 +232,7 @@ impl EventLoop {
                     until = Some(AT_ONCE);
                 }
                 Wake::Readable(fd) => {
-                    self.probe_says(fd);
+                    self.readable(fd);
                     break;
                 }
                 Wake::Due => break,
@@ -239,9 +247,21 @@ impl EventLoop {
         }
     }
 
+    fn readable(&mut self, fd: RawFd) {
+        match &mut self.runtime.logs {
+            Some(logs) if logs.descriptor() == Some(fd) => logs.attend(),
+            _ => self.probe_says(fd),
+        }
+    }
+
     /// A moment has come that the supervisor waits for, or that a look at groups is due at.
     fn due(&mut self) {
         let now = clock::now();
+        if let Some(logs) = &mut self.runtime.logs
+            && logs.deadline().is_some_and(|moment| moment <= now)
+        {
+            logs.attend();
+        }
         if self.groups.deadline().is_some_and(|moment| moment <= now) {
             self.groups.look(&self.runtime.core, now);
         }
@@ -288,6 +308,11 @@ impl EventLoop {
                 // A probe: what it has put into the background ends with it.
                 if self.runtime.core.service_of(pid).is_none() && kill::group_outlives(pid) {
                     let _ = kill::group(pid, &[Signal::KILL]);
+                }
+                if let (Some(logs), Some(service)) =
+                    (&mut self.runtime.logs, self.runtime.core.service_of(pid))
+                {
+                    logs.run_ended(service);
                 }
                 let group_left = self.is_left(pid);
                 self.ended = Some((pid, outcome));

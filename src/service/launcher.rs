@@ -2,7 +2,7 @@
 
 use crate::cli::LogLevel;
 use crate::config::source::files::Files;
-use crate::config::{Logging, ProbeSpec, Program, UserSpec};
+use crate::config::{LogDriver, ProbeSpec, Program, UserSpec};
 use crate::diagnosis;
 use crate::exit_code;
 use crate::model::environ::Environ;
@@ -13,18 +13,20 @@ use crate::sys::container::cgroup;
 use crate::sys::event::signals::Inherited;
 use crate::sys::executable::format::Content;
 use crate::sys::executable::lookup::{self, ExecFacts, ExecQuery};
+use crate::sys::fs::pipe;
 use crate::sys::process::credentials::{self, Accounts, Identity};
 use crate::sys::process::spawn::{
     self, Environment, ExecSpec, Inheritance, Loading, SessionMode, SpawnError, Stage, Start,
 };
 use crate::sys::process::{caps, fork, kill, rlimits};
+use crate::sys::stdio;
 use crate::text::escape::{on_one_line, text_as_bytes};
 use crate::text::suggest::did_you_mean;
 use crate::text::template::fill;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::time::Duration;
 
 /// Why a process could not be started.
@@ -46,6 +48,17 @@ pub enum Started<'a> {
     Running(Pid),
     /// Its program is not loaded yet; [`Starter::finish`] follows.
     Loading(Loading<'a>),
+}
+
+impl Started<'_> {
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        match self {
+            Self::Running(pid) => *pid,
+            Self::Loading(loading) => loading.pid(),
+        }
+    }
 }
 
 /// As long as a look for the reason of a failed start may take. Each file that it looks at may hang.
@@ -109,9 +122,25 @@ impl Starter {
         }
     }
 
-    /// Starts a service, or the COMMAND.
-    pub fn start<'a>(&'a self, program: &'a Program, role: Role) -> Result<Started<'a>, StartFailure> {
-        self.settle(spawn::spawn(self.recipe(program, &program.argv, role)?))
+    /// Starts a service, or the COMMAND. `outputs` become its standard output and error, where rinit has a hand in them;
+    /// they stay open.
+    pub fn start<'a>(
+        &'a self,
+        program: &'a Program,
+        role: Role,
+        outputs: Option<[RawFd; 2]>,
+    ) -> Result<Started<'a>, StartFailure> {
+        let mut recipe = self.recipe(program, &program.argv, role)?;
+        if let Some([out, err]) = outputs {
+            let [input, ..] = recipe.stdio;
+            // A terminal is the COMMAND's own.
+            let keeps = |fd| role == Role::Main && stdio::is_terminal(fd);
+            recipe.stdio = [input, Some(out).filter(|_| !keeps(1)), Some(err).filter(|_| !keeps(2))];
+        }
+        if recipe.ids.is_some() {
+            open_to_others(recipe.stdio);
+        }
+        self.settle(spawn::spawn(recipe))
     }
 
     /// The end of a start that was loading its program, and does no longer.
@@ -249,11 +278,12 @@ impl Starter {
             ids: person.ids,
             umask: program.umask,
             ulimits: &program.ulimits,
-            stdio: match (role, program.logging) {
-                (Role::Service, Logging::Inherit) => [null, None, None],
-                (Role::Service, Logging::None) => [null; 3],
-                (Role::Main | Role::Replacement, Logging::None) => [None, null, null],
-                (Role::Main | Role::Replacement, Logging::Inherit) => [None; 3],
+            open_files: rlimits::given_open_files(),
+            stdio: match (role, program.logging.driver) {
+                (Role::Service, LogDriver::None) => [null; 3],
+                (Role::Service, _) => [null, None, None],
+                (Role::Main | Role::Replacement, LogDriver::None) => [None, null, null],
+                (Role::Main | Role::Replacement, _) => [None; 3],
             },
             place: match role {
                 Role::Main => self.place,
@@ -343,6 +373,15 @@ impl Starter {
             environ.set(name, value);
         }
         Some(Cow::Owned(environ))
+    }
+}
+
+/// Lets a service of another user open `/dev/stdout` and `/dev/stderr`, where these are rinit's own.
+fn open_to_others(stdio: [Option<RawFd>; 3]) {
+    for (fd, source) in (0..).zip(stdio).skip(1) {
+        if source.is_none() {
+            pipe::open_to_others(fd);
+        }
     }
 }
 

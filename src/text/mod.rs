@@ -8,4 +8,5 @@ pub mod regex;
 pub mod sort;
 pub mod suggest;
 pub(crate) mod template;
+pub mod timestamp;
 pub mod units;

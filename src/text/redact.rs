@@ -25,6 +25,24 @@ pub fn keep(values: &[String]) {
     values.iter().for_each(|value| kept.add(value));
 }
 
+/// All of them, in every form in which a program may write them, the longest first.
+#[must_use]
+pub fn byte_forms() -> Vec<Vec<u8>> {
+    let mut forms: Vec<Vec<u8>> = Vec::new();
+    for value in &kept().values {
+        let mut json = String::new();
+        crate::text::escape::json_string(value, &mut json);
+        let json = json.trim_matches('"').as_bytes().to_vec();
+        for form in [text_as_bytes(value).into_owned(), json] {
+            if !forms.contains(&form) {
+                forms.push(form);
+            }
+        }
+    }
+    crate::text::sort::sort_by_key(&mut forms, |form| std::cmp::Reverse(form.len()));
+    forms
+}
+
 /// The text without the values that are kept.
 #[must_use]
 pub fn hide(text: String) -> String {

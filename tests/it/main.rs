@@ -29,6 +29,7 @@ mod hangs;
 mod http_bodies;
 mod init;
 mod kill_modes;
+mod logs;
 mod nested;
 mod probe_output;
 mod quiet;

@@ -34,8 +34,10 @@ stopasgroup killasgroup: write kill_mode = \"group\"
 directory: write working_dir = \"/path\"
 numprocs numprocs_start process_name: write one table [services.NAME] for each process
 priority: write depends_on or after = [\"service\"]
-redirect_stderr stdout_logfile stderr_logfile stdout_logfile_maxbytes stderr_logfile_maxbytes stdout_logfile_backups stderr_logfile_backups stdout_events_enabled stderr_events_enabled stdout_capture_maxbytes stdout_syslog stderr_syslog logfile: \
-all output goes to the container's log; drop it, or write logging = { driver = \"none\" }
+stdout_logfile stderr_logfile stdout_logfile_maxbytes stderr_logfile_maxbytes stdout_logfile_backups stderr_logfile_backups logfile: \
+write logging = { driver = \"file\", file = \"/path\", max_size = \"10MiB\", max_file = 5 }, or drop it: all output goes to the container's log
+redirect_stderr stdout_events_enabled stderr_events_enabled stdout_capture_maxbytes stdout_syslog stderr_syslog: \
+all output goes to the container's log; drop it, or write logging = \"none\"
 =systemd
 ExecStart: write command = [\"program\", \"argument\"]
 ExecStartPre ExecCondition: write a service with type = \"oneshot\", and name it here in depends_on

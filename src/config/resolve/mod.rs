@@ -3,6 +3,7 @@
 mod depends_on;
 mod environment;
 mod health;
+mod logging;
 mod main;
 mod restart;
 mod service;

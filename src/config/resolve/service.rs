@@ -1,13 +1,13 @@
 //! One `[services.NAME]` table, without what it says of other services.
 
 use super::depends_on::{self, Draft};
-use super::{DEFAULTS, environment, health, main, restart, ulimits, words};
+use super::{DEFAULTS, environment, health, logging, main, restart, ulimits, words};
 use crate::config::read::condition;
 use crate::config::read::interpolate::Scope;
 use crate::config::read::table::{ReadContext, Table};
 use crate::config::source::diagnostic::{SourceMap, Span};
 use crate::config::source::document::{Node, Value};
-use crate::config::{Logging, Off, Program, UserSpec};
+use crate::config::{Off, Program, UserSpec};
 use crate::model::{ServicePolicy, ServiceType};
 use std::ffi::CString;
 use std::time::Duration;
@@ -162,7 +162,7 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         user: user(table),
         umask: umask(table),
         ulimits: ulimits::read(table),
-        logging: logging(table),
+        logging: logging::read(table),
         probe,
     };
 }
@@ -182,13 +182,6 @@ fn working_dir(table: &Table<'_>) -> Option<String> {
         table.fault(KEY, "is not an absolute path; expected one that begins with \"/\"");
     }
     Some(path)
-}
-
-fn logging(table: &Table<'_>) -> Logging {
-    let Some(logging) = table.table("logging") else { return Logging::default() };
-    let driver = logging.word("driver").unwrap_or_default();
-    logging.close();
-    driver
 }
 
 fn umask(table: &Table<'_>) -> Option<u32> {

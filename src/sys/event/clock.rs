@@ -21,3 +21,12 @@ pub(in crate::sys) fn timespec(span: std::time::Duration) -> libc::timespec {
         tv_nsec: libc::c_long::from(span.subsec_nanos().cast_signed()),
     }
 }
+
+/// The time of the calendar, for a log: seconds since 1970 and nanoseconds.
+#[must_use]
+pub fn calendar() -> (u64, u32) {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel fills a timespec that is ours.
+    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut time) };
+    (u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}

@@ -1,5 +1,6 @@
 //! The one wait: signals, descriptors, the clock.
 
 pub mod clock;
+pub mod epoll;
 pub mod poll;
 pub mod signals;

@@ -64,6 +64,11 @@ pub fn take_over() -> Inherited {
     Inherited { mask, child_ignored: before == libc::SIG_IGN }
 }
 
+/// Blocks every signal, for a process of rinit's own that only KILL is to end.
+pub(in crate::sys) fn block_all() {
+    set_mask(ALL);
+}
+
 /// Forgets what was given: nothing is blocked and nothing ignored for the child (as dumb-init's is).
 pub fn forget(inherited: &mut Inherited) {
     *inherited = Inherited { mask: NONE, child_ignored: false };

@@ -4,5 +4,8 @@ pub mod access;
 pub mod digest;
 pub mod dir;
 pub mod files;
+pub mod logfile;
 pub mod mounts;
+pub mod pipe;
+pub mod shared;
 pub mod stat;

@@ -1,5 +1,6 @@
 //! Processes: start, reap, signal, look at, and what they may do.
 
+pub mod aside;
 pub mod caps;
 pub mod capture;
 pub mod credentials;

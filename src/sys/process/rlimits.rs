@@ -3,6 +3,7 @@
 use crate::model::Ulimit;
 use crate::sys::{Errno, raw};
 use std::ffi::CString;
+use std::sync::{Mutex, PoisonError};
 
 /// The soft and the hard limit; `u64::MAX`: none. By the name that Docker and ulimit(1) have for it.
 pub fn get(name: &str) -> Result<(u64, u64), Errno> {
@@ -58,6 +59,27 @@ pub fn set(limit: &Ulimit) -> Result<(), Errno> {
     let resource = usize::try_from(resource).unwrap_or(usize::MAX);
     // SAFETY: the kernel reads a structure of ours.
     unsafe { raw::call(libc::SYS_prlimit64, &[0, resource, raw::address(&raw const limit), 0]) }.map(drop)
+}
+
+/// What rinit was given as its limit of open files, once it has raised that for itself: its children get it back.
+static GIVEN_OPEN_FILES: Mutex<Option<Ulimit>> = Mutex::new(None);
+
+/// Raises the soft limit of open files to the hard one, for rinit alone.
+pub fn raise_open_files() -> Result<(), Errno> {
+    let (soft, hard) = get("nofile")?;
+    set(&Ulimit { name: "nofile", soft: hard, hard })?;
+    GIVEN_OPEN_FILES.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(Ulimit {
+        name: "nofile",
+        soft,
+        hard,
+    });
+    Ok(())
+}
+
+/// What children are to have as their limit of open files, where it is not rinit's own.
+#[must_use]
+pub fn given_open_files() -> Option<Ulimit> {
+    *GIVEN_OPEN_FILES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Why a limit cannot be set.

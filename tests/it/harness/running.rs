@@ -219,9 +219,20 @@ impl Running {
         assert_eq!(result, 0, "kill {process:?}: {}", std::io::Error::last_os_error());
     }
 
+    /// The same for one that may have ended; whether it was there.
+    pub fn try_signal_to(&self, process: &Process, signal: i32) -> bool {
+        let outside = self.find_outside(process.pid);
+        // SAFETY: numbers.
+        outside.is_some_and(|pid| unsafe { libc::kill(pid, signal) } == 0)
+    }
+
     /// The pid that a process of the namespace has outside.
     #[track_caller]
     fn outside(&self, pid: i32) -> i32 {
+        self.find_outside(pid).expect("the process is gone")
+    }
+
+    fn find_outside(&self, pid: i32) -> Option<i32> {
         let space = |host: &str| fs::read_link(format!("/proc/{host}/ns/pid")).ok();
         let own = space(&self.first.to_string());
         let hosts = fs::read_dir("/proc").unwrap().flatten();
@@ -233,7 +244,7 @@ impl Running {
             inner.and_then(|pids| pids.split_whitespace().last()) == Some(&pid.to_string())
                 && space(host) == own
         });
-        found.expect("the process is gone").parse().unwrap()
+        found.and_then(|host| host.parse().ok())
     }
 
     /// Types on the terminal.

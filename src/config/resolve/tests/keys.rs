@@ -34,6 +34,26 @@ fn what_it_may_use() {
 }
 
 #[test]
+fn where_its_output_goes() {
+    hold(&[
+        ("logging = { driver = 'none' }", |s| format!("{:?}", s.program.logging.driver), "None"),
+        ("logging = 'prefix'", |s| format!("{:?}", s.program.logging.driver), "Prefix"),
+        ("logging = { driver = 'json' }", |s| format!("{:?}", s.program.logging.driver), "Json"),
+        (
+            "logging = { driver = 'prefix', timestamps = true }",
+            |s| format!("{}", s.program.logging.timestamps),
+            "true",
+        ),
+        (
+            "logging = { driver = 'file', file = '/l/${RINIT_SERVICE}', max_size = '1MiB', max_file = 2 }",
+            |s| format!("{:?}", s.program.logging.file),
+            "Some(LogFile { path: \"/l/x\", max_size: Some(1048576), max_file: 2 })",
+        ),
+        ("", |s| format!("{:?}", s.program.logging.driver), "Inherit"),
+    ]);
+}
+
+#[test]
 fn what_is_run() {
     let argv: Show = |s| format!("{:?}", s.program.argv);
     let env: Show = |s| format!("{:?}", s.program.environment);
@@ -73,8 +93,6 @@ fn what_is_run() {
         ("group = 'g'", user, r#"|Some("g")|[]"#),
         ("umask = '0077'", |s| format!("{:?}", s.program.umask), "Some(63)"),
         ("umask = '0o22'", |s| format!("{:?}", s.program.umask), "Some(18)"),
-        ("logging = { driver = 'none' }", |s| format!("{:?}", s.program.logging), "None"),
-        ("", |s| format!("{:?}", s.program.logging), "Inherit"),
         ("healthcheck = { exec = 'a b' }", probe, r#"Some(Exec(["a", "b"]))"#),
         ("healthcheck = { test = ['CMD', 'a', 'b'] }", probe, r#"Some(Exec(["a", "b"]))"#),
         ("healthcheck = { test = ['CMD-SHELL', 'a|b'] }", probe, r#"Some(Exec(["/bin/sh", "-c", "a|b"]))"#),

@@ -145,7 +145,7 @@ pub(crate) fn prepare(order: &ExecOrder<'_>) -> Result<(), SpawnError> {
         let _ = call(libc::SYS_umask, &[usize::try_from(mask).unwrap_or(0o22)]);
     }
     // Before the user: only root may raise a hard limit.
-    for limit in recipe.ulimits {
+    for limit in recipe.open_files.iter().chain(recipe.ulimits) {
         rlimits::set(limit).map_err(at(Stage::Ulimits))?;
     }
     if let (None, Some(directory)) = (&recipe.directory, recipe.given_directory) {

@@ -127,6 +127,8 @@ pub struct ExecSpec<'a> {
     pub umask: Option<u32>,
     /// What it may use of the kernel.
     pub ulimits: &'a [Ulimit],
+    /// The limit of open files that rinit was given, where it has another now.
+    pub open_files: Option<Ulimit>,
     /// What becomes its 0, 1 and 2; `None`: rinit's own.
     pub stdio: [Option<RawFd>; 3],
     /// Process group and session.

@@ -1,0 +1,336 @@
+//! The output of services, where rinit has a hand in it: `logging.driver` is `prefix`, `json` or `file`.
+//!
+//! PID 1 copies no byte. It makes two pipes for each such service, keeps both ends of them for its whole life, and starts
+//! the [`relay`], a process of its own, which inherits them. So nothing is lost when the relay is killed: the bytes lie in
+//! the pipes, and the next one goes on. It looks at what is in a pipe (tee(2)), writes it out, and only then takes it; the
+//! counts are in memory that both share ([`layout`]). Killed between the two, the next relay writes a piece twice, at
+//! worst, and says so.
+//!
+//! That the pipes never see an end, since PID 1 has them open, is why PID 1 notes at the end of each run how far into
+//! the stream it went: a line that was not ended is ended there.
+
+pub mod layout;
+mod relay;
+mod tails;
+
+pub use tails::Tail;
+
+use crate::cli::LogLevel;
+use crate::config::{LogDriver, Service};
+use crate::model::{ExitStatus, Moment, Pid, ServiceId};
+use crate::output;
+use crate::sys::Errno;
+use crate::sys::event::clock;
+use crate::sys::fs::pipe::{self, Pipe};
+use crate::sys::fs::shared::SharedMemory;
+use crate::sys::net::pair;
+use crate::sys::process::{aside, kill, rlimits};
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::time::Duration;
+
+/// Between two starts of the relay.
+const RELAY_RESTART_INTERVAL: Duration = Duration::from_millis(100);
+/// At the end: as long as the last lines may take, and as long as nothing of them may go out.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
+const DRAIN_STALL_TIMEOUT: Duration = Duration::from_millis(500);
+/// Beyond so many services their pipes are smaller: the kernel gives each user 1,024 pipes of full size.
+const MAX_FULL_PIPES: usize = 200;
+const SMALL_PIPE: i32 = 16 * 1024;
+
+/// Orders to the relay, and its answer.
+mod order {
+    pub const LOOK: u8 = b'l';
+    pub const REOPEN: u8 = b'o';
+    pub const FINISH: u8 = b'f';
+    pub const FLUSHED: u8 = b'd';
+}
+
+/// A relayed service: its two streams.
+struct Channel {
+    service: ServiceId,
+    pipes: [Pipe; 2],
+    runs: u64,
+}
+
+struct RelayProcess {
+    pid: Pid,
+    socket: OwnedFd,
+}
+
+/// PID 1's part.
+pub struct Logs {
+    services: &'static [Service],
+    channels: Vec<Channel>,
+    memory: Option<SharedMemory>,
+    relay: Option<RelayProcess>,
+    started: Moment,
+    restart_at: Option<Moment>,
+    /// Whether the relay is not to be started again: everything is being killed.
+    is_held: bool,
+}
+
+impl Logs {
+    /// `None` where no service needs it: nothing is made, and nothing costs anything.
+    #[must_use]
+    pub fn new(services: &'static [Service]) -> Option<Box<Self>> {
+        services.iter().any(|service| service.program.logging.driver.is_relayed()).then(|| {
+            Box::new(Self {
+                services,
+                channels: Vec::new(),
+                memory: None,
+                relay: None,
+                started: Moment(0),
+                restart_at: None,
+                is_held: false,
+            })
+        })
+    }
+
+    /// What becomes a service's standard output and error, for a run that is about to begin; `None` where rinit has no
+    /// hand in it.
+    pub fn outputs(&mut self, service: ServiceId) -> Option<[RawFd; 2]> {
+        let driver = self.services.get(service.index())?.program.logging.driver;
+        if !driver.is_relayed() {
+            return None;
+        }
+        if self.memory.is_none()
+            && let Err(errno) = self.open()
+        {
+            let text = ["no pipes for the output of services: ", errno.desc(), "; it goes out as it is"];
+            output::line(LogLevel::Error, "", &text.concat());
+            self.channels.clear();
+        }
+        let at = self.channel(service)?;
+        let channel = self.channels.get_mut(at)?;
+        if channel.runs > 0 {
+            channel.pipes.iter_mut().for_each(Pipe::renew);
+        }
+        Some(channel.pipes.each_ref().map(|pipe| pipe.write.as_raw_fd()))
+    }
+
+    fn channel(&self, service: ServiceId) -> Option<usize> {
+        self.channels.binary_search_by_key(&service.index(), |channel| channel.service.index()).ok()
+    }
+
+    /// Makes the pipes of all services, for the relay has those that are there when it starts.
+    fn open(&mut self) -> Result<(), Errno> {
+        let relayed = |service: &&Service| service.program.logging.driver.is_relayed();
+        let count = self.services.iter().filter(relayed).count();
+        raise_descriptor_limit(count);
+        let memory = SharedMemory::new(layout::slot(count))?;
+        for (at, service) in self.services.iter().enumerate() {
+            if !service.program.logging.driver.is_relayed() {
+                continue;
+            }
+            let pipes = [Pipe::new()?, Pipe::new()?];
+            for end in &pipes {
+                pipe::open_to_others(end.write.as_raw_fd());
+                if count > MAX_FULL_PIPES {
+                    pipe::resize(end.read.as_raw_fd(), SMALL_PIPE);
+                }
+            }
+            let service = ServiceId(u16::try_from(at).unwrap_or(u16::MAX));
+            self.channels.push(Channel { service, pipes, runs: 0 });
+        }
+        output::share_stderr(memory.raw_fd(), layout::HALF_LINE + 8, layout::TORN + 8);
+        self.memory = Some(memory);
+        self.start_relay();
+        Ok(())
+    }
+
+    fn start_relay(&mut self) {
+        self.restart_at = None;
+        self.started = clock::now();
+        let Some(memory) = &self.memory else { return };
+        let started = pair::pair().and_then(|(ours, theirs)| {
+            let setup = relay::Setup {
+                services: self.services,
+                channels: &self.channels,
+                memory,
+                control: &theirs,
+                shares_with_services: self.shares_with_services(),
+            };
+            let pid = aside::fork(|| relay::run(&setup))?;
+            Ok(RelayProcess { pid, socket: ours })
+        });
+        match started {
+            Ok(relay) => self.relay = Some(relay),
+            Err(errno) => {
+                let text = ["no process to relay the output of services: ", errno.desc(), "; trying again"];
+                output::line(LogLevel::Error, "", &text.concat());
+                self.restart_at = Some(self.started.after(RELAY_RESTART_INTERVAL));
+            }
+        }
+    }
+
+    /// Whether services write to the container's output themselves, beside the relay.
+    fn shares_with_services(&self) -> bool {
+        self.services.iter().any(|service| service.program.logging.driver == LogDriver::Inherit)
+    }
+
+    /// A run has begun.
+    pub fn run_started(&mut self, service: ServiceId, pid: Pid) {
+        if let (Some(at), Some(memory)) = (self.channel(service), &self.memory) {
+            memory.set_word(layout::slot(at) + layout::PID, u64::try_from(pid).unwrap_or(0));
+        }
+    }
+
+    /// A run has ended: what lies in its pipes now is its last. Whether the relay is told, and will answer.
+    pub fn run_ended(&mut self, service: ServiceId) -> bool {
+        let Some(at) = self.channel(service) else { return false };
+        let (Some(channel), Some(memory)) = (self.channels.get_mut(at), &self.memory) else { return false };
+        let slot = layout::slot(at);
+        for (stream, end) in channel.pipes.iter().enumerate() {
+            let until = position(memory, slot, stream, end.read.as_raw_fd());
+            memory.set_word(slot + layout::mark(stream, channel.runs), until);
+        }
+        channel.runs += 1;
+        memory.set_word(slot + layout::ENDED, channel.runs);
+        self.order(order::LOOK);
+        self.relay.is_some()
+    }
+
+    /// Opens all log files anew: somebody has moved them.
+    pub fn reopen(&self) {
+        self.order(order::REOPEN);
+    }
+
+    fn order(&self, order: u8) {
+        if let Some(relay) = &self.relay {
+            // No room: it has orders enough to look at everything.
+            let _ = pair::send(relay.socket.as_raw_fd(), &[order], None);
+        }
+    }
+
+    /// What the loop is to wait for.
+    #[must_use]
+    pub fn descriptor(&self) -> Option<RawFd> {
+        self.relay.as_ref().map(|relay| relay.socket.as_raw_fd())
+    }
+
+    /// When something is to be done.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Moment> {
+        self.restart_at.filter(|_| !self.is_held)
+    }
+
+    /// The descriptor has something to read, or the deadline has come.
+    pub fn attend(&mut self) {
+        let mut answer = [0; 16];
+        while let Some(socket) = self.descriptor() {
+            match pair::receive(socket, &mut answer, false) {
+                Ok(Some(_)) => {}
+                Err(Errno::EAGAIN) => break,
+                Ok(None) | Err(_) => self.relay_ended(),
+            }
+        }
+        if self.deadline().is_some_and(|moment| moment <= clock::now()) {
+            self.start_relay();
+        }
+    }
+
+    fn relay_ended(&mut self) {
+        let Some(relay) = self.relay.take() else { return };
+        // It is on the last steps of its exit: this does not wait.
+        let how = aside::reap(relay.pid, true);
+        if self.is_held {
+            return;
+        }
+        let how = how.unwrap_or(ExitStatus::Code(0)).to_string();
+        let text = ["the relay of the services' output was ", &how, "; starting another: nothing is lost"];
+        output::line(LogLevel::Warn, "", &text.concat().replace("was exited", "exited"));
+        self.restart_at = Some(self.started.after(RELAY_RESTART_INTERVAL).max(clock::now()));
+    }
+
+    /// Everything is about to be killed, the relay too: it is not started again for that.
+    pub fn hold(&mut self) {
+        self.is_held = true;
+    }
+
+    /// The end: what is still in the pipes goes out, as far as it is read; what is not is counted and told.
+    pub fn finish(&mut self) {
+        if self.memory.is_none() {
+            return;
+        }
+        self.attend();
+        if self.relay.is_none() {
+            // Killed with all the rest.
+            self.start_relay();
+        }
+        self.order(order::FINISH);
+        self.wait_for_relay();
+        if let Some(relay) = self.relay.take() {
+            let _ = kill::process(relay.pid, &[crate::model::Signal::KILL]);
+            let _ = aside::reap(relay.pid, true);
+        }
+        self.tell_of_loss();
+    }
+
+    fn wait_for_relay(&self) {
+        let Some(relay) = &self.relay else { return };
+        let (mut left, end) = (self.unread(), clock::now().after(DRAIN_TIMEOUT));
+        let mut stalled = clock::now().after(DRAIN_STALL_TIMEOUT);
+        let mut answer = [0; 16];
+        while clock::now() < end.min(stalled) {
+            if pair::wait(relay.socket.as_raw_fd(), Duration::from_millis(20))
+                && matches!(pair::receive(relay.socket.as_raw_fd(), &mut answer, false), Ok(None))
+            {
+                return;
+            }
+            let now = self.unread();
+            if now < left {
+                (left, stalled) = (now, clock::now().after(DRAIN_STALL_TIMEOUT));
+            }
+        }
+    }
+
+    /// What lies in all pipes.
+    fn unread(&self) -> u64 {
+        let pipes = self.channels.iter().flat_map(|channel| &channel.pipes);
+        pipes.map(|end| pipe::unread(end.read.as_raw_fd())).sum()
+    }
+
+    fn tell_of_loss(&self) {
+        for channel in &self.channels {
+            let lost: u64 = channel.pipes.iter().map(|end| pipe::unread(end.read.as_raw_fd())).sum();
+            if lost > 0 {
+                let name = self.services.get(channel.service.index()).map_or("", |found| &found.name);
+                let text =
+                    ["the last ", &lost.to_string(), " bytes of its output were not read, and are lost"];
+                output::line(LogLevel::Warn, name, &text.concat());
+            }
+        }
+    }
+}
+
+/// How many bytes have ever gone into a pipe.
+fn position(memory: &SharedMemory, slot: usize, stream: usize, fd: RawFd) -> u64 {
+    let mut position = 0;
+    // While bytes are being taken the two counts do not fit together; that is over in an instant, unless the relay is dead.
+    for _ in 0..50 {
+        let before = memory.word(slot + layout::taken(stream));
+        position = before + pipe::unread(fd);
+        let is_taking = memory.word(slot + layout::taking(stream)) != 0;
+        if !is_taking && memory.word(slot + layout::taken(stream)) == before {
+            break;
+        }
+        std::thread::yield_now();
+    }
+    position
+}
+
+/// Two pipes with both ends for each service are more than the 1,024 descriptors that a process may have by default.
+fn raise_descriptor_limit(services: usize) {
+    const OTHERS: u64 = 64;
+    let wanted = 4 * services as u64 + OTHERS;
+    let Ok((soft, hard)) = rlimits::get("nofile") else { return };
+    if wanted <= soft {
+        return;
+    }
+    if rlimits::raise_open_files().is_err() || wanted > hard {
+        let text = format!(
+            "{services} services with a log of rinit's need {wanted} descriptors, and rinit may have {hard}: raise it (docker run --ulimit nofile={wanted})"
+        );
+        output::line(LogLevel::Warn, "", &text);
+    }
+}

@@ -1,0 +1,185 @@
+//! The relay's log files: opened, rotated and tried again.
+
+use super::opener::{self, FileOrder};
+use super::sink::{LogFileSink, Sink, SinkKind};
+use super::{RETRY_INTERVAL, Relay};
+use crate::cli::LogLevel;
+use crate::model::Moment;
+use crate::output;
+use crate::sys::Errno;
+use crate::sys::event::clock;
+use crate::sys::fs::logfile;
+use std::os::fd::{AsRawFd as _, RawFd};
+
+impl Sink {
+    pub(super) fn own_fd(&self) -> Option<RawFd> {
+        match &self.kind {
+            SinkKind::Stream { own, .. } => own.as_ref().map(|own| own.as_raw_fd()),
+            SinkKind::File(_) => None,
+        }
+    }
+
+    /// 0 or 1 for standard output and error.
+    pub(super) fn stream(&self) -> Option<usize> {
+        match self.kind {
+            SinkKind::Stream { stream, .. } => Some(stream),
+            SinkKind::File(_) => None,
+        }
+    }
+
+    pub(super) fn retry_at(&self) -> Option<Moment> {
+        match &self.kind {
+            SinkKind::Stream { .. } => None,
+            SinkKind::File(file) => file.retry_at,
+        }
+    }
+}
+
+impl Relay<'_> {
+    fn file(&mut self, sink: usize) -> Option<&mut LogFileSink> {
+        match &mut self.sinks.get_mut(sink)?.kind {
+            SinkKind::File(file) => Some(file),
+            SinkKind::Stream { .. } => None,
+        }
+    }
+
+    /// Opens all files, again those that are open.
+    pub(super) fn open_files(&mut self) {
+        (0..self.sinks.len()).for_each(|sink| self.ask(sink, FileOrder::Open));
+    }
+
+    fn ask(&mut self, sink: usize, order: FileOrder) {
+        let Some(opener) = self.opener.as_ref().map(|opener| opener.as_raw_fd()) else { return };
+        let Some(file) = self.file(sink).filter(|file| !file.is_asked) else { return };
+        match opener::ask(opener, sink, order, &file.path, file.max_file) {
+            Ok(()) => (file.is_asked, file.retry_at) = (true, None),
+            Err(_) => file.retry_at = Some(clock::now().after(RETRY_INTERVAL)),
+        }
+    }
+
+    /// Whether a file is to be rotated before so much is written to it; then that has been asked for.
+    pub(super) fn rotates(&mut self, sink: usize, more: usize) -> bool {
+        let Some(file) = self.file(sink) else { return false };
+        let Some(max_size) = file.max_size else { return false };
+        let more = u64::try_from(more).unwrap_or(0);
+        if file.size == 0 || file.size + more <= max_size {
+            return false;
+        }
+        // Somebody may have truncated it.
+        file.size = file.fd.as_ref().map_or(0, logfile::size);
+        if file.size == 0 || file.size + more <= max_size {
+            return false;
+        }
+        if file.no_rotation_until.is_some_and(|until| until > clock::now()) {
+            return false;
+        }
+        self.ask(sink, FileOrder::Rotate);
+        true
+    }
+
+    /// The opener has answered.
+    pub(super) fn file_opened(&mut self) {
+        let Some(opener) = self.opener.as_ref().map(|opener| opener.as_raw_fd()) else { return };
+        loop {
+            let opened = match opener::answer(opener) {
+                Ok(opened) => opened,
+                Err(Errno::EAGAIN) => return,
+                // It is gone, and a new one needs rights that the relay has no longer: the next relay has it.
+                Err(_) => crate::sys::exit(75),
+            };
+            let sink = opened.sink;
+            let Some(file) = self.file(sink) else { continue };
+            file.is_asked = false;
+            match opened.fd {
+                Ok(fd) => {
+                    // The old one is closed only now.
+                    file.size = logfile::size(&fd);
+                    file.fd = Some(fd);
+                    file.no_rotation_until = None;
+                    self.tell_of_recovery(sink);
+                    self.sink_has_room(sink);
+                }
+                Err(errno) if file.fd.is_some() => {
+                    file.no_rotation_until = Some(clock::now().after(RETRY_INTERVAL));
+                    self.fail(sink, errno, "cannot be rotated or opened anew");
+                    self.sink_has_room(sink);
+                }
+                Err(errno) => {
+                    file.retry_at = Some(clock::now().after(RETRY_INTERVAL));
+                    self.fail(sink, errno, "cannot be opened");
+                }
+            }
+        }
+    }
+
+    /// Tries again what failed a while ago.
+    pub(super) fn retry(&mut self) {
+        let is_due = |sink: &Sink| sink.retry_at().is_some_and(|at| at <= clock::now());
+        if !self.sinks.iter().any(|sink| sink.retry_at().is_some()) {
+            return;
+        }
+        for sink in 0..self.sinks.len() {
+            if !self.sinks.get(sink).is_some_and(is_due) {
+                continue;
+            }
+            let Some(file) = self.file(sink) else { continue };
+            file.retry_at = None;
+            if file.fd.is_some() {
+                self.sink_has_room(sink);
+            } else {
+                self.ask(sink, FileOrder::Open);
+            }
+        }
+    }
+
+    fn fail(&mut self, sink: usize, errno: Errno, what: &str) {
+        let Some(found) = self.sinks.get_mut(sink) else { return };
+        let is_news = found.told != Some(errno);
+        found.told = Some(errno);
+        if is_news && let Some(file) = self.file(sink) {
+            let held = if file.fd.is_some() { "going on in the old one" } else { "its services wait" };
+            let text = ["the log ", &file.path, " ", what, ": ", errno.desc(), "; ", held, ", trying again"];
+            output::line(LogLevel::Error, "", &text.concat());
+        }
+    }
+
+    /// A write has failed: told once.
+    pub(super) fn tell_of_failure(&mut self, sink: usize) {
+        let Some(found) = self.sinks.get_mut(sink) else { return };
+        let Some(errno) = found.failed.filter(|errno| found.told != Some(*errno)) else { return };
+        found.told = Some(errno);
+        let text = match &found.kind {
+            SinkKind::File(file) => [
+                "the log ",
+                &file.path,
+                " cannot be written: ",
+                errno.desc(),
+                "; its services wait, trying again",
+            ]
+            .concat(),
+            SinkKind::Stream { stream, .. } => {
+                let which = if *stream == 0 { "output" } else { "error" };
+                [
+                    "standard ",
+                    which,
+                    " cannot be written: ",
+                    errno.desc(),
+                    "; what services write there is lost",
+                ]
+                .concat()
+            }
+        };
+        output::line(LogLevel::Error, "", &text);
+    }
+
+    /// What failed does no longer: told once.
+    pub(super) fn tell_of_recovery(&mut self, sink: usize) {
+        let Some(found) = self.sinks.get_mut(sink) else { return };
+        if found.failed.is_none()
+            && found.told.take().is_some()
+            && let SinkKind::File(file) = &found.kind
+        {
+            output::line(LogLevel::Info, "", &["the log ", &file.path, " is written again"].concat());
+        }
+    }
+}

@@ -1,0 +1,468 @@
+//! The relay: a process of rinit's own that carries what services write to where it belongs.
+//!
+//! One loop over hundreds of pipes. It never waits for one reader while another could be served, holds no byte that is not
+//! in a pipe still, and has neither rights nor secrets that it does not need.
+
+mod files;
+mod format;
+mod mask;
+mod opener;
+mod pump;
+mod records;
+mod sink;
+
+use super::{Channel, layout, order};
+use crate::cli::LogLevel;
+use crate::config::{LogDriver, Service};
+use crate::model::Moment;
+use crate::output;
+use crate::sys::Errno;
+use crate::sys::event::clock;
+use crate::sys::event::epoll::{Epoll, Interest};
+use crate::sys::fs::pipe::{self, Pipe};
+use crate::sys::fs::shared::{Mapping, SharedMemory};
+use crate::sys::net::pair;
+use crate::sys::process::aside;
+use crate::sys::stdio;
+use crate::text::redact;
+use mask::Mask;
+use sink::{LogFileSink, Sink, SinkKind};
+use std::collections::VecDeque;
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::time::Duration;
+
+/// How long a line without an end waits for it before it is shown as it is.
+const HALF_LINE_DELAY: Duration = Duration::from_millis(100);
+/// Between two tries of what failed.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// When rinit itself is gone: as long as the last lines may take.
+const ORPHANED_TIMEOUT: Duration = Duration::from_secs(2);
+const NEVER: Moment = Moment(u64::MAX);
+/// As much as is looked at in one turn: what a pipe holds.
+const BATCH: usize = 64 * 1024;
+/// A line is cut into pieces of this size, its end counted: what is longer, engines cut themselves.
+const MAX_PIECE: usize = 16 * 1024;
+
+/// What wakes the loop, besides a source's number.
+const CONTROL: u64 = 1 << 32;
+const OPENER: u64 = CONTROL + 1;
+const SINKS: u64 = 1 << 33;
+
+/// What the relay is started with.
+pub(super) struct Setup<'a> {
+    pub services: &'static [Service],
+    pub channels: &'a [Channel],
+    pub memory: &'a SharedMemory,
+    pub control: &'a OwnedFd,
+    /// Whether services write to the container's output beside the relay.
+    pub shares_with_services: bool,
+}
+
+/// How a line is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Prefix,
+    Json,
+    Plain,
+}
+
+/// One stream of one service.
+#[derive(Clone, Copy)]
+struct Source {
+    channel: usize,
+    stream: usize,
+    fd: RawFd,
+    sink: usize,
+    style: Style,
+    timestamps: bool,
+    /// A line that is this long and has no end yet is begun to be written: the pipe may not hold more.
+    piece_at: usize,
+    /// When the line that has no end yet was first seen.
+    half_since: Option<Moment>,
+    /// Of how many runs the end has been seen.
+    ended: u64,
+    is_queued: bool,
+    is_parked: bool,
+}
+
+struct Relay<'a> {
+    setup: &'a Setup<'a>,
+    memory: Mapping,
+    epoll: Epoll,
+    /// Through which all sources are looked at.
+    view: Pipe,
+    null: OwnedFd,
+    opener: Option<OwnedFd>,
+    sources: Vec<Source>,
+    sinks: Vec<Sink>,
+    /// `web | `, for each service.
+    labels: Vec<Vec<u8>>,
+    mask: Mask,
+    /// Sources to be looked at.
+    ready: VecDeque<usize>,
+    /// Sources with a line that has no end yet.
+    halves: Vec<usize>,
+    /// Whether rinit is to be told that the end of a run has gone out.
+    has_flushed: bool,
+    /// Whether it is the end: until when at most.
+    finishing: Option<Moment>,
+    buffer: Vec<u8>,
+    chunk: Vec<u8>,
+    spans: Vec<(usize, usize)>,
+}
+
+/// Runs until it is told to end; the exit code.
+pub(super) fn run(setup: &Setup<'_>) -> u8 {
+    output::owe_nothing();
+    let Ok(mut relay) = Relay::new(setup) else { return 71 };
+    relay.tell_what_was_cut();
+    relay.serve();
+    0
+}
+
+impl<'a> Relay<'a> {
+    fn new(setup: &'a Setup<'a>) -> Result<Self, Errno> {
+        let view = Pipe::new()?;
+        let null = stdio::open_null().ok_or(Errno::ENOENT)?;
+        let mut sinks = streams();
+        let out_of = |stream: usize| if sinks.len() == 1 { 0 } else { stream };
+        let colors = [0, 1].map(|stream| sinks.get(out_of(stream)).is_some_and(Sink::is_terminal));
+        let streams = [out_of(0), out_of(1)];
+        let sources = sources(setup, streams, &mut sinks);
+        let opener = if sinks.iter().any(|sink| matches!(sink.kind, SinkKind::File(_))) {
+            Some(opener::start(&[])?)
+        } else {
+            None
+        };
+        let memory = setup.memory.map()?;
+        let epoll = Epoll::new()?;
+        epoll.watch(setup.control.as_raw_fd(), CONTROL, Interest::Input)?;
+        if let Some(opener) = &opener {
+            epoll.watch(opener.as_raw_fd(), OPENER, Interest::Input)?;
+        }
+        for (number, source) in (0..).zip(&sources) {
+            epoll.watch(source.fd, number, Interest::NewInput)?;
+        }
+        let mut keep: Vec<RawFd> = sources.iter().map(|source| source.fd).collect();
+        keep.extend([&view.read, &view.write, &null, setup.control].map(|fd| fd.as_raw_fd()));
+        keep.extend(opener.iter().map(|fd| fd.as_raw_fd()));
+        keep.extend([epoll.raw_fd(), setup.memory.raw_fd()]);
+        keep.extend(sinks.iter().filter_map(Sink::own_fd));
+        aside::keep_only(&mut keep);
+        aside::give_up_rights();
+        Ok(Self {
+            memory,
+            epoll,
+            view,
+            null,
+            opener,
+            ready: (0..sources.len()).collect(),
+            halves: Vec::new(),
+            labels: labels(setup, colors.contains(&true)),
+            sources,
+            sinks,
+            mask: Mask::new(redact::byte_forms()),
+            has_flushed: false,
+            finishing: None,
+            buffer: vec![0; BATCH],
+            chunk: Vec::new(),
+            spans: Vec::new(),
+            setup,
+        })
+    }
+
+    /// What the relay before this one has left undone.
+    fn tell_what_was_cut(&mut self) {
+        for number in 0..self.sinks.len() {
+            let Some(stream) = self.sinks.get(number).and_then(Sink::stream) else { continue };
+            let torn = layout::TORN + 8 * stream;
+            let half = layout::HALF_LINE + 8 * stream;
+            let begun = self.memory.word(half);
+            if let Some(sink) = self.sinks.get_mut(number) {
+                sink.half_line = usize::try_from(begun).ok().and_then(|begun| begun.checked_sub(1));
+                if self.memory.word(torn) != 0 {
+                    sink.write(b"\n");
+                    sink.half_line = None;
+                    self.memory.set_word(half, 0);
+                    self.memory.set_word(torn, 0);
+                }
+            }
+        }
+        for number in 0..self.sources.len() {
+            let Some(source) = self.sources.get(number).copied() else { continue };
+            let slot = layout::slot(source.channel);
+            let (begun, taken) = (slot + layout::begun(source.stream), slot + layout::taken(source.stream));
+            let twice = self.memory.word(begun).saturating_sub(self.memory.word(taken));
+            if twice > 0 {
+                let what = ["up to ", &twice.to_string(), " bytes of its output may be there twice"].concat();
+                output::line(LogLevel::Warn, self.name(source.channel), &what);
+            }
+            self.memory.set_word(begun, self.memory.word(taken));
+            self.memory.set_word(slot + layout::taking(source.stream), 0);
+        }
+    }
+
+    fn name(&self, channel: usize) -> &'static str {
+        let service = self.setup.channels.get(channel).map(|channel| channel.service.index());
+        service.and_then(|at| self.setup.services.get(at)).map_or("", |service| &service.name)
+    }
+
+    fn serve(&mut self) {
+        let mut woken = Vec::new();
+        self.open_files();
+        loop {
+            for _ in 0..self.ready.len() {
+                if let Some(number) = self.ready.pop_front() {
+                    self.turn(number);
+                }
+            }
+            self.flush_halves();
+            self.retry();
+            if std::mem::take(&mut self.has_flushed) {
+                let _ = pair::send(self.setup.control.as_raw_fd(), &[order::FLUSHED], None);
+            }
+            if self.is_done() {
+                return;
+            }
+            let until = if self.ready.is_empty() { self.deadline() } else { Some(Moment(0)) };
+            self.epoll.wait(until, &mut woken);
+            for number in woken.drain(..) {
+                self.wake(number);
+            }
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        let Some(until) = self.finishing else { return false };
+        let waits = self.sinks.iter().any(|sink| !sink.parked.is_empty() || !sink.rest.is_empty());
+        self.ready.is_empty() && !waits || clock::now() > until
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        let halves = self.halves.iter().filter_map(|number| self.sources.get(*number)?.half_since);
+        let halves = halves.map(|since| since.after(HALF_LINE_DELAY));
+        let retries = self.sinks.iter().filter_map(Sink::retry_at);
+        halves.chain(retries).chain(self.finishing.filter(|until| *until != NEVER)).min()
+    }
+
+    fn wake(&mut self, number: u64) {
+        match number {
+            CONTROL => self.take_orders(),
+            OPENER => self.file_opened(),
+            SINKS.. => {
+                let sink = usize::try_from(number - SINKS).unwrap_or(usize::MAX);
+                self.sink_has_room(sink);
+            }
+            number => self.queue(usize::try_from(number).unwrap_or(usize::MAX)),
+        }
+    }
+
+    fn take_orders(&mut self) {
+        let mut message = [0; 16];
+        loop {
+            match pair::receive(self.setup.control.as_raw_fd(), &mut message, false) {
+                Ok(Some(_)) => {}
+                Err(Errno::EAGAIN) => return,
+                // rinit is gone.
+                Ok(None) | Err(_) => {
+                    self.finish(clock::now().after(ORPHANED_TIMEOUT));
+                    return;
+                }
+            }
+            match message.first() {
+                Some(&order::LOOK) => {
+                    for number in 0..self.sources.len() {
+                        if self.source_has_ended(number) {
+                            self.queue(number);
+                        }
+                    }
+                }
+                Some(&order::REOPEN) => self.open_files(),
+                Some(&order::FINISH) => self.finish(NEVER),
+                _ => {}
+            }
+        }
+    }
+
+    fn source_has_ended(&self, number: usize) -> bool {
+        self.sources.get(number).is_some_and(|source| {
+            self.memory.word(layout::slot(source.channel) + layout::ENDED) != source.ended
+        })
+    }
+
+    fn finish(&mut self, until: Moment) {
+        if self.finishing.is_none_or(|known| known > until) {
+            self.finishing = Some(until);
+            if until != NEVER {
+                let _ = self.epoll.forget(self.setup.control.as_raw_fd());
+            }
+            (0..self.sources.len()).for_each(|number| self.queue(number));
+        }
+    }
+
+    /// Lets a source have its turn.
+    fn queue(&mut self, number: usize) {
+        if let Some(source) = self.sources.get_mut(number)
+            && !source.is_queued
+            && !source.is_parked
+        {
+            source.is_queued = true;
+            self.ready.push_back(number);
+        }
+    }
+
+    fn turn(&mut self, number: usize) {
+        if let Some(source) = self.sources.get_mut(number) {
+            source.is_queued = false;
+        }
+        if self.pump(number, false) {
+            self.queue(number);
+        }
+    }
+
+    /// A line that was begun a while ago, a prompt, is shown without its end.
+    fn flush_halves(&mut self) {
+        if self.halves.is_empty() {
+            return;
+        }
+        let now = clock::now();
+        let mut halves = std::mem::take(&mut self.halves);
+        halves.retain(|number| {
+            let since = self.sources.get(*number).and_then(|source| source.half_since);
+            if since.is_some_and(|since| since.after(HALF_LINE_DELAY) <= now) {
+                if let Some(source) = self.sources.get_mut(*number) {
+                    source.half_since = None;
+                }
+                if self.pump(*number, true) {
+                    self.queue(*number);
+                }
+                return false;
+            }
+            since.is_some()
+        });
+        self.halves.append(&mut halves);
+    }
+
+    /// A sink has room, or is to be tried again.
+    fn sink_has_room(&mut self, number: usize) {
+        let Some(sink) = self.sinks.get_mut(number) else { return };
+        sink.is_blocked = false;
+        if !sink.rest.is_empty() {
+            let rest = std::mem::take(&mut sink.rest);
+            let written = sink.write(&rest);
+            let done = match written {
+                sink::Written::All => rest.len(),
+                sink::Written::Part(done) => done,
+                sink::Written::Nothing => 0,
+            };
+            sink.rest = rest.get(done..).unwrap_or_default().to_vec();
+            if !sink.rest.is_empty() {
+                self.wait_for(number);
+                return;
+            }
+            if let Some(stream) = sink.stream() {
+                self.memory.set_word(layout::TORN + 8 * stream, 0);
+            }
+            if let Some(owed) = sink.owed.take() {
+                self.settle(owed);
+            }
+        }
+        let Some(sink) = self.sinks.get_mut(number) else { return };
+        for source in std::mem::take(&mut sink.parked) {
+            if let Some(source) = self.sources.get_mut(source) {
+                source.is_parked = false;
+            }
+            self.queue(source);
+        }
+    }
+
+    /// A sink takes no more: its sources wait until it does.
+    fn wait_for(&mut self, number: usize) {
+        let Some(sink) = self.sinks.get_mut(number) else { return };
+        let fd = match &mut sink.kind {
+            SinkKind::Stream { fd, own, .. } => own.as_ref().map_or(*fd, |own| own.as_raw_fd()),
+            SinkKind::File(file) => {
+                if !file.is_asked {
+                    file.retry_at = Some(clock::now().after(RETRY_INTERVAL));
+                }
+                self.tell_of_failure(number);
+                return;
+            }
+        };
+        let token = SINKS + u64::try_from(number).unwrap_or(0);
+        if self.epoll.watch(fd, token, Interest::RoomOnce).is_err() {
+            // What cannot be waited for (a full disk behind `rinit > log`) is tried again.
+            self.wake(token);
+        }
+    }
+}
+
+/// Standard output and error; one sink where both are the same.
+fn streams() -> Vec<Sink> {
+    let stream = |stream: usize| {
+        let fd = if stream == 0 { 1 } else { 2 };
+        let is_terminal = stdio::is_terminal(fd);
+        Sink::new(SinkKind::Stream { stream, fd, own: pipe::reopen_nonblocking(fd), is_terminal })
+    };
+    // PID 1's own lines go to standard error.
+    if pipe::is_same(1, 2) { vec![stream(1)] } else { vec![stream(0), stream(1)] }
+}
+
+fn sources(setup: &Setup<'_>, streams: [usize; 2], sinks: &mut Vec<Sink>) -> Vec<Source> {
+    let mut sources = Vec::with_capacity(2 * setup.channels.len());
+    for (channel, found) in setup.channels.iter().enumerate() {
+        let Some(service) = setup.services.get(found.service.index()) else { continue };
+        let logging = &service.program.logging;
+        let file = logging.file.as_ref().filter(|_| logging.driver == LogDriver::File).map(|file| {
+            let is = |sink: &Sink| matches!(&sink.kind, SinkKind::File(known) if known.path == file.path);
+            sinks.iter().position(is).unwrap_or_else(|| {
+                let (path, max_size, max_file) = (file.path.clone(), file.max_size, file.max_file);
+                let file = LogFileSink { path, max_size, max_file, ..LogFileSink::default() };
+                sinks.push(Sink::new(SinkKind::File(file)));
+                sinks.len() - 1
+            })
+        });
+        for (stream, (end, out)) in found.pipes.iter().zip(streams).enumerate() {
+            let fd = end.read.as_raw_fd();
+            sources.push(Source {
+                channel,
+                stream,
+                fd,
+                sink: file.unwrap_or(out),
+                style: match logging.driver {
+                    LogDriver::Prefix => Style::Prefix,
+                    LogDriver::Json => Style::Json,
+                    _ => Style::Plain,
+                },
+                timestamps: logging.timestamps,
+                piece_at: (pipe::capacity(fd) / 2).min(MAX_PIECE),
+                half_since: None,
+                ended: 0,
+                is_queued: true,
+                is_parked: false,
+            });
+        }
+    }
+    sources
+}
+
+/// What stands before each line of a service: its name, padded to the longest; coloured for a terminal.
+fn labels(setup: &Setup<'_>, colored: bool) -> Vec<Vec<u8>> {
+    const COLORS: [&str; 6] = ["36", "33", "32", "35", "34", "31"];
+    let service = |channel: &Channel| setup.services.get(channel.service.index());
+    let is_prefixed = |service: &&Service| matches!(service.program.logging.driver, LogDriver::Prefix);
+    let all = setup.channels.iter().filter_map(service).filter(is_prefixed);
+    let width = all.map(|service| service.name.chars().count()).max().unwrap_or(0);
+    let label = |(at, channel): (usize, &Channel)| {
+        let name = service(channel).map_or("", |service| service.name.as_str());
+        let padding = " ".repeat(width.saturating_sub(name.chars().count()));
+        let color = COLORS.get(at % COLORS.len()).copied().unwrap_or_default();
+        let [begin, end] = if colored {
+            [["\x1b[", color, "m"].concat(), "\x1b[0m".into()]
+        } else {
+            <[String; 2]>::default()
+        };
+        [&begin, name, &padding, " | ", &end].concat().into_bytes()
+    };
+    setup.channels.iter().enumerate().map(label).collect()
+}

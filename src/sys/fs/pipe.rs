@@ -1,0 +1,228 @@
+//! Pipes whose content outlives their reader: looked at before it is taken (tee(2), splice(2)).
+
+use crate::sys::Errno;
+use crate::sys::process::fork;
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+
+/// Both ends of a pipe, closed on exec.
+pub struct Pipe {
+    /// Where it is read.
+    pub read: OwnedFd,
+    /// Where it is written.
+    pub write: OwnedFd,
+}
+
+impl Pipe {
+    /// A new one, which any user may open for writing (`/dev/stdout`).
+    pub fn new() -> Result<Self, Errno> {
+        let (read, write) = fork::pipe()?;
+        Ok(Self { read, write })
+    }
+
+    /// Gives the write end a new open file description: what an earlier writer has left on the old one (`O_NONBLOCK`) is
+    /// not inherited. Where it cannot be opened anew, the flag is cleared.
+    pub fn renew(&mut self) {
+        match reopen(self.write.as_raw_fd(), 0) {
+            Some(fresh) => self.write = fresh,
+            None => {
+                // SAFETY: flags of a descriptor of ours.
+                unsafe { libc::fcntl(self.write.as_raw_fd(), libc::F_SETFL, 0) };
+            }
+        }
+    }
+}
+
+/// The same pipe or terminal through a new open file description, for writing.
+#[must_use]
+pub fn reopen(fd: RawFd, flags: libc::c_int) -> Option<OwnedFd> {
+    let path = std::ffi::CString::new(["/proc/self/fd/", &fd.to_string()].concat()).ok()?;
+    let flags = libc::O_WRONLY | libc::O_CLOEXEC | libc::O_NOCTTY | flags;
+    // SAFETY: a new descriptor, owned from here on.
+    unsafe {
+        let fd = libc::open(path.as_ptr(), flags);
+        (fd >= 0).then(|| OwnedFd::from_raw_fd(fd))
+    }
+}
+
+/// The same through a description of its own on which nothing waits; `None` where there is no such thing (a regular file,
+/// whose position would be another; a socket; no `/proc`).
+#[must_use]
+pub fn reopen_nonblocking(fd: RawFd) -> Option<OwnedFd> {
+    let kind = mode(fd)? & libc::S_IFMT;
+    if kind == libc::S_IFIFO || kind == libc::S_IFCHR { reopen(fd, libc::O_NONBLOCK) } else { None }
+}
+
+fn stat(fd: RawFd) -> Option<libc::stat> {
+    let mut found = std::mem::MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: the kernel fills a structure of ours, for which zero is valid.
+    unsafe { (libc::fstat(fd, found.as_mut_ptr()) == 0).then(|| found.assume_init()) }
+}
+
+fn mode(fd: RawFd) -> Option<libc::mode_t> {
+    stat(fd).map(|found| found.st_mode)
+}
+
+/// Whether two descriptors are the same pipe, terminal or file.
+#[must_use]
+pub fn is_same(a: RawFd, b: RawFd) -> bool {
+    let id = |fd| stat(fd).map(|found| (found.st_dev, found.st_ino, found.st_rdev));
+    id(a).is_some() && id(a) == id(b)
+}
+
+/// Lets other users open a FIFO by its name (`/dev/stdout`), as runc does for the user of an image. Nothing else is
+/// touched: a device or a file is the host's. A refusal is ignored.
+pub fn open_to_others(fd: RawFd) {
+    const WRITABLE: libc::mode_t = 0o222;
+    let Some(mode) = mode(fd) else { return };
+    if mode & libc::S_IFMT == libc::S_IFIFO && mode & WRITABLE != WRITABLE {
+        // SAFETY: numbers only.
+        unsafe { libc::fchmod(fd, mode & 0o7777 | WRITABLE) };
+    }
+}
+
+/// How many bytes lie in a pipe.
+#[must_use]
+pub fn unread(fd: RawFd) -> u64 {
+    let mut left: libc::c_int = 0;
+    // SAFETY: the kernel writes one number into a place of ours.
+    unsafe { libc::ioctl(fd, libc::FIONREAD, &raw mut left) };
+    u64::try_from(left).unwrap_or(0)
+}
+
+/// How many bytes a pipe holds at most.
+#[must_use]
+pub fn capacity(fd: RawFd) -> usize {
+    // SAFETY: a query on a number.
+    usize::try_from(unsafe { libc::fcntl(fd, libc::F_GETPIPE_SZ) }).unwrap_or(4096)
+}
+
+/// Asks for another size; a refusal is no error (pipe(7), the budget of the user).
+pub fn resize(fd: RawFd, bytes: libc::c_int) {
+    // SAFETY: numbers only.
+    unsafe { libc::fcntl(fd, libc::F_SETPIPE_SZ, bytes) };
+}
+
+/// Shows what is in a pipe to another pipe, and takes nothing. EAGAIN: it is empty.
+pub fn peek(from: RawFd, to: RawFd, most: usize) -> Result<usize, Errno> {
+    loop {
+        // SAFETY: two descriptors and numbers.
+        let count = unsafe { libc::tee(from, to, most, libc::SPLICE_F_NONBLOCK) };
+        match Errno::result(count) {
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error),
+            Ok(0) => return Err(Errno::EAGAIN),
+            Ok(count) => return Ok(count.unsigned_abs()),
+        }
+    }
+}
+
+/// Takes that many bytes out of a pipe, to nowhere: `null` is `/dev/null`.
+pub fn discard(from: RawFd, null: RawFd, mut count: usize) {
+    while count > 0 {
+        let to = std::ptr::null_mut();
+        // SAFETY: two descriptors and numbers; no offsets.
+        let moved =
+            unsafe { libc::splice(from, std::ptr::null_mut(), null, to, count, libc::SPLICE_F_NONBLOCK) };
+        match Errno::result(moved) {
+            Err(Errno::EINTR) => {}
+            Ok(0) | Err(_) => return,
+            Ok(moved) => count = count.saturating_sub(moved.unsigned_abs()),
+        }
+    }
+}
+
+/// Reads up to the buffer's size; 0 at the end or on an error.
+pub fn read(from: RawFd, into: &mut [u8]) -> usize {
+    loop {
+        // SAFETY: a place of ours and its size.
+        let count = unsafe { libc::read(from, into.as_mut_ptr().cast(), into.len()) };
+        match Errno::result(count) {
+            Err(Errno::EINTR) => {}
+            Err(_) => return 0,
+            Ok(count) => return count.unsigned_abs(),
+        }
+    }
+}
+
+/// One write(2), repeated when a signal interrupts it.
+pub fn write(fd: RawFd, bytes: &[u8]) -> Result<usize, Errno> {
+    loop {
+        // SAFETY: the bytes are borrowed for the call.
+        let count = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
+        match Errno::result(count) {
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error),
+            Ok(count) => return Ok(count.unsigned_abs()),
+        }
+    }
+}
+
+/// Whether a descriptor has room for a write of at most 4,096 bytes.
+#[must_use]
+pub fn has_room(fd: RawFd) -> bool {
+    let mut ask = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one entry of ours; no time is spent waiting.
+    unsafe { libc::poll(&raw mut ask, 1, 0) == 1 }
+}
+
+/// Where a byte stands first. (memchr(3): what the compiler makes of a loop is several times slower.)
+#[must_use]
+pub fn find_byte(bytes: &[u8], byte: u8) -> Option<usize> {
+    // SAFETY: a place of ours and its size; what is found lies in it.
+    let found = unsafe { libc::memchr(bytes.as_ptr().cast(), i32::from(byte), bytes.len()) };
+    (!found.is_null()).then(|| found.addr() - bytes.as_ptr().addr())
+}
+
+/// Where a text stands first.
+#[must_use]
+pub fn find_text(bytes: &[u8], text: &[u8]) -> Option<usize> {
+    // SAFETY: two places of ours and their sizes.
+    let found = unsafe { libc::memmem(bytes.as_ptr().cast(), bytes.len(), text.as_ptr().cast(), text.len()) };
+    (!found.is_null()).then(|| found.addr() - bytes.as_ptr().addr())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pipe::*;
+
+    #[test]
+    fn what_is_looked_at_stays_until_it_is_taken() {
+        let (source, view) = (Pipe::new().expect("a pipe"), Pipe::new().expect("a pipe"));
+        let null = crate::sys::stdio::open_null().expect("null");
+        let fd = source.read.as_raw_fd();
+        assert_eq!(peek(fd, view.write.as_raw_fd(), 100), Err(Errno::EAGAIN));
+        assert_eq!(write(source.write.as_raw_fd(), b"one\ntwo"), Ok(7));
+        for want in [b"one\ntwo".as_slice(), b"two"] {
+            assert_eq!(peek(fd, view.write.as_raw_fd(), 100), Ok(want.len()));
+            let mut seen = [0; 100];
+            let count = read(view.read.as_raw_fd(), &mut seen);
+            assert_eq!(seen.get(..count), Some(want));
+            assert_eq!(unread(fd), want.len() as u64);
+            discard(fd, null.as_raw_fd(), 4);
+        }
+        assert_eq!(unread(fd), 0);
+    }
+
+    /// Node leaves O_NONBLOCK on its standard output, and the next program lost what it wrote.
+    #[test]
+    fn a_renewed_end_is_blocking_and_the_same_pipe() {
+        let mut pipe = Pipe::new().expect("a pipe");
+        // SAFETY: flags of our own descriptors.
+        let flags = |fd: &OwnedFd| unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) };
+        // SAFETY: as above.
+        unsafe { libc::fcntl(pipe.write.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
+        pipe.renew();
+        assert_eq!(flags(&pipe.write) & libc::O_NONBLOCK, 0);
+        assert!(is_same(pipe.read.as_raw_fd(), pipe.write.as_raw_fd()));
+        open_to_others(pipe.write.as_raw_fd());
+        assert_eq!(mode(pipe.read.as_raw_fd()).map(|mode| mode & 0o777), Some(0o622));
+    }
+
+    #[test]
+    fn bytes_and_texts_are_found() {
+        assert_eq!(find_byte(b"ab\ncd", b'\n'), Some(2));
+        assert_eq!(find_byte(b"", b'\n'), None);
+        assert_eq!(find_text(b"xxsecret", b"secret"), Some(2));
+        assert_eq!(find_text(b"xx", b"secret"), None);
+    }
+}

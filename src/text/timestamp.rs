@@ -1,0 +1,55 @@
+//! A moment of the calendar as text (RFC 3339, UTC).
+
+/// `2026-11-29T21:19:23.123456Z`, into 27 bytes.
+#[must_use]
+pub fn rfc3339(seconds: u64, nanoseconds: u32) -> [u8; 27] {
+    let mut out = *b"0000-00-00T00:00:00.000000Z";
+    let (days, time) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil(days);
+    let fields = [
+        (0, 4, year),
+        (5, 2, month),
+        (8, 2, day),
+        (11, 2, time / 3600),
+        (14, 2, time / 60 % 60),
+        (17, 2, time % 60),
+        (20, 6, u64::from(nanoseconds / 1000)),
+    ];
+    for (from, digits, mut value) in fields {
+        for place in out.iter_mut().skip(from).take(digits).rev() {
+            *place = b'0' + u8::try_from(value % 10).unwrap_or(0);
+            value /= 10;
+        }
+    }
+    out
+}
+
+/// Year, month and day of a day since 1970 (Howard Hinnant's algorithm, years that begin in March).
+fn civil(days: u64) -> (u64, u64, u64) {
+    let day = days + 719_468;
+    let era = day / 146_097;
+    let of_era = day % 146_097;
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    (year + era * 400 + u64::from(month <= 2), month, of_year - (153 * shifted + 2) / 5 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rfc3339;
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        for (seconds, want) in [
+            (0, "1970-01-01T00:00:00.000001Z"),
+            (951_782_400, "2000-02-29T00:00:00.000001Z"),
+            (1_709_251_199, "2024-02-29T23:59:59.000001Z"),
+            (1_796_000_000, "2026-11-30T00:53:20.000001Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000001Z"),
+        ] {
+            assert_eq!(std::str::from_utf8(&rfc3339(seconds, 1999)), Ok(want));
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The output of services under the drivers of `logging`: told apart, whole, and not lost.
+
+use crate::harness::{Ended, Init, Process, Running, eventually, ms};
+use rinit::text::json;
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+/// The processes of rinit's own that are not PID 1: the relay, and who opens its files.
+fn helpers(run: &Running) -> Vec<Process> {
+    run.find("--config").into_iter().filter(|process| process.command.contains("rinit.toml")).collect()
+}
+
+fn lines<'t>(text: &'t str, label: &str) -> Vec<&'t str> {
+    text.lines().filter_map(|line| line.strip_prefix(label)).collect()
+}
+
+/// Nobody could tell the services apart, and `hellohello` was one line of two runs.
+#[test]
+fn services_are_told_apart_line_by_line() {
+    let ended = Init::config(
+        r#"
+        [defaults]
+        logging = "prefix"
+        restart = "no"
+        essential = false
+        [services.web]
+        command = ["sh", "-c", "echo out; echo err >&2; printf half; exit 3"]
+        restart = "on-failure:3"
+        restart_policy = { delay = "0s" }
+        [services.longer]
+        type = "oneshot"
+        command = ["sh", "-c", "i=0; while [ $i -lt 500 ]; do echo line $i; echo more $i >&2; i=$((i+1)); done"]
+        "#,
+    )
+    .run();
+    assert_eq!(lines(&ended.out, "web    | "), ["out", "half"].repeat(4), "{}", ended.story());
+    assert_eq!(lines(&ended.err, "web    | "), ["err"].repeat(4), "{}", ended.story());
+    let want = |word: &str| (0..500).map(|n| format!("{word} {n}")).collect::<Vec<_>>();
+    assert_eq!(lines(&ended.out, "longer | "), want("line"));
+    assert_eq!(lines(&ended.err, "longer | "), want("more"));
+    for line in ended.err.lines() {
+        assert!(line.starts_with("rinit: ") || line.contains(" | "), "{line:?}\n{}", ended.story());
+    }
+}
+
+/// A prompt has no end of line, and whoever is asked wants to see it.
+#[test]
+fn a_prompt_is_shown_and_nobody_writes_into_it() {
+    let run = Init::config(
+        r#"
+        [defaults]
+        logging = "prefix"
+        [services.asks]
+        command = ["sh", "-c", "printf 'name? '; exec sleep 1000"]
+        [services.other]
+        command = ["sh", "-c", "while ! [ -e /mnt/files/go ]; do sleep 0.01; done; echo here; exec sleep 1000"]
+        "#,
+    )
+    .start();
+    eventually("it is shown", || run.out() == "asks  | name? ");
+    std::fs::write(run.folder().join("go"), "").unwrap();
+    eventually("another is a line of its own", || run.out() == "asks  | name? \nother | here\n");
+    run.stop().expect(0);
+}
+
+/// A service may write whatever it likes: each line of the log is JSON, no longer than engines take.
+#[test]
+fn json_is_json_whatever_is_written() {
+    let ended = Init::config(
+        r#"
+        [services.odd]
+        type = "oneshot"
+        logging = "json"
+        command = ["sh", "-c", '''
+            printf 'a "b" \\ \001\033[31m\n\377\376\n'
+            printf 'nul\000here\n' >&2
+            head -c 100000 /dev/zero | tr '\0' '\001'; echo; printf 'no end' ''']
+        "#,
+    )
+    .run()
+    .expect(0);
+    let mut text = String::new();
+    for line in ended.out.lines() {
+        assert!(line.len() < 16 * 1024, "{}", line.len());
+        let record = json::parse(line).unwrap_or_else(|| panic!("{line}"));
+        assert_eq!((record.text("service"), record.text("stream")), (Some("odd"), Some("stdout")));
+        assert!(record.number("pid").is_some() && record.text("time").unwrap().ends_with('Z'));
+        text.push_str(record.text("line").unwrap());
+        if !record.is_true("partial") {
+            text.push('\n');
+        }
+    }
+    let ones = "\u{1}".repeat(100_000);
+    let want = format!("a \"b\" \\ \u{1}\u{1b}[31m\n\u{fffd}\u{fffd}\n{ones}\nno end\n");
+    assert!(text == want, "{:?}", text.replace(&ones, "..."));
+    assert!(ended.err.contains("\"line\":\"nul\\u0000here\"}"), "{}", ended.story());
+}
+
+/// Numbered lines of several services, and how often each is there.
+fn counted(ended: &Ended, services: usize, count: usize) -> usize {
+    let mut seen = vec![HashMap::new(); services];
+    for line in ended.out.lines() {
+        let (name, text) = line.split_once(" | ").unwrap_or_else(|| panic!("{line:?}"));
+        let service: usize = name.trim_start_matches('s').parse().unwrap_or_else(|_| panic!("{line:?}"));
+        let mut words = text.split(' ');
+        let number: usize = words.next().unwrap().parse().unwrap_or_else(|_| panic!("{line:?}"));
+        assert_eq!(words.next(), Some("of-this-many-characters-a-line"), "{line:?}");
+        assert!(number < count && words.next().is_none(), "{line:?}");
+        *seen[service].entry(number).or_insert(0_usize) += 1;
+    }
+    for (service, seen) in seen.iter().enumerate() {
+        assert_eq!(seen.len(), count, "lines of {service} are lost\n{}", ended.err);
+    }
+    seen.iter().flat_map(HashMap::values).map(|times| times - 1).sum()
+}
+
+fn writers(services: usize, count: usize) -> String {
+    let mut config = "[defaults]\nlogging = 'prefix'\n".to_string();
+    for service in 0..services {
+        let _ = writeln!(
+            config,
+            "[services.s{service}]\ntype = 'oneshot'\ncommand = ['awk', 'BEGIN {{ for (i = 0; i < {count}; i++) print i \" of-this-many-characters-a-line\" }}']"
+        );
+    }
+    config
+}
+
+#[test]
+fn no_line_is_lost_or_mixed_at_the_end() {
+    let ended = Init::config(&writers(5, 20_000)).run().expect(0);
+    assert_eq!(counted(&ended, 5, 20_000), 0, "{}", ended.err);
+}
+
+/// What its reader held was lost with it, in each of the peers.
+#[test]
+fn a_relay_that_is_killed_loses_nothing() {
+    let mut run = Init::config(&writers(3, 200_000)).start();
+    let mut killed = 0;
+    while !run.has_ended() && killed < 60 {
+        if let Some(relay) = helpers(&run).first() {
+            run.try_signal_to(relay, libc::SIGKILL);
+            killed += 1;
+        }
+        std::thread::sleep(ms(15));
+    }
+    let ended = run.end().expect(0);
+    assert!(killed > 3, "{killed}");
+    let twice = counted(&ended, 3, 200_000);
+    let told = ended.err.contains("may be there twice");
+    assert!(twice == 0 || told, "{twice} lines are there twice\n{}", ended.err);
+}
+
+/// The engine has stopped reading: a stop ends in time all the same, and what is lost is told.
+#[test]
+fn a_log_that_nobody_reads_delays_no_stop() {
+    let mut run =
+        Init::config("[services.yes]\nlogging = 'prefix'\ncommand = 'yes'\nstop_grace_period = '1s'\n")
+            .start();
+    run.stop_reading(1);
+    eventually("it waits for its reader", || run.the("yes").state == 'S');
+    run.signal(libc::SIGTERM);
+    eventually("it has ended", || run.has_ended());
+    let ended = run.end().expect(0);
+    assert!(ended.err.contains(" bytes of its output were not read, and are lost"), "{}", ended.err);
+}
+
+/// Who is left behind has the pipe open: nothing waits for that.
+#[test]
+fn an_orphan_that_keeps_the_pipe_delays_nothing() {
+    let ended = Init::config(
+        "[services.web]\nlogging = 'prefix'\ntype = 'oneshot'\ncommand = ['sh', '-c', 'setsid sleep 1000 & printf said']\n",
+    )
+    .run()
+    .expect(0);
+    assert_eq!(ended.out, "web | said\n");
+}
+
+/// Under `inherit`, the default, rinit has no hand in it: no process and no pipe.
+#[test]
+fn the_default_costs_nothing() {
+    let run = Init::config("[services.web]\ncommand = ['sleep', '1000']\n").start();
+    run.the("sleep");
+    assert_eq!(run.others().len(), 1);
+    assert!(run.init().fds().len() < 6, "{:?}", run.init().fds());
+    run.stop().expect(0);
+}
+
+/// The next run of Node, or after it, could not write: the flag stays on the pipe.
+#[test]
+fn each_run_has_an_output_that_blocks() {
+    let script = "import fcntl, os, sys\nf = fcntl.fcntl(1, fcntl.F_GETFL)\nprint(bool(f & os.O_NONBLOCK), flush=True)\nfcntl.fcntl(1, fcntl.F_SETFL, f | os.O_NONBLOCK)\nsys.exit(1)\n";
+    let config = "[services.node]\nlogging = 'prefix'\ncommand = ['/usr/bin/python3', '/mnt/files/x.py']\nessential = false\nrestart = 'on-failure:2'\nrestart_policy = { delay = '0s' }\n";
+    let ended = Init::config(config).file("x.py", script).run();
+    assert_eq!(ended.out, "node | False\n".repeat(3), "{}", ended.story());
+}
+
+/// supervisord cut lines in two, and lost them where a rename failed.
+#[test]
+fn a_file_is_rotated_between_lines() {
+    let ended = Init::config(
+        r#"
+        when_idle = "stay"
+        [services.web]
+        type = "oneshot"
+        logging = { driver = "file", file = "/mnt/files/web.log", max_size = "1KiB", max_file = 40 }
+        command = ["seq", "10000", "12000"]
+        "#,
+    )
+    .file("web.log", "there before\n")
+    .start();
+    let read = |name: &str| ended.file(name);
+    eventually("it is written", || read("web.log").contains("12000"));
+    let mut all = String::new();
+    for n in (1..40).rev() {
+        let text = read(&format!("web.log.{n}"));
+        assert!(text.len() <= 1024 && (text.is_empty() || text.ends_with('\n')), "{n}: {text}");
+        all.push_str(&text);
+    }
+    all.push_str(&read("web.log"));
+    let want = (10_000..=12_000).map(|n| format!("{n}\n")).collect::<String>();
+    assert_eq!(all, format!("there before\n{want}"));
+}
