@@ -105,11 +105,17 @@ pub trait Variable {
 }
 
 impl CheckSpec {
-    /// A check that does not block and finds no secret.
+    /// A check that finds no secret.
     #[must_use]
-    pub fn new(mut subject: String, expected: String, look: Box<dyn Fn(&Facts) -> LookResult>) -> Self {
+    #[inline(never)]
+    pub fn new(
+        mut subject: String,
+        expected: String,
+        blocking: Blocking,
+        look: Box<dyn Fn(&Facts) -> LookResult>,
+    ) -> Self {
         subject.truncate(subject.trim_end().len());
-        Self { subject, expected, blocking: Blocking::Never, secret: false, variable: None, look }
+        Self { subject, expected, blocking, secret: false, variable: None, look }
     }
 
     /// Looks once and judges.
@@ -177,6 +183,7 @@ pub struct CheckFailure {
 }
 
 impl From<CheckFailure> for Finding {
+    #[inline(never)]
     fn from(CheckFailure { found, remedy, may_change }: CheckFailure) -> Self {
         Self { found, remedy, may_change, ..Self::default() }
     }
@@ -184,12 +191,14 @@ impl From<CheckFailure> for Finding {
 
 impl CheckFailure {
     /// It may hold on another look.
+    #[inline(never)]
     #[must_use]
     pub fn new(found: String, remedy: String) -> Self {
         Self { found, remedy, may_change: true }
     }
 
     /// It never will in this container.
+    #[inline(never)]
     #[must_use]
     pub fn for_good(found: String, remedy: String) -> Self {
         Self { found, remedy, may_change: false }
@@ -198,18 +207,21 @@ impl CheckFailure {
 
 impl Finding {
     /// It holds; `value` is what `export` hands on.
+    #[inline(never)]
     #[must_use]
     pub fn pass(found: String, value: String) -> Self {
         Self { ok: true, found, value: Some(value), ..Self::default() }
     }
 
     /// It does not hold, but may on another look.
+    #[inline(never)]
     #[must_use]
     pub fn fail(found: String, remedy: String) -> Self {
         CheckFailure::new(found, remedy).into()
     }
 
     /// It does not hold and never will in this container.
+    #[inline(never)]
     #[must_use]
     pub fn fail_for_good(found: String, remedy: String) -> Self {
         CheckFailure::for_good(found, remedy).into()

@@ -19,7 +19,8 @@ macro_rules! count {
 pub(crate) use {count, fill};
 
 /// How many places a template has.
-const fn places(template: &str) -> usize {
+#[must_use]
+pub const fn places(template: &str) -> usize {
     let bytes = template.as_bytes();
     let (mut count, mut rest) = (0, bytes);
     while let [first, tail @ ..] = rest {

@@ -30,14 +30,12 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let mut argv = vec![word];
     argv.extend(args.unwrap_or_else(|| vec!["--version".into()]));
     let version = version.map(|(_, pattern)| pattern);
-    Some(CheckSpec {
-        blocking: if version.is_some() { Blocking::Within(LOOK_TIMEOUT) } else { Blocking::Never },
-        ..CheckSpec::new(
-            ["command ", argv.first().map_or("", String::as_str)].concat(),
-            expected,
-            Box::new(move |facts| look(&argv, version.as_ref(), facts)),
-        )
-    })
+    Some(CheckSpec::new(
+        ["command ", argv.first().map_or("", String::as_str)].concat(),
+        expected,
+        if version.is_some() { Blocking::Within(LOOK_TIMEOUT) } else { Blocking::Never },
+        Box::new(move |facts| look(&argv, version.as_ref(), facts)),
+    ))
 }
 
 fn look(argv: &[String], version: Option<&Pattern>, facts: &Facts) -> LookResult {

@@ -2,7 +2,7 @@
 
 use super::common::finding::{add, fail, failure};
 use super::common::path::{PathSubject, unreachable, what};
-use crate::checks::{CheckSpec, Facts, Kind, LookResult, SLOW_FILES, facts};
+use crate::checks::{Blocking, CheckSpec, Facts, Kind, LookResult, SLOW_FILES, facts};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::{Access, Stat};
 use crate::sys::{Errno, errno};
@@ -31,6 +31,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     Some(CheckSpec::new(
         ["dir ", &place.path].concat(),
         expected,
+        Blocking::Never,
         Box::new(move |facts| place.look(facts, &|stat| look(&place, empty, stat, facts))),
     ))
 }

@@ -30,14 +30,12 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     if !list.is_empty() {
         add(&mut expected, &["one of ", &list.join(", ")]);
     }
-    Some(CheckSpec {
-        blocking: Blocking::Within(LOOK_TIMEOUT),
-        ..CheckSpec::new(
-            ["dns ", &host].concat(),
-            expected,
-            Box::new(move |facts| look(&host, family, &wanted, facts)),
-        )
-    })
+    Some(CheckSpec::new(
+        ["dns ", &host].concat(),
+        expected,
+        Blocking::Within(LOOK_TIMEOUT),
+        Box::new(move |facts| look(&host, family, &wanted, facts)),
+    ))
 }
 
 fn look(host: &str, family: Option<&str>, wanted: &[IpAddr], facts: &Facts) -> LookResult {

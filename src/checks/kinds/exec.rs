@@ -54,12 +54,16 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
         timeout,
         secret: table.flag("secret").unwrap_or(false),
     };
-    Some(CheckSpec {
-        // Its own end comes first, and kills what it has started.
-        blocking: Blocking::Within(timeout.saturating_add(Duration::from_secs(5))),
-        secret: exec.secret,
-        ..CheckSpec::new(["exec ", name].concat(), expected, Box::new(move |facts| exec.look(facts)))
-    })
+    let secret = exec.secret;
+    // Its own end comes first, and kills what it has started.
+    let mut spec = CheckSpec::new(
+        ["exec ", name].concat(),
+        expected,
+        Blocking::Within(timeout.saturating_add(Duration::from_secs(5))),
+        Box::new(move |facts| exec.look(facts)),
+    );
+    spec.secret = secret;
+    Some(spec)
 }
 
 impl Exec {

@@ -67,21 +67,21 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     contains.iter().for_each(|text| add(&mut expected, &["with ", &quoted(text)]));
     lacks.iter().for_each(|text| add(&mut expected, &["without ", &quoted(text)]));
     let file = File { place: place?, kind, empty: full == Some(false), min_size, sha256, contains, lacks };
-    Some(CheckSpec {
+    Some(
         // Its whole content may be a lot to read; and what is on a volume may hang with it.
-        blocking: if file.sha256.is_some() {
-            Blocking::Within(LOOK_TIMEOUT.saturating_mul(6))
-        } else if file.looks_inside() {
-            Blocking::Within(LOOK_TIMEOUT)
-        } else {
-            Blocking::Never
-        },
-        ..CheckSpec::new(
+        CheckSpec::new(
             ["file ", &file.place.path].concat(),
             expected,
+            if file.sha256.is_some() {
+                Blocking::Within(LOOK_TIMEOUT.saturating_mul(6))
+            } else if file.looks_inside() {
+                Blocking::Within(LOOK_TIMEOUT)
+            } else {
+                Blocking::Never
+            },
             Box::new(move |facts| file.place.look(facts, &|stat| file.look(stat, facts))),
-        )
-    })
+        ),
+    )
 }
 
 impl File {

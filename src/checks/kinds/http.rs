@@ -61,10 +61,12 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     .concat();
     let url = url.split(['?', '#']).next().unwrap_or_default().to_string();
     let http = Http { peer, url, request, status, contains, timeout };
-    Some(CheckSpec {
-        blocking: Blocking::Within(timeout.saturating_mul(4)),
-        ..CheckSpec::new(["http ", &http.url].concat(), expected, Box::new(move |facts| http.look(facts)))
-    })
+    Some(CheckSpec::new(
+        ["http ", &http.url].concat(),
+        expected,
+        Blocking::Within(timeout.saturating_mul(4)),
+        Box::new(move |facts| http.look(facts)),
+    ))
 }
 
 /// The peer and the path of a URL.

@@ -4,7 +4,7 @@ use super::common::docker::docker_size;
 use super::common::finding::{add, all, fail, failure, text};
 use super::common::keys::{asserting, at_least, must_ask, no_export, no_wait};
 use super::common::path::denied;
-use crate::checks::{CheckFailure, CheckSpec, Facts, Kind, facts, listed, quoted};
+use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, facts, listed, quoted};
 use crate::config::read::table::Table;
 use crate::config::source::document::{Entry, Value};
 use crate::sys::fs::stat::Access;
@@ -77,6 +77,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     Some(CheckSpec::new(
         ["kernel ", name].concat(),
         expected,
+        Blocking::Never,
         Box::new(move |facts| all(wanted.iter().map(|one| one.evaluate(facts)).collect(), "")),
     ))
 }

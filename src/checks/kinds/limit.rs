@@ -3,7 +3,7 @@
 use super::common::docker::docker_size;
 use super::common::finding::{add, all, failure, text};
 use super::common::keys::{must_ask, no_export, no_wait};
-use crate::checks::{CheckFailure, CheckSpec, Facts, Kind, facts};
+use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, facts};
 use crate::config::read::table::Table;
 use crate::sys::process::status;
 use crate::text::units::{self, show_size, show_ulimit};
@@ -66,6 +66,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     Some(CheckSpec::new(
         ["limit ", name].concat(),
         expected,
+        Blocking::Never,
         Box::new(move |facts| all(wanted.iter().map(|one| look(*one, facts)).collect(), "")),
     ))
 }

@@ -86,10 +86,12 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let export_as = export_as.unwrap_or_default();
     let link =
         Link { alias: name.to_string(), port, protocol, connect, export: table.has("export"), export_as };
-    Some(CheckSpec {
-        blocking: Blocking::Within(LOOK_TIMEOUT),
-        ..CheckSpec::new(link.subject(), link.expected(), Box::new(move |facts| link.look(facts)))
-    })
+    Some(CheckSpec::new(
+        link.subject(),
+        link.expected(),
+        Blocking::Within(LOOK_TIMEOUT),
+        Box::new(move |facts| link.look(facts)),
+    ))
 }
 
 impl Link {

@@ -2,7 +2,7 @@
 
 use super::common::finding::{add, fail, held};
 use super::common::path::{PathSubject, shown, what};
-use crate::checks::{CheckSpec, Facts, Kind, LookResult, SLOW_FILES};
+use crate::checks::{Blocking, CheckSpec, Facts, Kind, LookResult, SLOW_FILES};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::Stat;
 
@@ -31,6 +31,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     Some(CheckSpec::new(
         ["link_target ", &place.path].concat(),
         expected,
+        Blocking::Never,
         Box::new(move |facts| place.look(facts, &|stat| look(&place, target.as_deref(), stat, facts))),
     ))
 }

@@ -82,14 +82,12 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
         );
     }
     let check = MountCheck { path: path?, mode, fstype, has, lacks, source, propagation, volume };
-    Some(CheckSpec {
-        blocking: Blocking::At(check.path.clone()),
-        ..CheckSpec::new(
-            ["mount ", &check.path].concat(),
-            check.expected(),
-            Box::new(move |facts| check.look(facts)),
-        )
-    })
+    Some(CheckSpec::new(
+        ["mount ", &check.path].concat(),
+        check.expected(),
+        Blocking::At(check.path.clone()),
+        Box::new(move |facts| check.look(facts)),
+    ))
 }
 
 impl MountCheck {

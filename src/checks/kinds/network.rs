@@ -1,7 +1,7 @@
 //! `[checks.network]` or `[checks.network.INTERFACE]`: there is a network, it is up and has an address.
 
 use super::common::finding::{add, fail, failure, held, text};
-use crate::checks::{CheckFailure, CheckSpec, Facts, Kind, LookResult, facts};
+use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, LookResult, facts};
 use crate::config::read::table::Table;
 use crate::sys::net::Interface;
 use crate::text::template::fill;
@@ -94,7 +94,12 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let default_route = table.flag("default_route");
     let subject = ["network ", interface.as_deref().unwrap_or_default()].concat();
     let network = Network { interface, address, family, default_route, cidr, mtu, ipv6 };
-    Some(CheckSpec::new(subject, network.expected(), Box::new(move |facts| network.look(facts))))
+    Some(CheckSpec::new(
+        subject,
+        network.expected(),
+        Blocking::Never,
+        Box::new(move |facts| network.look(facts)),
+    ))
 }
 
 impl Network {

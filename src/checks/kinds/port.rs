@@ -1,7 +1,7 @@
 //! `[checks.port.NUMBER]`: a network port of this container is free for its service, or somebody listens on it.
 
 use super::common::finding::{fail, failure, held};
-use crate::checks::{CheckFailure, CheckSpec, Facts, Kind, LookResult, facts};
+use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, LookResult, facts};
 use crate::config::read::table::Table;
 use crate::sys::net::Protocol;
 use crate::sys::{Errno, errno};
@@ -58,7 +58,12 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
         PortState::Listening => "somebody who listens",
     };
     let port = Port { port: port?, address, protocol, state };
-    Some(CheckSpec::new(port.subject(), expected.into(), Box::new(move |facts| port.look(facts))))
+    Some(CheckSpec::new(
+        port.subject(),
+        expected.into(),
+        Blocking::Never,
+        Box::new(move |facts| port.look(facts)),
+    ))
 }
 
 impl Port {

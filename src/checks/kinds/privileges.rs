@@ -104,14 +104,12 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     }
     must_ask(table, KEYS.split(", ").any(|key| table.has(key)), KEYS);
     let walks = wanted.iter().any(|one| matches!(one, WantedPrivilege::NoSetuid(..)));
-    Some(CheckSpec {
-        blocking: if walks { Blocking::Within(LOOK_TIMEOUT.saturating_mul(6)) } else { Blocking::Never },
-        ..CheckSpec::new(
-            ["privileges ", name].concat(),
-            expected,
-            Box::new(move |facts| all(wanted.iter().map(|one| one.look(facts)).collect(), "")),
-        )
-    })
+    Some(CheckSpec::new(
+        ["privileges ", name].concat(),
+        expected,
+        if walks { Blocking::Within(LOOK_TIMEOUT.saturating_mul(6)) } else { Blocking::Never },
+        Box::new(move |facts| all(wanted.iter().map(|one| one.look(facts)).collect(), "")),
+    ))
 }
 
 fn capabilities(table: &Table<'_>, wanted: &mut Vec<WantedPrivilege>, expected: &mut String) {

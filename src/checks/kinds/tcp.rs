@@ -23,17 +23,15 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     }
     let peer = peer?;
     let shown = peer.shown();
-    Some(CheckSpec {
-        blocking: Blocking::Within(timeout.saturating_mul(4)),
-        ..CheckSpec::new(
-            ["tcp ", &shown].concat(),
-            "somebody who accepts connections".into(),
-            Box::new(move |facts| {
-                peer.reach(facts, &mut |address| facts.system.connect(address, timeout))?;
-                held!("{} answers", &shown; &shown)
-            }),
-        )
-    })
+    Some(CheckSpec::new(
+        ["tcp ", &shown].concat(),
+        "somebody who accepts connections".into(),
+        Blocking::Within(timeout.saturating_mul(4)),
+        Box::new(move |facts| {
+            peer.reach(facts, &mut |address| facts.system.connect(address, timeout))?;
+            held!("{} answers", &shown; &shown)
+        }),
+    ))
 }
 
 #[cfg(test)]

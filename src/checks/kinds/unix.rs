@@ -12,14 +12,12 @@ pub const KIND: Kind = Kind { name: "unix", read, ..Kind::PLAIN };
 
 fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let path = absolute_path(name, table)?;
-    Some(CheckSpec {
-        blocking: Blocking::Within(LOOK_TIMEOUT),
-        ..CheckSpec::new(
-            ["unix ", &path].concat(),
-            "a socket on which somebody listens".into(),
-            Box::new(move |facts| look(&path, facts)),
-        )
-    })
+    Some(CheckSpec::new(
+        ["unix ", &path].concat(),
+        "a socket on which somebody listens".into(),
+        Blocking::Within(LOOK_TIMEOUT),
+        Box::new(move |facts| look(&path, facts)),
+    ))
 }
 
 fn look(path: &str, facts: &Facts) -> LookResult {

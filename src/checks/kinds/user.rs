@@ -3,7 +3,7 @@
 use super::common::finding::failure;
 use super::common::keys::{asserting, must_ask, no_wait};
 use super::common::path::{denied, refused};
-use crate::checks::{CheckFailure, CheckSpec, Facts, Finding, Kind, LookResult};
+use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Finding, Kind, LookResult};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::Access;
 use crate::sys::process::credentials::{Accounts, Identity};
@@ -58,7 +58,12 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
         in_passwd,
         home_writable: home_writable == Some(true),
     };
-    Some(CheckSpec::new("user".into(), user.expected(), Box::new(move |facts| user.look(facts))))
+    Some(CheckSpec::new(
+        "user".into(),
+        user.expected(),
+        Blocking::Never,
+        Box::new(move |facts| user.look(facts)),
+    ))
 }
 
 impl UserCheck {

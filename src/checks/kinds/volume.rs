@@ -53,14 +53,12 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
         add(&mut expected, &[if empty { "empty" } else { "not empty" }]);
     }
     let volume = VolumeCheck { path: path?, readable, writable, min_free, min_free_inodes, empty, rights };
-    Some(CheckSpec {
-        blocking: Blocking::At(volume.path.clone()),
-        ..CheckSpec::new(
-            ["volume ", &volume.path].concat(),
-            expected,
-            Box::new(move |facts| volume.look(facts)),
-        )
-    })
+    Some(CheckSpec::new(
+        ["volume ", &volume.path].concat(),
+        expected,
+        Blocking::At(volume.path.clone()),
+        Box::new(move |facts| volume.look(facts)),
+    ))
 }
 
 impl VolumeCheck {

@@ -6,15 +6,14 @@ use std::io;
 
 /// It does not hold, but may on another look: what was found; what to do. Each is a template with its parts.
 macro_rules! failure {
-    ($found:expr $(, $part:expr)*; $remedy:expr $(, $of_remedy:expr)* $(,)?) => {{
-        use $crate::checks::kinds::common::finding::FailureTemplate;
-        const TEMPLATE: FailureTemplate = FailureTemplate::new(
-            $found,
-            $crate::text::template::count!($($part),*),
-            $remedy,
-            $crate::text::template::count!($($of_remedy),*),
-        );
-        TEMPLATE.fill(&[$($part,)* $($of_remedy),*])
+    ($found:literal $(, $part:expr)*; $remedy:literal $(, $of_remedy:expr)* $(,)?) => {{
+        const _: () = $crate::text::template::check($found, $crate::text::template::count!($($part),*));
+        const _: () = $crate::text::template::check($remedy, $crate::text::template::count!($($of_remedy),*));
+        // In one text, which each of many calls is shorter by.
+        $crate::checks::kinds::common::finding::fill_both(
+            concat!($found, "\n", $remedy),
+            &[$($part,)* $($of_remedy),*],
+        )
     }};
 }
 
@@ -26,34 +25,27 @@ macro_rules! fail {
 /// It holds: what was found, a template with its parts; the value to export.
 macro_rules! held {
     ($found:expr $(, $part:expr)*; $value:expr) => {
-        Ok($crate::checks::Finding::pass($crate::text::template::fill!($found $(, $part)*), $value.to_string()))
+        $crate::checks::kinds::common::finding::pass(
+            $crate::text::template::fill!($found $(, $part)*),
+            $value.to_string(),
+        )
     };
 }
 
 pub(in crate::checks) use {fail, failure, held};
 
-/// What was found, and what to do, with places for parts.
-pub(in crate::checks) struct FailureTemplate {
-    found: &'static str,
-    remedy: &'static str,
-    /// How many of the parts are for `found`.
-    of_found: usize,
+/// For [`failure!`]. Never inlined, as the next: there are many.
+#[inline(never)]
+pub(in crate::checks) fn fill_both(template: &str, parts: &[&str]) -> CheckFailure {
+    let (found, remedy) = template.split_once('\n').unwrap_or((template, ""));
+    let (first, rest) = parts.split_at(template::places(found).min(parts.len()));
+    CheckFailure::new(fill_places(found, first), fill_places(remedy, rest))
 }
 
-impl FailureTemplate {
-    /// Counts the places, when rinit is compiled.
-    pub const fn new(found: &'static str, of_found: usize, remedy: &'static str, of_remedy: usize) -> Self {
-        template::check(found, of_found);
-        template::check(remedy, of_remedy);
-        Self { found, remedy, of_found }
-    }
-
-    /// Never inlined: there are many.
-    #[inline(never)]
-    pub fn fill(&self, parts: &[&str]) -> CheckFailure {
-        let (found, remedy) = parts.split_at(self.of_found.min(parts.len()));
-        CheckFailure::new(fill_places(self.found, found), fill_places(self.remedy, remedy))
-    }
+/// For [`held!`].
+#[inline(never)]
+pub(in crate::checks) fn pass(found: String, value: String) -> LookResult {
+    Ok(Finding::pass(found, value))
 }
 
 /// A small file of the system's, as text.

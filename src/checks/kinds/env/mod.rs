@@ -92,16 +92,15 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     }
     let env = Rc::new(env);
     let variable = Rc::clone(&env);
-    Some(CheckSpec {
-        // The file may lie on a network file system.
-        blocking: if env.file.is_some() { Blocking::Within(LOOK_TIMEOUT) } else { Blocking::Never },
-        variable: Some(variable),
-        ..CheckSpec::new(
-            ["env ", name].concat(),
-            env.expected(),
-            Box::new(move |facts| Ok(env.evaluate(facts))),
-        )
-    })
+    // The file may lie on a network file system.
+    let mut spec = CheckSpec::new(
+        ["env ", name].concat(),
+        env.expected(),
+        if env.file.is_some() { Blocking::Within(LOOK_TIMEOUT) } else { Blocking::Never },
+        Box::new(move |facts| Ok(env.evaluate(facts))),
+    );
+    spec.variable = Some(variable);
+    Some(spec)
 }
 
 /// `file = true` is NAME_FILE; a string is the variable's own name.

@@ -1,7 +1,7 @@
 //! `[checks.env."*"]` with `prefix`: a variable under the prefix that no check knows is told, with the nearest known one.
 
 use crate::checks::kinds::common::keys::{no_export, no_wait};
-use crate::checks::{CheckFailure, CheckSpec, Facts, Finding, LookResult};
+use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Finding, LookResult};
 use crate::config::read::table::Table;
 use crate::text::suggest::did_you_mean;
 
@@ -15,6 +15,7 @@ pub fn read(table: &Table<'_>) -> Option<CheckSpec> {
     Some(CheckSpec::new(
         ["env ", &prefix, "*"].concat(),
         "only variables that a check knows".into(),
+        Blocking::Never,
         Box::new(move |facts| look(&prefix, facts)),
     ))
 }
