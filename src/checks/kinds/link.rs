@@ -238,7 +238,7 @@ impl Link {
                 return Err(CheckFailure::for_good(found, "name the port with port = …".into()));
             }
         };
-        held!("{} at {} (by {})", &self.alias, &known.address, &known.by; value)
+        held!("{} at {} (by {})", &self.alias, &known.address, &known.by; &value)
     }
 }
 

@@ -201,7 +201,7 @@ impl Network {
         }
         self.link_layer(name, facts)?;
         let shown = address.map_or_else(String::new, ToString::to_string);
-        if shown.is_empty() { held!("{}, up", name; "") } else { held!("{} with {}", name, &shown; shown) }
+        if shown.is_empty() { held!("{}, up", name; "") } else { held!("{} with {}", name, &shown; &shown) }
     }
 
     fn link_layer(&self, name: &str, facts: &Facts) -> Result<(), CheckFailure> {

@@ -103,7 +103,7 @@ impl Port {
             }
             return Err(self.refused(&error, facts));
         }
-        held!("{} free", &self.place(); self.port)
+        held!("{} free", &self.place(); &self.port.to_string())
     }
 
     fn refused(&self, error: &io::Error, facts: &Facts) -> CheckFailure {
@@ -159,7 +159,7 @@ impl Port {
             }
         };
         if listens {
-            return held!("somebody listens on {}", &place; self.port);
+            return held!("somebody listens on {}", &place; &self.port.to_string());
         }
         fail!("nobody listens on {}", &place; "start what is to listen on {}, or keep trying with wait", &place)
     }

@@ -69,7 +69,7 @@ impl VolumeCheck {
         self.rights.evaluate(&self.path, &stat, facts)?;
         self.roomy(facts)?;
         self.filled(facts)?;
-        held!("a volume {}", &shown(&stat, facts); self.path)
+        held!("a volume {}", &shown(&stat, facts); &self.path)
     }
 
     fn usable(&self, stat: &Stat, facts: &Facts) -> Result<(), CheckFailure> {

@@ -25,10 +25,10 @@ macro_rules! fail {
 /// It holds: what was found, a template with its parts; the value to export.
 macro_rules! held {
     ($found:expr $(, $part:expr)*; $value:expr) => {
-        $crate::checks::kinds::common::finding::pass(
-            $crate::text::template::fill!($found $(, $part)*),
-            $value.to_string(),
-        )
+        {
+            const _: () = $crate::text::template::check($found, $crate::text::template::count!($($part),*));
+            $crate::checks::kinds::common::finding::pass($found, &[$($part),*], $value)
+        }
     };
 }
 
@@ -44,8 +44,8 @@ pub(in crate::checks) fn fill_both(template: &str, parts: &[&str]) -> CheckFailu
 
 /// For [`held!`].
 #[inline(never)]
-pub(in crate::checks) fn pass(found: String, value: String) -> LookResult {
-    Ok(Finding::pass(found, value))
+pub(in crate::checks) fn pass(found: &str, parts: &[&str], value: &str) -> LookResult {
+    Ok(Finding::pass(fill_places(found, parts), value.to_string()))
 }
 
 /// A small file of the system's, as text.
