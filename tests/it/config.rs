@@ -264,8 +264,8 @@ fn explain_tells_order_and_bound() {
     let at = |word: &str| ended.out.find(word).unwrap_or_else(|| panic!("no `{word}`\n{}", ended.story()));
     assert!(at("cache") < at("web"), "{}", ended.story());
     assert!(
-        ended.out.contains("13s"),
-        "both graces, one after the other, and the sweep's\n{}",
+        ended.out.contains("a stop takes at most 19s\n"),
+        "both graces and their kills, one after the other, and the sweep's\n{}",
         ended.story()
     );
 }
