@@ -42,6 +42,7 @@ fn act(words: &[&str]) -> c_int {
         Some(&"report") => report(),
         Some(&"signals") => signals(number(1).unwrap_or(u64::MAX)),
         Some(&"orphans") => orphans(number(1).unwrap_or(1)),
+        Some(&"breed") => breed(),
         Some(&"serve") => serve(words[1], number(2).unwrap_or(0), number(3).unwrap_or(0)),
         Some(&"last-words") => say(&now_ns().to_string()),
         Some(&"listen") => listen(number(1).unwrap_or(0), number(2).unwrap_or(0)),
@@ -245,6 +246,21 @@ fn orphans(count: u64) {
 }
 
 /// One process that shares our memory, waits until no writer of the pipe is left, and ends.
+/// One orphan after the other, without end.
+fn breed() {
+    loop {
+        // SAFETY: this process has one thread; its children end at once, without exit handlers.
+        unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                libc::fork();
+                libc::_exit(0);
+            }
+            libc::waitpid(child, ptr::null_mut(), 0);
+        }
+    }
+}
+
 fn orphan(ends: [c_int; 2]) -> c_int {
     extern "C" fn wait(ends: *mut libc::c_void) -> c_int {
         let ends = ends.cast::<[c_int; 2]>();
