@@ -32,6 +32,7 @@ use rinit::sys::{container, net};
 use rinit::text::regex::Pattern;
 use rinit::text::units;
 use std::ffi::CString;
+use std::time::Duration;
 
 /// xorshift64.
 struct Dice(u64);
@@ -126,10 +127,17 @@ fn feed_bytes(
     }
 }
 
-/// Feeds a reader what is large: 1 MiB of one character after each beginning, and each beginning again and again. A
-/// reader that took time by the square would not end.
+/// Feeds a reader what is large: 256 KiB of one character after each beginning, and each beginning again and again. One
+/// that took time by the square would take many times as long as it may, even if it only moved bytes.
 fn feed_much(name: &str, beginnings: &[&str], reader: impl Fn(&str)) {
-    const MUCH: usize = 1 << 20;
+    const MUCH: usize = 1 << 18;
+    const MAX_CPU: Duration = Duration::from_secs(2);
+    let reader = |text: &str| {
+        let begin = cpu_time();
+        reader(text);
+        let took = cpu_time().saturating_sub(begin);
+        assert!(took < MAX_CPU, "{name}: {took:?} for {:?}…", text.chars().take(40).collect::<String>());
+    };
     for beginning in beginnings {
         for one in [" ", "\n", ":", "\\", "/", "0", "9", "a", "#", ",", "=", "\0", "\u{fffd}", "(", "["] {
             let text = [*beginning, &one.repeat(MUCH / one.len())].concat();
@@ -139,6 +147,15 @@ fn feed_much(name: &str, beginnings: &[&str], reader: impl Fn(&str)) {
         assert!(again.len() <= MUCH, "{name}");
         reader(&again);
     }
+}
+
+/// The time that this thread has had: others on the machine do not count.
+fn cpu_time() -> Duration {
+    // SAFETY: all zero is a time.
+    let mut time: libc::timespec = unsafe { std::mem::zeroed() };
+    // SAFETY: one structure, which is ours.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
 }
 
 fn file(path: &str) -> String {
