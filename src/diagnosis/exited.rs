@@ -20,14 +20,16 @@ fn name(service: &Service) -> String {
 
 /// A process was killed, and not by rinit: whether that was the kernel, for want of memory. `seen`: how many such
 /// kills were known before; `itself`: whether it was the service's first process, or one of its others.
-pub fn killed(service: &Service, itself: bool, seen: &mut u64) -> Option<String> {
+pub fn killed(service: &Service, itself: bool, seen: &mut Option<u64>) -> Option<String> {
     let count = cgroup::killed_for_memory();
-    let more = count > *seen;
-    *seen = count;
+    let most = cgroup::most_memory();
+    // Of one command alone it is not known how many there were before. In a container of a limit there were none.
+    let more = count > seen.or(most.map(|_| 0)).unwrap_or(u64::MAX);
+    *seen = Some(count);
     let who = [if itself { "" } else { "a process of " }, &name(service)].concat();
     let peak =
         cgroup::peak_memory().map_or_else(String::new, |bytes| [", used ", &show_size(bytes)].concat());
-    more.then(|| match cgroup::most_memory() {
+    more.then(|| match most {
         Some(most) => fill!("{} was killed by the kernel: out of memory, limit {}{}; raise that (docker run --memory), or let it use less", &who, &show_size(most), &peak),
         None => fill!("{} was killed by the kernel: out of memory; the container has no limit of its own{}, so the machine ran out, or what holds the container: set a limit, or let it use less", &who, &peak),
     })

@@ -4,7 +4,9 @@
 pub mod messages;
 
 use crate::cli::{LogFormat, LogLevel, Persona};
+use crate::model::Moment;
 use crate::sys::Errno;
+use crate::sys::event::clock;
 use crate::sys::fs::shared;
 use crate::sys::write::{pause, write_some};
 use crate::text::escape::{json_string, printable};
@@ -19,13 +21,13 @@ use tracing::{Dispatch, Event, Level, Metadata, Subscriber, span};
 use tracing_subscriber::filter::LevelFilter;
 
 /// How often a reader that has stopped is looked for, while something is owed to it.
-pub const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// As many milliseconds a line waits for the end of another that is being written.
 const MAX_WAIT_FOR_LINE_MS: u32 = 5;
 
-/// As many milliseconds are left to a slow reader for the last lines.
-const MAX_FINISH_MS: u32 = 200;
+/// The time that is left to a slow reader for the last lines.
+const FINISH_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// What the readers have not taken. There is one, as there is one standard error.
 static BACKLOG: Mutex<Backlogs> = Mutex::new(Backlogs { err: Backlog::of(2), out: Backlog::of(1) });
@@ -96,6 +98,10 @@ impl Backlogs {
         self.err.catch_up();
         self.out.catch_up();
     }
+
+    fn retry_at(&self) -> Option<Moment> {
+        [&self.err, &self.out].into_iter().filter(|one| one.is_owing()).map(|one| one.retry_at).min()
+    }
 }
 
 struct Backlog {
@@ -106,13 +112,18 @@ struct Backlog {
     dropped: usize,
     /// Whether there may be room again (a reader that has stopped, not one that is gone).
     may_pass: bool,
+    /// Whether the last try took its time (a terminal, whose writes all may wait): then the next lines do not try, for
+    /// a signal is not heard meanwhile.
+    is_slow: bool,
+    /// When it is tried again in any case.
+    retry_at: Moment,
     style: (LogFormat, Persona),
 }
 
 impl Backlog {
     const fn of(fd: i32) -> Self {
         let style = (LogFormat::Text, Persona::Rinit);
-        Self { fd, rest: Vec::new(), dropped: 0, may_pass: false, style }
+        Self { fd, rest: Vec::new(), dropped: 0, may_pass: false, is_slow: false, retry_at: Moment(0), style }
     }
 
     fn is_owing(&self) -> bool {
@@ -121,25 +132,33 @@ impl Backlog {
 
     /// Writes one line, or keeps what is left of it; false when nothing of it was taken.
     fn put(&mut self, line: &[u8]) -> bool {
+        if !self.rest.is_empty() {
+            return false;
+        }
         let shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         let may_begin = match shared.as_ref().filter(|_| self.fd == 2) {
             Some(shared) => shared.may_begin(),
             None => Ok(false),
         };
         let written = match may_begin {
-            _ if !self.rest.is_empty() => Err(Errno::EAGAIN),
             Err(errno) => Err(errno),
             Ok(false) => write_some(self.fd, line),
             Ok(true) => write_some(self.fd, &[b"\n", line].concat()).map(|count| count.saturating_sub(1)),
         };
         match written {
             Ok(count) => {
+                self.is_slow = false;
                 self.rest = line.get(count..).unwrap_or_default().to_vec();
+                if !self.rest.is_empty() {
+                    self.retry_at = clock::now().after(RETRY_INTERVAL);
+                }
                 self.may_pass = true;
                 true
             }
             Err(error) => {
-                self.may_pass = error == Errno::EAGAIN;
+                self.may_pass = matches!(error, Errno::EAGAIN | Errno::ETIMEDOUT);
+                self.is_slow = error == Errno::ETIMEDOUT;
+                self.retry_at = clock::now().after(RETRY_INTERVAL);
                 false
             }
         }
@@ -168,17 +187,19 @@ impl Backlog {
     }
 
     fn say(&mut self, line: &str) {
-        self.catch_up();
+        if !self.is_slow || clock::now() >= self.retry_at {
+            self.catch_up();
+        }
         if self.dropped > 0 || !self.put(line.as_bytes()) {
             self.dropped = self.dropped.saturating_add(1);
         }
     }
 }
 
-/// Whether somebody who has stopped reading is to be told something.
+/// When somebody who has stopped reading is to be told what is owed; `None`: nothing is.
 #[must_use]
-pub fn is_owing() -> bool {
-    backlog().is_owing()
+pub fn retry_at() -> Option<Moment> {
+    backlog().retry_at()
 }
 
 /// Tells it, if the reader is back.
@@ -189,10 +210,11 @@ pub fn catch_up() {
 /// The same at the end: who reads slowly gets a moment for it.
 pub fn finish() {
     let mut backlog = backlog();
-    for _ in 0..MAX_FINISH_MS {
-        if !backlog.is_owing() {
-            return;
-        }
+    if !backlog.is_owing() {
+        return;
+    }
+    let until = clock::now().after(FINISH_TIMEOUT);
+    while backlog.is_owing() && clock::now() < until {
         backlog.catch_up();
         if !pause() {
             return;

@@ -16,6 +16,7 @@ use crate::received::{self, Received};
 use crate::service::launcher::Starter;
 use crate::supervisor::event::{Action, Event, Note};
 use crate::supervisor::{ServiceStatus, Supervisor};
+use crate::sys::container::cgroup;
 use crate::sys::event::poll::{Waiter, Wake};
 use crate::sys::event::{clock, signals};
 use crate::sys::process::reap::{self, Reaped};
@@ -84,7 +85,7 @@ impl Runtime {
             main_pid: None,
             sayings: VecDeque::new(),
             ended: None,
-            short_of_memory: 0,
+            short_of_memory: None,
             came: 0,
             told: Vec::new(),
             probes: Vec::new(),
@@ -104,6 +105,10 @@ impl Runtime {
                     logs.finish();
                 }
                 return RunResult { code, last_words: turn.last_words };
+            }
+            if !more && turn.short_of_memory.is_none() && !turn.runtime.alone {
+                // What was killed before is no news. Of one command alone this is not worth a look.
+                turn.short_of_memory = Some(cgroup::killed_for_memory());
             }
             turn.listen(more);
         }
@@ -141,8 +146,8 @@ struct EventLoop {
     main_pid: Option<Pid>,
     /// The process whose end is being told to the supervisor.
     ended: Option<(Pid, ExitStatus)>,
-    /// How many kills for want of memory have been seen.
-    short_of_memory: u64,
+    /// How many kills for want of memory have been seen. `None`: not looked yet.
+    short_of_memory: Option<u64>,
     /// Signals that came from outside, a bit for each: who is ended by one of them was meant to be.
     came: u64,
     /// Services whose healthcheck has no program, which has been told.
@@ -208,7 +213,7 @@ impl EventLoop {
 
     /// Waits, or with `more` to do only looks: for every signal that is pending, and whether the moment has come.
     fn listen(&mut self, more: bool) {
-        let owing = crate::output::is_owing().then(|| clock::now().after(crate::output::RETRY_INTERVAL));
+        let owing = crate::output::retry_at();
         let relay = self.runtime.logs.as_ref().and_then(|logs| logs.deadline());
         let moments = [self.runtime.core.deadline(), self.groups.deadline(), self.next_look(), owing, relay];
         let deadline = moments.into_iter().flatten().min();
@@ -240,7 +245,7 @@ impl EventLoop {
             wake = self.runtime.waiter.wait(until, &pipes);
         }
         if deadline.is_some_and(|moment| clock::now() >= moment) {
-            if owing.is_some() {
+            if owing.is_some_and(|moment| clock::now() >= moment) {
                 crate::output::catch_up();
             }
             self.due();

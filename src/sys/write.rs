@@ -4,7 +4,7 @@ use super::Errno;
 use super::event::signals;
 use crate::model::Signal;
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 /// How long a write(2) may last where the kernel offers none that does not wait (a terminal, a pipe before Linux
@@ -23,7 +23,8 @@ pub enum Unwritten {
     Refused(Errno),
 }
 
-/// Writes as much as there is room for. EAGAIN: there is none at all.
+/// Writes as much as there is room for. EAGAIN: there is none at all; ETIMEDOUT: the same, and to find out took
+/// [`WRITE_TIMEOUT`].
 pub fn write_some(fd: RawFd, bytes: &[u8]) -> Result<usize, Errno> {
     let mut written = 0;
     while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
@@ -59,13 +60,18 @@ fn write_once(fd: RawFd, rest: &[u8]) -> Result<usize, Errno> {
     write_in_time(fd, rest)
 }
 
-/// Whether a SIGALRM came that was not the timer's.
-static FOREIGN_ALARM: AtomicBool = AtomicBool::new(false);
+/// Who sent a SIGALRM that was not the timer's.
+static FOREIGN_ALARM: AtomicI32 = AtomicI32::new(NO_ALARM);
+
+/// No process has this number.
+const NO_ALARM: i32 = -1;
 
 extern "C" fn on_alarm(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
-    // SAFETY: the kernel hands over a siginfo that lives as long as the handler runs.
-    if unsafe { (*info).si_code } <= 0 {
-        FOREIGN_ALARM.store(true, Ordering::Relaxed);
+    // SAFETY: the kernel hands over a siginfo that lives as long as the handler runs; a user's signal has a sender.
+    unsafe {
+        if (*info).si_code <= 0 {
+            FOREIGN_ALARM.store((*info).si_pid(), Ordering::Relaxed);
+        }
     }
 }
 
@@ -85,12 +91,13 @@ fn write_in_time(fd: RawFd, rest: &[u8]) -> Result<usize, Errno> {
             count
         }
     });
-    if FOREIGN_ALARM.swap(false, Ordering::Relaxed) {
-        let _ = super::process::kill::process(super::pid(), &[Signal::ALRM]);
+    let sender = FOREIGN_ALARM.swap(NO_ALARM, Ordering::Relaxed);
+    if sender != NO_ALARM {
+        signals::put_back(Signal::ALRM, Some(sender));
     }
     match result {
         Ok(count) => Ok(count.unsigned_abs()),
-        Err(Errno::EINTR) => Err(Errno::EAGAIN),
+        Err(Errno::EINTR) => Err(Errno::ETIMEDOUT),
         Err(error) => Err(error),
     }
 }
@@ -106,7 +113,7 @@ pub fn answer(fd: RawFd, bytes: &[u8]) -> Result<(), Unwritten> {
                 rest = rest.get(count..).unwrap_or_default();
                 delay = Duration::from_millis(1);
             }
-            Err(Errno::EAGAIN) => {
+            Err(Errno::EAGAIN | Errno::ETIMEDOUT) => {
                 if let Some((signal, _)) = signals::take_one(signals::ALL, Some(delay))
                     && [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT].contains(&signal)
                 {

@@ -1,7 +1,7 @@
 //! rinit's own signal state: every signal is blocked and taken one at a time by [`super::poll`], so that
 //! none can be lost, whatever was ignored or blocked before. What was given is kept for the COMMAND.
 
-use crate::model::Signal;
+use crate::model::{Pid, Signal};
 use crate::sys::raw;
 use std::mem::MaybeUninit;
 
@@ -135,6 +135,18 @@ pub(in crate::sys) fn drop_pending(signals: &[Signal]) {
         libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, 0usize, &raw const now, SET_SIZE)
     } > 0
     {}
+}
+
+/// Makes a signal that was taken pending again, as from who had sent it (`None`: the kernel).
+pub fn put_back(signal: Signal, sender: Option<Pid>) {
+    // siginfo_t: number, errno, code, padding, the sender's pid and uid.
+    let number = i32::from(signal.number());
+    let code = if sender.is_some() { libc::SI_USER } else { libc::SI_KERNEL };
+    let mut info = [0i32; 32];
+    let [its_number, _, its_code, _, its_sender, ..] = &mut info;
+    (*its_number, *its_code, *its_sender) = (number, code, sender.unwrap_or(0));
+    // SAFETY: numbers, and a structure of ours that is as large as the kernel's; a process may say so of itself.
+    unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, libc::getpid(), number, info.as_ptr()) };
 }
 
 /// The signals that are ignored now; a child inherits that through execve(2).
