@@ -4,7 +4,9 @@
 use crate::config::source::files::{DEFAULT_FILE, DEFAULT_FOLDER};
 use crate::exit_code;
 use crate::model::{Pid, Signal};
-use crate::sys::event::clock;
+use crate::received::Received;
+use crate::supervisor::ends_before_start;
+use crate::sys::event::{clock, signals};
 use crate::sys::event::poll::{Waiter, Wake};
 use crate::sys::fs::{files, mounts};
 use crate::sys::process::reap::{self, Reaped};
@@ -21,7 +23,11 @@ const TELL_AFTER: Duration = Duration::from_secs(5);
 /// The bytes of a file of the configuration.
 pub fn read(path: &str) -> io::Result<Vec<u8>> {
     let here = is_default(path).then(|| files::read_on_root(path)).flatten();
-    here.unwrap_or_else(|| ask(path, &|| files::read(path)))
+    let look = || files::read(path);
+    here.unwrap_or_else(|| {
+        // A pipe answers when somebody writes into it, wherever it is.
+        if may_hang() || files::is_stream(path) { in_helper(path, &look) } else { look() }
+    })
 }
 
 /// The `*.toml` of a directory.
@@ -50,9 +56,10 @@ fn may_hang() -> bool {
 }
 
 fn ask(path: &str, look: &dyn Fn() -> io::Result<Vec<u8>>) -> io::Result<Vec<u8>> {
-    if !may_hang() {
-        return look();
-    }
+    if may_hang() { in_helper(path, look) } else { look() }
+}
+
+fn in_helper(path: &str, look: &dyn Fn() -> io::Result<Vec<u8>>) -> io::Result<Vec<u8>> {
     ask_helper(path, look).unwrap_or_else(|_| look())
 }
 
@@ -68,22 +75,22 @@ fn ask_helper(path: &str, look: &dyn Fn() -> io::Result<Vec<u8>>) -> Result<io::
     Ok(decode(&answer(path, pid, read)))
 }
 
-/// Waits for what the helper writes, and for its end. TERM, INT and QUIT end rinit, for nothing was started; what else
-/// comes is kept for who is.
+/// Waits for what the helper writes, and for its end. What asks for a stop ends rinit, for nothing was started; what else
+/// comes is kept for who is, with its sender: what rinit sends itself is nobody's.
 fn answer(path: &str, helper: Pid, pipe: OwnedFd) -> Vec<u8> {
     let mut waiter = Waiter::default();
     let mut tell_at = Some(clock::now().after(TELL_AFTER));
     let (mut bytes, mut open, mut ended) = (Vec::new(), Some(pipe), false);
-    let mut kept: Vec<Signal> = Vec::new();
+    let mut kept: Vec<Received> = Vec::new();
     while !ended || open.is_some() {
         let fds: Vec<_> = open.iter().map(|pipe| pipe.as_raw_fd()).collect();
         match waiter.wait(tell_at, &fds) {
             Wake::Signal { signal: Signal::CHLD, .. } => ended |= reap(helper),
-            Wake::Signal { signal: signal @ (Signal::TERM | Signal::INT | Signal::QUIT), .. } => {
+            Wake::Signal { signal, .. } if ends_before_start(&[], signal) => {
                 let _ = kill::process(helper, &[Signal::KILL]);
                 crate::sys::exit(exit_code::of_signal(signal));
             }
-            Wake::Signal { signal, .. } => kept.push(signal),
+            Wake::Signal { signal, sender } => kept.push((signal, sender)),
             Wake::Readable(fd) => {
                 if fork::read_some(fd, &mut bytes) == 0 {
                     open = None;
@@ -95,8 +102,8 @@ fn answer(path: &str, helper: Pid, pipe: OwnedFd) -> Vec<u8> {
             }
         }
     }
-    for signal in kept {
-        let _ = kill::process(crate::sys::pid(), &[signal]);
+    for (signal, sender) in kept {
+        signals::put_back(signal, sender);
     }
     bytes
 }

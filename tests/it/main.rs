@@ -41,6 +41,7 @@ mod rights;
 mod second_start;
 mod signals;
 mod soak;
+mod standing_still;
 mod stops;
 mod strange_kernels;
 mod supervise;

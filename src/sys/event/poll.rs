@@ -90,7 +90,11 @@ impl Waiter {
         let count = libc::nfds_t::try_from(set.len()).unwrap_or(0);
         // SAFETY: `set` is a list of `count` entries of ours, the timeout is null or ours.
         let ready = unsafe { libc::ppoll(set.as_mut_ptr(), count, timeout, std::ptr::null()) };
-        if ready <= 0 && !blind {
+        if ready < 0 && !blind {
+            // Refused (a filter, no memory): signals alone are waited for, and not for long.
+            return self.take(Some(left.unwrap_or(MAX_BLIND_WAIT).min(MAX_BLIND_WAIT)));
+        }
+        if ready == 0 && !blind {
             return None;
         }
         // A signal first: a stop must not wait behind a busy descriptor.

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// No file of a configuration is larger; `/dev/zero` as one must not fill the memory.
 const MAX_FILE_BYTES: usize = 4 << 20;
 
-/// How long something may come out of what is no file on a disk (a pipe, a terminal): PID 1 hears nothing meanwhile.
+/// How long something may come out of what is no file on a disk (a pipe, a terminal).
 const FIFO_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The bytes of a file.
@@ -162,6 +162,12 @@ pub fn list_toml(dir: &str) -> io::Result<Vec<String>> {
     crate::text::sort::sort(&mut names);
     let dir = dir.trim_end_matches('/');
     Ok(names.into_iter().map(|name| format!("{dir}/{name}")).collect())
+}
+
+/// Whether what is read there comes from somebody who writes it (a pipe, a terminal, a socket).
+#[must_use]
+pub fn is_stream(path: &str) -> bool {
+    Path::new(path).metadata().is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
 /// Whether a path exists (a link that leads nowhere does not).
