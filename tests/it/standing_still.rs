@@ -61,3 +61,62 @@ fn a_stop_is_heard_where_ppoll_is_refused() {
     let ended = run.end().expect(0);
     assert!(ended.at - asked < Duration::from_secs(1), "{:?}", ended.at - asked);
 }
+
+/// `user` is looked up in /etc/passwd, by PID 1 itself: where that file is mounted from a server that is gone, nothing was heard.
+#[test]
+fn a_passwd_that_never_comes_ends_by_a_stop() {
+    let config = r#"
+        [services.app]
+        command = ["sleep", "1000"]
+        user = "nobody"
+        [services.other]
+        command = ["sh", "-c", "echo again; exit 1"]
+        restart_policy = { delay = "10ms", max_delay = "10ms" }
+    "#;
+    let hang = "exec 3<>/dev/fuse; mount -i -t fuse -o fd=3,rootmode=100644,user_id=0,group_id=0 hang /etc/passwd && \
+                { sleep 1000 3<&3 & exec 3>&-; }";
+    let run = after(hang, "--config /mnt/files/rinit.toml").file("rinit.toml", config).start();
+    run.wait_for_err("app: cannot start \"sleep\": no answer from the file system under /etc/passwd");
+    let before = run.out().matches("again").count();
+    eventually("others are restarted", || run.out().matches("again").count() > before + 3);
+    let asked = Instant::now();
+    run.signal(libc::SIGTERM);
+    let ended = run.end();
+    assert!(ended.at - asked < Duration::from_secs(2), "{:?}\n{}", ended.at - asked, ended.story());
+}
+
+/// rinit in a PID namespace whose terminal belongs to a session outside (`unshare --pid`): its own group has no number
+/// inside, so that nothing took the terminal from the dead first run, and the second was stopped by SIGTTIN for ever.
+#[test]
+fn the_terminal_comes_back_in_a_namespace_below_the_session() {
+    let config = r#"
+        [services.main]
+        command = ["sh", "-c", "echo run; read x; echo got $x; exit 1"]
+        restart = "always"
+        restart_policy = { delay = "10ms", max_delay = "10ms" }
+    "#;
+    let unshare = Init { kind: Kind::Other, path: "/usr/bin/unshare" };
+    let words = ["--pid", "--fork", "--kill-child", "/mnt/rinit", "--config", "/mnt/files/rinit.toml"];
+    let mut run = unshare.launch().args(&words).file("rinit.toml", config).tty().start();
+    for word in ["one", "two", "three"] {
+        eventually("it runs", || run.out().matches("run").count() > run.out().matches("got").count());
+        run.type_in(&format!("{word}\n"));
+        run.wait_for(&format!("got {word}"));
+    }
+    run.signal(libc::SIGKILL);
+}
+
+/// The word "failure" for an end that the service's own `success_exit_codes` name.
+#[test]
+fn a_stop_that_ends_as_the_service_says_is_no_failure() {
+    let config = r#"
+        [services.app]
+        command = ["sh", "-c", "trap 'exit 9' TERM; echo up; while :; do sleep 0.01; done"]
+        success_exit_codes = [9]
+    "#;
+    let run = Init::config(config).start();
+    run.wait_for("up");
+    run.signal(libc::SIGTERM);
+    let ended = run.end().expect(0);
+    assert!(ended.err.contains("app: stopped (ran"), "{}", ended.story());
+}
