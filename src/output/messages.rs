@@ -28,7 +28,10 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
         Note::Unhealthy { service, failures } => (
             LogLevel::Warn,
             Some(service),
-            format!("unhealthy: its healthcheck failed {failures} times in a row"),
+            match failures {
+                1 => "unhealthy: its healthcheck failed".into(),
+                _ => format!("unhealthy: its healthcheck failed {failures} times in a row"),
+            },
         ),
         Note::Ended { service, outcome, after, took, cause, next } => {
             let (level, text) = ended(outcome, &show_duration(after), took, cause, next, &name);
@@ -155,7 +158,7 @@ fn ended<'n>(
     let ran = || format!("(ran {after}, stop took {})", show_duration(took));
     if cause == StopReason::Shutdown {
         // Whatever its policy says: nothing is started again now.
-        return if asked_for(outcome) {
+        return if asked_for(outcome) || next == Next::Stopped {
             (LogLevel::Info, format!("stopped {}", ran()))
         } else {
             (LogLevel::Warn, format!("stopped with a failure {}: {outcome}", ran()))

@@ -40,11 +40,11 @@ fn why_a_probe_failed_is_told() {
         "web: unhealthy: its healthcheck failed 2 times in a row: exited with code 7, and said \"connection refused\"",
     );
     assert_eq!(ended.err.matches("connection refused").count(), 1, "{}", ended.story());
-    unhealthy("kill -SEGV $$$$", "retries = 1", "failed 1 times in a row: killed by SIGSEGV");
+    unhealthy("kill -SEGV $$$$", "retries = 1", "healthcheck failed: killed by SIGSEGV");
     unhealthy(
         "echo slow; exec sleep 1000",
         "retries = 1\ntimeout = \"100ms\"",
-        "in a row: over its timeout of 100ms, and said \"slow\"",
+        "its healthcheck failed: over its timeout of 100ms, and said \"slow\"",
     );
 }
 
