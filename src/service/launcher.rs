@@ -301,7 +301,10 @@ impl Starter {
     /// `user`, `group` and `groups` as numbers, and the variables that follow the user.
     fn person(&self, spec: Option<&UserSpec>, word: &CStr) -> Result<Credentials, StartFailure> {
         let Some(spec) = spec else { return Ok(Credentials::default()) };
-        let accounts = Accounts::read();
+        let Some(accounts) = Accounts::read_in_time(&self.ignored, LOOK_TIMEOUT) else {
+            let why = "no answer from the file system under /etc/passwd or /etc/group, in which `user` is looked up";
+            return Err(StartFailure { lasting: false, ..self::wrong(word, why) });
+        };
         let own = credentials::current();
         let wrong = |why: &str, name: &str, known: &mut dyn Iterator<Item = &str>| {
             let near = did_you_mean(name, known);

@@ -1,7 +1,10 @@
 //! Users and groups. `/etc/passwd` and `/etc/group` are read as text: a static program has no NSS, and a
 //! container may have neither file. A number needs no entry anywhere.
 
+use crate::model::Signal;
+use crate::sys::fs::files;
 use crate::sys::{Errno, raw};
+use std::time::Duration;
 
 /// A line of passwd(5).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -72,9 +75,23 @@ impl Accounts {
     /// Reads both files; one that is missing knows nobody.
     #[must_use]
     pub fn read() -> Self {
-        let text = |path| crate::sys::fs::files::slurp(path, usize::MAX).unwrap_or_default();
+        let text = |path| files::slurp(path, usize::MAX).unwrap_or_default();
         let (passwd, group) = (text("/etc/passwd"), text("/etc/group"));
         Self::parse(&String::from_utf8_lossy(&passwd), &String::from_utf8_lossy(&group))
+    }
+
+    /// The same where a file may be on a file system that never answers (`docker run -v` of one): a helper looks at what is
+    /// on a mount of its own, for `timeout` at most. `None`: no answer.
+    #[must_use]
+    pub fn read_in_time(ignored: &[Signal], timeout: Duration) -> Option<Self> {
+        let text = |path: &str| match files::read_on_root(path) {
+            Some(read) => Some(read.or_else(|_| files::slurp(path, usize::MAX)).unwrap_or_default()),
+            None => super::fork::answer(ignored, timeout, &|found| {
+                found.extend(files::slurp(path, usize::MAX).unwrap_or_default());
+            }),
+        };
+        let (passwd, group) = (text("/etc/passwd")?, text("/etc/group")?);
+        Some(Self::parse(&String::from_utf8_lossy(&passwd), &String::from_utf8_lossy(&group)))
     }
 
     /// Reads the texts of both files; a line of another shape is left out.
