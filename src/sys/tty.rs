@@ -26,8 +26,13 @@ pub fn take_back(group: Pid) {
     let (front, own) = unsafe { (libc::tcgetpgrp(0), libc::getpgrp()) };
     let is_front = |group| front == group && front > 0;
     // A group of a PID namespace outside has no number here, and nothing can be given to it: it gets one of rinit's own.
-    // SAFETY: integers only.
-    let own = if own == 0 && is_front(group) { unsafe { libc::setpgid(0, 0) + libc::getpgrp() } } else { own };
+    let own = if own == 0 && is_front(group) {
+        // SAFETY: integers only.
+        unsafe { libc::setpgid(0, 0) };
+        super::pid()
+    } else {
+        own
+    };
     // SAFETY: integers only.
     let leads = front > 0 && unsafe { libc::getsid(0) } == super::pid();
     if !is_front(own) && (is_front(group) || leads) {
