@@ -12,6 +12,7 @@ pub mod run;
 pub mod select;
 
 pub use facts::Facts;
+pub use kinds::KINDS;
 pub use read::{explain, exported, given_secrets, read, secrets};
 pub use report::env_docs::Doc;
 
@@ -266,29 +267,6 @@ pub struct Check {
     /// What the kind looks at.
     pub spec: CheckSpec,
 }
-
-/// Every kind there is.
-pub const KINDS: &[Kind] = &[
-    kinds::command::KIND,
-    kinds::dir::KIND,
-    kinds::dns::KIND,
-    kinds::env::KIND,
-    kinds::exec::KIND,
-    kinds::file::KIND,
-    kinds::http::KIND,
-    kinds::kernel::KIND,
-    kinds::limit::KIND,
-    kinds::link::KIND,
-    kinds::link_target::KIND,
-    kinds::mount::KIND,
-    kinds::network::KIND,
-    kinds::port::KIND,
-    kinds::privileges::KIND,
-    kinds::tcp::KIND,
-    kinds::unix::KIND,
-    kinds::user::KIND,
-    kinds::volume::KIND,
-];
 
 /// A value as a message shows it: in quotes, on one line, not too long, without the passwords in it.
 #[must_use]

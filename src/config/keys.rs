@@ -28,7 +28,14 @@ pub struct TableSpec {
     pub keys: &'static [KeySpec],
 }
 
-const fn key(name: &'static str, takes: &'static str, default: &'static str, help: &'static str) -> KeySpec {
+/// One key, in a line.
+#[must_use]
+pub const fn key(
+    name: &'static str,
+    takes: &'static str,
+    default: &'static str,
+    help: &'static str,
+) -> KeySpec {
     KeySpec { name, takes, default, help }
 }
 

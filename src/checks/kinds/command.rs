@@ -5,6 +5,7 @@ use super::common::keys::{misnamed, named, pattern};
 use super::common::program;
 use super::common::program::{first_line, output_of};
 use crate::checks::{Blocking, CheckSpec, Facts, Kind, LOOK_TIMEOUT, LookResult, SLOW_FILES, quoted};
+use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::text::regex::Pattern;
 use std::time::Duration;
@@ -12,6 +13,14 @@ use std::time::Duration;
 /// `command`
 pub const KIND: Kind =
     Kind { name: "command", looks_at_paths: true, hang_hint: SLOW_FILES, read, ..Kind::PLAIN };
+
+/// The keys that are its own.
+#[rustfmt::skip]
+pub const KEYS: &[&[KeySpec]] = &[&[
+    key("command", "string", "NAME", "the program, where NAME is only a label"),
+    key("version", "pattern", "any", "what the output must match somewhere"),
+    key("args", "words", "[\"--version\"]", "the arguments that make it say its version"),
+]];
 
 fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let word = named(name, table, "command")?;

@@ -1,14 +1,22 @@
 //! `[checks.dir.PATH]`: a folder is there (or is not), and who is to use it can.
 
 use super::common::finding::{add, fail, failure};
-use super::common::path::{PathSubject, unreachable, what};
+use super::common::path::{PATH_KEYS, PathSubject, RIGHTS_KEYS, unreachable, what};
 use crate::checks::{Blocking, CheckSpec, Facts, Kind, LookResult, SLOW_FILES, facts};
+use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::{Access, Stat};
 use crate::sys::{Errno, errno};
 
 /// `dir`
 pub const KIND: Kind = Kind { name: "dir", looks_at_paths: true, hang_hint: SLOW_FILES, read, ..Kind::PLAIN };
+
+/// The keys that are its own.
+#[rustfmt::skip]
+pub const KEYS: &[&[KeySpec]] = &[PATH_KEYS, RIGHTS_KEYS, &[
+    key("empty", "bool", "either", "whether nothing is in it"),
+    key("non_empty", "bool", "either", "the same, the other way round"),
+]];
 
 fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let mut expected = String::from("a folder");

@@ -4,12 +4,21 @@ use super::common::finding::{add, fail, held};
 use super::common::keys::{asserting, misnamed, named, word};
 use super::common::peer::{addresses, but};
 use crate::checks::{Blocking, CheckSpec, Facts, Kind, LOOK_TIMEOUT, LookResult};
+use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::net::resolver::Resolved;
 use std::net::IpAddr;
 
 /// `dns`
 pub const KIND: Kind = Kind { name: "dns", read, ..Kind::PLAIN };
+
+/// The keys that are its own.
+#[rustfmt::skip]
+pub const KEYS: &[&[KeySpec]] = &[&[
+    key("host", "string", "NAME", "the name of the host, where NAME is only a label"),
+    key("family", "word", "any", "\"ipv4\" or \"ipv6\""),
+    key("addresses", "addresses", "any", "of these, it must have one"),
+]];
 
 fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let host = named(name, table, "host")?;

@@ -4,6 +4,7 @@ use super::common::finding::{add, fail, held};
 use super::common::keys::{asserting, pattern, timeout};
 use super::common::program::{first_line, output_of};
 use crate::checks::{Blocking, CheckSpec, Facts, Kind, LookResult, quoted};
+use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::model::ExitStatus;
 use crate::text::regex::Pattern;
@@ -11,6 +12,16 @@ use std::time::Duration;
 
 /// `exec`
 pub const KIND: Kind = Kind { name: "exec", read, ..Kind::PLAIN };
+
+/// The keys that are its own.
+#[rustfmt::skip]
+pub const KEYS: &[&[KeySpec]] = &[&[
+    key("command", "words", "", "the program and its arguments"),
+    key("exit_codes", "numbers", "0", "the codes that are well"),
+    key("matches", "pattern", "any", "what its output must match somewhere"),
+    key("timeout", "duration", "\"10s\"", "how long it may run"),
+    key("secret", "bool", "false", "whether its output is never shown"),
+]];
 
 /// How long it may run, unless it says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,14 +58,8 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
         add(&mut expected, &["output that matches ", &quoted(text)]);
     }
     let timeout = timeout(table, TIMEOUT);
-    let exec = Exec {
-        argv: argv?,
-        codes,
-        matches: matches.map(|(_, pattern)| pattern),
-        timeout,
-        secret: table.flag("secret").unwrap_or(false),
-    };
-    let secret = exec.secret;
+    let secret = table.flag("secret").unwrap_or(false);
+    let exec = Exec { argv: argv?, codes, matches: matches.map(|(_, pattern)| pattern), timeout, secret };
     // Its own end comes first, and kills what it has started.
     let mut spec = CheckSpec::new(
         ["exec ", name].concat(),

@@ -3,11 +3,12 @@
 use super::common::content::holds;
 use super::common::finding::{add, fail, failure};
 use super::common::keys::{asserting, at_least, word};
-use super::common::path::{PathSubject, unreachable, what};
+use super::common::path::{PATH_KEYS, PathSubject, RIGHTS_KEYS, unreachable, what};
 use super::common::program;
 use crate::checks::{
     Blocking, CheckFailure, CheckSpec, Facts, Kind, LOOK_TIMEOUT, LookResult, SLOW_FILES, facts, quoted,
 };
+use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::{Access, Stat};
 use crate::sys::{Errno, errno};
@@ -16,6 +17,17 @@ use crate::text::units::show_size;
 /// `file`
 pub const KIND: Kind =
     Kind { name: "file", looks_at_paths: true, hang_hint: SLOW_FILES, read, ..Kind::PLAIN };
+
+/// The keys that are its own.
+#[rustfmt::skip]
+pub const KEYS: &[&[KeySpec]] = &[PATH_KEYS, RIGHTS_KEYS, &[
+    key("type", "word", "any but a directory", "\"file\", \"socket\", \"fifo\" or \"device\""),
+    key("non_empty", "bool", "either", "whether it has a size"),
+    key("min_size", "size", "", "the least size"),
+    key("sha256", "string", "any", "the digest of its content"),
+    key("contains", "strings", "", "texts that are in it"),
+    key("lacks", "strings", "", "texts that are not"),
+]];
 
 /// As much of a file as is searched.
 const MAX_SEARCHED_BYTES: u64 = 16 << 20;

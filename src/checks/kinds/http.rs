@@ -6,12 +6,24 @@ use super::common::finding::{add, fail, held};
 use super::common::keys::{asserting, misnamed, named, timeout};
 use super::common::peer::{Peer, TIMEOUT};
 use crate::checks::{Blocking, CheckSpec, Facts, Kind, LookResult, quoted};
+use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::config::source::document::Value;
 use std::time::Duration;
 
 /// `http`
 pub const KIND: Kind = Kind { name: "http", read, ..Kind::PLAIN };
+
+/// The keys that are its own.
+#[rustfmt::skip]
+pub const KEYS: &[&[KeySpec]] = &[&[
+    key("url", "string", "NAME", "what to ask, where NAME is only a label; http alone"),
+    key("method", "string", "\"GET\"", "the method"),
+    key("headers", "table", "", "headers of the request"),
+    key("status", "numbers or ranges", "\"200-299\"", "the status that is well"),
+    key("contains", "strings", "", "texts that are in the answer"),
+    key("timeout", "duration", "\"3s\"", "how long one address may take"),
+]];
 
 struct Http {
     peer: Peer,

@@ -5,6 +5,7 @@ use super::common::finding::{add, all, fail, failure, text};
 use super::common::keys::{asserting, at_least, must_ask, no_export, no_wait};
 use super::common::path::denied;
 use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, facts, listed, quoted};
+use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::config::source::document::{Entry, Value};
 use crate::sys::fs::stat::Access;
@@ -14,6 +15,19 @@ use crate::text::units::show_size;
 
 /// `kernel`
 pub const KIND: Kind = Kind { name: "kernel", nameless: true, sub_tables: &["sysctl"], read, ..Kind::PLAIN };
+
+/// The keys that are its own.
+#[rustfmt::skip]
+pub const KEYS: &[&[KeySpec]] = &[&[
+    key("version", "version", "any", "at least this"),
+    key("arch", "strings", "any", "one of these, as uname(1) or Docker names them"),
+    key("sysctl", "table", "", "names with the least number, or the text, that each must have"),
+    key("device", "paths", "", "devices that can be read and written"),
+    key("shm", "size", "", "the least size of /dev/shm"),
+    key("time_zone", "string", "any", "the zone that programs take"),
+    key("not_before", "date", "", "what the clock must have reached, such as \"2024-01-31\""),
+    key("entropy", "bool", "false", "whether there must be entropy"),
+]];
 
 /// One thing that is asked for.
 enum WantedKernel {
@@ -31,7 +45,7 @@ enum WantedKernel {
     Entropy,
 }
 
-const KEYS: &str = "sysctl, version, arch, device, shm, time_zone, not_before, entropy";
+const ASKING: &str = "sysctl, version, arch, device, shm, time_zone, not_before, entropy";
 
 fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let mut wanted = Vec::new();
@@ -72,8 +86,8 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let mut expected = String::new();
     wanted.iter().for_each(|one| one.tell(&mut expected));
     // What is written and asks for nothing all the same has a fault of its own, but for these two.
-    let faulty = KEYS.split(", ").any(|key| table.has(key) && !matches!(key, "entropy" | "sysctl"));
-    must_ask(table, faulty || !wanted.is_empty(), KEYS);
+    let faulty = ASKING.split(", ").any(|key| table.has(key) && !matches!(key, "entropy" | "sysctl"));
+    must_ask(table, faulty || !wanted.is_empty(), ASKING);
     Some(CheckSpec::new(
         ["kernel ", name].concat(),
         expected,

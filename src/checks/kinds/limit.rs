@@ -4,6 +4,7 @@ use super::common::docker::docker_size;
 use super::common::finding::{add, all, failure, text};
 use super::common::keys::{must_ask, no_export, no_wait};
 use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, facts};
+use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::process::status;
 use crate::text::units::{self, show_size, show_ulimit};
@@ -11,8 +12,21 @@ use crate::text::units::{self, show_size, show_ulimit};
 /// `limit`
 pub const KIND: Kind = Kind { name: "limit", nameless: true, read, ..Kind::PLAIN };
 
+/// The keys that are its own.
+#[rustfmt::skip]
+pub const KEYS: &[&[KeySpec]] = &[&[
+    key("memory", "size", "", "at least so much, of the container or else the machine"),
+    key("cpus", "number", "", "at least so many, such as 0.5"),
+    key("pids", "number", "", "at least so many processes"),
+    key("nofile", "number", "", "the ulimit, at least"),
+    key("nproc", "number", "", "the ulimit, at least"),
+    key("core", "size", "", "the ulimit, at least"),
+    key("memlock", "size", "", "the ulimit, at least"),
+    key("stack", "size", "", "the ulimit, at least"),
+]];
+
 /// What can be asked for, and how it is counted.
-const KEYS: [(&str, Unit); 8] = [
+const ASKING: [(&str, Unit); 8] = [
     ("memory", Unit::Bytes),
     ("cpus", Unit::Thousandths),
     ("pids", Unit::Count),
@@ -37,7 +51,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     no_export(table);
     let mut expected = String::new();
     let mut wanted: Vec<WantedLimit> = Vec::new();
-    for (key, unit) in KEYS {
+    for (key, unit) in ASKING {
         let Some(text) = table.text_or_number(key) else { continue };
         let number = match unit {
             Unit::Thousandths => thousandths(&text),
@@ -60,7 +74,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     }
     must_ask(
         table,
-        KEYS.iter().any(|(key, _)| table.has(key)),
+        ASKING.iter().any(|(key, _)| table.has(key)),
         "memory, cpus, pids, nofile, nproc, core, memlock, stack",
     );
     Some(CheckSpec::new(

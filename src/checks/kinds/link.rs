@@ -3,6 +3,7 @@
 
 use super::common::finding::{fail, failure, held};
 use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, LOOK_TIMEOUT, LookResult, facts};
+use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::model::environ::Environ;
 use crate::sys::net::Protocol;
@@ -12,6 +13,15 @@ use std::time::Duration;
 
 /// `link`
 pub const KIND: Kind = Kind { name: "link", read, ..Kind::PLAIN };
+
+/// The keys that are its own.
+#[rustfmt::skip]
+pub const KEYS: &[&[KeySpec]] = &[&[
+    key("port", "number", "any", "the port that it exposes"),
+    key("protocol", "word", "\"tcp\"", "\"tcp\" or \"udp\""),
+    key("connect", "bool", "false", "whether it must answer"),
+    key("export_as", "word", "\"host\"", "what export hands on: \"host\", \"address\", \"port\" or \"url\""),
+]];
 
 /// How long one attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);

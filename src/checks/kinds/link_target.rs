@@ -1,14 +1,21 @@
 //! `[checks.link_target.PATH]`: a symbolic link is there and leads where it should.
 
 use super::common::finding::{add, fail, held};
-use super::common::path::{PathSubject, shown, what};
+use super::common::path::{PATH_KEYS, PathSubject, RIGHTS_KEYS, shown, what};
 use crate::checks::{Blocking, CheckSpec, Facts, Kind, LookResult, SLOW_FILES};
+use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::Stat;
 
 /// `link_target`
 pub const KIND: Kind =
     Kind { name: "link_target", looks_at_paths: true, hang_hint: SLOW_FILES, read, ..Kind::PLAIN };
+
+/// The keys that are its own.
+#[rustfmt::skip]
+pub const KEYS: &[&[KeySpec]] = &[PATH_KEYS, RIGHTS_KEYS, &[
+    key("target", "path", "any", "where it leads"),
+]];
 
 /// Stands for what the user knows.
 const ANY: &str = "…";

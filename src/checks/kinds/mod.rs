@@ -22,3 +22,22 @@ pub(crate) mod tcp;
 pub(crate) mod unix;
 pub mod user;
 pub mod volume;
+
+use crate::checks::Kind;
+use crate::config::keys::KeySpec;
+
+/// Every kind there is, from one list: what it does, and the keys that are its own.
+macro_rules! registry {
+    ($($kind:ident)*) => {
+        /// Every kind there is.
+        pub const KINDS: &[Kind] = &[$($kind::KIND),*];
+
+        /// The keys of every kind, in parts, of which several kinds share some. Nothing at run time needs them.
+        pub static KEYS: &[(&str, &[&[KeySpec]])] = &[$((stringify!($kind), $kind::KEYS)),*];
+    };
+}
+
+registry! { command dir dns env exec file http kernel limit link link_target mount network port privileges tcp unix user volume }
+
+/// The keys that every kind has.
+pub static COMMON_KEYS: &[KeySpec] = common::keys::COMMON_KEYS;

@@ -5,6 +5,7 @@ use super::common::finding::{add, all, fail};
 use super::common::keys::{absolute_path, asserting, word};
 use super::common::mounted::mounted_at;
 use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, LookResult, SLOW_FILES, listed};
+use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::fs::mounts::Mount;
 use crate::sys::fs::stat::Access;
@@ -13,6 +14,18 @@ use crate::text::template::fill;
 
 /// `mount`
 pub const KIND: Kind = Kind { name: "mount", hang_hint: SLOW_FILES, read, ..Kind::PLAIN };
+
+/// The keys that are its own.
+#[rustfmt::skip]
+pub const KEYS: &[&[KeySpec]] = &[&[
+    key("path", "path", "NAME", "where it is mounted, where NAME is only a label"),
+    key("mode", "word", "either", "\"rw\" or \"ro\""),
+    key("fstype", "strings", "any", "one of these"),
+    key("options", "table", "", "options that it has and lacks: { has, lacks }"),
+    key("source", "strings", "any", "one of these devices, or directories of one"),
+    key("propagation", "word", "any", "\"private\", \"shared\", \"slave\" or \"unbindable\""),
+    key("volume", "name or bool", "either", "the name of the engine's volume; true: any, false: none"),
+]];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -2,6 +2,7 @@
 
 use super::common::finding::{add, fail, failure, held, text};
 use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, LookResult, facts};
+use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::net::Interface;
 use crate::text::template::fill;
@@ -9,6 +10,18 @@ use std::net::IpAddr;
 
 /// `network`
 pub const KIND: Kind = Kind { name: "network", nameless: true, read, ..Kind::PLAIN };
+
+/// The keys that are its own.
+#[rustfmt::skip]
+pub const KEYS: &[&[KeySpec]] = &[&[
+    key("interface", "string", "NAME, or any but the loopback", "which"),
+    key("address", "bool", "true", "whether it has an address"),
+    key("family", "word", "any", "\"ipv4\" or \"ipv6\""),
+    key("cidr", "string", "any", "the network of the address, such as \"10.0.0.0/8\""),
+    key("default_route", "bool", "either", "whether the default route goes through it"),
+    key("mtu", "number", "any", "the least"),
+    key("ipv6", "bool", "either", "whether it speaks IPv6"),
+]];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

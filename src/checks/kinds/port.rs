@@ -2,6 +2,7 @@
 
 use super::common::finding::{fail, failure, held};
 use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, LookResult, facts};
+use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::net::Protocol;
 use crate::sys::{Errno, errno};
@@ -12,6 +13,15 @@ use std::time::Duration;
 
 /// `port`
 pub const KIND: Kind = Kind { name: "port", read, ..Kind::PLAIN };
+
+/// The keys that are its own.
+#[rustfmt::skip]
+pub const KEYS: &[&[KeySpec]] = &[&[
+    key("port", "number", "NAME", "which, where NAME is only a label"),
+    key("address", "address", "all", "of this container"),
+    key("protocol", "word", "\"tcp\"", "\"tcp\" or \"udp\""),
+    key("state", "word", "\"free\"", "\"free\" for this user, or \"listening\""),
+]];
 
 /// How long a connection may take where /proc does not tell who listens.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);

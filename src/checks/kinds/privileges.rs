@@ -3,6 +3,7 @@
 use super::common::finding::{add, all, fail, failure, text};
 use super::common::keys::{asserting, must_ask, no_export, no_wait, word};
 use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, LOOK_TIMEOUT, SLOW_FILES, facts};
+use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::process::caps;
 use crate::sys::process::credentials::User;
@@ -20,7 +21,21 @@ pub const KIND: Kind = Kind {
     ..Kind::PLAIN
 };
 
-const KEYS: &str = "capabilities, no_new_privs, seccomp, apparmor, setuid_files, exposed, passwords";
+/// The keys that are its own.
+#[rustfmt::skip]
+pub const KEYS: &[&[KeySpec]] = &[&[
+    key("capabilities", "table", "", "capabilities that are had and lacked: { has, lacks }"),
+    key("no_new_privs", "bool", "either", "whether it is set"),
+    key("seccomp", "bool", "either", "whether there is a filter"),
+    key("apparmor", "name or bool", "any", "the profile; true: any, false: none"),
+    key("setuid_files", "word", "", "\"none\": none on the root's file system"),
+    key("paths", "paths", "\"/\"", "where setuid_files looks"),
+    key("allow", "paths", "", "setuid files that may be there"),
+    key("exposed", "word", "", "\"none\": no socket of an engine's, no foreign /proc or /sys, not --privileged"),
+    key("passwords", "word", "", "\"none empty\": no empty one, no uid twice"),
+]];
+
+const ASKING: &str = "capabilities, no_new_privs, seccomp, apparmor, setuid_files, exposed, passwords";
 
 /// Sockets by which an engine is told what to do: whoever may write there is root on the machine.
 const ENGINES: [&str; 6] = [
@@ -102,7 +117,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
         add(&mut expected, &["no empty password, no uid twice"]);
         wanted.push(WantedPrivilege::NoEmptyPassword);
     }
-    must_ask(table, KEYS.split(", ").any(|key| table.has(key)), KEYS);
+    must_ask(table, ASKING.split(", ").any(|key| table.has(key)), ASKING);
     let walks = wanted.iter().any(|one| matches!(one, WantedPrivilege::NoSetuid(..)));
     Some(CheckSpec::new(
         ["privileges ", name].concat(),

@@ -4,10 +4,19 @@ use super::common::finding::held;
 use super::common::keys::{misnamed, named, timeout};
 use super::common::peer::{Peer, TIMEOUT};
 use crate::checks::{Blocking, CheckSpec, Kind};
+use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 
 /// `tcp`
 pub const KIND: Kind = Kind { name: "tcp", read, ..Kind::PLAIN };
+
+/// The keys that are its own.
+#[rustfmt::skip]
+pub const KEYS: &[&[KeySpec]] = &[&[
+    key("address", "\"host:port\"", "NAME", "whom to connect to, where NAME is only a label"),
+    key("port", "number", "", "the port, where the address has none"),
+    key("timeout", "duration", "\"3s\"", "how long one address may take"),
+]];
 
 fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let port = table.integer("port", 1, 65535).and_then(|port| u16::try_from(port).ok());

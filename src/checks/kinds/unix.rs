@@ -4,11 +4,18 @@ use super::common::finding::{fail, failure, held};
 use super::common::keys::absolute_path;
 use super::common::path::{denied, refused, what};
 use crate::checks::{Blocking, CheckSpec, Facts, Kind, LOOK_TIMEOUT, LookResult, facts};
+use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::{Errno, errno};
 
 /// `unix`
 pub const KIND: Kind = Kind { name: "unix", read, ..Kind::PLAIN };
+
+/// The keys that are its own.
+#[rustfmt::skip]
+pub const KEYS: &[&[KeySpec]] = &[&[
+    key("path", "path", "NAME", "where the socket is, where NAME is only a label"),
+]];
 
 fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let path = absolute_path(name, table)?;

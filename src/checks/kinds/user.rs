@@ -4,6 +4,7 @@ use super::common::finding::failure;
 use super::common::keys::{asserting, must_ask, no_wait};
 use super::common::path::{denied, refused};
 use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Finding, Kind, LookResult};
+use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::Access;
 use crate::sys::process::credentials::{Accounts, Identity};
@@ -12,7 +13,19 @@ use crate::text::template::fill;
 /// `user`
 pub const KIND: Kind = Kind { name: "user", nameless: true, looks_at_paths: true, read, ..Kind::PLAIN };
 
-const KEYS: &str = "name, uid, gid, groups, root, in_passwd, home_writable";
+/// The keys that are its own.
+#[rustfmt::skip]
+pub const KEYS: &[&[KeySpec]] = &[&[
+    key("name", "name or number", "NAME, or any", "the user"),
+    key("uid", "number", "any", "its number"),
+    key("gid", "name or number", "any", "its group"),
+    key("groups", "names or numbers", "", "groups that it is a member of"),
+    key("root", "bool", "either", "whether it is root"),
+    key("in_passwd", "bool", "either", "whether /etc/passwd has it"),
+    key("home_writable", "bool", "false", "whether it must be able to write its home"),
+]];
+
+const ASKING: &str = "name, uid, gid, groups, root, in_passwd, home_writable";
 
 struct UserCheck {
     /// A name, or a number.
@@ -47,8 +60,8 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
         table.fault("home_writable", "asserts nothing when it is false; leave it out");
     }
     // Somebody it always is; to hand on who, or to be able to become another, is something to ask for.
-    let asks = KEYS.split(", ").chain(["export", "as_user"]).any(|key| table.has(key));
-    must_ask(table, asks || !name.is_empty(), KEYS);
+    let asks = ASKING.split(", ").chain(["export", "as_user"]).any(|key| table.has(key));
+    must_ask(table, asks || !name.is_empty(), ASKING);
     let user = UserCheck {
         user,
         uid,

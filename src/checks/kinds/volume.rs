@@ -4,8 +4,9 @@ use super::common::docker::{docker_size, volume_option};
 use super::common::finding::{add, fail, failure, held};
 use super::common::keys::{absolute_path, at_least};
 use super::common::mounted::mounted_at;
-use super::common::path::{PathRights, allows, refused, shown, unreachable};
+use super::common::path::{PathRights, RIGHTS_KEYS, allows, refused, shown, unreachable};
 use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, LookResult, SLOW_FILES, facts, quoted};
+use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::fs::mounts::mount_of;
 use crate::sys::fs::stat::{Access, Stat};
@@ -14,6 +15,17 @@ use crate::text::units::show_size;
 
 /// `volume`
 pub const KIND: Kind = Kind { name: "volume", hang_hint: SLOW_FILES, read, ..Kind::PLAIN };
+
+/// The keys that are its own.
+#[rustfmt::skip]
+pub const KEYS: &[&[KeySpec]] = &[RIGHTS_KEYS, &[
+    key("path", "path", "NAME", "where it is mounted, where NAME is only a label"),
+    key("readable", "bool", "true", "whether this user can read it"),
+    key("writable", "bool", "true", "whether this user can write it"),
+    key("min_free", "size", "", "the least free room"),
+    key("min_free_inodes", "number", "", "the fewest free inodes"),
+    key("empty", "bool", "either", "whether nothing is in it, but for lost+found"),
+]];
 
 struct VolumeCheck {
     path: String,

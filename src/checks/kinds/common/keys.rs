@@ -1,10 +1,26 @@
 //! Keys that several kinds have, or all, and what is asked of every one of them.
 
 use crate::checks::quoted;
+use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::text::regex::Pattern;
 use crate::text::suggest::did_you_mean;
 use std::time::Duration;
+
+/// Keys that every kind has.
+#[rustfmt::skip]
+pub const COMMON_KEYS: &[KeySpec] = &[
+    key("level", "word", "\"error\"", "\"error\": the container does not start; \"warn\": it is told"),
+    key("hint", "string", "", "your own words on what to do, in place of rinit's"),
+    key("wait", "duration", "one look", "how long to keep trying"),
+    key("interval", "duration", "\"500ms\"", "between two looks, with wait"),
+    key("any_of", "string", "", "of the checks that share this label, one must hold"),
+    key("as_user", "name or number", "who rinit is", "whose rights to judge with: \"USER\" or \"USER:GROUP\""),
+    key("export", "string", "", "the variable that gets the value that was found"),
+    key("when_env", "string", "", "judged only if this variable is set and not empty: \"NAME\", \"!NAME\" or \"NAME=one|two\""),
+    key("when_exists", "path", "", "judged only if this is there"),
+    key("when_missing", "path", "", "judged only if this is not there"),
+];
 
 /// Keys that every kind has.
 pub(in crate::checks) const COMMON: &str =

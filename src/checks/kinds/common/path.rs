@@ -3,6 +3,7 @@
 use super::finding::{add, fail, failure, held};
 use super::keys::absolute_path;
 use crate::checks::{CheckFailure, Facts, LookResult, facts};
+use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::config::source::document::Value;
 use crate::diagnosis;
@@ -10,6 +11,25 @@ use crate::sys::fs::mounts::mount_of;
 use crate::sys::fs::stat::{Access, Stat};
 use crate::sys::{Errno, errno};
 use std::io;
+
+/// Keys of what is at a path.
+#[rustfmt::skip]
+pub const PATH_KEYS: &[KeySpec] = &[
+    key("path", "path", "NAME", "where it is, where NAME is only a label"),
+    key("absent", "bool", "false", "whether nothing must be there"),
+    key("readable", "bool", "either", "whether this user can read it"),
+    key("writable", "bool", "either", "whether this user can write it"),
+    key("executable", "bool", "either", "whether this user can run it, or enter the directory"),
+];
+
+/// Keys of whose a path is.
+#[rustfmt::skip]
+pub const RIGHTS_KEYS: &[KeySpec] = &[
+    key("owner", "name or number", "any", "the user whose it is"),
+    key("group", "name or number", "any", "the group whose it is"),
+    key("mode", "octal string", "any", "the permission bits, such as \"0755\""),
+    key("max_mode", "octal string", "any", "the permission bits that it may have"),
+];
 
 /// Owner, group and mode that are asked for.
 #[derive(Default)]

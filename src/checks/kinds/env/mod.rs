@@ -11,6 +11,7 @@ use super::common::keys::no_wait;
 use super::common::path::unreachable;
 use crate::checks::read::variable_name;
 use crate::checks::{Blocking, CheckSpec, Doc, Facts, Finding, Kind, LOOK_TIMEOUT, Variable, facts, quoted};
+use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::config::source::document::Value;
 use crate::model::environ::Environ;
@@ -23,6 +24,38 @@ use std::rc::Rc;
 
 /// `env`
 pub const KIND: Kind = Kind { name: "env", read, ..Kind::PLAIN };
+
+/// The keys that are its own.
+#[rustfmt::skip]
+pub const KEYS: &[&[KeySpec]] = &[&[
+    key("type", "word", "\"string\"; \"float\" beside min or max", "what it must be: \"int\", \"bool\", \"port\", \"url\", \"host\", \"path\", \"duration\", \"list\" and others"),
+    key("required", "bool", "true", "whether it must be set and not empty"),
+    key("required_when", "string", "", "only then: another variable, as \"NAME\", \"NAME=value\" or \"NAME=one|two\""),
+    key("requires", "names", "", "variables that must be set beside it"),
+    key("conflicts", "names", "", "variables that must not be set beside it"),
+    key("unset", "bool", "false", "whether it must not be set"),
+    key("default", "string", "", "its value where it is not set"),
+    key("file", "bool or name", "false", "whether NAME_FILE, or the variable of this name, may hold the path of a file with the value"),
+    key("secret", "bool", "false", "whether its value is never shown"),
+    key("pass", "bool", "true", "whether the command gets it"),
+    key("deprecated", "string", "", "what to use instead; told as a warning where it is set"),
+    key("renamed_from", "name", "", "its name before, whose value is taken over"),
+    key("description", "string", "", "for --env-docs"),
+    key("example", "string", "", "for --env-docs"),
+    key("min", "number", "", "the least"),
+    key("max", "number", "", "the most"),
+    key("min_length", "number", "", "the fewest characters"),
+    key("max_length", "number", "", "the most characters"),
+    key("prefix", "string", "", "what it begins with; of \"*\", what the names begin with that a check must know"),
+    key("suffix", "string", "", "what it ends with"),
+    key("pattern", "pattern", "", "what the whole value matches"),
+    key("one_of", "strings", "", "the values that are allowed"),
+    key("not_in", "strings", "", "the values that are not"),
+    key("schemes", "strings", "any", "of a URL"),
+    key("domains", "strings", "any", "where the host must be"),
+    key("separator", "string", "\",\"", "of a list"),
+    key("of", "word", "\"string\"", "the type of a list's items"),
+]];
 
 /// The most that execve(2) takes as one entry.
 const MAX_VALUE_LEN: u64 = 128 * 1024;
