@@ -19,6 +19,7 @@
 //! - [`logs`] carry what services write, in a process of their own: PID 1 makes the pipes and copies no byte.
 //! - [`launch`] is the way from the command line ([`cli`]) to the loop: read, check, resolve, run.
 //! - [`service`] makes a service's process, and [`diagnosis`] says why there is none, or why it ended early.
+//! - [`control`] is the socket over which clients see what runs and order it about (`docs/control.md`).
 //! - [`output`] is how rinit speaks. [`received`] tells whose signals are meant for whom,
 //!   [`exit_code`] what each exit code means.
 //! - [`model`] has the nouns that all share, [`text`] what is done with strings alone.
@@ -44,8 +45,8 @@
 //! | `received` | `model`, `supervisor`, `sys` |
 //! | `service` | `cli`, `config`, `diagnosis`, `exit_code`, `model`, `output`, `sys`, `text` |
 //! | `checks` | `cli`, `config`, `diagnosis`, `model`, `output`, `received`, `sys`, `text` |
-//! | `runtime` | `checks`, `cli`, `config`, `diagnosis`, `exit_code`, `logs`, `model`, `output`, `received`, `service`, `supervisor`, `sys`, `text` |
-//! | `control` | `config`, `exit_code`, `model`, `service`, `sys`, `text` |
+//! | `control` | `config`, `exit_code`, `model`, `service`, `supervisor`, `sys`, `text` |
+//! | `runtime` | `checks`, `cli`, `config`, `control`, `diagnosis`, `exit_code`, `logs`, `model`, `output`, `received`, `service`, `supervisor`, `sys`, `text` |
 //! | `launch` | `checks`, `cli`, `config`, `diagnosis`, `exit_code`, `logs`, `model`, `output`, `received`, `runtime`, `service`, `supervisor`, `sys`, `text` |
 //!
 //! # What always holds

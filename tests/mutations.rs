@@ -20,6 +20,7 @@ use rinit::config::resolve;
 use rinit::config::source::diagnostic::SourceMap;
 use rinit::config::source::document;
 use rinit::config::source::files::{Files, Io, load};
+use rinit::control::protocol;
 use rinit::model::environ::Environ;
 use rinit::sys::container::cgroup;
 use rinit::sys::executable::format::{Content, first_bytes};
@@ -384,6 +385,28 @@ fn damaged_tables_of_the_kernel_are_read_as_far_as_they_go() {
     let one = "  0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  0  0 7001 1 0\n";
     let tables: Vec<String> = tables.into_iter().chain([one.into()]).collect();
     feed("network", &tables, 5_000, readers::network);
+}
+
+/// What anybody may send to PID 1.
+#[test]
+fn damaged_requests_are_refused_or_others() {
+    let seeds = [
+        r#"{"v":1,"id":7,"verb":"stop","names":["web","a \u00e9 b"],"only":true,"later":[{"a":null}]}"#,
+        r#"{"verb":"shutdown","code":3}"#,
+        r#"{"verb":"signal","signal":"SIGHUP","names":["a"]}"#,
+        r#"{"verb":"events","since":9007199254740991,"follow":true}"#,
+    ];
+    let seeds = seeds.map(String::from);
+    feed("requests", &seeds, 4000, |text| {
+        if let Ok(request) = protocol::parse(text.as_bytes()) {
+            assert!(
+                request.names.len() <= text.len()
+                    && (!request.verb.needs_names() || !request.names.is_empty())
+            );
+        }
+    });
+    let beginnings = ["[", "{\"a\":", "{\"verb\":\"status\",\"names\":[", "\"\\u0000", "1", "\\"];
+    feed_much("requests", &beginnings, |text| _ = protocol::parse(text.as_bytes()));
 }
 
 #[test]

@@ -47,6 +47,7 @@ pub static TABLES: &[TableSpec] = &[
         key("defaults", "table", "", "keys for every service that does not say otherwise"),
         key("services", "table", "", "what is run: `[services.NAME]`; `main` is the COMMAND"),
         key("stop", "table", "", "the stop of the whole container"),
+        key("control", "table", "", "the socket at which `rinitctl` reaches rinit, and who may"),
         key("signals", "table", "", "what a signal means: \"stop\", \"ignore\", another signal, or a service's"),
         key("when_idle", "word", "\"exit\"", "what follows when nothing is left to run: \"exit\" or \"stay\""),
     ] },
@@ -123,6 +124,11 @@ pub static TABLES: &[TableSpec] = &[
     TableSpec { path: "stop", help: "", keys: &[
         key("within", "duration", "no limit", "bounds the stop of the whole container; the grace periods are cut to fit"),
     ] },
+    TableSpec { path: "control", help: "The control socket (docs/control.md). `$RINIT_SOCKET` overrides `socket`.", keys: &[
+        key("socket", "path, \"@NAME\" or \"none\"", "\"/run/rinit.sock\", else an abstract name", "where it is"),
+        key("allow", "names or numbers", "", "users besides root and rinit's own that may look and give orders"),
+        key("read_only", "names or numbers", "", "users that may look"),
+    ] },
     TableSpec { path: "signals.SIGNAL", help: "A signal that a service gets.", keys: &[
         key("service", "name", "", "which"),
         key("signal", "signal", "the same", "as which signal"),
@@ -192,7 +198,7 @@ mod tests {
     use crate::config::source::files::{Io, load};
 
     /// A file in which every table stands.
-    const ALL: &str = "when_idle = 'stay'\nstop.within = '9s'\n[defaults]\nlogging = { driver = 'none' }
+    const ALL: &str = "when_idle = 'stay'\nstop.within = '9s'\n[control]\nsocket = '@a'\nallow = '1'\nread_only = ['2']\n[defaults]\nlogging = { driver = 'none' }
 [services.a]\ncommand = 'a'\nhealthcheck = { tcp = 1 }\nlogging = { driver = 'none' }\nrestart_policy = { delay = '1s' }
 ulimits = { nofile = { soft = 1, hard = 2 } }\nenv_file = [{ path = '/e', required = false }]
 [services.'b.1']\ncommand = 'b'\ndepends_on = { a = { condition = 'healthy' } }\n[services.main]\nwhen_command = 'm'

@@ -19,6 +19,19 @@ pub struct Plan {
     pub services: Vec<Service>,
     /// What holds for the container as a whole.
     pub whole: Settings,
+    /// The control socket.
+    pub control: ControlSettings,
+}
+
+/// `[control]`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ControlSettings {
+    /// Where it is: a path, `@NAME`, or `none`; `None`: as ever.
+    pub socket: Option<String>,
+    /// Users, by name or number, that may give orders.
+    pub allow: Vec<String>,
+    /// Users, by name or number, that may look.
+    pub read_only: Vec<String>,
 }
 
 /// One service, complete.

@@ -1,3 +1,364 @@
-//! How rinit is asked and told from outside: the socket, its protocol (`docs/control.md`), and the client, rinitctl.
+//! How rinit is asked and told from outside: the socket, its protocol (`docs/control.md`), and the client,
+//! [`ctl`] (`rinitctl`).
+//!
+//! PID 1 answers between two looks for signals: one piece of one client's business at a time ([`Session::turn`]). Rows are
+//! made as the client reads them, so that no answer is ever held as a whole.
 
+mod access;
 pub mod ctl;
+pub mod journal;
+pub mod protocol;
+mod rows;
+mod session;
+
+pub use access::{ControlAccess, Rights};
+
+use crate::config::Service;
+use crate::model::{Moment, ServiceId};
+use crate::service::context::ExecContext;
+use crate::supervisor::Supervisor;
+use crate::supervisor::event::ControlOrder;
+use crate::sys::Errno;
+use crate::sys::event::poll::PollInterest;
+use crate::sys::net::local::{LocalListener, LocalStream};
+use crate::text::escape::escaped;
+use journal::Journal;
+use protocol::{Refusal, Request, RequestVerb};
+use rows::Row;
+use session::{RowStream, Rows, ServiceRows, Session, SessionTurn};
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+/// As many clients are served at once.
+pub const MAX_CLIENTS: usize = 64;
+
+/// As many of them may follow events: the others make room for each other.
+pub const MAX_FOLLOWERS: usize = 48;
+
+/// After a connection that could not be taken; and between two looks for the socket's file.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Descriptors that are left for services to be started with.
+const RESERVED_FDS: u64 = 16;
+
+/// What a client may be told of.
+pub struct View<'v> {
+    /// The state of everything.
+    pub core: &'v Supervisor,
+    /// What the services are, by their ids.
+    pub services: &'v [Service],
+    /// What has happened.
+    pub journal: &'v Journal,
+    /// The moment.
+    pub now: Moment,
+    /// How many clients there are.
+    pub clients: usize,
+    /// The files of the configuration.
+    pub files: &'v dyn Fn() -> Vec<String>,
+    /// Why the last probe of a service failed.
+    pub probe_failure: &'v dyn Fn(ServiceId) -> Option<String>,
+    /// The end of what a service wrote, from this position on, where rinit keeps it: where it begins, and the bytes.
+    pub tail: &'v dyn Fn(ServiceId, u64) -> Option<(u64, Vec<u8>)>,
+    /// Lines, bytes and lost bytes of what a service wrote, where rinit counts them.
+    pub log_counts: &'v dyn Fn(ServiceId) -> Option<[u64; 3]>,
+    /// What a service's process is made with; or why there is none.
+    pub exec_context: &'v dyn Fn(ServiceId) -> Result<ExecContext, String>,
+}
+
+impl View<'_> {
+    fn uptime_ms(&self) -> u64 {
+        u64::try_from(self.now.since(self.journal.began).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// What clients have ordered, to be told to the supervisor.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Demand {
+    /// These services, each.
+    Services(Vec<ServiceId>, ControlOrder),
+    /// The container.
+    Shutdown(Option<u8>),
+}
+
+/// The socket and its clients.
+pub struct Server {
+    access: ControlAccess,
+    listener: Option<LocalListener>,
+    sessions: Vec<Session>,
+    /// No connection is taken before.
+    paused: Option<Moment>,
+    /// When it was last seen that the socket's file is in its place.
+    looked: Moment,
+    /// From this descriptor on there is no room for clients.
+    fd_limit: u64,
+}
+
+impl Server {
+    /// Listens, if it may. Why it cannot is one line for the user.
+    #[must_use]
+    pub fn open(access: ControlAccess, now: Moment) -> (Self, Option<String>) {
+        let (soft, _) = crate::sys::process::rlimits::get("nofile").unwrap_or((256, 256));
+        let fd_limit = soft.saturating_sub(RESERVED_FDS.min(soft / 4));
+        let sessions = Vec::new();
+        let mut server = Self { access, listener: None, sessions, paused: None, looked: now, fd_limit };
+        let why = server.listen().err();
+        (server, why)
+    }
+
+    fn listen(&mut self) -> Result<(), String> {
+        self.listener = self.access.bind()?;
+        Ok(())
+    }
+
+    /// How many clients there are.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// What the loop is to wait for on its behalf.
+    #[must_use]
+    pub fn interests(&self, journal: &Journal, now: Moment) -> Vec<PollInterest> {
+        let newest = journal.newest();
+        let mut all: Vec<PollInterest> =
+            self.sessions.iter().map(|session| session.interest(newest)).collect();
+        if let Some(listener) = self.listener.as_ref().filter(|_| self.opens_at(now).is_none()) {
+            all.push(PollInterest::reading(listener.raw()));
+        }
+        all
+    }
+
+    /// When it is to be looked at again, though nobody says anything.
+    #[must_use]
+    pub fn deadline(&self, now: Moment) -> Option<Moment> {
+        self.listener.as_ref().and_then(|_| self.opens_at(now))
+    }
+
+    /// When the next connection can be taken; `None`: now.
+    fn opens_at(&self, now: Moment) -> Option<Moment> {
+        let paused = self.paused.filter(|until| *until > now);
+        if self.sessions.len() < MAX_CLIENTS {
+            return paused;
+        }
+        let free = self.first_to_go().map(|(_, at)| at).filter(|at| *at > now);
+        paused.max(free)
+    }
+
+    /// The client that is the first to make room, and when.
+    fn first_to_go(&self) -> Option<(usize, Moment)> {
+        let sessions = self.sessions.iter().enumerate();
+        sessions.filter_map(|(at, session)| Some((at, session.goes_at()?))).min_by_key(|(_, at)| *at)
+    }
+
+    /// Looks whether the socket's file is in its place, and makes it anew where it is not; once a second at most.
+    /// Something for the user to know, if there is.
+    pub fn look(&mut self, now: Moment) -> Option<String> {
+        if now < self.looked.after(PAUSE) {
+            return None;
+        }
+        self.looked = now;
+        if self.listener.as_ref().is_none_or(LocalListener::is_in_place) {
+            return None;
+        }
+        match self.listen() {
+            Ok(()) => Some("the control socket was removed; it is made again".into()),
+            Err(why) => {
+                self.listener = None;
+                Some(["the control socket was removed: ", &why].concat())
+            }
+        }
+    }
+
+    /// Something can be done for this descriptor; what was ordered by that.
+    pub fn ready(&mut self, fd: RawFd, view: &View<'_>) -> Option<Demand> {
+        if self.listener.as_ref().is_some_and(|listener| listener.raw() == fd) {
+            self.accept(view);
+            return None;
+        }
+        let at = self.sessions.iter().position(|session| session.fd() == fd)?;
+        let followers = self.sessions.iter().filter(|session| session.follows()).count();
+        let session = self.sessions.get_mut(at)?;
+        match session.turn(view) {
+            SessionTurn::Open => None,
+            SessionTurn::Gone => {
+                self.sessions.swap_remove(at);
+                None
+            }
+            SessionTurn::Asked(request) => answer(session, request, followers, view),
+        }
+    }
+
+    fn accept(&mut self, view: &View<'_>) {
+        let Some(listener) = &self.listener else { return };
+        let stream = match listener.accept() {
+            Ok(stream) => stream,
+            // It went away meanwhile.
+            Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNABORTED) => return,
+            Err(_) => return self.paused = Some(view.now.after(PAUSE)),
+        };
+        if u64::try_from(stream.raw()).unwrap_or(0) >= self.fd_limit {
+            // What is left is for services.
+            self.paused = Some(view.now.after(PAUSE));
+            return turn_away(&stream, "busy", "too few descriptors are left", view);
+        }
+        let Some(rights) = stream.peer().and_then(|peer| self.access.rights_of(peer)) else {
+            return turn_away(
+                &stream,
+                "denied",
+                "this user may not; see [control] allow and read_only",
+                view,
+            );
+        };
+        if self.sessions.len() >= MAX_CLIENTS
+            && let Some((at, _)) = self.first_to_go()
+        {
+            self.sessions.swap_remove(at);
+        }
+        self.sessions.push(Session::new(stream, rights, view.now));
+    }
+
+    /// Lets go of the socket: its file goes, too.
+    pub fn close(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            listener.remove();
+        }
+    }
+}
+
+fn turn_away(stream: &LocalStream, error: &'static str, message: &str, view: &View<'_>) {
+    let refusal = Refusal::new(error, message);
+    let line = Row::last(None, view.journal.newest(), Some(&refusal)).end();
+    let _ = stream.send(line.as_bytes());
+}
+
+/// Answers a request, or begins to; what was ordered by it.
+fn answer(session: &mut Session, request: Request, followers: usize, view: &View<'_>) -> Option<Demand> {
+    let id = request.id;
+    match grant(session.rights, request, followers, view) {
+        Ok(Granted::Rows(rows)) => {
+            session.begin(RowStream { id, rows }, view);
+            None
+        }
+        Ok(Granted::Line(row)) => {
+            session.grant(row);
+            None
+        }
+        Ok(Granted::Order(demand)) => {
+            session.grant(Row::last(id, view.journal.newest(), None));
+            Some(demand)
+        }
+        Err(refusal) => {
+            session.refuse(id, &refusal, view);
+            None
+        }
+    }
+}
+
+/// What a request gets.
+enum Granted {
+    Rows(Rows),
+    Line(Row),
+    Order(Demand),
+}
+
+fn grant(rights: Rights, request: Request, followers: usize, view: &View<'_>) -> Result<Granted, Refusal> {
+    let allowed = match rights {
+        Rights::All => true,
+        Rights::Orders => request.verb != RequestVerb::ExecContext,
+        Rights::Reading => request.verb.is_reading(),
+    };
+    if !allowed {
+        return Err(Refusal::new("denied", "this user may not; see [control] allow"));
+    }
+    let ids = lookup(&request.names, view)?;
+    let listed = |ids: &[ServiceId]| Some(ids.to_vec()).filter(|ids| !ids.is_empty());
+    let services = |kind| Rows::Services { kind, ids: listed(&ids), at: 0 };
+    Ok(match request.verb {
+        RequestVerb::Version => Granted::Line(version(request.id, view)),
+        RequestVerb::Status => Granted::Rows(services(ServiceRows::Status)),
+        RequestVerb::Metrics => Granted::Rows(services(ServiceRows::Metrics)),
+        RequestVerb::Timeline => Granted::Rows(services(ServiceRows::Timeline)),
+        RequestVerb::Graph => Granted::Rows(Rows::Edges { at: 0, edge: 0 }),
+        RequestVerb::Events { since, follow } => Granted::Rows(events(since, follow, followers, view)?),
+        RequestVerb::Logs { since } => Granted::Rows(logs(ids, since, view)?),
+        RequestVerb::ExecContext => Granted::Rows(exec_context(&ids, view)?),
+        RequestVerb::Shutdown { code } => Granted::Order(Demand::Shutdown(code)),
+        RequestVerb::Start => order(ids, ControlOrder::Start, view)?,
+        RequestVerb::Stop { only } => order(ids, ControlOrder::Stop { only }, view)?,
+        RequestVerb::Restart => order(ids, ControlOrder::Restart, view)?,
+        RequestVerb::Signal(signal) => order(ids, ControlOrder::Signal(signal), view)?,
+    })
+}
+
+fn lookup(names: &[String], view: &View<'_>) -> Result<Vec<ServiceId>, Refusal> {
+    let mut ids = Vec::with_capacity(names.len());
+    for name in names {
+        let at = view.services.iter().position(|service| service.name == *name);
+        let id = at.and_then(|at| u16::try_from(at).ok()).map(ServiceId);
+        let unknown = || Refusal {
+            error: "unknown",
+            message: ["there is no service \"", &escaped(name), "\""].concat(),
+            name: Some(name.clone()),
+        };
+        ids.push(id.ok_or_else(unknown)?);
+    }
+    Ok(ids)
+}
+
+fn order(ids: Vec<ServiceId>, order: ControlOrder, view: &View<'_>) -> Result<Granted, Refusal> {
+    if let ControlOrder::Signal(_) = order {
+        let idle = ids.iter().find(|id| view.core.leader_of(**id).is_none());
+        if let Some(name) = idle.and_then(|id| view.services.get(id.index())).map(|service| &service.name) {
+            let message = [name.as_str(), " does not run"].concat();
+            return Err(Refusal { error: "not-running", message, name: Some(name.clone()) });
+        }
+    } else if view.core.is_stopping() {
+        return Err(Refusal::new("stopping", "the container stops"));
+    }
+    Ok(Granted::Order(Demand::Services(ids, order)))
+}
+
+fn events(since: Option<u64>, follow: bool, followers: usize, view: &View<'_>) -> Result<Rows, Refusal> {
+    if follow && followers >= MAX_FOLLOWERS {
+        return Err(Refusal::new("busy", "48 clients follow already"));
+    }
+    let newest = view.journal.newest();
+    let since = since.unwrap_or(if follow { newest } else { view.journal.oldest() - 1 });
+    // A number that was never given: what comes next is news all the same.
+    let next = since.min(newest) + 1;
+    Ok(Rows::Events { next, until: (!follow).then_some(newest) })
+}
+
+fn logs(mut ids: Vec<ServiceId>, since: Option<u64>, view: &View<'_>) -> Result<Rows, Refusal> {
+    let all = ids.is_empty();
+    if all {
+        ids = (0..u16::try_from(view.services.len()).unwrap_or(u16::MAX)).map(ServiceId).collect();
+    } else if since.is_some() && ids.len() > 1 {
+        return Err(Refusal::new("bad-request", "since is a position of one service; expected one name"));
+    }
+    let is_kept = |id: &ServiceId| (view.tail)(*id, u64::MAX).is_some();
+    let named = |id: &ServiceId| view.services.get(id.index()).map(|service| service.name.clone());
+    if let Some(other) = ids.iter().find(|id| !all && !is_kept(id)) {
+        let message = "its output goes by rinit: logging is \"inherit\" or \"none\"";
+        return Err(Refusal { name: named(other), ..Refusal::new("unavailable", message) });
+    }
+    ids.retain(is_kept);
+    Ok(Rows::Logs { ids, since, at: 0 })
+}
+
+fn exec_context(ids: &[ServiceId], view: &View<'_>) -> Result<Rows, Refusal> {
+    let [service] = ids else { return Err(Refusal::new("bad-request", "expected one name")) };
+    let context = (view.exec_context)(*service).map_err(|why| Refusal::new("unavailable", &why))?;
+    Ok(Rows::Context { service: *service, context: Box::new(context), at: 0 })
+}
+
+fn version(id: Option<u64>, view: &View<'_>) -> Row {
+    let mut row = Row::last(id, view.journal.newest(), None);
+    row.text("version", env!("CARGO_PKG_VERSION"));
+    row.number("pid", u64::try_from(crate::sys::pid()).unwrap_or(0));
+    row.versions();
+    row.number("uptime_ms", view.uptime_ms());
+    let files = (view.files)();
+    row.texts("config", files.iter().map(String::as_str));
+    row
+}

@@ -19,7 +19,7 @@ use crate::model::environ::Environ;
 use crate::model::{Leftovers, Settings, Signal};
 use crate::output;
 use crate::received::Received;
-use crate::runtime::{InheritedFds, RunResult, Runtime};
+use crate::runtime::{Control, InheritedFds, RunResult, Runtime};
 use crate::service::launcher::Starter;
 use crate::supervisor::Supervisor;
 use crate::sys::event::poll::Waiter;
@@ -301,6 +301,7 @@ fn assemble(invocation: &Invocation, mut plan: Plan, starter: Starter, given: In
         main.rules.success.extend(invocation.remap.iter().copied().flat_map(exit_code::remapped));
     }
     by_options(invocation, &mut plan.whole);
+    let control = starter.files.map(|_| Control::open(&plan.control, plan.services.len()));
     plan.whole.seed = crate::sys::event::clock::now().0;
     // They are the core's from here on; the services keep what is run.
     let rules = plan.services.iter_mut().map(|service| std::mem::take(&mut service.rules)).collect();
@@ -317,5 +318,6 @@ fn assemble(invocation: &Invocation, mut plan: Plan, starter: Starter, given: In
         warn_on_reap: invocation.warn_on_reap,
         persona: invocation.persona,
         given,
+        control,
     })
 }

@@ -6,7 +6,7 @@ use crate::exit_code;
 use crate::model::{Pid, Signal};
 use crate::received::Received;
 use crate::supervisor::ends_before_start;
-use crate::sys::event::poll::{Waiter, Wake};
+use crate::sys::event::poll::{PollInterest, Waiter, Wake};
 use crate::sys::event::{clock, signals};
 use crate::sys::fs::{files, mounts};
 use crate::sys::process::reap::{self, Reaped};
@@ -83,7 +83,7 @@ fn answer(path: &str, helper: Pid, pipe: OwnedFd) -> Vec<u8> {
     let (mut bytes, mut open, mut ended) = (Vec::new(), Some(pipe), false);
     let mut kept: Vec<Received> = Vec::new();
     while !ended || open.is_some() {
-        let fds: Vec<_> = open.iter().map(|pipe| pipe.as_raw_fd()).collect();
+        let fds: Vec<_> = open.iter().map(|pipe| PollInterest::reading(pipe.as_raw_fd())).collect();
         match waiter.wait(tell_at, &fds) {
             Wake::Signal { signal: Signal::CHLD, .. } => ended |= reap(helper),
             Wake::Signal { signal, .. } if ends_before_start(&[], signal) => {
@@ -91,7 +91,7 @@ fn answer(path: &str, helper: Pid, pipe: OwnedFd) -> Vec<u8> {
                 crate::sys::exit(exit_code::of_signal(signal));
             }
             Wake::Signal { signal, sender } => kept.push((signal, sender)),
-            Wake::Readable(fd) => {
+            Wake::Ready(fd) => {
                 if fork::read_some(fd, &mut bytes) == 0 {
                     open = None;
                 }

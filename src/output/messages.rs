@@ -3,7 +3,7 @@
 use crate::cli::LogLevel;
 use crate::model::{Condition, ExitStatus, ServiceId, Signal};
 use crate::supervisor::Wait;
-use crate::supervisor::event::{Next, Note, Over, StopReason};
+use crate::supervisor::event::{ControlOrder, Next, Note, Over, StopReason};
 use crate::text::escape::toml_key;
 use crate::text::units::show_duration;
 use std::time::Duration;
@@ -21,6 +21,7 @@ pub struct Words {
 const STUCK: &str = "killed, but still there (in uninterruptible sleep?); waiting for it no longer";
 
 /// Puts a note into words. `name` gives a service's name.
+#[expect(clippy::too_many_lines, reason = "one table")]
 pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
     let (level, service, text) = match note {
         Note::Started { service, pid } => (LogLevel::Info, Some(service), format!("started (pid {pid})")),
@@ -54,7 +55,10 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
             ),
         ),
         Note::Stopping { service, cause } => {
-            let level = if cause == StopReason::Shutdown { LogLevel::Debug } else { LogLevel::Warn };
+            let level = match cause {
+                StopReason::Shutdown | StopReason::ByHand => LogLevel::Debug,
+                _ => LogLevel::Warn,
+            };
             (level, Some(service), format!("stopping{}", because(cause, &name)))
         }
         Note::Killing { service, after, leader } => {
@@ -63,6 +67,10 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
             (LogLevel::Warn, Some(service), text)
         }
         Note::Stuck { service } => (LogLevel::Error, Some(service), STUCK.into()),
+        Note::Ordered { service, order, because } => {
+            (LogLevel::Info, Some(service), ordered(service, order, name(because), because))
+        }
+        Note::StoppedIdle { service } => (LogLevel::Info, Some(service), "stopped (it did not run)".into()),
         Note::ShuttingDown { because: None } => (LogLevel::Info, None, "stopping".into()),
         Note::ShuttingDown { because: Some(service) } => {
             (LogLevel::Info, None, format!("stopping, because {} has ended", name(service)))
@@ -156,7 +164,7 @@ fn ended<'n>(
 ) -> (LogLevel, String) {
     // How long it ran, and how long the stop took, are two things.
     let ran = || format!("(ran {after}, stop took {})", show_duration(took));
-    if cause == StopReason::Shutdown {
+    if cause == StopReason::Shutdown || cause == StopReason::ByHand && next == Next::Stopped {
         // Whatever its policy says: nothing is started again now.
         return if asked_for(outcome) || next == Next::Stopped {
             (LogLevel::Info, format!("stopped {}", ran()))
@@ -192,6 +200,17 @@ fn slow_start(after: &str, given_up: bool) -> (LogLevel, String) {
     }
 }
 
+/// What is to be done to a service, by an order for it or for another one.
+fn ordered(service: ServiceId, order: ControlOrder, name: &str, because: ServiceId) -> String {
+    let (what, why) = match order {
+        ControlOrder::Start => ("start by hand", " needs it"),
+        ControlOrder::Stop { .. } => ("stop by hand", ", which it needs, is to stop"),
+        ControlOrder::Restart => ("restart by hand", ""),
+        ControlOrder::Signal(_) => ("signal by hand", ""),
+    };
+    if service == because { what.into() } else { [what, ": ", name, why].concat() }
+}
+
 fn following(next: Next) -> (LogLevel, String) {
     match next {
         Next::Restarting { delay, attempt, of } => {
@@ -210,12 +229,13 @@ fn following(next: Next) -> (LogLevel, String) {
             (LogLevel::Error, format!("failed; given up after {attempts} restarts"))
         }
         Next::Stopped => (LogLevel::Info, "stopped".into()),
+        Next::Again => (LogLevel::Info, "starting again".into()),
     }
 }
 
 fn because<'n>(cause: StopReason, name: &impl Fn(ServiceId) -> &'n str) -> String {
     match cause {
-        StopReason::Itself | StopReason::Shutdown => String::new(),
+        StopReason::Itself | StopReason::Shutdown | StopReason::ByHand => String::new(),
         StopReason::StartTimeout => " (not ready within start_timeout)".into(),
         StopReason::RunTimeout => " (ran longer than run_timeout)".into(),
         StopReason::Unhealthy => " (unhealthy)".into(),

@@ -43,8 +43,14 @@ impl EventLoop {
                 self.signal_escaped(pid, signals);
             }
             Action::Sweep { signal } => self.sweep(signal),
-            Action::Halt { code } => self.code = Some(code),
-            Action::Tell(note) => self.tell_in_time(note),
+            Action::Halt { code } => {
+                self.code = Some(code);
+                self.close_socket();
+            }
+            Action::Tell(note) => {
+                self.write_down(note);
+                self.tell_in_time(note);
+            }
         }
         1
     }

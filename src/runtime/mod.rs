@@ -1,6 +1,7 @@
 //! The loop: wait, tell the supervisor what happened, do what it answers.
 
 mod actions;
+mod control;
 mod escaped;
 mod groups;
 mod loading;
@@ -22,6 +23,7 @@ use crate::sys::event::{clock, signals};
 use crate::sys::process::reap::{self, Reaped};
 use crate::sys::process::{kill, procfs};
 use crate::sys::tty;
+pub use control::Control;
 use groups::GroupLooks;
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
@@ -52,6 +54,8 @@ pub struct Runtime {
     pub given: InheritedFds,
     /// What relays the services' output, where one has a driver that needs it.
     pub logs: Option<Box<Logs>>,
+    /// The control socket, where there is a configuration.
+    pub control: Option<Box<Control>>,
 }
 
 /// The descriptors above 2 that rinit was given.
@@ -215,13 +219,14 @@ impl EventLoop {
     fn listen(&mut self, more: bool) {
         let owing = crate::output::retry_at();
         let relay = self.runtime.logs.as_ref().and_then(|logs| logs.deadline());
-        let moments = [self.runtime.core.deadline(), self.groups.deadline(), self.next_look(), owing, relay];
+        let control = self.runtime.control.as_ref().and_then(|control| control.server.deadline(clock::now()));
+        let core = self.runtime.core.deadline();
+        let moments = [core, self.groups.deadline(), self.next_look(), owing, relay, control];
         let deadline = moments.into_iter().flatten().min();
         let mut until = if more { Some(AT_ONCE) } else { deadline };
         let awaited = until.filter(|moment| *moment > clock::now());
-        let mut pipes = self.probe_pipes();
-        pipes.extend(self.runtime.logs.as_ref().and_then(|logs| logs.descriptor()));
-        let mut wake = self.runtime.waiter.wait(until, &pipes);
+        let fds = self.descriptors();
+        let mut wake = self.runtime.waiter.wait(until, &fds);
         if awaited.is_some_and(|moment| clock::now() > moment.after(MAX_WAKE_DELAY)) {
             self.step(Event::Resumed);
         }
@@ -236,13 +241,13 @@ impl EventLoop {
                     self.signal(signal, sender);
                     until = Some(AT_ONCE);
                 }
-                Wake::Readable(fd) => {
-                    self.readable(fd);
+                Wake::Ready(fd) => {
+                    self.ready(fd);
                     break;
                 }
                 Wake::Due => break,
             }
-            wake = self.runtime.waiter.wait(until, &pipes);
+            wake = self.runtime.waiter.wait(until, &fds);
         }
         if deadline.is_some_and(|moment| clock::now() >= moment) {
             if owing.is_some_and(|moment| clock::now() >= moment) {
@@ -252,10 +257,11 @@ impl EventLoop {
         }
     }
 
-    fn readable(&mut self, fd: RawFd) {
-        match &mut self.runtime.logs {
-            Some(logs) if logs.descriptor() == Some(fd) => logs.attend(),
-            _ => self.probe_says(fd),
+    fn ready(&mut self, fd: RawFd) {
+        if let Some(logs) = self.runtime.logs.as_mut().filter(|logs| logs.descriptor() == Some(fd)) {
+            logs.attend();
+        } else if !self.probe_says(fd) {
+            self.client_says(fd);
         }
     }
 
@@ -304,6 +310,7 @@ impl EventLoop {
                     return;
                 }
                 if !self.runtime.core.knows(pid) {
+                    self.count_orphan();
                     self.orphan(pid);
                     return;
                 }
@@ -337,6 +344,7 @@ impl EventLoop {
     fn all_reaped(&mut self, any_left: bool) {
         self.original_reaped_all(any_left);
         self.dead = false;
+        self.look_at_socket();
         self.groups.look(&self.runtime.core, clock::now());
     }
 

@@ -68,12 +68,12 @@ impl EventLoop {
         self.probes.iter().filter_map(|probe| Some(probe.pipe.as_ref()?.as_raw_fd())).collect()
     }
 
-    /// A probe has written.
-    pub(super) fn probe_says(&mut self, fd: RawFd) {
+    /// A probe has written, if it is one that has this descriptor.
+    pub(super) fn probe_says(&mut self, fd: RawFd) -> bool {
         let is = |probe: &&mut RunningProbe| probe.pipe.as_ref().is_some_and(|pipe| pipe.as_raw_fd() == fd);
-        if let Some(probe) = self.probes.iter_mut().find(is) {
-            probe.read(fd);
-        }
+        let Some(probe) = self.probes.iter_mut().find(is) else { return false };
+        probe.read(fd);
+        true
     }
 
     /// A probe is to be killed: if its service still runs, it took too long.
@@ -138,6 +138,12 @@ impl EventLoop {
         };
         let is = |failure: &&ProbeFailure| failure.service == service && !failure.is_over;
         self.failures.iter().find(is).map(|failure| [before, &failure.why].concat())
+    }
+
+    /// Why the last probe of a service failed, if it did.
+    pub(super) fn probe_failure(&self, service: ServiceId) -> Option<String> {
+        let is = |failure: &&ProbeFailure| failure.service == service && !failure.is_over;
+        self.failures.iter().find(is).map(|failure| failure.why.clone())
     }
 
     /// How long a probe of a service may take.

@@ -251,7 +251,7 @@ impl Starter {
     }
 
     /// Everything about the process that a program is to run in.
-    fn recipe<'a>(
+    pub(super) fn recipe<'a>(
         &'a self,
         program: &'a Program,
         argv: &'a [CString],

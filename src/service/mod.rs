@@ -1,3 +1,4 @@
 //! One service's process: from its configuration to what runs.
 
+pub mod context;
 pub mod launcher;

@@ -32,6 +32,10 @@ pub enum Event {
     ProbeFailed { service: ServiceId },
     /// rinit received this signal (never SIGCHLD).
     Signal(Signal),
+    /// Somebody outside orders something of one service.
+    Order { service: ServiceId, order: ControlOrder },
+    /// Somebody outside orders the end of the container; with this code, if they name one.
+    Shutdown { code: Option<u8> },
     /// Stop everything and end with this code (rinit's own reason, such as a system call that failed).
     Stop { code: u8 },
     /// No child of rinit is left, of any kind (wait(2) says ECHILD). Only told during the sweep.
@@ -41,6 +45,19 @@ pub enum Event {
     /// The shell was woken long after that moment: everybody was frozen (`docker pause`), and nobody had the time that
     /// has passed.
     Resumed,
+}
+
+/// What somebody outside may order of a service.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ControlOrder {
+    /// Start it, and what it needs.
+    Start,
+    /// Stop it, and before it what needs it; `only`: it alone. It stays down until it is started by hand.
+    Stop { only: bool },
+    /// Stop it, if it runs, and start it again.
+    Restart,
+    /// Send a signal to its first process.
+    Signal(Signal),
 }
 
 /// Something to be done by the shell, in this order.
@@ -86,6 +103,8 @@ pub enum StopReason {
     Unhealthy,
     /// Something that it depends on with `restart = true` was restarted.
     Dependency(ServiceId),
+    /// Somebody ordered it.
+    ByHand,
 }
 
 /// What became of a service that ended.
@@ -103,6 +122,8 @@ pub enum Next {
     GivenUp { attempts: u32 },
     /// It has stopped, as it was asked to.
     Stopped,
+    /// Somebody has ordered it to be started again.
+    Again,
 }
 
 /// Why a service that failed is not started again, where that is not its restart policy.
@@ -154,6 +175,10 @@ pub enum Note {
     KillingAll,
     /// Processes that belong to no service are asked to stop, or killed.
     Sweeping { signal: Signal },
+    /// A service is to be started or stopped because of an order for `because`, which may be itself.
+    Ordered { service: ServiceId, order: ControlOrder, because: ServiceId },
+    /// A service that was stopped by hand, and had no process.
+    StoppedIdle { service: ServiceId },
     /// Services wait for others ([`super::Supervisor::waits`]), and nothing else was told for a while.
     StillWaiting,
     /// Services have not stopped yet ([`super::Supervisor::stops`]), and nothing else was told for a while.

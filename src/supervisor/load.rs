@@ -40,7 +40,8 @@ impl Step<'_> {
         let due = self.load_limit(id, since).min(since.after(TELL_AFTER)).max(self.now);
         let load = Load { pid, since, due, killed: None };
         self.set(id, ServiceState::Spawning { disturbed, load: Some(load) });
-        let stopped = before.and_then(|load| load.killed);
+        let by_hand = Some(StopReason::ByHand).filter(|_| self.core.records[id].by_hand);
+        let stopped = before.and_then(|load| load.killed).or(by_hand);
         if let Some(cause) = stopped.or(Some(StopReason::Shutdown).filter(|_| self.core.is_stopping())) {
             self.kill_load(id, disturbed, load, cause);
         }

@@ -18,6 +18,7 @@ mod stopping;
 
 mod health;
 mod load;
+mod orders;
 mod progress;
 mod restart;
 mod service;
@@ -186,6 +187,26 @@ impl Supervisor {
         self.records[service].attempts
     }
 
+    /// Failed probes of this service in a row, so far.
+    #[must_use]
+    pub fn failed_probes_of(&self, service: ServiceId) -> u32 {
+        self.records[service].failures
+    }
+
+    /// The first process of this service, while that one lives.
+    #[must_use]
+    pub fn leader_of(&self, service: ServiceId) -> Option<Pid> {
+        self.records[service].state.leader()
+    }
+
+    /// What this service waits for, while it does: one of them.
+    #[must_use]
+    pub fn waits_for(&self, service: ServiceId) -> Option<ServiceId> {
+        let record = &self.records[service];
+        let edge = self.rules[service].depends_on.get(record.blocker);
+        edge.filter(|_| record.state == ServiceState::Waiting).map(|edge| edge.on)
+    }
+
     /// Whether the container is stopping, or has stopped.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
@@ -229,6 +250,8 @@ impl Step<'_> {
             Event::ProbeSpawned { service, pid } => self.probe_spawned(service, pid),
             Event::ProbeFailed { service } => self.probe_failed(service),
             Event::Signal(signal) => self.signal(signal),
+            Event::Order { service, order } => self.order(service, order),
+            Event::Shutdown { code } => self.shut_down_by_hand(code),
             Event::Stop { code } => self.stop_with(code),
             Event::Childless => self.childless(),
             Event::Tick => self.tick(),
@@ -335,7 +358,10 @@ impl Step<'_> {
             at += 1;
             match self.core.phase {
                 Phase::New => {}
-                Phase::Up => self.tell_dependents(id),
+                Phase::Up => {
+                    self.tell_dependents(id);
+                    self.let_go_by_hand(id);
+                }
                 Phase::Stopping | Phase::Sweeping { .. } | Phase::Halted => self.let_go(id),
             }
         }

@@ -5,8 +5,8 @@ use crate::model::{ExitStatus, Moment, Pid, ServiceId, ServicePolicy};
 
 /// The life of a service:
 ///
-/// - It is `Off` when the configuration does not enable it. Nothing leads out of `Off`; but the order that it stands for
-///   holds all the same: who waits for it waits for what it would wait for ([`Order`]).
+/// - It is `Off` when the configuration does not enable it. Nothing but an order leads out of `Off`; but the order that it
+///   stands for holds all the same: who waits for it waits for what it would wait for ([`Order`]).
 /// - It is `Waiting` until what it depends on is there. From there it is spawned, or it is down
 ///   because something that it needs never will be there.
 /// - It is `Spawning` from the request to start its process until its program runs.
@@ -14,7 +14,7 @@ use crate::model::{ExitStatus, Moment, Pid, ServiceId, ServicePolicy};
 /// - It is `Stopping` while anything of its process group is left after that: it was asked to stop
 ///   and has not done so, or its first process ended and left others behind.
 /// - It is in `Backoff` between an end and the restart that follows.
-/// - It is `Down` when it has ended and no restart follows. Nothing leads out of `Down`.
+/// - It is `Down` when it has ended and no restart follows. Nothing but an order leads out of `Down`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum ServiceState {
     Off,
@@ -85,7 +85,8 @@ pub(super) struct Stopping {
 pub(super) enum FinalState {
     Success,
     Failure,
-    /// The container stopped before it could start, or it did as it was asked.
+    /// The container stopped before it could start, or it did as it was asked. While the container does not stop, it
+    /// was asked by hand.
     Stopped,
 }
 
@@ -125,6 +126,10 @@ pub(super) struct Record {
     pub(super) order: Order,
     /// Since when it waits, or last did.
     pub(super) waiting_since: Moment,
+    /// Whether it was stopped by hand, or is to stop as soon as what needs it has: it is not started by itself.
+    pub(super) by_hand: bool,
+    /// Whether it is to be started, by order, when it has stopped.
+    pub(super) again: bool,
     /// While the container stops: dependents that have not let go of it yet.
     pub(super) held: usize,
     /// Whether it has let go of what it depends on itself.
@@ -142,6 +147,8 @@ impl Record {
             blocker: 0,
             waiting_since: Moment::default(),
             order: Order::Waits,
+            by_hand: false,
+            again: false,
             held: 0,
             let_go: false,
         }
@@ -263,6 +270,6 @@ pub enum ServiceStatus {
     Done,
     /// Ended for good, or could not start.
     Failed,
-    /// Stopped with the container.
+    /// Stopped with the container, or by hand.
     Stopped,
 }

@@ -67,9 +67,9 @@ impl Supervisor {
 
     /// The longest chain of dependents, then the sweep. Each is asked, and killed past its grace.
     fn bound_by_graces(&self, share: f64) -> Duration {
-        let services = self.graph.longest(|id| match self.rules[id].enabled {
-            true => scaled(self.rules[id].stop_grace, share).saturating_add(KILL_TIMEOUT),
-            false => Duration::ZERO,
+        let services = self.graph.longest(|id| match self.records[id].state {
+            ServiceState::Off => Duration::ZERO,
+            _ => scaled(self.rules[id].stop_grace, share).saturating_add(KILL_TIMEOUT),
         });
         services.saturating_add(self.whole.sweep_grace).saturating_add(KILL_TIMEOUT)
     }
@@ -77,9 +77,9 @@ impl Supervisor {
     /// By how much graces are cut so that a stop fits into `within`.
     pub(super) fn share_of_graces(&self) -> f64 {
         let Some(within) = self.whole.stop_within else { return 1.0 };
-        let chain = self.graph.longest(|id| match self.rules[id].enabled {
-            true => self.rules[id].stop_grace,
-            false => Duration::ZERO,
+        let chain = self.graph.longest(|id| match self.records[id].state {
+            ServiceState::Off => Duration::ZERO,
+            _ => self.rules[id].stop_grace,
         });
         let share = SHARE_OF_WITHIN * within.as_secs_f64() / chain.as_secs_f64();
         // Not a number: both are nothing.
@@ -129,6 +129,16 @@ impl Step<'_> {
         }
         let first = *self.core.stop.first_interrupt.get_or_insert(self.now);
         self.now.since(first) >= REPEAT_WINDOW
+    }
+
+    /// Somebody outside wants the container to stop, and may want it to end with this code.
+    pub(super) fn shut_down_by_hand(&mut self, code: Option<u8>) {
+        if self.core.phase == Phase::New || self.core.is_stopping() {
+            return;
+        }
+        self.core.code = self.core.code.or(code);
+        self.tell(Note::ShuttingDown { because: None });
+        self.shut_down();
     }
 
     /// rinit itself wants to end.
@@ -241,6 +251,8 @@ impl Step<'_> {
     /// No service is running, nor will be.
     pub(super) fn nothing_left(&mut self) {
         match self.core.phase {
+            // Who stopped them may start them again.
+            Phase::Up if self.core.awaits_hand() && !faulty!(self.core, EndWhenStopped) => {}
             Phase::Up if !self.core.whole.stay_when_idle => {
                 self.shut_down();
                 self.core.news.clear();

@@ -90,8 +90,11 @@ impl Step<'_> {
             // Only its group is left: it is for the next run, if there is one.
             ServiceState::Stopping(Stopping { leader: Some(_), .. }) => self.keep(signal),
             ServiceState::Stopping(_) => self.pass_on(main, signal),
-            // Then the container is stopping, or there is no main; both were seen to above.
-            ServiceState::Off | ServiceState::Down(_) => {}
+            // It was stopped by hand.
+            ServiceState::Down(_) if asks_to_stop(signal) => _ = self.request_stop(signal, None),
+            ServiceState::Down(_) => self.tell_unused(signal),
+            // Then there is no main, which was seen to above.
+            ServiceState::Off => {}
         }
     }
 
@@ -178,7 +181,7 @@ impl Step<'_> {
     }
 
     /// Send a signal to a service's first process, while that one lives.
-    fn pass_on(&mut self, id: ServiceId, signal: Signal) {
+    pub(super) fn pass_on(&mut self, id: ServiceId, signal: Signal) {
         let group = self.core.reaches_group(id);
         if let Some(pid) = self.core.records[id].state.leader() {
             self.act(Action::Signal { pid, group, signal, wake: false });

@@ -10,7 +10,7 @@ use crate::model::{Condition, Dependency, Pid, ServiceId, ServiceType};
 
 /// How things stand with one dependency.
 #[derive(Clone, Copy, PartialEq)]
-enum Hold {
+pub(super) enum Hold {
     Yes,
     NotYet,
     Never,
@@ -63,7 +63,7 @@ impl Step<'_> {
         }
     }
 
-    fn hold(&self, edge: &Dependency) -> Hold {
+    pub(super) fn hold(&self, edge: &Dependency) -> Hold {
         let record = &self.core.records[edge.on];
         let hold = match record.state {
             ServiceState::Waiting
@@ -89,9 +89,15 @@ impl Step<'_> {
             },
             ServiceState::Down(_) => Hold::Never,
         };
+        // Who stopped it by hand may start it again.
+        let by_hand = record.state == ServiceState::Down(FinalState::Stopped);
         // What is merely wished for is waited for, but not missed.
         let needed = edge.required && edge.condition.is_some();
-        if hold == Hold::Never && !needed { Hold::Yes } else { hold }
+        match hold {
+            Hold::Never if !needed => Hold::Yes,
+            Hold::Never if by_hand && !faulty!(self.core, GiveUpStopped) => Hold::NotYet,
+            hold => hold,
+        }
     }
 
     /// Something changed about `id`: look at those that wait for it.
@@ -183,6 +189,7 @@ impl Step<'_> {
         } else {
             self.start_health(id);
         }
+        self.turn_by_hand(id);
         self.release_signals(id);
     }
 
@@ -228,6 +235,10 @@ impl Step<'_> {
     pub(super) fn not_started(&mut self, id: ServiceId, lasting: bool, code: u8) {
         let next = if self.core.is_stopping() {
             Next::Over(Over::Stopping)
+        } else if self.core.records[id].by_hand {
+            Next::Stopped
+        } else if self.core.records[id].again {
+            Next::Again
         } else if lasting {
             Next::Over(Over::Stays)
         } else {
@@ -241,7 +252,9 @@ impl Step<'_> {
                 self.core.records[id].code = code;
                 self.set(id, ServiceState::Backoff { until: self.now.after(delay) });
             }
-            Next::Done | Next::Failed | Next::Over(_) | Next::GivenUp { .. } | Next::Stopped => {
+            Next::Stopped => self.down_by_hand(id),
+            Next::Again => self.wait_again(id),
+            Next::Done | Next::Failed | Next::Over(_) | Next::GivenUp { .. } => {
                 self.down(id, FinalState::Failure, code);
             }
         }
@@ -261,9 +274,18 @@ impl Step<'_> {
     /// Wait as at first. What it needs may have failed meanwhile, and then nothing else is worth
     /// waiting for.
     pub(super) fn wait_again(&mut self, id: ServiceId) {
+        self.begin_to_wait(id);
+        self.look_again(id);
+    }
+
+    pub(super) fn begin_to_wait(&mut self, id: ServiceId) {
         self.set(id, ServiceState::Waiting);
         self.core.records[id].waiting_since = self.now;
+        self.core.records[id].again = false;
         self.begin_wait();
+    }
+
+    pub(super) fn look_again(&mut self, id: ServiceId) {
         let mut edges = self.core.rules[id].depends_on.iter();
         match edges.find(|edge| self.hold(edge) == Hold::Never).map(|edge| edge.on) {
             Some(needs) => self.unreachable(id, needs),

@@ -203,11 +203,14 @@ impl Step<'_> {
                 self.set(id, ServiceState::Backoff { until: self.now.after(delay) });
                 self.disturb_dependents(id);
             }
-            Next::Stopped if !self.core.is_stopping() => {
+            Next::Stopped if self.core.records[id].by_hand && !self.core.is_stopping() => {
+                self.down_by_hand(id)
+            }
+            Next::Stopped | Next::Again if !self.core.is_stopping() => {
                 self.disturb_dependents(id);
                 self.wait_again(id);
             }
-            Next::Stopped => self.down(id, FinalState::Stopped, code),
+            Next::Stopped | Next::Again => self.down(id, FinalState::Stopped, code),
             Next::Done | Next::Failed | Next::Over(_) | Next::GivenUp { .. } => {
                 self.down(id, if success { FinalState::Success } else { FinalState::Failure }, code);
             }
@@ -224,6 +227,13 @@ impl Step<'_> {
                 (true, _) => Next::Stopped,
             };
         }
+        if self.core.records[id].by_hand && !faulty!(self.core, ForgetStopped) {
+            return Next::Stopped;
+        }
+        if self.core.records[id].again {
+            self.core.records[id].attempts = 0;
+            return Next::Again;
+        }
         let for_good = rules.health.as_ref().is_some_and(|health| health.on_unhealthy == OnUnhealthy::Stop);
         let outcome = match cause {
             StopReason::Dependency(_) => return Next::Stopped,
@@ -232,6 +242,7 @@ impl Step<'_> {
             StopReason::Shutdown
             | StopReason::StartTimeout
             | StopReason::RunTimeout
+            | StopReason::ByHand
             | StopReason::Unhealthy => None,
         };
         decide(
@@ -250,7 +261,7 @@ impl Step<'_> {
         let good = is_good(rules, outcome);
         match cause {
             StopReason::StartTimeout | StopReason::RunTimeout | StopReason::Unhealthy => false,
-            StopReason::Shutdown | StopReason::Dependency(_) => good || as_asked,
+            StopReason::Shutdown | StopReason::Dependency(_) | StopReason::ByHand => good || as_asked,
             // It may have heard of the stop from elsewhere, a terminal for one.
             StopReason::Itself => good || (as_asked && self.core.is_stopping()),
         }
@@ -260,7 +271,9 @@ impl Step<'_> {
     fn exit_code(&self, id: ServiceId, cause: StopReason, outcome: ExitStatus) -> u8 {
         let forced = match cause {
             StopReason::StartTimeout | StopReason::RunTimeout | StopReason::Unhealthy => true,
-            StopReason::Itself | StopReason::Shutdown | StopReason::Dependency(_) => false,
+            StopReason::Itself | StopReason::Shutdown | StopReason::Dependency(_) | StopReason::ByHand => {
+                false
+            }
         };
         let code =
             if is_good(&self.core.rules[id], outcome) { exit_code::SUCCESS } else { exit_code::of(outcome) };

@@ -19,6 +19,7 @@ mod blocked_looks;
 mod checks;
 mod compliance;
 mod config;
+mod control;
 mod dead_links;
 mod diagnosis;
 mod dropin;

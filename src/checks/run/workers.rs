@@ -99,7 +99,7 @@ impl SpawnWorker for Workers<'_, '_> {
                 .live
                 .iter()
                 .filter_map(|helper| helper.pipe.as_ref())
-                .map(|pipe| pipe.as_raw_fd())
+                .map(|pipe| poll::PollInterest::reading(pipe.as_raw_fd()))
                 .collect();
             let more = self.dead && clock::now() < until;
             match self.waiter.wait(Some(if more { Moment(0) } else { until }), &fds) {
@@ -111,7 +111,7 @@ impl SpawnWorker for Workers<'_, '_> {
                         return WorkerEvent::Signal(signal);
                     }
                 }
-                poll::Wake::Readable(fd) => {
+                poll::Wake::Ready(fd) => {
                     let is = |helper: &&mut Worker| {
                         helper.pipe.as_ref().is_some_and(|pipe| pipe.as_raw_fd() == fd)
                     };

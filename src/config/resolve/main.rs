@@ -19,7 +19,8 @@ pub fn alone(command: &[CString]) -> Plan {
         program: Program { argv: command.to_vec(), ..Program::default() },
         ..Service::default()
     };
-    Plan { services: vec![main], whole: Settings { main: id(0), ..Settings::default() } }
+    let whole = Settings { main: id(0), ..Settings::default() };
+    Plan { services: vec![main], whole, ..Plan::default() }
 }
 
 /// Whether the configuration is meant for this COMMAND (`services.main.when_command`). When it is not, the

@@ -1,5 +1,6 @@
 //! The tree -> what is to be run. One reading finds every fault there is.
 
+mod control;
 mod depends_on;
 mod environment;
 mod health;
@@ -84,6 +85,11 @@ fn whole(root: &Table<'_>, sources: &SourceMap, command: &[CString]) -> Plan {
         within
     });
     let names: Vec<&str> = drafts.iter().map(|draft| draft.service.name.as_str()).collect();
+    let control = root.table("control").map(|table| {
+        let settings = control::read(&table);
+        table.close();
+        settings
+    });
     let signals = root.table("signals").map_or_else(Vec::new, |table| signals::read(&table, &names));
     let whole = Settings {
         main,
@@ -93,7 +99,8 @@ fn whole(root: &Table<'_>, sources: &SourceMap, command: &[CString]) -> Plan {
         stay_when_idle: root.word("when_idle") == Some(WhenIdle::Stay),
         ..Settings::default()
     };
-    Plan { services: drafts.into_iter().map(|draft| draft.service).collect(), whole }
+    let services = drafts.into_iter().map(|draft| draft.service).collect();
+    Plan { services, whole, control: control.unwrap_or_default() }
 }
 
 /// All services as they are written, `main` last.

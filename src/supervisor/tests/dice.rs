@@ -2,7 +2,7 @@
 
 use super::world::{Group, S, World};
 use crate::model::*;
-use crate::supervisor::event::Event;
+use crate::supervisor::event::{ControlOrder, Event};
 use std::time::Duration;
 
 /// Numbers at random, the same for the same seed, and what they make happen.
@@ -130,6 +130,19 @@ impl Dice {
             0..30 => self.time(world),
             30..75 => self.process(world),
             75..77 => self.stranger(world),
+            82 if self.chance(50) => {
+                let count = u64::try_from(world.rules.len()).unwrap();
+                let id = if self.chance(2) { 99 } else { u16::try_from(self.below(count)).unwrap() };
+                let orders = [
+                    ControlOrder::Start,
+                    ControlOrder::Stop { only: false },
+                    ControlOrder::Stop { only: true },
+                    ControlOrder::Restart,
+                    ControlOrder::Signal(Signal::HUP),
+                ];
+                world.order(id, self.one(&orders));
+            }
+            83 if self.chance(2) => world.feed(Event::Shutdown { code: None }),
             77 => world.feed(Event::Spawned { service: ServiceId(99), pid: 1 }),
             78 => world.feed(Event::Childless),
             79 if self.chance(10) => world.feed(Event::Stop { code: 70 }),

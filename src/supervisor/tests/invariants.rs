@@ -4,7 +4,7 @@
 use super::world::{Ask, Group, Known, S, World};
 use crate::model::*;
 use crate::supervisor::ServiceStatus;
-use crate::supervisor::event::{Action, Event, Next, Note, StopReason};
+use crate::supervisor::event::{Action, ControlOrder, Event, Next, Note, StopReason};
 use crate::supervisor::process_table::Owner;
 use crate::supervisor::service::{FinalState, Load, Order, ProbeState, ServiceState};
 use crate::supervisor::shutdown::Phase;
@@ -64,6 +64,7 @@ impl World {
             Action::Sweep { .. } => {
                 let left = self.groups.values().any(|group| !group.probe && !group.given_up);
                 rule(!left && !self.asks.iter().any(|ask| matches!(ask, Ask::Spawn(_))), "swept too early")?;
+                rule(self.stopping || self.by_hand == 0, "ended, though some were only stopped by hand")?;
                 (self.stopping, self.swept) = (true, true);
             }
             Action::Halt { code } => self.halted = Some(code),
@@ -87,6 +88,7 @@ impl World {
 
     fn check_spawn(&self, id: ServiceId) -> Result<(), &'static str> {
         rule(!self.stopping, "a start while the container stops")?;
+        rule(!self.is_by_hand(id), "started, though it was stopped by hand")?;
         rule(self.asks.iter().filter(|ask| **ask == Ask::Spawn(id)).count() == 1, "spawned twice")?;
         let mine = |group: &Group| group.of == id && !group.probe && !group.given_up;
         rule(!self.groups.values().any(mine), "two lives of one service")?;
@@ -100,14 +102,15 @@ impl World {
             let started = matches!(known, Known::Started | Known::Healthy);
             let is_ready =
                 known == Known::Healthy || (started && on.kind == ServiceType::Daemon && on.health.is_none());
-            if !on.enabled {
+            if !on.enabled && known == Known::New {
                 let order = self.core.records[edge.on].order;
                 let broken =
                     matches!(order, Order::Broken(_)) && !(edge.required && edge.condition.is_some());
                 rule(order == Order::Open || broken, "started before what stands behind one that is off")?;
                 continue;
             }
-            let over = matches!(known, Known::Done | Known::Failed);
+            let by_hand = known == Known::Stopped && self.is_by_hand(edge.on);
+            let over = matches!(known, Known::Done | Known::Failed) || by_hand;
             let met = match edge.condition {
                 None => is_ready || over,
                 Some(Condition::Started) => started || known == Known::Done,
@@ -133,7 +136,7 @@ impl World {
                         _ => Known::Failed,
                     },
                     Next::Failed | Next::Over(_) => Known::Failed,
-                    Next::Stopped => Known::Stopped,
+                    Next::Stopped | Next::Again => Known::Stopped,
                 };
                 let whole = &self.core.whole;
                 let leaves = self.rules[service.index()].kill_mode == KillMode::Process
@@ -154,13 +157,17 @@ impl World {
                 let asked = |ask: &Ask| matches!(ask, Ask::Spawn(id) if above & (1 << id.0) != 0);
                 rule(!self.asks.iter().any(asked), "stopped before a dependent had come and gone")?;
             }
+            Note::Ordered { service, order, .. } => self.ordered(service, order),
+            Note::StoppedIdle { service } => self.check_idle(service)?,
+            Note::Stopping { service, cause: StopReason::ByHand } => self.check_stop_by_hand(service)?,
             Note::Stuck { service } => self.give_up(service)?,
             Note::StillWaiting | Note::StillStopping => self.check_progress(note)?,
             Note::KillingAll => {
                 let patient = self.interrupted.is_none_or(|at| self.now.since(at) < S);
                 rule(!patient, "killed by less than a second INT or QUIT, a second after the first")?;
             }
-            Note::ShuttingDown { .. } => {
+            Note::ShuttingDown { because } => {
+                rule(!because.is_some_and(|id| self.is_by_hand(id)), "ended by what was stopped by hand")?;
                 rule(!self.stopping, "stops twice")?;
                 self.stopping = true;
             }
@@ -174,6 +181,40 @@ impl World {
             | Note::Forwarded { .. } => {}
         }
         Ok(())
+    }
+
+    fn is_by_hand(&self, id: ServiceId) -> bool {
+        self.by_hand & (1 << id.0) != 0
+    }
+
+    fn ordered(&mut self, id: ServiceId, order: ControlOrder) {
+        let bit = 1 << id.0;
+        (self.by_hand, self.alone) = (self.by_hand & !bit, self.alone & !bit);
+        if let ControlOrder::Stop { only } = order {
+            self.by_hand |= bit;
+            self.alone |= if only { bit } else { 0 };
+        }
+    }
+
+    fn check_idle(&mut self, id: ServiceId) -> Result<(), &'static str> {
+        let mine = |group: &Group| group.of == id && !group.probe && !group.given_up;
+        rule(self.is_by_hand(id), "stopped, but not by hand")?;
+        rule(!self.groups.values().any(mine), "it did run")?;
+        self.known[id.index()] = Known::Stopped;
+        Ok(())
+    }
+
+    /// Those that need a service and were stopped with it are gone before it is asked.
+    fn check_stop_by_hand(&self, id: ServiceId) -> Result<(), &'static str> {
+        if !self.is_by_hand(id) || self.alone & (1 << id.0) != 0 {
+            return Ok(()); // A restart, or by its own wish.
+        }
+        let holds = |group: &Group| {
+            let edges = &self.rules[group.of.index()].depends_on;
+            let needs = edges.iter().any(|edge| edge.on == id && edge.required && edge.condition.is_some());
+            !group.probe && !group.given_up && needs
+        };
+        rule(!self.groups.values().any(holds), "stopped by hand before what needs it")
     }
 
     /// What must hold of a process that has not loaded its program.
@@ -260,6 +301,9 @@ impl World {
         if event == Event::Tick {
             rule(deadline.is_none_or(|at| at > self.now), "a timer that fired is still armed")?;
         }
+        for id in self.core.records.ids() {
+            rule(self.core.records[id].by_hand == self.is_by_hand(id), "by hand or not?")?;
+        }
         let mut lingering = 0;
         for id in self.core.records.ids() {
             let record = &self.core.records[id];
@@ -281,6 +325,8 @@ impl World {
                 }
                 ServiceState::Spawning { load: Some(load), .. } => self.check_load(id, load, event)?,
                 ServiceState::Running { pid, .. } => {
+                    let up = self.core.phase == Phase::Up;
+                    rule(!up || !self.is_by_hand(id) || self.is_held(id), "runs, and was stopped by hand")?;
                     rule(self.groups.get(&pid).is_some_and(|group| group.leader), "what runs is dead")?;
                 }
                 ServiceState::Stopping(ending) => {
@@ -343,6 +389,15 @@ impl World {
         Ok(())
     }
 
+    /// Whether something lives that needs this service and is to stop before it.
+    fn is_held(&self, id: ServiceId) -> bool {
+        self.core.records.ids().any(|by| {
+            let edges = &self.rules[by.index()].depends_on;
+            let needs = edges.iter().any(|edge| edge.on == id && edge.required && edge.condition.is_some());
+            needs && self.is_by_hand(by) && self.core.records[by].state.is_live()
+        })
+    }
+
     /// Whether a waiting service has something to wait for, and nothing that will never come.
     fn waits_rightly(&self, id: ServiceId) -> bool {
         let mut blocked = false;
@@ -369,6 +424,7 @@ impl World {
                     }
                 }
                 (ServiceState::Down(FinalState::Success), _) => {}
+                (ServiceState::Down(FinalState::Stopped), Some(_)) if edge.required => blocked = true,
                 (ServiceState::Off, _) if on.order == Order::Waits => blocked = true,
                 (ServiceState::Off, _) if on.order == Order::Open => {}
                 (ServiceState::Off | ServiceState::Down(_), Some(_)) if edge.required => return false,

@@ -14,6 +14,16 @@ mod world;
 /// Faults that a test injects to show that the invariants catch them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Mutant {
+    /// What was stopped by hand is started again by its restart policy.
+    ForgetStopped,
+    /// What was stopped by hand is taken for failed by those that need it.
+    GiveUpStopped,
+    /// A start that is ordered while the service stops is forgotten.
+    ForgetAgain,
+    /// What a service needs is stopped by hand before it.
+    StopNeedsFirst,
+    /// When everything was stopped by hand rinit ends.
+    EndWhenStopped,
     /// A child that died before its pid was known is taken to run.
     DropEarlyExit,
     /// After the kill nobody looks again.
@@ -49,7 +59,12 @@ pub(super) enum Mutant {
 }
 
 impl Mutant {
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 21] = [
+        Self::ForgetStopped,
+        Self::GiveUpStopped,
+        Self::ForgetAgain,
+        Self::StopNeedsFirst,
+        Self::EndWhenStopped,
         Self::DropEarlyExit,
         Self::LoseKillTimer,
         Self::ForgetDependents,

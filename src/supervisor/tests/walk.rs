@@ -4,7 +4,7 @@ use super::Mutant;
 use super::dice::Dice;
 use super::world::{Group, S, World};
 use crate::model::*;
-use crate::supervisor::event::Event;
+use crate::supervisor::event::{ControlOrder, Event};
 use crate::supervisor::service::ServiceState;
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
@@ -23,21 +23,25 @@ fn futures(world: &World) -> Vec<World> {
     if world.halted.is_some() {
         return all;
     }
+    let is_plain = world.is_plain();
     if !world.asks.is_empty() {
         then(&|w| {
             w.answer();
         });
-        for lasting in [false, true] {
-            then(&|w| w.refuse(lasting, 127));
+        then(&|w| w.refuse(true, 127));
+        if !is_plain {
+            then(&|w| w.refuse(false, 127));
         }
         if world.core.is_stopping() {
             then(&|w| w.skip());
         }
-        for outcome in [ExitStatus::Code(0), ExitStatus::Code(1)] {
-            then(&|w| w.answer_early(outcome, false));
+        if !is_plain {
+            for outcome in [ExitStatus::Code(0), ExitStatus::Code(1)] {
+                then(&|w| w.answer_early(outcome, false));
+            }
+            then(&|w| w.answer_early(ExitStatus::Code(1), true));
+            then(&|w| w.answer_slowly());
         }
-        then(&|w| w.answer_early(ExitStatus::Code(1), true));
-        then(&|w| w.answer_slowly());
     }
     for (pid, group) in &world.groups {
         if group.loading {
@@ -47,6 +51,7 @@ fn futures(world: &World) -> Vec<World> {
         if group.leader {
             let outcomes: &[ExitStatus] = match (group.killed, group.probe) {
                 (true, _) => &[ExitStatus::Signal(Signal::KILL)],
+                (false, false) if is_plain => &[ExitStatus::Code(0)],
                 (false, true) => &[ExitStatus::Code(0), ExitStatus::Code(1)],
                 (false, false) => {
                     &[ExitStatus::Code(0), ExitStatus::Code(1), ExitStatus::Signal(Signal::TERM)]
@@ -55,17 +60,33 @@ fn futures(world: &World) -> Vec<World> {
             for outcome in outcomes {
                 then(&|w| w.end(*pid, *outcome, false));
             }
-            if !group.probe && !group.given_up {
+            if !group.probe && !group.given_up && !is_plain {
                 then(&|w| w.end(*pid, ExitStatus::Code(1), true));
             }
         } else if !group.given_up {
             then(&|w| w.group_gone(group.of.0));
         }
     }
+    if world.orders {
+        for id in 0..u16::try_from(world.rules.len()).unwrap() {
+            for order in [
+                ControlOrder::Start,
+                ControlOrder::Stop { only: false },
+                ControlOrder::Stop { only: true },
+                ControlOrder::Restart,
+                ControlOrder::Signal(Signal::HUP),
+            ] {
+                then(&|w| w.order(id, order));
+            }
+        }
+        then(&|w| w.feed(Event::Shutdown { code: Some(3) }));
+    }
     then(&|w| w.signal(Signal::TERM));
-    then(&|w| w.signal(Signal::HUP));
-    then(&|w| w.signal(Signal::INT));
-    then(&|w| w.feed(Event::Stop { code: 70 }));
+    if !is_plain {
+        then(&|w| w.signal(Signal::HUP));
+        then(&|w| w.signal(Signal::INT));
+        then(&|w| w.feed(Event::Stop { code: 70 }));
+    }
     if world.core.deadline().is_some() {
         then(&|w| {
             w.tick();
@@ -95,7 +116,10 @@ fn visit(start: &World, memory: Duration) -> Result<usize, String> {
             next.groups.retain(|_, group| !group.given_up);
             if known.insert(next.key()) {
                 ends(&next)?;
-                queue.push_back(next);
+                // A stop takes no orders, and is walked by others.
+                if !(next.is_plain() && next.core.is_stopping()) {
+                    queue.push_back(next);
+                }
             }
         }
     }
@@ -207,6 +231,34 @@ fn every_state_of_a_probed_service_and_its_dependent() {
             whole.stop_within = Some(2 * S);
         }),
     );
+}
+
+/// Every order at every state.
+#[test]
+fn every_state_of_a_service_that_is_ordered_about() {
+    for (enabled, kind) in [(true, ServiceType::Daemon), (false, ServiceType::Oneshot)] {
+        let mut rules = two(|_, _, _| {}).rules[0].clone();
+        (rules.enabled, rules.kind) = (enabled, kind);
+        let whole = Settings { sweep_grace: S, stay_when_idle: !enabled, ..Settings::default() };
+        let mut world = World::new(vec![rules], whole);
+        world.orders = true;
+        visits(300, &world);
+    }
+}
+
+/// Of two, as far as one needs the other; all that may happen to a single one is left to the walk above.
+#[test]
+fn every_state_of_two_services_that_are_ordered_about() {
+    for tied in [false, true] {
+        let mut world = two(|below, above, _| {
+            for rules in [&mut *below, &mut *above] {
+                (rules.start_timeout, rules.restart.when) = (None, Restart::No);
+            }
+            above.depends_on[0].restart = tied;
+        });
+        world.orders = true;
+        visits(5_000, &world);
+    }
 }
 
 fn health() -> HealthRules {

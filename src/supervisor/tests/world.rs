@@ -3,7 +3,7 @@
 
 use super::Mutant;
 use crate::model::*;
-use crate::supervisor::event::{Action, Event, Next, Note};
+use crate::supervisor::event::{Action, ControlOrder, Event, Next, Note};
 use crate::supervisor::service::ServiceState;
 use crate::supervisor::{ServiceStatus, Supervisor};
 use std::collections::BTreeMap;
@@ -76,6 +76,11 @@ pub(super) struct World {
     pub usr1_left: u32,
     /// For each service the ones that depend on it, also by others.
     pub above: Vec<u16>,
+    /// Services that were stopped by hand, and those of them that were so without those that need them.
+    pub by_hand: u16,
+    pub alone: u16,
+    /// Whether the walk of all states orders services about.
+    pub orders: bool,
 }
 
 impl World {
@@ -106,7 +111,15 @@ impl World {
             kept: Vec::new(),
             usr1_left: 0,
             above,
+            by_hand: 0,
+            alone: 0,
+            orders: false,
         }
+    }
+
+    /// Whether the walk of all states is about orders alone.
+    pub fn is_plain(&self) -> bool {
+        self.orders && self.rules.len() > 1
     }
 
     pub fn with(mut self, mutant: Option<Mutant>) -> Self {
@@ -281,6 +294,10 @@ impl World {
 
     pub fn probe(&mut self, id: u16, code: u8) {
         self.end(self.probe_pid(id), ExitStatus::Code(code), false);
+    }
+
+    pub fn order(&mut self, id: u16, order: ControlOrder) {
+        self.feed(Event::Order { service: ServiceId(id), order });
     }
 
     pub fn signal(&mut self, signal: Signal) {

@@ -7,6 +7,12 @@ use super::fs::files;
 use super::net;
 use super::process::status;
 
+/// The number of this process's pid namespace; 0 where /proc does not tell.
+#[must_use]
+pub fn pid_namespace() -> u64 {
+    nix::sys::stat::stat("/proc/self/ns/pid").map_or(0, |found| found.st_ino)
+}
+
 /// The value of a fact; `None`: there is no such fact, or it cannot be found out here.
 #[must_use]
 pub fn fact(name: &str) -> Option<String> {

@@ -16,10 +16,35 @@ pub enum Wake {
         /// From whom; 0 is outside of this PID namespace, and `None` the kernel (a key on the terminal).
         sender: Option<Pid>,
     },
-    /// This descriptor can be read (or its other end is closed).
-    Readable(RawFd),
+    /// Something can be done for this descriptor, or its other end is closed.
+    Ready(RawFd),
     /// The moment has come.
     Due,
+}
+
+/// What is waited for of a descriptor. Whatever that is: that its other end is closed ends a wait too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PollInterest {
+    /// Which.
+    pub fd: RawFd,
+    /// That it can be read.
+    pub read: bool,
+    /// That it can be written.
+    pub write: bool,
+}
+
+impl PollInterest {
+    /// That it can be read.
+    #[must_use]
+    pub fn reading(fd: RawFd) -> Self {
+        Self { fd, read: true, write: false }
+    }
+
+    fn entry(self) -> libc::pollfd {
+        let read = if self.read { libc::POLLIN } else { 0 };
+        let write = if self.write { libc::POLLOUT } else { 0 };
+        libc::pollfd { fd: self.fd, events: read | write, revents: 0 }
+    }
 }
 
 /// How long signals may go unheard where they cannot be waited for beside descriptors.
@@ -41,8 +66,8 @@ pub struct Waiter {
 }
 
 impl Waiter {
-    /// Waits until a signal comes, a descriptor of `fds` can be read, or `until` is reached.
-    pub fn wait(&mut self, until: Option<Moment>, fds: &[RawFd]) -> Wake {
+    /// Waits until a signal comes, one of `fds` is as somebody waits for it, or `until` is reached.
+    pub fn wait(&mut self, until: Option<Moment>, fds: &[PollInterest]) -> Wake {
         let is_due = || until.is_some_and(|moment| clock::now() >= moment);
         if self.taken != 0 {
             if let Some(wake) = self.take(Some(Duration::ZERO)) {
@@ -78,10 +103,14 @@ impl Waiter {
     }
 
     /// Waits for a descriptor, and for a signal too where `signal_fd` says when one is pending.
-    fn poll(&mut self, left: Option<Duration>, fds: &[RawFd], signal_fd: Option<RawFd>) -> Option<Wake> {
-        let entry = |fd: RawFd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-        let mut set: Vec<libc::pollfd> = fds.iter().copied().map(entry).collect();
-        set.extend(signal_fd.map(entry));
+    fn poll(
+        &mut self,
+        left: Option<Duration>,
+        fds: &[PollInterest],
+        signal_fd: Option<RawFd>,
+    ) -> Option<Wake> {
+        let mut set: Vec<libc::pollfd> = fds.iter().map(|interest| interest.entry()).collect();
+        set.extend(signal_fd.map(|fd| PollInterest::reading(fd).entry()));
         // Without a signalfd (the engine forbids it, or no descriptor is free) signals do not wake this: look often.
         let blind = signal_fd.is_none();
         let left = if blind { Some(left.unwrap_or(MAX_BLIND_WAIT).min(MAX_BLIND_WAIT)) } else { left };
@@ -104,11 +133,12 @@ impl Waiter {
             return Some(wake);
         }
         let ready = set.get(..fds.len())?;
-        let from = self.last.and_then(|last| fds.iter().position(|fd| *fd == last)).map_or(0, |at| at + 1);
+        let from =
+            self.last.and_then(|last| fds.iter().position(|one| one.fd == last)).map_or(0, |at| at + 1);
         let (before, after) = ready.split_at_checked(from)?;
         let found = after.iter().chain(before).find(|entry| entry.revents != 0)?.fd;
         self.last = Some(found);
-        Some(Wake::Readable(found))
+        Some(Wake::Ready(found))
     }
 
     fn signal_fd(&mut self) -> Option<RawFd> {
@@ -169,13 +199,13 @@ mod tests {
             drop(write);
             let mut came = Vec::new();
             for _ in 0..7 {
-                came.push(waiter.wait(Some(Moment(0)), &[read.as_raw_fd()]));
+                came.push(waiter.wait(Some(Moment(0)), &[PollInterest::reading(read.as_raw_fd())]));
                 flood.into_iter().for_each(raise);
             }
             let has = |wanted| {
                 came.iter().any(|wake| matches!(wake, Wake::Signal { signal, .. } if *signal == wanted))
             };
-            has(Signal::TERM) && has(number(libc::SIGPWR)) && came.contains(&Wake::Readable(read.as_raw_fd()))
+            has(Signal::TERM) && has(number(libc::SIGPWR)) && came.contains(&Wake::Ready(read.as_raw_fd()))
         });
     }
 
@@ -196,7 +226,8 @@ mod tests {
         let mut waiter = Waiter::default();
         let ends = [(); 2].map(|()| fork::pipe().expect("a pipe").0);
         let fds = ends.each_ref().map(|fd| fd.as_raw_fd());
-        let mut next = || waiter.poll(Some(Duration::ZERO), &fds, None);
-        assert_eq!([next(), next(), next()], [0, 1, 0].map(|n: usize| Some(Wake::Readable(fds[n]))));
+        let all = fds.map(PollInterest::reading);
+        let mut next = || waiter.poll(Some(Duration::ZERO), &all, None);
+        assert_eq!([next(), next(), next()], [0, 1, 0].map(|n: usize| Some(Wake::Ready(fds[n]))));
     }
 }

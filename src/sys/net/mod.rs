@@ -3,6 +3,7 @@
 pub mod exchange;
 pub mod http_server;
 pub mod line_stream;
+pub mod local;
 pub mod pair;
 pub mod resolver;
 

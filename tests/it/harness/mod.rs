@@ -36,6 +36,7 @@
     reason = "a test that meets the unexpected is to stop, loudly"
 )]
 
+mod client;
 mod inits;
 mod launch;
 mod probe;
@@ -43,6 +44,7 @@ mod process;
 mod running;
 mod sandbox;
 
+pub use client::Client;
 pub use inits::{Init, Kind};
 pub use launch::Launch;
 pub use probe::now_ns;

@@ -1,0 +1,139 @@
+//! Where the socket is, and who may do what there.
+
+use crate::config::ControlSettings;
+use crate::sys::Errno;
+use crate::sys::container::pid_namespace;
+use crate::sys::net::local::{LocalListener, PeerCredentials};
+use crate::sys::process::credentials::{self, Accounts};
+
+/// Where it is when nobody says otherwise.
+pub const DEFAULT_PATH: &str = "/run/rinit.sock";
+
+/// The number that stands for whoever has none of its own: nobody's, whatever the lists say.
+const OVERFLOW_UID: u32 = 65_534;
+
+/// What a client may.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rights {
+    /// Everything.
+    All,
+    /// All but what tells secrets.
+    Orders,
+    /// Nothing but to look.
+    Reading,
+}
+
+/// Where the socket is, and who may do what there.
+#[derive(Debug)]
+pub struct ControlAccess {
+    /// As somebody named it: a path, `@NAME`, or `none`.
+    named: Option<String>,
+    own: u32,
+    orders: Vec<u32>,
+    reading: Vec<u32>,
+    is_abstract: bool,
+}
+
+impl ControlAccess {
+    /// By `$RINIT_SOCKET` and `[control]`. Names of the lists that nobody here has are told in lines for the user.
+    #[must_use]
+    pub fn new(variable: Option<&str>, settings: &ControlSettings) -> (Self, Vec<String>) {
+        let mut faults = Vec::new();
+        let is_listed = !settings.allow.is_empty() || !settings.read_only.is_empty();
+        let accounts = if is_listed { Accounts::read() } else { Accounts::default() };
+        let mut uids = |key: &str, list: &[String]| -> Vec<u32> {
+            let known = |name: &String| {
+                let uid = accounts.uid(name).filter(|uid| *uid != OVERFLOW_UID);
+                if uid.is_none() {
+                    let why =
+                        if accounts.uid(name).is_some() { "is let in by no list" } else { "is nobody here" };
+                    faults.push(["[control] ", key, ": \"", name, "\" ", why].concat());
+                }
+                uid
+            };
+            list.iter().filter_map(known).collect()
+        };
+        let orders = uids("allow", &settings.allow);
+        let reading = uids("read_only", &settings.read_only);
+        let variable = variable.filter(|value| !value.is_empty());
+        let named = variable.map(str::to_string).or_else(|| settings.socket.clone());
+        let own = credentials::current().uid;
+        (Self { named, own, orders, reading, is_abstract: false }, faults)
+    }
+
+    /// Listens, unless nobody is to.
+    pub(super) fn bind(&mut self) -> Result<Option<LocalListener>, String> {
+        let mode = if self.orders.is_empty() && self.reading.is_empty() { 0o600 } else { 0o666 };
+        if let Some(name) = &self.named {
+            if name == "none" {
+                return Ok(None);
+            }
+            self.is_abstract = name.starts_with('@');
+            let why = |errno: Errno| {
+                let reason =
+                    if errno == Errno::EADDRINUSE { "somebody else listens there" } else { errno.desc() };
+                ["no control socket at ", name, " (", reason, "): rinitctl cannot reach this rinit"].concat()
+            };
+            return LocalListener::bind(name, mode).map(Some).map_err(why);
+        }
+        self.is_abstract = false;
+        if let Ok(listener) = LocalListener::bind(DEFAULT_PATH, mode) {
+            return Ok(Some(listener));
+        }
+        self.is_abstract = true;
+        let name = abstract_name(crate::sys::pid());
+        LocalListener::bind(&name, mode).map(Some).map_err(|errno| {
+            let places = [DEFAULT_PATH, " or ", &name].concat();
+            ["no control socket at ", &places, " (", errno.desc(), "): rinitctl cannot reach this rinit"]
+                .concat()
+        })
+    }
+
+    /// What this client may; nothing at all where it is `None`.
+    pub(super) fn rights_of(&self, peer: PeerCredentials) -> Option<Rights> {
+        // An abstract name is seen by all containers of a network; this one's are of its pid namespace.
+        if self.is_abstract && peer.pid == 0 {
+            return None;
+        }
+        if peer.uid == 0 || peer.uid == self.own {
+            return Some(Rights::All);
+        }
+        if peer.uid == OVERFLOW_UID {
+            return None;
+        }
+        let orders = self.orders.contains(&peer.uid).then_some(Rights::Orders);
+        orders.or_else(|| self.reading.contains(&peer.uid).then_some(Rights::Reading))
+    }
+}
+
+/// The abstract name of the rinit of this pid.
+#[must_use]
+pub fn abstract_name(pid: crate::model::Pid) -> String {
+    ["@rinit-", &pid_namespace().to_string(), "-", &pid.to_string()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::access::*;
+
+    #[test]
+    fn nobody_is_let_in_by_a_name_and_root_always_is() {
+        let settings = ControlSettings {
+            socket: None,
+            allow: vec!["1234".into(), "65534".into()],
+            read_only: vec!["4321".into(), "no-such-user".into()],
+        };
+        let (mut access, faults) = ControlAccess::new(None, &settings);
+        access.own = 7;
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        let rights = |uid, pid| access.rights_of(PeerCredentials { pid, uid });
+        assert_eq!(rights(0, 0), Some(Rights::All));
+        assert_eq!(rights(7, 1), Some(Rights::All));
+        assert_eq!(rights(1234, 1), Some(Rights::Orders));
+        assert_eq!(rights(4321, 1), Some(Rights::Reading));
+        assert_eq!((rights(65_534, 1), rights(5, 1)), (None, None));
+        access.is_abstract = true;
+        let rights = |uid, pid| access.rights_of(PeerCredentials { pid, uid });
+        assert_eq!((rights(0, 0), rights(0, 9)), (None, Some(Rights::All)));
+    }
+}

@@ -1,0 +1,222 @@
+//! What has happened: the last events with their numbers, and for each service what its events add up to.
+
+use crate::model::{ExitStatus, Moment, ServiceId};
+use crate::supervisor::event::{Next, Note, Over, StopReason};
+use std::collections::VecDeque;
+
+/// As many events are kept.
+pub const MAX_EVENTS: usize = 512;
+
+/// Why a service stopped, or failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// As it was brought about.
+    Stop(StopReason),
+    /// Its process could not be made.
+    StartFailed,
+    /// Its attempts are used up.
+    GivenUp,
+    /// Its restart policy says no.
+    Policy,
+    /// This one, which it needs, has failed.
+    Needs(ServiceId),
+}
+
+impl Reason {
+    /// As the protocol has it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Stop(StopReason::Itself) => "itself",
+            Self::Stop(StopReason::Shutdown) => "shutdown",
+            Self::Stop(StopReason::StartTimeout) => "start-timeout",
+            Self::Stop(StopReason::RunTimeout) => "run-timeout",
+            Self::Stop(StopReason::Unhealthy) => "unhealthy",
+            Self::Stop(StopReason::Dependency(_)) => "dependency",
+            Self::Stop(StopReason::ByHand) => "by-hand",
+            Self::StartFailed => "start-failed",
+            Self::GivenUp => "given-up",
+            Self::Policy => "policy",
+            Self::Needs(_) => "needs",
+        }
+    }
+}
+
+/// What the events of one service add up to.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct ServiceTally {
+    /// Processes that were started.
+    pub starts: u32,
+    /// How and when its process ended last.
+    pub last_exit: Option<(ExitStatus, Moment)>,
+    /// Why it is not there, or is on its way out.
+    pub reason: Option<Reason>,
+    /// When it was first started, first ready, and first ended.
+    pub started: Option<Moment>,
+    /// See above.
+    pub ready: Option<Moment>,
+    /// See above.
+    pub ended: Option<Moment>,
+}
+
+/// The events, and what they add up to.
+#[derive(Debug)]
+pub struct Journal {
+    events: VecDeque<(Moment, Note)>,
+    /// The number of the newest event.
+    newest: u64,
+    tallies: Vec<ServiceTally>,
+    /// When it began.
+    pub began: Moment,
+    /// Orphans that were reaped.
+    pub orphans: u64,
+}
+
+impl Journal {
+    /// A journal of so many services.
+    #[must_use]
+    pub fn new(services: usize, began: Moment) -> Self {
+        let tallies = vec![ServiceTally::default(); services];
+        Self { events: VecDeque::new(), newest: 0, tallies, began, orphans: 0 }
+    }
+
+    /// The number of the newest event; 0: there is none.
+    #[must_use]
+    pub fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    /// The number of the oldest event that is kept.
+    #[must_use]
+    pub fn oldest(&self) -> u64 {
+        self.newest + 1 - u64::try_from(self.events.len()).unwrap_or(0)
+    }
+
+    /// The event of this number.
+    #[must_use]
+    pub fn event(&self, number: u64) -> Option<(Moment, Note)> {
+        let at = number.checked_sub(self.oldest())?;
+        self.events.get(usize::try_from(at).ok()?).copied()
+    }
+
+    /// What the events of a service add up to.
+    #[must_use]
+    pub fn tally(&self, id: ServiceId) -> ServiceTally {
+        self.tallies.get(id.index()).copied().unwrap_or_default()
+    }
+
+    /// Something happened. `ready`: a daemon that has started is ready by that.
+    pub fn add(&mut self, now: Moment, note: Note, ready: bool) {
+        if !is_event(note) {
+            return;
+        }
+        if self.events.len() >= MAX_EVENTS {
+            self.events.pop_front();
+        }
+        self.events.push_back((now, note));
+        self.newest += 1;
+        self.count(now, note, ready);
+    }
+
+    fn count(&mut self, now: Moment, note: Note, ready: bool) {
+        let Some(tally) = service(note).and_then(|id| self.tallies.get_mut(id.index())) else { return };
+        match note {
+            Note::Started { .. } => {
+                tally.starts = tally.starts.saturating_add(1);
+                tally.reason = None;
+                tally.started.get_or_insert(now);
+                if ready {
+                    tally.ready.get_or_insert(now);
+                }
+            }
+            Note::Healthy { .. } => _ = tally.ready.get_or_insert(now),
+            Note::Stopping { cause, .. } => tally.reason = Some(Reason::Stop(cause)),
+            Note::Ended { outcome, cause, next, .. } => {
+                tally.last_exit = Some((outcome, now));
+                tally.ended.get_or_insert(now);
+                tally.reason = Some(after(next).unwrap_or(Reason::Stop(cause)));
+                if next == Next::Done {
+                    tally.ready.get_or_insert(now);
+                }
+            }
+            Note::NotStarted { next, .. } => {
+                tally.reason = Some(after(next).unwrap_or(Reason::StartFailed));
+            }
+            Note::Unreachable { needs, .. } => tally.reason = Some(Reason::Needs(needs)),
+            Note::StoppedIdle { .. } => tally.reason = Some(Reason::Stop(StopReason::ByHand)),
+            _ => {}
+        }
+    }
+}
+
+fn after(next: Next) -> Option<Reason> {
+    match next {
+        Next::GivenUp { .. } => Some(Reason::GivenUp),
+        Next::Failed => Some(Reason::Policy),
+        Next::Over(Over::Stays) => Some(Reason::StartFailed),
+        Next::Over(Over::Stopping | Over::Unhealthy)
+        | Next::Done
+        | Next::Restarting { .. }
+        | Next::Stopped
+        | Next::Again => None,
+    }
+}
+
+/// Whether a note is an event of the protocol.
+fn is_event(note: Note) -> bool {
+    !matches!(
+        note,
+        Note::StillWaiting | Note::StillStopping | Note::NotForwarded { .. } | Note::Unused { .. }
+    )
+}
+
+/// Whom an event is about.
+#[must_use]
+pub fn service(note: Note) -> Option<ServiceId> {
+    match note {
+        Note::Started { service, .. }
+        | Note::Healthy { service }
+        | Note::Unhealthy { service, .. }
+        | Note::Ended { service, .. }
+        | Note::NotStarted { service, .. }
+        | Note::SlowStart { service, .. }
+        | Note::Unreachable { service, .. }
+        | Note::Stopping { service, .. }
+        | Note::Killing { service, .. }
+        | Note::Stuck { service }
+        | Note::Ordered { service, .. }
+        | Note::StoppedIdle { service }
+        | Note::NotForwarded { service, .. }
+        | Note::Forwarded { service, .. } => Some(service),
+        Note::ShuttingDown { because } => because,
+        Note::KillingAll
+        | Note::Sweeping { .. }
+        | Note::StillWaiting
+        | Note::StillStopping
+        | Note::Unused { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::journal::*;
+
+    #[test]
+    fn the_last_events_are_kept_and_numbered() {
+        let mut journal = Journal::new(1, Moment(0));
+        assert_eq!((journal.newest(), journal.oldest(), journal.event(1)), (0, 1, None));
+        let note = Note::Started { service: ServiceId(0), pid: 5 };
+        for at in 1..=600 {
+            journal.add(Moment(at), note, true);
+            journal.add(Moment(at), Note::StillWaiting, false);
+        }
+        assert_eq!((journal.newest(), journal.oldest()), (600, 89));
+        assert_eq!(journal.event(88), None);
+        assert_eq!(journal.event(89), Some((Moment(89), note)));
+        assert_eq!(journal.event(600), Some((Moment(600), note)));
+        assert_eq!(journal.event(601), None);
+        assert_eq!(journal.tally(ServiceId(0)).starts, 600);
+        assert_eq!(journal.tally(ServiceId(0)).ready, Some(Moment(1)));
+        assert_eq!(journal.tally(ServiceId(9)).starts, 0);
+    }
+}

@@ -1,0 +1,340 @@
+//! One client: what came of it, what waits for it, and where its answer stands.
+
+use super::protocol::{self, MAX_REQUEST_BYTES, Refusal, Request};
+use super::rows::{self, Row};
+use super::{Rights, View};
+use crate::model::{Moment, ServiceId};
+use crate::service::context::ExecContext;
+use crate::sys::Errno;
+use crate::sys::event::poll::PollInterest;
+use crate::sys::net::local::LocalStream;
+use std::time::Duration;
+
+/// As much waits for a client to be read; above it nothing more is written, and nothing more is read of it.
+pub const HIGH_WATER_BYTES: usize = 16_384;
+
+/// After so long a client to which nothing is owed makes room for another one, where there is none left; and one that
+/// does not take what is owed to it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
+const STALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// As much is read at once.
+const PIECE_BYTES: usize = 4096;
+
+/// An answer that is being given, row by row as the client reads.
+pub struct RowStream {
+    /// What the client calls its request by.
+    pub id: Option<u64>,
+    /// What is told.
+    pub rows: Rows,
+}
+
+/// What the rows of an answer are, and which is next.
+pub enum Rows {
+    /// `status`, `metrics`, `timeline`: of these services (none: of all) the one at this place.
+    Services { kind: ServiceRows, ids: Option<Vec<ServiceId>>, at: usize },
+    /// `graph`: of this service this edge.
+    Edges { at: usize, edge: usize },
+    /// `events`: this number; `until` the last one.
+    Events { next: u64, until: Option<u64> },
+    /// `logs`: of these services the one at this place.
+    Logs { ids: Vec<ServiceId>, since: Option<u64>, at: usize },
+    /// `exec-context`: the context itself, then its variables.
+    Context { service: ServiceId, context: Box<ExecContext>, at: usize },
+}
+
+/// A kind of rows of which each service has one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum ServiceRows {
+    /// How it is.
+    Status,
+    /// The same, with totals in the end.
+    Metrics,
+    /// When it first started.
+    Timeline,
+}
+
+/// A client.
+pub struct Session {
+    stream: LocalStream,
+    /// What it may.
+    pub rights: Rights,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    answer: Option<RowStream>,
+    /// It says nothing more.
+    ended: bool,
+    /// It is to be closed when it has got what waits for it.
+    closing: bool,
+    /// When it last said or took something.
+    heard: Moment,
+}
+
+/// What a client's turn came to.
+pub enum SessionTurn {
+    /// It is still there.
+    Open,
+    /// It is gone, or is to go.
+    Gone,
+    /// It has said this.
+    Asked(Request),
+}
+
+impl Session {
+    /// A new client.
+    pub fn new(stream: LocalStream, rights: Rights, now: Moment) -> Self {
+        let (input, output) = (Vec::new(), Vec::new());
+        Self { stream, rights, input, output, answer: None, ended: false, closing: false, heard: now }
+    }
+
+    /// Whether it gets what happens, for ever.
+    pub fn follows(&self) -> bool {
+        matches!(self.answer, Some(RowStream { rows: Rows::Events { until: None, .. }, .. }))
+    }
+
+    /// When it may make room for another one: it has said nothing, or taken nothing of what is owed to it, for a while.
+    pub fn goes_at(&self) -> Option<Moment> {
+        let is_idle = self.answer.is_none() && self.output.is_empty() && !self.has_line();
+        let patience = if is_idle { IDLE_TIMEOUT } else { STALL_TIMEOUT };
+        (!self.follows()).then(|| self.heard.after(patience))
+    }
+
+    /// Its descriptor.
+    pub fn fd(&self) -> std::os::fd::RawFd {
+        self.stream.raw()
+    }
+
+    /// What it waits for.
+    pub fn interest(&self, newest: u64) -> PollInterest {
+        let has_rows = match &self.answer {
+            Some(RowStream { rows: Rows::Events { next, until: None }, .. }) => *next <= newest,
+            Some(_) => true,
+            None => self.has_line() && !self.closing,
+        };
+        let full = self.output.len() >= HIGH_WATER_BYTES || self.input.len() >= MAX_REQUEST_BYTES;
+        let reads = self.answer.is_none() && !self.ended && !self.closing && !full;
+        PollInterest { fd: self.stream.raw(), read: reads, write: has_rows || !self.output.is_empty() }
+    }
+
+    fn has_line(&self) -> bool {
+        self.input.contains(&b'\n')
+    }
+
+    /// Does one piece of what there is to do: reads what came, writes what fits, and takes at most one request.
+    pub fn turn(&mut self, view: &View<'_>) -> SessionTurn {
+        let interest = self.interest(view.journal.newest());
+        if !interest.read && !interest.write {
+            return SessionTurn::Gone; // Its other end is closed, and that is all there was to be told.
+        }
+        if interest.read && !self.read(view.now) {
+            return SessionTurn::Gone;
+        }
+        if !self.write(view) {
+            return SessionTurn::Gone;
+        }
+        if self.answer.is_none() && !self.closing && self.output.len() < HIGH_WATER_BYTES {
+            match self.request() {
+                Some(Ok(request)) => return SessionTurn::Asked(request),
+                Some(Err((id, refusal))) => self.refuse(id, &refusal, view),
+                None => {}
+            }
+        }
+        let over = self.output.is_empty() && self.answer.is_none() && !self.has_line();
+        if over && (self.closing || self.ended) { SessionTurn::Gone } else { SessionTurn::Open }
+    }
+
+    /// Reads one piece; `false`: the connection is broken.
+    fn read(&mut self, now: Moment) -> bool {
+        let mut piece = [0; PIECE_BYTES];
+        let room = MAX_REQUEST_BYTES.saturating_sub(self.input.len()).min(PIECE_BYTES);
+        match self.stream.receive(piece.get_mut(..room).unwrap_or_default()) {
+            Ok(0) => self.ended = true,
+            Ok(count) => {
+                self.heard = now;
+                self.input.extend_from_slice(piece.get(..count).unwrap_or_default());
+            }
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(_) => return false,
+        }
+        true
+    }
+
+    /// Fills up to the mark and writes what there is room for; `false`: the connection is broken.
+    fn write(&mut self, view: &View<'_>) -> bool {
+        self.fill(view);
+        if self.output.is_empty() {
+            return true;
+        }
+        match self.stream.send(&self.output) {
+            Ok(count) => {
+                self.heard = view.now;
+                self.output.drain(..count.min(self.output.len()));
+                if self.output.is_empty() {
+                    self.output = Vec::new(); // Who is silent costs nothing.
+                }
+                true
+            }
+            Err(Errno::EAGAIN | Errno::EINTR) => true,
+            Err(_) => false,
+        }
+    }
+
+    /// Takes one line. What is too long, or ends without a newline, is refused.
+    fn request(&mut self) -> Option<Result<Request, (Option<u64>, Refusal)>> {
+        let Some(end) = self.input.iter().position(|byte| *byte == b'\n') else {
+            if self.input.len() >= MAX_REQUEST_BYTES {
+                self.input = Vec::new();
+                self.closing = true;
+                let refusal = Refusal::new("too-large", "a request has at most 16384 bytes");
+                return Some(Err((None, refusal)));
+            }
+            if self.ended {
+                self.input = Vec::new();
+            }
+            return None;
+        };
+        let rest = self.input.split_off(end + 1);
+        let line = std::mem::replace(&mut self.input, rest);
+        let line = line.trim_ascii();
+        // An empty line is somebody at a terminal.
+        if line.is_empty() { None } else { Some(protocol::parse(line)) }
+    }
+
+    /// The last line of an answer without rows.
+    pub fn grant(&mut self, row: Row) {
+        self.say(&row.end());
+    }
+
+    /// The last line of an answer: no.
+    pub fn refuse(&mut self, id: Option<u64>, refusal: &Refusal, view: &View<'_>) {
+        self.say(&Row::last(id, view.journal.newest(), Some(refusal)).end());
+    }
+
+    /// Begins an answer of many rows.
+    pub fn begin(&mut self, answer: RowStream, view: &View<'_>) {
+        self.answer = Some(answer);
+        self.fill(view);
+    }
+
+    fn say(&mut self, line: &str) {
+        self.output.extend_from_slice(line.as_bytes());
+    }
+
+    /// Writes rows up to the mark.
+    fn fill(&mut self, view: &View<'_>) {
+        while self.output.len() < HIGH_WATER_BYTES {
+            let Some(answer) = &mut self.answer else { return };
+            let (line, over) = answer.next(view);
+            let Some(line) = line else { return };
+            self.output.extend_from_slice(line.as_bytes());
+            if over {
+                self.answer = None;
+            }
+        }
+    }
+}
+
+impl RowStream {
+    /// The next line, if there is one now, and whether it is the last.
+    fn next(&mut self, view: &View<'_>) -> (Option<String>, bool) {
+        let id = self.id;
+        let row = match &mut self.rows {
+            Rows::Services { kind, ids, at } => {
+                let service = match ids {
+                    Some(ids) => ids.get(*at).copied(),
+                    None => {
+                        u16::try_from(*at).ok().map(ServiceId).filter(|id| id.index() < view.services.len())
+                    }
+                };
+                *at += 1;
+                match kind {
+                    ServiceRows::Status | ServiceRows::Metrics => {
+                        service.map(|one| view.service_row(id, one))
+                    }
+                    ServiceRows::Timeline => service.map(|one| view.timeline_row(id, one)),
+                }
+            }
+            Rows::Edges { at, edge } => next_edge(id, at, edge, view),
+            Rows::Events { next, until } => match next_event(id, next, *until, view) {
+                None if until.is_none() => return (None, false),
+                row => row,
+            },
+            Rows::Logs { ids, since, at } => next_log(id, ids, since, at, view),
+            Rows::Context { service, context, at } => {
+                *at += 1;
+                match at.checked_sub(2) {
+                    None => Some(view.context_row(id, *service, context)),
+                    Some(at) => {
+                        context.environment.get(at).map(|entry| rows::environment_row(id, entry.as_bytes()))
+                    }
+                }
+            }
+        };
+        match row {
+            Some(row) => (Some(row), false),
+            None => (Some(self.last(view)), true),
+        }
+    }
+
+    fn last(&self, view: &View<'_>) -> String {
+        let mut row = Row::last(self.id, view.journal.newest(), None);
+        match self.rows {
+            Rows::Services { kind: ServiceRows::Timeline, .. } => row.number("uptime_ms", view.uptime_ms()),
+            Rows::Services { kind, .. } => {
+                row.text("state", if view.core.is_stopping() { "stopping" } else { "up" });
+                if kind == ServiceRows::Metrics {
+                    row.number("uptime_ms", view.uptime_ms());
+                    row.number("orphans_reaped", view.journal.orphans);
+                    row.number("clients", u64::try_from(view.clients).unwrap_or(0));
+                }
+            }
+            Rows::Edges { .. } | Rows::Events { .. } | Rows::Logs { .. } | Rows::Context { .. } => {}
+        }
+        row.end()
+    }
+}
+
+/// A gap, where something is lost, and then what there is.
+fn next_log(
+    id: Option<u64>,
+    ids: &[ServiceId],
+    since: &mut Option<u64>,
+    at: &mut usize,
+    view: &View<'_>,
+) -> Option<String> {
+    let service = *ids.get(*at)?;
+    let (from, bytes) = (view.tail)(service, since.unwrap_or(0))?;
+    if let Some(known) = since.take_if(|known| *known < from) {
+        return Some(view.log_gap_row(id, service, from - known));
+    }
+    *at += 1;
+    Some(view.log_row(id, service, from, &bytes))
+}
+
+fn next_edge(id: Option<u64>, at: &mut usize, edge: &mut usize, view: &View<'_>) -> Option<String> {
+    while *at < view.services.len() {
+        let from = ServiceId(u16::try_from(*at).ok()?);
+        if let Some(found) = view.core.rules(from).depends_on.get(*edge) {
+            *edge += 1;
+            return Some(view.edge_row(id, from, found));
+        }
+        (*at, *edge) = (*at + 1, 0);
+    }
+    None
+}
+
+fn next_event(id: Option<u64>, next: &mut u64, until: Option<u64>, view: &View<'_>) -> Option<String> {
+    let last = until.unwrap_or(u64::MAX).min(view.journal.newest());
+    if *next > last {
+        return None;
+    }
+    let oldest = view.journal.oldest();
+    if *next < oldest {
+        let missed = oldest - *next;
+        *next = oldest;
+        return Some(rows::gap_row(id, missed));
+    }
+    let event = view.journal.event(*next)?;
+    *next += 1;
+    Some(view.event_row(id, *next - 1, event))
+}

@@ -1,0 +1,130 @@
+//! The control socket's part in the loop: what clients may see, and what becomes of what they order.
+
+use super::EventLoop;
+use crate::cli::LogLevel;
+use crate::config::ControlSettings;
+use crate::control::journal::Journal;
+use crate::control::{ControlAccess, Demand, Server, View};
+use crate::model::ServiceId;
+use crate::service::context::ExecContext;
+use crate::service::launcher::Role;
+use crate::supervisor::ServiceStatus;
+use crate::supervisor::event::{Event, Note};
+use crate::sys::args;
+use crate::sys::event::clock;
+use crate::sys::event::poll::PollInterest;
+use std::os::fd::RawFd;
+
+/// The socket, and what clients are told of.
+pub struct Control {
+    /// The socket and its clients.
+    pub server: Server,
+    /// What has happened.
+    pub journal: Journal,
+}
+
+impl Control {
+    /// Opens the socket. What cannot be is told.
+    #[must_use]
+    pub fn open(settings: &ControlSettings, services: usize) -> Box<Self> {
+        let variable = args::variable("RINIT_SOCKET").and_then(|value| std::str::from_utf8(value).ok());
+        let (access, mut faults) = ControlAccess::new(variable, settings);
+        let now = clock::now();
+        let (server, why) = Server::open(access, now);
+        faults.extend(why);
+        for fault in faults {
+            crate::output::line(LogLevel::Warn, "", &fault);
+        }
+        Box::new(Self { server, journal: Journal::new(services, now) })
+    }
+}
+
+impl EventLoop {
+    /// What is waited for besides signals.
+    pub(super) fn descriptors(&self) -> Vec<PollInterest> {
+        let mut all: Vec<PollInterest> = self.probe_pipes().into_iter().map(PollInterest::reading).collect();
+        all.extend(self.runtime.logs.as_ref().and_then(|logs| logs.descriptor()).map(PollInterest::reading));
+        if let Some(control) = &self.runtime.control {
+            all.extend(control.server.interests(&control.journal, clock::now()));
+        }
+        all
+    }
+
+    /// Something can be done for a client; what it orders is told to the supervisor.
+    pub(super) fn client_says(&mut self, fd: RawFd) {
+        let Some(mut control) = self.runtime.control.take() else { return };
+        let runtime = &self.runtime;
+        let files = || {
+            let files = runtime.starter.files;
+            files.iter().flat_map(|files| files.sources.names()).map(str::to_string).collect()
+        };
+        let view = View {
+            core: &runtime.core,
+            services: runtime.services,
+            journal: &control.journal,
+            now: clock::now(),
+            clients: control.server.clients(),
+            files: &files,
+            probe_failure: &|service| self.probe_failure(service),
+            tail: &|service, since| {
+                let tail = runtime.logs.as_ref()?.tail(service, since)?;
+                Some((tail.from, tail.bytes))
+            },
+            log_counts: &|service| runtime.logs.as_ref()?.counts(service),
+            exec_context: &|service| self.exec_context(service),
+        };
+        let demand = control.server.ready(fd, &view);
+        self.runtime.control = Some(control);
+        match demand {
+            None => {}
+            Some(Demand::Services(services, order)) => {
+                let orders = services.into_iter().map(|service| Event::Order { service, order });
+                self.events.extend(orders);
+            }
+            Some(Demand::Shutdown(code)) => {
+                // Not by the signal that came before.
+                self.heard = None;
+                self.events.push_back(Event::Shutdown { code });
+            }
+        }
+        self.look_at_socket();
+    }
+
+    fn exec_context(&self, service: ServiceId) -> Result<ExecContext, String> {
+        let found = self.runtime.services.get(service.index()).ok_or("no such service")?;
+        let role = if self.runtime.main == Some(service) { Role::Main } else { Role::Service };
+        self.runtime.starter.context(&found.program, role)
+    }
+
+    /// What the supervisor has to say is an event for clients, too.
+    pub(super) fn write_down(&mut self, note: Note) {
+        let Some(control) = &mut self.runtime.control else { return };
+        let ready = match note {
+            Note::Started { service, .. } => {
+                matches!(self.runtime.core.state_of(service), ServiceStatus::Running { ready: true, .. })
+            }
+            _ => false,
+        };
+        control.journal.add(clock::now(), note, ready);
+    }
+
+    pub(super) fn count_orphan(&mut self) {
+        if let Some(control) = &mut self.runtime.control {
+            control.journal.orphans += 1;
+        }
+    }
+
+    /// Looks, from time to time, whether clients still find the socket.
+    pub(super) fn look_at_socket(&mut self) {
+        let Some(control) = &mut self.runtime.control else { return };
+        if let Some(text) = control.server.look(clock::now()) {
+            self.say(LogLevel::Warn, None, &text);
+        }
+    }
+
+    pub(super) fn close_socket(&mut self) {
+        if let Some(control) = &mut self.runtime.control {
+            control.server.close();
+        }
+    }
+}

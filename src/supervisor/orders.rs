@@ -1,0 +1,224 @@
+//! Orders from outside (`rinitctl`): a service is started, stopped, restarted or signalled by hand.
+//!
+//! A stop is remembered ([`super::service::Record::by_hand`]) until a start or a restart. It reaches all that needs the
+//! service, and those go first. A start reaches all that the service needs. What is on its way out and is wanted again
+//! is started when it has gone ([`super::service::Record::again`]).
+
+use super::event::{ControlOrder, Note, StopReason};
+use super::service::{FinalState, Order, ServiceState};
+use super::shutdown::Phase;
+use super::starting::Hold;
+use super::{Step, Supervisor, faulty};
+use crate::model::{Dependency, ServiceId, Signal};
+
+impl Supervisor {
+    /// The services of this list that are marked, each after those that it depends on.
+    fn in_start_order(&self, marked: &[bool]) -> Vec<ServiceId> {
+        let is_marked = |id: &&ServiceId| marked.get(id.index()).copied().unwrap_or(false);
+        self.graph.order.iter().filter(is_marked).copied().collect()
+    }
+
+    /// Whether somebody stopped this service, and nobody has started it since.
+    #[must_use]
+    pub fn is_stopped_by_hand(&self, id: ServiceId) -> bool {
+        self.records[id].by_hand
+    }
+
+    /// Whether a service that was stopped by hand could be started again: then there is something to stay for.
+    pub(super) fn awaits_hand(&self) -> bool {
+        self.records.ids().any(|id| self.records[id].by_hand)
+    }
+}
+
+impl Step<'_> {
+    pub(super) fn order(&mut self, id: ServiceId, order: ControlOrder) {
+        if id.index() >= self.core.graph.order.len() {
+            return;
+        }
+        match (self.core.phase, order) {
+            (Phase::Up | Phase::Stopping, ControlOrder::Signal(signal)) => self.signal_by_hand(id, signal),
+            (Phase::Up, ControlOrder::Start | ControlOrder::Restart) => self.start_by_hand(id, order),
+            (Phase::Up, ControlOrder::Stop { only }) => self.stop_by_hand(id, only),
+            (Phase::New | Phase::Stopping | Phase::Sweeping { .. } | Phase::Halted, _) => {}
+        }
+    }
+
+    fn signal_by_hand(&mut self, id: ServiceId, signal: Signal) {
+        match self.core.records[id].state.leader() {
+            Some(_) => self.pass_on(id, signal),
+            None => self.tell(Note::NotForwarded { signal, service: id }),
+        }
+    }
+
+    /// Start, or restart, a service and what it needs.
+    fn start_by_hand(&mut self, id: ServiceId, order: ControlOrder) {
+        let reached = self.needs_of(id);
+        for one in &reached {
+            let order = if *one == id { order } else { ControlOrder::Start };
+            self.tell(Note::Ordered { service: *one, order, because: id });
+            self.want(*one, order, *one == id);
+        }
+        for one in reached {
+            match self.core.records[one].state {
+                ServiceState::Waiting | ServiceState::Off => self.look_again(one),
+                ServiceState::Spawning { .. }
+                | ServiceState::Running { .. }
+                | ServiceState::Stopping(_)
+                | ServiceState::Backoff { .. }
+                | ServiceState::Down(_) => {}
+            }
+        }
+    }
+
+    /// A service, and what it needs and will not have unless that is started by hand too; each after what it needs itself.
+    fn needs_of(&self, id: ServiceId) -> Vec<ServiceId> {
+        let mut seen = vec![false; self.core.graph.order.len()];
+        let mut marked = seen.clone();
+        let mut stack = vec![id];
+        while let Some(one) = stack.pop() {
+            let Some(seen) = seen.get_mut(one.index()).filter(|seen| !**seen) else { continue };
+            *seen = true;
+            let record = &self.core.records[one];
+            let down = match record.state {
+                ServiceState::Down(_) => true,
+                ServiceState::Off => matches!(record.order, Order::Broken(_)),
+                ServiceState::Waiting
+                | ServiceState::Spawning { .. }
+                | ServiceState::Running { .. }
+                | ServiceState::Stopping(_)
+                | ServiceState::Backoff { .. } => record.by_hand,
+            };
+            if let Some(marked) = marked.get_mut(one.index()) {
+                *marked = one == id || down;
+            }
+            let lacks =
+                |edge: &&Dependency| self.core.records[edge.on].by_hand || self.hold(edge) != Hold::Yes;
+            let edges = self.core.rules[one].depends_on.iter().filter(|edge| is_need(edge));
+            stack.extend(edges.filter(lacks).map(|edge| edge.on));
+        }
+        self.core.in_start_order(&marked)
+    }
+
+    /// A service is wanted from now on. `named`: for its own sake, not only because another one needs it.
+    fn want(&mut self, id: ServiceId, order: ControlOrder, named: bool) {
+        let record = &mut self.core.records[id];
+        record.by_hand = false;
+        record.attempts = 0;
+        match record.state {
+            ServiceState::Running { .. } if order == ControlOrder::Restart => {
+                record.again = true;
+                self.stop(id, StopReason::ByHand);
+            }
+            ServiceState::Spawning { load, .. } => {
+                record.again = load.is_some_and(|load| load.killed.is_some())
+            }
+            ServiceState::Stopping(_) => record.again = !faulty!(self.core, ForgetAgain),
+            // It is off for its own reasons, and only the way to what it stands for is open again.
+            ServiceState::Off if !named => (record.order, record.blocker) = (Order::Waits, 0),
+            ServiceState::Off | ServiceState::Down(_) | ServiceState::Backoff { .. } => {
+                let was_off = record.state == ServiceState::Off;
+                (record.order, record.blocker) = (Order::Waits, 0);
+                self.begin_to_wait(id);
+                if was_off {
+                    // One more whose grace counts.
+                    self.core.share = self.core.share_of_graces();
+                }
+            }
+            ServiceState::Running { .. } | ServiceState::Waiting => {}
+        }
+    }
+
+    /// Stop a service, and before it what needs it.
+    fn stop_by_hand(&mut self, id: ServiceId, only: bool) {
+        if !self.core.records[id].state.is_busy() {
+            return; // It is down already, and nobody is to miss it anew.
+        }
+        let order = ControlOrder::Stop { only };
+        let mut reached = if only { vec![id] } else { self.needed_by(id) };
+        reached.reverse();
+        for one in &reached {
+            let record = &mut self.core.records[*one];
+            record.again = false;
+            if std::mem::replace(&mut record.by_hand, true) && !only {
+                continue;
+            }
+            let state = record.state;
+            self.tell(Note::Ordered { service: *one, order, because: id });
+            match state {
+                ServiceState::Waiting | ServiceState::Backoff { .. } => {
+                    self.tell(Note::StoppedIdle { service: *one });
+                    self.down_by_hand(*one);
+                }
+                ServiceState::Spawning { disturbed, load: Some(load) } => {
+                    self.kill_load(*one, disturbed, load, StopReason::ByHand);
+                }
+                // Its turn comes below, or when it is there; or it is on its way.
+                ServiceState::Running { .. }
+                | ServiceState::Spawning { load: None, .. }
+                | ServiceState::Stopping(_)
+                | ServiceState::Off
+                | ServiceState::Down(_) => {}
+            }
+        }
+        if only {
+            self.stop(id, StopReason::ByHand);
+        }
+        for one in reached {
+            self.turn_by_hand(one);
+        }
+    }
+
+    /// A service and all that needs it, as far as they run or are to run; each after what it needs itself.
+    fn needed_by(&self, id: ServiceId) -> Vec<ServiceId> {
+        let mut marked = vec![false; self.core.graph.order.len()];
+        let mut stack = vec![id];
+        while let Some(one) = stack.pop() {
+            let Some(mark) = marked.get_mut(one.index()).filter(|mark| !**mark) else { continue };
+            *mark = true;
+            let dependents = self.core.graph.dependents[one].iter();
+            let busy = dependents
+                .filter(|other| is_need(&other.edge) && self.core.records[other.by].state.is_busy());
+            stack.extend(busy.map(|other| other.by));
+        }
+        self.core.in_start_order(&marked)
+    }
+
+    /// A service that was stopped by hand is asked to go as soon as nothing is left that needs it and was stopped with it.
+    pub(super) fn turn_by_hand(&mut self, id: ServiceId) {
+        if !self.core.records[id].by_hand || self.core.phase != Phase::Up {
+            return;
+        }
+        let holds = |by: ServiceId| self.core.records[by].by_hand && self.core.records[by].state.is_live();
+        let mut dependents = self.core.graph.dependents[id].iter();
+        let held = dependents.any(|other| is_need(&other.edge) && holds(other.by));
+        if !held || faulty!(self.core, StopNeedsFirst) {
+            self.stop(id, StopReason::ByHand);
+        }
+    }
+
+    /// Something about a service has changed: if it was stopped by hand and is gone, what it needs may go too.
+    pub(super) fn let_go_by_hand(&mut self, id: ServiceId) {
+        if !self.core.records[id].by_hand || self.core.records[id].state.is_live() {
+            return;
+        }
+        for at in 0.. {
+            let Some(edge) = self.core.rules[id].depends_on.get(at).copied() else { return };
+            if is_need(&edge) {
+                self.turn_by_hand(edge.on);
+            }
+        }
+    }
+
+    /// A service that was stopped by hand is down. That is never the end of the container.
+    pub(super) fn down_by_hand(&mut self, id: ServiceId) {
+        self.set(id, ServiceState::Down(FinalState::Stopped));
+        self.core.records[id].attempts = 0;
+        self.core.records[id].again = false;
+        self.core.news.push(id);
+    }
+}
+
+/// Whether an edge is more than an order, or a wish.
+fn is_need(edge: &Dependency) -> bool {
+    edge.required && edge.condition.is_some()
+}
