@@ -2,7 +2,6 @@
 //! keys there are is asked of the code, so that a new one without its case here is seen.
 
 use super::common::keys::COMMON;
-use super::{COMMON_KEYS, KEYS};
 use crate::checks::facts::fake::Fake;
 use crate::checks::read::testing::{checks, one};
 use crate::checks::{Finding, KINDS};
@@ -317,7 +316,7 @@ fn failing()
 }
 
 /// The keys that a kind asks its table for, by what it says of one that it does not know.
-fn known(kind: &str, name: &str) -> Vec<String> {
+pub(super) fn known(kind: &str, name: &str) -> Vec<String> {
     let unknown = "qqqqqqqqqqqqqqqqqqqq";
     let (_, faults) = checks(&table(kind, name, &[&format!("{unknown} = 1")]));
     let told = faults.iter().find(|fault| fault.contains(unknown)).expect("an unknown key is a fault");
@@ -326,7 +325,7 @@ fn known(kind: &str, name: &str) -> Vec<String> {
 }
 
 /// Each kind with a name that it takes.
-fn named() -> impl Iterator<Item = (&'static str, &'static str)> {
+pub(super) fn named() -> impl Iterator<Item = (&'static str, &'static str)> {
     KINDS.iter().map(|kind| {
         let case = failing().find(|(of, ..)| *of == kind.name);
         let (_, name, ..) = case.unwrap_or_else(|| panic!("no case of {}", kind.name));
@@ -377,57 +376,6 @@ fn no_key_takes_a_value_that_says_nothing() {
         }
     }
     assert_eq!(taken, [""; 0]);
-}
-
-/// What a kind lists is what its reader asks for.
-#[test]
-fn every_key_is_listed_beside_its_reader() {
-    let common: Vec<&str> = COMMON_KEYS.iter().map(|key| key.name).collect();
-    let mut named: Vec<&str> = COMMON.split(", ").collect();
-    named.sort_unstable_by_key(|key| common.iter().position(|known| known == key));
-    assert_eq!(named, common);
-    for (kind, name) in self::named() {
-        let (_, parts) = KEYS.iter().find(|(of, _)| *of == kind).expect("a kind has a list");
-        let mut listed: Vec<&str> = parts.iter().flat_map(|part| part.iter()).map(|key| key.name).collect();
-        let mut asked = known(kind, name);
-        asked.retain(|key| !common.contains(&key.as_str()));
-        listed.sort_unstable();
-        asked.sort_unstable();
-        asked.dedup();
-        assert_eq!(asked, listed, "{kind}: KEYS beside its reader lists other keys than it asks for");
-    }
-}
-
-/// `docs/checks.md`, as the lists have it.
-fn page() -> String {
-    let mut page = String::from(
-        "# The keys of checks\n\nWritten from the lists in `src/checks/kinds`; `RINIT_WRITE_DOCS=1 cargo test --lib key_tests` writes it anew.\n",
-    );
-    let every = [("KIND.NAME", &[COMMON_KEYS][..])];
-    for (kind, parts) in every.iter().chain(KEYS) {
-        page.push_str(&format!(
-            "\n## `[checks.{kind}]`\n\n| key | takes | default | meaning |\n| --- | --- | --- | --- |\n"
-        ));
-        for key in parts.iter().flat_map(|part| part.iter()) {
-            let [takes, default, help] =
-                [key.takes, key.default, key.help].map(|text| text.replace('|', "\\|"));
-            page.push_str(&format!("| `{}` | {takes} | {default} | {help} |\n", key.name));
-        }
-    }
-    page
-}
-
-#[test]
-fn the_documentation_lists_the_same_keys() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/checks.md");
-    if std::env::var_os("RINIT_WRITE_DOCS").is_some() {
-        std::fs::write(&path, page()).expect("written");
-    }
-    let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        written == page(),
-        "docs/checks.md differs; RINIT_WRITE_DOCS=1 cargo test --lib key_tests writes it anew"
-    );
 }
 
 /// The README's table has each key in the row of its kind; those in the sentence below it are any kind's.

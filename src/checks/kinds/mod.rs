@@ -10,6 +10,8 @@ pub(crate) mod file;
 pub(crate) mod http;
 pub(crate) mod kernel;
 #[cfg(test)]
+mod key_list_tests;
+#[cfg(test)]
 pub(crate) mod key_tests;
 pub(crate) mod limit;
 pub mod link;
