@@ -32,6 +32,8 @@ pub struct ControlSettings {
     pub allow: Vec<String>,
     /// Users, by name or number, that may look.
     pub read_only: Vec<String>,
+    /// Where HTTP is answered: `:PORT` or `IP:PORT`.
+    pub http: Option<String>,
 }
 
 /// One service, complete.

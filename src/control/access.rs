@@ -89,6 +89,15 @@ impl ControlAccess {
         })
     }
 
+    /// Where it is.
+    pub(super) fn name(&self) -> String {
+        match &self.named {
+            Some(name) => name.clone(),
+            None if self.is_abstract => abstract_name(crate::sys::pid()),
+            None => DEFAULT_PATH.into(),
+        }
+    }
+
     /// What this client may; nothing at all where it is `None`.
     pub(super) fn rights_of(&self, peer: PeerCredentials) -> Option<Rights> {
         // An abstract name is seen by all containers of a network; this one's are of its pid namespace.
@@ -122,6 +131,7 @@ mod tests {
             socket: None,
             allow: vec!["1234".into(), "65534".into()],
             read_only: vec!["4321".into(), "no-such-user".into()],
+            http: None,
         };
         let (mut access, faults) = ControlAccess::new(None, &settings);
         access.own = 7;

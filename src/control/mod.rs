@@ -110,6 +110,12 @@ impl Server {
         Ok(())
     }
 
+    /// Where it listens; `None`: nowhere.
+    #[must_use]
+    pub fn name(&self) -> Option<String> {
+        self.listener.is_some().then(|| self.access.name())
+    }
+
     /// How many clients there are.
     #[must_use]
     pub fn clients(&self) -> usize {

@@ -19,7 +19,7 @@ use crate::model::environ::Environ;
 use crate::model::{Leftovers, Settings, Signal};
 use crate::output;
 use crate::received::Received;
-use crate::runtime::{Control, InheritedFds, RunResult, Runtime};
+use crate::runtime::{Control, HttpHelper, InheritedFds, RunResult, Runtime};
 use crate::service::launcher::Starter;
 use crate::supervisor::Supervisor;
 use crate::sys::event::poll::Waiter;
@@ -302,6 +302,7 @@ fn assemble(invocation: &Invocation, mut plan: Plan, starter: Starter, given: In
     }
     by_options(invocation, &mut plan.whole);
     let control = starter.files.map(|_| Control::open(&plan.control, plan.services.len()));
+    let http = control.as_ref().and_then(|control| http_helper(&plan, control));
     plan.whole.seed = crate::sys::event::clock::now().0;
     // They are the core's from here on; the services keep what is run.
     let rules = plan.services.iter_mut().map(|service| std::mem::take(&mut service.rules)).collect();
@@ -319,5 +320,24 @@ fn assemble(invocation: &Invocation, mut plan: Plan, starter: Starter, given: In
         persona: invocation.persona,
         given,
         control,
+        http,
     })
+}
+
+/// What answers HTTP, if anything is to. What cannot be is told.
+#[cold]
+#[inline(never)]
+fn http_helper(plan: &Plan, control: &Control) -> Option<Box<HttpHelper>> {
+    let address = plan.control.http.as_ref()?;
+    let opened = match control.server.name() {
+        Some(socket) => HttpHelper::open(address, &socket),
+        None => Err("[control] http: there is no control socket to ask: nobody answers".into()),
+    };
+    match opened {
+        Ok(helper) => Some(Box::new(helper)),
+        Err(why) => {
+            output::line(LogLevel::Warn, "", &why);
+            None
+        }
+    }
 }

@@ -186,7 +186,10 @@ impl EventLoop {
         }
     }
 
-    fn sweep(&mut self, signal: Signal) {
+    pub(super) fn sweep(&mut self, signal: Signal) {
+        if self.end_helper(signal) {
+            return;
+        }
         self.sweeping = true;
         if reap::any_child() {
             self.sayings.push_back(DeferredLine::Note(Note::Sweeping { signal }));

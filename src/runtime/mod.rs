@@ -4,6 +4,7 @@ mod actions;
 mod control;
 mod escaped;
 mod groups;
+mod http_helper;
 mod loading;
 mod notices;
 mod originals;
@@ -25,6 +26,7 @@ use crate::sys::process::{kill, procfs};
 use crate::sys::tty;
 pub use control::Control;
 use groups::GroupLooks;
+pub use http_helper::HttpHelper;
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::time::Duration;
@@ -56,6 +58,8 @@ pub struct Runtime {
     pub logs: Option<Box<Logs>>,
     /// The control socket, where there is a configuration.
     pub control: Option<Box<Control>>,
+    /// Who answers HTTP, where somebody does.
+    pub http: Option<Box<HttpHelper>>,
 }
 
 /// The descriptors above 2 that rinit was given.
@@ -221,7 +225,8 @@ impl EventLoop {
         let relay = self.runtime.logs.as_ref().and_then(|logs| logs.deadline());
         let control = self.runtime.control.as_ref().and_then(|control| control.server.deadline(clock::now()));
         let core = self.runtime.core.deadline();
-        let moments = [core, self.groups.deadline(), self.next_look(), owing, relay, control];
+        let helper = self.helper_deadline();
+        let moments = [core, self.groups.deadline(), self.next_look(), owing, relay, control, helper];
         let deadline = moments.into_iter().flatten().min();
         let mut until = if more { Some(AT_ONCE) } else { deadline };
         let awaited = until.filter(|moment| *moment > clock::now());
@@ -273,6 +278,7 @@ impl EventLoop {
         {
             logs.attend();
         }
+        self.look_at_helper();
         if self.groups.deadline().is_some_and(|moment| moment <= now) {
             self.groups.look(&self.runtime.core, now);
         }
@@ -306,7 +312,7 @@ impl EventLoop {
                     let name = name.unwrap_or_default();
                     self.say(LogLevel::Debug, None, &format!("reaped pid {pid} ({name}): {outcome}"));
                 }
-                if self.load_ended(pid) {
+                if self.load_ended(pid) || self.helper_ended(pid) {
                     return;
                 }
                 if !self.runtime.core.knows(pid) {

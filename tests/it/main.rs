@@ -39,6 +39,7 @@ mod remedies;
 mod report;
 mod resolver;
 mod rights;
+mod rinitctl;
 mod second_start;
 mod signals;
 mod soak;

@@ -4,10 +4,10 @@ use super::logs::unhex;
 use super::{CtlError, CtlRequest};
 use crate::config::{Program, UserSpec};
 use crate::exit_code::UNKNOWN_SERVICE;
-use crate::model::environ::Environ;
 use crate::model::{ULIMITS, Ulimit};
 use crate::service::launcher::Starter;
 use crate::sys::process::spawn::SessionMode;
+use crate::text::escape::bytes_as_text;
 use crate::text::json::Json;
 use std::ffi::CString;
 
@@ -25,47 +25,41 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
         Some("environment") => variables.extend(variable(&row)),
         _ => {}
     })?;
-    let program = program(&context, request.arguments.command.clone());
-    // What this process ignores is for nobody: the command's slate is that of a service.
-    let starter = Starter {
-        environ: Some(Environ::from_entries(variables)),
-        folder: None,
-        ..Starter::bare(request.inherited, SessionMode::Foreground)
-    };
+    let mut program = program(&context, request.arguments.command.clone());
+    // The whole environment: what the ids would add is in it.
+    program.environment = variables;
+    program.clear_env = true;
+    let starter = Starter::bare(request.inherited, SessionMode::Foreground);
     drop(client);
     let failure = starter.replace(&program);
     Err(CtlError::new(failure.code, failure.why))
 }
 
-/// `NAME=value`, any bytes.
-fn variable(row: &Json) -> Option<CString> {
-    let bytes = |name: &str, hex: &str| match row.text(name) {
-        Some(text) => Some(text.as_bytes().to_vec()),
-        None => row.text(hex).map(unhex),
-    };
-    let mut entry = bytes("name", "name_hex")?;
-    entry.push(b'=');
-    entry.extend(bytes("value", "value_hex")?);
-    CString::new(entry).ok()
+/// Name and value, any bytes.
+fn variable(row: &Json) -> Option<(String, String)> {
+    Some((text_of(row, "name", "name_hex")?, text_of(row, "value", "value_hex")?))
+}
+
+/// A field that may be bytes, as a text that stands for them.
+fn text_of(row: &Json, name: &str, hex: &str) -> Option<String> {
+    match row.text(name) {
+        Some(text) => Some(text.to_string()),
+        None => row.text(hex).map(|hex| bytes_as_text(&unhex(hex))),
+    }
 }
 
 fn program(context: &Json, argv: Vec<CString>) -> Program {
-    // As written in the configuration, names or numbers.
-    let word = |value: &Json| match value {
-        Json::Text(text) => Some(text.clone()),
-        Json::Number(text) => Some(text.clone()),
-        _ => None,
-    };
-    let text = |name: &str| context.get(name).and_then(word);
-    let user = text("user").or_else(|| text("group").map(|_| String::new())).map(|user| UserSpec {
+    let number = |value: &Json| value.as_number().map(|number| number.to_string());
+    let id = |name: &str| context.get(name).and_then(number);
+    let user = id("uid").map(|user| UserSpec {
         user,
-        group: text("group"),
-        groups: context.list("groups").iter().filter_map(word).collect(),
-        keep_groups: context.is_true("keep_groups"),
+        group: id("gid"),
+        groups: context.list("gids").iter().filter_map(number).collect(),
+        keep_groups: false,
     });
     Program {
         argv,
-        working_dir: text("working_dir"),
+        working_dir: text_of(context, "working_dir", "working_dir_hex"),
         user,
         umask: context.number("umask").and_then(|mask| u32::try_from(mask).ok()),
         ulimits: context.list("ulimits").iter().filter_map(ulimit).collect(),
@@ -87,17 +81,18 @@ mod tests {
     #[test]
     fn a_context_becomes_a_program() {
         let context = parse(
-            r#"{"user":"redis","group":null,"groups":["mail",7],"keep_groups":true,"working_dir":"/data","umask":63,
+            r#"{"uid":999,"gid":1000,"gids":[1000,8],"working_dir":"/data","umask":63,
             "ulimits":[{"name":"nofile","soft":64,"hard":null},{"name":"new","soft":1,"hard":1}]}"#,
         );
         let program = program(&context.expect("JSON"), vec![c"sh".into()]);
         let user = program.user.expect("a user");
-        assert_eq!((user.user.as_str(), user.group, user.keep_groups), ("redis", None, true));
-        assert_eq!(user.groups, ["mail", "7"]);
+        assert_eq!((user.user.as_str(), user.group.as_deref()), ("999", Some("1000")));
+        assert_eq!(user.groups, ["1000", "8"]);
         assert_eq!(program.working_dir.as_deref(), Some("/data"));
         assert_eq!((program.umask, program.ulimits.len()), (Some(0o77), 1));
         assert_eq!(program.ulimits[0], Ulimit { name: "nofile", soft: 64, hard: u64::MAX });
         let row = parse(r#"{"row":"environment","name":"A","value_hex":"ff3d"}"#).expect("JSON");
-        assert_eq!(variable(&row), Some(c"A=\xff=".into()));
+        let (name, value) = variable(&row).expect("a variable");
+        assert_eq!((name.as_str(), &*crate::text::escape::text_as_bytes(&value)), ("A", &b"\xff="[..]));
     }
 }
