@@ -128,6 +128,7 @@ pub static TABLES: &[TableSpec] = &[
         key("socket", "path, \"@NAME\" or \"none\"", "\"/run/rinit.sock\", else an abstract name", "where it is"),
         key("allow", "names or numbers", "", "users besides root and rinit's own that may look and give orders"),
         key("read_only", "names or numbers", "", "users that may look"),
+        key("http", "\":PORT\" or \"IP:PORT\"", "", "where /alive, /ready, /metrics and /status are answered"),
     ] },
     TableSpec { path: "signals.SIGNAL", help: "A signal that a service gets.", keys: &[
         key("service", "name", "", "which"),
@@ -198,7 +199,7 @@ mod tests {
     use crate::config::source::files::{Io, load};
 
     /// A file in which every table stands.
-    const ALL: &str = "when_idle = 'stay'\nstop.within = '9s'\n[control]\nsocket = '@a'\nallow = '1'\nread_only = ['2']\n[defaults]\nlogging = { driver = 'none' }
+    const ALL: &str = "when_idle = 'stay'\nstop.within = '9s'\n[control]\nsocket = '@a'\nallow = '1'\nread_only = ['2']\nhttp = ':8081'\n[defaults]\nlogging = { driver = 'none' }
 [services.a]\ncommand = 'a'\nhealthcheck = { tcp = 1 }\nlogging = { driver = 'none' }\nrestart_policy = { delay = '1s' }
 ulimits = { nofile = { soft = 1, hard = 2 } }\nenv_file = [{ path = '/e', required = false }]
 [services.'b.1']\ncommand = 'b'\ndepends_on = { a = { condition = 'healthy' } }\n[services.main]\nwhen_command = 'm'

@@ -139,7 +139,6 @@ fn orders_wait_for_what_comes_of_them() {
     assert_eq!((late.code, late.err.contains("within the time")), (124, true), "{}", late.err);
     good(&run, &["signal", "CONT", "web"]);
     good(&run, &["stop", "all"]);
-    assert!(!run.find("/mnt/rinit").iter().any(|_| false));
     assert!(["web", "slow", "flaky"].iter().all(|name| client.state(name) != "running"));
     // Nothing runs, and rinit is there; shutdown ends it.
     let mut ordered = ctl_command(&run, &["shutdown", "--code", "7"]).stderr(Stdio::null()).spawn().unwrap();
@@ -427,7 +426,7 @@ fn the_http_helper_is_made_again() {
     };
     eventually("there is a helper", || helpers().len() == 1);
     let first = helpers().remove(0);
-    assert_eq!(first.mask("CapEff"), 0);
+    eventually("it has no capability", || first.mask("CapEff") == 0);
     let foreign: Vec<_> = first.fds().into_iter().filter(|(fd, _)| *fd > 3).collect();
     assert!(foreign.is_empty(), "{foreign:?}");
     run.signal_to(&first, libc::SIGKILL);
