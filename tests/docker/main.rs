@@ -28,6 +28,7 @@ mod images;
 mod terminal;
 
 mod codes;
+mod control;
 mod dockerfile;
 mod ends;
 mod init_path;

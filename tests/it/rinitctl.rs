@@ -454,3 +454,50 @@ fn nobody_is_ready_from_the_first_moment_of_a_stop() {
     std::fs::write(run.folder().join("go"), "").unwrap();
     run.end().expect(0);
 }
+
+/// A rinit that answers each request with the next of these texts; at the end it hangs up.
+fn played(name: &str, answers: &[&str]) -> std::thread::JoinHandle<Vec<String>> {
+    use std::io::{BufRead, BufReader};
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener};
+    let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name).unwrap()).unwrap();
+    let answers: Vec<String> = answers.iter().map(|text| (*text).to_owned()).collect();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut requests = BufReader::new(stream.try_clone().unwrap()).lines();
+        let mut asked = Vec::new();
+        for answer in answers {
+            asked.push(requests.next().unwrap().unwrap());
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+        asked
+    })
+}
+
+/// Lines are whole, in front of each stands whose it is, what follows begins where the last ended, and what was lost is
+/// told.
+#[test]
+fn logs_follow_without_a_gap_or_a_double() {
+    let name = format!("rinit-played-{}", std::process::id());
+    let end = "{\"ok\":true,\"seq\":1}\n";
+    let status =
+        format!("{{\"row\":\"service\",\"name\":\"a\"}}\n{{\"row\":\"service\",\"name\":\"bcd\"}}\n{end}");
+    let first = format!(
+        "{{\"row\":\"log\",\"service\":\"a\",\"from\":0,\"to\":11,\"text\":\"1\\n2\\n3\\nha\"}}\n{end}"
+    );
+    let other =
+        format!("{{\"row\":\"log\",\"service\":\"bcd\",\"from\":0,\"to\":2,\"text_hex\":\"ff0a\"}}\n{end}");
+    let more = format!(
+        "{{\"row\":\"log\",\"service\":\"a\",\"from\":11,\"to\":14,\"text\":\"lf\\n\"}}\n{{\"row\":\"gap\",\"service\":\"a\",\"missed\":9}}\n{{\"row\":\"log\",\"service\":\"a\",\"from\":23,\"to\":25,\"text\":\"x\\n\"}}\n{end}"
+    );
+    let server = played(&name, &[&status, &first, &other, &more, end]);
+    let output = Command::new(Init::rinit_binary())
+        .args(["--ctl", "-s", &format!("@{name}"), "logs", "-f", "-n", "2"])
+        .output()
+        .unwrap();
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(out, "a   | 3\nbcd | \u{fffd}\na   | half\na   | … 9 bytes were missed\na   | x\n");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let asked = server.join().unwrap();
+    assert!(asked[3].contains("\"since\":11") && asked[4].contains("\"since\":2"), "{asked:?}");
+}
