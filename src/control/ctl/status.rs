@@ -133,7 +133,7 @@ pub(super) fn why(row: &Json) -> String {
     let mut parts: Vec<String> = Vec::new();
     let told = |word: &str| match word {
         "start-failed" => "could not be started".into(),
-        "given-up" => "given up: its restarts are used up".into(),
+        "given-up" => "given up".into(),
         "policy" => "is not restarted".into(),
         "needs" => format!("needs {name}, which is not to be had"),
         "shutdown" => "the container stops".into(),
@@ -193,7 +193,7 @@ mod tests {
             ),
             (
                 r#"{"state":"failed","reason":"given-up","last_exit":{"signal":"SIGKILL"},"last_exit_ms":null}"#,
-                "given up: its restarts are used up; killed by SIGKILL",
+                "given up; killed by SIGKILL",
             ),
             (r#"{"state":"running","health":"unhealthy","health_reason":"no answer"}"#, "no answer"),
             (r#"{"state":"running","last_exit":null}"#, ""),

@@ -242,7 +242,7 @@ mod tests {
                 Ready,
                 r#"{"state":"failed","reason":"given-up","last_exit":{"code":3}}"#,
                 None,
-                lost("failed: given up: its restarts are used up; exited with code 3"),
+                lost("failed: given up; exited with code 3"),
             ),
             (Started, r#"{"state":"running","ready":true,"uptime_ms":400,"pid":7}"#, Some(7), second(600)),
             (
