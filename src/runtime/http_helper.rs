@@ -86,6 +86,7 @@ impl EventLoop {
     pub(super) fn end_helper(&mut self, signal: Signal) -> bool {
         let Some(helper) = &mut self.runtime.http else { return false };
         let is_first = !std::mem::replace(&mut helper.over, true);
+        helper.sweep = None;
         let Some(pid) = helper.pid.filter(|_| is_first) else { return false };
         helper.sweep = Some(signal);
         let _ = kill::process(pid, &[Signal::KILL]);
