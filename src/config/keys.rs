@@ -119,7 +119,11 @@ pub static TABLES: &[TableSpec] = &[
         key("hard", "number or size", "", "the most that the service may raise it to"),
     ] },
     TableSpec { path: "services.NAME.logging", help: "", keys: &[
-        key("driver", "word", "\"inherit\"", "\"inherit\": rinit's own output; \"none\": nowhere"),
+        key("driver", "word", "\"inherit\"", "\"inherit\": rinit's own output; \"prefix\", \"json\", \"file\"; \"none\": nowhere"),
+        key("timestamps", "bool", "false", "whether each line has its time (\"prefix\", \"file\")"),
+        key("file", "path", "", "where the driver \"file\" writes"),
+        key("max_size", "size", "no limit", "how large a file may become"),
+        key("max_file", "number", "5", "how many files are kept, where max_size is given"),
     ] },
     TableSpec { path: "stop", help: "", keys: &[
         key("within", "duration", "no limit", "bounds the stop of the whole container; the grace periods are cut to fit"),
@@ -200,7 +204,7 @@ mod tests {
 
     /// A file in which every table stands.
     const ALL: &str = "when_idle = 'stay'\nstop.within = '9s'\n[control]\nsocket = '@a'\nallow = '1'\nread_only = ['2']\nhttp = ':8081'\n[defaults]\nlogging = { driver = 'none' }
-[services.a]\ncommand = 'a'\nhealthcheck = { tcp = 1 }\nlogging = { driver = 'none' }\nrestart_policy = { delay = '1s' }
+[services.a]\ncommand = 'a'\nhealthcheck = { tcp = 1 }\nlogging = { driver = 'file', file = '/l', timestamps = true, max_size = '1M', max_file = 2 }\nrestart_policy = { delay = '1s' }
 ulimits = { nofile = { soft = 1, hard = 2 } }\nenv_file = [{ path = '/e', required = false }]
 [services.'b.1']\ncommand = 'b'\ndepends_on = { a = { condition = 'healthy' } }\n[services.main]\nwhen_command = 'm'
 [signals]\nUSR1 = { service = 'a', signal = 'HUP' }\n";
