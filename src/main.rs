@@ -12,7 +12,7 @@ mod unwind;
 use std::ffi::{c_char, c_int};
 
 #[global_allocator]
-static HEAP: rinit::sys::allocator::Heap = rinit::sys::allocator::Heap::new();
+static HEAP: rinit::sys::allocator::GlobalHeap = rinit::sys::allocator::GlobalHeap;
 
 /// What the C start-up code calls.
 #[cfg_attr(not(test), unsafe(no_mangle))]

@@ -11,6 +11,8 @@ pub use source::files::Files;
 
 use crate::model::{ServicePolicy, Settings, Ulimit};
 use source::diagnostic::Span;
+use std::ops::Deref;
+use std::rc::Rc;
 
 /// Everything that is to be run, by the tree and one state of the environment.
 #[derive(Debug, Default)]
@@ -74,11 +76,37 @@ impl Off {
     }
 }
 
+/// What is left of a [`Service`] when the supervisor has its policy: there may be thousands, and they stay.
+#[derive(Debug)]
+pub struct RunnableService {
+    /// NAME of `[services.NAME]`.
+    pub name: String,
+    /// Why it is off, if it is.
+    pub off: Option<Box<Off>>,
+    /// What is run.
+    pub program: Program,
+}
+
 /// What a service's process is: everything that its spawn needs, and nothing that the supervisor does.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Program {
     /// The program and its arguments. Bytes, not text: a COMMAND is passed on as it came.
     pub argv: Vec<std::ffi::CString>,
+    /// What many services have in common, and then share.
+    pub settings: Rc<ProgramSettings>,
+}
+
+impl Deref for Program {
+    type Target = ProgramSettings;
+
+    fn deref(&self) -> &ProgramSettings {
+        &self.settings
+    }
+}
+
+/// All of a [`Program`] but what is run.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ProgramSettings {
     /// Variables on top of what is inherited, in order: `env_file` first, then `environment`.
     pub environment: Vec<(String, String)>,
     /// Whether nothing is inherited.

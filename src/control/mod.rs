@@ -13,7 +13,7 @@ mod session;
 
 pub use access::{ControlAccess, Rights};
 
-use crate::config::Service;
+use crate::config::RunnableService;
 use crate::model::{Moment, ServiceId};
 use crate::service::context::ExecContext;
 use crate::supervisor::Supervisor;
@@ -46,7 +46,7 @@ pub struct View<'v> {
     /// The state of everything.
     pub core: &'v Supervisor,
     /// What the services are, by their ids.
-    pub services: &'v [Service],
+    pub services: &'v [RunnableService],
     /// What has happened.
     pub journal: &'v Journal,
     /// The moment.

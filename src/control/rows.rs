@@ -194,7 +194,7 @@ impl View<'_> {
         };
         row.maybe_number("restart_in_ms", restart_in);
         row.flag("enabled", rules.enabled);
-        let off = self.services.get(service.index()).and_then(|service| service.off.as_ref());
+        let off = self.services.get(service.index()).and_then(|service| service.off.as_deref());
         row.maybe_text("off", off.map(Off::why));
         row.flag("essential", rules.essential);
         row.flag("by_hand", core.is_stopped_by_hand(service));

@@ -2,7 +2,7 @@
 //! Linux shows of processes, sockets and the cgroup.
 
 use super::hints;
-use crate::config::{ProbeSpec, Service};
+use crate::config::{ProbeSpec, RunnableService};
 use crate::exit_code;
 use crate::model::{ExitStatus, Pid};
 use crate::sys::container::cgroup;
@@ -13,14 +13,14 @@ use crate::text::units::show_size;
 use std::net::SocketAddr;
 
 /// The name of a service's program.
-fn name(service: &Service) -> String {
+fn name(service: &RunnableService) -> String {
     let word = service.program.argv.first().map_or(&b""[..], |word| word.to_bytes());
     String::from_utf8_lossy(word.rsplit(|b| *b == b'/').next().unwrap_or(word)).into_owned()
 }
 
 /// A process was killed, and not by rinit: whether that was the kernel, for want of memory. `seen`: how many such
 /// kills were known before; `itself`: whether it was the service's first process, or one of its others.
-pub fn killed(service: &Service, itself: bool, seen: &mut Option<u64>) -> Option<String> {
+pub fn killed(service: &RunnableService, itself: bool, seen: &mut Option<u64>) -> Option<String> {
     let count = cgroup::killed_for_memory();
     let most = cgroup::most_memory();
     // Of one command alone it is not known how many there were before. In a container of a limit there were none.
@@ -40,7 +40,7 @@ pub fn killed(service: &Service, itself: bool, seen: &mut Option<u64>) -> Option
 /// process is some service's. `by_name`: only what is called as the program is.
 #[must_use]
 pub fn background(
-    service: &Service,
+    service: &RunnableService,
     leader: Pid,
     by_name: bool,
     knows: &dyn Fn(Pid) -> bool,
@@ -67,7 +67,7 @@ pub fn background(
 
 /// A daemon that ended with success as soon as it was started.
 #[must_use]
-pub fn at_once(service: &Service) -> String {
+pub fn at_once(service: &RunnableService) -> String {
     let option = hints::foreground(&name(service));
     fill!(
         "a daemon is to stay, and this one ended at once: if it only does something and ends, write type = \"oneshot\"; if it goes into the background, give it the option that keeps it in the foreground ({})",
@@ -77,7 +77,7 @@ pub fn at_once(service: &Service) -> String {
 
 /// Why a service's healthcheck can never pass. `leader`: the service's process; `outcome`: how the probe ended.
 #[must_use]
-pub fn never_healthy(service: &Service, leader: Pid, outcome: Option<ExitStatus>) -> Option<String> {
+pub fn never_healthy(service: &RunnableService, leader: Pid, outcome: Option<ExitStatus>) -> Option<String> {
     match service.program.probe.as_ref()? {
         ProbeSpec::Exec(argv) => match outcome {
             Some(ExitStatus::Code(code @ (exit_code::NOT_EXECUTABLE | exit_code::NOT_FOUND))) => {

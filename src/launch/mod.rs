@@ -1,6 +1,7 @@
 //! From the command line to the end: read, check, resolve, run.
 
 mod compat;
+mod divide;
 pub(crate) mod explain;
 mod inside;
 mod preflight;
@@ -11,7 +12,7 @@ use crate::cli::{Invocation, LogFormat, LogLevel, Mode, Persona};
 use crate::config::source::diagnostic::{Diagnostic, MAX_DIAGNOSTICS, SourceMap};
 use crate::config::source::files::{self, Io};
 use crate::config::source::grouping;
-use crate::config::{Plan, Service, resolve};
+use crate::config::{Plan, RunnableService, resolve};
 use crate::diagnosis::unreachable;
 use crate::exit_code;
 use crate::logs::Logs;
@@ -21,7 +22,7 @@ use crate::output;
 use crate::received::Received;
 use crate::runtime::{Control, HttpHelper, InheritedFds, RunResult, Runtime};
 use crate::service::launcher::Starter;
-use crate::supervisor::Supervisor;
+use crate::sys::allocator;
 use crate::sys::event::poll::Waiter;
 use crate::sys::event::signals::Inherited;
 use crate::sys::fs::access;
@@ -30,6 +31,7 @@ use crate::sys::process::spawn::SessionMode;
 use crate::sys::write::{self, Unwritten};
 use crate::sys::{args, stdio};
 use crate::text::redact;
+use std::mem::ManuallyDrop;
 
 /// Does what the command line asks for; rinit's exit code.
 pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
@@ -48,10 +50,10 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
         faults.clear();
         files = None;
     }
-    // Not dropped: the process ends with this function, and the kernel takes all of it back at once.
-    let files: Option<&'static files::Files> = files.map(|files| &*Box::leak(Box::new(files)));
-    let meant = files.filter(|files| resolve::for_this_command(&files.root, &invocation.command));
-    let plain = meant.is_none();
+    // Not dropped but before services run: else the process ends with this function, and the kernel takes all of it back.
+    let mut files = files.map(ManuallyDrop::new);
+    let plain =
+        !files.as_ref().is_some_and(|files| resolve::for_this_command(&files.root, &invocation.command));
     // Only the children of a configuration get a clean slate.
     let ignored = if plain { Vec::new() } else { crate::sys::event::signals::ignored() };
     let start = Launch { invocation, inherited, ignored };
@@ -60,7 +62,7 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
         let empty = SourceMap::default();
         return refuse(&faults, files.as_ref().map_or(&empty, |files| &files.sources));
     }
-    match meant {
+    match files.take_if(|_| !plain) {
         Some(files) => start.configured(files),
         None if invocation.persona != Persona::Rinit => start.dropin(),
         None if inside && invocation.command.is_empty() => inside::nothing_to_run(),
@@ -301,17 +303,25 @@ fn assemble(invocation: &Invocation, mut plan: Plan, starter: Starter, given: In
         main.rules.success.extend(invocation.remap.iter().copied().flat_map(exit_code::remapped));
     }
     by_options(invocation, &mut plan.whole);
-    let control = starter.files.map(|_| Control::open(&plan.control, plan.services.len()));
+    let control = starter.places.as_ref().map(|_| Control::open(&plan.control, plan.services.len()));
     let http = control.as_ref().and_then(|control| http_helper(&plan, control));
     plan.whole.seed = crate::sys::event::clock::now().0;
+    let (main, alone) = (plan.whole.main, plan.whole.main.is_some() && plan.services.len() == 1);
     // They are the core's from here on; the services keep what is run.
     let rules = plan.services.iter_mut().map(|service| std::mem::take(&mut service.rules)).collect();
-    let services: &'static [Service] = plan.services.leak();
+    let (core, services) = allocator::compactly(|| divide::divide(rules, &plan));
+    drop(plan);
+    if starter.places.is_some() {
+        // Of the configuration nothing is left but this.
+        allocator::compactly(redact::copy);
+        allocator::give_back();
+    }
+    let services: &'static [RunnableService] = Box::leak(services);
     Box::new(Runtime {
         logs: Logs::new(services),
-        main: plan.whole.main,
-        alone: plan.whole.main.is_some() && services.len() == 1,
-        core: Supervisor::new(rules, plan.whole),
+        main,
+        alone,
+        core,
         services,
         starter: Box::leak(Box::new(starter)),
         waiter: Waiter::default(),

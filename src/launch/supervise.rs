@@ -10,6 +10,7 @@ use crate::config::read::interpolate::Scope;
 use crate::config::read::table::ReadContext;
 use crate::config::source::diagnostic::Diagnostic;
 use crate::config::source::files::Files;
+use crate::config::source::key_places::KeyPlaces;
 use crate::config::{Off, Plan, Service, resolve};
 use crate::exit_code;
 use crate::model::environ::Environ;
@@ -19,7 +20,7 @@ use crate::received::{self, Early, Received};
 use crate::runtime::InheritedFds;
 use crate::service::launcher::Starter;
 use crate::sys::process::spawn::SessionMode;
-use crate::sys::{args, container, stdio};
+use crate::sys::{allocator, args, container, stdio};
 use crate::text::redact;
 use std::mem::ManuallyDrop;
 
@@ -35,16 +36,16 @@ fn interrupt(interrupted: Interrupted, early: &Early<'_>) -> u8 {
 impl Launch<'_> {
     /// A configuration, with or without a command. Apart, so that its frame is not on the stack of a plain start.
     #[inline(never)]
-    pub(super) fn configured(self, files: &'static Files) -> u8 {
+    pub(super) fn configured(self, files: ManuallyDrop<Files>) -> u8 {
         let given = args::environment();
         let mut faults = Vec::new();
         // Not dropped, as the files are not.
-        let mut checks = ManuallyDrop::new(self.read_checks(files, &given, &mut faults));
+        let mut checks = ManuallyDrop::new(self.read_checks(&files, &given, &mut faults));
         redact::keep(&checks::secrets(&checks, &given));
         let exported = checks::exported(&checks);
-        let plan = self.resolve(files, &given, &exported, &mut faults);
+        let plan = self.resolve(&files, &given, &exported, &mut faults);
         if !faults.is_empty() {
-            self.warn_of_missing(files, &plan, &given);
+            self.warn_of_missing(&files, &plan, &given);
             return refuse(&faults, &files.sources);
         }
         if let Err(why) = checks::select::select(&mut checks, &self.invocation.only, &self.invocation.skip) {
@@ -52,25 +53,25 @@ impl Launch<'_> {
             return exit_code::USAGE;
         }
         match self.invocation.mode {
-            Mode::Validate if self.warn_of_missing(files, &plan, &given) > 0 => {
+            Mode::Validate if self.warn_of_missing(&files, &plan, &given) > 0 => {
                 answer("the configuration has no faults, but the warnings above\n", 0)
             }
             Mode::Validate => answer("the configuration has no faults\n", 0),
             Mode::Explain => {
                 let mut plan = plan;
                 by_options(self.invocation, &mut plan.whole);
-                let text = checks::explain(&checks, &files.sources) + &explain::explain(Some(files), &plan);
+                let text = checks::explain(&checks, &files.sources) + &explain::explain(Some(&files), &plan);
                 tell(text)
             }
             Mode::Record => super::record(given),
             Mode::EnvDocs => tell(checks::report::env_docs::render(&checks)),
-            Mode::Check => self.report(files, &checks, given, &plan.whole.signals),
+            Mode::Check => self.report(&files, &checks, given, &plan.whole.signals),
             Mode::Exec | Mode::Supervise => {
                 if let Err(why) = self.something_to_run(&plan) {
                     output::line(LogLevel::Error, "", &why);
                     return exit_code::USAGE;
                 }
-                self.go(files, &checks, given, plan, &exported)
+                self.go(files, checks, given, plan, exported)
             }
         }
     }
@@ -110,14 +111,14 @@ impl Launch<'_> {
     /// Checks, then what the checks were for.
     fn go(
         self,
-        files: &'static Files,
-        checks: &[Check],
+        files: ManuallyDrop<Files>,
+        checks: ManuallyDrop<Vec<Check>>,
         given: Environ,
         mut plan: Plan,
-        exported: &[String],
+        exported: Vec<String>,
     ) -> u8 {
         let mut early = Early::new(&self.invocation.rewrites, &plan.whole.signals);
-        let environ = match self.evaluate(files, checks, given, &mut early) {
+        let environ = match self.evaluate(&files, &checks, given, &mut early) {
             Ok(report) if report.ok() => report.environ,
             Ok(report) => {
                 last_words(&report.short());
@@ -129,7 +130,7 @@ impl Launch<'_> {
         if !exported.is_empty() {
             // What was not known before the checks is known now.
             let mut faults = Vec::new();
-            plan = self.resolve(files, &environ, &[], &mut faults);
+            plan = self.resolve(&files, &environ, &[], &mut faults);
             if !faults.is_empty() {
                 return refuse(&faults, &files.sources);
             }
@@ -141,7 +142,12 @@ impl Launch<'_> {
         if self.invocation.mode == Mode::Exec {
             self.exec(&plan, Some(environ))
         } else {
-            self.supervise(files, plan, environ, kept)
+            let names = plan.services.iter().map(|service| service.name.as_str());
+            let places = allocator::compactly(|| KeyPlaces::new(&files, names));
+            drop(exported);
+            drop(ManuallyDrop::into_inner(checks));
+            drop(ManuallyDrop::into_inner(files));
+            self.supervise(places, plan, environ, kept)
         }
     }
 
@@ -226,7 +232,7 @@ impl Launch<'_> {
         Ok(report)
     }
 
-    fn supervise(self, files: &'static Files, plan: Plan, environ: Environ, kept: Vec<Received>) -> u8 {
+    fn supervise(self, places: KeyPlaces, plan: Plan, environ: Environ, kept: Vec<Received>) -> u8 {
         // A container that ends at once, and with success, is not to do so without a word.
         if !plan.services.iter().any(Service::is_on) {
             for service in &plan.services {
@@ -243,15 +249,16 @@ impl Launch<'_> {
         };
         let starter = Starter {
             inherited: self.inherited,
-            environ: Some(environ),
+            environ: Some(allocator::compactly(|| environ.clone())),
             ignored: self.ignored,
             place: SessionMode::Foreground,
             folder: crate::sys::folder().filter(|folder| folder.as_c_str() != c"/"),
             null: stdio::open_null(),
-            files: Some(files),
+            places: Some(places),
             by_shell: std::cell::Cell::default(),
             told_who_runs: std::cell::Cell::new(false),
         };
+        drop(environ);
         crate::sys::sit_in_root();
         super::adopt_orphans();
         run(self.invocation, plan, starter, given, kept)

@@ -16,7 +16,7 @@ mod tails;
 pub use tails::Tail;
 
 use crate::cli::LogLevel;
-use crate::config::{LogDriver, Service};
+use crate::config::{LogDriver, RunnableService};
 use crate::model::{ExitStatus, Moment, Pid, ServiceId};
 use crate::output;
 use crate::sys::Errno;
@@ -59,7 +59,7 @@ struct RelayProcess {
 
 /// PID 1's part.
 pub struct Logs {
-    services: &'static [Service],
+    services: &'static [RunnableService],
     channels: Vec<Channel>,
     memory: Option<SharedMemory>,
     relay: Option<RelayProcess>,
@@ -72,7 +72,7 @@ pub struct Logs {
 impl Logs {
     /// `None` where no service needs it: nothing is made, and nothing costs anything.
     #[must_use]
-    pub fn new(services: &'static [Service]) -> Option<Box<Self>> {
+    pub fn new(services: &'static [RunnableService]) -> Option<Box<Self>> {
         services.iter().any(|service| service.program.logging.driver.is_relayed()).then(|| {
             Box::new(Self {
                 services,
@@ -114,7 +114,7 @@ impl Logs {
 
     /// Makes the pipes of all services, for the relay has those that are there when it starts.
     fn open(&mut self) -> Result<(), Errno> {
-        let relayed = |service: &&Service| service.program.logging.driver.is_relayed();
+        let relayed = |service: &&RunnableService| service.program.logging.driver.is_relayed();
         let count = self.services.iter().filter(relayed).count();
         raise_descriptor_limit(count);
         let memory = SharedMemory::new(layout::slot(count))?;

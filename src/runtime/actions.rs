@@ -130,8 +130,7 @@ impl EventLoop {
                         program.argv.first().map_or_else(Default::default, |word| word.to_string_lossy());
                     (code, why) = diagnosis::as_said_by(persona, error, &word);
                 }
-                let name = self.runtime.services.get(service.index()).map_or("", |found| &found.name);
-                why.push_str(&self.runtime.starter.place_of(name, error));
+                why.push_str(&self.runtime.starter.place_of(service, error));
                 self.say_later(LogLevel::Error, Some(service).filter(|_| !is_main), why);
                 self.events.push_back(Event::SpawnFailed { service, lasting, code });
             }

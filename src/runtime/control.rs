@@ -55,8 +55,8 @@ impl EventLoop {
         let Some(mut control) = self.runtime.control.take() else { return };
         let runtime = &self.runtime;
         let files = || {
-            let files = runtime.starter.files;
-            files.iter().flat_map(|files| files.sources.names()).map(str::to_string).collect()
+            let places = runtime.starter.places.iter();
+            places.flat_map(|places| places.files()).map(str::to_string).collect()
         };
         let view = View {
             core: &runtime.core,

@@ -11,13 +11,14 @@ mod originals;
 mod probes;
 
 use crate::cli::{LogLevel, Persona};
-use crate::config::Service;
+use crate::config::RunnableService;
 use crate::logs::Logs;
 use crate::model::{ExitStatus, Moment, Pid, Restart, ServiceId, Signal};
 use crate::received::{self, Received};
 use crate::service::launcher::Starter;
 use crate::supervisor::event::{Action, Event, Note};
 use crate::supervisor::{ServiceStatus, Supervisor};
+use crate::sys::allocator;
 use crate::sys::container::cgroup;
 use crate::sys::event::poll::{Waiter, Wake};
 use crate::sys::event::{clock, signals};
@@ -34,10 +35,10 @@ use std::time::Duration;
 /// Everything that the loop works with.
 pub struct Runtime {
     /// Decides.
-    pub core: Supervisor,
+    pub core: Box<Supervisor>,
     /// What the services are, by their ids. For ever, as what follows: a process that hangs in its start may read it
     /// for as long.
-    pub services: &'static [Service],
+    pub services: &'static [RunnableService],
     /// Makes their processes.
     pub starter: &'static Starter,
     /// The service that the COMMAND is.
@@ -132,6 +133,9 @@ const MAX_WAKE_DELAY: Duration = Duration::from_millis(500);
 /// How much is done between two looks for signals, in units of about 10 to 50 µs.
 const PORTION: u32 = 64;
 
+/// A list of what is to be done that has room for more is let go of when all is done.
+const MAX_QUEUE: usize = 64;
+
 /// What a new process costs of it.
 const START_COST: u32 = 8;
 
@@ -221,6 +225,9 @@ impl EventLoop {
 
     /// Waits, or with `more` to do only looks: for every signal that is pending, and whether the moment has come.
     fn listen(&mut self, more: bool) {
+        if !more {
+            self.give_back();
+        }
         let owing = crate::output::retry_at();
         let relay = self.runtime.logs.as_ref().and_then(|logs| logs.deadline());
         let control = self.runtime.control.as_ref().and_then(|control| control.server.deadline(clock::now()));
@@ -268,6 +275,17 @@ impl EventLoop {
         } else if !self.probe_says(fd) {
             self.client_says(fd);
         }
+    }
+
+    /// What a great many events at one time have taken, and one more does not.
+    fn give_back(&mut self) {
+        if self.actions.capacity() > MAX_QUEUE {
+            self.actions = VecDeque::new();
+            self.decided = Vec::new();
+            self.events = VecDeque::new();
+            self.sayings = VecDeque::new();
+        }
+        allocator::give_back_much();
     }
 
     /// A moment has come that the supervisor waits for, or that a look at groups is due at.

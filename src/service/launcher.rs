@@ -1,12 +1,12 @@
 //! From a service's configuration to its process: environment, user, folder, descriptors.
 
 use crate::cli::LogLevel;
-use crate::config::source::files::Files;
+use crate::config::source::key_places::KeyPlaces;
 use crate::config::{LogDriver, ProbeSpec, Program, UserSpec};
 use crate::diagnosis;
 use crate::exit_code;
 use crate::model::environ::Environ;
-use crate::model::{Pid, Signal};
+use crate::model::{Pid, ServiceId, Signal};
 use crate::output;
 use crate::sys::Errno;
 use crate::sys::container::cgroup;
@@ -78,8 +78,8 @@ pub struct Starter {
     pub folder: Option<CString>,
     /// /dev/null, for those who get no input or no output.
     pub null: Option<OwnedFd>,
-    /// The configuration, whose places a failure names.
-    pub files: Option<&'static Files>,
+    /// Where the keys stand that a start may fail by.
+    pub places: Option<KeyPlaces>,
     /// Whether it was told that services run as who rinit is.
     pub told_who_runs: Cell<bool>,
     /// Whether a script without a first line was given to /bin/sh.
@@ -116,7 +116,7 @@ impl Starter {
             place,
             folder: None,
             null: None,
-            files: None,
+            places: None,
             by_shell: Cell::default(),
             told_who_runs: Cell::new(false),
         }
@@ -179,7 +179,7 @@ impl Starter {
 
     /// Where the key stands that a start has failed by: ` (/etc/rinit.toml:3:11)`.
     #[must_use]
-    pub fn place_of(&self, service: &str, error: Option<SpawnError>) -> String {
+    pub fn place_of(&self, service: ServiceId, error: Option<SpawnError>) -> String {
         let key = match error.map(|error| error.stage) {
             None | Some(Stage::Credentials) => "user",
             Some(Stage::Exec) => "command",
@@ -187,7 +187,7 @@ impl Starter {
             Some(Stage::Ulimits) => "ulimits",
             Some(Stage::Fork | Stage::Group | Stage::Stdio) => return String::new(),
         };
-        let place = self.files.and_then(|files| files.place_of(service, key));
+        let place = self.places.as_ref().and_then(|places| places.of(service, key));
         place.map_or_else(String::new, |place| [" (", &place, ")"].concat())
     }
 

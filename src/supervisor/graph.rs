@@ -1,7 +1,7 @@
 //! Who waits for whom: the order of a start, the dependents of each service, cycles, longest chains. There is one walk,
 //! [`order`]; the configuration, which refuses cycles, takes it too.
 
-use super::service_map::ServiceMap;
+use super::service_map::{ServiceLists, ServiceMap};
 use crate::model::{Dependency, ServiceId, ServicePolicy};
 use std::time::Duration;
 
@@ -9,9 +9,11 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub(super) struct Graph {
     /// Every service after all that it depends on, otherwise as listed.
-    pub(super) order: Vec<ServiceId>,
+    pub(super) order: Box<[ServiceId]>,
+    /// For each service what it depends on, as listed.
+    pub(super) depends_on: ServiceLists<Dependency>,
     /// For each service those that depend on it, as listed.
-    pub(super) dependents: ServiceMap<Vec<Dependent>>,
+    pub(super) dependents: ServiceLists<Dependent>,
 }
 
 /// An edge seen from the service that is depended on.
@@ -22,8 +24,8 @@ pub(super) struct Dependent {
 }
 
 impl Graph {
-    /// The graph of these services. An edge that closes a cycle or leads to no service is taken out
-    /// of the rules: the configuration refuses both, and here they could only make a stop hang.
+    /// The graph of these services, out of whose rules the edges are taken. An edge that closes a cycle or leads to no
+    /// service is left out: the configuration refuses both, and here they could only make a stop hang.
     pub(super) fn new(services: &mut [ServicePolicy]) -> Self {
         let deps: Vec<&[Dependency]> = services.iter().map(|rules| rules.depends_on.as_slice()).collect();
         let order = order(&deps, &mut |_, _| {});
@@ -31,14 +33,21 @@ impl Graph {
         for (at, id) in order.iter().enumerate() {
             place[*id] = at;
         }
-        let mut dependents = ServiceMap::new(vec![Vec::new(); services.len()], Vec::new());
-        for (by, rules) in place.ids().zip(services) {
+        for (by, rules) in place.ids().zip(&mut *services) {
             rules.depends_on.retain(|edge| place[edge.on] < place[by]);
-            for edge in &rules.depends_on {
-                dependents[edge.on].push(Dependent { by, edge: *edge });
-            }
         }
-        Self { order, dependents }
+        let count = services.len();
+        let edges = || {
+            let each = place.ids().zip(&*services);
+            each.flat_map(|(by, rules)| rules.depends_on.iter().map(move |edge| (by, *edge)))
+        };
+        let depends_on = ServiceLists::new(count, edges);
+        let dependents =
+            ServiceLists::new(count, || edges().map(|(by, edge)| (edge.on, Dependent { by, edge })));
+        for rules in services {
+            rules.depends_on = Vec::new();
+        }
+        Self { order: order.into(), depends_on, dependents }
     }
 
     /// The largest sum of `cost` along a chain of dependents.

@@ -54,7 +54,7 @@ use graph::Graph;
 use process_table::{Owner, Pids, ProcessEnd};
 use restart::Random;
 use service::{Record, ServiceState, Stopping};
-use service_map::ServiceMap;
+use service_map::{ServiceMap, SharedMap};
 use shutdown::{Phase, Stop};
 use std::time::Duration;
 
@@ -65,7 +65,8 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Supervisor {
     whole: Settings,
-    rules: ServiceMap<ServicePolicy>,
+    /// Without `depends_on`, which is the graph's.
+    rules: SharedMap<ServicePolicy>,
     records: ServiceMap<Record>,
     graph: Graph,
     pids: Pids,
@@ -97,11 +98,12 @@ impl Supervisor {
     #[must_use]
     pub fn new(mut services: Vec<ServicePolicy>, whole: Settings) -> Self {
         let graph = Graph::new(&mut services);
+        let nobody = Box::new(ServicePolicy { enabled: false, ..ServicePolicy::default() });
         let records: Vec<Record> = services.iter().map(|rules| Record::new(rules.enabled)).collect();
         let mut core = Self {
             busy: records.iter().filter(|record| record.state.is_busy()).count(),
             records: ServiceMap::new(records, Record::new(false)),
-            rules: ServiceMap::new(services, ServicePolicy { enabled: false, ..ServicePolicy::default() }),
+            rules: SharedMap::new(services, nobody),
             graph,
             pids: Pids::default(),
             phase: Phase::New,
@@ -172,7 +174,7 @@ impl Supervisor {
     /// All services, each after those that it depends on.
     #[must_use]
     pub fn start_order(&self) -> Vec<ServiceId> {
-        self.graph.order.clone()
+        self.graph.order.to_vec()
     }
 
     /// What this service is doing.
@@ -203,7 +205,7 @@ impl Supervisor {
     #[must_use]
     pub fn waits_for(&self, service: ServiceId) -> Option<ServiceId> {
         let record = &self.records[service];
-        let edge = self.rules[service].depends_on.get(record.blocker);
+        let edge = self.graph.depends_on[service].get(record.blocker());
         edge.filter(|_| record.state == ServiceState::Waiting).map(|edge| edge.on)
     }
 

@@ -93,7 +93,7 @@ impl Step<'_> {
             }
             let lacks =
                 |edge: &&Dependency| self.core.records[edge.on].by_hand || self.hold(edge) != Hold::Yes;
-            let edges = self.core.rules[one].depends_on.iter().filter(|edge| is_need(edge));
+            let edges = self.core.graph.depends_on[one].iter().filter(|edge| is_need(edge));
             stack.extend(edges.filter(lacks).map(|edge| edge.on));
         }
         self.core.in_start_order(&marked)
@@ -202,7 +202,7 @@ impl Step<'_> {
             return;
         }
         for at in 0.. {
-            let Some(edge) = self.core.rules[id].depends_on.get(at).copied() else { return };
+            let Some(edge) = self.core.graph.depends_on[id].get(at).copied() else { return };
             if is_need(&edge) {
                 self.turn_by_hand(edge.on);
             }

@@ -41,7 +41,7 @@ impl Supervisor {
         let waiting = self.records.ids().filter(|id| self.records[*id].state == ServiceState::Waiting);
         waiting.filter_map(move |service| {
             let record = &self.records[service];
-            let edge = self.rules[service].depends_on.get(record.blocker)?;
+            let edge = self.graph.depends_on[service].get(record.blocker())?;
             let waits_itself =
                 matches!(self.records[edge.on].state, ServiceState::Waiting | ServiceState::Off);
             let wait = Wait {

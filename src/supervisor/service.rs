@@ -121,7 +121,7 @@ pub(super) struct Record {
     pub(super) code: u8,
     /// While it waits, or is off: the place in `depends_on` of what it was last found to wait for. Nothing
     /// else about it needs looking at before that one changes.
-    pub(super) blocker: usize,
+    pub(super) blocker: u32,
     /// Of a service that is off alone.
     pub(super) order: Order,
     /// Since when it waits, or last did.
@@ -131,7 +131,7 @@ pub(super) struct Record {
     /// Whether it is to be started, by order, when it has stopped.
     pub(super) again: bool,
     /// While the container stops: dependents that have not let go of it yet.
-    pub(super) held: usize,
+    pub(super) held: u32,
     /// Whether it has let go of what it depends on itself.
     pub(super) let_go: bool,
 }
@@ -152,6 +152,11 @@ impl Record {
             held: 0,
             let_go: false,
         }
+    }
+
+    /// The place in `depends_on` of what it waits for.
+    pub(super) fn blocker(&self) -> usize {
+        self.blocker as usize
     }
 
     /// The moment at which something must happen to it. `up`: the container is not stopping; while

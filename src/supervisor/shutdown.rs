@@ -160,7 +160,8 @@ impl Step<'_> {
             self.core.stop.halt_at = Some(self.now.after(within));
         }
         for id in self.core.records.ids() {
-            self.core.records[id].held = self.core.graph.dependents[id].len();
+            self.core.records[id].held =
+                u32::try_from(self.core.graph.dependents[id].len()).unwrap_or(u32::MAX);
             match self.core.records[id].state {
                 ServiceState::Backoff { .. } if faulty!(self.core, SpawnDuringStop) => {}
                 ServiceState::Waiting | ServiceState::Backoff { .. } => {
@@ -212,7 +213,7 @@ impl Step<'_> {
         }
         record.let_go = true;
         for at in 0.. {
-            let Some(edge) = self.core.rules[id].depends_on.get(at).copied() else { return };
+            let Some(edge) = self.core.graph.depends_on[id].get(at).copied() else { return };
             let on = &mut self.core.records[edge.on];
             on.held = on.held.saturating_sub(1);
             if on.held == 0 {

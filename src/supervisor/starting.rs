@@ -46,8 +46,8 @@ impl Step<'_> {
         if !record.state.awaits_others(record.order) || self.core.is_stopping() {
             return;
         }
-        let edges = &self.core.rules[id].depends_on;
-        let from = self.core.records[id].blocker;
+        let edges = &self.core.graph.depends_on[id];
+        let from = self.core.records[id].blocker();
         let places = (from..edges.len()).chain(0..from.min(edges.len()));
         let blocked = places
             .filter_map(|at| edges.get(at).map(|edge| (at, edge.on, self.hold(edge))))
@@ -59,7 +59,7 @@ impl Step<'_> {
             }
             None => self.spawn(id),
             Some((_, needs, Hold::Never)) => self.unreachable(id, needs),
-            Some((at, ..)) => self.core.records[id].blocker = at,
+            Some((at, ..)) => self.core.records[id].blocker = u32::try_from(at).unwrap_or(u32::MAX),
         }
     }
 
@@ -112,8 +112,8 @@ impl Step<'_> {
                 self.unreachable(dependent.by, id);
             } else {
                 let record = &self.core.records[dependent.by];
-                let edges = &self.core.rules[dependent.by].depends_on;
-                if edges.get(record.blocker).is_some_and(|edge| edge.on == id) {
+                let edges = &self.core.graph.depends_on[dependent.by];
+                if edges.get(record.blocker()).is_some_and(|edge| edge.on == id) {
                     self.consider(dependent.by);
                 }
             }
@@ -264,7 +264,7 @@ impl Step<'_> {
     /// The wait before a restart is over. What it depends on is not looked at again, except by a
     /// service that is tied to something (`restart = true`): that one waits for it as at first.
     pub(super) fn start_again(&mut self, id: ServiceId) {
-        if self.core.rules[id].depends_on.iter().any(|edge| edge.restart) {
+        if self.core.graph.depends_on[id].iter().any(|edge| edge.restart) {
             self.wait_again(id);
         } else {
             self.spawn(id);
@@ -286,7 +286,7 @@ impl Step<'_> {
     }
 
     pub(super) fn look_again(&mut self, id: ServiceId) {
-        let mut edges = self.core.rules[id].depends_on.iter();
+        let mut edges = self.core.graph.depends_on[id].iter();
         match edges.find(|edge| self.hold(edge) == Hold::Never).map(|edge| edge.on) {
             Some(needs) => self.unreachable(id, needs),
             None => self.consider(id),

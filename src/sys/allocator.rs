@@ -5,6 +5,11 @@
 //! size of object. Reading a configuration makes and drops thousands of small texts: a block that is given back is
 //! the next one of its size to be handed out, still in the cache, so that few pages are touched and none is mapped or
 //! unmapped on the way. What is large comes from malloc and goes back to the kernel.
+//!
+//! What a configuration needs while it is read is far more than what it comes to. So when it is read, what stays is
+//! copied side by side into memory that nobody had before ([`compactly`]), all else is dropped, and the pages on which
+//! nothing is left go back to the kernel ([`give_back`]). A page on which anything lives stays where it is: nothing that
+//! somebody has forgotten can be lost, it only costs a page.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
@@ -16,8 +21,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Enough for a start with a configuration of ordinary size. What is not touched costs nothing.
 const FIRST: usize = 256 * 1024;
 
-/// Each further place. What is not touched of it costs nothing either.
+/// The first of the further places; each is twice as large as the one before. What is not touched costs nothing either.
 const FURTHER: usize = 1024 * 1024;
+
+/// So much of what was given back is kept for its next use without a look at where it lies.
+const ENOUGH: usize = 256 * 1024;
+
+/// The first place and all further ones: together 16 GiB.
+const MAX_PLACES: usize = 16;
 
 /// All blocks are of this alignment, and their sizes multiples of it.
 const UNIT: usize = align_of::<u128>();
@@ -49,6 +60,13 @@ fn class(layout: Layout) -> Option<(usize, usize)> {
     Some((rounded, number))
 }
 
+/// The size of the blocks of this number: the reverse of [`class`].
+fn block_size(number: usize) -> usize {
+    let Some(coarse) = number.checked_sub(FINE / UNIT) else { return (number + 1) * UNIT };
+    let power = FINE.ilog2() as usize + coarse / 4;
+    (1 << power) + (coarse % 4 + 1) * (1 << (power - 2))
+}
+
 /// A block that nobody has begins with a pointer to the next of its size.
 struct Free {
     next: *mut Free,
@@ -61,6 +79,15 @@ struct HeapState {
     left: usize,
     /// The blocks that were given back, by size.
     free: [*mut Free; SIZES],
+    /// Where all blocks come from: begin and length.
+    places: [(*mut u8, usize); MAX_PLACES],
+    /// A stretch of one of them whose pages have gone back to the kernel: the next place.
+    spare: (*mut u8, usize),
+    /// How much lies on the lists, and how much may before the pages are looked at again.
+    kept: usize,
+    enough: usize,
+    /// Whether blocks that were given back are left alone, so that what is handed out lies side by side.
+    compact: bool,
 }
 
 /// The bytes of the first place. They lie in .bss: what is not touched is neither in the file nor in memory.
@@ -70,10 +97,11 @@ struct Arena(UnsafeCell<[MaybeUninit<u8>; FIRST]>);
 // SAFETY: only a `Heap` hands it out, each byte to one owner.
 unsafe impl Sync for Arena {}
 
+#[unsafe(link_section = ".bss.place")]
 static PLACE: Arena = Arena(UnsafeCell::new([MaybeUninit::uninit(); FIRST]));
 
 /// See the module.
-pub struct Heap {
+struct Heap {
     /// Held while the state is looked at. rinit has one thread, but nothing here relies on it.
     busy: AtomicBool,
     state: UnsafeCell<HeapState>,
@@ -85,15 +113,11 @@ unsafe impl Sync for Heap {}
 unsafe impl Send for Heap {}
 
 impl Heap {
-    /// The allocator. There can be only one that begins with the first place.
-    #[must_use]
-    #[expect(clippy::new_without_default, reason = "made once, in a static")]
-    pub const fn new() -> Self {
-        Self::over(PLACE.0.get().cast(), FIRST)
-    }
-
     const fn over(from: *mut u8, left: usize) -> Self {
-        let state = HeapState { from, left, free: [null_mut(); SIZES] };
+        let mut places = [(null_mut(), 0); MAX_PLACES];
+        places[0] = (from, left);
+        let (free, spare) = ([null_mut(); SIZES], (null_mut(), 0));
+        let state = HeapState { from, left, free, kept: 0, enough: ENOUGH, places, spare, compact: false };
         Self { busy: AtomicBool::new(false), state: UnsafeCell::new(state) }
     }
 
@@ -126,10 +150,11 @@ impl HeapState {
 
     /// A block of this size that was given back.
     fn take_kept(&mut self, number: usize) -> Option<*mut u8> {
-        let list = self.free.get_mut(number).filter(|list| !list.is_null())?;
+        let list = self.free.get_mut(number).filter(|list| !list.is_null() && !self.compact)?;
         let block = *list;
         // SAFETY: blocks on a list belong to it, and began with a `Free` when they were put there.
         *list = unsafe { (*block).next };
+        self.kept = self.kept.saturating_sub(block_size(number));
         Some(block.cast())
     }
 
@@ -143,13 +168,16 @@ impl HeapState {
 
     /// Goes on to a new place; what is left of the old one is less than one block, and lost.
     fn grow(&mut self) -> bool {
-        let (rights, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        // SAFETY: new memory at an address of the kernel's choice.
-        let place = unsafe { libc::mmap(null_mut(), FURTHER, rights, kind, -1, 0) };
-        if place == libc::MAP_FAILED {
-            return false;
+        if self.spare.1 > 0 {
+            (self.from, self.left) = std::mem::replace(&mut self.spare, (null_mut(), 0));
+            return true;
         }
-        (self.from, self.left) = (place.cast(), FURTHER);
+        let count = self.places.iter().take_while(|place| place.1 > 0).count();
+        let Some(entry) = self.places.get_mut(count) else { return false };
+        let size = FURTHER << count.saturating_sub(1);
+        let Some(place) = map(size) else { return false };
+        *entry = (place, size);
+        (self.from, self.left) = (place, size);
         true
     }
 
@@ -159,6 +187,7 @@ impl HeapState {
             // SAFETY: the block is as large and as aligned as a `Free`, and its owner has given it up.
             unsafe { block.write(Free { next: *list }) };
             *list = block;
+            self.kept += block_size(number);
         }
     }
 
@@ -174,6 +203,170 @@ impl HeapState {
         }
         fits
     }
+}
+
+/// New memory, full of zeros.
+fn map(size: usize) -> Option<*mut u8> {
+    let (rights, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: new memory at an address of the kernel's choice.
+    let place = unsafe { libc::mmap(null_mut(), size, rights, kind, -1, 0) };
+    (place != libc::MAP_FAILED).then(|| place.cast())
+}
+
+/// How much of each page of all places is free.
+struct FreePages<'t> {
+    places: &'t [(*mut u8, usize)],
+    page: usize,
+    /// In bytes, page after page and place after place.
+    free: &'t mut [u32],
+}
+
+impl FreePages<'_> {
+    fn count(places: &[(*mut u8, usize)], page: usize) -> usize {
+        places.iter().map(|(_, len)| len / page + 2).sum()
+    }
+
+    /// The pages that a block touches, and how many bytes of it are on each. A block lies in one place.
+    fn of(&mut self, block: *mut Free, size: usize, mut see: impl FnMut(&mut u32, usize)) {
+        let (start, end, page) = (block.addr(), block.addr() + size, self.page);
+        let mut before = 0;
+        for (place, len) in self.places {
+            if (place.addr()..place.addr() + len).contains(&start) {
+                let first = before + start / page - place.addr() / page;
+                for (at, number) in (start / page..end.div_ceil(page)).enumerate() {
+                    let share = end.min((number + 1) * page) - start.max(number * page);
+                    self.free.get_mut(first + at).into_iter().for_each(|free| see(free, share));
+                }
+                return;
+            }
+            before += len / page + 2;
+        }
+    }
+
+    /// The longest stretches of pages that are free as a whole.
+    fn stretches(&self, mut see: impl FnMut(*mut u8, usize)) {
+        let mut rest: &[u32] = self.free;
+        for (place, len) in self.places {
+            let (own, after) = rest.split_at_checked(len / self.page + 2).unwrap_or((rest, &[]));
+            rest = after;
+            let mut at = 0;
+            for run in own.chunk_by(|a, b| self.is_free(*a) == self.is_free(*b)) {
+                if run.first().is_some_and(|free| self.is_free(*free)) {
+                    // A page of which not all belongs to the place is never free, so that this begins in the place.
+                    let begin = (place.addr() / self.page + at) * self.page - place.addr();
+                    // SAFETY: the pages are of the place.
+                    see(unsafe { place.add(begin) }, run.len() * self.page);
+                }
+                at += run.len();
+            }
+        }
+    }
+
+    fn is_free(&self, free: u32) -> bool {
+        free as usize == self.page
+    }
+}
+
+impl HeapState {
+    /// Gives the pages back to the kernel on which there is nothing but blocks that nobody has.
+    fn give_back(&mut self) {
+        // SAFETY: asks for a number.
+        let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(FURTHER);
+        let places = self.places;
+        let count = FreePages::count(&places, page);
+        let Some(table) = map(count * size_of::<u32>()) else { return };
+        // SAFETY: the mapping is as long, full of zeros, and nobody else's.
+        let free = unsafe { std::slice::from_raw_parts_mut(table.cast::<u32>(), count) };
+        let mut pages = FreePages { places: &places, page, free };
+        for number in 0..SIZES {
+            self.each_free(number, |block| {
+                pages.of(block, block_size(number), |free, share| *free += share as u32);
+                true
+            });
+        }
+        for number in 0..SIZES {
+            self.each_free(number, |block| {
+                let mut stays = true;
+                pages.of(block, block_size(number), |free, _| stays &= *free as usize != page);
+                stays
+            });
+        }
+        pages.stretches(|begin, len| {
+            // SAFETY: no list leads to these pages any more, and nobody has a block on them.
+            unsafe { libc::madvise(begin.cast(), len, libc::MADV_DONTNEED) };
+            if len > self.spare.1 {
+                self.spare = (begin, len);
+            }
+        });
+        // What could not go back now is not looked at again before there is as much more.
+        self.enough = 2 * self.kept + ENOUGH;
+        // SAFETY: it was mapped above, and is used no more.
+        unsafe { libc::munmap(table.cast(), count * size_of::<u32>()) };
+    }
+
+    /// Goes through the blocks of one size that nobody has, and keeps those that `stays` says.
+    fn each_free(&mut self, number: usize, mut stays: impl FnMut(*mut Free) -> bool) {
+        let Some(mut link) = self.free.get_mut(number).map(std::ptr::from_mut) else { return };
+        // SAFETY: a list leads from block to block, each of which begins with a `Free`; its end is null.
+        unsafe {
+            while !(*link).is_null() {
+                let block = *link;
+                if stays(block) {
+                    link = &raw mut (*block).next;
+                } else {
+                    *link = (*block).next;
+                    self.kept = self.kept.saturating_sub(block_size(number));
+                }
+            }
+        }
+    }
+}
+
+/// The heap of the program.
+static HEAP: Heap = Heap::over(PLACE.0.get().cast(), FIRST);
+
+/// Makes [`HEAP`] the program's allocator.
+pub struct GlobalHeap;
+
+// SAFETY: that of `Heap`.
+unsafe impl GlobalAlloc for GlobalHeap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's own promise.
+        unsafe { HEAP.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { HEAP.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: as above.
+        unsafe { HEAP.realloc(block, layout, size) }
+    }
+}
+
+/// Does something whose blocks are to stay, so that they lie side by side and not where others were before.
+pub fn compactly<T>(work: impl FnOnce() -> T) -> T {
+    HEAP.with(|state| state.compact = true);
+    let done = work();
+    HEAP.with(|state| state.compact = false);
+    done
+}
+
+/// Gives back to the kernel what was used once and is no more.
+#[cold]
+pub fn give_back() {
+    HEAP.with(HeapState::give_back);
+}
+
+/// The same, where that is much: after a thousand starts at one time, for one.
+pub fn give_back_much() {
+    HEAP.with(|state| {
+        if state.kept > state.enough {
+            state.give_back();
+        }
+    });
 }
 
 // SAFETY: a block is of at least the layout's size and alignment; it is cut from a place once, and handed out again only
@@ -394,6 +587,90 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    /// What is left on a page keeps the page; the others go back to the kernel. 1,000 services took 2,096 KiB of a place
+    /// for what they were read by.
+    #[test]
+    fn pages_without_a_block_that_somebody_has_go_back() {
+        let heap = another(1 << 14);
+        let mut live: Vec<(*mut u8, Layout, u8)> = Vec::new();
+        let mut seed = 7_usize;
+        let mut fill = |count: usize, live: &mut Vec<_>| {
+            for n in 0..count {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let most = if n % 64 == 0 { MAX_BLOCK } else { 400 };
+                let layout = layout(1 + (seed >> 33) % most, 1);
+                let tag = u8::try_from(n % 251).expect("a byte");
+                // SAFETY: each block is used within its layout and given back once with it.
+                unsafe {
+                    let block = heap.alloc(layout);
+                    block.write_bytes(tag, layout.size());
+                    live.push((block, layout, tag));
+                }
+            }
+        };
+        let whole = |live: &[(*mut u8, Layout, u8)]| {
+            // SAFETY: as above.
+            live.iter()
+                .all(|(block, layout, tag)| (0..layout.size()).all(|n| unsafe { *block.add(n) } == *tag))
+        };
+        for round in 0..4 {
+            fill(20_000, &mut live);
+            let before = resident(&heap);
+            let (kept, dropped): (Vec<_>, Vec<_>) =
+                live.drain(..).enumerate().partition(|(n, _)| n % 1_000 == 0);
+            live = kept.into_iter().map(|(_, block)| block).collect();
+            // SAFETY: as above.
+            dropped.iter().for_each(|(_, (block, layout, _))| unsafe { heap.dealloc(*block, *layout) });
+            heap.with(HeapState::give_back);
+            assert!(whole(&live), "round {round}");
+            // One page a block, three for a large one, and what lies across the edge of a page.
+            let after = resident(&heap);
+            assert!(
+                before > 500 && after < 4 * live.len() + 8,
+                "round {round}: {before} pages, then {after}"
+            );
+            fill(1_000, &mut live);
+            assert!(whole(&live), "round {round}");
+        }
+    }
+
+    /// Pages of the further places that are in memory.
+    fn resident(heap: &Heap) -> usize {
+        let places = heap.with(|state| state.places);
+        let count = |(place, len): &(*mut u8, usize)| {
+            let mut pages = vec![0_u8; len / 4096];
+            // SAFETY: the place is mapped, and there is a byte for each of its pages.
+            assert_eq!(unsafe { libc::mincore(place.cast(), *len, pages.as_mut_ptr()) }, 0);
+            pages.iter().filter(|page| **page & 1 == 1).count()
+        };
+        places[1..].iter().filter(|place| place.1 > 0).map(count).sum()
+    }
+
+    /// What is to stay lies side by side, whatever was given back before.
+    #[test]
+    fn what_is_made_compactly_fills_no_holes() {
+        let heap = another(1 << 14);
+        // SAFETY: as above.
+        unsafe {
+            let blocks: Vec<_> = (0..20).map(|_| heap.alloc(layout(32, 1))).collect();
+            blocks.iter().step_by(2).for_each(|block| heap.dealloc(*block, layout(32, 1)));
+            heap.with(|state| state.compact = true);
+            let made: Vec<_> = (0..10).map(|_| heap.alloc(layout(32, 1))).collect();
+            assert!(made.windows(2).all(|two| two[1].addr() == two[0].addr() + 32));
+            assert!(made[0] > blocks[19]);
+            heap.with(|state| state.compact = false);
+            assert!(blocks.contains(&heap.alloc(layout(32, 1))));
+        }
+    }
+
+    #[test]
+    fn a_number_has_one_size() {
+        for size in 1..=MAX_BLOCK {
+            let (block, number) = class(layout(size, 1)).expect("a block");
+            assert_eq!(block_size(number), block);
         }
     }
 }

@@ -51,4 +51,5 @@ mod terminals;
 mod unreachable;
 mod unread;
 mod waits;
+mod weight;
 mod wrong_usage;

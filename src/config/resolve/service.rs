@@ -7,7 +7,7 @@ use crate::config::read::interpolate::Scope;
 use crate::config::read::table::{ReadContext, Table};
 use crate::config::source::diagnostic::{SourceMap, Span};
 use crate::config::source::document::{Node, Value};
-use crate::config::{Off, Program, UserSpec};
+use crate::config::{Off, Program, ProgramSettings, UserSpec};
 use crate::model::{ServicePolicy, ServiceType};
 use std::ffi::CString;
 use std::time::Duration;
@@ -154,8 +154,7 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         health: rules_health,
     };
     let clear_env = table.flag("clear_env").unwrap_or(false);
-    draft.service.program = Program {
-        argv: Vec::new(),
+    let settings = ProgramSettings {
         environment: environment::read(table, sources, clear_env),
         clear_env,
         working_dir: working_dir(table),
@@ -165,6 +164,7 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         logging: logging::read(table),
         probe,
     };
+    draft.service.program = Program { argv: Vec::new(), settings: settings.into() };
 }
 
 fn limit(table: &Table<'_>, key: &'static str) -> Option<Duration> {

@@ -71,6 +71,19 @@ impl SourceMap {
         (name, line, column)
     }
 
+    /// Line and column of a place. `last` is another one with its column, which may be before it on the same line.
+    #[must_use]
+    pub fn place_after(&self, at: Span, last: (Span, usize)) -> (usize, usize) {
+        let (_, line, mut start) = self.line(at);
+        let (before, mut column) = last;
+        if before.file == at.file && (start..=at.start as usize).contains(&(before.start as usize)) {
+            start = before.start as usize;
+        } else {
+            column = 1;
+        }
+        (line, column + self.text(at.file).get(start..at.start as usize).map_or(0, |s| s.chars().count()))
+    }
+
     /// File name, line from 1, and where the line begins: a report asks for the place of each of many checks, which
     /// may all stand on one line.
     fn line(&self, at: Span) -> (&str, usize, usize) {

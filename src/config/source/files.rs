@@ -29,14 +29,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// Where a key of a service stands, or that of `[defaults]`: `/etc/rinit.toml:3:11`.
-    #[must_use]
-    pub fn place_of(&self, service: &str, key: &str) -> Option<String> {
-        let (name, line, column) = self.sources.place(self.at_of(service, key)?);
-        Some(format!("{name}:{line}:{column}"))
-    }
-
-    /// The same as a place in the texts.
+    /// Where a key of a service stands, or that of `[defaults]`.
     #[must_use]
     pub fn at_of(&self, service: &str, key: &str) -> Option<Span> {
         let own = self.root.get("services").and_then(|services| services.get(service)?.get(key));

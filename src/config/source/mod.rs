@@ -4,3 +4,4 @@ pub mod diagnostic;
 pub mod document;
 pub mod files;
 pub mod grouping;
+pub mod key_places;

@@ -2,14 +2,13 @@
 
 use super::logs::unhex;
 use super::{CtlError, CtlRequest};
-use crate::config::{Program, UserSpec};
+use crate::config::{Program, ProgramSettings, UserSpec};
 use crate::exit_code::UNKNOWN_SERVICE;
 use crate::model::{ULIMITS, Ulimit};
 use crate::service::launcher::Starter;
 use crate::sys::process::spawn::SessionMode;
 use crate::text::escape::bytes_as_text;
 use crate::text::json::Json;
-use std::ffi::CString;
 
 pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let mut client = request.connect()?;
@@ -25,10 +24,9 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
         Some("environment") => variables.extend(variable(&row)),
         _ => {}
     })?;
-    let mut program = program(&context, request.arguments.command.clone());
     // The whole environment: what the ids would add is in it.
-    program.environment = variables;
-    program.clear_env = true;
+    let settings = ProgramSettings { environment: variables, clear_env: true, ..settings(&context) };
+    let program = Program { argv: request.arguments.command.clone(), settings: settings.into() };
     let starter = Starter::bare(request.inherited, SessionMode::Foreground);
     drop(client);
     let failure = starter.replace(&program);
@@ -48,7 +46,7 @@ fn text_of(row: &Json, name: &str, hex: &str) -> Option<String> {
     }
 }
 
-fn program(context: &Json, argv: Vec<CString>) -> Program {
+fn settings(context: &Json) -> ProgramSettings {
     let number = |value: &Json| value.as_number().map(|number| number.to_string());
     let id = |name: &str| context.get(name).and_then(number);
     let user = id("uid").map(|user| UserSpec {
@@ -57,13 +55,12 @@ fn program(context: &Json, argv: Vec<CString>) -> Program {
         groups: context.list("gids").iter().filter_map(number).collect(),
         keep_groups: false,
     });
-    Program {
-        argv,
+    ProgramSettings {
         working_dir: text_of(context, "working_dir", "working_dir_hex"),
         user,
         umask: context.number("umask").and_then(|mask| u32::try_from(mask).ok()),
         ulimits: context.list("ulimits").iter().filter_map(ulimit).collect(),
-        ..Program::default()
+        ..ProgramSettings::default()
     }
 }
 
@@ -84,7 +81,7 @@ mod tests {
             r#"{"uid":999,"gid":1000,"gids":[1000,8],"working_dir":"/data","umask":63,
             "ulimits":[{"name":"nofile","soft":64,"hard":null},{"name":"new","soft":1,"hard":1}]}"#,
         );
-        let program = program(&context.expect("JSON"), vec![c"sh".into()]);
+        let program = settings(&context.expect("JSON"));
         let user = program.user.expect("a user");
         assert_eq!((user.user.as_str(), user.group.as_deref()), ("999", Some("1000")));
         assert_eq!(user.groups, ["1000", "8"]);

@@ -13,7 +13,7 @@ mod sink;
 
 use super::{Channel, layout, order};
 use crate::cli::LogLevel;
-use crate::config::{LogDriver, Service};
+use crate::config::{LogDriver, RunnableService};
 use crate::model::Moment;
 use crate::output;
 use crate::sys::Errno;
@@ -50,7 +50,7 @@ const SINKS: u64 = 1 << 33;
 
 /// What the relay is started with.
 pub(super) struct Setup<'a> {
-    pub services: &'static [Service],
+    pub services: &'static [RunnableService],
     pub channels: &'a [Channel],
     pub memory: &'a SharedMemory,
     pub control: &'a OwnedFd,
@@ -450,7 +450,8 @@ fn sources(setup: &Setup<'_>, streams: [usize; 2], sinks: &mut Vec<Sink>) -> Vec
 fn labels(setup: &Setup<'_>, colored: bool) -> Vec<Vec<u8>> {
     const COLORS: [&str; 6] = ["36", "33", "32", "35", "34", "31"];
     let service = |channel: &Channel| setup.services.get(channel.service.index());
-    let is_prefixed = |service: &&Service| matches!(service.program.logging.driver, LogDriver::Prefix);
+    let is_prefixed =
+        |service: &&RunnableService| matches!(service.program.logging.driver, LogDriver::Prefix);
     let all = setup.channels.iter().filter_map(service).filter(is_prefixed);
     let width = all.map(|service| service.name.chars().count()).max().unwrap_or(0);
     let label = |(at, channel): (usize, &Channel)| {

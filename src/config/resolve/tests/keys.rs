@@ -207,7 +207,7 @@ fn what_a_check_will_export_is_no_fault_yet() {
     let s = service(
         "command = ['a', '${SOON}']\nuser = '${SOON}'\nstop_grace_period = '${SOON}'\nhealthcheck = { tcp = '${SOON}' }",
     );
-    assert_eq!((s.program.argv.len(), s.program.user, s.rules.health.is_some()), (1, None, true));
+    assert_eq!((s.program.argv.len(), s.program.user.clone(), s.rules.health.is_some()), (1, None, true));
     assert_eq!(service("command = '${SOON}'").program.argv.len(), 0);
 }
 

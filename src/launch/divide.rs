@@ -1,0 +1,28 @@
+//! What stays of a plan while services run.
+
+use crate::config::{Plan, Program, ProgramSettings, RunnableService};
+use crate::model::ServicePolicy;
+use crate::supervisor::Supervisor;
+use std::rc::Rc;
+
+/// The core, and what is run: a copy as small as can be, for it stays.
+#[inline(never)]
+pub fn divide(rules: Vec<ServicePolicy>, plan: &Plan) -> (Box<Supervisor>, Box<[RunnableService]>) {
+    /// With so many of the newest settings others are compared: services that are alike stand side by side.
+    const MAX_COMPARED: usize = 16;
+    let core = Box::new(Supervisor::new(rules, plan.whole.clone()));
+    let mut known: Vec<Rc<ProgramSettings>> = Vec::new();
+    let kept = plan.services.iter().map(|service| {
+        let own = &*service.program.settings;
+        let equal = known.iter().find(|known| ***known == *own).map(Rc::clone);
+        let settings = equal.unwrap_or_else(|| {
+            let new = Rc::new(own.clone());
+            known.truncate(MAX_COMPARED - 1);
+            known.insert(0, Rc::clone(&new));
+            new
+        });
+        let program = Program { argv: service.program.argv.clone(), settings };
+        RunnableService { name: service.name.clone(), off: service.off.clone().map(Box::new), program }
+    });
+    (core, kept.collect())
+}
