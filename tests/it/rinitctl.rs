@@ -418,11 +418,8 @@ fn slow_clients_do_not_keep_a_probe_from_its_answer() {
 fn the_http_helper_is_made_again() {
     let run = with_http("[services.web]\ncommand = [\"sleep\", \"1001\"]\n");
     let helpers = || {
-        let service = |process: &crate::harness::Process| process.command.contains("sleep");
-        run.others()
-            .into_iter()
-            .filter(|process| !service(process) && !process.is_zombie())
-            .collect::<Vec<_>>()
+        let is = |process: &crate::harness::Process| process.status("Name") == "rinit-http";
+        run.others().into_iter().filter(is).collect::<Vec<_>>()
     };
     eventually("there is a helper", || helpers().len() == 1);
     let first = helpers().remove(0);
