@@ -131,7 +131,7 @@ fn last_words(text: &str) {
     let mut text = redact::hide(["rinit: ", text].concat());
     text.truncate(text.floor_char_boundary(MAX_TERMINATION_LOG - 1));
     text.push('\n');
-    crate::sys::fs::files::overwrite("/dev/termination-log", &text);
+    crate::sys::fs::files::append("/dev/termination-log", &text, MAX_TERMINATION_LOG);
 }
 
 /// Writes an answer that was asked for to standard output. The exit code: `code`, unless it could not be written.

@@ -18,6 +18,33 @@ pub struct Words {
     pub text: String,
 }
 
+/// What a note is called where lines are read by a program.
+#[must_use]
+pub fn event_name(note: Note) -> &'static str {
+    match note {
+        Note::Started { .. } => "started",
+        Note::Healthy { .. } => "healthy",
+        Note::Unhealthy { .. } => "unhealthy",
+        Note::Ended { .. } => "ended",
+        Note::NotStarted { .. } => "not_started",
+        Note::SlowStart { .. } => "slow_start",
+        Note::Unreachable { .. } => "unreachable",
+        Note::Stopping { .. } => "stopping",
+        Note::Killing { .. } => "killing",
+        Note::Stuck { .. } => "stuck",
+        Note::ShuttingDown { .. } => "shutting_down",
+        Note::KillingAll => "killing_all",
+        Note::Sweeping { .. } => "sweeping",
+        Note::NotForwarded { .. } => "not_forwarded",
+        Note::Unused { .. } => "unused_signal",
+        Note::Forwarded { .. } => "forwarded",
+        Note::StillWaiting => "still_waiting",
+        Note::StillStopping => "still_stopping",
+        Note::Ordered { .. } => "ordered",
+        Note::StoppedIdle { .. } => "stopped_idle",
+    }
+}
+
 const STUCK: &str = "killed, but still there (in uninterruptible sleep?); waiting for it no longer";
 
 /// Puts a note into words. `name` gives a service's name.

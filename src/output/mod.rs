@@ -11,6 +11,7 @@ use crate::sys::fs::shared;
 use crate::sys::write::{pause, write_some};
 use crate::text::escape::{json_string, printable};
 use crate::text::redact;
+use crate::text::timestamp::rfc3339;
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::os::fd::RawFd;
@@ -178,7 +179,7 @@ impl Backlog {
             let message = [what, " dropped here: standard ", stream, " was not read"].concat();
             let mut line = String::new();
             let (format, persona) = self.style;
-            let fields = Fields { message, service: String::new() };
+            let fields = Fields { message, ..Fields::default() };
             let _ = format.write(&mut line, persona, Level::WARN, &fields);
             if self.put(line.as_bytes()) {
                 self.dropped = 0;
@@ -245,12 +246,17 @@ pub fn is_verbose() -> bool {
 
 /// Says one line; `service` is empty when it is about none.
 pub fn line(level: LogLevel, service: &str, text: &str) {
+    event(level, service, "", text);
+}
+
+/// Says one line about an event that has a name, for who reads them as JSON.
+pub fn event(level: LogLevel, service: &str, event: &str, text: &str) {
     match level {
-        LogLevel::Error => tracing::error!(service, message = text),
-        LogLevel::Warn => tracing::warn!(service, message = text),
-        LogLevel::Info => tracing::info!(service, message = text),
-        LogLevel::Debug => tracing::debug!(service, message = text),
-        LogLevel::Trace => tracing::trace!(service, message = text),
+        LogLevel::Error => tracing::error!(service, event, message = text),
+        LogLevel::Warn => tracing::warn!(service, event, message = text),
+        LogLevel::Info => tracing::info!(service, event, message = text),
+        LogLevel::Debug => tracing::debug!(service, event, message = text),
+        LogLevel::Trace => tracing::trace!(service, event, message = text),
     }
 }
 
@@ -324,7 +330,13 @@ impl LogFormat {
             }
             Self::Json => {
                 let level = level.as_str().to_ascii_lowercase();
-                write!(out, "{{\"level\":\"{level}\"")?;
+                let (seconds, nanoseconds) = clock::calendar();
+                let time = rfc3339(seconds, nanoseconds);
+                let time = std::str::from_utf8(&time).unwrap_or_default();
+                write!(out, "{{\"time\":\"{time}\",\"level\":\"{level}\"")?;
+                if !fields.event.is_empty() {
+                    write!(out, ",\"event\":\"{}\"", fields.event)?;
+                }
                 if let Some(name) = service {
                     out.push_str(",\"service\":");
                     json_string(name, out);
@@ -338,15 +350,16 @@ impl LogFormat {
     }
 }
 
-/// The two fields that rinit's events have.
+/// The fields that rinit's events have.
 #[derive(Default)]
 struct Fields {
     message: String,
     service: String,
+    event: String,
 }
 
 impl Visit for Fields {
-    // Both are strings. `{:?}` would be empty in the released file, which is built without it.
+    // All are strings. `{:?}` would be empty in the released file, which is built without it.
     fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
 
     // No event has such a field; what would print them takes 10 KB.
@@ -358,6 +371,7 @@ impl Visit for Fields {
         match field.name() {
             "message" => self.message.push_str(value),
             "service" => self.service.push_str(value),
+            "event" => self.event.push_str(value),
             _ => {}
         }
     }

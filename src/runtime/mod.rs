@@ -5,6 +5,7 @@ mod control;
 mod escaped;
 mod groups;
 mod http_helper;
+mod last_lines;
 mod loading;
 mod notices;
 mod originals;
@@ -84,6 +85,8 @@ impl Runtime {
     pub fn run(self: Box<Self>, kept: Vec<Received>) -> RunResult {
         let mut turn = EventLoop {
             last_words: String::new(),
+            last_failed: None,
+            awaited_lines: Vec::new(),
             events: VecDeque::from([Event::Begin]),
             actions: VecDeque::new(),
             decided: Vec::new(),
@@ -110,9 +113,7 @@ impl Runtime {
         loop {
             let more = turn.work();
             if let Some(code) = turn.code {
-                if let Some(logs) = &mut turn.runtime.logs {
-                    logs.finish();
-                }
+                turn.end_logs();
                 return RunResult { code, last_words: turn.last_words };
             }
             if !more && turn.short_of_memory.is_none() && !turn.runtime.alone {
@@ -155,6 +156,9 @@ struct EventLoop {
     sweeping: bool,
     code: Option<u8>,
     last_words: String,
+    /// The service that these are about.
+    last_failed: Option<ServiceId>,
+    awaited_lines: Vec<last_lines::AwaitedLines>,
     main_pid: Option<Pid>,
     /// The process whose end is being told to the supervisor.
     ended: Option<(Pid, ExitStatus)>,
@@ -233,7 +237,16 @@ impl EventLoop {
         let control = self.runtime.control.as_ref().and_then(|control| control.server.deadline(clock::now()));
         let core = self.runtime.core.deadline();
         let helper = self.helper_deadline();
-        let moments = [core, self.groups.deadline(), self.next_look(), owing, relay, control, helper];
+        let moments = [
+            core,
+            self.groups.deadline(),
+            self.next_look(),
+            owing,
+            relay,
+            control,
+            helper,
+            self.last_lines_due(),
+        ];
         let deadline = moments.into_iter().flatten().min();
         let mut until = if more { Some(AT_ONCE) } else { deadline };
         let awaited = until.filter(|moment| *moment > clock::now());
@@ -272,6 +285,7 @@ impl EventLoop {
     fn ready(&mut self, fd: RawFd) {
         if let Some(logs) = self.runtime.logs.as_mut().filter(|logs| logs.descriptor() == Some(fd)) {
             logs.attend();
+            self.tell_last_lines(false);
         } else if !self.probe_says(fd) {
             self.client_says(fd);
         }
@@ -297,6 +311,9 @@ impl EventLoop {
             logs.attend();
         }
         self.look_at_helper();
+        if self.last_lines_due().is_some_and(|moment| moment <= now) {
+            self.tell_last_lines(false);
+        }
         if self.groups.deadline().is_some_and(|moment| moment <= now) {
             self.groups.look(&self.runtime.core, now);
         }

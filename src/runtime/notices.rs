@@ -55,6 +55,7 @@ impl EventLoop {
         if words.level <= LogLevel::Error {
             let more = hint.as_ref().map_or_else(String::new, |(_, text)| format!("; {text}"));
             self.last_words = format!("{who}{}{more}", words.text);
+            self.last_failed = words.service;
         }
         // The end of the one command is its user's own business, as with any init.
         if self.runtime.alone && slow.is_none() {
@@ -63,10 +64,11 @@ impl EventLoop {
             }
             words.level = words.level.max(LogLevel::Debug);
         }
-        self.say(words.level, words.service, &words.text);
+        self.say_event(words.level, words.service, messages::event_name(note), &words.text);
         if let Some((level, text)) = hint {
             self.say(level, words.service.filter(|_| !self.runtime.alone), &text);
         }
+        self.await_last_lines(note);
     }
 
     /// Those whom a note means that names nobody.
@@ -182,7 +184,13 @@ impl EventLoop {
 
     /// One line of rinit's own.
     pub(super) fn say(&self, level: LogLevel, service: Option<ServiceId>, text: &str) {
+        self.say_event(level, service, "", text);
+    }
+
+    /// The same of an event that has a name.
+    fn say_event(&self, level: LogLevel, service: Option<ServiceId>, event: &str, text: &str) {
         let found = service.and_then(|id| self.runtime.services.get(id.index()));
-        crate::output::line(level, found.map_or("", |service| service.name.as_str()), &on_one_line(text));
+        let name = found.map_or("", |service| service.name.as_str());
+        crate::output::event(level, name, event, &on_one_line(text));
     }
 }

@@ -220,3 +220,145 @@ fn a_file_is_rotated_between_lines() {
     let want = (10_000..=12_000).map(|n| format!("{n}\n")).collect::<String>();
     assert_eq!(all, format!("there before\n{want}"));
 }
+
+/// A secret came out in two halves, as it was read.
+#[test]
+fn secrets_are_masked_across_writes_and_forms() {
+    let config = r#"
+        [checks.env.TOKEN]
+        secret = true
+        [services.leaky]
+        type = "oneshot"
+        logging = "prefix"
+        command = ["sh", "-c", '''
+            printf 'a hunt'; sleep 0.3; printf 'er2"x b\n'
+            head -c 16380 /dev/zero | tr '\0' y; printf 'hunter2"x\n'
+            printf 'json: "hunter2\\"x"\nhunt\nand hunt' ''']
+        "#;
+    let ended = Init::config(config).env("TOKEN", "hunter2\"x").run().expect(0);
+    let label = "leaky | ";
+    let got = lines(&ended.out, label);
+    assert!(got.starts_with(&["a *** b"]), "{}", ended.story());
+    assert_eq!(got[got.len() - 3..], ["json: \"***\"", "hunt", "and hunt"], "{}", ended.story());
+    assert!(!ended.out.contains("hunter"), "{}", ended.story());
+    assert_eq!(got.concat().matches("***").count(), 3);
+}
+
+/// nginx's `access_log /dev/stdout` of a user who is not root: Permission denied, for ten years.
+#[test]
+fn another_user_opens_dev_stdout_by_name() {
+    for driver in ["inherit", "prefix", "json", "none"] {
+        let config = format!(
+            "[services.web]\ntype = 'oneshot'\nuser = '61234:61234'\nlogging = '{driver}'\n\
+             command = ['sh', '-c', 'echo by name > /dev/stdout && echo by name >> /dev/stderr']\n"
+        );
+        let ended = Init::config(&config).run().expect(0);
+        assert_eq!(ended.out.contains("by name"), driver != "none", "{driver}: {}", ended.story());
+        assert_eq!(ended.err.contains("by name"), driver != "none", "{driver}: {}", ended.story());
+    }
+}
+
+/// What a service had to say before it failed stood anywhere but beside the failure.
+#[test]
+fn who_fails_is_told_with_its_last_lines() {
+    let config = r#"
+        [services.db]
+        logging = { driver = "file", file = "/mnt/files/db.log" }
+        command = ["sh", "-c", "seq 1 1000; echo 'no such table' >&2; printf 'giving up'; exit 3"]
+        restart = "no"
+        "#;
+    let ended = Init::config(config).run().expect(3);
+    let told = ended.err.lines().find(|line| line.contains("its last lines were"));
+    let told = told.unwrap_or_else(|| panic!("{}", ended.story()));
+    assert!(told.starts_with("rinit: db: ") && told.contains("\"no such table\""), "{told}");
+    assert!(told.contains("\"giving up\""), "{told}");
+}
+
+/// Two writers beside each other, and the reader of one of them is gone: nobody dies of it, and the other goes on.
+#[test]
+fn a_reader_that_is_gone_stops_nobody() {
+    let config = r#"
+        [services.out]
+        logging = "prefix"
+        command = ["sh", "-c", "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done; touch /mnt/files/out; exec sleep 1000"]
+        [services.file]
+        logging = { driver = "file", file = "/mnt/files/file.log" }
+        command = ["sh", "-c", "seq 1 20000; exec sleep 1000"]
+        "#;
+    let run = Init::config(config).without_reader().start();
+    eventually("it has written all", || run.folder().join("out").exists());
+    eventually("so has the other", || run.file("file.log").ends_with("20000\n"));
+    run.stop().expect(0);
+}
+
+/// A full disk held up all services, or lost their lines for good.
+#[test]
+fn a_full_disk_holds_up_one_service_alone() {
+    let config = r#"
+        [services.disk]
+        type = "oneshot"
+        command = ["sh", "-c", "mkdir /mnt/files/log && mount -t tmpfs -o size=64k none /mnt/files/log && head -c 65536 /dev/zero > /mnt/files/log/filler || true"]
+        [services.full]
+        depends_on = ["disk"]
+        logging = { driver = "file", file = "/mnt/files/log/full.log" }
+        command = ["sh", "-c", "seq 1 2000; touch /mnt/files/wrote; exec sleep 1000"]
+        [services.other]
+        depends_on = ["disk"]
+        logging = "prefix"
+        command = ["sh", "-c", "while ! [ -e /mnt/files/go ]; do sleep 0.01; done; echo here; exec sleep 1000"]
+        [services.frees]
+        depends_on = ["disk"]
+        command = ["sh", "-c", "while ! [ -e /mnt/files/free ]; do sleep 0.01; done; rm /mnt/files/log/filler; while ! grep -qx 2000 /mnt/files/log/full.log; do sleep 0.01; done; wc -l < /mnt/files/log/full.log; exec sleep 1000"]
+        "#;
+    let run = Init::config(config).start();
+    run.wait_for_err("the log /mnt/files/log/full.log cannot be written: No space left on device");
+    std::fs::write(run.folder().join("go"), "").unwrap();
+    run.wait_for("other | here\n");
+    std::fs::write(run.folder().join("free"), "").unwrap();
+    run.wait_for("2000\n");
+    run.wait_for_err("the log /mnt/files/log/full.log is written again");
+    let ended = run.stop().expect(0);
+    assert_eq!(ended.err.matches("cannot be written").count(), 1, "{}", ended.err);
+}
+
+/// A directory that is not there yet: the service waits for its log, the others do not.
+#[test]
+fn a_directory_that_is_missing_is_waited_for() {
+    let config = r#"
+        [services.web]
+        logging = { driver = "file", file = "/mnt/files/later/web.log" }
+        command = ["sh", "-c", "echo kept; exec sleep 1000"]
+        "#;
+    let run = Init::config(config).start();
+    run.wait_for_err("the log /mnt/files/later/web.log cannot be opened: No such file or directory");
+    std::fs::create_dir(run.folder().join("later")).unwrap();
+    eventually("it is written", || run.file("later/web.log") == "kept\n");
+    run.stop().expect(0);
+}
+
+/// rinit's own lines as JSON had neither a time nor a name for what happened.
+#[test]
+fn lines_of_rinit_as_json_have_their_fields() {
+    let config = "[services.web]\ntype = 'oneshot'\ncommand = ['true']\n";
+    let ended = Init::config(config).env("RINIT_LOG_FORMAT", "json").run().expect(0);
+    let records: Vec<json::Json> = ended.err.lines().map(|line| json::parse(line).unwrap()).collect();
+    let of = |event: &str| records.iter().find(|record| record.text("event") == Some(event)).unwrap();
+    for event in ["started", "ended"] {
+        let record = of(event);
+        assert_eq!((record.text("service"), record.text("level")), (Some("web"), Some("info")));
+        assert!(record.text("time").is_some_and(|time| time.len() == 27 && time.ends_with('Z')));
+        assert!(record.text("message").is_some());
+    }
+}
+
+/// More pipes than a process may have descriptors by default, and more than the kernel gives a user at full size.
+#[test]
+fn hundreds_of_services_have_their_pipes() {
+    let mut config = "[defaults]\nlogging = 'prefix'\n".to_string();
+    for n in 0..400 {
+        let _ = writeln!(config, "[services.s{n}]\ntype = 'oneshot'\ncommand = ['sh', '-c', 'ulimit -n']");
+    }
+    let ended = Init::config(&config).soft_limit(libc::RLIMIT_NOFILE, 256, 5000).run().expect(0);
+    let told = ended.out.lines().filter(|line| line.ends_with("| 256")).count();
+    assert_eq!(told, 400, "{}", ended.story());
+}

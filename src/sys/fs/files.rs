@@ -176,16 +176,28 @@ pub fn exists(path: &str) -> bool {
     Path::new(path).exists()
 }
 
-/// Writes over a file that exists; nothing is made, a pipe or terminal in its place is left alone, and a failure is
-/// nobody's business.
-pub fn overwrite(path: &str, text: &str) {
-    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
-    if let Ok(file) = nix::fcntl::open(path, flags, Mode::empty())
-        && nix::sys::stat::fstat(&file).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG)
-        && nix::unistd::ftruncate(&file, 0).is_ok()
-    {
-        let _ = nix::unistd::write(&file, text.as_bytes());
+/// Adds to a file that exists, as far as it then has no more than `most` bytes: what an application has left in it stays.
+/// Nothing is made, a pipe or terminal in its place is left alone, and a failure is nobody's business.
+pub fn append(path: &str, text: &str, most: usize) {
+    let flags = OFlag::O_APPEND | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+    let opened = nix::fcntl::open(path, flags | OFlag::O_RDWR, Mode::empty());
+    let Ok(file) = opened.or_else(|_| nix::fcntl::open(path, flags | OFlag::O_WRONLY, Mode::empty())) else {
+        return;
+    };
+    let Ok(stat) = nix::sys::stat::fstat(&file) else { return };
+    if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
+        return;
     }
+    let size = usize::try_from(stat.st_size).unwrap_or(0);
+    let mut last = [0];
+    let begins_line = size == 0 || {
+        // SAFETY: one byte of ours.
+        let read = unsafe { libc::pread(file.as_raw_fd(), last.as_mut_ptr().cast(), 1, stat.st_size - 1) };
+        read == 1 && last == *b"\n"
+    };
+    let text = if begins_line { text.to_string() } else { ["\n", text].concat() };
+    let room = text.floor_char_boundary(most.saturating_sub(size));
+    let _ = nix::unistd::write(&file, text.get(..room).unwrap_or_default().as_bytes());
 }
 
 #[cfg(test)]
@@ -237,5 +249,20 @@ mod tests {
         let (kind, seconds, nanos) = reader.join().expect("it ends");
         assert_eq!((kind, seconds), (io::ErrorKind::TimedOut, 0));
         assert!(nanos < 300_000_000, "{nanos} ns of work");
+    }
+
+    /// What the application had left for Kubernetes was gone.
+    #[test]
+    fn what_stands_in_a_file_stays() {
+        let path = format!("{}/append-{}", std::env::temp_dir().display(), std::process::id());
+        append(&path, "nothing is made\n", 99);
+        assert!(!exists(&path));
+        std::fs::write(&path, "app: no end").expect("a file");
+        append(&path, "rinit: one\n", 99);
+        append(&path, "rinit: two\n", 40);
+        append(&path, "rinit: three\n", 40);
+        let text = std::fs::read_to_string(&path).expect("text");
+        std::fs::remove_file(&path).expect("gone");
+        assert_eq!(text, "app: no end\nrinit: one\nrinit: two\nrinit");
     }
 }

@@ -178,8 +178,13 @@ impl Launch {
     }
 
     /// A resource limit, soft and hard.
-    pub fn limit(mut self, resource: u32, value: u64) -> Self {
-        self.plan.limits.push((resource, value));
+    pub fn limit(self, resource: u32, value: u64) -> Self {
+        self.soft_limit(resource, value, value)
+    }
+
+    /// A resource limit: the soft one, and the hard one.
+    pub fn soft_limit(mut self, resource: u32, soft: u64, hard: u64) -> Self {
+        self.plan.limits.push((resource, soft, hard));
         self
     }
 

@@ -44,7 +44,7 @@ pub(super) struct Plan {
     pub user: Option<u32>,
     pub groups: Vec<u32>,
     pub cwd: CString,
-    pub limits: Vec<(u32, u64)>,
+    pub limits: Vec<(u32, u64, u64)>,
     /// System calls, and the errors that they are answered with.
     pub refused: Vec<(libc::c_long, c_int)>,
 }
@@ -326,8 +326,8 @@ fn person(step: &mut Step) {
         if !plan.cwd.is_empty() {
             step.must(libc::chdir(plan.cwd.as_ptr()));
         }
-        for &(resource, value) in &plan.limits {
-            let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
+        for &(resource, soft, hard) in &plan.limits {
+            let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
             step.must(libc::setrlimit(resource, &raw const limit));
         }
         if plan.user.is_some() || !plan.groups.is_empty() {
