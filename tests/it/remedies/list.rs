@@ -2,7 +2,7 @@
 //! and the check passes. `nobody: …` says why that is not to be had here.
 
 /// Modules of `src/checks` whose texts are none of a check's: files and directories, by the way to them.
-pub const NO_CHECKS: &[&str] = &["facts", "kinds/common/check_fn", "read", "report", "run/codec"];
+pub const NO_CHECKS: &[&str] = &["facts", "kinds/common/finding", "read", "report", "run/codec"];
 
 /// Hint, and who carries it out.
 #[rustfmt::skip]
@@ -89,4 +89,19 @@ pub const HINTS: &[(&str, &str)] = &[
     ("remove it, and let the server make {}", "tests/it/remedies/mod.rs"),
     ("empty {}, or mount a new volume", "tests/it/remedies/mod.rs"),
     ("fill it, or mount at {} the volume that is meant", "tests/docker/surroundings.rs"),
+    ("allow netlink sockets in the seccomp profile", "nobody: a profile of the engine's"),
+    ("connect the container to a network (docker run --network …)", "tests/docker/kinds/peers.rs"),
+    ("connect the container to a network with a gateway (not an internal one)", "nobody: not carried out yet"),
+    ("connect the container to an internal network (docker network create --internal)", "nobody: not carried out yet"),
+    ("correct address, or connect the container to that network", "nobody: what is right is not known"),
+    ("link a container as {}, or join the network on which {} is known", "tests/docker/kinds/names.rs"),
+    ("link a container that exposes {} as {}, or correct port", "nobody: what is right is not known"),
+    ("make a folder at {}", "nobody: not carried out yet"),
+    ("make it, as root: mkdir -p {} && chown {}:{} {}", "tests/it/remedies/mod.rs"),
+    ("mount /proc in the container", "nobody: an engine always does"),
+    ("set {} up", "nobody: not carried out yet"),
+    ("start the service on port {} of {}, or keep trying with wait", "tests/docker/kinds/names.rs"),
+    ("stop {} on {} in this network namespace, or use another port", "nobody: not carried out yet"),
+    ("use a port of {} or more, or {}", "tests/docker/kinds/rights.rs"),
+    ("use another port", "tests/docker/kinds/rights.rs"),
 ];

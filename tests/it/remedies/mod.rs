@@ -301,7 +301,39 @@ fn of_a_home() {
     assert_eq!(launch(printed).run().expect(0).out, "started\n");
 }
 
-/// The templates of what is to be done, as they stand in the code of the checks: what follows `\n` in a text.
+/// The template of what is to be done in each `fail!(…; "…")` and `failure!(…; "…")` of a code.
+fn hints_in(code: &str) -> Vec<String> {
+    let mut hints = Vec::new();
+    for call in code.split("fail!(").skip(1).chain(code.split("failure!(").skip(1)) {
+        // Every second piece is a text, so that its marks are none of the code's.
+        let escaped = call.replace("\\\"", "\u{1}");
+        let mut pieces = escaped.split('"');
+        let (mut depth, mut second) = (1, false);
+        while let (Some(between), Some(text)) = (pieces.next(), pieces.next()) {
+            for c in between.chars() {
+                match c {
+                    '(' | '[' | '{' => depth += 1,
+                    ')' | ']' | '}' => depth -= 1,
+                    ';' if depth == 1 => second = true,
+                    _ => {}
+                }
+                if depth == 0 {
+                    break;
+                }
+            }
+            if depth == 0 {
+                break;
+            }
+            if second {
+                hints.push(text.replace('\u{1}', "\\\""));
+                break;
+            }
+        }
+    }
+    hints
+}
+
+/// The templates of what is to be done, as they stand in the code of the checks.
 fn hints() -> Vec<String> {
     let mut hints = Vec::new();
     let checks = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/checks"));
@@ -318,16 +350,13 @@ fn hints() -> Vec<String> {
             } else if !module.ends_with("tests") {
                 let text = std::fs::read_to_string(&path).expect("text");
                 let code = text.split("#[cfg(test)]\n").next().unwrap_or("");
-                for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
-                    let texts = line.split('"').skip(1).step_by(2).filter_map(|text| text.split_once("\\n"));
-                    hints.extend(texts.map(|(_, hint)| hint.to_string()));
-                }
+                let lines: Vec<&str> =
+                    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+                hints.extend(hints_in(&lines.join("\n")));
             }
         }
     }
-    hints.retain(|hint| {
-        hint.contains(|c: char| c.is_ascii_lowercase()) && !hint.contains("\\r") && hint != "Host: "
-    });
+    hints.retain(|hint| hint.contains(|c: char| c.is_ascii_lowercase()));
     hints.sort();
     hints.dedup();
     hints

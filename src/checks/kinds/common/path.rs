@@ -252,12 +252,17 @@ pub(in crate::checks) fn allows(
     let whole =
         if access == Access::Write && !on.is_empty() { "mount the volume ro, not rw, or " } else { "" };
     // No mode keeps root out, so that to change it would not help.
-    let how = if uid == 0 {
-        "judge as another user (as_user): root may do nearly anything"
-    } else {
-        "take it from that user with chmod or chown, or judge as another (as_user)"
-    };
-    fail!("{}, {} by uid {}", &shown(stat, facts), word, &uid.to_string(); "{}{}", whole, how)
+    let (shown, uid_shown) = (shown(stat, facts), uid.to_string());
+    if uid == 0 {
+        return fail!(
+            "{}, {} by uid {}", &shown, word, &uid_shown;
+            "{}judge as another user (as_user): root may do nearly anything", whole
+        );
+    }
+    fail!(
+        "{}, {} by uid {}", &shown, word, &uid_shown;
+        "{}take it from that user with chmod or chown, or judge as another (as_user)", whole
+    )
 }
 
 /// The kernel does not let this user do what is asked for.
