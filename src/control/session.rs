@@ -314,7 +314,7 @@ fn next_log(
 fn next_edge(id: Option<u64>, at: &mut usize, edge: &mut usize, view: &View<'_>) -> Option<String> {
     while *at < view.services.len() {
         let from = ServiceId(u16::try_from(*at).ok()?);
-        if let Some(found) = view.core.rules(from).depends_on.get(*edge) {
+        if let Some(found) = view.core.dependencies(from).get(*edge) {
             *edge += 1;
             return Some(view.edge_row(id, from, found));
         }

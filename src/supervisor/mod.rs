@@ -48,7 +48,7 @@ pub use progress::Wait;
 pub use service::ServiceStatus;
 pub use signals::ends_before_start;
 
-use crate::model::{ExitStatus, Moment, Pid, ServiceId, ServicePolicy, Settings, Signal};
+use crate::model::{Dependency, ExitStatus, Moment, Pid, ServiceId, ServicePolicy, Settings, Signal};
 use event::{Action, Event, Note, StopReason};
 use graph::Graph;
 use process_table::{Owner, Pids, ProcessEnd};
@@ -165,7 +165,13 @@ impl Supervisor {
         self.pids.leader(pid)
     }
 
-    /// The rules of a service.
+    /// What a service waits for.
+    #[must_use]
+    pub fn dependencies(&self, service: ServiceId) -> &[Dependency] {
+        &self.graph.depends_on[service]
+    }
+
+    /// The rules of a service, without `depends_on` ([`Supervisor::dependencies`]).
     #[must_use]
     pub fn rules(&self, service: ServiceId) -> &ServicePolicy {
         &self.rules[service]
