@@ -127,6 +127,7 @@ impl World {
             Note::Started { service, .. } => self.known[service.index()] = Known::Started,
             Note::Healthy { service } => self.known[service.index()] = Known::Healthy,
             Note::Ended { service, next, .. } | Note::NotStarted { service, next } => {
+                self.check_wanted(service, next)?;
                 self.known[service.index()] = match next {
                     Next::Restarting { .. } => Known::Restarting,
                     Next::Done => Known::Done,
@@ -149,7 +150,10 @@ impl World {
                     group.given_up = true;
                 }
             }
-            Note::Unreachable { service, .. } => self.known[service.index()] = Known::Failed,
+            Note::Unreachable { service, needs } => {
+                rule(!self.is_by_hand(needs), "given up, for what was only stopped by hand")?;
+                self.known[service.index()] = Known::Failed;
+            }
             Note::Stopping { service, cause: StopReason::Shutdown } => {
                 let above = self.above[service.index()];
                 let holds = |group: &Group| !group.probe && !group.given_up && above & (1 << group.of.0) != 0;
@@ -190,10 +194,24 @@ impl World {
     fn ordered(&mut self, id: ServiceId, order: ControlOrder) {
         let bit = 1 << id.0;
         (self.by_hand, self.alone) = (self.by_hand & !bit, self.alone & !bit);
+        self.wanted &= !bit;
+        if !matches!(order, ControlOrder::Stop { .. })
+            && matches!(self.core.records[id].state, ServiceState::Stopping(_))
+        {
+            self.wanted |= bit;
+        }
         if let ControlOrder::Stop { only } = order {
             self.by_hand |= bit;
             self.alone |= if only { bit } else { 0 };
         }
+    }
+
+    /// What was ordered to start while it stopped is started again.
+    fn check_wanted(&mut self, id: ServiceId, next: Next) -> Result<(), &'static str> {
+        let bit = 1 << id.0;
+        let wanted = self.wanted & bit != 0 && !self.core.is_stopping();
+        self.wanted &= !bit;
+        rule(!wanted || next == Next::Again, "a start that was ordered is forgotten")
     }
 
     fn check_idle(&mut self, id: ServiceId) -> Result<(), &'static str> {
@@ -274,6 +292,10 @@ impl World {
     /// What came for the main service before it ran reaches it as soon as it does, once.
     pub(super) fn check_kept(&mut self, event: Event, out: &[Action]) -> Result<(), &'static str> {
         let Some(main) = self.core.whole.main else { return Ok(()) };
+        if matches!(self.core.records[main].state, ServiceState::Down(_)) {
+            // It may be started again, by order; what came before is not for that run.
+            self.kept.clear();
+        }
         match (event, self.core.records[main].state.leader()) {
             (Event::Spawned { service, .. }, Some(leader)) if service == main => {
                 let kept = std::mem::take(&mut self.kept);

@@ -6,6 +6,7 @@ mod container;
 mod dice;
 mod endings;
 mod invariants;
+mod orders;
 mod scenes;
 mod services;
 mod walk;

@@ -78,6 +78,8 @@ pub(super) struct World {
     pub above: Vec<u16>,
     /// Services that were stopped by hand, and those of them that were so without those that need them.
     pub by_hand: u16,
+    /// Services that are stopping and were ordered to start.
+    pub wanted: u16,
     pub alone: u16,
     /// Whether the walk of all states orders services about.
     pub orders: bool,
@@ -112,6 +114,7 @@ impl World {
             usr1_left: 0,
             above,
             by_hand: 0,
+            wanted: 0,
             alone: 0,
             orders: false,
         }
