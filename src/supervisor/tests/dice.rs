@@ -130,11 +130,12 @@ impl Dice {
             0..30 => self.time(world),
             30..75 => self.process(world),
             75..77 => self.stranger(world),
-            84..88 => {
+            84..94 => {
                 let count = u64::try_from(world.rules.len()).unwrap();
                 let id = if self.chance(2) { 99 } else { u16::try_from(self.below(count)).unwrap() };
                 let orders = [
                     ControlOrder::Start,
+                    ControlOrder::Stop { only: false },
                     ControlOrder::Stop { only: false },
                     ControlOrder::Stop { only: true },
                     ControlOrder::Restart,
@@ -142,7 +143,7 @@ impl Dice {
                 ];
                 world.order(id, self.one(&orders));
             }
-            88 if self.chance(10) => world.feed(Event::Shutdown { code: None }),
+            94 if self.chance(10) => world.feed(Event::Shutdown { code: None }),
             77 => world.feed(Event::Spawned { service: ServiceId(99), pid: 1 }),
             78 => world.feed(Event::Childless),
             79 if self.chance(10) => world.feed(Event::Stop { code: 70 }),
