@@ -150,10 +150,7 @@ impl World {
                     group.given_up = true;
                 }
             }
-            Note::Unreachable { service, needs } => {
-                rule(!self.is_by_hand(needs), "given up, for what was only stopped by hand")?;
-                self.known[service.index()] = Known::Failed;
-            }
+            Note::Unreachable { service, needs } => self.check_unreachable(service, needs)?,
             Note::Stopping { service, cause: StopReason::Shutdown } => {
                 let above = self.above[service.index()];
                 let holds = |group: &Group| !group.probe && !group.given_up && above & (1 << group.of.0) != 0;
@@ -204,6 +201,11 @@ impl World {
             self.by_hand |= bit;
             self.alone |= if only { bit } else { 0 };
         }
+    }
+
+    fn check_unreachable(&mut self, id: ServiceId, needs: ServiceId) -> Result<(), &'static str> {
+        self.known[id.index()] = Known::Failed;
+        rule(!self.is_by_hand(needs), "given up, for what was only stopped by hand")
     }
 
     /// What was ordered to start while it stopped is started again.
