@@ -52,6 +52,7 @@ fn status_tells_what_runs() {
     assert!(rows.iter().chain([&last]).all(|line| line.number("id") == Some(7)));
     assert_eq!(last.text("state"), Some("up"));
     let web = &rows[1];
+    eventually("both sleep", || run.find("sleep 1000").len() == 2);
     assert_eq!(web.number("pid").unwrap(), u64::try_from(run.find("sleep 1000")[1].pid).unwrap());
     assert!(web.is_true("ready") && web.number("uptime_ms").is_some() && web.number("restarts") == Some(0));
     assert_eq!(rows[2].get("last_exit").unwrap().number("code"), Some(0));

@@ -178,7 +178,8 @@ fn an_orphan_that_keeps_the_pipe_delays_nothing() {
 /// Under `inherit`, the default, rinit has no hand in it: no process and no pipe.
 #[test]
 fn the_default_costs_nothing() {
-    let run = Init::config("[services.web]\ncommand = ['sleep', '1000']\n").start();
+    let config = "[services.web]\ncommand = ['sleep', '1000']\n[control]\nsocket = 'none'\n";
+    let run = Init::config(config).start();
     run.the("sleep");
     assert_eq!(run.others().len(), 1);
     assert!(run.init().fds().len() < 6, "{:?}", run.init().fds());
