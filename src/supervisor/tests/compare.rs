@@ -4,7 +4,7 @@ use super::world::{NOON, World};
 use crate::model::*;
 use crate::supervisor::service::{ProbeState, ServiceState};
 use crate::supervisor::shutdown::Phase;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 impl World {
@@ -55,12 +55,57 @@ impl World {
     }
 
     pub fn key(&self) -> u64 {
-        let mut hash = DefaultHasher::new();
+        let mut hash = Mix::default();
         let core = &self.core;
         (&core.records, &core.pids, core.phase, core.stop, core.code, &core.pending, core.unused)
             .hash(&mut hash);
         (self.by_hand, self.alone).hash(&mut hash);
         (&core.lingering, &self.groups, &self.asks, &self.known, self.halted, self.now).hash(&mut hash);
         hash.finish()
+    }
+}
+
+/// A hash that is quick without an optimiser, of two halves: a million states have a key of their own each.
+#[derive(Default)]
+struct Mix(u64, u64);
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        (self.0 ^ self.1.rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+        self.1 = (self.1 ^ word.rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31);
+    }
+
+    fn write_u8(&mut self, word: u8) {
+        self.write_u64(u64::from(word));
+    }
+
+    fn write_u16(&mut self, word: u16) {
+        self.write_u64(u64::from(word));
+    }
+
+    fn write_u32(&mut self, word: u32) {
+        self.write_u64(u64::from(word));
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.write_u64(word as u64);
+    }
+
+    fn write_i32(&mut self, word: i32) {
+        self.write_u64(u64::from(word.cast_unsigned()));
+    }
+
+    fn write_isize(&mut self, word: isize) {
+        self.write_u64(word.cast_unsigned() as u64);
     }
 }

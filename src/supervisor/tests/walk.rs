@@ -83,7 +83,10 @@ fn futures(world: &World) -> Vec<World> {
     }
     then(&|w| w.signal(Signal::TERM));
     if !is_plain {
-        then(&|w| w.signal(Signal::HUP));
+        // Where nobody has a use for it, that it was told would make two states of each.
+        if world.core.whole.main.is_some() {
+            then(&|w| w.signal(Signal::HUP));
+        }
         then(&|w| w.signal(Signal::INT));
         then(&|w| w.feed(Event::Stop { code: 70 }));
     }

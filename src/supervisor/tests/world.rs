@@ -8,6 +8,7 @@ use crate::supervisor::service::ServiceState;
 use crate::supervisor::{ServiceStatus, Supervisor};
 use std::collections::BTreeMap;
 use std::hash::Hash;
+use std::rc::Rc;
 use std::time::Duration;
 
 pub(super) const S: Duration = Duration::from_secs(1);
@@ -53,7 +54,8 @@ pub(super) enum Known {
 #[derive(Clone)]
 pub(super) struct World {
     pub core: Supervisor,
-    pub rules: Vec<ServicePolicy>,
+    /// As the core has them; shared by all copies of a world, like `above`.
+    pub rules: Rc<[ServicePolicy]>,
     pub now: Moment,
     pub groups: BTreeMap<Pid, Group>,
     pub asks: Vec<Ask>,
@@ -75,7 +77,7 @@ pub(super) struct World {
     /// How many USR1 came that were not passed on, or not yet.
     pub usr1_left: u32,
     /// For each service the ones that depend on it, also by others.
-    pub above: Vec<u16>,
+    pub above: Rc<[u16]>,
     /// Services that were stopped by hand, and those of them that were so without those that need them.
     pub by_hand: u16,
     /// Services that are stopping and were ordered to start.
@@ -97,7 +99,7 @@ impl World {
         Self {
             core,
             known: vec![Known::New; rules.len()],
-            rules,
+            rules: rules.into(),
             now: Moment(NOON),
             groups: BTreeMap::new(),
             asks: Vec::new(),
@@ -112,7 +114,7 @@ impl World {
             said: Moment(NOON),
             kept: Vec::new(),
             usr1_left: 0,
-            above,
+            above: above.into(),
             by_hand: 0,
             wanted: 0,
             alone: 0,
