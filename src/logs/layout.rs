@@ -58,10 +58,13 @@ pub fn taking(stream: usize) -> usize {
     80 + stream * 32
 }
 
+/// Where the marks of the first stream begin in a slot.
+const MARKS_AT: usize = 0x80;
+
 /// Of a stream: at which byte the run of this number ended.
 #[must_use]
 pub fn mark(stream: usize, run: u64) -> usize {
-    128 + stream * 64 + usize::try_from(run % MARKS).unwrap_or(0) * 8
+    MARKS_AT + stream * 64 + usize::try_from(run % MARKS).unwrap_or(0) * 8
 }
 
 /// Where the slot of a relayed service begins, by its number among them.

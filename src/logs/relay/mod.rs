@@ -68,7 +68,7 @@ enum Style {
 
 /// One stream of one service.
 #[derive(Clone, Copy)]
-struct Source {
+struct RelayedService {
     channel: usize,
     stream: usize,
     fd: RawFd,
@@ -93,7 +93,7 @@ struct Relay<'a> {
     view: Pipe,
     null: OwnedFd,
     opener: Option<OwnedFd>,
-    sources: Vec<Source>,
+    sources: Vec<RelayedService>,
     sinks: Vec<Sink>,
     /// `web | `, for each service.
     labels: Vec<Vec<u8>>,
@@ -408,7 +408,7 @@ fn streams() -> Vec<Sink> {
     if pipe::is_same(1, 2) { vec![stream(1)] } else { vec![stream(0), stream(1)] }
 }
 
-fn sources(setup: &Setup<'_>, streams: [usize; 2], sinks: &mut Vec<Sink>) -> Vec<Source> {
+fn sources(setup: &Setup<'_>, streams: [usize; 2], sinks: &mut Vec<Sink>) -> Vec<RelayedService> {
     let mut sources = Vec::with_capacity(2 * setup.channels.len());
     for (channel, found) in setup.channels.iter().enumerate() {
         let Some(service) = setup.services.get(found.service.index()) else { continue };
@@ -424,7 +424,7 @@ fn sources(setup: &Setup<'_>, streams: [usize; 2], sinks: &mut Vec<Sink>) -> Vec
         });
         for (stream, (end, out)) in found.pipes.iter().zip(streams).enumerate() {
             let fd = end.read.as_raw_fd();
-            sources.push(Source {
+            sources.push(RelayedService {
                 channel,
                 stream,
                 fd,

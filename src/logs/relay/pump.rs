@@ -2,7 +2,7 @@
 
 use super::format::Text;
 use super::sink::{ATOMIC, Owed, SinkKind, Written};
-use super::{BATCH, MAX_PIECE, Relay, Source, Style, layout};
+use super::{BATCH, MAX_PIECE, Relay, RelayedService, Style, layout};
 use crate::sys::event::clock;
 use crate::sys::fs::pipe;
 use crate::text::timestamp::rfc3339;
@@ -11,7 +11,7 @@ use std::os::fd::AsRawFd as _;
 /// What is known while one batch is written.
 pub(super) struct Batch {
     number: usize,
-    pub(super) source: Source,
+    pub(super) source: RelayedService,
     /// Chunks are written at this size, at a line's end.
     chunk_size: usize,
     pub(super) max_piece: usize,
@@ -60,7 +60,7 @@ impl Relay<'_> {
     }
 
     /// Reads what lies in the pipe, and leaves it there.
-    fn look(&self, source: &Source, buffer: &mut [u8]) -> usize {
+    fn look(&self, source: &RelayedService, buffer: &mut [u8]) -> usize {
         let Ok(count) = pipe::peek(source.fd, self.view.write.as_raw_fd(), BATCH) else { return 0 };
         let mut got = 0;
         while got < count {
@@ -76,7 +76,7 @@ impl Relay<'_> {
     fn carry(
         &mut self,
         number: usize,
-        source: Source,
+        source: RelayedService,
         bytes: &[u8],
         spans: &mut Vec<(usize, usize)>,
         flush: bool,
@@ -111,7 +111,13 @@ impl Relay<'_> {
     }
 
     /// How many of the bytes may be shown already; where secrets stand in them.
-    fn decided(&self, source: &Source, bytes: &[u8], spans: &mut Vec<(usize, usize)>, base: u64) -> usize {
+    fn decided(
+        &self,
+        source: &RelayedService,
+        bytes: &[u8],
+        spans: &mut Vec<(usize, usize)>,
+        base: u64,
+    ) -> usize {
         spans.clear();
         let end = bytes.len();
         if self.mask.is_empty() {
@@ -162,7 +168,7 @@ impl Relay<'_> {
         false
     }
 
-    fn batch(&mut self, number: usize, source: Source) -> Batch {
+    fn batch(&mut self, number: usize, source: RelayedService) -> Batch {
         let shared = self.setup.shares_with_services;
         let (mut chunk_size, mut max_piece, mut is_terminal, mut continues) =
             (ATOMIC, MAX_PIECE, false, false);
@@ -206,7 +212,7 @@ impl Relay<'_> {
     }
 
     /// Where the next run ends, in the stream's own count.
-    fn next_mark(&self, source: &Source) -> Option<u64> {
+    fn next_mark(&self, source: &RelayedService) -> Option<u64> {
         let slot = layout::slot(source.channel);
         let ended = self.memory.word(slot + layout::ENDED);
         // Of more ends than can be kept the first are forgotten.

@@ -3,7 +3,7 @@
 use super::format::Text;
 use super::pump::Batch;
 use super::sink::Owed;
-use super::{MAX_PIECE, Relay, Source, Style, layout};
+use super::{MAX_PIECE, Relay, RelayedService, Style, layout};
 use crate::sys::fs::pipe;
 use std::os::fd::AsRawFd as _;
 
@@ -95,7 +95,7 @@ impl Relay<'_> {
         reached
     }
 
-    pub(super) fn take(&self, source: &Source, count: usize) {
+    pub(super) fn take(&self, source: &RelayedService, count: usize) {
         let slot = layout::slot(source.channel);
         let taking = slot + layout::taking(source.stream);
         self.memory.set_word(taking, 1);

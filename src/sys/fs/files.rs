@@ -263,6 +263,6 @@ mod tests {
         append(&path, "rinit: three\n", 40);
         let text = std::fs::read_to_string(&path).expect("text");
         std::fs::remove_file(&path).expect("gone");
-        assert_eq!(text, "app: no end\nrinit: one\nrinit: two\nrinit");
+        assert_eq!(text, "app: no end\nrinit: one\nrinit: two\nrinit:");
     }
 }

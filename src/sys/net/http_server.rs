@@ -36,7 +36,7 @@ fn bound(address: SocketAddr) -> io::Result<OwnedFd> {
     Ok(listener.into())
 }
 
-enum Phase {
+enum RequestPhase {
     /// Its request is on the way.
     Asking(Vec<u8>),
     /// The answer, and how much of it has been sent.
@@ -47,7 +47,7 @@ enum Phase {
 
 struct Connection {
     stream: TcpStream,
-    phase: Phase,
+    phase: RequestPhase,
     /// When its time is over.
     until: Moment,
 }
@@ -61,7 +61,8 @@ pub fn serve(listener: OwnedFd, answer: &mut dyn FnMut(Option<&str>) -> Vec<u8>)
         let mut set: Vec<libc::pollfd> = Vec::with_capacity(all.len() + 1);
         set.push(libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 });
         set.extend(all.iter().map(|one| {
-            let events = if matches!(one.phase, Phase::Answering(..)) { libc::POLLOUT } else { libc::POLLIN };
+            let events =
+                if matches!(one.phase, RequestPhase::Answering(..)) { libc::POLLOUT } else { libc::POLLIN };
             libc::pollfd { fd: one.stream.as_raw_fd(), events, revents: 0 }
         }));
         let left =
@@ -94,7 +95,7 @@ fn accept(listener: &TcpListener, all: &mut Vec<Connection>, now: Moment) {
                 if stream.set_nonblocking(true).is_ok() {
                     all.push(Connection {
                         stream,
-                        phase: Phase::Asking(Vec::new()),
+                        phase: RequestPhase::Asking(Vec::new()),
                         until: now.after(CLIENT_TIMEOUT),
                     });
                 }
@@ -117,7 +118,7 @@ fn go_on(one: &mut Connection, now: Moment, answer: &mut dyn FnMut(Option<&str>)
     let is_later =
         |error: &io::Error| matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted);
     let mut piece = [0u8; 4096];
-    if let Phase::Asking(head) = &mut one.phase {
+    if let RequestPhase::Asking(head) = &mut one.phase {
         match one.stream.read(&mut piece) {
             Ok(0) => return false,
             Ok(count) => head.extend_from_slice(piece.get(..count).unwrap_or_default()),
@@ -128,10 +129,10 @@ fn go_on(one: &mut Connection, now: Moment, answer: &mut dyn FnMut(Option<&str>)
             None if head.len() > MAX_HEAD_BYTES => None,
             None => return true,
         };
-        one.phase = Phase::Answering(answer(text.as_deref()), 0);
+        one.phase = RequestPhase::Answering(answer(text.as_deref()), 0);
         one.until = clock::now().after(CLIENT_TIMEOUT);
     }
-    if let Phase::Answering(bytes, sent) = &mut one.phase {
+    if let RequestPhase::Answering(bytes, sent) = &mut one.phase {
         match one.stream.write(bytes.get(*sent..).unwrap_or_default()) {
             Ok(count) => *sent += count,
             Err(error) => return is_later(&error),
@@ -140,7 +141,7 @@ fn go_on(one: &mut Connection, now: Moment, answer: &mut dyn FnMut(Option<&str>)
             return true;
         }
         let _ = one.stream.shutdown(std::net::Shutdown::Write);
-        (one.phase, one.until) = (Phase::Draining, now.after(DRAIN_TIMEOUT));
+        (one.phase, one.until) = (RequestPhase::Draining, now.after(DRAIN_TIMEOUT));
     }
     match one.stream.read(&mut piece) {
         Ok(count) => count > 0,
