@@ -15,6 +15,7 @@ mod process_table;
 mod service_map;
 mod starting;
 mod stopping;
+mod timers;
 
 mod health;
 mod load;
@@ -57,6 +58,7 @@ use service::{Record, ServiceState, Stopping};
 use service_map::{ServiceMap, SharedMap};
 use shutdown::{Phase, Stop};
 use std::time::Duration;
+use timers::{Records, Timers};
 
 /// How long a killed process may take to vanish before it is waited for no longer.
 const KILL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -67,7 +69,10 @@ pub struct Supervisor {
     whole: Settings,
     /// Without `depends_on`, which is the graph's.
     rules: SharedMap<ServicePolicy>,
-    records: ServiceMap<Record>,
+    records: Records,
+    timers: Timers,
+    /// Whether the timers are those of a container that does not stop: then services that run have some.
+    timers_are_up: bool,
     graph: Graph,
     pids: Pids,
     phase: Phase,
@@ -78,6 +83,9 @@ pub struct Supervisor {
     code: Option<u8>,
     /// Services of which anything is still to be expected.
     busy: usize,
+    /// Services that wait, and those that stop.
+    waiting: usize,
+    stopping: usize,
     /// Services whose first process is gone and whose group is not.
     lingering: Vec<ServiceId>,
     /// Signals for the main service that came while it had no process, in order, each once, as the kernel keeps them.
@@ -101,8 +109,13 @@ impl Supervisor {
         let nobody = Box::new(ServicePolicy { enabled: false, ..ServicePolicy::default() });
         let records: Vec<Record> = services.iter().map(|rules| Record::new(rules.enabled)).collect();
         let mut core = Self {
+            // As yet they wait, or are off.
             busy: records.iter().filter(|record| record.state.is_busy()).count(),
-            records: ServiceMap::new(records, Record::new(false)),
+            waiting: records.iter().filter(|record| record.state == ServiceState::Waiting).count(),
+            stopping: 0,
+            timers: Timers::new(records.len()),
+            timers_are_up: true,
+            records: Records::new(ServiceMap::new(records, Record::new(false))),
             rules: SharedMap::new(services, nobody),
             graph,
             pids: Pids::default(),
@@ -129,13 +142,11 @@ impl Supervisor {
         Step { core: self, now, out }.take(event);
     }
 
-    /// The earliest moment at which [`Event::Tick`] must be told. Looks at every service: for once
-    /// a wait, not once an event.
+    /// The earliest moment at which [`Event::Tick`] must be told.
     #[must_use]
     pub fn deadline(&self) -> Option<Moment> {
-        let services = self.records.ids().filter_map(|id| self.due(id));
-        let moments = services.chain(self.whole_due()).chain(self.progress_due());
-        moments.min().filter(|_| self.phase != Phase::Halted)
+        let moments = [self.timers.earliest(), self.whole_due(), self.progress_due()];
+        moments.into_iter().flatten().min().filter(|_| self.phase != Phase::Halted)
     }
 
     /// The groups whose first process is gone and which still had members when that was told. The
@@ -224,6 +235,34 @@ impl Supervisor {
         }
     }
 
+    /// Changes the numbers of services in states like this one.
+    fn count(&mut self, state: ServiceState, change: fn(usize, usize) -> usize) {
+        let (waits, stops) = (state == ServiceState::Waiting, matches!(state, ServiceState::Stopping(_)));
+        self.busy = change(self.busy, usize::from(state.is_busy()));
+        self.waiting = change(self.waiting, usize::from(waits));
+        self.stopping = change(self.stopping, usize::from(stops));
+    }
+
+    /// Brings the timers to what the records say now.
+    fn set_timers(&mut self) {
+        let are_up = !self.is_stopping();
+        if self.timers_are_up != are_up {
+            self.timers_are_up = are_up;
+            for id in self.records.ids() {
+                self.timers.set(id, self.due(id));
+            }
+        }
+        while let Some(id) = self.records.next_touched() {
+            self.timers.set(id, self.due(id));
+        }
+    }
+
+    /// The first service from this one on that is due now.
+    fn first_due(&mut self, from: ServiceId, now: Moment) -> Option<ServiceId> {
+        self.set_timers();
+        self.timers.first_due(from, now)
+    }
+
     fn due(&self, id: ServiceId) -> Option<Moment> {
         self.records[id].due(&self.rules[id], !self.is_stopping())
     }
@@ -266,6 +305,9 @@ impl Step<'_> {
             Event::Resumed => self.resumed(),
         }
         self.spread();
+        if !faulty!(self.core, ForgetTimers) {
+            self.core.set_timers();
+        }
     }
 
     fn exited(&mut self, pid: Pid, outcome: ExitStatus, group_left: bool) {
@@ -283,11 +325,11 @@ impl Step<'_> {
         let mut quiet = faulty!(self.core, BusyLoop);
         while !quiet && self.core.phase != Phase::Halted {
             quiet = true;
-            for id in self.core.records.ids() {
-                while self.core.due(id).is_some_and(|at| at <= self.now) {
-                    self.service_due(id);
-                    quiet = false;
-                }
+            let mut from = ServiceId(0);
+            while let Some(id) = self.core.first_due(from, self.now) {
+                self.service_due(id);
+                from = id;
+                quiet = false;
             }
             self.spread();
             if self.core.whole_due().is_some_and(|at| at <= self.now) {
@@ -381,13 +423,9 @@ impl Step<'_> {
 
     fn set(&mut self, id: ServiceId, state: ServiceState) {
         let record = &mut self.core.records[id];
-        let (before, after) = (record.state.is_busy(), state.is_busy());
-        record.state = state;
-        match (before, after) {
-            (false, true) => self.core.busy += 1,
-            (true, false) => self.core.busy = self.core.busy.saturating_sub(1),
-            (true, true) | (false, false) => {}
-        }
+        let before = std::mem::replace(&mut record.state, state);
+        self.core.count(before, usize::saturating_sub);
+        self.core.count(state, usize::saturating_add);
     }
 
     fn act(&mut self, action: Action) {

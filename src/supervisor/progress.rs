@@ -72,17 +72,12 @@ impl Supervisor {
 
     /// When a wait is to be told, if there is one.
     pub(super) fn progress_due(&self) -> Option<Moment> {
-        let waits = |id| match self.records[id].state {
-            ServiceState::Waiting => self.phase == Phase::Up,
-            ServiceState::Stopping(_) => self.phase == Phase::Stopping,
-            ServiceState::Off
-            | ServiceState::Spawning { .. }
-            | ServiceState::Running { .. }
-            | ServiceState::Backoff { .. }
-            | ServiceState::Down(_) => false,
+        let count = match self.phase {
+            Phase::Up => self.waiting,
+            Phase::Stopping => self.stopping,
+            Phase::New | Phase::Sweeping { .. } | Phase::Halted => 0,
         };
-        let due = || self.progress.next.max(self.progress.said.after(SILENCE));
-        self.records.ids().any(waits).then(due)
+        (count > 0).then(|| self.progress.next.max(self.progress.said.after(SILENCE)))
     }
 }
 

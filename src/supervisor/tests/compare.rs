@@ -48,6 +48,7 @@ impl World {
         if let Phase::Sweeping { due, .. } = &mut core.phase {
             shift(due);
         }
+        core.set_timers();
         core.stop.moments().into_iter().flatten().for_each(shift);
         self.interrupted.iter_mut().for_each(shift);
         shift(&mut self.said);
@@ -57,7 +58,7 @@ impl World {
     pub fn key(&self) -> u64 {
         let mut hash = Mix::default();
         let core = &self.core;
-        (&core.records, &core.pids, core.phase, core.stop, core.code, &core.pending, core.unused)
+        (core.records.rows(), &core.pids, core.phase, core.stop, core.code, &core.pending, core.unused)
             .hash(&mut hash);
         (self.by_hand, self.alone).hash(&mut hash);
         (&core.lingering, &self.groups, &self.asks, &self.known, self.halted, self.now).hash(&mut hash);

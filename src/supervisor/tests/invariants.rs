@@ -390,6 +390,17 @@ impl World {
         }
         self.check_owners()?;
         let busy = self.core.records.ids().filter(|id| self.core.records[*id].state.is_busy()).count();
+        let is = |state: fn(ServiceState) -> bool| {
+            self.core.records.ids().filter(|id| state(self.core.records[*id].state)).count()
+        };
+        rule(
+            self.core.waiting == is(|state| state == ServiceState::Waiting),
+            "those that wait are miscounted",
+        )?;
+        let stop = is(|state| matches!(state, ServiceState::Stopping(_)));
+        rule(self.core.stopping == stop, "those that stop are miscounted")?;
+        let dues = self.core.records.ids().filter_map(|id| self.core.due(id));
+        rule(self.core.timers.earliest() == dues.min(), "the timers are not those of the services")?;
         rule(self.core.busy == busy && self.core.news.is_empty(), "the books are wrong")
     }
 

@@ -15,6 +15,8 @@ mod world;
 /// Faults that a test injects to show that the invariants catch them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Mutant {
+    /// The timers stay as they were.
+    ForgetTimers,
     /// What was stopped by hand is started again by its restart policy.
     ForgetStopped,
     /// What was stopped by hand is taken for failed by those that need it.
@@ -60,7 +62,8 @@ pub(super) enum Mutant {
 }
 
 impl Mutant {
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 22] = [
+        Self::ForgetTimers,
         Self::ForgetStopped,
         Self::GiveUpStopped,
         Self::ForgetAgain,
