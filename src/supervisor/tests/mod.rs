@@ -1,6 +1,7 @@
 //! Tests of the core: rules one by one ([`services`], [`container`]), every state of small sets and
 //! random walks over larger ones ([`walk`]), and faults put in on purpose that the walks must find.
 
+mod bonds;
 mod compare;
 mod container;
 mod dice;

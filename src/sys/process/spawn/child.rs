@@ -16,7 +16,7 @@ pub(crate) struct ExecOrder<'a> {
     /// The environment's pointers, where it is not the block that rinit was given.
     block: Vec<*const c_char>,
     /// `LISTEN_PID=` and room for the digits of the child's own pid (sd_listen_fds(3)); empty without one.
-    listen: Vec<u8>,
+    listen: Vec<AtomicU8>,
     /// 1 while the child shares rinit's memory; cleared by the kernel.
     pub(crate) shares: AtomicU32,
     /// 1: enters its directory; from 2 on: tries the candidate of this number less 2.
@@ -97,14 +97,13 @@ fn copy_block(block: *const *const c_char) -> Vec<*const c_char> {
 }
 
 /// Points the block's `LISTEN_PID=` at a text of ours, whose digits the child writes.
-fn redirect_listen_pid(block: &mut [*const c_char], text: &mut Vec<u8>) {
+fn redirect_listen_pid(block: &mut [*const c_char], text: &mut Vec<AtomicU8>) {
     let is_listen = |entry: &&mut *const c_char| {
         // SAFETY: each entry of the block is a string or the final null.
         !entry.is_null() && unsafe { CStr::from_ptr(**entry) }.to_bytes().starts_with(LISTEN_PID)
     };
     let Some(slot) = block.iter_mut().find(is_listen) else { return };
-    text.extend_from_slice(LISTEN_PID);
-    text.resize(LISTEN_PID.len() + 12, 0);
+    text.extend(LISTEN_PID.iter().chain(&[0; 12]).copied().map(AtomicU8::new));
     *slot = text.as_ptr().cast();
 }
 
@@ -235,8 +234,9 @@ pub(crate) fn exec(order: &ExecOrder<'_>) -> SpawnError {
     SpawnError { stage: Stage::Exec, errno }
 }
 
-/// Writes the own pid in decimal behind the name, into 12 bytes that are zero.
-fn write_pid(text: &[u8]) {
+/// Writes the own pid in decimal behind the name, into 12 bytes that are zero. Atomic, for the text is shared with rinit:
+/// a plain write is one that the compiler may leave out.
+fn write_pid(text: &[AtomicU8]) {
     let mut left = call(libc::SYS_getpid, &[]).unwrap_or(0);
     let mut digits = [0u8; 10];
     let mut count = 0;
@@ -248,8 +248,8 @@ fn write_pid(text: &[u8]) {
             break;
         }
     }
-    for (n, digit) in digits.iter().take(count).rev().enumerate() {
-        // SAFETY: at most 10 digits into the 12 bytes behind the name, which only this child writes.
-        unsafe { *text.as_ptr().cast_mut().add(LISTEN_PID.len() + n) = *digit };
+    let places = text.get(LISTEN_PID.len()..).unwrap_or_default();
+    for (place, digit) in places.iter().zip(digits.iter().take(count).rev()) {
+        place.store(*digit, Ordering::Relaxed);
     }
 }
