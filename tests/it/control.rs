@@ -140,8 +140,11 @@ fn what_was_given_up_is_started_by_hand_and_what_is_off_too() {
 
 #[test]
 fn shutdown_ends_with_the_code_that_is_named() {
-    let (run, mut client) = start(STACK);
+    // One that takes its time to stop, so that there is somebody to ask.
+    let slow = "[services.slow]\ncommand = [\"sh\", \"-c\", \"trap '' TERM; echo deaf; sleep 1000\"]\nstop_grace_period = \"1s\"\n";
+    let (run, mut client) = start(&format!("{STACK}{slow}"));
     client.wait_for("web", "running");
+    run.wait_for("deaf");
     client.order(r#"{"verb":"shutdown","code":3}"#);
     assert_eq!(client.ask(r#"{"verb":"status"}"#).1.text("state"), Some("stopping"));
     let file = run.folder().join("c.sock");
