@@ -41,7 +41,7 @@ fn address(name: &str) -> Result<(libc::sockaddr_un, libc::socklen_t), Errno> {
         return Err(Errno::ENAMETOOLONG);
     }
     for (to, from) in address.sun_path.iter_mut().zip(name.bytes()) {
-        *to = from.cast_signed();
+        *to = libc::c_char::from_ne_bytes([from]);
     }
     if let (true, Some(first)) = (is_abstract, address.sun_path.first_mut()) {
         *first = 0;
