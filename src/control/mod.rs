@@ -1,7 +1,7 @@
 //! How rinit is asked and told from outside: the socket, its protocol (`docs/control.md`), and the client,
 //! [`ctl`] (`rinitctl`).
 //!
-//! PID 1 answers between two looks for signals: one piece of one client's business at a time ([`Session::turn`]). Rows are
+//! PID 1 answers between two looks for signals: one piece of one client's business at a time (`Session::turn`). Rows are
 //! made as the client reads them, so that no answer is ever held as a whole.
 
 mod access;

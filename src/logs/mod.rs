@@ -1,7 +1,7 @@
 //! The output of services, where rinit has a hand in it: `logging.driver` is `prefix`, `json` or `file`.
 //!
 //! PID 1 copies no byte. It makes two pipes for each such service, keeps both ends of them for its whole life, and starts
-//! the [`relay`], a process of its own, which inherits them. So nothing is lost when the relay is killed: the bytes lie in
+//! the `relay`, a process of its own, which inherits them. So nothing is lost when the relay is killed: the bytes lie in
 //! the pipes, and the next one goes on. It looks at what is in a pipe (tee(2)), writes it out, and only then takes it; the
 //! counts are in memory that both share ([`layout`]). Killed between the two, the next relay writes a piece twice, at
 //! worst, and says so.

@@ -325,7 +325,7 @@ impl HeapState {
 /// The heap of the program.
 static HEAP: Heap = Heap::over(PLACE.0.get().cast(), FIRST);
 
-/// Makes [`HEAP`] the program's allocator.
+/// Makes `HEAP` the program's allocator.
 pub struct GlobalHeap;
 
 // SAFETY: that of `Heap`.

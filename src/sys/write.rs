@@ -24,7 +24,7 @@ pub enum Unwritten {
 }
 
 /// Writes as much as there is room for. EAGAIN: there is none at all; ETIMEDOUT: the same, and to find out took
-/// [`WRITE_TIMEOUT`].
+/// `WRITE_TIMEOUT`.
 pub fn write_some(fd: RawFd, bytes: &[u8]) -> Result<usize, Errno> {
     let mut written = 0;
     while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
