@@ -439,7 +439,10 @@ impl EventLoop {
             self.say(LogLevel::Debug, None, &format!("{came} came {from}{dropped}"));
         }
         if let Some(signal) = signal {
-            self.heard = Some((came, sender));
+            // CONT follows what asks to stop (timeout(1) sends both); it asks for nothing itself.
+            if came != Signal::CONT {
+                self.heard = Some((came, sender));
+            }
             self.take(signal);
         }
         // dumb-init stops with its child, for the shell whose job it is.
