@@ -27,7 +27,8 @@ fn an_idle_rinit_never_wakes() {
     let run = twenty_services();
     let mut settled = run.init().switches();
     eventually("it has settled", || {
-        std::thread::sleep(ms(100));
+        // Longer than the longest of the looks that follow a slow start.
+        std::thread::sleep(ms(1200));
         let now = run.init().switches();
         std::mem::replace(&mut settled, now) == now
     });
