@@ -5,8 +5,10 @@ use std::fmt::Write;
 
 /// Twenty services: plain, with dependencies, one that has ended, one that waits for its restart.
 fn twenty_services() -> Running {
+    // A socket of its own: where /run is shared, the rinit of another test asks who listens there.
     let mut config = String::from(
-        "[services.done]\ntype = \"oneshot\"\ncommand = \"true\"\n\
+        "[control]\nsocket = \"/mnt/files/idle.sock\"\n\
+         [services.done]\ntype = \"oneshot\"\ncommand = \"true\"\n\
          [services.later]\ncommand = \"false\"\nrestart_policy = { delay = \"1h\", max_delay = \"1h\" }\n",
     );
     for number in 0..18 {
