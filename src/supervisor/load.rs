@@ -18,15 +18,7 @@ const LOAD_TIMEOUT: Duration = Duration::from_secs(300);
 impl Step<'_> {
     /// A process was made, and its program is not loaded yet.
     pub(super) fn starting(&mut self, id: ServiceId, pid: Pid) {
-        let (disturbed, before) = match self.core.records[id].state {
-            ServiceState::Spawning { disturbed, load } => (disturbed, load),
-            ServiceState::Off
-            | ServiceState::Waiting
-            | ServiceState::Running { .. }
-            | ServiceState::Stopping(_)
-            | ServiceState::Backoff { .. }
-            | ServiceState::Down(_) => return,
-        };
+        let Some((disturbed, before)) = self.core.records[id].state.spawning() else { return };
         match before {
             None => {
                 if let Some(end) = self.core.pids.answer(pid, Owner::Leader(id)) {

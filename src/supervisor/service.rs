@@ -190,6 +190,19 @@ impl ProbeState {
 }
 
 impl ServiceState {
+    /// What is known of a start that is under way.
+    pub(super) fn spawning(self) -> Option<(Option<ServiceId>, Option<Load>)> {
+        match self {
+            Self::Spawning { disturbed, load } => Some((disturbed, load)),
+            Self::Off
+            | Self::Waiting
+            | Self::Running { .. }
+            | Self::Stopping(_)
+            | Self::Backoff { .. }
+            | Self::Down(_) => None,
+        }
+    }
+
     /// Whether its place in the order depends on others still.
     pub(super) fn awaits_others(self, order: Order) -> bool {
         self == Self::Waiting || self == Self::Off && order == Order::Waits

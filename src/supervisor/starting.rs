@@ -143,16 +143,8 @@ impl Step<'_> {
     }
 
     pub(super) fn spawned(&mut self, id: ServiceId, pid: Pid) {
-        let (disturbed, load) = match self.core.records[id].state {
-            ServiceState::Spawning { disturbed, load } => (disturbed, load),
-            // Nobody asked for a process, so it is nobody's.
-            ServiceState::Off
-            | ServiceState::Waiting
-            | ServiceState::Running { .. }
-            | ServiceState::Stopping(_)
-            | ServiceState::Backoff { .. }
-            | ServiceState::Down(_) => return,
-        };
+        // Nobody asked for a process, so it is nobody's.
+        let Some((disturbed, load)) = self.core.records[id].state.spawning() else { return };
         match load {
             None => {
                 let early = self.core.pids.answer(pid, Owner::Leader(id));

@@ -20,7 +20,7 @@ const TCP_TIMEOUT: Duration = Duration::from_secs(2);
 const UNREACHED: u8 = u8::MAX;
 
 /// What came of a step.
-pub struct Step {
+pub struct SearchStep {
     /// Addresses of both families.
     pub addresses: Vec<IpAddr>,
     /// Whether the name is known, with or without an address.
@@ -40,7 +40,7 @@ struct AddressFamily {
 }
 
 /// Asks; `None`: nobody can be asked for such a name.
-pub fn both(name: &str, settings: &ResolverSettings, until: Moment) -> Option<Step> {
+pub fn both(name: &str, settings: &ResolverSettings, until: Moment) -> Option<SearchStep> {
     let family = |kind, label| {
         let question = message::question(random(), name, kind)?;
         Some(AddressFamily {
@@ -63,10 +63,10 @@ pub fn both(name: &str, settings: &ResolverSettings, until: Moment) -> Option<St
     let is_known = answers().any(|answer| answer.code == NO_ERROR);
     let said = |code: &Option<u8>| code.is_some_and(|code| code != UNREACHED);
     let is_silent = answers().next().is_none() && !families.iter().any(|one| one.refused.iter().any(said));
-    Some(Step { addresses, is_known, is_silent, families })
+    Some(SearchStep { addresses, is_known, is_silent, families })
 }
 
-impl Step {
+impl SearchStep {
     /// Who did not answer for what: `AAAA: SERVFAIL from 10.0.0.2`.
     pub fn trouble(&self, settings: &ResolverSettings) -> String {
         let [v4, v6] = &self.families;
