@@ -7,9 +7,9 @@
 set -eu
 cd "$(dirname "$0")/.."
 triple=${1:-x86_64-unknown-linux-musl}
-folder=${CARGO_TARGET_DIR:-target}/cost
-CARGO_TARGET_DIR=$folder CARGO_PROFILE_RELEASE_STRIP=none .ci/release "$triple" >&2
-file=$folder/released/$triple/release/rinit
+directory=${CARGO_TARGET_DIR:-target}/cost
+CARGO_TARGET_DIR=$directory CARGO_PROFILE_RELEASE_STRIP=none .ci/release "$triple" >&2
+file=$directory/released/$triple/release/rinit
 
 echo "## What each part costs"
 echo
@@ -47,7 +47,7 @@ nm --radix=d --print-size --demangle "$file" | awk '
     }
 ' | sort -rn | cut -f2- | sed 's/`\(std, core, alloc\|(.*)\|C library (musl)\)`/\1/'
 echo
-stripped=$folder/stripped
+stripped=$directory/stripped
 strip -o "$stripped" "$file" 2>/dev/null || objcopy --strip-all "$file" "$stripped"
 size -A "$stripped" | awk '$1 ~ /^\.(text|rodata|data|eh_frame)$/ { printf "`%s` %d bytes, ", $1, $2 }'
 echo "the file $(stat --format %s "$stripped") bytes."

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 fn sources(under: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(under)];
-    while let Some(path) = folders.pop() {
+    let mut directories = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(under)];
+    while let Some(path) = directories.pop() {
         if path.is_dir() {
-            folders
-                .extend(fs::read_dir(&path).expect("a folder").map(|entry| entry.expect("an entry").path()));
+            directories.extend(
+                fs::read_dir(&path).expect("a directory").map(|entry| entry.expect("an entry").path()),
+            );
         } else if path.extension().is_some_and(|ending| ending == "rs") {
             let text = fs::read_to_string(&path).expect("text");
             found.push((path, text));

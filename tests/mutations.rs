@@ -165,17 +165,17 @@ fn file(path: &str) -> String {
 
 /// A file as this machine, Docker, Podman and Kubernetes have it.
 fn everywhere(own: &str, name: &str) -> Vec<String> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/samples");
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/samples");
     let of = |whose: &str| {
-        let path = format!("{folder}/{whose}/{name}");
+        let path = format!("{directory}/{whose}/{name}");
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
     };
     ["docker", "podman", "kubernetes"].map(of).into_iter().chain([file(own)]).collect()
 }
 
 fn examples() -> Vec<String> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/config-examples");
-    std::fs::read_dir(folder).unwrap().map(|entry| file(entry.unwrap().path().to_str().unwrap())).collect()
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/config-examples");
+    std::fs::read_dir(directory).unwrap().map(|entry| file(entry.unwrap().path().to_str().unwrap())).collect()
 }
 
 fn scope() -> Scope<'static> {

@@ -16,8 +16,8 @@ const SERVICES: usize = 100;
 
 /// Everything that is measured.
 pub struct Place {
-    /// A folder of ours on the disk.
-    pub folder: PathBuf,
+    /// A directory of ours on the disk.
+    pub directory: PathBuf,
     /// The binaries under test.
     pub ours: Vec<(&'static str, String)>,
     /// The environment: what the checks look for.
@@ -27,49 +27,49 @@ pub struct Place {
 impl Place {
     /// Makes it. The mounts are this process's own and go with it.
     pub fn new() -> Self {
-        let folder = common::folder("checks");
+        let directory = common::directory("checks");
         own_mounts();
-        let mut variables = ten_variables(&folder);
+        let mut variables = ten_variables(&directory);
         for n in 0..EACH {
-            file(&folder.join(format!("file{n}")), "some words\n", if n % 2 == 0 { 0o640 } else { 0o755 });
-            tmpfs(&folder.join(format!("mount{n}")), n % 2 == 0);
+            file(&directory.join(format!("file{n}")), "some words\n", if n % 2 == 0 { 0o640 } else { 0o755 });
+            tmpfs(&directory.join(format!("mount{n}")), n % 2 == 0);
             variables.push(format!("V{n}={}", form(n).2));
         }
-        file(&folder.join("app.conf"), "listen = 8080\n", 0o640);
-        file(&folder.join("start"), "#!/bin/sh\nexec true\n", 0o755);
-        fs::create_dir(folder.join("data")).unwrap();
-        tmpfs(&folder.join("state"), false);
-        let ours = common::ours(&folder);
+        file(&directory.join("app.conf"), "listen = 8080\n", 0o640);
+        file(&directory.join("start"), "#!/bin/sh\nexec true\n", 0o755);
+        fs::create_dir(directory.join("data")).unwrap();
+        tmpfs(&directory.join("state"), false);
+        let ours = common::ours(&directory);
         // What was written is on the disk before anybody's time counts.
         // SAFETY: no arguments.
         unsafe { libc::sync() };
-        Self { folder, ours, variables }
+        Self { directory, ours, variables }
     }
 
-    /// A path below the folder.
+    /// A path below the directory.
     pub fn path(&self, name: &str) -> String {
-        self.folder.join(name).to_str().unwrap().to_owned()
+        self.directory.join(name).to_str().unwrap().to_owned()
     }
 
     /// Writes a configuration and tells its path.
     pub fn config(&self, name: &str, text: &str) -> String {
-        file(&self.folder.join(name), text, 0o644);
+        file(&self.directory.join(name), text, 0o644);
         self.path(name)
     }
 
     /// 50 checks each of files, variables, mounts and the user, five lines each.
     pub fn many(&self) -> String {
-        let folder = self.folder.to_str().unwrap();
+        let directory = self.directory.to_str().unwrap();
         let mut text = String::new();
         for n in 0..EACH {
             let (mode, right) = if n % 2 == 0 { ("0640", "readable") } else { ("0755", "writable") };
             let file = format!("mode = \"{mode}\"\nowner = \"root\"\n{right} = true");
-            writeln!(text, "[checks.file.\"{folder}/file{n}\"]\n{file}\n").unwrap();
+            writeln!(text, "[checks.file.\"{directory}/file{n}\"]\n{file}\n").unwrap();
             let (keys, more, _) = form(n);
             writeln!(text, "[checks.env.V{n}]\n{keys}\n{more}\nrequired = true\n").unwrap();
             let mode = if n % 2 == 0 { "ro" } else { "rw" };
             let mount = format!("mode = \"{mode}\"\nfstype = \"tmpfs\"\noptions = {{ has = [\"nosuid\"] }}");
-            writeln!(text, "[checks.mount.\"{folder}/mount{n}\"]\n{mount}\n").unwrap();
+            writeln!(text, "[checks.mount.\"{directory}/mount{n}\"]\n{mount}\n").unwrap();
             let who = if n % 2 == 0 { "root = true\nin_passwd = true" } else { "uid = 0\ngid = \"root\"" };
             writeln!(text, "[checks.user.u{n}]\nname = \"root\"\n{who}\n").unwrap();
         }
@@ -113,8 +113,8 @@ fn form(n: usize) -> (&'static str, &'static str, &'static str) {
 }
 
 /// What `ten.toml` and `ten.sh` look for.
-fn ten_variables(folder: &Path) -> Vec<String> {
-    let app = format!("APP={}", folder.to_str().unwrap());
+fn ten_variables(directory: &Path) -> Vec<String> {
+    let app = format!("APP={}", directory.to_str().unwrap());
     let url = "DATABASE_URL=postgres://app:secret@db:5432/app";
     [app.as_str(), url, "PORT=8080", "LOG_LEVEL=info", "WORKERS=4"].map(str::to_owned).to_vec()
 }

@@ -30,7 +30,7 @@ uid=$(id -u)
 
 [ -f "$APP/start" ] && [ -x "$APP/start" ] || fail "start cannot be executed"
 
-[ -d "$APP/data" ] && [ -w "$APP/data" ] || fail "data is no folder, or cannot be written"
+[ -d "$APP/data" ] && [ -w "$APP/data" ] || fail "data is no directory, or cannot be written"
 
 mountpoint -q "$APP/state" && grep -q " $APP/state tmpfs rw" /proc/mounts || fail "state is no tmpfs that can be written"
 

@@ -82,16 +82,16 @@ impl Options {
     }
 }
 
-/// A new folder on the disk.
-pub fn folder(name: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    folder
+/// A new directory on the disk.
+pub fn directory(name: &str) -> PathBuf {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir_all(&directory).unwrap();
+    directory
 }
 
-/// The binaries under test, copied into a folder: `$RINIT_BIN`, else the musl release build, and `$RINIT_SMALL`.
-pub fn ours(folder: &Path) -> Vec<(&'static str, String)> {
+/// The binaries under test, copied into a directory: `$RINIT_BIN`, else the musl release build, and `$RINIT_SMALL`.
+pub fn ours(directory: &Path) -> Vec<(&'static str, String)> {
     let built = format!("{}/../x86_64-unknown-linux-musl/release/rinit", env!("CARGO_TARGET_TMPDIR"));
     let ours = std::env::var("RINIT_BIN").unwrap_or(built);
     assert!(
@@ -99,7 +99,7 @@ pub fn ours(folder: &Path) -> Vec<(&'static str, String)> {
         "no {ours}: cargo build --release --target x86_64-unknown-linux-musl, or set RINIT_BIN"
     );
     let copy = |name: &'static str, from: &str| {
-        let path = folder.join(name).to_str().unwrap().to_owned();
+        let path = directory.join(name).to_str().unwrap().to_owned();
         fs::copy(from, &path).unwrap();
         (name, path)
     };

@@ -13,7 +13,7 @@ const COUNT: usize = 100;
 /// 100 services under each supervisor, one command under each init, all in the same minute.
 #[allow(clippy::cast_precision_loss)]
 pub fn idle(programs: &Programs, options: &Options) -> Vec<Table> {
-    let path = |name: &str| programs.folder.join(format!("idle-{name}.fifo"));
+    let path = |name: &str| programs.directory.join(format!("idle-{name}.fifo"));
     let supervisors = services::all(programs, COUNT, |name| path(name).to_str().unwrap().to_owned(), &[]);
     let mut stand: Vec<Running> = Vec::new();
     for one in &supervisors {

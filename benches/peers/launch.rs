@@ -56,7 +56,7 @@ pub fn run(programs: &Programs, options: &Options) -> Vec<Table> {
 /// Ten services and ten checks, then the command.
 pub fn configured(programs: &Programs, options: &Options) -> Vec<Table> {
     let _quiet = Quiet::new();
-    let path = programs.folder.join("configured.fifo");
+    let path = programs.directory.join("configured.fifo");
     let fifo = Fifo::new(&path, true);
     let at = path.to_str().unwrap();
     let config = services::rinit_config(programs, 10, at, services::CHECKS);

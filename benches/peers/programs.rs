@@ -57,19 +57,19 @@ pub struct Programs {
     pub inits: Vec<Init>,
     /// The program that they start.
     pub probe: String,
-    /// A folder of ours on the disk.
-    pub folder: PathBuf,
+    /// A directory of ours on the disk.
+    pub directory: PathBuf,
 }
 
 impl Programs {
     pub fn find() -> Self {
-        let folder = common::folder("peers");
-        let probe = build_probe(&folder);
+        let directory = common::directory("peers");
+        let probe = build_probe(&directory);
         let mut inits = vec![
             Init { name: "direct", path: String::new(), before: &[] },
             Init { name: "bare", path: probe.clone(), before: &["bare", "0", "--"] },
         ];
-        let ours = common::ours(&folder).into_iter();
+        let ours = common::ours(&directory).into_iter();
         inits.extend(ours.map(|(name, path)| Init { name, path, before: &["--"] }));
         for name in ["tini", "tini-static", "dumb-init", "catatonit"] {
             match find(name) {
@@ -80,7 +80,7 @@ impl Programs {
         // Pages of a file that is not yet on the disk would count as private and dirty.
         // SAFETY: no arguments.
         unsafe { libc::sync() };
-        Self { inits, probe, folder }
+        Self { inits, probe, directory }
     }
 
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
@@ -112,14 +112,14 @@ impl Programs {
 /// Where a program is installed.
 pub fn find(name: &str) -> Option<String> {
     let path = std::env::var("PATH").unwrap_or_default();
-    let places = path.split(':').map(|folder| format!("{folder}/{name}"));
+    let places = path.split(':').map(|directory| format!("{directory}/{name}"));
     places.into_iter().find(|path| Path::new(path).is_file())
 }
 
 /// The probe has no C library; what cargo knows of targets is of no use to it.
-fn build_probe(folder: &Path) -> String {
+fn build_probe(directory: &Path) -> String {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/probe.rs");
-    let target = folder.join("probe").to_str().unwrap().to_owned();
+    let target = directory.join("probe").to_str().unwrap().to_owned();
     let codegen = ["opt-level=2", "panic=abort", "relocation-model=static", "strip=symbols"];
     let link =
         ["-nostdlib", "-nostartfiles", "-static", "-no-pie", "-Wl,--build-id=none", "-Wl,-z,noseparate-code"];

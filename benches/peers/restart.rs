@@ -23,7 +23,7 @@ pub fn restart(programs: &Programs, options: &Options) -> Vec<Table> {
 }
 
 fn one(programs: &Programs, age: u64, count: usize) -> Vec<(String, super::common::table::Samples)> {
-    let path = |name: &str| programs.folder.join(format!("restart-{name}.fifo"));
+    let path = |name: &str| programs.directory.join(format!("restart-{name}.fifo"));
     let supervisors = services::all(programs, 1, |name| path(name).to_str().unwrap().to_owned(), &PEERS);
     let _quiet = Quiet::new();
     let mut stand: Vec<(&Supervisor, Fifo, Running, u64)> = supervisors

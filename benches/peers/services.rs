@@ -43,7 +43,7 @@ mode = "rw"
 pub enum Stop {
     /// This signal to PID 1.
     Signal(i32),
-    /// This command, with every service's folder behind it.
+    /// This command, with every service's directory behind it.
     Command(Vec<String>),
 }
 
@@ -52,8 +52,8 @@ pub struct Supervisor {
     pub name: &'static str,
     pub words: Vec<String>,
     pub stop: Stop,
-    /// Its services' folders, if it has such.
-    pub folders: Vec<String>,
+    /// Its services' directories, if it has such.
+    pub directories: Vec<String>,
 }
 
 /// The file for rinit.
@@ -64,7 +64,7 @@ pub fn rinit_config(programs: &Programs, count: usize, fifo: &str, more: &str) -
         writeln!(text, "[services.s{n}]\ncommand = [\"{}\", \"stay\", \"{fifo}\"]", programs.probe).unwrap();
     }
     let name = format!("rinit-{count}{}.toml", if more.is_empty() { "" } else { "-more" });
-    write(&programs.folder.join(name), &text, 0o644)
+    write(&programs.directory.join(name), &text, 0o644)
 }
 
 fn write(path: &Path, text: &str, mode: u32) -> String {
@@ -73,21 +73,21 @@ fn write(path: &Path, text: &str, mode: u32) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// A folder for each service with its `run`.
+/// A directory for each service with its `run`.
 fn tree(programs: &Programs, name: &str, count: usize, fifo: &str) -> (String, Vec<String>) {
-    let root = programs.folder.join(name);
+    let root = programs.directory.join(name);
     let _ = fs::remove_dir_all(&root);
-    let mut folders = Vec::new();
+    let mut directories = Vec::new();
     for n in 0..count {
-        let folder = root.join(format!("s{n}"));
-        fs::create_dir_all(&folder).unwrap();
-        write(&folder.join("run"), &format!("#!/bin/sh\nexec {} stay {fifo}\n", programs.probe), 0o755);
-        folders.push(folder.to_str().unwrap().to_owned());
+        let directory = root.join(format!("s{n}"));
+        fs::create_dir_all(&directory).unwrap();
+        write(&directory.join("run"), &format!("#!/bin/sh\nexec {} stay {fifo}\n", programs.probe), 0o755);
+        directories.push(directory.to_str().unwrap().to_owned());
     }
-    (root.to_str().unwrap().to_owned(), folders)
+    (root.to_str().unwrap().to_owned(), directories)
 }
 
-/// A program that supervises what it finds in a folder.
+/// A program that supervises what it finds in a directory.
 struct Scanner {
     name: &'static str,
     program: &'static str,
@@ -115,17 +115,17 @@ pub fn all(
             .map(ToString::to_string)
             .to_vec(),
         stop: Stop::Signal(libc::SIGTERM),
-        folders: Vec::new(),
+        directories: Vec::new(),
     }];
     for init in programs.ours() {
         let config = rinit_config(programs, count, &fifo(init.name), &format!("# {}\n", init.name));
-        let own = programs.folder.join(format!("{}-{count}.toml", init.name));
+        let own = programs.directory.join(format!("{}-{count}.toml", init.name));
         fs::rename(config, &own).unwrap();
         all.push(Supervisor {
             name: init.name,
             words: [init.path(), "--quiet", "--config", own.to_str().unwrap()].map(str::to_owned).to_vec(),
             stop: Stop::Signal(libc::SIGTERM),
-            folders: Vec::new(),
+            directories: Vec::new(),
         });
     }
     for Scanner { name, program, options, stop } in SCANNERS {
@@ -133,12 +133,17 @@ pub fn all(
             eprintln!("{name} is not installed");
             continue;
         };
-        let (root, folders) = tree(programs, name, count, &fifo(name));
+        let (root, directories) = tree(programs, name, count, &fifo(name));
         let stop = stop.map_or(Stop::Signal(libc::SIGTERM), |words| {
             Stop::Command(words.iter().map(|word| (*word).to_owned()).collect())
         });
         let words = [&[path.as_str()], options, &[root.as_str()]].concat();
-        all.push(Supervisor { name, words: words.into_iter().map(str::to_owned).collect(), stop, folders });
+        all.push(Supervisor {
+            name,
+            words: words.into_iter().map(str::to_owned).collect(),
+            stop,
+            directories,
+        });
     }
     all.extend(supervisord(programs, count, &fifo("supervisord")));
     all.extend(horust(programs, count, &fifo("horust")));
@@ -148,9 +153,9 @@ pub fn all(
 
 fn supervisord(programs: &Programs, count: usize, fifo: &str) -> Option<Supervisor> {
     let path = find("supervisord")?;
-    let folder = programs.folder.to_str().unwrap();
+    let directory = programs.directory.to_str().unwrap();
     let mut text = format!(
-        "[supervisord]\nnodaemon=true\nuser=root\nlogfile=/dev/null\nlogfile_maxbytes=0\nminfds=8192\nminprocs=200\npidfile={folder}/supervisord.pid\n"
+        "[supervisord]\nnodaemon=true\nuser=root\nlogfile=/dev/null\nlogfile_maxbytes=0\nminfds=8192\nminprocs=200\npidfile={directory}/supervisord.pid\n"
     );
     for n in 0..count {
         writeln!(
@@ -160,14 +165,19 @@ fn supervisord(programs: &Programs, count: usize, fifo: &str) -> Option<Supervis
         )
         .unwrap();
     }
-    let config = write(&programs.folder.join(format!("supervisord-{count}.conf")), &text, 0o644);
+    let config = write(&programs.directory.join(format!("supervisord-{count}.conf")), &text, 0o644);
     let words = [path.as_str(), "-c", &config].map(str::to_owned).to_vec();
-    Some(Supervisor { name: "supervisord", words, stop: Stop::Signal(libc::SIGTERM), folders: Vec::new() })
+    Some(Supervisor {
+        name: "supervisord",
+        words,
+        stop: Stop::Signal(libc::SIGTERM),
+        directories: Vec::new(),
+    })
 }
 
 fn horust(programs: &Programs, count: usize, fifo: &str) -> Option<Supervisor> {
     let path = find("horust")?;
-    let root = programs.folder.join("horust");
+    let root = programs.directory.join("horust");
     let _ = fs::remove_dir_all(&root);
     fs::create_dir_all(&root).unwrap();
     let text = format!("command = \"{} stay {fifo}\"\n[restart]\nstrategy = \"always\"\n", programs.probe);
@@ -175,7 +185,7 @@ fn horust(programs: &Programs, count: usize, fifo: &str) -> Option<Supervisor> {
         write(&root.join(format!("s{n}.toml")), &text, 0o644);
     }
     let words = [path.as_str(), "--services-path", root.to_str().unwrap()].map(str::to_owned).to_vec();
-    Some(Supervisor { name: "horust", words, stop: Stop::Signal(libc::SIGTERM), folders: Vec::new() })
+    Some(Supervisor { name: "horust", words, stop: Stop::Signal(libc::SIGTERM), directories: Vec::new() })
 }
 
 impl Supervisor {
@@ -188,18 +198,18 @@ impl Supervisor {
             },
             Stop::Command(words) => {
                 let mut command = Command::new(&words[0]);
-                command.args(&words[1..]).args(&self.folders).stdout(Stdio::null()).stderr(Stdio::null());
+                command.args(&words[1..]).args(&self.directories).stdout(Stdio::null()).stderr(Stdio::null());
                 // What it answers is seen by the services' end.
                 let _ = command.status();
             }
         }
     }
 
-    /// As new, for another start: what it has written into its services' folders goes.
+    /// As new, for another start: what it has written into its services' directories goes.
     pub fn renew(&self) {
-        for folder in &self.folders {
+        for directory in &self.directories {
             for leftover in ["supervise", "event"] {
-                let _ = fs::remove_dir_all(format!("{folder}/{leftover}"));
+                let _ = fs::remove_dir_all(format!("{directory}/{leftover}"));
             }
         }
     }

@@ -19,7 +19,7 @@ struct Figures {
 
 #[allow(clippy::cast_precision_loss)]
 pub fn thousand(programs: &Programs, options: &Options) -> Vec<Table> {
-    let path = |name: &str| programs.folder.join(format!("thousand-{name}.fifo"));
+    let path = |name: &str| programs.directory.join(format!("thousand-{name}.fifo"));
     let supervisors = services::all(programs, COUNT, |name| path(name).to_str().unwrap().to_owned(), &[]);
     let figures = |name| Figures {
         name,

@@ -184,13 +184,13 @@ pub fn dead_link(link: &DeadLink) -> String {
 
 fn in_the_way(obstacle: &Obstacle, look: &ExecFacts) -> String {
     match obstacle {
-        Obstacle::Missing(folder) => fill!(
-            "there is no folder {}; make it (in the Dockerfile: RUN mkdir -p {})",
-            folder,
+        Obstacle::Missing(directory) => fill!(
+            "there is no directory {}; make it (in the Dockerfile: RUN mkdir -p {})",
+            directory,
             &look.directory
         ),
         Obstacle::Dead(link) => dead_link(link),
-        Obstacle::File(path) => fill!("{} is a file, not a folder", path),
+        Obstacle::File(path) => fill!("{} is a file, not a directory", path),
         Obstacle::Closed(barrier) => unreachable::line(barrier, &look.viewer),
     }
 }
@@ -215,7 +215,7 @@ fn exec(errno: Errno, look: &ExecFacts) -> String {
     if let Some(found) = look.too_long.as_ref().filter(|_| errno == Errno::E2BIG) {
         return early::too_long(found);
     }
-    // As a path it is the folder that it starts in, which is there.
+    // As a path it is the directory that it starts in, which is there.
     if look.word.is_empty() {
         return "the name of the program is empty; give one".into();
     }
@@ -250,8 +250,8 @@ fn missing(look: &ExecFacts) -> String {
         return [&before, &*dead_link(link)].concat();
     }
     let mut text = match (&look.obstacle, look.searched.is_empty()) {
-        (Some(Obstacle::Missing(folder)), true) => {
-            fill!("no such file: {}; there is no folder {}", &look.path, folder)
+        (Some(Obstacle::Missing(directory)), true) => {
+            fill!("no such file: {}; there is no directory {}", &look.path, directory)
         }
         (_, true) => fill!("no such file: {}", &look.path),
         (_, false) => fill!("not found in PATH ({})", &look.searched.join(":")),
@@ -264,7 +264,7 @@ fn missing(look: &ExecFacts) -> String {
 fn instead(look: &ExecFacts) -> String {
     let by_path = look.searched.is_empty();
     if let Some(path) = &look.elsewhere {
-        let end = if by_path { "" } else { ", or add its folder to PATH" };
+        let end = if by_path { "" } else { ", or add its directory to PATH" };
         return fill!("; it is at {}: give that path{}", path, end);
     }
     let name = look.word.rsplit('/').next().unwrap_or("");
@@ -298,8 +298,8 @@ pub fn otherwise(hint: &str, end: &str) -> String {
 
 fn existing(errno: Errno, found: &Found, look: &ExecFacts) -> String {
     let path = &found.path;
-    if found.folder {
-        return fill!("{} is a folder; name the program in it", path);
+    if found.directory {
+        return fill!("{} is a directory; name the program in it", path);
     }
     if let Content::Special(kind) = found.content {
         return fill!("{} is {}, no program; put the program there, or correct the path", path, kind);

@@ -10,7 +10,7 @@ use crate::sys::executable::lookup::{ExecFacts, Found, Obstacle};
 pub fn why_not(look: &ExecFacts) -> Option<String> {
     let Some(found) = &look.found else { return Some(exec(Errno::ENOENT, look)) };
     let closed = matches!(look.obstacle, Some(Obstacle::Closed(..) | Obstacle::File(_)));
-    if closed || found.folder || !found.rights.execute || found.noexec.is_some() {
+    if closed || found.directory || !found.rights.execute || found.noexec.is_some() {
         return Some(exec(Errno::EACCES, look));
     }
     // What nobody here can read may be a program, which need not be read: it is blamed when it has failed.

@@ -20,7 +20,7 @@ fn found(path: &str, content: Content) -> Found {
         read: true,
         ..FileRights::default()
     };
-    Found { path: path.into(), folder: false, rights, noexec: None, content }
+    Found { path: path.into(), directory: false, rights, noexec: None, content }
 }
 
 fn closed(mode: u32, class: &'static str) -> FileRights {
@@ -166,7 +166,7 @@ fn what_is_not_there_tells_what_was_meant() {
         (path(), &["no such file: /app/run; correct the path"]),
         (
             ExecFacts { obstacle: Some(Obstacle::Missing("/app".into())), ..path() },
-            &["there is no folder /app"],
+            &["there is no directory /app"],
         ),
         (
             ExecFacts { dead: dead("/app/run", "/x", false), ..path() },
@@ -216,11 +216,11 @@ fn rights_and_surroundings_name_who_and_what() {
             "--cap-add DAC_OVERRIDE",
         ],
     );
-    let folder = ExecFacts { directory: "/srv".into(), no_directory: way, ..app(Content::Other) };
+    let directory = ExecFacts { directory: "/srv".into(), no_directory: way, ..app(Content::Other) };
     says(
         Stage::Directory,
         Errno::EACCES,
-        &folder,
+        &directory,
         &["working directory /srv: user app may not enter the directory /app"],
     );
     let most = ExecFacts { most: (Some(7), Some(1 << 29)), ..root() };

@@ -1,7 +1,7 @@
 //! Reading what the user names (the configuration, `env_file`, `when_exists`), where its file system may never answer:
 //! in a helper process then, so that a stop is heard. Where every file system is local, which is the rule, in place.
 
-use crate::config::source::files::{DEFAULT_FILE, DEFAULT_FOLDER};
+use crate::config::source::files::{DEFAULT_DIRECTORY, DEFAULT_FILE};
 use crate::exit_code;
 use crate::model::{Pid, Signal};
 use crate::received::Received;
@@ -47,7 +47,7 @@ pub fn exists(path: &str) -> bool {
 
 /// What a start looks for that names nothing: it is to cost nothing.
 fn is_default(path: &str) -> bool {
-    path == DEFAULT_FILE || path.starts_with(DEFAULT_FOLDER)
+    path == DEFAULT_FILE || path.starts_with(DEFAULT_DIRECTORY)
 }
 
 fn may_hang() -> bool {

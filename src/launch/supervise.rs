@@ -252,7 +252,7 @@ impl Launch<'_> {
             environ: Some(allocator::compactly(|| environ.clone())),
             ignored: self.ignored,
             place: SessionMode::Foreground,
-            folder: crate::sys::folder().filter(|folder| folder.as_c_str() != c"/"),
+            directory: crate::sys::directory().filter(|directory| directory.as_c_str() != c"/"),
             null: stdio::open_null(),
             places: Some(places),
             by_shell: std::cell::Cell::default(),

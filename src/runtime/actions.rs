@@ -145,7 +145,7 @@ impl EventLoop {
         self.sayings.push_back(DeferredLine::Line(level, service, text));
     }
 
-    /// The COMMAND has what was given for it; rinit keeps no descriptor and no folder busy. Only what the next run is
+    /// The COMMAND has what was given for it; rinit keeps no descriptor and no directory busy. Only what the next run is
     /// to have (LISTEN_FDS) stays open.
     fn let_go(&mut self) {
         crate::sys::sit_in_root();

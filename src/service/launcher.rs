@@ -1,4 +1,4 @@
-//! From a service's configuration to its process: environment, user, folder, descriptors.
+//! From a service's configuration to its process: environment, user, directory, descriptors.
 
 use crate::cli::LogLevel;
 use crate::config::source::key_places::KeyPlaces;
@@ -75,7 +75,7 @@ pub struct Starter {
     /// Where the COMMAND belongs.
     pub place: SessionMode,
     /// Where rinit was started, when it sits elsewhere now.
-    pub folder: Option<CString>,
+    pub directory: Option<CString>,
     /// /dev/null, for those who get no input or no output.
     pub null: Option<OwnedFd>,
     /// Where the keys stand that a start may fail by.
@@ -114,7 +114,7 @@ impl Starter {
             environ: None,
             ignored: Vec::new(),
             place,
-            folder: None,
+            directory: None,
             null: None,
             places: None,
             by_shell: Cell::default(),
@@ -274,7 +274,7 @@ impl Starter {
             argv: argv.into(),
             environment,
             directory: asked.map(Cow::Owned),
-            given_directory: self.folder.as_deref(),
+            given_directory: self.directory.as_deref(),
             ids: person.ids,
             umask: program.umask,
             ulimits: &program.ulimits,

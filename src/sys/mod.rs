@@ -65,12 +65,12 @@ fn be_dumpable() {
     unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) };
 }
 
-/// The folder that rinit is in, if it can be named.
+/// The directory that rinit is in, if it can be named.
 #[must_use]
-pub fn folder() -> Option<std::ffi::CString> {
+pub fn directory() -> Option<std::ffi::CString> {
     use std::os::unix::ffi::OsStringExt as _;
-    let folder = nix::unistd::getcwd().ok()?;
-    std::ffi::CString::new(folder.into_os_string().into_vec()).ok()
+    let directory = nix::unistd::getcwd().ok()?;
+    std::ffi::CString::new(directory.into_os_string().into_vec()).ok()
 }
 
 /// Ends this process at once.

@@ -49,7 +49,7 @@ pub fn open_above_stderr() -> Vec<RawFd> {
     match super::fs::dir::names("/proc/self/fd") {
         Ok(names) => {
             let mut fds: Vec<RawFd> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
-            // The folder's own descriptor is among them, and closed by now.
+            // The directory's own descriptor is among them, and closed by now.
             fds.retain(|fd| *fd > 2 && open(fd));
             fds
         }

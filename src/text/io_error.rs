@@ -8,7 +8,9 @@ pub fn unreadable(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "does not exist".into(),
         io::ErrorKind::PermissionDenied => "may not be read by this user".into(),
-        io::ErrorKind::IsADirectory => "is a folder (a bind mount whose source is missing makes one)".into(),
+        io::ErrorKind::IsADirectory => {
+            "is a directory (a bind mount whose source is missing makes one)".into()
+        }
         io::ErrorKind::TimedOut => {
             "is no file but a pipe, and nothing came out of it; expected a file".into()
         }

@@ -41,14 +41,14 @@ fn rust() -> String {
 }
 
 fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
+    fs::create_dir_all(to.parent().expect("a directory")).expect("a directory");
     let copied = Command::new("cp").arg("-a").args([from, to]).status().expect("cp");
     assert!(copied.success(), "{} to {}", from.display(), to.display());
 }
 
-fn home(variable: &str, folder: &str) -> PathBuf {
+fn home(variable: &str, directory: &str) -> PathBuf {
     std::env::var_os(variable)
-        .map_or_else(|| PathBuf::from(std::env::var_os("HOME").expect("HOME")).join(folder), PathBuf::from)
+        .map_or_else(|| PathBuf::from(std::env::var_os("HOME").expect("HOME")).join(directory), PathBuf::from)
 }
 
 fn output(program: &str, words: &[&str]) -> String {

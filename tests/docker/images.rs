@@ -55,8 +55,8 @@ pub fn import(name: &str, packages: &str, key: &str, add: impl FnOnce(&Path)) ->
     let include = format!("--include={packages}");
     let mirror = std::env::var("DEBIAN_MIRROR").unwrap_or("http://deb.debian.org/debian".into());
     command("debootstrap", &["--variant=minbase", &include, "bookworm", path, &mirror]);
-    for folder in ["var/lib/apt/lists", "var/cache/apt", "usr/share/doc", "usr/share/locale"] {
-        let _ = fs::remove_dir_all(tree.join(folder));
+    for directory in ["var/lib/apt/lists", "var/cache/apt", "usr/share/doc", "usr/share/locale"] {
+        let _ = fs::remove_dir_all(tree.join(directory));
     }
     // So that `apt-get update` in a test asks nobody: all that is needed is there.
     fs::write(tree.join("etc/apt/sources.list"), "").expect("a sources.list");
@@ -80,14 +80,14 @@ pub fn import(name: &str, packages: &str, key: &str, add: impl FnOnce(&Path)) ->
 /// Builds an image of a Dockerfile, the binary under test as `rinit`, and more files; its id.
 pub fn build(name: &str, dockerfile: &str, files: &[(&Path, &str)]) -> String {
     let context = workplace().join(format!("context-{name}-{}", std::process::id()));
-    fs::create_dir_all(&context).expect("a folder");
+    fs::create_dir_all(&context).expect("a directory");
     fs::write(context.join("Dockerfile"), dockerfile).expect("a Dockerfile");
     fs::copy(rinit(), context.join("rinit")).expect("a copy of rinit");
     for (from, to) in files {
         fs::copy(from, context.join(to)).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
     }
     let id = docker_ok(&["build", "--quiet", context.to_str().expect("a path in UTF-8")]);
-    fs::remove_dir_all(context).expect("the folder removed");
+    fs::remove_dir_all(context).expect("the directory removed");
     id
 }
 
@@ -105,7 +105,7 @@ pub fn rinit() -> PathBuf {
     path
 }
 
-/// A folder for what the tests make.
+/// A directory for what the tests make.
 pub fn workplace() -> &'static Path {
     Path::new(env!("CARGO_TARGET_TMPDIR"))
 }

@@ -10,12 +10,12 @@ use std::process::{Child, Command, Stdio};
 /// A second engine beside the machine's, without a network; gone with all that it made at the end of its scope.
 struct Engine {
     daemon: Child,
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
 impl Engine {
-    fn start(init: &Path, folder: PathBuf) -> Self {
-        let path = |name: &str| folder.join(name).display().to_string();
+    fn start(init: &Path, directory: PathBuf) -> Self {
+        let path = |name: &str| directory.join(name).display().to_string();
         let log = fs::File::create(path("log")).unwrap();
         // In a network of its own: an engine without a bridge removes docker0, which is the first engine's.
         let daemon = Command::new("unshare")
@@ -34,13 +34,13 @@ impl Engine {
             .stderr(log)
             .spawn()
             .expect("dockerd: Debian's package docker.io");
-        let engine = Self { daemon, folder };
+        let engine = Self { daemon, directory };
         eventually("the second engine answers", || (engine.docker(&["version"]).code == 0).then_some(()));
         engine
     }
 
     fn docker(&self, words: &[&str]) -> Ran {
-        let socket = format!("unix://{}", self.folder.join("socket").display());
+        let socket = format!("unix://{}", self.directory.join("socket").display());
         let mut command = Command::new("docker");
         command.args(["--host", &socket]).args(words).stdin(Stdio::null());
         Ran::from(command.output().expect("the docker command"))
@@ -54,7 +54,7 @@ impl Engine {
     }
 
     fn import_busybox(&self) {
-        self.docker_ok(&["import", &busybox(&self.folder), "busybox"]);
+        self.docker_ok(&["import", &busybox(&self.directory), "busybox"]);
     }
 
     fn run(&self, words: &[&str]) -> Ran {
@@ -65,7 +65,7 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{}", fs::read_to_string(self.folder.join("log")).unwrap_or_default());
+            eprintln!("{}", fs::read_to_string(self.directory.join("log")).unwrap_or_default());
         }
         let ids = self.docker(&["ps", "--all", "--quiet"]).out;
         for id in ids.split_whitespace() {
@@ -74,19 +74,19 @@ impl Drop for Engine {
         // SAFETY: our own child, not reaped; TERM lets it take its containerd and its mounts with it.
         unsafe { libc::kill(i32::try_from(self.daemon.id()).unwrap(), libc::SIGTERM) };
         let _ = self.daemon.wait();
-        let _ = fs::remove_dir_all(&self.folder);
+        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 
 /// `FROM scratch` with a static busybox, as a tar: an image without any init.
-fn busybox(folder: &Path) -> String {
-    let tree = folder.join("tree");
+fn busybox(directory: &Path) -> String {
+    let tree = directory.join("tree");
     fs::create_dir_all(tree.join("bin")).unwrap();
     fs::copy("/bin/busybox", tree.join("bin/busybox")).expect("Debian's package busybox-static");
     for name in ["sh", "sleep", "ps", "cat", "kill"] {
         std::os::unix::fs::symlink("busybox", tree.join("bin").join(name)).unwrap();
     }
-    let tar = folder.join("tree.tar");
+    let tar = directory.join("tree.tar");
     let [tree, tar] = [&tree, &tar].map(|path| path.to_str().unwrap());
     assert!(Command::new("tar").args(["-C", tree, "-cf", tar, "."]).status().unwrap().success());
     tar.to_owned()
@@ -94,11 +94,11 @@ fn busybox(folder: &Path) -> String {
 
 /// A place for a second engine and its init, which may have any name there.
 fn engine(init: &str) -> Engine {
-    let folder = PathBuf::from(format!("/tmp/{}", crate::engine::unique(init)));
-    fs::create_dir_all(&folder).unwrap();
-    let path = folder.join(init);
+    let directory = PathBuf::from(format!("/tmp/{}", crate::engine::unique(init)));
+    fs::create_dir_all(&directory).unwrap();
+    let path = directory.join(init);
     fs::copy(images::rinit(), &path).unwrap();
-    let engine = Engine::start(&path, folder);
+    let engine = Engine::start(&path, directory);
     engine.import_busybox();
     engine
 }
@@ -133,22 +133,22 @@ fn docker_info_reads_the_version_of_docker_init() {
     let engine = engine("docker-init");
     let id = engine.docker_ok(&["info", "--format", "{{.InitCommit.ID}}"]);
     assert_ne!(id, "N/A");
-    assert!(!fs::read_to_string(engine.folder.join("log")).unwrap().contains("unknown output format"));
+    assert!(!fs::read_to_string(engine.directory.join("log")).unwrap().contains("unknown output format"));
 }
 
 /// Podman puts its init at /run/podman-init, in catatonit's place.
 #[test]
 fn podman_run_init_runs_rinit_as_pid_1() {
-    let folder = PathBuf::from(format!("/tmp/{}", crate::engine::unique("podman")));
-    fs::create_dir_all(&folder).unwrap();
-    let path = |name: &str| folder.join(name).display().to_string();
+    let directory = PathBuf::from(format!("/tmp/{}", crate::engine::unique("podman")));
+    fs::create_dir_all(&directory).unwrap();
+    let path = |name: &str| directory.join(name).display().to_string();
     let podman = |words: &[&str]| {
         let mut command = Command::new("podman");
         command.args(["--root", &path("root"), "--runroot", &path("run"), "--storage-driver=vfs"]);
         command.args(["--cgroup-manager=cgroupfs", "--events-backend=file", "--runtime=runc"]);
         Ran::from(command.args(words).stdin(Stdio::null()).output().expect("Debian's package podman"))
     };
-    assert_eq!(podman(&["import", &busybox(&folder), "busybox"]).code, 0);
+    assert_eq!(podman(&["import", &busybox(&directory), "busybox"]).code, 0);
     // Podman asks for more than a machine may have to give.
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the structure is ours.
@@ -167,5 +167,5 @@ fn podman_run_init_runs_rinit_as_pid_1() {
     assert_eq!(podman(&["stop", &name]).code, 0);
     assert_eq!(podman(&["inspect", "--format", "{{.State.ExitCode}}", &name]).out.trim(), "143");
     podman(&["rm", "--force", &name]);
-    let _ = fs::remove_dir_all(&folder);
+    let _ = fs::remove_dir_all(&directory);
 }

@@ -15,7 +15,7 @@ fn refused(ran: &Ran, code: i32, parts: &[&str]) {
     }
 }
 
-/// A read-only root without any folder that can be written: rinit needs none.
+/// A read-only root without any directory that can be written: rinit needs none.
 #[test]
 fn a_read_only_root() {
     let ran = run(&["--read-only"], scratch(), &["--", "sh", "-c", "echo x >/x || exit 5"]);
@@ -51,7 +51,7 @@ fn the_mode_of_the_root_can_be_checked() {
     assert_eq!(run(&["--read-only", &wanted.mount], scratch(), &command).code, 0);
 }
 
-/// A configuration that the engine has made a folder of, because its source is not there; and one that is closed.
+/// A configuration that the engine has made a directory of, because its source is not there; and one that is closed.
 #[test]
 fn a_configuration_that_cannot_be_read() {
     let path = crate::images::workplace().join(crate::engine::unique("missing"));
@@ -59,7 +59,7 @@ fn a_configuration_that_cannot_be_read() {
     let command = ["--", "echo", "started"];
     let ran = run(&[&missing], scratch(), &command);
     std::fs::remove_dir(&path).expect("what the engine has made");
-    let hint = "/etc/rinit.toml is a folder (a bind mount whose source is missing makes one)";
+    let hint = "/etc/rinit.toml is a directory (a bind mount whose source is missing makes one)";
     refused(&ran, 78, &[hint, "nothing was started"]);
 
     std::fs::write(&path, "").expect("a file under target");
@@ -186,7 +186,7 @@ fn a_volume_with_the_wrong_owner_is_told_and_can_be_mended() {
     assert_eq!((ran.code, ran.out.as_str()), (0, "started\n"), "{ran:?}");
 }
 
-/// Whether it is the volume that is meant, another, one that nobody has named, or a folder of the host.
+/// Whether it is the volume that is meant, another, one that nobody has named, or a directory of the host.
 #[test]
 fn the_volume_that_is_mounted_can_be_checked() {
     let volume = Volume::new();
@@ -201,7 +201,7 @@ fn the_volume_that_is_mounted_can_be_checked() {
         (&right, &none, Some("found the volume rinit-test-")),
         ("--volume=/data", &named, Some("found the anonymous volume ")),
         ("--volume=/data", &any, None),
-        ("--volume=/tmp:/data", &named, Some("found the folder /tmp of the host, no volume")),
+        ("--volume=/tmp:/data", &named, Some("found the directory /tmp of the host, no volume")),
         ("--volume=/tmp:/data", &any, Some("docker run --volume NAME:/data")),
         ("--volume=/tmp:/data", &none, None),
         ("--tmpfs=/data", &any, Some("found the whole tmpfs of tmpfs, no volume")),

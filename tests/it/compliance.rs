@@ -60,7 +60,7 @@ matrix! {
     says_when_there_is_no_such_program: rinit tini dumb_init catatonit;
     says_when_a_file_is_not_executable: rinit tini dumb_init catatonit;
     keeps_every_word_as_it_is: rinit tini dumb_init catatonit;
-    keeps_the_environment_and_the_folder: rinit tini dumb_init catatonit;
+    keeps_the_environment_and_the_directory: rinit tini dumb_init catatonit;
     forwards_every_signal: rinit tini dumb_init catatonit;
     forwards_to_a_command_that_is_stopped: rinit tini dumb_init catatonit;
     reaps_orphans: rinit tini dumb_init catatonit;
@@ -151,7 +151,7 @@ fn keeps_every_word_as_it_is(init: Init, pid_1: bool) {
 }
 
 /// Nothing added, nothing lost, though rinit and dumb-init themselves move to `/`.
-fn keeps_the_environment_and_the_folder(init: Init, pid_1: bool) {
+fn keeps_the_environment_and_the_directory(init: Init, pid_1: bool) {
     let launch = init.command(&[PROBE, "report"]).env("A", "b=c d").env("EMPTY", "").cwd("/usr");
     let out = launch.pid_1(pid_1).run().expect(0).out;
     let environment: Vec<_> = out.lines().filter(|line| line.starts_with('$')).collect();

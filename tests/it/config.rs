@@ -9,8 +9,8 @@ const WITNESS: &str = "[services.witness]\ntype = \"oneshot\"\ncommand = \"touch
 #[track_caller]
 fn refused(text: &str) -> Ended {
     let run = Init::config(&format!("{WITNESS}{text}")).start();
-    let folder = run.folder().to_owned();
-    let started = move || folder.join("started").exists();
+    let directory = run.directory().to_owned();
+    let started = move || directory.join("started").exists();
     let ended = run.end().expect(78);
     assert!(!started(), "it was started all the same\n{}", ended.story());
     ended
@@ -155,7 +155,7 @@ fn a_command_line_for_a_shell_is_a_fault() {
     refused("[services.web]\ncommand = \"true && false\"\n").tells(&[&place(2, 11), "&&", "sh"]);
 }
 
-/// A container's own files, not rinit's words: bytes that are no UTF-8, a folder as a file, what cannot be read.
+/// A container's own files, not rinit's words: bytes that are no UTF-8, a directory as a file, what cannot be read.
 #[test]
 fn what_is_no_configuration_is_told() {
     for path in ["/mnt/probe", "/proc/self/mem", "/etc"] {
@@ -240,9 +240,9 @@ fn a_variable_may_have_its_own_message() {
 fn validate_runs_nothing() {
     let launch = || Init::config(WITNESS).args(&["--validate"]);
     let run = launch().start();
-    let folder = run.folder().to_owned();
+    let directory = run.directory().to_owned();
     run.end().expect(0);
-    assert!(!folder.join("started").exists());
+    assert!(!directory.join("started").exists());
     let launch = Init::config("[services.web]\ncomand = \"true\"\n").args(&["--validate"]);
     launch.run().expect(78).tells(&["rinit.toml:2:1", "command"]);
 }

@@ -131,7 +131,7 @@ fn what_was_given_up_is_started_by_hand_and_what_is_off_too() {
     let (run, mut client) = start(config);
     client.wait_for("flaky", "failed");
     assert_eq!(client.service("flaky").text("reason"), Some("policy"));
-    std::fs::write(run.folder().join("well"), "").unwrap();
+    std::fs::write(run.directory().join("well"), "").unwrap();
     client.order(r#"{"verb":"start","names":["flaky","other"]}"#);
     client.wait_for("flaky", "running");
     client.wait_for("other", "running");
@@ -147,7 +147,7 @@ fn shutdown_ends_with_the_code_that_is_named() {
     run.wait_for("deaf");
     client.order(r#"{"verb":"shutdown","code":3}"#);
     assert_eq!(client.ask(r#"{"verb":"status"}"#).1.text("state"), Some("stopping"));
-    let file = run.folder().join("c.sock");
+    let file = run.directory().join("c.sock");
     run.end().expect(3);
     assert!(!file.exists(), "the socket goes with its owner");
 }
@@ -227,7 +227,7 @@ fn a_status_of_a_thousand_services_comes_whole() {
 fn garbage_floods_and_silence_cost_nothing() {
     let (run, mut client) = start(STACK);
     client.wait_for("web", "running");
-    let path = run.folder().join("c.sock");
+    let path = run.directory().join("c.sock");
     assert_eq!(client.refused("nonsense"), "bad-request");
     assert_eq!(client.refused(r#"{"verb":"dance"}"#), "unknown-verb");
     assert_eq!(client.refused(r#"{"v":9,"verb":"status"}"#), "version");
@@ -301,7 +301,7 @@ fn a_half_closed_client_is_answered() {
 fn a_socket_that_is_removed_is_made_again() {
     let config = "[services.tick]\ntype = \"oneshot\"\nrestart = \"on-failure\"\ncommand = [\"sh\", \"-c\", \"sleep 0.2; exit 1\"]\nessential = false\n[services.keep]\ncommand = [\"sleep\", \"1000\"]";
     let (run, _client) = start(config);
-    let path = run.folder().join("c.sock");
+    let path = run.directory().join("c.sock");
     std::fs::remove_file(&path).unwrap();
     eventually("it is there again", || path.exists());
     assert!(Client::at(&path).ask(r#"{"verb":"version"}"#).1.is_true("ok"));
@@ -328,11 +328,11 @@ fn who_is_not_named_is_told_so_and_who_may_look_may_only_look() {
     crate::harness::needs_root();
     assert!(run.err().contains("\"65534\" is let in by no list"), "{}", run.err());
     client.wait_for("web", "running");
-    let folder = run.folder();
+    let directory = run.directory();
     let ask = |uid: &str, line: &str| {
         let code = "import os,socket,sys\nos.chdir(sys.argv[2])\nos.setgid(int(sys.argv[1]))\nos.setuid(int(sys.argv[1]))\ns=socket.socket(socket.AF_UNIX)\ns.connect('c.sock')\ntry: s.sendall(sys.argv[3].encode()+b'\\n')\nexcept BrokenPipeError: pass\nprint(s.makefile().readline())";
-        let folder = folder.to_str().unwrap();
-        let out = Command::new("/usr/bin/python3").args(["-c", code, uid, folder, line]).output().unwrap();
+        let directory = directory.to_str().unwrap();
+        let out = Command::new("/usr/bin/python3").args(["-c", code, uid, directory, line]).output().unwrap();
         String::from_utf8(out.stdout).unwrap() + &String::from_utf8(out.stderr).unwrap()
     };
     let context = r#"{"verb":"exec-context","names":["web"]}"#;
@@ -356,7 +356,7 @@ fn the_client_of_the_page_works() {
     let code = page.split("```python\n").nth(1).unwrap().split("```").next().unwrap();
     let (run, mut client) = start(STACK);
     client.wait_for("web", "running");
-    let path = run.folder().join("c.sock");
+    let path = run.directory().join("c.sock");
     let use_it =
         format!("{code}\nfor row in ask('status', {path:?}): print(row.get('name'), row.get('state'))");
     let out = Command::new("/usr/bin/python3").args(["-c", &use_it]).output().unwrap();

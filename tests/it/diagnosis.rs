@@ -166,7 +166,7 @@ fn a_script_that_may_not_be_read() {
 }
 
 #[test]
-fn a_folder_that_is_closed() {
+fn a_directory_that_is_closed() {
     needs_root();
     let script = "mkdir -m 700 /mnt/files/closed; cp /bin/true /mnt/files/closed/run";
     let words = [
@@ -203,7 +203,7 @@ fn a_mount_with_noexec() {
 fn a_mount_that_hides_the_program() {
     let script = "mkdir -p /mnt/files/app/bin; cp /bin/true /mnt/files/app/bin/served; mount -t tmpfs none /mnt/files/app";
     let words = [
-        "no such file: /mnt/files/app/bin/served; there is no folder /mnt/files/app/bin",
+        "no such file: /mnt/files/app/bin/served; there is no directory /mnt/files/app/bin",
         "/mnt/files/app is a mount of its own",
         "hides",
     ];
@@ -224,7 +224,7 @@ fn a_mount_that_hides_the_program() {
 fn a_name_that_is_outside_of_path() {
     let launch = || plain().env("PATH", "/usr/bin");
     let words = [
-        "not found in PATH (/usr/bin); it is at /usr/sbin/chroot: give that path, or add its folder to PATH",
+        "not found in PATH (/usr/bin); it is at /usr/sbin/chroot: give that path, or add its directory to PATH",
     ];
     told(launch, "chroot", "", 127, &words);
 }
@@ -248,8 +248,8 @@ fn a_command_line_in_one_word() {
 }
 
 #[test]
-fn a_folder_and_a_link_that_leads_nowhere() {
-    told(plain, "/usr/bin", "", 126, &["/usr/bin is a folder", "name the program"]);
+fn a_directory_and_a_link_that_leads_nowhere() {
+    told(plain, "/usr/bin", "", 126, &["/usr/bin is a directory", "name the program"]);
     let launch = || after("ln -s /nowhere/python3 /mnt/files/run");
     told(
         launch,
@@ -264,7 +264,7 @@ fn a_folder_and_a_link_that_leads_nowhere() {
             "/mnt/files/run is a link to run, which leads round in a circle of links; correct the link";
         told(|| after("ln -s run /mnt/files/run"), program, "", 126, &[circle]);
     }
-    let words = ["/usr/bin/env is a file, not a folder"];
+    let words = ["/usr/bin/env is a file, not a directory"];
     told(plain, "/usr/bin/env/run", "", 127, &words);
 }
 
@@ -317,11 +317,11 @@ fn a_capability_that_user_needs() {
 #[test]
 fn a_working_directory_that_is_missing_or_closed() {
     let words = [
-        "cannot start \"true\": working directory /nowhere/deep: there is no folder /nowhere;",
+        "cannot start \"true\": working directory /nowhere/deep: there is no directory /nowhere;",
         "RUN mkdir -p /nowhere/deep",
     ];
     told(plain, "true", "working_dir = \"/nowhere/deep\"", 71, &words);
-    told(plain, "true", "working_dir = \"/bin/sh\"", 71, &["/bin/sh is a file, not a folder"]);
+    told(plain, "true", "working_dir = \"/bin/sh\"", 71, &["/bin/sh is a file, not a directory"]);
     needs_root();
     let launch = || after("mkdir -m 700 /mnt/files/closed");
     let words = [
@@ -370,7 +370,7 @@ impl Group {
     fn run(&self, launch: Launch) -> Ended {
         let run = launch.start();
         fs::write(self.0.join("cgroup.procs"), run.pid_outside().to_string()).unwrap();
-        fs::write(run.folder().join("in"), "").unwrap();
+        fs::write(run.directory().join("in"), "").unwrap();
         run.end()
     }
 }

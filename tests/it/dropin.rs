@@ -147,7 +147,7 @@ fn what_the_command_leaves_is_left() {
         let script = format!("{PROBE} signals & while ! test -e ready; do sleep 0.01; done; exit 5");
         let mut run = init.sh(&script).nested().start();
         run.wait_for("ready");
-        std::fs::write(run.folder().join("ready"), "").unwrap();
+        std::fs::write(run.directory().join("ready"), "").unwrap();
         eventually("it has ended", || run.has_ended());
         let left = run.the("signals");
         // It got no TERM, or it would say so before this one.
@@ -169,7 +169,7 @@ fn dumb_init_tells_what_the_command_leaves() {
             let script = format!("{PROBE} signals & while ! test -e go; do sleep 0.01; done; exit 5");
             let mut run = init.launch().args(options).sh(&script).nested().start();
             run.wait_for("ready");
-            std::fs::write(run.folder().join("go"), "").unwrap();
+            std::fs::write(run.directory().join("go"), "").unwrap();
             eventually("it has ended", || run.has_ended());
             let left = run.the("signals");
             // Of two signals the one with the lower number is taken first.

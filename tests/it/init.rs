@@ -48,7 +48,7 @@ fn what_the_command_leaves_is_asked_to_stop() {
                   while ! test -e go; do sleep 0.01; done; exit 3";
     let run = Init::RINIT.sh(script).start();
     run.wait_for("ready");
-    std::fs::write(run.folder().join("go"), "").unwrap();
+    std::fs::write(run.directory().join("go"), "").unwrap();
     let ended = run.end().expect(3);
     assert!(ended.out.contains("asked"), "{}", ended.story());
 }

@@ -104,9 +104,9 @@ fn what_has_left_the_group_is_reached_too() {
     for (mode, reached) in [("mixed", false), ("all", true)] {
         let run = Init::config(&config(mode)).start();
         run.wait_for("away up");
-        std::fs::write(run.folder().join("sick"), "").unwrap();
+        std::fs::write(run.directory().join("sick"), "").unwrap();
         run.wait_for_err("app: unhealthy");
-        std::fs::remove_file(run.folder().join("sick")).unwrap();
+        std::fs::remove_file(run.directory().join("sick")).unwrap();
         eventually("a second one", || run.out().matches("away up").count() >= 2);
         assert_eq!(run.out().contains("away asked"), reached, "{}\n{}", run.out(), run.err());
         if reached {

@@ -58,7 +58,7 @@ fn a_prompt_is_shown_and_nobody_writes_into_it() {
     )
     .start();
     eventually("it is shown", || run.out() == "asks  | name? ");
-    std::fs::write(run.folder().join("go"), "").unwrap();
+    std::fs::write(run.directory().join("go"), "").unwrap();
     eventually("another is a line of its own", || run.out() == "asks  | name? \nother | here\n");
     run.stop().expect(0);
 }
@@ -287,7 +287,7 @@ fn a_reader_that_is_gone_stops_nobody() {
         command = ["sh", "-c", "seq 1 20000; exec sleep 1000"]
         "#;
     let run = Init::config(config).without_reader().start();
-    eventually("it has written all", || run.folder().join("out").exists());
+    eventually("it has written all", || run.directory().join("out").exists());
     eventually("so has the other", || run.file("file.log").ends_with("20000\n"));
     run.stop().expect(0);
 }
@@ -313,9 +313,9 @@ fn a_full_disk_holds_up_one_service_alone() {
         "#;
     let run = Init::config(config).start();
     run.wait_for_err("the log /mnt/files/log/full.log cannot be written: No space left on device");
-    std::fs::write(run.folder().join("go"), "").unwrap();
+    std::fs::write(run.directory().join("go"), "").unwrap();
     run.wait_for("other | here\n");
-    std::fs::write(run.folder().join("free"), "").unwrap();
+    std::fs::write(run.directory().join("free"), "").unwrap();
     run.wait_for("2000\n");
     run.wait_for_err("the log /mnt/files/log/full.log is written again");
     let ended = run.stop().expect(0);
@@ -332,7 +332,7 @@ fn a_directory_that_is_missing_is_waited_for() {
         "#;
     let run = Init::config(config).start();
     run.wait_for_err("the log /mnt/files/later/web.log cannot be opened: No such file or directory");
-    std::fs::create_dir(run.folder().join("later")).unwrap();
+    std::fs::create_dir(run.directory().join("later")).unwrap();
     eventually("it is written", || run.file("later/web.log") == "kept\n");
     run.stop().expect(0);
 }

@@ -45,7 +45,7 @@ fn an_idle_rinit_never_wakes() {
 #[test]
 fn an_idle_rinit_makes_no_system_call() {
     let run = twenty_services();
-    let trace = run.folder().join("trace");
+    let trace = run.directory().join("trace");
     let pid = run.pid_outside().to_string();
     let mut strace = std::process::Command::new("strace")
         .args(["-f", "-o", trace.to_str().unwrap(), "-p", &pid])

@@ -226,9 +226,9 @@ fn a_small_stack_is_enough() {
 /// No /proc, no /etc/passwd.
 #[test]
 fn nothing_of_the_system_is_needed() {
-    for folder in ["/proc", "/etc"] {
+    for directory in ["/proc", "/etc"] {
         everywhere(|init, pid_1| {
-            init.sh("(sleep 0.01 &); exit 5").hide(folder).pid_1(pid_1).run().expect(5);
+            init.sh("(sleep 0.01 &); exit 5").hide(directory).pid_1(pid_1).run().expect(5);
         });
     }
 }

@@ -168,11 +168,11 @@ fn healthcheck_is_quick_and_says_what_is_wrong() {
     let mut client = Client::of(&run);
     eventually("db is healthy", || client.service("db").text("health") == Some("healthy"));
     assert_eq!(good(&run, &["healthcheck"]), "");
-    std::fs::remove_file(run.folder().join("well")).unwrap();
+    std::fs::remove_file(run.directory().join("well")).unwrap();
     eventually("db is unhealthy", || client.service("db").text("health") == Some("unhealthy"));
     let sick = ctl(&run, &["healthcheck"]);
     assert!(sick.code == 1 && sick.out.starts_with("db: unhealthy"), "{} {}", sick.out, sick.err);
-    std::fs::write(run.folder().join("well"), "").unwrap();
+    std::fs::write(run.directory().join("well"), "").unwrap();
     eventually("db is healthy again", || ctl(&run, &["healthcheck"]).code == 0);
     // PID 1 does not answer.
     run.signal(libc::SIGSTOP);
@@ -251,7 +251,7 @@ fn check_runs_the_checks_of_the_start() {
     let config = "[checks.file.\"/mnt/files/well\"]\n[services.web]\ncommand = [\"sleep\", \"1001\"]\n";
     let run = started(config, &[("web", "running")]);
     assert_eq!(ctl(&run, &["check"]).code, 0);
-    std::fs::remove_file(run.folder().join("well")).unwrap();
+    std::fs::remove_file(run.directory().join("well")).unwrap();
     let failed = ctl(&run, &["check", "--json"]);
     assert_eq!(failed.code, 69, "{}", failed.err);
     assert_eq!(json::parse(failed.out.trim()).unwrap().get("ok"), Some(&Json::Bool(false)));
@@ -384,7 +384,7 @@ fn http_answers_what_kubernetes_asks() {
     assert!(http(&run, "POST /alive HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405 "));
     let long = format!("GET /alive HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
     assert!(http(&run, &long).starts_with("HTTP/1.1 431 "));
-    std::fs::remove_file(run.folder().join("well")).unwrap();
+    std::fs::remove_file(run.directory().join("well")).unwrap();
     eventually("not ready", || {
         let answer = get("/ready");
         answer.starts_with("HTTP/1.1 503 ") && answer.contains("db: unhealthy")
@@ -448,7 +448,7 @@ fn nobody_is_ready_from_the_first_moment_of_a_stop() {
     let answer = http(&run, "GET /ready HTTP/1.1\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("rinit is stopping\n"), "{answer}");
     assert!(http(&run, "GET /alive HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 "));
-    std::fs::write(run.folder().join("go"), "").unwrap();
+    std::fs::write(run.directory().join("go"), "").unwrap();
     run.end().expect(0);
 }
 

@@ -15,7 +15,7 @@ fn begin_checks(run: &Running) {
 }
 
 fn let_go(run: &Running) {
-    std::fs::write(run.folder().join("go"), "").unwrap();
+    std::fs::write(run.directory().join("go"), "").unwrap();
 }
 
 /// `timeout 5 docker run` and two `docker kill`: the second TERM was a KILL, and redis lost what it had not saved.

@@ -219,7 +219,7 @@ fn a_chain_of_forks_does_not_outlive_the_sweep() {
                  stop_grace_period = \"100ms\"\nessential = false\n[services.y]\ncommand = \"sleep 1000\"\n[stop]\nwithin = \"3s\"\n"
             );
             let run = Init::config(&config).file("chain.py", chain).nested().start();
-            eventually_within(Duration::from_secs(10), "it runs", || run.folder().join("runs").exists());
+            eventually_within(Duration::from_secs(10), "it runs", || run.directory().join("runs").exists());
             let ended = run.stop();
             assert!(ended.left.is_empty(), "{:?}\n{}", ended.left, ended.story());
         }

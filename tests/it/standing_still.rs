@@ -40,7 +40,7 @@ fn a_signal_while_the_configuration_is_read_reaches_the_command() {
     run.wait_for("ready");
     reads(&run);
     run.signal(libc::SIGUSR1);
-    std::fs::write(run.folder().join("go"), "go\n").unwrap();
+    std::fs::write(run.directory().join("go"), "go\n").unwrap();
     // Before its trap is set, it ends by the signal.
     let ended = run.end();
     assert!([5, 128 + libc::SIGUSR1].contains(&ended.code()), "{}", ended.story());

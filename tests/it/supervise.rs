@@ -557,7 +557,7 @@ fn a_dependent_waits_for_health_by_a_program() {
     run.wait_for("db up");
     std::thread::sleep(ms(100));
     assert!(run.find("serve web").is_empty());
-    std::fs::write(run.folder().join("healthy"), "").unwrap();
+    std::fs::write(run.directory().join("healthy"), "").unwrap();
     run.wait_for("web up");
     run.stop().expect(0);
 }
@@ -713,7 +713,7 @@ fn an_unknown_user_is_told_and_not_retried() {
 }
 
 #[test]
-fn umask_folder_and_environment_are_set() {
+fn umask_directory_and_environment_are_set() {
     let keys = r#"
         umask = "0027"
         working_dir = "/usr/share"
@@ -775,7 +775,7 @@ fn a_service_starts_clean() {
 
 /// One that cannot be set up as it was described does not run at all.
 #[test]
-fn a_folder_that_is_not_there_is_told() {
+fn a_directory_that_is_not_there_is_told() {
     let ended = report("working_dir = \"/nowhere\"").run().tells(&["/nowhere"]);
     assert_ne!(ended.code(), 0, "{}", ended.story());
     assert!(ended.out.is_empty(), "{}", ended.story());

@@ -86,7 +86,7 @@ impl Fake {
         let looks = names.iter().map(|name| {
             let found = Found {
                 path: format!("/bin/{name}"),
-                folder: false,
+                directory: false,
                 rights: FileRights { execute: true, read: true, ..FileRights::default() },
                 noexec: None,
                 content: Content::Unreadable,

@@ -1,4 +1,4 @@
-//! `[checks.dir.PATH]`: a folder is there (or is not), and who is to use it can.
+//! `[checks.dir.PATH]`: a directory is there (or is not), and who is to use it can.
 
 use super::common::finding::{add, fail, failure};
 use super::common::path::{PATH_KEYS, PathSubject, RIGHTS_KEYS, unreachable, what};
@@ -19,7 +19,7 @@ pub const KEYS: &[&[KeySpec]] = &[PATH_KEYS, RIGHTS_KEYS, &[
 ]];
 
 fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
-    let mut expected = String::from("a folder");
+    let mut expected = String::from("a directory");
     let place = PathSubject::read(name, table, &mut expected);
     let (empty, non_empty) = (table.flag("empty"), table.flag("non_empty"));
     if empty.is_some() && non_empty.is_some() {
@@ -28,12 +28,13 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let empty = empty.or(non_empty.map(|full| !full));
     if let Some(empty) = empty {
         if table.flag("absent") == Some(true) {
-            table.fault("absent", "contradicts what is asked of the folder besides; leave one of them out");
+            table
+                .fault("absent", "contradicts what is asked of the directory besides; leave one of them out");
         }
         add(&mut expected, &[if empty { "empty" } else { "not empty" }]);
     }
     let place = place?;
-    if place.path == "/" && expected == "a folder" {
+    if place.path == "/" && expected == "a directory" {
         table.fault_here("asserts nothing, for there is always a root; expected a key, such as mode");
     }
     Some(CheckSpec::new(
@@ -47,7 +48,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
 fn look(place: &PathSubject, empty: Option<bool>, stat: &Stat, facts: &Facts) -> LookResult {
     let path = &place.path;
     if !stat.dir {
-        return fail!("{}", what(stat); "remove it, and make a folder there: mkdir {}", path);
+        return fail!("{}", what(stat); "remove it, and make a directory there: mkdir {}", path);
     }
     place.rights(stat, facts)?;
     if let Some(empty) = empty {
@@ -58,9 +59,9 @@ fn look(place: &PathSubject, empty: Option<bool>, stat: &Stat, facts: &Facts) ->
             failure!("a directory that cannot be listed: {}", &facts::why(&error); "look at what {} lies on", path)
         })?;
         match (empty, names.first()) {
-            (true, Some(name)) => return fail!("a folder that holds {}", name; "empty {}", path),
+            (true, Some(name)) => return fail!("a directory that holds {}", name; "empty {}", path),
             (false, None) => {
-                return fail!("an empty folder"; "put files into {}, or mount them there", path);
+                return fail!("an empty directory"; "put files into {}, or mount them there", path);
             }
             _ => {}
         }
@@ -78,19 +79,19 @@ mod tests {
     fn every_key_can_fail_and_hold() {
         let dir = Stat { dir: true, mode: 0o750, ..Stat::default() };
         for (path, keys, ok, found) in [
-            ("/full", "", true, "a folder owned by 0:0, mode 0750"),
+            ("/full", "", true, "a directory owned by 0:0, mode 0750"),
             ("/file", "", false, "a file"),
             ("/none", "", false, "/none is not there"),
             ("/none", "absent = true", true, "nothing there"),
-            ("/full", "absent = true", false, "a folder owned by 0:0, mode 0750"),
+            ("/full", "absent = true", false, "a directory owned by 0:0, mode 0750"),
             ("/full", "owner = 1", false, "owned by 0:0, mode 0750"),
             ("/full", "max_mode = \"0700\"", false, "owned by 0:0, mode 0750"),
             ("/full", "writable = true", false, "on a read-only mount"),
-            ("/full", "readable = true\nexecutable = true", true, "a folder owned by 0:0, mode 0750"),
-            ("/full", "empty = true", false, "a folder that holds x"),
-            ("/full", "non_empty = true", true, "a folder owned by 0:0, mode 0750"),
-            ("/bare", "empty = true", true, "a folder owned by 0:0, mode 0750"),
-            ("/bare", "empty = false", false, "an empty folder"),
+            ("/full", "readable = true\nexecutable = true", true, "a directory owned by 0:0, mode 0750"),
+            ("/full", "empty = true", false, "a directory that holds x"),
+            ("/full", "non_empty = true", true, "a directory owned by 0:0, mode 0750"),
+            ("/bare", "empty = true", true, "a directory owned by 0:0, mode 0750"),
+            ("/bare", "empty = false", false, "an empty directory"),
         ] {
             let fake = Fake {
                 files: [

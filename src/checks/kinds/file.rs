@@ -109,7 +109,7 @@ impl File {
         };
         if !fits {
             // What Docker makes of a bind mount whose source is not there.
-            let why = if stat.dir { " (a bind mount whose source is missing makes a folder)" } else { "" };
+            let why = if stat.dir { " (a bind mount whose source is missing makes a directory)" } else { "" };
             return fail!("{}", what(stat); "put a {} at {}{}", kind, path, why);
         }
         // First why it cannot be run: that a mode or a mount forbids it is only one of the reasons.
@@ -220,7 +220,7 @@ mod tests {
             ("/etc/none", "", false, "/etc/none is not there"),
             ("/srv/app/none", "", false, "/srv is not there"),
             ("/etc/dangling", "", false, "a link to /nowhere, which is not there"),
-            ("/etc", "", false, "a folder"),
+            ("/etc", "", false, "a directory"),
             ("/etc/none", "absent = true", true, "nothing there"),
             ("/etc/key", "absent = true", false, "a file owned by root:root, mode 0640"),
             ("/etc/dangling", "absent = true", false, "a link to /nowhere, which is not there"),
@@ -321,7 +321,7 @@ mod tests {
     fn an_executable_file_can_be_run() {
         let sound = |path: &str, content: Content| Found {
             path: path.into(),
-            folder: false,
+            directory: false,
             rights: FileRights { mode: 0o755, execute: true, read: true, ..FileRights::default() },
             noexec: None,
             content,

@@ -75,7 +75,7 @@ mount./data     |                                           | options = { has = 
 mount./data     |                                           | options = { lacks = "nosuid" }  | a mount with nosuid
 mount./data     |                                           | source = "/dev/sdb1"            | a mount of /dev/sda1
 mount./data     |                                           | propagation = "shared"          | a mount that is private
-mount./data     |                                           | volume = "db"                   | the folder /vol of the host, no volume
+mount./data     |                                           | volume = "db"                   | the directory /vol of the host, no volume
 volume./data    |                                           | path = "/etc"                   | which is part of the overlay at /
 volume./data    |                                           | readable = false                | readable by uid 1000
 volume./data    |                                           | writable = false                | writable by uid 1000
@@ -104,7 +104,7 @@ file./etc/key   |                                           | sha256 = "00000000
 file./etc/key   |                                           | contains = ["abc", "x"]         | a file without "x"
 file./etc/key   |                                           | lacks = ["x", "b"]              | a file with "b"
 dir./data       |                                           | path = "/etc/none"              | /etc/none is not there
-dir./data       |                                           | absent = true                   | a folder owned by app:app
+dir./data       |                                           | absent = true                   | a directory owned by app:app
 dir./data       |                                           | owner = 5                       | owned by app:app, mode 0755
 dir./data       |                                           | group = 5                       | owned by app:app, mode 0755
 dir./data       |                                           | mode = "0700"                   | owned by app:app, mode 0755
@@ -112,8 +112,8 @@ dir./data       |                                           | max_mode = "0700" 
 dir./data       |                                           | readable = false                | readable by uid 1000
 dir./ro         |                                           | writable = true                 | which is read-only
 dir./data       |                                           | executable = false              | executable by uid 1000
-dir./data       |                                           | empty = true                    | a folder that holds x
-dir./data       |                                           | non_empty = false               | a folder that holds x
+dir./data       |                                           | empty = true                    | a directory that holds x
+dir./data       |                                           | non_empty = false               | a directory that holds x
 link_target./ln |                                           | path = "/etc/key"               | a file, no link
 link_target./ln |                                           | absent = true                   | a file owned by app:app
 link_target./ln |                                           | target = "/etc/none"            | a link to key
@@ -244,7 +244,7 @@ fn container() -> Fake {
 fn program(word: &str, execute: bool) -> (String, ExecFacts) {
     let path = if word.starts_with('/') { word.into() } else { format!("/bin/{word}") };
     let rights = FileRights { execute, read: true, ..FileRights::default() };
-    let found = Found { path, folder: false, rights, noexec: None, content: Content::Unreadable };
+    let found = Found { path, directory: false, rights, noexec: None, content: Content::Unreadable };
     (word.into(), ExecFacts { word: word.into(), found: Some(found), ..ExecFacts::default() })
 }
 

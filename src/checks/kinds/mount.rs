@@ -71,7 +71,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     }
     let source = asserting(table, "source");
     if source.iter().any(|of| of == "/") {
-        table.fault("source", "is the root of any file system; name a device, or a folder of one");
+        table.fault("source", "is the root of any file system; name a device, or a directory of one");
     }
     let propagation = word(table, "propagation", PROPAGATION);
     let mode = table.word("mode");
@@ -81,7 +81,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
         name => {
             if name.is_empty() || name.contains('/') {
                 let message =
-                    "is no name of a volume; expected one, true or false; a folder of the host is a source";
+                    "is no name of a volume; expected one, true or false; a directory of the host is a source";
                 table.fault("volume", message);
             }
             MountedVolume::Named(name.into())
@@ -233,7 +233,7 @@ impl MountCheck {
     /// What is mounted, and who is told of mounts below.
     fn judge_origin(&self, mount: &Mount) -> Result<(), CheckFailure> {
         let path = &self.path;
-        // Of a bind mount, the folder that is bound says more than the device that it lies on.
+        // Of a bind mount, the directory that is bound says more than the device that it lies on.
         if !self.source.is_empty() && !self.source.iter().any(|of| *of == mount.source || *of == mount.root) {
             return fail!("a mount of {} (its {})", &mount.source, &mount.root; "mount {} at {}", &listed(&self.source), path);
         }
@@ -272,7 +272,7 @@ impl MountedVolume {
             }
             Some(name) => fill!("the volume {}", name),
             None if mount.root == "/" => fill!("the whole {}, no volume", &whole),
-            None => fill!("the folder {} of the host, no volume", &mount.root),
+            None => fill!("the directory {} of the host, no volume", &mount.root),
         };
         Err(CheckFailure::new(
             found,
@@ -280,20 +280,20 @@ impl MountedVolume {
                 Self::Named(name) => fill!("docker run --volume {}:{}", name, path),
                 Self::Any => fill!("docker run --volume NAME:{}", path),
                 Self::None => {
-                    fill!("mount a folder of the host instead: docker run --volume /FOLDER:{}", path)
+                    fill!("mount a directory of the host instead: docker run --volume /DIRECTORY:{}", path)
                 }
             },
         ))
     }
 }
 
-/// The name of the engine's volume that the folder of a file system is, by where Docker and Podman keep them:
+/// The name of the engine's volume that the directory of a file system is, by where Docker and Podman keep them:
 /// `/var/lib/docker/volumes/NAME/_data`, of which the beginning is cut when the engine has a file system of its own.
-/// A folder in the volume may be mounted alone. A volume whose driver mounts something else is not known by it.
+/// A directory in the volume may be mounted alone. A volume whose driver mounts something else is not known by it.
 fn volume_of(root: &str) -> Option<&str> {
-    let (folder, _) =
+    let (directory, _) =
         root.split_once("/_data").filter(|(_, rest)| rest.is_empty() || rest.starts_with('/'))?;
-    let (above, name) = folder.rsplit_once('/')?;
+    let (above, name) = directory.rsplit_once('/')?;
     (!name.is_empty() && (above.is_empty() || above.ends_with("/volumes"))).then_some(name)
 }
 
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_is_known_by_its_folder() {
+    fn a_volume_is_known_by_its_directory() {
         const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
         let evaluate = |root: &str, keys: &str| {
             let mounts = mounts::parse(&format!("2 1 8:1 {root} /data rw - ext4 /dev/sda1 rw\n"));
@@ -384,10 +384,10 @@ mod tests {
             }
         }
         for (root, found) in [
-            ("/srv/x", "the folder /srv/x of the host, no volume"),
-            ("/srv/volumes/x", "the folder /srv/volumes/x of the host, no volume"),
-            ("/srv/x/_data", "the folder /srv/x/_data of the host, no volume"),
-            ("/volumes/x/_database", "the folder /volumes/x/_database of the host, no volume"),
+            ("/srv/x", "the directory /srv/x of the host, no volume"),
+            ("/srv/volumes/x", "the directory /srv/volumes/x of the host, no volume"),
+            ("/srv/x/_data", "the directory /srv/x/_data of the host, no volume"),
+            ("/volumes/x/_database", "the directory /volumes/x/_database of the host, no volume"),
             ("/", "the whole ext4 of /dev/sda1, no volume"),
         ] {
             assert_eq!(evaluate(root, "volume = \"db\"").found, found);
@@ -417,7 +417,7 @@ mod tests {
         for (keys, part) in [
             ("", "asserts nothing, for there is always a root"),
             ("volume = \"\"", "is no name of a volume"),
-            ("volume = \"/srv/x\"", "a folder of the host is a source"),
+            ("volume = \"/srv/x\"", "a directory of the host is a source"),
             ("options = { has = [] }", "asserts nothing"),
             ("options = {}", "asserts nothing"),
             ("fstype = []", "asserts nothing"),

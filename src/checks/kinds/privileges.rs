@@ -244,12 +244,12 @@ fn setuid(paths: &[String], allow: &[String], facts: &Facts) -> Result<String, C
         }
         return Err(failure!("{} is not there", &path; "correct paths, or leave it out"));
     }
-    let found = facts.system.set_id_files(paths).map_err(|(folder, error)| {
+    let found = facts.system.set_id_files(paths).map_err(|(directory, error)| {
         let (how, or) = match errno(&error) {
             Errno::EACCES => (how_to_see(facts), ", or "),
             _ => ("", ""),
         };
-        failure!("a folder that cannot be searched, {}: {}", &folder, &facts::why(&error); "{}{}name other paths", how, or)
+        failure!("a directory that cannot be searched, {}: {}", &directory, &facts::why(&error); "{}{}name other paths", how, or)
     })?;
     let over: Vec<&str> = found.iter().filter(|path| !allow.contains(path)).map(String::as_str).collect();
     if over.is_empty() {
@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_searched_is_named() {
+    fn a_directory_that_cannot_be_searched_is_named() {
         for (uid, errno, remedy) in [
             (1000, libc::EACCES, "judge as root (in the Dockerfile: USER root, RUN rinit --check"),
             (0, libc::EACCES, "docker run --cap-add DAC_READ_SEARCH, or name other paths"),
@@ -451,7 +451,7 @@ mod tests {
             fake.current.borrow_mut().uid = uid;
             let text = "[checks.privileges]\nsetuid_files = \"none\"\npaths = \"/usr\"";
             let finding = one(text).spec.evaluate(&fake.facts(&[]));
-            assert!(finding.found.starts_with("a folder that cannot be searched, /usr: "), "{finding:?}");
+            assert!(finding.found.starts_with("a directory that cannot be searched, /usr: "), "{finding:?}");
             assert!(finding.remedy.starts_with(remedy), "{finding:?}");
         }
     }

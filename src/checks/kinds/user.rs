@@ -180,7 +180,7 @@ fn home(who: &Identity, facts: &Facts) -> Result<(), CheckFailure> {
     let entry = facts.system.accounts().user_of(who.uid).map(|user| user.home.clone());
     let home = entry.filter(|home| !home.is_empty()).or_else(|| facts.environ.get_full("HOME"));
     let Some(home) = home else {
-        let remedy = "add the user to the image, or set HOME to a folder that it can write";
+        let remedy = "add the user to the image, or set HOME to a directory that it can write";
         return Err(CheckFailure::for_good("without a home".into(), remedy.into()));
     };
     let told = |failure: CheckFailure| CheckFailure {
@@ -189,7 +189,7 @@ fn home(who: &Identity, facts: &Facts) -> Result<(), CheckFailure> {
     };
     let stat = match facts.system.stat(&home) {
         Ok(stat) if stat.dir => stat,
-        Ok(_) => return Err(told(failure!("no folder"; "make a folder at {}", &home))),
+        Ok(_) => return Err(told(failure!("no directory"; "make a directory at {}", &home))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let (uid, gid) = (who.uid.to_string(), who.gid.to_string());
             return Err(told(failure!(
@@ -205,7 +205,7 @@ fn home(who: &Identity, facts: &Facts) -> Result<(), CheckFailure> {
             if home == "/" {
                 // What Docker sets for a user without an entry; nobody is to own the root.
                 failure.remedy =
-                    "set HOME to a folder that this user can write (docker run --env HOME=/tmp)".into();
+                    "set HOME to a directory that this user can write (docker run --env HOME=/tmp)".into();
             }
             return Err(told(failure));
         }
@@ -335,6 +335,6 @@ mod tests {
             found.ends_with("whose home / is owned by 0:0, mode 0755, not writable by uid 77"),
             "{found}"
         );
-        assert!(remedy.starts_with("set HOME to a folder"), "{remedy}");
+        assert!(remedy.starts_with("set HOME to a directory"), "{remedy}");
     }
 }

@@ -196,11 +196,11 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_the_root_is_no_volume() {
+    fn a_directory_of_the_root_is_no_volume() {
         assert!(evaluate("[checks.volume.\"/data\"]", None).ok);
-        let folder = evaluate("[checks.volume.\"/srv\"]", None);
-        assert_eq!(folder.found, "/srv, which is part of the overlay at /");
-        assert!(folder.remedy.contains("--volume"));
+        let directory = evaluate("[checks.volume.\"/srv\"]", None);
+        assert_eq!(directory.found, "/srv, which is part of the overlay at /");
+        assert!(directory.remedy.contains("--volume"));
         assert!(!evaluate("[checks.volume.\"/none\"]", None).ok);
         assert!(fault("[checks.volume.\"/\"]").contains("[checks.mount.\"/\"]"));
     }

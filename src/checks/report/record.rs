@@ -67,7 +67,7 @@ fn mounts(facts: &Facts, text: &mut String) {
             // What this user may do there, which the mount's own flags do not tell.
             let may = |access| facts.system.access(point, access).is_ok();
             let (read, write) = (may(Access::Read), may(Access::Write));
-            // A folder that cannot be entered is of no use, but it is there.
+            // A directory that cannot be entered is of no use, but it is there.
             let usable = may(Access::Execute) || !read && !write;
             let kind = if usable { "volume" } else { "mount" };
             text.push_str(&["\n[checks.", kind, ".", &key(point), "]\n"].concat());

@@ -110,11 +110,11 @@ fn files(table: &Table<'_>, sources: &SourceMap, variables: &mut Variables) {
     }
 }
 
-/// A relative path begins at the folder of the file that names it, as in Compose.
+/// A relative path begins at the directory of the file that names it, as in Compose.
 fn beside(sources: &SourceMap, at: Span, path: &str) -> String {
     let (file, ..) = sources.place(at);
     match file.rsplit_once('/') {
-        Some((folder, _)) if !path.starts_with('/') => format!("{folder}/{path}"),
+        Some((directory, _)) if !path.starts_with('/') => format!("{directory}/{path}"),
         _ => path.to_string(),
     }
 }

@@ -22,7 +22,7 @@ pub struct ServiceSite<'p> {
     pub node: &'p Node,
     /// `[defaults]`.
     pub defaults: Option<&'p Node>,
-    /// The files, whose folders relative paths begin at.
+    /// The files, whose directories relative paths begin at.
     pub sources: &'p SourceMap,
 }
 

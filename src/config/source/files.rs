@@ -7,13 +7,13 @@ use std::io;
 /// What is read when nobody says what to read, as far as it exists.
 pub const DEFAULT_FILE: &str = "/etc/rinit.toml";
 /// See [`DEFAULT_FILE`].
-pub const DEFAULT_FOLDER: &str = "/etc/rinit.d";
+pub const DEFAULT_DIRECTORY: &str = "/etc/rinit.d";
 
 /// How files are read: `crate::sys::fs::files` in the program, a list in a test.
 pub struct Io<'a> {
     /// The bytes of a file.
     pub read: &'a dyn Fn(&str) -> io::Result<Vec<u8>>,
-    /// The paths of a folder's `*.toml`, in name order.
+    /// The paths of a directory's `*.toml`, in name order.
     pub list: &'a dyn Fn(&str) -> io::Result<Vec<String>>,
     /// Why one could not be read, in words that follow its name: [`crate::text::io_error::unreadable`], and what is known of the path.
     pub why: &'a dyn Fn(&str, &io::Error) -> String,
@@ -75,12 +75,12 @@ impl Loader<'_> {
                 match listed {
                     Ok(found) if found.is_empty() => {
                         self.fault(format!(
-                            "{by}: the folder {path} holds no *.toml; put a file into it, or name another"
+                            "{by}: the directory {path} holds no *.toml; put a file into it, or name another"
                         ));
                     }
                     Ok(found) => found.iter().for_each(|file| self.member(file)),
                     Err(error) => {
-                        self.fault(format!("{by}: the folder {path} {}", (self.io.why)(path, &error)))
+                        self.fault(format!("{by}: the directory {path} {}", (self.io.why)(path, &error)))
                     }
                 }
             }
@@ -89,7 +89,7 @@ impl Loader<'_> {
                 self.fault(format!(
                     "{by}: {path} {}{}",
                     (self.io.why)(path, &error),
-                    if refused { "" } else { "; expected a file, or a folder with *.toml" }
+                    if refused { "" } else { "; expected a file, or a directory with *.toml" }
                 ));
             }
         }
@@ -103,7 +103,7 @@ impl Loader<'_> {
             Err(error) if absent(&error) => any = false,
             Err(error) => self.fault(format!("{DEFAULT_FILE} {}", (self.io.why)(DEFAULT_FILE, &error))),
         }
-        match (self.io.list)(DEFAULT_FOLDER) {
+        match (self.io.list)(DEFAULT_DIRECTORY) {
             Ok(found) => {
                 any |= !found.is_empty();
                 found.iter().for_each(|file| self.member(file));
@@ -111,8 +111,8 @@ impl Loader<'_> {
             Err(error) if absent(&error) => {}
             Err(error) => {
                 any = true;
-                let why = (self.io.why)(DEFAULT_FOLDER, &error);
-                self.fault(format!("the folder {DEFAULT_FOLDER} {why}"));
+                let why = (self.io.why)(DEFAULT_DIRECTORY, &error);
+                self.fault(format!("the directory {DEFAULT_DIRECTORY} {why}"));
             }
         }
         any
@@ -176,7 +176,7 @@ mod tests {
     use super::super::files::*;
     use std::cell::RefCell;
 
-    /// A disk of a test: files by path, folders by a path that ends in `/`. Notes what was opened.
+    /// A disk of a test: files by path, directories by a path that ends in `/`. Notes what was opened.
     fn load_from(
         disk: &[(&str, &[u8])],
         paths: &[&str],
@@ -186,10 +186,10 @@ mod tests {
         let gone = || io::Error::from(io::ErrorKind::NotFound);
         let read = |path: &str| {
             opened.borrow_mut().push(path.to_string());
-            let folder = format!("{}/", path.trim_end_matches('/'));
+            let directory = format!("{}/", path.trim_end_matches('/'));
             match disk.iter().find(|(name, _)| *name == path) {
                 Some((_, bytes)) => Ok(bytes.to_vec()),
-                None if disk.iter().any(|(name, _)| name.starts_with(&folder)) => {
+                None if disk.iter().any(|(name, _)| name.starts_with(&directory)) => {
                     Err(io::Error::from(io::ErrorKind::IsADirectory))
                 }
                 None => Err(gone()),
@@ -197,8 +197,8 @@ mod tests {
         };
         let list = |path: &str| {
             opened.borrow_mut().push(format!("{path}/"));
-            let folder = format!("{}/", path.trim_end_matches('/'));
-            let found = disk.iter().map(|(name, _)| *name).filter(|name| name.starts_with(&folder));
+            let directory = format!("{}/", path.trim_end_matches('/'));
+            let found = disk.iter().map(|(name, _)| *name).filter(|name| name.starts_with(&directory));
             if !found.clone().any(|_| true) {
                 return Err(gone());
             }

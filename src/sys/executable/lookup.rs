@@ -20,8 +20,8 @@ use std::path::PathBuf;
 pub struct Found {
     /// Its path.
     pub path: String,
-    /// Whether it is a folder.
-    pub folder: bool,
+    /// Whether it is a directory.
+    pub directory: bool,
     /// Who may run it.
     pub rights: FileRights,
     /// The mount that it lies on, when that is mounted noexec.
@@ -59,7 +59,7 @@ pub struct ExecFacts {
     pub too_long: Option<TooLong>,
     /// Who was to run it.
     pub viewer: Viewer,
-    /// The folders of PATH that were searched; empty when the word has a slash.
+    /// The directories of PATH that were searched; empty when the word has a slash.
     pub searched: Vec<String>,
     /// The first file found there.
     pub found: Option<Found>,
@@ -72,7 +72,7 @@ pub struct ExecFacts {
     /// Where a program of that name is, when it is not where it was looked for. Of a script that is there: the same
     /// for its interpreter.
     pub elsewhere: Option<String>,
-    /// Names that the searched folders do have, for "did you mean".
+    /// Names that the searched directories do have, for "did you mean".
     pub names: Vec<String>,
     /// Whether the word holds blanks and its first part could be found.
     pub whole_line: bool,
@@ -116,23 +116,23 @@ pub fn look(ask: &ExecQuery<'_>) -> ExecFacts {
     let first = word.split_whitespace().next().unwrap_or("");
     let paths: Vec<String> = ask.candidates.iter().map(|path| below(&directory, path)).collect();
     for path in &paths {
-        let folder = folder_of(path);
+        let directory = directory_of(path);
         if first != word && !first.is_empty() {
-            look.whole_line |= exists(first) || exists(&[folder, "/", first].concat());
+            look.whole_line |= exists(first) || exists(&[directory, "/", first].concat());
         }
         look.found = look.found.or_else(|| eyes.found(path, 2));
         if by_path {
             look.path.clone_from(path);
         } else {
-            look.searched.push(folder.to_string());
+            look.searched.push(directory.to_string());
         }
     }
     for path in paths.iter().filter(|_| look.found.is_none()) {
         // A directory of PATH that is not there is passed over.
         let is_link = by_path || crate::sys::fs::stat::read_link(path).is_ok();
         look.dead = look.dead.or_else(|| dead_link(path).filter(|_| is_link));
-        names(folder_of(path), &mut look.names);
-        look.covered = look.covered.or_else(|| mount_over(folder_of(path)));
+        names(directory_of(path), &mut look.names);
+        look.covered = look.covered.or_else(|| mount_over(directory_of(path)));
     }
     look.obstacle = eyes.way(look.found.as_ref().map_or(&look.path, |found| &found.path));
     if !by_path && look.found.is_none() {
@@ -169,7 +169,7 @@ fn dead_runner(found: &Found) -> Option<DeadLink> {
     }
 }
 
-/// Looks for a program before anybody starts it: by its path, or by its name in the folders of `path`.
+/// Looks for a program before anybody starts it: by its path, or by its name in the directories of `path`.
 #[must_use]
 pub fn look_for(word: &str, path: Option<&[u8]>) -> ExecFacts {
     // A NUL cannot be part of a name.
@@ -184,18 +184,18 @@ pub fn look_for(word: &str, path: Option<&[u8]>) -> ExecFacts {
     })
 }
 
-/// A path that may begin at a folder.
-fn below(folder: &str, path: &CStr) -> String {
+/// A path that may begin at a directory.
+fn below(directory: &str, path: &CStr) -> String {
     let path = path.to_string_lossy();
     if path.starts_with('/') {
         return path.into_owned();
     }
-    let folder = if folder == "/" { "" } else { folder };
-    [folder, "/", path.strip_prefix("./").unwrap_or(&path)].concat()
+    let directory = if directory == "/" { "" } else { directory };
+    [directory, "/", path.strip_prefix("./").unwrap_or(&path)].concat()
 }
 
-fn folder_of(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+fn directory_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(directory, _)| directory)
 }
 
 fn shown(path: PathBuf) -> String {
@@ -209,7 +209,7 @@ impl AccessView<'_> {
         let kind = meta.file_type();
         Some(Found {
             path: path.into(),
-            folder: meta.is_dir(),
+            directory: meta.is_dir(),
             rights: self.rights(path, &crate::sys::fs::stat::stat(path).ok()?),
             noexec: mount_of(path).filter(|mount| mount.has("noexec")).map(|mount| mount.point),
             content: if kind.is_file() {
@@ -232,34 +232,34 @@ fn mount_of(path: &str) -> Option<Mount> {
     Some(mount.clone())
 }
 
-/// The mount that a folder lies on, or what of it there is, when that is none of a system's own.
-fn mount_over(mut folder: &str) -> Option<String> {
-    while !exists(folder) {
-        folder = folder.rsplit_once('/')?.0;
+/// The mount that a directory lies on, or what of it there is, when that is none of a system's own.
+fn mount_over(mut directory: &str) -> Option<String> {
+    while !exists(directory) {
+        directory = directory.rsplit_once('/')?.0;
     }
-    let point = mount_of(folder)?.point;
+    let point = mount_of(directory)?.point;
     (!matches!(point.as_str(), "/" | "/usr" | "/proc" | "/sys" | "/dev")).then_some(point)
 }
 
-/// Where else a program of this name is: in the usual folders, and in those of packages that bring their own.
+/// Where else a program of this name is: in the usual directories, and in those of packages that bring their own.
 fn elsewhere(word: &str, directory: &str) -> Option<String> {
     const USUAL: &str = "/usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin /app /usr/games";
     let name = word.rsplit('/').next().filter(|name| !name.is_empty())?;
-    let mut folders: Vec<String> = USUAL.split(' ').map(str::to_string).collect();
-    folders.push(directory.to_string());
+    let mut directories: Vec<String> = USUAL.split(' ').map(str::to_string).collect();
+    directories.push(directory.to_string());
     for parent in ["/opt", "/usr/local", "/usr/lib/postgresql", "/usr/lib"] {
         let mut own = Vec::new();
         names(parent, &mut own);
-        folders.extend(own.iter().map(|name| [parent, "/", name, "/bin"].concat()));
+        directories.extend(own.iter().map(|name| [parent, "/", name, "/bin"].concat()));
     }
-    folders.into_iter().map(|folder| [&folder, "/", name].concat()).find(|path| {
+    directories.into_iter().map(|directory| [&directory, "/", name].concat()).find(|path| {
         let meta = std::fs::metadata(path);
         meta.is_ok_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0)
     })
 }
 
-fn names(folder: &str, into: &mut Vec<String>) {
-    for name in crate::sys::fs::dir::names(folder).unwrap_or_default() {
+fn names(directory: &str, into: &mut Vec<String>) {
+    for name in crate::sys::fs::dir::names(directory).unwrap_or_default() {
         into.extend(name.into_string());
     }
 }

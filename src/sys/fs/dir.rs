@@ -1,4 +1,4 @@
-//! The names in a folder (readdir(3)). Not by the standard library, which panics when a folder cannot be closed.
+//! The names in a directory (readdir(3)). Not by the standard library, which panics when a directory cannot be closed.
 
 use crate::sys::Errno;
 use std::ffi::{CStr, CString, OsString};
@@ -14,15 +14,15 @@ pub fn names(path: impl AsRef<Path>) -> io::Result<Vec<OsString>> {
 fn list(path: &Path) -> Result<Vec<OsString>, Errno> {
     let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::ENOENT)?;
     // SAFETY: a string of ours; what comes back is ours until it is closed below.
-    let folder = unsafe { libc::opendir(path.as_ptr()) };
-    if folder.is_null() {
+    let directory = unsafe { libc::opendir(path.as_ptr()) };
+    if directory.is_null() {
         return Err(Errno::last());
     }
     let mut names = Vec::new();
     let result = loop {
         Errno::clear();
-        // SAFETY: an open folder.
-        let entry = unsafe { libc::readdir(folder) };
+        // SAFETY: an open directory.
+        let entry = unsafe { libc::readdir(directory) };
         if entry.is_null() {
             break Errno::last();
         }
@@ -33,7 +33,7 @@ fn list(path: &Path) -> Result<Vec<OsString>, Errno> {
         }
     };
     // SAFETY: opened above, and not used again. There is nothing to be done about a failure.
-    unsafe { libc::closedir(folder) };
+    unsafe { libc::closedir(directory) };
     if result == Errno::from_raw(0) { Ok(names) } else { Err(result) }
 }
 
@@ -43,12 +43,12 @@ mod tests {
 
     #[test]
     fn every_name_is_told_once() {
-        let mut found = names(concat!(env!("CARGO_MANIFEST_DIR"), "/src/sys")).expect("a folder");
+        let mut found = names(concat!(env!("CARGO_MANIFEST_DIR"), "/src/sys")).expect("a directory");
         found.sort_unstable();
         assert!(found.windows(2).all(|pair| pair[0] != pair[1]) && found.contains(&"stdio.rs".into()));
         assert!(!found.iter().any(|name| name == "." || name == ".."));
         let kind = |path: &str| names(path).expect_err(path).kind();
-        assert_eq!(kind("/no/such/folder"), io::ErrorKind::NotFound);
+        assert_eq!(kind("/no/such/directory"), io::ErrorKind::NotFound);
         assert_eq!(kind("/proc/self/status"), io::ErrorKind::NotADirectory);
     }
 }

@@ -147,7 +147,7 @@ pub fn text_of(bytes: io::Result<Vec<u8>>) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_string())
 }
 
-/// The `*.toml` of a folder in name order, as paths. As for a shell, a name that begins with a dot is none of them.
+/// The `*.toml` of a directory in name order, as paths. As for a shell, a name that begins with a dot is none of them.
 pub fn list_toml(dir: &str) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     let found = super::dir::names(dir).map_err(|error| truly(dir, crate::sys::errno(&error)))?;
@@ -210,9 +210,9 @@ mod tests {
         assert!(exists(root) && !exists("/no/such/path"));
         assert!(text_of(read(&format!("{root}/Cargo.toml"))).expect("text").contains("rinit"));
         assert_eq!(text_of(read("/no/such/path")).expect_err("nothing"), "does not exist");
-        assert!(text_of(read(root)).expect_err("a folder").starts_with("is a folder (a bind mount"));
+        assert!(text_of(read(root)).expect_err("a directory").starts_with("is a directory (a bind mount"));
         assert_eq!(text_of(read("/dev/zero")).expect_err("no end"), "is larger than 4 MiB");
-        let examples = list_toml(&format!("{root}/config-examples/")).expect("a folder");
+        let examples = list_toml(&format!("{root}/config-examples/")).expect("a directory");
         assert!(
             examples.is_sorted() && examples.contains(&format!("{root}/config-examples/quickstart.toml"))
         );

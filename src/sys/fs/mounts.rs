@@ -16,7 +16,7 @@ pub struct Mount {
     pub fstype: String,
     /// What is mounted: a device, `tmpfs`, `none`.
     pub source: String,
-    /// Which folder of the file system is mounted: `/` for all of it.
+    /// Which directory of the file system is mounted: `/` for all of it.
     pub root: String,
     /// Fields that tell of propagation: `shared:1 master:2`; empty for a private mount.
     pub propagation: String,

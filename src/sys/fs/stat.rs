@@ -14,7 +14,7 @@ pub struct Stat {
     pub gid: u32,
     /// Permission bits, with set-id and sticky: 0o7777.
     pub mode: u32,
-    /// Whether it is a folder.
+    /// Whether it is a directory.
     pub dir: bool,
     /// Whether it is a regular file.
     pub file: bool,
@@ -29,11 +29,11 @@ pub struct Stat {
 /// What is to be done with a path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Access {
-    /// Read it; list a folder.
+    /// Read it; list a directory.
     Read,
-    /// Write it; make and remove what is in a folder.
+    /// Write it; make and remove what is in a directory.
     Write,
-    /// Run it; enter a folder.
+    /// Run it; enter a directory.
     Execute,
 }
 
@@ -71,29 +71,29 @@ pub fn read_link(path: &str) -> io::Result<String> {
     Ok(std::fs::read_link(path)?.to_string_lossy().into_owned())
 }
 
-/// The names in a folder.
+/// The names in a directory.
 pub fn list(path: &str) -> io::Result<Vec<String>> {
     Ok(dir::names(path)?.iter().map(|name| name.to_string_lossy().into_owned()).collect())
 }
 
 /// The files below these paths that give whoever runs them another user or group. Other file systems that are
 /// mounted there are not entered, nor are links followed; a path that does not exist holds none. An error comes
-/// with the folder that could not be read.
+/// with the directory that could not be read.
 pub fn set_id_files(paths: &[String]) -> Result<Vec<String>, (String, io::Error)> {
     let mut found = Vec::new();
     for path in paths {
         let Ok(top) = std::fs::metadata(path) else { continue };
-        let mut folders = vec![std::path::PathBuf::from(path)];
-        while let Some(folder) = folders.pop() {
-            let unread = |error| (folder.to_string_lossy().into_owned(), error);
-            for name in dir::names(&folder).map_err(unread)? {
-                let path = folder.join(name);
+        let mut directories = vec![std::path::PathBuf::from(path)];
+        while let Some(directory) = directories.pop() {
+            let unread = |error| (directory.to_string_lossy().into_owned(), error);
+            for name in dir::names(&directory).map_err(unread)? {
+                let path = directory.join(name);
                 let Ok(data) = std::fs::symlink_metadata(&path) else { continue };
                 if data.dev() != top.dev() {
                     continue;
                 }
                 if data.is_dir() {
-                    folders.push(path);
+                    directories.push(path);
                 } else if data.is_file() && data.mode() & 0o6000 != 0 && data.mode() & 0o111 != 0 {
                     found.push(path.to_string_lossy().into_owned());
                 }
@@ -179,9 +179,9 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_read_is_named() {
-        let (folder, error) = set_id_files(&["/proc/self/status".into()]).expect_err("no folder");
-        assert_eq!((folder.as_str(), error.raw_os_error()), ("/proc/self/status", Some(libc::ENOTDIR)));
+    fn a_directory_that_cannot_be_read_is_named() {
+        let (directory, error) = set_id_files(&["/proc/self/status".into()]).expect_err("no directory");
+        assert_eq!((directory.as_str(), error.raw_os_error()), ("/proc/self/status", Some(libc::ENOTDIR)));
     }
 
     #[test]

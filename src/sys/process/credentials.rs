@@ -15,7 +15,7 @@ pub struct User {
     pub uid: u32,
     /// Its primary group.
     pub gid: u32,
-    /// Its home folder.
+    /// Its home directory.
     pub home: String,
     /// Its shell.
     pub shell: String,

@@ -186,10 +186,10 @@ pub fn may_have_children(of: Pid) -> bool {
 /// The sockets that a process has open, by their inodes; none when it may not be looked into.
 #[must_use]
 pub fn sockets(pid: Pid) -> Vec<u64> {
-    let folder = format!("/proc/{pid}/fd");
-    let files = dir::names(&folder).unwrap_or_default();
+    let directory = format!("/proc/{pid}/fd");
+    let files = dir::names(&directory).unwrap_or_default();
     let links = files.iter().filter_map(|file| {
-        std::fs::read_link(Path::new(&folder).join(file)).ok()?.into_os_string().into_string().ok()
+        std::fs::read_link(Path::new(&directory).join(file)).ok()?.into_os_string().into_string().ok()
     });
     links.filter_map(|link| link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()).collect()
 }

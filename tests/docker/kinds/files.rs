@@ -15,13 +15,17 @@ fn file_a_secret_with_a_trailing_newline() {
     starts(checks, &[&secret("hunter2").mount]);
 }
 
-/// The engine makes a folder of what it does not find, and the program then "cannot read its configuration".
+/// The engine makes a directory of what it does not find, and the program then "cannot read its configuration".
 #[test]
 fn file_a_bind_mount_whose_source_is_missing() {
     let checks = "[checks.file.\"/etc/app.conf\"]\n";
     let missing = workplace().join(crate::engine::unique("missing"));
     let mount = format!("--volume={}:/etc/app.conf", missing.display());
-    refuses(checks, &[&mount], &["found a folder", "a bind mount whose source is missing makes a folder"]);
+    refuses(
+        checks,
+        &[&mount],
+        &["found a directory", "a bind mount whose source is missing makes a directory"],
+    );
     std::fs::remove_dir(&missing).expect("what the engine has made");
     refuses(
         checks,
@@ -66,7 +70,7 @@ fn dir_tmp_on_a_read_only_root_without_a_tmpfs() {
 fn dir_a_mount_over_it_hides_what_the_image_has_there() {
     let checks = "[checks.dir.\"/etc/nginx\"]\nempty = false\n";
     starts(checks, &[]);
-    refuses(checks, &["--tmpfs=/etc/nginx"], &["found an empty folder", "put files into /etc/nginx"]);
+    refuses(checks, &["--tmpfs=/etc/nginx"], &["found an empty directory", "put files into /etc/nginx"]);
 }
 
 /// The command of the message, run in the container before rinit.

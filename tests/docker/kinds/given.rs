@@ -67,7 +67,7 @@ fn user_without_an_entry_and_a_home_is_told() {
     starts(checks, &["--user=redis"]);
 
     let checks = "[checks.user]\nhome_writable = true\n";
-    let hint = "set HOME to a folder that this user can write (docker run --env HOME=/tmp)";
+    let hint = "set HOME to a directory that this user can write (docker run --env HOME=/tmp)";
     refuses(checks, &["--user=1000"], &["whose home / is owned by root:root, mode 0755, not writable", hint]);
     starts(checks, &["--user=1000", "--env=HOME=/tmp"]);
 }

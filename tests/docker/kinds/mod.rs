@@ -75,9 +75,9 @@ impl Drop for Given {
 /// A kind that is added wants its containers, too.
 #[test]
 fn no_kind_is_left_out() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docker/kinds");
-    let texts: Vec<String> = fs::read_dir(folder)
-        .expect("this folder")
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docker/kinds");
+    let texts: Vec<String> = fs::read_dir(directory)
+        .expect("this directory")
         .map(|entry| fs::read_to_string(entry.expect("an entry").path()).expect("text"))
         .collect();
     for kind in rinit::checks::KINDS {

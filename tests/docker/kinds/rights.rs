@@ -138,5 +138,5 @@ fn privileges_that_a_plain_user_cannot_see() {
     let ran = checked(checks, &["--user=1000"]);
     assert_eq!(ran.code, 69, "{ran:?}");
     let hint = "in the Dockerfile: USER root, RUN rinit --check --only privileges";
-    tells(&ran, &["a folder that cannot be searched, /", "/etc/shadow that cannot be read", hint]);
+    tells(&ran, &["a directory that cannot be searched, /", "/etc/shadow that cannot be read", hint]);
 }

@@ -1,4 +1,4 @@
-//! Files, folders, links, mounts and volumes.
+//! Files, directories, links, mounts and volumes.
 
 use super::{Report, checking, report};
 use crate::harness;
@@ -22,7 +22,7 @@ fn files_are_what_they_should_be() {
         [checks.file.lacks]\npath = \"/mnt/files/open\"\ncontains = \"server\"
         [checks.file.empty]\npath = \"/mnt/files/empty\"\nnon_empty = true
         [checks.file.device]\npath = \"/dev/null\"\ntype = \"device\"\nwritable = true
-        [checks.file.folder]\npath = \"/mnt/files\"
+        [checks.file.directory]\npath = \"/mnt/files\"
     ";
     let launch = checking(checks)
         .file_with_mode("key", "abc", 0o600)
@@ -33,7 +33,7 @@ fn files_are_what_they_should_be() {
     report.fail("gone", "/mnt/files/none is not there");
     report.fail("left", "a file owned by root:root, mode 0600");
     report.fail("open", "mode 0644").fail("other", "the SHA-256 ").fail("lacks", "without");
-    report.fail("empty", "an empty file").fail("folder", "a folder");
+    report.fail("empty", "an empty file").fail("directory", "a directory");
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_program_on_a_mount_without_exec_cannot_be_run() {
 }
 
 #[test]
-fn folders_and_links_are_what_they_should_be() {
+fn directories_and_links_are_what_they_should_be() {
     let report = report(
         checking(
             "
@@ -97,7 +97,7 @@ fn folders_and_links_are_what_they_should_be() {
         )
         .file("full/x", "x"),
     );
-    report.pass(&["there", "right"]).fail("full", "a folder that holds x").fail("file", "a file");
+    report.pass(&["there", "right"]).fail("full", "a directory that holds x").fail("file", "a file");
     report.fail("gone", "is not there").fail("wrong", "a link to self/mounts").fail("none", "no link");
 }
 
@@ -151,7 +151,7 @@ fn an_access_list_is_a_right_too() {
         acl.extend([tag.to_le_bytes(), rights.to_le_bytes()].concat());
         acl.extend(id.to_le_bytes());
     }
-    let path = CString::new(run.folder().join("listed").to_str().unwrap()).unwrap();
+    let path = CString::new(run.directory().join("listed").to_str().unwrap()).unwrap();
     let name = c"system.posix_acl_access";
     // SAFETY: strings and bytes that live.
     let set = unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), acl.as_ptr().cast(), acl.len(), 0) };
@@ -174,7 +174,7 @@ fn mounts_are_as_they_should_be() {
         [checks.mount.source]\npath = \"/srv\"\nsource = \"/dev/sdz\"
         [checks.mount.shared]\npath = \"/srv\"\npropagation = \"shared\"
         [checks.mount.volume]\npath = \"/mnt/files\"\nvolume = true
-        [checks.mount.folder]\npath = \"/mnt/files/full\"
+        [checks.mount.directory]\npath = \"/mnt/files/full\"
         [checks.mount.gone]\npath = \"/mnt/files/none\"
     ";
     let report = report(checking(checks).file("full/x", "").hide("/srv"));
@@ -184,7 +184,7 @@ fn mounts_are_as_they_should_be() {
         .fail("source", "a mount of tmpfs")
         .fail("shared", "private")
         .fail("volume", "of the host, no volume");
-    report.fail("folder", "which is part of").fail("gone", "is not there");
+    report.fail("directory", "which is part of").fail("gone", "is not there");
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn volumes_are_as_they_should_be() {
     let checks = "
         [checks.volume.files]\npath = \"/mnt/files\"\nempty = false\nmin_free = 1\nmode = \"0777\"
         [checks.volume.srv]\npath = \"/srv\"\nwritable = false\nempty = true
-        [checks.volume.folder]\npath = \"/mnt/files/full\"
+        [checks.volume.directory]\npath = \"/mnt/files/full\"
         [checks.volume.closed]\npath = \"/srv\"
         [checks.volume.open]\npath = \"/mnt/files\"\nwritable = false
         [checks.volume.read]\npath = \"/mnt/files\"\nreadable = false
@@ -205,7 +205,7 @@ fn volumes_are_as_they_should_be() {
         [checks.volume.group]\npath = \"/mnt/files\"\ngroup = 4711
     ";
     let report = report(checking(checks).file("full/x", "").hide("/srv"));
-    report.pass(&["files", "srv"]).fail("folder", "which is part of").fail("closed", "mounted read-only");
+    report.pass(&["files", "srv"]).fail("directory", "which is part of").fail("closed", "mounted read-only");
     report.fail("open", "writable by uid 0").fail("read", "readable by uid 0").fail("room", " free of ");
     report
         .fail("inodes", " free inodes of ")

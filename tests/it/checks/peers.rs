@@ -76,7 +76,7 @@ fn a_socket_is_listened_on_or_is_not() {
         ",
     )
     .start();
-    let listener = UnixListener::bind(run.folder().join("later")).unwrap();
+    let listener = UnixListener::bind(run.directory().join("later")).unwrap();
     let report = Report { ended: run.end() };
     drop(listener);
     report.pass(&["later"]).fail("file", "a file").fail("none", "no such socket");

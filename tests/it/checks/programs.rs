@@ -75,7 +75,7 @@ fn a_stop_ends_a_command_that_is_looked_with() {
     let checks = "[checks.exec.hangs]\ntimeout = \"1h\"\n\
                   command = [\"sh\", \"-c\", \"trap '' TERM; touch /mnt/files/up; sleep 1000 & sleep 1000\"]\n";
     let run = checking(checks).nested().start();
-    let up = run.folder().join("up");
+    let up = run.directory().join("up");
     eventually("the command runs", || up.exists());
     std::thread::sleep(ms(50));
     run.signal(libc::SIGTERM);

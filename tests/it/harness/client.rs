@@ -19,7 +19,7 @@ impl Client {
 
     #[track_caller]
     pub fn of(run: &Running) -> Self {
-        let path = run.folder().join("c.sock");
+        let path = run.directory().join("c.sock");
         eventually("the socket is there", || UnixStream::connect(&path).is_ok());
         Self::at(&path)
     }

@@ -115,9 +115,9 @@ impl Launch {
         self
     }
 
-    /// This folder is empty.
-    pub fn hide(mut self, folder: &str) -> Self {
-        self.plan.hidden.push(CString::new(folder).unwrap());
+    /// This directory is empty.
+    pub fn hide(mut self, directory: &str) -> Self {
+        self.plan.hidden.push(CString::new(directory).unwrap());
         self
     }
 
@@ -172,8 +172,8 @@ impl Launch {
     }
 
     /// The init's working directory, when it is not [`FILES`].
-    pub fn cwd(mut self, folder: &str) -> Self {
-        self.plan.cwd = CString::new(folder).unwrap();
+    pub fn cwd(mut self, directory: &str) -> Self {
+        self.plan.cwd = CString::new(directory).unwrap();
         self
     }
 
@@ -204,7 +204,7 @@ impl Launch {
         let pairs = self.env.iter().map(|(name, value)| format!("{name}={value}"));
         self.plan.envp = pairs.map(|pair| CString::new(pair).unwrap()).collect();
         self.plan.program = CString::new(self.init.path).unwrap();
-        self.plan.folder = CString::new(self.files.0.to_str().unwrap()).unwrap();
+        self.plan.directory = CString::new(self.files.0.to_str().unwrap()).unwrap();
         self.plan.rinit = CString::new(Init::rinit_binary()).unwrap();
         Running::start(self.plan, self.files)
     }
@@ -216,7 +216,7 @@ impl Launch {
     }
 }
 
-/// The folder that is [`FILES`] inside; gone with the start that it was made for.
+/// The directory that is [`FILES`] inside; gone with the start that it was made for.
 #[derive(Debug)]
 pub(super) struct Files(pub PathBuf);
 

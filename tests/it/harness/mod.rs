@@ -9,14 +9,14 @@
 //!              └─ PID 1: nanny ── the init under test Launch::nested: not PID 1, survivors stay visible
 //! ```
 //!
-//! Inside, whatever the machine's folders are called, stand
+//! Inside, whatever the machine's directories are called, stand
 //!
 //! | path | what |
 //! | --- | --- |
 //! | [`INIT`] | the binary under test: `$RINIT_BIN`, else the one that cargo has just built |
 //! | [`Init::AS_TINI`], … | the same under the names of its peers |
 //! | [`PROBE`] | a helper that reports what it was given ([`probe`]); it is the test's own executable |
-//! | [`FILES`] | this start's own folder, the only place that is always writable |
+//! | [`FILES`] | this start's own directory, the only place that is always writable |
 //!
 //! With `RINIT_BARE=1` every start happens on a read-only root with an empty, read-only `/run` and
 //! `/tmp`, which is how careful people run containers: the whole suite must pass there too.
@@ -57,7 +57,7 @@ use std::time::{Duration, Instant};
 pub const INIT: &str = "/mnt/rinit";
 /// The helper program, inside.
 pub const PROBE: &str = "/mnt/probe";
-/// The folder of this start's files, inside.
+/// The directory of this start's files, inside.
 pub const FILES: &str = "/mnt/files";
 
 /// How long anything may take that has no bound of its own. Generous: it is reached by bugs alone.

@@ -14,24 +14,24 @@ pub struct Process {
     pub state: char,
     /// The command line, words joined by a space; the name in brackets for a zombie.
     pub command: String,
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
 impl Process {
-    /// The process in this folder of a `/proc`; `None` when it is gone.
-    pub(super) fn read(folder: PathBuf) -> Option<Self> {
-        let pid = folder.file_name()?.to_str()?.parse().ok()?;
-        let stat = fs::read_to_string(folder.join("stat")).ok()?;
+    /// The process in this directory of a `/proc`; `None` when it is gone.
+    pub(super) fn read(directory: PathBuf) -> Option<Self> {
+        let pid = directory.file_name()?.to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(directory.join("stat")).ok()?;
         let (start, rest) = stat.rsplit_once(") ")?;
         let mut fields = rest.split(' ');
         let state = fields.next()?.chars().next()?;
         let mut number = || fields.next()?.parse().ok();
         let (parent, group, session) = (number()?, number()?, number()?);
-        let words = fs::read(folder.join("cmdline")).unwrap_or_default();
+        let words = fs::read(directory.join("cmdline")).unwrap_or_default();
         let words = String::from_utf8_lossy(&words).trim_end_matches('\0').replace('\0', " ");
         let name = start.split_once('(').map_or("", |(_, name)| name);
         let command = if words.is_empty() { format!("[{name}]") } else { words };
-        Some(Self { pid, parent, group, session, state, command, folder })
+        Some(Self { pid, parent, group, session, state, command, directory })
     }
 
     pub fn is_zombie(&self) -> bool {
@@ -40,7 +40,7 @@ impl Process {
 
     /// A line of `/proc/PID/status`, such as `SigBlk` or `Groups`; empty when the process is gone.
     pub fn status(&self, key: &str) -> String {
-        let text = fs::read_to_string(self.folder.join("status")).unwrap_or_default();
+        let text = fs::read_to_string(self.directory.join("status")).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
         line.unwrap_or_default().trim().to_owned()
     }
@@ -52,7 +52,7 @@ impl Process {
 
     /// Its open descriptors and what each is.
     pub fn fds(&self) -> Vec<(i32, String)> {
-        let entries = fs::read_dir(self.folder.join("fd")).into_iter().flatten().flatten();
+        let entries = fs::read_dir(self.directory.join("fd")).into_iter().flatten().flatten();
         let mut fds: Vec<_> = entries
             .filter_map(|entry| {
                 let target = fs::read_link(entry.path()).ok()?;
@@ -65,7 +65,7 @@ impl Process {
 
     /// Where it stands.
     pub fn cwd(&self) -> String {
-        let link = fs::read_link(self.folder.join("cwd")).unwrap_or_default();
+        let link = fs::read_link(self.directory.join("cwd")).unwrap_or_default();
         link.to_string_lossy().into_owned()
     }
 

@@ -99,14 +99,14 @@ impl Running {
         self.streams.get(1).map(Stream::text).unwrap_or_default()
     }
 
-    /// The folder that is [`super::FILES`] inside.
-    pub fn folder(&self) -> &Path {
+    /// The directory that is [`super::FILES`] inside.
+    pub fn directory(&self) -> &Path {
         &self.files.0
     }
 
-    /// A file in that folder; empty when it is not there.
+    /// A file in that directory; empty when it is not there.
     pub fn file(&self, name: &str) -> String {
-        fs::read_to_string(self.folder().join(name)).unwrap_or_default()
+        fs::read_to_string(self.directory().join(name)).unwrap_or_default()
     }
 
     /// Waits until standard output contains this.

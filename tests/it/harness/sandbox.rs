@@ -31,7 +31,7 @@ pub(super) struct Plan {
     pub program: CString,
     pub argv: Vec<CString>,
     pub envp: Vec<CString>,
-    pub folder: CString,
+    pub directory: CString,
     pub rinit: CString,
     pub nested: bool,
     pub bare: bool,
@@ -278,16 +278,16 @@ fn surroundings(step: &mut Step, plan: &Plan, probe: &CStr) {
     }
     // SAFETY: a string that lives.
     step.must(unsafe { libc::mkdir(c"/mnt/files".as_ptr(), 0o755) });
-    step.mount(&plan.folder, c"/mnt/files", c"none", libc::MS_BIND);
-    for folder in &plan.hidden {
-        step.mount(c"tmpfs", folder, c"tmpfs", libc::MS_RDONLY);
+    step.mount(&plan.directory, c"/mnt/files", c"none", libc::MS_BIND);
+    for directory in &plan.hidden {
+        step.mount(c"tmpfs", directory, c"tmpfs", libc::MS_RDONLY);
     }
     if plan.bare {
         step.mount(c"tmpfs", c"/run", c"tmpfs", 0);
         step.mount(c"tmpfs", c"/tmp", c"tmpfs", 0);
         step.read_only(c"/", true, true);
         step.read_only(c"/mnt/files", false, false);
-        if !plan.hidden.iter().any(|folder| folder.as_c_str() == c"/proc") {
+        if !plan.hidden.iter().any(|directory| directory.as_c_str() == c"/proc") {
             step.read_only(c"/proc", false, false);
         }
     }

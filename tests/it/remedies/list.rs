@@ -8,7 +8,7 @@ pub const NO_CHECKS: &[&str] = &["facts", "kinds/common/finding", "read", "repor
 #[rustfmt::skip]
 pub const HINTS: &[(&str, &str)] = &[
     ("install another version of {}, or correct version", "tests/docker/kinds/programs.rs"),
-    ("remove it, and make a folder there: mkdir {}", "tests/it/remedies/mod.rs"),
+    ("remove it, and make a directory there: mkdir {}", "tests/it/remedies/mod.rs"),
     ("look at what {} lies on", "nobody: a disk that fails"),
     ("empty {}", "tests/it/remedies/mod.rs"),
     ("put files into {}, or mount them there", "tests/it/remedies/mod.rs"),
@@ -96,7 +96,7 @@ pub const HINTS: &[(&str, &str)] = &[
     ("correct address, or connect the container to that network", "nobody: what is right is not known"),
     ("link a container as {}, or join the network on which {} is known", "tests/docker/kinds/names.rs"),
     ("link a container that exposes {} as {}, or correct port", "nobody: what is right is not known"),
-    ("make a folder at {}", "nobody: not carried out yet"),
+    ("make a directory at {}", "nobody: not carried out yet"),
     ("make it, as root: mkdir -p {} && chown {}:{} {}", "tests/it/remedies/mod.rs"),
     ("mount /proc in the container", "nobody: an engine always does"),
     ("set {} up", "nobody: not carried out yet"),

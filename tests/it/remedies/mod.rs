@@ -87,7 +87,7 @@ fn of_files_and_what_they_hold() {
 
 #[test]
 fn of_directories() {
-    let make = "remove it, and make a folder there: mkdir /mnt/files/own/d";
+    let make = "remove it, and make a directory there: mkdir /mnt/files/own/d";
     mended("touch d", &check("dir", "d", ""), make, "rm d; mkdir /mnt/files/own/d");
     mended("mkdir d; touch d/x", &check("dir", "d", "empty = true"), "empty /mnt/files/own/d", "rm -r d/*");
     let filled = "put files into /mnt/files/own/d, or mount them there";
@@ -337,16 +337,16 @@ fn hints_in(code: &str) -> Vec<String> {
 fn hints() -> Vec<String> {
     let mut hints = Vec::new();
     let checks = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/checks"));
-    let mut folders = vec![checks.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).expect("a directory") {
+    let mut directories = vec![checks.to_path_buf()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).expect("a directory") {
             let path = entry.expect("an entry").path();
             let module = path.strip_prefix(checks).unwrap().with_extension("").to_string_lossy().into_owned();
             if list::NO_CHECKS.contains(&module.as_str()) {
                 continue;
             }
             if path.is_dir() {
-                folders.push(path);
+                directories.push(path);
             } else if !module.ends_with("tests") {
                 let text = std::fs::read_to_string(&path).expect("text");
                 let code = text.split("#[cfg(test)]\n").next().unwrap_or("");

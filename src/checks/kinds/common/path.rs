@@ -213,7 +213,7 @@ fn octal(mode: u32) -> String {
     format!("{mode:04o}")
 }
 
-/// A folder above the path is closed, or a file system answers with an error.
+/// A directory above the path is closed, or a file system answers with an error.
 pub(in crate::checks) fn refused(path: &str, error: &io::Error, facts: &Facts) -> CheckFailure {
     if errno(error) == Errno::ELOOP {
         return failure!("{} leads round in a circle of links", path; "correct the link (ls -l {})", path);
@@ -310,7 +310,7 @@ pub(in crate::checks) fn shown(stat: &Stat, facts: &Facts) -> String {
 /// What kind of file it is.
 pub(in crate::checks) fn what(stat: &Stat) -> &'static str {
     match stat {
-        Stat { dir: true, .. } => "a folder",
+        Stat { dir: true, .. } => "a directory",
         Stat { file: true, .. } => "a file",
         Stat { socket: true, .. } => "a socket",
         Stat { fifo: true, .. } => "a fifo",

@@ -29,7 +29,7 @@ pub(in crate::checks) fn runs(word: &str, facts: &Facts) -> Result<String, Check
 
 /// What the kernel allows (an access list, a capability) outweighs what the mode's bits say.
 fn allow(look: &mut ExecFacts, facts: &Facts) {
-    if let Some(found) = look.found.as_mut().filter(|found| !found.folder)
+    if let Some(found) = look.found.as_mut().filter(|found| !found.directory)
         && facts.system.access(&found.path, Access::Execute).is_ok()
     {
         (found.rights.execute, found.noexec) = (true, None);

@@ -157,7 +157,7 @@ pub(crate) fn prepare(order: &ExecOrder<'_>) -> Result<(), SpawnError> {
     if let Some(ids) = &recipe.ids {
         credentials::switch_to(ids).map_err(at(Stage::Credentials))?;
     }
-    // After the user: a folder that only rinit may enter is no place for the service.
+    // After the user: a directory that only rinit may enter is no place for the service.
     if let Some(directory) = &recipe.directory {
         order.step.store(1, Ordering::Relaxed);
         // SAFETY: a string that lives for the call.
@@ -215,7 +215,7 @@ pub(crate) fn exec(order: &ExecOrder<'_>) -> SpawnError {
     }
     let envp =
         if order.block.is_empty() { crate::sys::args::environment_block() } else { order.block.as_ptr() };
-    // As execvp(3): a folder that lacks the program or may not be entered is passed over, but the want
+    // As execvp(3): a directory that lacks the program or may not be entered is passed over, but the want
     // of a permission is what is told in the end.
     let mut errno = Errno::ENOENT;
     for (n, path) in (2..).zip(order.candidates.iter().filter(|path| !path.is_null())) {

@@ -369,7 +369,7 @@ fn clone(order: *mut ExecOrder<'_>) -> Result<Pid, Errno> {
     made.map(|pid| Pid::try_from(pid).unwrap_or(0))
 }
 
-/// Where execvp(3) would look for a program: the word itself when it has a slash, else every folder of `path`.
+/// Where execvp(3) would look for a program: the word itself when it has a slash, else every directory of `path`.
 #[must_use]
 pub fn candidates(program: &CStr, path: Option<&[u8]>) -> Vec<CString> {
     let word = program.to_bytes();
@@ -379,9 +379,9 @@ pub fn candidates(program: &CStr, path: Option<&[u8]>) -> Vec<CString> {
     // The default of the C libraries for an unset PATH, without the current directory.
     path.unwrap_or(b"/usr/local/bin:/bin:/usr/bin")
         .split(|b| *b == b':')
-        .filter_map(|folder| {
-            let folder = if folder.is_empty() { b".".as_slice() } else { folder };
-            CString::new([folder, b"/", word].concat()).ok()
+        .filter_map(|directory| {
+            let directory = if directory.is_empty() { b".".as_slice() } else { directory };
+            CString::new([directory, b"/", word].concat()).ok()
         })
         .collect()
 }
