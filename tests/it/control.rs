@@ -326,7 +326,7 @@ fn who_is_not_named_is_told_so_and_who_may_look_may_only_look() {
     let config = [STACK, "[control]\nallow = [\"1234\", \"65534\"]\nread_only = [\"4321\"]\n"].concat();
     let (run, mut client) = start(&config);
     crate::harness::needs_root();
-    assert!(run.err().contains("\"65534\" is let in by no list"), "{}", run.err());
+    eventually("it is told", || run.err().contains("\"65534\" is let in by no list"));
     client.wait_for("web", "running");
     let directory = run.directory();
     let ask = |uid: &str, line: &str| {

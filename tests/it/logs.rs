@@ -265,7 +265,7 @@ fn who_fails_is_told_with_its_last_lines() {
     let config = r#"
         [services.db]
         logging = { driver = "file", file = "/mnt/files/db.log" }
-        command = ["sh", "-c", "seq 1 1000; echo 'no such table' >&2; printf 'giving up'; exit 3"]
+        command = ["sh", "-c", "exec >&2; seq 1 1000; echo 'no such table'; printf 'giving up'; exit 3"]
         restart = "no"
         "#;
     let ended = Init::config(config).run().expect(3);

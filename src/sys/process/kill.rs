@@ -19,6 +19,12 @@ const MAX_PASSES: usize = 16;
 /// How long the sweep goes on to look for processes that others make while it kills.
 const SWEEP_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How many looks in a row find nobody before nobody is left, where others make processes too.
+const MIN_EMPTY_LOOKS: u32 = 10;
+
+/// How many looks at rinit's own children follow one at everybody.
+const MAX_FAST_LOOKS: usize = 50;
+
 /// The users that services were started as: whom their processes belong to, where no /proc tells it.
 static SERVICE_USERS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
@@ -182,19 +188,24 @@ fn send_to_all(rinit: Pid, signals: [Signal; 2]) {
     }
 }
 
-/// Sends to everybody below rinit. Processes that make others while it looks are killed again and again, until a look
-/// finds nobody: of a chain, in which each makes the next and ends, a single look sees one that is gone when the signal
-/// comes. A whole group is reached at one moment, whatever its members make in it.
+/// Sends to everybody below rinit. Processes that make others while it looks are killed again and again, until nobody is
+/// found and none can have been missed: of a chain, in which each makes the next and ends, a look may see one that is gone
+/// when the signal comes, or nobody at all. A whole group is reached at one moment, whatever its members make in it, so a
+/// group is kept in mind; those that a dead parent left to rinit are looked for where that is fastest.
 fn send_below(rinit: Pid, own: Pid, signals: [Signal; 2]) -> Vec<Pid> {
     let until = clock::now().after(SWEEP_TIMEOUT);
+    let kills = signals.contains(&Signal::KILL);
+    let mut groups: Vec<Pid> = Vec::new();
+    let mut empty_looks = 0;
     loop {
+        let before = procfs::last_pid();
         let processes = procfs::all();
         let mut found = procfs::below(rinit, &processes);
         found.retain(|process| process.pid != own);
         let is_below = |pid: Pid| found.iter().any(|process| process.pid == pid);
         // A group whose leader is somebody else's may have members that are.
         let is_ours = |leader: Pid| is_below(leader) || processes.iter().all(|process| process.pid != leader);
-        let mut groups: Vec<Pid> = found.iter().map(|process| process.group).collect();
+        groups.extend(found.iter().map(|process| process.group));
         groups.sort_unstable();
         groups.dedup();
         for signal in signals.map(|signal| i32::from(signal.number())) {
@@ -205,11 +216,23 @@ fn send_below(rinit: Pid, own: Pid, signals: [Signal; 2]) -> Vec<Pid> {
                 let _ = send(process.pid, signal);
             }
         }
-        let once = !signals.contains(&Signal::KILL);
-        if once || found.is_empty() || clock::now() >= until {
+        empty_looks = if found.is_empty() { empty_looks + 1 } else { 0 };
+        let nobody_new = before.is_some() && before == procfs::last_pid();
+        let is_empty = found.is_empty() && (nobody_new || empty_looks >= MIN_EMPTY_LOOKS);
+        if !kills || is_empty || clock::now() >= until {
             return found.iter().map(|process| process.pid).collect();
         }
+        kill_adopted(rinit, own);
         std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Kills the children of rinit, which the kernel lists at once, a number of times: faster than most can fork.
+fn kill_adopted(rinit: Pid, own: Pid) {
+    for _ in 0..MAX_FAST_LOOKS {
+        for pid in procfs::listed_children(rinit).into_iter().filter(|pid| *pid != own) {
+            let _ = send(pid, libc::SIGKILL);
+        }
     }
 }
 

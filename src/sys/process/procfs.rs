@@ -183,6 +183,20 @@ pub fn may_have_children(of: Pid) -> bool {
     text.is_ok_and(|text| !text.trim().is_empty())
 }
 
+/// The children of a process as the kernel lists them, dead ones that nobody reaped included: a look at one file in place
+/// of one at every process. None where the kernel does not tell.
+#[must_use]
+pub fn listed_children(of: Pid) -> Vec<Pid> {
+    let text = crate::sys::fs::files::system_text(&format!("/proc/{of}/task/{of}/children"));
+    text.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// The number that was given to a process last: as long as it stays, nobody has made one (proc(5), loadavg).
+#[must_use]
+pub fn last_pid() -> Option<Pid> {
+    crate::sys::fs::files::system_text("/proc/loadavg").ok()?.split_whitespace().next_back()?.parse().ok()
+}
+
 /// The sockets that a process has open, by their inodes; none when it may not be looked into.
 #[must_use]
 pub fn sockets(pid: Pid) -> Vec<u64> {
