@@ -305,7 +305,7 @@ fn a_socket_that_is_removed_is_made_again() {
     std::fs::remove_file(&path).unwrap();
     eventually("it is there again", || path.exists());
     assert!(Client::at(&path).ask(r#"{"verb":"version"}"#).1.is_true("ok"));
-    assert!(run.err().contains("the control socket was removed; it is made again"), "{}", run.err());
+    run.wait_for_err("the control socket was removed; it is made again");
     run.stop().expect(0);
 }
 

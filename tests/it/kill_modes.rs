@@ -110,7 +110,7 @@ fn what_has_left_the_group_is_reached_too() {
         eventually("a second one", || run.out().matches("away up").count() >= 2);
         assert_eq!(run.out().contains("away asked"), reached, "{}\n{}", run.out(), run.err());
         if reached {
-            assert!(run.err().contains("; killing its process group"), "{}", run.err());
+            run.wait_for_err("; killing its process group");
         }
         run.stop();
     }

@@ -126,8 +126,14 @@ fn a_stop_is_heard_while_thousands_start() {
     }
     let init = Init::config(&config).args(&["-v"]).start();
     init.wait_for_err("started");
-    let [heard, ended] = stop(init);
-    assert!(heard < Duration::from_millis(500) && ended < Duration::from_secs(2), "{heard:?} {ended:?}");
+    let sent = Instant::now();
+    init.signal(libc::SIGTERM);
+    init.wait_for_err("stopping");
+    let heard = sent.elapsed();
+    let ended = init.end().expect(0);
+    let (_, after) = ended.err.split_once("stopping").unwrap();
+    // A machine that is busy with other things makes 3,000 in 3 s.
+    assert!(heard < Duration::from_secs(1) && !after.contains(": started ("), "{heard:?} {}", ended.story());
 }
 
 /// Signals of low numbers that come without end, and orphans that die without end: TERM is behind them all.

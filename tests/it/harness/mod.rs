@@ -61,7 +61,7 @@ pub const PROBE: &str = "/mnt/probe";
 pub const FILES: &str = "/mnt/files";
 
 /// How long anything may take that has no bound of its own. Generous: it is reached by bugs alone.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Milliseconds, shorter.
 pub const fn ms(n: u64) -> Duration {
