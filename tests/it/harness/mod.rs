@@ -68,6 +68,9 @@ pub const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
+/// A stop with nothing to wait for. Far below every grace, far above a busy machine's hiccup.
+pub const AT_ONCE: Duration = ms(1500);
+
 /// Waits until `condition` holds, and fails the test when it does not within [`PATIENCE`].
 #[track_caller]
 pub fn eventually(what: &str, condition: impl FnMut() -> bool) {

@@ -3,7 +3,7 @@
 use super::launch::Files;
 use super::process::Process;
 use super::sandbox::{self, Plan, Started};
-use super::{PATIENCE, eventually, eventually_within, ms};
+use super::{AT_ONCE, PATIENCE, eventually, eventually_within, ms};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -278,6 +278,17 @@ impl Running {
     /// Whether the init has ended, without waiting.
     pub fn has_ended(&mut self) -> bool {
         self.poll(Duration::ZERO)
+    }
+
+    /// Sends TERM: rinit ends [`AT_ONCE`].
+    #[track_caller]
+    pub fn stops_at_once(self) -> Ended {
+        let asked = Instant::now();
+        self.signal(libc::SIGTERM);
+        let ended = self.end();
+        let took = ended.at - asked;
+        assert!(took < AT_ONCE, "the stop took {took:?}\n{}", ended.story());
+        ended
     }
 
     /// Waits for the end, within [`PATIENCE`].

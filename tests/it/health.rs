@@ -1,0 +1,119 @@
+//! Health checks and time limits.
+
+use crate::harness::{Init, eventually, ms};
+
+fn count(text: &str, line: &str) -> usize {
+    text.lines().filter(|known| *known == line).count()
+}
+
+#[test]
+fn a_dependent_waits_for_health_by_a_program() {
+    let config = r#"
+        [services.db]
+        command = "/mnt/probe serve db"
+        healthcheck = { exec = ["test", "-e", "/mnt/files/healthy"], interval = "10ms", retries = 1000000 }
+        [services.web]
+        command = "/mnt/probe serve web"
+        depends_on = { db = "healthy" }
+    "#;
+    let run = Init::config(config).start();
+    run.wait_for("db up");
+    std::thread::sleep(ms(100));
+    assert!(run.find("serve web").is_empty());
+    std::fs::write(run.directory().join("healthy"), "").unwrap();
+    run.wait_for("web up");
+    run.stop().expect(0);
+}
+
+/// A TCP check that no other tool has: connected is healthy.
+#[test]
+fn a_dependent_waits_for_health_by_tcp() {
+    let config = r#"
+        [services.cache]
+        command = "/mnt/probe listen 6379 200"
+        healthcheck = { tcp = 6379, interval = "10ms", start_period = "10s" }
+        [services.web]
+        command = ["echo", "web ran"]
+        restart = "no"
+        depends_on = { cache = "healthy" }
+    "#;
+    let ended = Init::config(config).network().run().expect(0);
+    assert_eq!(ended.out, "listening\nweb ran\n", "{}", ended.story());
+}
+
+#[test]
+fn an_unhealthy_service_is_restarted() {
+    let config = r#"
+        [services.web]
+        command = "/mnt/probe serve web"
+        healthcheck = { exec = "false", interval = "10ms", retries = 2, on_unhealthy = "restart" }
+        restart_policy = { delay = "10ms" }
+    "#;
+    let run = Init::config(config).start();
+    eventually("it was stopped and started again", || {
+        count(&run.out(), "web up") >= 3 && count(&run.out(), "web down") >= 2
+    });
+    run.stop().expect(0).tells(&["web", "unhealthy"]);
+}
+
+#[test]
+fn an_unhealthy_service_may_be_left_alone() {
+    let config = r#"
+        [services.web]
+        command = "/mnt/probe serve web"
+        healthcheck = { exec = ["sh", "-c", "echo probe >> /mnt/files/probes; exit 1"], interval = "10ms", retries = 2, on_unhealthy = "ignore" }
+    "#;
+    let run = Init::config(config).start();
+    eventually("it was probed often", || run.file("probes").lines().count() > 5);
+    let ended = run.stop().expect(0);
+    assert_eq!(count(&ended.out, "web up"), 1, "{}", ended.story());
+}
+
+#[test]
+fn an_unhealthy_service_may_end_the_container() {
+    let config = r#"
+        [services.web]
+        command = "/mnt/probe serve web"
+        healthcheck = { exec = "false", interval = "10ms", retries = 2, on_unhealthy = "stop" }
+    "#;
+    let ended = Init::config(config).run().expect(1);
+    assert_eq!(count(&ended.out, "web up"), 1, "{}", ended.story());
+}
+
+/// A probe that hangs is a failed probe, and leaves no process behind.
+#[test]
+fn a_probe_that_hangs_has_failed() {
+    let config = r#"
+        [services.web]
+        command = "/mnt/probe serve web"
+        restart = "no"
+        healthcheck = { exec = ["sh", "-c", "sleep 1000; true"], timeout = "50ms", interval = "10ms", retries = 3 }
+    "#;
+    let ended = Init::config(config).nested().run().expect(1);
+    assert!(ended.left.is_empty(), "left over: {:#?}", ended.left);
+}
+
+#[test]
+fn a_service_that_is_not_ready_in_time_has_failed() {
+    let config = r#"
+        [services.web]
+        command = "/mnt/probe serve web"
+        restart = "no"
+        start_timeout = "200ms"
+        healthcheck = { exec = "false", interval = "10ms", retries = 1000000 }
+    "#;
+    let ended = Init::config(config).run().tells(&["web"]);
+    assert_ne!(ended.code(), 0, "{}", ended.story());
+    assert!((ms(200)..ms(2000)).contains(&ended.after), "{}", ended.story());
+}
+
+#[test]
+fn a_oneshot_that_is_not_done_in_time_has_failed() {
+    for key in ["start_timeout", "run_timeout"] {
+        let config =
+            format!("[services.job]\ntype = \"oneshot\"\ncommand = \"sleep 1000\"\n{key} = \"200ms\"");
+        let ended = Init::config(&config).run().tells(&["job"]);
+        assert_ne!(ended.code(), 0, "{}", ended.story());
+        assert!((ms(200)..ms(2000)).contains(&ended.after), "{}", ended.story());
+    }
+}
