@@ -16,6 +16,7 @@
 //!   values), `resolve` (services and their graph). Every fault of every file is found in one run and knows its place.
 //! - [`checks`] judge facts about the container: `kinds` has one file a kind, `run` the processes in which whatever may
 //!   block is done, `facts` what can be looked at, `report` the words for the user.
+//! - [`prepare`] does what is to be done between the checks and the first service, in a helper process.
 //! - [`logs`] carry what services write, in a process of their own: PID 1 makes the pipes and copies no byte.
 //! - [`launch`] is the way from the command line ([`cli`]) to the loop: read, check, resolve, run.
 //! - [`service`] makes a service's process, and [`diagnosis`] says why there is none, or why it ended early.
@@ -45,9 +46,10 @@
 //! | `received` | `model`, `supervisor`, `sys` |
 //! | `service` | `cli`, `config`, `diagnosis`, `exit_code`, `model`, `output`, `sys`, `text` |
 //! | `checks` | `cli`, `config`, `diagnosis`, `model`, `output`, `received`, `sys`, `text` |
+//! | `prepare` | `checks`, `cli`, `config`, `exit_code`, `model`, `output`, `text` |
 //! | `control` | `config`, `exit_code`, `model`, `service`, `supervisor`, `sys`, `text` |
 //! | `runtime` | `checks`, `cli`, `config`, `control`, `diagnosis`, `exit_code`, `logs`, `model`, `output`, `received`, `service`, `supervisor`, `sys`, `text` |
-//! | `launch` | `checks`, `cli`, `config`, `diagnosis`, `exit_code`, `logs`, `model`, `output`, `received`, `runtime`, `service`, `supervisor`, `sys`, `text` |
+//! | `launch` | `checks`, `cli`, `config`, `diagnosis`, `exit_code`, `logs`, `model`, `output`, `prepare`, `received`, `runtime`, `service`, `supervisor`, `sys`, `text` |
 //!
 //! # What always holds
 //!
@@ -68,6 +70,7 @@ pub mod launch;
 pub mod logs;
 pub mod model;
 pub mod output;
+pub mod prepare;
 pub mod received;
 pub mod runtime;
 pub mod service;

@@ -16,6 +16,7 @@ use crate::exit_code;
 use crate::model::environ::Environ;
 use crate::model::{Signal, SignalRule};
 use crate::output;
+use crate::prepare;
 use crate::received::{self, Early, Received};
 use crate::runtime::InheritedFds;
 use crate::service::launcher::Starter;
@@ -60,7 +61,9 @@ impl Launch<'_> {
             Mode::Explain => {
                 let mut plan = plan;
                 by_options(self.invocation, &mut plan.whole);
-                let text = checks::explain(&checks, &files.sources) + &explain::explain(Some(&files), &plan);
+                let prepared = prepare::explain(&prepare::steps(&checks, &plan), &files.sources);
+                let text = [checks::explain(&checks, &files.sources), prepared].concat()
+                    + &explain::explain(Some(&files), &plan);
                 tell(text)
             }
             Mode::Record => super::record(given),
@@ -118,7 +121,7 @@ impl Launch<'_> {
         exported: Vec<String>,
     ) -> u8 {
         let mut early = Early::new(&self.invocation.rewrites, &plan.whole.signals);
-        let environ = match self.evaluate(&files, &checks, given, &mut early) {
+        let mut environ = match self.evaluate(&files, &checks, given, &mut early) {
             Ok(report) if report.ok() => report.environ,
             Ok(report) => {
                 last_words(&report.short());
@@ -126,7 +129,6 @@ impl Launch<'_> {
             }
             Err(interrupted) => return interrupt(interrupted, &early),
         };
-        let kept = early.kept;
         if !exported.is_empty() {
             // What was not known before the checks is known now.
             let mut faults = Vec::new();
@@ -139,6 +141,10 @@ impl Launch<'_> {
                 return exit_code::USAGE;
             }
         }
+        if let Err(code) = self.prepare(&files, &checks, &plan, &mut environ, &mut early) {
+            return code;
+        }
+        let kept = early.kept;
         if self.invocation.mode == Mode::Exec {
             self.exec(&plan, Some(environ))
         } else {
@@ -149,6 +155,41 @@ impl Launch<'_> {
             drop(ManuallyDrop::into_inner(files));
             self.supervise(places, plan, environ, kept)
         }
+    }
+
+    /// Does what is to be done before anything is started; the error is the exit code of a start that ends here.
+    fn prepare(
+        &self,
+        files: &Files,
+        checks: &[Check],
+        plan: &Plan,
+        environ: &mut Environ,
+        early: &mut Early<'_>,
+    ) -> Result<(), u8> {
+        let steps = prepare::steps(checks, plan);
+        if steps.iter().all(|step| step.off.is_some()) {
+            return Ok(());
+        }
+        let mut crew = Workers::new(self.ignored.clone(), early);
+        let done = prepare::run(&steps, &files.sources, environ, &mut crew);
+        let done = done.map_err(|interrupted| interrupt(interrupted, early))?;
+        redact::keep(&done.secrets);
+        done.exported.iter().for_each(|(name, value)| environ.set(name, value));
+        if done.code == 0 {
+            return Ok(());
+        }
+        for fault in &done.faults {
+            output::line(LogLevel::Error, "", fault);
+        }
+        let count = done.faults.len();
+        let many = if count == 1 { "" } else { "s" };
+        output::line(
+            LogLevel::Error,
+            "",
+            &format!("{count} fault{many} while preparing the start; nothing was started"),
+        );
+        last_words(done.faults.first().map_or("", String::as_str));
+        Err(done.code)
     }
 
     /// `--check`: the report and nothing else.
