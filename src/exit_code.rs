@@ -9,6 +9,8 @@ pub const SUCCESS: u8 = 0;
 pub const FAILURE: u8 = 1;
 /// sysexits(3), `EX_USAGE`: the command line is wrong.
 pub const USAGE: u8 = 64;
+/// sysexits(3), `EX_DATAERR`: what a oneshot wrote to RINIT_ENV is no list of variables.
+pub const BAD_DATA: u8 = 65;
 /// sysexits(3), `EX_UNAVAILABLE`: a check failed.
 pub const CHECK_FAILED: u8 = 69;
 /// sysexits(3), `EX_UNAVAILABLE`: no rinit answers rinitctl.

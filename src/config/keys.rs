@@ -51,7 +51,7 @@ pub static TABLES: &[TableSpec] = &[
         key("signals", "table", "", "what a signal means: \"stop\", \"ignore\", another signal, or a service's"),
         key("when_idle", "word", "\"exit\"", "what follows when nothing is left to run: \"exit\" or \"stay\""),
     ] },
-    TableSpec { path: "services.NAME", help: "One service. `[defaults]` takes the same keys, but for those that are each service's own: `command`, `type`, `depends_on`, `after`, `when_command`.", keys: &[
+    TableSpec { path: "services.NAME", help: "One service. `[defaults]` takes the same keys, but for those that are each service's own: `command`, `type`, `depends_on`, `after`, `when_command`, `export_env`.", keys: &[
         key("command", "words", "", "the program and its arguments: an array, or a string that is split as a shell would; no shell runs"),
         key("type", "word", "\"daemon\"", "\"daemon\", or \"oneshot\", which is done when it exits 0"),
         key("enabled", "bool", "true", "whether it is started"),
@@ -74,6 +74,7 @@ pub static TABLES: &[TableSpec] = &[
         key("environment", "table or list", "", "variables, as Compose has them"),
         key("env_file", "paths", "", "files of variables, relative to the file that names them"),
         key("clear_env", "bool", "false", "whether nothing is inherited"),
+        key("export_env", "bool or names", "false", "of a oneshot: which of the `NAME=value` lines that it writes to the file `$RINIT_ENV` those see that are started later"),
         key("user", "name or number", "rinit's own", "whose rights it has: \"USER\" or \"USER:GROUP\"; HOME, USER and LOGNAME follow"),
         key("group", "name or number", "the user's own", "its group"),
         key("groups", "names or numbers", "", "groups besides those that the user is a member of"),

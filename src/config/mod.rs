@@ -123,6 +123,34 @@ pub struct ProgramSettings {
     pub logging: Logging,
     /// What its healthcheck runs.
     pub probe: Option<ProbeSpec>,
+    /// Of a oneshot: which variables it may hand to those that are started later.
+    pub export_env: Option<Box<ExportEnv>>,
+}
+
+/// `export_env`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ExportEnv {
+    /// Whatever it writes, for those whose rights are not above its own.
+    All,
+    /// These names, for all.
+    Names(Vec<String>),
+}
+
+impl ExportEnv {
+    /// Variables that rinit itself gives to one process and another: nobody else may.
+    #[must_use]
+    pub fn is_rinits(name: &str) -> bool {
+        name == "NOTIFY_SOCKET" || name.starts_with("RINIT_") || name.starts_with("LISTEN_")
+    }
+
+    /// Whether a variable is handed on. What makes every program load other code has to be named.
+    #[must_use]
+    pub fn allows(&self, name: &str) -> bool {
+        match self {
+            Self::All => !Self::is_rinits(name) && !name.starts_with("LD_"),
+            Self::Names(names) => names.iter().any(|known| known == name),
+        }
+    }
 }
 
 /// `user`, `group` and `groups`, as written; looked up when the process is started.

@@ -19,6 +19,7 @@ use crate::output;
 use crate::prepare;
 use crate::received::{self, Early, Received};
 use crate::runtime::InheritedFds;
+use crate::service::exports::Exports;
 use crate::service::launcher::Starter;
 use crate::sys::process::spawn::SessionMode;
 use crate::sys::{allocator, args, container, stdio};
@@ -298,6 +299,7 @@ impl Launch<'_> {
             places: Some(places),
             by_shell: std::cell::Cell::default(),
             told_who_runs: std::cell::Cell::new(false),
+            exports: Exports::default(),
         };
         drop(environ);
         crate::sys::sit_in_root();

@@ -70,6 +70,11 @@ impl Environ {
         if name.is_empty() || name.contains('=') {
             return;
         }
+        self.put(name, entry);
+    }
+
+    /// Sets a variable by its entry, `NAME=value`.
+    pub fn put(&mut self, name: &str, entry: CString) {
         // A name may have been given twice (execve(2) allows it), and programs differ in which of the two they take.
         let mut new = Some(entry);
         self.entries.retain_mut(|known| {

@@ -95,7 +95,11 @@ impl EventLoop {
         let Some(program) = self.program(service) else { return };
         let role = if self.runtime.main == Some(service) { Role::Main } else { Role::Service };
         let outputs = self.runtime.logs.as_mut().and_then(|logs| logs.outputs(service));
-        let started = self.runtime.starter.start(program, role, outputs);
+        let mut env_file = None;
+        let started = self.runtime.starter.start(program, role, outputs, &mut env_file);
+        if program.export_env.is_some() {
+            self.keep_env_file(service, env_file.filter(|_| started.is_ok()));
+        }
         self.started(service, started);
     }
 

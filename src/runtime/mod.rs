@@ -3,6 +3,7 @@
 mod actions;
 mod control;
 mod escaped;
+mod exports;
 mod groups;
 mod http_helper;
 mod last_lines;
@@ -104,6 +105,7 @@ impl Runtime {
             failures: Vec::new(),
             escaped: Vec::new(),
             loads: Vec::new(),
+            env_files: Vec::new(),
             heard: None,
             runtime: self,
         };
@@ -175,6 +177,8 @@ struct EventLoop {
     escaped: Vec<escaped::Escaped>,
     /// Processes that have not loaded their programs yet.
     loads: Vec<loading::LoadingStart>,
+    /// What oneshots write their variables to.
+    env_files: Vec<exports::OpenEnvFile>,
     sayings: VecDeque<DeferredLine>,
 }
 
@@ -368,6 +372,7 @@ impl EventLoop {
                     logs.run_ended(service);
                 }
                 let group_left = self.is_left(pid);
+                let outcome = self.take_env(pid, outcome);
                 self.ended = Some((pid, outcome));
                 self.step(Event::Exited { pid, outcome, group_left });
             }
@@ -386,6 +391,9 @@ impl EventLoop {
         self.original_reaped_all(any_left);
         self.dead = false;
         self.look_at_socket();
+        if !self.env_files.is_empty() {
+            self.look_at_env_files();
+        }
         self.groups.look(&self.runtime.core, clock::now());
     }
 

@@ -1,5 +1,6 @@
 //! From a service's configuration to its process: environment, user, directory, descriptors.
 
+use super::exports::{EnvFile, Exports};
 use crate::cli::LogLevel;
 use crate::config::source::key_places::KeyPlaces;
 use crate::config::{LogDriver, ProbeSpec, Program, UserSpec};
@@ -84,6 +85,8 @@ pub struct Starter {
     pub told_who_runs: Cell<bool>,
     /// Whether a script without a first line was given to /bin/sh.
     pub by_shell: Cell<bool>,
+    /// What oneshots have handed on.
+    pub exports: Exports,
 }
 
 /// How a process stands to rinit.
@@ -119,16 +122,18 @@ impl Starter {
             places: None,
             by_shell: Cell::default(),
             told_who_runs: Cell::new(false),
+            exports: Exports::default(),
         }
     }
 
     /// Starts a service, or the COMMAND. `outputs` become its standard output and error, where rinit has a hand in them;
-    /// they stay open.
+    /// they stay open. `env_file` is the file that it may write variables to, if it may.
     pub fn start<'a>(
         &'a self,
         program: &'a Program,
         role: Role,
         outputs: Option<[RawFd; 2]>,
+        env_file: &mut Option<EnvFile>,
     ) -> Result<Started<'a>, StartFailure> {
         let mut recipe = self.recipe(program, &program.argv, role)?;
         if let Some([out, err]) = outputs {
@@ -139,6 +144,9 @@ impl Starter {
         }
         if recipe.ids.is_some() {
             open_to_others(recipe.stdio);
+        }
+        if program.export_env.is_some() {
+            *env_file = Some(EnvFile::hand_to(&mut recipe)?);
         }
         self.settle(spawn::spawn(recipe))
     }
@@ -259,7 +267,7 @@ impl Starter {
     ) -> Result<ExecSpec<'a>, StartFailure> {
         let word = argv.first().map_or(c"", CString::as_c_str);
         let person = self.person(program.user.as_ref(), word)?;
-        let environment = match self.entries(program, &person) {
+        let environment = match self.entries(program, &person, word) {
             None => Environment::Given,
             Some(Cow::Borrowed(environ)) => Environment::Entries(environ.entries().into()),
             Some(Cow::Owned(environ)) => Environment::Entries(environ.into_entries().into()),
@@ -285,6 +293,7 @@ impl Starter {
                 (Role::Main | Role::Replacement, LogDriver::None) => [None, null, null],
                 (Role::Main | Role::Replacement, _) => [None; 3],
             },
+            kept: None,
             place: match role {
                 Role::Main => self.place,
                 Role::Service => SessionMode::Session,
@@ -360,8 +369,9 @@ impl Starter {
     }
 
     /// The environment of a process; `None`: exactly what rinit was given.
-    fn entries(&self, program: &Program, person: &Credentials) -> Option<Cow<'_, Environ>> {
-        if !program.clear_env && program.environment.is_empty() && person.variables.is_empty() {
+    fn entries(&self, program: &Program, person: &Credentials, word: &CStr) -> Option<Cow<'_, Environ>> {
+        let exported = !program.clear_env && !self.exports.is_empty();
+        if !program.clear_env && !exported && program.environment.is_empty() && person.variables.is_empty() {
             return self.environ.as_ref().map(Cow::Borrowed);
         }
         let mut environ = match (&self.environ, program.clear_env) {
@@ -369,6 +379,9 @@ impl Starter {
             (Some(environ), false) => environ.clone(),
             (None, false) => crate::sys::args::environment(),
         };
+        if exported {
+            self.exports.add_to(&mut environ, person.ids.as_ref(), &word.to_string_lossy());
+        }
         for (name, value) in &person.variables {
             environ.set(name, value);
         }

@@ -1,5 +1,6 @@
 //! Pure functions on texts and lists, which know nobody else in the crate.
 
+pub mod assignments;
 pub mod escape;
 pub mod io_error;
 pub mod json;

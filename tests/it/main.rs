@@ -26,6 +26,7 @@ mod diagnosis;
 mod dropin;
 mod early_ends;
 mod endings;
+mod export_env;
 mod foreground;
 mod foreign_words;
 mod given;

@@ -7,8 +7,10 @@ use crate::config::read::interpolate::Scope;
 use crate::config::read::table::{ReadContext, Table};
 use crate::config::source::diagnostic::{SourceMap, Span};
 use crate::config::source::document::{Node, Value};
-use crate::config::{Off, Program, ProgramSettings, UserSpec};
+use crate::config::{ExportEnv, Off, Program, ProgramSettings, UserSpec};
 use crate::model::{ServicePolicy, ServiceType};
+use crate::text::assignments::is_name;
+use crate::text::escape::escaped;
 use std::ffi::CString;
 use std::time::Duration;
 
@@ -50,7 +52,7 @@ pub fn read(outer: &ReadContext<'_>, place: &ServiceSite<'_>, command: Option<&[
 
 /// Reads `[defaults]` for the faults in it, which would be told for no service if there is none.
 pub fn check_defaults(table: &Table<'_>, sources: &SourceMap) {
-    const OWN: &[&str] = &["command", "depends_on", "after", "type", "when_command"];
+    const OWN: &[&str] = &["command", "depends_on", "after", "type", "when_command", "export_env"];
     let reading = table.reading();
     for entry in table.entries().iter().filter(|entry| OWN.contains(&entry.key.as_str())) {
         let key = &entry.key;
@@ -163,8 +165,44 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         ulimits: ulimits::read(table),
         logging: logging::read(table),
         probe,
+        export_env: export_env(table, kind),
     };
     draft.service.program = Program { argv: Vec::new(), settings: settings.into() };
+}
+
+/// `export_env`: true, or a list of names.
+fn export_env(table: &Table<'_>, kind: ServiceType) -> Option<Box<ExportEnv>> {
+    const KEY: &str = "export_env";
+    if !table.has(KEY) || table.path == DEFAULTS {
+        // What `[defaults]` says is told as a fault of its own.
+        table.ignore(&[KEY]);
+        return None;
+    }
+    let exports = match &table.node(KEY)?.value {
+        Value::List(items) => {
+            let names = table.items(KEY, items);
+            if items.is_empty() {
+                table.fault(KEY, "is an empty list; name the variables, or drop the key");
+            }
+            for name in &names {
+                if !is_name(name.as_bytes()) {
+                    table.fault(KEY, &format!("\"{}\" is no name of a variable", escaped(name)));
+                } else if ExportEnv::is_rinits(name) {
+                    table.fault(KEY, &format!("{name} is for rinit alone to set"));
+                }
+            }
+            ExportEnv::Names(names)
+        }
+        Value::Bool(_) | Value::Text(_) => table.flag(KEY)?.then_some(ExportEnv::All)?,
+        _ => {
+            table.wrong(KEY, table.node(KEY)?, "true, or an array of names, such as [\"DB_HOST\"]");
+            return None;
+        }
+    };
+    if kind != ServiceType::Oneshot {
+        table.fault(KEY, "is for a oneshot, which is done before others start; give it type = \"oneshot\"");
+    }
+    Some(Box::new(exports))
 }
 
 fn limit(table: &Table<'_>, key: &'static str) -> Option<Duration> {

@@ -5,6 +5,7 @@ pub mod digest;
 pub mod dir;
 pub mod files;
 pub mod logfile;
+pub mod memory_file;
 pub mod mounts;
 pub mod pipe;
 pub mod shared;

@@ -4,15 +4,28 @@ use crate::sys::{Errno, raw};
 use std::os::fd::RawFd;
 
 /// Closes every descriptor from 3 on. One that was opened before the limit was lowered lies above it, so it is `/proc`
-/// that is asked, and without it every number that may be one is tried. Async-signal-safe.
-pub fn close_one_by_one() {
-    // With every number taken, /proc cannot be opened; 3 is to be closed anyway.
-    if close_listed().is_err() {
+/// that is asked, and without it every number that may be one is tried; `kept` stays open. Async-signal-safe.
+pub fn close_one_by_one(kept: RawFd) {
+    // With every number taken, /proc cannot be opened; 3 is to be closed anyway, and is never one that is kept.
+    if close_listed(kept).is_err() {
         close(3);
-        if close_listed().is_err() {
-            (3..highest()).for_each(close);
+        if close_listed(kept).is_err() {
+            (3..highest()).filter(|fd| *fd != kept).for_each(close);
         }
     }
+}
+
+/// Closes every descriptor from 3 on but this one, which a program that is executed keeps. Async-signal-safe.
+pub fn close_all_but(kept: RawFd) {
+    let range = |from: RawFd, to: RawFd| {
+        // SAFETY: in a child, which uses none of them again.
+        unsafe { raw::call(libc::SYS_close_range, &[raw::number(from), raw::number(to), 0]) }
+    };
+    if range(3, kept - 1).and_then(|_| range(kept + 1, RawFd::MAX)).is_err() {
+        close_one_by_one(kept);
+    }
+    // SAFETY: a flag of a descriptor of ours.
+    let _ = unsafe { raw::call(libc::SYS_fcntl, &[raw::number(kept), raw::number(libc::F_SETFD), 0]) };
 }
 
 fn close(fd: RawFd) {
@@ -34,7 +47,7 @@ pub fn highest() -> RawFd {
 }
 
 /// Closes what `/proc/self/fd` lists. The list goes by number, so that what is closed meanwhile disturbs nothing.
-fn close_listed() -> Result<(), Errno> {
+fn close_listed(kept: RawFd) -> Result<(), Errno> {
     /// linux_dirent64: inode, offset, 16 bits of length, 8 of type, then the name.
     const LENGTH_AT: usize = 16;
     const NAME_AT: usize = 19;
@@ -55,7 +68,7 @@ fn close_listed() -> Result<(), Errno> {
         while let Some(&[low, high]) = entries.get(LENGTH_AT..LENGTH_AT + 2) {
             let length = usize::from(u16::from_ne_bytes([low, high])).max(NAME_AT);
             let fd = entries.get(NAME_AT..length).and_then(number);
-            if let Some(fd) = fd.filter(|fd| *fd > 2 && *fd != list) {
+            if let Some(fd) = fd.filter(|fd| *fd > 2 && *fd != list && *fd != kept) {
                 close(fd);
             }
             entries = entries.get(length..).unwrap_or_default();

@@ -3,7 +3,7 @@
 
 use super::{Environment, ExecSpec, Inheritance, LISTEN_PID, SessionMode, SpawnError, Stage};
 use crate::sys::event::signals;
-use crate::sys::process::{credentials, rlimits};
+use crate::sys::process::{credentials, descriptors, rlimits};
 use crate::sys::{Errno, raw, stdio};
 use std::ffi::{CStr, CString, c_char, c_long};
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
@@ -137,8 +137,10 @@ pub(crate) fn prepare(order: &ExecOrder<'_>) -> Result<(), SpawnError> {
             call(libc::SYS_dup3, &[raw::number(source), target, 0]).map_err(at(Stage::Stdio))?;
         }
     }
-    if let Inheritance::Clean(_) = recipe.slate {
-        stdio::close_above_stderr();
+    match (recipe.slate, recipe.kept) {
+        (Inheritance::AsGiven(_), _) => {}
+        (Inheritance::Clean(_), None) => stdio::close_above_stderr(),
+        (Inheritance::Clean(_), Some(kept)) => descriptors::close_all_but(kept),
     }
     if let Some(mask) = recipe.umask {
         let _ = call(libc::SYS_umask, &[usize::try_from(mask).unwrap_or(0o22)]);

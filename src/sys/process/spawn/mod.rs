@@ -131,6 +131,8 @@ pub struct ExecSpec<'a> {
     pub open_files: Option<Ulimit>,
     /// What becomes its 0, 1 and 2; `None`: rinit's own.
     pub stdio: [Option<RawFd>; 3],
+    /// A descriptor above 2 that it keeps, with [`Inheritance::Clean`].
+    pub kept: Option<RawFd>,
     /// Process group and session.
     pub place: SessionMode,
     /// Signals and descriptors.

@@ -1,0 +1,173 @@
+//! The variables that oneshots hand to those that are started later (`export_env`).
+
+use super::launcher::StartFailure;
+use crate::cli::LogLevel;
+use crate::config::ExportEnv;
+use crate::exit_code;
+use crate::model::environ::Environ;
+use crate::output;
+use crate::sys::fs::memory_file::MemoryFile;
+use crate::sys::process::credentials::{self, Identity};
+use crate::sys::process::spawn::{Environment, ExecSpec};
+use crate::text::assignments::{self, MAX_ENV_FILE};
+use crate::text::template::fill;
+use std::cell::RefCell;
+use std::ffi::CString;
+
+/// The variable that names the file.
+pub const VARIABLE: &str = "RINIT_ENV";
+
+/// The file of one run, which goes by the name of [`VARIABLE`] to it alone.
+pub struct EnvFile {
+    file: MemoryFile,
+    /// Who writes it.
+    uid: u32,
+}
+
+impl EnvFile {
+    /// Makes the file for a process that is about to be made, and tells it.
+    pub fn hand_to(recipe: &mut ExecSpec<'_>) -> Result<Self, StartFailure> {
+        let owner = recipe.ids.as_ref().map(|ids| (ids.uid, ids.gid));
+        let file = MemoryFile::new(owner).map_err(|errno| StartFailure {
+            lasting: false,
+            code: exit_code::OS_ERROR,
+            why: fill!("no file for what it writes to RINIT_ENV: memfd_create: {}", errno.desc()),
+            error: None,
+        })?;
+        let given = match &recipe.environment {
+            Environment::Given => crate::sys::args::environment(),
+            Environment::Entries(entries) => Environ::from_entries(entries.iter().cloned()),
+        };
+        let mut environ = given;
+        environ.set(VARIABLE, &file.path());
+        recipe.environment = Environment::Entries(environ.into_entries().into());
+        recipe.kept = Some(file.raw_fd());
+        Ok(Self { file, uid: recipe.ids.as_ref().map_or_else(|| credentials::current().uid, |ids| ids.uid) })
+    }
+
+    /// How much was written.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.file.size()
+    }
+
+    /// What was written; the error follows the name of the variable.
+    pub fn read(&self, allowed: &ExportEnv) -> Result<WrittenEnv, String> {
+        let bytes = self.file.read(MAX_ENV_FILE + 1);
+        let mut written = WrittenEnv::default();
+        for entry in assignments::parse(&bytes)? {
+            let name = entry.split(|byte| *byte == b'=').next().unwrap_or_default();
+            let (Ok(name), Ok(value)) = (std::str::from_utf8(name), CString::new(entry)) else { continue };
+            if allowed.allows(name) {
+                let entry = ExportedVariable {
+                    name: name.into(),
+                    entry: value,
+                    uid: self.uid,
+                    for_all: matches!(allowed, ExportEnv::Names(_)),
+                };
+                written.taken.push(entry);
+            } else if !written.refused.iter().any(|known| known == name) {
+                written.refused.push(name.into());
+            }
+        }
+        Ok(written)
+    }
+}
+
+/// What one run has written.
+#[derive(Default)]
+pub struct WrittenEnv {
+    /// What is handed on.
+    pub taken: Vec<ExportedVariable>,
+    /// Names of what is not.
+    pub refused: Vec<String>,
+}
+
+/// One variable.
+pub struct ExportedVariable {
+    name: Box<str>,
+    /// `NAME=value`.
+    entry: CString,
+    /// Who wrote it.
+    uid: u32,
+    /// Whether it is for those too that have other rights: its name is listed.
+    for_all: bool,
+}
+
+/// All that is handed on, in the order in which it came.
+#[derive(Default)]
+pub struct Exports {
+    variables: RefCell<Vec<ExportedVariable>>,
+    told: std::cell::Cell<bool>,
+}
+
+impl Exports {
+    /// Takes what a run has written. What was known of a name before is replaced.
+    pub fn take(&self, written: Vec<ExportedVariable>) {
+        let mut known = self.variables.borrow_mut();
+        for new in written {
+            known.retain(|old| old.name != new.name || (old.uid, old.for_all) != (new.uid, new.for_all));
+            known.push(new);
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.variables.borrow().is_empty()
+    }
+
+    /// Adds them to the environment of a process with these ids (`None`: rinit's own).
+    pub fn add_to(&self, environ: &mut Environ, ids: Option<&Identity>, word: &str) {
+        let reader = ids.map_or_else(|| credentials::current().uid, |ids| ids.uid);
+        for variable in &*self.variables.borrow() {
+            if variable.for_all || variable.uid == 0 || variable.uid == reader {
+                environ.put(&variable.name, variable.entry.clone());
+            } else if !self.told.replace(true) {
+                let text = fill!(
+                    "\"{}\", which runs as uid {}, does not get the variables that a oneshot of uid {} wrote ({}, …): `true` holds for a oneshot of root, or of the same user; list their names: export_env = [\"{}\"]",
+                    word,
+                    &reader.to_string(),
+                    &variable.uid.to_string(),
+                    &variable.name,
+                    &variable.name
+                );
+                output::line(LogLevel::Warn, "", &text);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variable(entry: &str, uid: u32, for_all: bool) -> ExportedVariable {
+        let name = entry.split('=').next().unwrap_or_default().into();
+        ExportedVariable { name, entry: CString::new(entry).expect("no NUL"), uid, for_all }
+    }
+
+    /// An unprivileged oneshot's `LD_PRELOAD` would have run in a service of root.
+    #[test]
+    fn what_is_not_listed_goes_to_no_more_rights_than_its_writers() {
+        let exports = Exports::default();
+        exports.take(vec![
+            variable("A=root", 0, false),
+            variable("B=app", 1000, false),
+            variable("C=app", 1000, true),
+            variable("A=app", 1000, false),
+            variable("B=again", 1000, false),
+        ]);
+        let seen_by = |uid| {
+            let mut environ = Environ::default();
+            exports.add_to(&mut environ, Some(&Identity { uid, gid: 1, groups: vec![] }), "x");
+            let text = environ.into_entries().into_iter().map(|e| e.into_string().expect("text"));
+            let mut list: Vec<_> = text.collect();
+            list.sort();
+            list
+        };
+        assert_eq!(seen_by(1000), ["A=app", "B=again", "C=app"]);
+        assert_eq!(seen_by(1001), ["A=root", "C=app"]);
+        assert_eq!(seen_by(0), ["A=root", "C=app"]);
+    }
+}
