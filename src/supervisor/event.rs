@@ -1,153 +1,153 @@
-//! The whole vocabulary of the supervisor: what it is told, what it asks for, what it has to say.
+//! The interface of the supervisor: the events it takes, the actions it returns, the notes it reports.
 
 #![expect(missing_docs, reason = "a variant's text names its fields")]
 
 use crate::model::{ExitStatus, Pid, ServiceId, Signal};
 use std::time::Duration;
 
-/// Something that happened. Each is told once, in the order in which it came.
+/// Something that happened. The shell passes each event once, in the order of arrival.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Event {
     /// Begin: start what can be started.
     Begin,
-    /// [`Action::Spawn`] has made a process whose program is not loaded yet (its file system does not answer at once).
-    /// [`Event::Spawned`] or [`Event::SpawnFailed`] follows, unless [`Event::Exited`] comes before.
+    /// [`Action::Spawn`] has created a process that has not loaded its program yet (a slow file system). Then follows
+    /// [`Event::Spawned`] or [`Event::SpawnFailed`], unless [`Event::Exited`] comes first.
     Starting { service: ServiceId, pid: Pid },
-    /// [`Action::Spawn`] has been done: the service's process is `pid`, the leader of its own process group.
+    /// [`Action::Spawn`] succeeded: the service runs as `pid`, the leader of its own process group.
     Spawned { service: ServiceId, pid: Pid },
-    /// [`Action::Spawn`] could not be done. `lasting`: another attempt would fail in the same way.
-    /// `code` is what rinit exits with when this decides it (126, 127, 71).
+    /// [`Action::Spawn`] failed. `lasting`: a retry would fail in the same way. `code` is rinit's exit code if this
+    /// failure decides it (126, 127, 71).
     SpawnFailed { service: ServiceId, lasting: bool, code: u8 },
-    /// [`Action::Spawn`] was not done, for the container stops.
+    /// [`Action::Spawn`] was skipped because the container is stopping.
     SpawnSkipped { service: ServiceId },
-    /// A child of rinit was reaped: a service, a probe, or an orphan that nobody knows.
-    /// `group_left`: other processes of its process group are still there (with `kill_mode = "all"`, also of those
-    /// that have left it).
+    /// A child of rinit was reaped: a service, a probe, or an unknown orphan. `group_left`: other members of its
+    /// process group are still alive (with `kill_mode = "all"`, also processes that have left the group).
     Exited { pid: Pid, outcome: ExitStatus, group_left: bool },
-    /// The last process of a group (and of what has left it, as above) that [`super::Supervisor::lingering`] named is gone.
+    /// The last process of a group named by [`super::Supervisor::lingering`] is gone (and, as above, of those that
+    /// left it).
     GroupGone { service: ServiceId },
     /// [`Action::Probe`] runs as this process.
     ProbeSpawned { service: ServiceId, pid: Pid },
-    /// [`Action::Probe`] could not be started: a failed probe.
+    /// [`Action::Probe`] could not be started; this counts as a failed probe.
     ProbeFailed { service: ServiceId },
     /// rinit received this signal (never SIGCHLD).
     Signal(Signal),
-    /// Somebody outside orders something of one service.
+    /// A control client orders something of one service.
     Order { service: ServiceId, order: ControlOrder },
-    /// Somebody outside orders the end of the container; with this code, if they name one.
+    /// A control client orders the container to stop, optionally with an exit code.
     Shutdown { code: Option<u8> },
-    /// Stop everything and end with this code (rinit's own reason, such as a system call that failed).
+    /// Stop everything and exit with this code (rinit's own reason, such as a failed system call).
     Stop { code: u8 },
-    /// No child of rinit is left, of any kind (wait(2) says ECHILD). Only told during the sweep.
+    /// rinit has no child left (wait(2) returns ECHILD). Only sent during the sweep.
     Childless,
-    /// The moment that [`super::Supervisor::deadline`] named has come.
+    /// The deadline returned by [`super::Supervisor::deadline`] has passed.
     Tick,
-    /// The shell was woken long after that moment: everybody was frozen (`docker pause`), and nobody had the time that
-    /// has passed.
+    /// The shell woke up long after the deadline: the whole container was frozen (`docker pause`), so no process could
+    /// use the time that has passed.
     Resumed,
 }
 
-/// What somebody outside may order of a service.
+/// What a control client may order of a service.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum ControlOrder {
-    /// Start it, and what it needs.
+    /// Start it and what it needs.
     Start,
-    /// Stop it, and before it what needs it; `only`: it alone. It stays down until it is started by hand.
+    /// Stop it, after everything that needs it (`only`: it alone). It stays down until it is started by hand.
     Stop { only: bool },
-    /// Stop it, if it runs, and start it again.
+    /// Stop it if it runs, then start it.
     Restart,
     /// Send a signal to its first process.
     Signal(Signal),
 }
 
-/// Something to be done by the shell, in this order.
+/// Something that the shell must do; the order matters.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Action {
-    /// Start the service's process; answer with [`Event::Spawned`], [`Event::SpawnFailed`] or [`Event::Starting`].
+    /// Start the service's process. Answered by [`Event::Spawned`], [`Event::SpawnFailed`] or [`Event::Starting`].
     Spawn { service: ServiceId },
-    /// Send a signal to a service's process, or to its whole process group.
-    /// `wake`: SIGCONT follows, so that a stopped process can take it.
+    /// Send a signal to a service's process or to its whole process group. `wake`: follow it with SIGCONT, so that a
+    /// stopped process can handle it.
     Signal { pid: Pid, group: bool, signal: Signal, wake: bool },
-    /// Remember who descends from a service's first process, as long as that can be seen: it is asked to stop now.
+    /// Remember the descendants of a service's first process while they can still be found: it is about to be stopped.
     Survey { pid: Pid },
-    /// Send a signal to those that have left the group of this first process, as far as it is known whose they are.
+    /// Send a signal to the known descendants of this first process that have left its group.
     SignalEscaped { pid: Pid, signal: Signal, wake: bool },
-    /// Kill a process whose program is not loaded yet; it may lead a group or not. Its end will still be told.
+    /// Kill a process that has not loaded its program yet; it may or may not lead a group. Its end is still reported.
     KillStart { pid: Pid },
-    /// Run the service's healthcheck once, in a process of its own; answer with
-    /// [`Event::ProbeSpawned`] or [`Event::ProbeFailed`]. Its exit code 0 is a pass.
+    /// Run the service's healthcheck once, in its own process. Answered by [`Event::ProbeSpawned`] or
+    /// [`Event::ProbeFailed`]. Exit code 0 is a pass.
     Probe { service: ServiceId },
-    /// Kill this probe (its process group). Its end will still be told.
+    /// Kill this probe and its process group. Its end is still reported.
     KillProbe { pid: Pid },
-    /// Every service is gone: send this signal (TERM, later KILL) to every process that is left.
-    /// Answer with [`Event::Childless`] as soon as no child is left, at once when there is none.
+    /// All services are gone: send this signal (TERM, later KILL) to every remaining process. Answered by
+    /// [`Event::Childless`] once no child is left (at once if there is none).
     Sweep { signal: Signal },
-    /// End rinit with this code. The last action there is.
+    /// Exit rinit with this code. Always the last action.
     Halt { code: u8 },
     /// Tell the user.
     Tell(Note),
 }
 
-/// Why a service is being stopped, or was.
+/// Why a service is or was being stopped.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum StopReason {
-    /// It ended by itself; only the rest of its group is being cleared away.
+    /// It ended by itself; only the rest of its process group is being cleaned up.
     Itself,
     /// The container stops.
     Shutdown,
-    /// It was not ready, or not done, within `start_timeout`.
+    /// It was not ready (a oneshot: not done) within `start_timeout`.
     StartTimeout,
     /// It ran longer than `run_timeout`.
     RunTimeout,
     /// Its healthcheck failed `retries` times in a row.
     Unhealthy,
-    /// Something that it depends on with `restart = true` was restarted.
+    /// A dependency with `restart = true` was restarted.
     Dependency(ServiceId),
-    /// Somebody ordered it.
+    /// A control client ordered it.
     ByHand,
 }
 
-/// What became of a service that ended.
+/// What happens to a service after it has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Next {
-    /// It is started again after `delay`; this is restart `attempt` of `of`.
+    /// It is restarted after `delay`; this is restart `attempt` of `of`.
     Restarting { delay: Duration, attempt: u32, of: Option<u32> },
-    /// It is done, with success.
+    /// It completed with success.
     Done,
-    /// It has failed and is not started again: its policy says no.
+    /// It failed, and its restart policy says not to restart.
     Failed,
-    /// It has failed and is not started again, whatever its policy says.
+    /// It failed and is not restarted, regardless of its policy.
     Over(Over),
-    /// It has failed and is not started again: its attempts are used up.
+    /// It failed, and all its restart attempts are used up.
     GivenUp { attempts: u32 },
-    /// It has stopped, as it was asked to.
+    /// It stopped as requested.
     Stopped,
-    /// Somebody has ordered it to be started again.
+    /// A control client has ordered a new start.
     Again,
 }
 
-/// Why a service that failed is not started again, where that is not its restart policy.
+/// Why a failed service is not restarted, other than by its restart policy.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Over {
-    /// Its start would fail again.
+    /// A new start would fail in the same way.
     Stays,
     /// The container stops.
     Stopping,
-    /// It was unhealthy, and `on_unhealthy` says so.
+    /// It was unhealthy, and `on_unhealthy` forbids a restart.
     Unhealthy,
 }
 
-/// Something the user should know. [`crate::output::messages`] puts each into words.
+/// Something that the user should know. [`crate::output::messages`] formats it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Note {
     /// A service's process was started.
     Started { service: ServiceId, pid: Pid },
-    /// A service is ready: healthy, for the first time since its start.
+    /// A service is healthy for the first time since its start.
     Healthy { service: ServiceId },
-    /// A service's healthcheck has failed `failures` times in a row, which is enough.
+    /// A service's healthcheck has failed `failures` times in a row and reached its limit.
     Unhealthy { service: ServiceId, failures: u32 },
-    /// A service's process has ended. It ran for `after`, until it ended or was asked to stop; until all of it was gone,
-    /// it took `took` more.
+    /// A service has ended. `after`: how long it ran until it ended or was asked to stop; `took`: how much longer
+    /// until its whole group was gone.
     Ended {
         service: ServiceId,
         outcome: ExitStatus,
@@ -156,37 +156,37 @@ pub enum Note {
         cause: StopReason,
         next: Next,
     },
-    /// A service's process could not be started (the shell has told why).
+    /// A service's process could not be started (the shell has reported why).
     NotStarted { service: ServiceId, next: Next },
-    /// A service's process has not loaded its program `after` so long (the shell tells what it waits for).
-    /// `given_up`: it is killed, which is a failed start.
+    /// A service's process has not loaded its program after this time (the shell adds what it waits for). `given_up`:
+    /// it is killed, and the start has failed.
     SlowStart { service: ServiceId, after: Duration, given_up: bool },
-    /// A service will never start, because something it needs has failed.
+    /// A service will never start, because a dependency has failed.
     Unreachable { service: ServiceId, needs: ServiceId },
     /// A service is asked to stop.
     Stopping { service: ServiceId, cause: StopReason },
-    /// A service did not stop within its grace and is killed. `leader` tells whether its first process still ran.
+    /// A service did not stop within its grace period and is killed. `leader`: its first process was still alive.
     Killing { service: ServiceId, after: Duration, leader: bool },
-    /// A killed process is still there after a while (uninterruptible sleep); it is waited for no longer.
+    /// A killed process does not go away (uninterruptible sleep); rinit no longer waits for it.
     Stuck { service: ServiceId },
-    /// The whole container stops; `because` is the service whose end decided it, if one did.
+    /// The whole container stops; `because` is the service whose end caused it, if any.
     ShuttingDown { because: Option<ServiceId> },
-    /// A second request: everything is killed at once.
+    /// A second stop request: everything is killed at once.
     KillingAll,
     /// Processes that belong to no service are asked to stop, or killed.
     Sweeping { signal: Signal },
-    /// A service is to be started or stopped because of an order for `because`, which may be itself.
+    /// A service is started or stopped because of an order for `because` (possibly itself).
     Ordered { service: ServiceId, order: ControlOrder, because: ServiceId },
-    /// A service that was stopped by hand, and had no process.
+    /// A service that has no process was stopped by hand.
     StoppedIdle { service: ServiceId },
-    /// Services wait for others ([`super::Supervisor::waits`]), and nothing else was told for a while.
+    /// Nothing was reported for a while, and services still wait ([`super::Supervisor::waits`]).
     StillWaiting,
-    /// Services have not stopped yet ([`super::Supervisor::stops`]), and nothing else was told for a while.
+    /// Nothing was reported for a while, and services still stop ([`super::Supervisor::stops`]).
     StillStopping,
-    /// A signal is for a service that does not run.
+    /// A signal was meant for a service that is not running.
     NotForwarded { signal: Signal, service: ServiceId },
-    /// A signal came for which nobody has a use: told once each.
+    /// A signal has no use; reported once per signal.
     Unused { signal: Signal },
-    /// A signal was passed on to a service: to this process, or to its group.
+    /// A signal was forwarded to a service: to this process or its group.
     Forwarded { signal: Signal, service: ServiceId, pid: Pid, group: bool },
 }

@@ -1,22 +1,22 @@
-//! Who waits for whom: the order of a start, the dependents of each service, cycles, longest chains. There is one walk,
-//! [`order`]; the configuration, which refuses cycles, takes it too.
+//! The dependency graph: start order, dependents, cycles, longest chains. [`order`] is the only graph walk; the
+//! configuration uses it too, and rejects cycles.
 
 use super::service_map::{ServiceLists, ServiceMap};
 use crate::model::{Dependency, ServiceId, ServicePolicy};
 use std::time::Duration;
 
-/// The edges seen from the other end, and one order in which all of them point backwards.
+/// Dependencies in both directions, and a topological order.
 #[derive(Clone, Debug)]
 pub(super) struct Graph {
-    /// Every service after all that it depends on, otherwise as listed.
+    /// Every service after its dependencies, otherwise in the order of the list.
     pub(super) order: Box<[ServiceId]>,
-    /// For each service what it depends on, as listed.
+    /// The dependencies of each service, as listed.
     pub(super) depends_on: ServiceLists<Dependency>,
-    /// For each service those that depend on it, as listed.
+    /// The dependents of each service, as listed.
     pub(super) dependents: ServiceLists<Dependent>,
 }
 
-/// An edge seen from the service that is depended on.
+/// A reversed edge: a service that depends on this one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Dependent {
     pub(super) by: ServiceId,
@@ -24,8 +24,8 @@ pub(super) struct Dependent {
 }
 
 impl Graph {
-    /// The graph of these services, out of whose rules the edges are taken. An edge that closes a cycle or leads to no
-    /// service is left out: the configuration refuses both, and here they could only make a stop hang.
+    /// Builds the graph and takes `depends_on` out of the policies. Drops edges that close a cycle or lead to no
+    /// service: the configuration rejects both, and here they could only make a stop hang.
     pub(super) fn new(services: &mut [ServicePolicy]) -> Self {
         let deps: Vec<&[Dependency]> = services.iter().map(|rules| rules.depends_on.as_slice()).collect();
         let order = order(&deps, &mut |_, _| {});
@@ -50,7 +50,7 @@ impl Graph {
         Self { order: order.into(), depends_on, dependents }
     }
 
-    /// The largest sum of `cost` along a chain of dependents.
+    /// Returns the largest sum of `cost` along any chain of dependents.
     pub(super) fn longest(&self, cost: impl Fn(ServiceId) -> Duration) -> Duration {
         let mut totals = ServiceMap::new(vec![Duration::ZERO; self.order.len()], Duration::ZERO);
         for id in self.order.iter().rev() {
@@ -68,9 +68,10 @@ enum Mark {
     Done,
 }
 
-/// Services 0, 1, 2 …, each after those that it depends on, otherwise as listed. `cycle` is told of each edge that
-/// closes one: the way, each service on which depends on the next and the last on the first, and which of the last
-/// one's dependencies that edge is. Depth first with a stack of its own, for a chain may be as long as the list.
+/// Returns services 0, 1, 2, … sorted topologically: dependencies first, otherwise in the order of the list. Calls
+/// `cycle` for each edge that closes a cycle, with the path (each service depends on the next, the last on the first)
+/// and the index of that edge among the dependencies of the last. Depth first with an explicit stack: a chain may be
+/// as long as the list.
 #[must_use]
 pub fn order(deps: &[&[Dependency]], cycle: &mut dyn FnMut(&[ServiceId], usize)) -> Vec<ServiceId> {
     let mut marks = ServiceMap::new(vec![Mark::New; deps.len()], Mark::Done);

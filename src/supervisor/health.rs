@@ -1,4 +1,4 @@
-//! When a service is probed, and what a probe's result means.
+//! When a service is probed, and what the result of a probe means.
 
 use super::event::{Action, Note, StopReason};
 use super::process_table::Owner;
@@ -7,11 +7,11 @@ use super::{Step, faulty};
 use crate::model::{ExitStatus, HealthRules, Moment, OnUnhealthy, Pid, ServiceId};
 use std::time::Duration;
 
-/// No two probes are closer than this, whatever the configuration says: a loop must not be busy.
+/// The minimum time between two probes, whatever the configuration says: avoids a busy loop.
 const MIN_PROBE_PAUSE: Duration = Duration::from_millis(1);
 
 impl Step<'_> {
-    /// A service runs now: probe it at once.
+    /// Starts probing: the service runs now, and the first probe is due at once.
     pub(super) fn start_health(&mut self, id: ServiceId) {
         if self.core.rules[id].health.is_none() {
             return;
@@ -20,9 +20,9 @@ impl Step<'_> {
         record.failures = 0;
         match record.probe {
             ProbeState::Off => self.ask_probe(id),
-            // One question at a time: the next is asked when the old answer has come.
+            // One probe at a time: the next one starts when the old one is answered.
             ProbeState::Stale => {}
-            // The end of the run before has left none of these.
+            // Impossible: the end of the previous run has cleared these.
             ProbeState::Due(_)
             | ProbeState::Asked
             | ProbeState::Running { .. }
@@ -30,7 +30,7 @@ impl Step<'_> {
         }
     }
 
-    /// A service runs no longer: so does no probe.
+    /// Ends probing: the service no longer runs.
     pub(super) fn end_health(&mut self, id: ServiceId) {
         let after = match self.core.records[id].probe {
             ProbeState::Off | ProbeState::Due(_) => ProbeState::Off,
@@ -74,7 +74,7 @@ impl Step<'_> {
                 }
                 self.stale_answered(id);
             }
-            // Nobody asked for it.
+            // No probe was requested.
             ProbeState::Off | ProbeState::Due(_) | ProbeState::Running { .. } | ProbeState::Killed { .. } => {
             }
         }
@@ -95,7 +95,7 @@ impl Step<'_> {
         }
     }
 
-    /// The answer to the question of an earlier run has come. This run's can be asked.
+    /// The probe of an earlier run was answered; this run can be probed now.
     fn stale_answered(&mut self, id: ServiceId) {
         self.core.records[id].probe = ProbeState::Off;
         match self.core.records[id].state {
@@ -110,17 +110,17 @@ impl Step<'_> {
         }
     }
 
-    /// A probe's process ended.
+    /// A probe's process has ended.
     pub(super) fn probe_gone(&mut self, id: ServiceId, pid: Pid, outcome: ExitStatus) {
         match self.core.records[id].probe {
             ProbeState::Running { pid: current, .. } if current == pid => {
                 self.probe_result(id, outcome == ExitStatus::Code(0));
             }
-            // It had failed when it was killed.
+            // It already counted as failed when it was killed.
             ProbeState::Killed { pid: current, again } if current == pid => {
                 self.core.records[id].probe = ProbeState::Due(again);
             }
-            // Not the current one.
+            // Not the current probe.
             ProbeState::Running { .. }
             | ProbeState::Killed { .. }
             | ProbeState::Off
@@ -130,7 +130,7 @@ impl Step<'_> {
         }
     }
 
-    /// The moment has come that the probing of a service waits for.
+    /// The probe timer of a service is due.
     pub(super) fn probe_due(&mut self, id: ServiceId) {
         match self.core.records[id].probe {
             ProbeState::Due(_) => self.ask_probe(id),
@@ -149,10 +149,10 @@ impl Step<'_> {
         }
     }
 
-    /// Everybody was frozen: a probe that ran meanwhile says nothing about the service, and the next comes after one more
-    /// interval.
+    /// After a freeze: a probe that was running says nothing about the service, so drop it and probe again after one
+    /// more interval.
     pub(super) fn resume_health(&mut self, id: ServiceId) {
-        // The killed one is to be gone by then, however short the interval.
+        // Gives the killed probe time to go away, however short the interval is.
         let timeout = self.core.rules[id].health.as_ref().map_or(MIN_PROBE_PAUSE, |health| health.timeout);
         let again = self.now.after(self.pause(id, false).max(timeout));
         let probe = match self.core.records[id].probe {
@@ -213,20 +213,20 @@ impl Step<'_> {
         }
     }
 
-    /// Whether a service's last probes failed, as often as it takes.
+    /// Returns whether the service has failed its limit of probes in a row.
     pub(super) fn is_unhealthy(&self, id: ServiceId) -> bool {
         let health = self.core.rules[id].health.as_ref();
         health.is_some_and(|health| self.core.records[id].failures >= health.retries.max(1))
     }
 
-    /// Failures do not count in the first moments of a run, until the service is healthy once.
+    /// Returns whether failures count: not in the start period of a run, unless the service was healthy once.
     fn failure_counts(&self, id: ServiceId) -> bool {
         let ServiceState::Running { since, ready, .. } = self.core.records[id].state else { return false };
         let health = self.core.rules[id].health.as_ref();
         ready || health.is_none_or(|health| counts_from(health, since) <= self.now)
     }
 
-    /// The wait between the end of a probe and the start of the next.
+    /// Returns the pause between the end of a probe and the start of the next.
     fn pause(&self, id: ServiceId, passed: bool) -> Duration {
         let Some(health) = &self.core.rules[id].health else { return MIN_PROBE_PAUSE };
         let pause = if passed || self.failure_counts(id) { health.interval } else { health.start_interval };

@@ -1,4 +1,4 @@
-//! A process whose program takes its time to load: told, given up, killed.
+//! Processes that take long to load their program (a slow file system): warn, give up, kill.
 
 use super::event::{Action, Note, StopReason};
 use super::process_table::{Owner, ProcessEnd};
@@ -8,15 +8,15 @@ use crate::exit_code;
 use crate::model::{Moment, Pid, ServiceId};
 use std::time::Duration;
 
-/// After so long it is told that a program is not loaded yet; and again when it has taken [`AGAIN`] times as long.
+/// Warn after this time that a program is not loaded yet; again each time the wait has grown [`AGAIN`]-fold.
 const TELL_AFTER: Duration = Duration::from_secs(3);
 const AGAIN: u32 = 3;
 
-/// So long may a program take to load that has no `start_timeout`. The slowest of file systems that work takes less.
+/// How long a program may take to load if it has no `start_timeout`. Any working file system is faster.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(300);
 
 impl Step<'_> {
-    /// A process was made, and its program is not loaded yet.
+    /// A process was created, but its program is not loaded yet.
     pub(super) fn starting(&mut self, id: ServiceId, pid: Pid) {
         let Some((disturbed, before)) = self.core.records[id].state.spawning() else { return };
         match before {
@@ -37,11 +37,11 @@ impl Step<'_> {
         if let Some(cause) = stopped.or(Some(StopReason::Shutdown).filter(|_| self.core.is_stopping())) {
             self.kill_load(id, disturbed, load, cause);
         }
-        // A request to stop that was kept for it is for rinit.
+        // A stop request that was queued for this service now goes to rinit.
         self.release_signals(id);
     }
 
-    /// The program of a process that took its time to load it runs now.
+    /// A slow process has loaded its program.
     pub(super) fn loaded(&mut self, id: ServiceId, pid: Pid, disturbed: Option<ServiceId>, load: Load) {
         if pid != load.pid {
             self.replace_load(id, pid, load);
@@ -51,18 +51,18 @@ impl Step<'_> {
             Some(cause) if pid != load.pid => {
                 self.kill_load(id, disturbed, Load { pid, killed: None, ..load }, cause)
             }
-            // The kill is on its way.
+            // It is being killed already.
             Some(_) => {}
         }
     }
 
-    /// Another process was made in the place of one that is gone.
+    /// Replaces a process that is gone by a new one.
     fn replace_load(&mut self, id: ServiceId, pid: Pid, before: Load) {
         self.core.pids.forget(before.pid);
         self.core.pids.adopt(pid, Owner::Leader(id));
     }
 
-    /// A process ended that was not known to have loaded its program.
+    /// A process has ended before it was known to have loaded its program.
     pub(super) fn load_ended(
         &mut self,
         id: ServiceId,
@@ -71,10 +71,10 @@ impl Step<'_> {
         end: ProcessEnd,
     ) {
         match load.killed {
-            // It had loaded it and was quick.
+            // It had loaded the program, and the program ended quickly.
             None => self.came_up(id, load.pid, disturbed, Some(end)),
             Some(_) if !end.group_left => self.unstarted(id),
-            // It had loaded it and made others before all were killed.
+            // It had loaded the program and forked before all were killed.
             Some(cause) => {
                 let (pid, since, asked) = (load.pid, load.since, self.now);
                 let leader = Some((end.outcome, self.now));
@@ -86,7 +86,7 @@ impl Step<'_> {
         }
     }
 
-    /// The moment has come that a process waits for which has not loaded its program.
+    /// The timer of a process that is still loading is due.
     pub(super) fn load_due(&mut self, id: ServiceId, disturbed: Option<ServiceId>, load: Load) {
         if load.killed.is_some() {
             self.tell(Note::Stuck { service: id });
@@ -111,7 +111,7 @@ impl Step<'_> {
         since.after(self.core.rules[id].start_timeout.unwrap_or(LOAD_TIMEOUT))
     }
 
-    /// Kill a process that has not loaded its program, once.
+    /// Kills a process that is still loading, once.
     pub(super) fn kill_load(
         &mut self,
         id: ServiceId,
@@ -127,7 +127,7 @@ impl Step<'_> {
         self.act(Action::KillStart { pid: load.pid });
     }
 
-    /// A process is gone that was killed before it had loaded its program.
+    /// A process that was killed while loading is gone.
     pub(super) fn unstarted(&mut self, id: ServiceId) {
         if self.core.is_stopping() {
             self.set(id, ServiceState::Down(FinalState::Stopped));

@@ -1,13 +1,12 @@
 //! The pure core: decides everything, does nothing.
 //!
-//! [`Supervisor::step`] is told what happened and answers with what is to be done. There is no I/O,
-//! no clock and no Linux in here: time comes in as data, and a timer is a field that
-//! [`Supervisor::deadline`] finds. The same events give the same actions, which is how the tests
-//! walk every reachable state of a small set of services.
+//! [`Supervisor::step`] takes one event and returns the actions to perform. There is no I/O, no clock and no Linux
+//! here: time is an argument, and a timer is a field that [`Supervisor::deadline`] looks up. The same events always
+//! give the same actions, so the tests can visit every reachable state of a small set of services.
 //!
-//! What the shell must hold to: it does the actions in order, and reaps one child at a time: reap, `step`, act,
-//! reap the next. (A pid that was reaped before a spawn and told after it might be the new child's own.) A signal
-//! may come between two actions; when it is one that stops the container, the spawns that are left may be skipped.
+//! The shell's part: perform the actions in order, and handle one child at a time: reap, `step`, act, reap the next.
+//! (If a pid were reaped before a spawn but reported after it, it could be the new child's own pid.) A signal may
+//! arrive between two actions; if it stops the container, the remaining spawns may be skipped.
 
 pub mod event;
 pub mod graph;
@@ -26,8 +25,7 @@ mod service;
 mod shutdown;
 mod signals;
 
-/// `faulty!(core, Diagnostic)` is false, except for a test that injects that fault to show that the
-/// walk's invariants catch it.
+/// Always false outside tests; a test injects the named fault to prove that the invariants of the walk detect it.
 #[cfg(test)]
 macro_rules! faulty {
     ($core:expr, $fault:ident) => {
@@ -60,41 +58,43 @@ use shutdown::{Phase, Stop};
 use std::time::Duration;
 use timers::{Records, Timers};
 
-/// How long a killed process may take to vanish before it is waited for no longer.
+/// How long to wait for a killed process to go away before giving up on it.
 const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The state of every service and of the container as a whole.
 #[derive(Clone)]
 pub struct Supervisor {
     whole: Settings,
-    /// Without `depends_on`, which is the graph's.
+    /// Without `depends_on`, which has moved to `graph`.
     rules: SharedMap<ServicePolicy>,
     records: Records,
     timers: Timers,
-    /// Whether the timers are those of a container that does not stop: then services that run have some.
+    /// Whether the timers were computed for a container that is not stopping: only then do running services have
+    /// timers.
     timers_are_up: bool,
     graph: Graph,
     pids: Pids,
     phase: Phase,
     stop: Stop,
-    /// The share of its grace that a service gets when the container stops.
+    /// The fraction of its grace period that a service gets when the container stops.
     share: f64,
-    /// The exit code, once something has decided it.
+    /// The exit code, once decided.
     code: Option<u8>,
-    /// Services of which anything is still to be expected.
+    /// How many services are live, waiting or in backoff.
     busy: usize,
-    /// Services that wait, and those that stop.
+    /// How many services wait, and how many are stopping.
     waiting: usize,
     stopping: usize,
-    /// Services whose first process is gone and whose group is not.
+    /// Services whose first process is gone but whose group is not.
     lingering: Vec<ServiceId>,
-    /// Signals for the main service that came while it had no process, in order, each once, as the kernel keeps them.
+    /// Signals queued for the main service while it has no process; in order, each once, like the kernel's pending
+    /// set.
     pending: Vec<Signal>,
-    /// Signals that nobody has a use for and that were told, one bit each.
+    /// Bit set of unused signals that were already reported.
     unused: u64,
-    /// When waits are told.
+    /// When to report waits.
     progress: progress::Progress,
-    /// Services that changed in this step in a way that others wait for. Empty between steps.
+    /// Services whose change in this step may affect others. Empty between steps.
     news: Vec<ServiceId>,
     random: Random,
     #[cfg(test)]
@@ -102,14 +102,14 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// A supervisor of these services, which [`ServiceId`] names by their place in the list.
+    /// Creates a supervisor for these services; a [`ServiceId`] is an index into the list.
     #[must_use]
     pub fn new(mut services: Vec<ServicePolicy>, whole: Settings) -> Self {
         let graph = Graph::new(&mut services);
         let nobody = Box::new(ServicePolicy { enabled: false, ..ServicePolicy::default() });
         let records: Vec<Record> = services.iter().map(|rules| Record::new(rules.enabled)).collect();
         let mut core = Self {
-            // As yet they wait, or are off.
+            // At first a service is either waiting or off.
             busy: records.iter().filter(|record| record.state.is_busy()).count(),
             waiting: records.iter().filter(|record| record.state == ServiceState::Waiting).count(),
             stopping: 0,
@@ -137,20 +137,20 @@ impl Supervisor {
         core
     }
 
-    /// What is to be done because of `event`, appended to `out` in order.
+    /// Handles `event` and appends the resulting actions to `out`, in order.
     pub fn step(&mut self, now: Moment, event: Event, out: &mut Vec<Action>) {
         Step { core: self, now, out }.take(event);
     }
 
-    /// The earliest moment at which [`Event::Tick`] must be told.
+    /// Returns the earliest moment at which [`Event::Tick`] must be sent.
     #[must_use]
     pub fn deadline(&self) -> Option<Moment> {
         let moments = [self.timers.earliest(), self.whole_due(), self.progress_due()];
         moments.into_iter().flatten().min().filter(|_| self.phase != Phase::Halted)
     }
 
-    /// The groups whose first process is gone and which still had members when that was told. The
-    /// shell looks at them after each batch of reaped children, and tells [`Event::GroupGone`].
+    /// Returns the groups whose first process is gone but which still had members at that time. The shell checks them
+    /// after each batch of reaped children and sends [`Event::GroupGone`].
     pub fn lingering(&self) -> impl Iterator<Item = (ServiceId, Pid)> {
         self.lingering.iter().filter_map(|id| match self.records[*id].state {
             ServiceState::Stopping(Stopping { pid, .. }) => Some((*id, pid)),
@@ -163,62 +163,62 @@ impl Supervisor {
         })
     }
 
-    /// Whether this process is a service's or a probe's. A shell that asks before [`Event::Exited`] may keep
-    /// all others to itself.
+    /// Returns whether this is the process of a service or a probe. The shell may skip [`Event::Exited`] for all
+    /// others.
     #[must_use]
     pub fn knows(&self, pid: Pid) -> bool {
         self.pids.knows(pid)
     }
 
-    /// The service whose first process this is.
+    /// Returns the service whose first process this is.
     #[must_use]
     pub fn service_of(&self, pid: Pid) -> Option<ServiceId> {
         self.pids.leader(pid)
     }
 
-    /// What a service waits for.
+    /// Returns the dependencies of a service.
     #[must_use]
     pub fn dependencies(&self, service: ServiceId) -> &[Dependency] {
         &self.graph.depends_on[service]
     }
 
-    /// The rules of a service, without `depends_on` ([`Supervisor::dependencies`]).
+    /// Returns the policy of a service, without `depends_on` (see [`Supervisor::dependencies`]).
     #[must_use]
     pub fn rules(&self, service: ServiceId) -> &ServicePolicy {
         &self.rules[service]
     }
 
-    /// All services, each after those that it depends on.
+    /// Returns all services, dependencies first.
     #[must_use]
     pub fn start_order(&self) -> Vec<ServiceId> {
         self.graph.order.to_vec()
     }
 
-    /// What this service is doing.
+    /// Returns the state of a service.
     #[must_use]
     pub fn state_of(&self, service: ServiceId) -> ServiceStatus {
         self.records[service].state.status()
     }
 
-    /// Restarts of this service in a row, so far.
+    /// Returns the number of restarts in a row.
     #[must_use]
     pub fn attempts_of(&self, service: ServiceId) -> u32 {
         self.records[service].attempts
     }
 
-    /// Failed probes of this service in a row, so far.
+    /// Returns the number of failed probes in a row.
     #[must_use]
     pub fn failed_probes_of(&self, service: ServiceId) -> u32 {
         self.records[service].failures
     }
 
-    /// The first process of this service, while that one lives.
+    /// Returns the first process of a service, while it is alive.
     #[must_use]
     pub fn leader_of(&self, service: ServiceId) -> Option<Pid> {
         self.records[service].state.leader()
     }
 
-    /// What this service waits for, while it does: one of them.
+    /// Returns one dependency that a waiting service waits for.
     #[must_use]
     pub fn waits_for(&self, service: ServiceId) -> Option<ServiceId> {
         let record = &self.records[service];
@@ -226,7 +226,7 @@ impl Supervisor {
         edge.filter(|_| record.state == ServiceState::Waiting).map(|edge| edge.on)
     }
 
-    /// Whether the container is stopping, or has stopped.
+    /// Returns whether the container is stopping or has stopped.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         match self.phase {
@@ -235,7 +235,7 @@ impl Supervisor {
         }
     }
 
-    /// Changes the numbers of services in states like this one.
+    /// Updates the counters of waiting and stopping services for one in this state.
     fn count(&mut self, state: ServiceState, change: fn(usize, usize) -> usize) {
         let (waits, stops) = (state == ServiceState::Waiting, matches!(state, ServiceState::Stopping(_)));
         self.busy = change(self.busy, usize::from(state.is_busy()));
@@ -243,7 +243,7 @@ impl Supervisor {
         self.stopping = change(self.stopping, usize::from(stops));
     }
 
-    /// Brings the timers to what the records say now.
+    /// Updates the timers of the services that may have changed.
     fn set_timers(&mut self) {
         let are_up = !self.is_stopping();
         if self.timers_are_up != are_up {
@@ -257,7 +257,7 @@ impl Supervisor {
         }
     }
 
-    /// The first service from this one on that is due now.
+    /// Returns the first service, from this one on, whose timer is due.
     fn first_due(&mut self, from: ServiceId, now: Moment) -> Option<ServiceId> {
         self.set_timers();
         self.timers.first_due(from, now)
@@ -267,14 +267,13 @@ impl Supervisor {
         self.records[id].due(&self.rules[id], !self.is_stopping())
     }
 
-    /// The main service, unless there is none or it is off.
+    /// Returns the main service, if there is one and it is not off.
     fn main(&self) -> Option<ServiceId> {
         self.whole.main.filter(|id| self.records[*id].state != ServiceState::Off)
     }
 }
 
-/// One step: the supervisor, the moment, and where the actions go. The modules beside this one add
-/// their part of what can happen in it.
+/// One step: the supervisor, the current time, and the output. The submodules implement their part of it.
 struct Step<'a> {
     core: &'a mut Supervisor,
     now: Moment,
@@ -319,8 +318,8 @@ impl Step<'_> {
         }
     }
 
-    /// Everything that is due. What one timer does may make another due at once (a grace of
-    /// nothing), hence the repetition; every one of them moves on or is gone, so it ends.
+    /// Handles everything that is due. One timer may make another one due at once (a zero grace period), hence the
+    /// loop; each timer is moved or cleared, so the loop ends.
     fn tick(&mut self) {
         let mut quiet = faulty!(self.core, BusyLoop);
         while !quiet && self.core.phase != Phase::Halted {
@@ -342,8 +341,8 @@ impl Step<'_> {
         }
     }
 
-    /// The clock went on while nobody ran: what is overdue gets its time once more. Not the bound of the whole stop, which
-    /// is the engine's, whose clock went on too.
+    /// After a freeze: extends every overdue timer once. Not the bound of the whole stop, which the container engine
+    /// enforces by its own clock; that one did not stop.
     fn resumed(&mut self) {
         for id in self.core.records.ids() {
             self.resume_health(id);
@@ -392,7 +391,7 @@ impl Step<'_> {
             ServiceState::Stopping(ending) => self.escalate(id, ending),
             ServiceState::Backoff { .. } => self.start_again(id),
             ServiceState::Spawning { disturbed, load: Some(load) } => self.load_due(id, disturbed, load),
-            // None of these waits for a moment.
+            // No timer in these states.
             ServiceState::Off
             | ServiceState::Waiting
             | ServiceState::Spawning { load: None, .. }
@@ -400,8 +399,8 @@ impl Step<'_> {
         }
     }
 
-    /// Tell those concerned what changed, until nothing changes any more, and see what that means
-    /// for the container. A queue and not recursion: a chain may be as long as the list.
+    /// Notifies dependents and dependencies until nothing changes any more, then checks what this means for the
+    /// container. A queue, not recursion: a chain may be as long as the list.
     fn spread(&mut self) {
         let mut at = 0;
         while let Some(id) = self.core.news.get(at).copied() {

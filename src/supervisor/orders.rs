@@ -1,8 +1,8 @@
-//! Orders from outside (`rinitctl`): a service is started, stopped, restarted or signalled by hand.
+//! Orders of a control client (`rinitctl`): start, stop, restart or signal a service.
 //!
-//! A stop is remembered ([`super::service::Record::by_hand`]) until a start or a restart. It reaches all that needs the
-//! service, and those go first. A start reaches all that the service needs. What is on its way out and is wanted again
-//! is started when it has gone ([`super::service::Record::again`]).
+//! A stop is remembered ([`super::service::Record::by_hand`]) until a start or restart. It stops all dependents first.
+//! A start also starts all that the service needs. A service that is stopping and is ordered to start is started once
+//! it is gone ([`super::service::Record::again`]).
 
 use super::event::{ControlOrder, Note, StopReason};
 use super::service::{FinalState, Order, ServiceState};
@@ -12,19 +12,19 @@ use super::{Step, Supervisor, faulty};
 use crate::model::{Dependency, ServiceId, Signal};
 
 impl Supervisor {
-    /// The services of this list that are marked, each after those that it depends on.
+    /// Returns the marked services, dependencies first.
     fn in_start_order(&self, marked: &[bool]) -> Vec<ServiceId> {
         let is_marked = |id: &&ServiceId| marked.get(id.index()).copied().unwrap_or(false);
         self.graph.order.iter().filter(is_marked).copied().collect()
     }
 
-    /// Whether somebody stopped this service, and nobody has started it since.
+    /// Returns whether the service was stopped by hand and not started since.
     #[must_use]
     pub fn is_stopped_by_hand(&self, id: ServiceId) -> bool {
         self.records[id].by_hand
     }
 
-    /// Whether a service that was stopped by hand could be started again: then there is something to stay for.
+    /// Returns whether any service was stopped by hand and may be started again: then rinit stays.
     pub(super) fn awaits_hand(&self) -> bool {
         self.records.ids().any(|id| self.records[id].by_hand)
     }
@@ -50,7 +50,7 @@ impl Step<'_> {
         }
     }
 
-    /// Start, or restart, a service and what it needs.
+    /// Starts or restarts a service and what it needs.
     fn start_by_hand(&mut self, id: ServiceId, order: ControlOrder) {
         let reached = self.needs_of(id);
         for one in &reached {
@@ -70,7 +70,7 @@ impl Step<'_> {
         }
     }
 
-    /// A service, and what it needs and will not have unless that is started by hand too; each after what it needs itself.
+    /// Returns a service and those of its dependencies that only a start by hand can bring up; dependencies first.
     fn needs_of(&self, id: ServiceId) -> Vec<ServiceId> {
         let mut seen = vec![false; self.core.graph.order.len()];
         let mut marked = seen.clone();
@@ -99,7 +99,7 @@ impl Step<'_> {
         self.core.in_start_order(&marked)
     }
 
-    /// A service is wanted from now on. `named`: for its own sake, not only because another one needs it.
+    /// Marks a service as wanted. `named`: the order names it, rather than a service that needs it.
     fn want(&mut self, id: ServiceId, order: ControlOrder, named: bool) {
         let record = &mut self.core.records[id];
         record.by_hand = false;
@@ -113,14 +113,14 @@ impl Step<'_> {
                 record.again = load.is_some_and(|load| load.killed.is_some())
             }
             ServiceState::Stopping(_) => record.again = !faulty!(self.core, ForgetAgain),
-            // It is off for its own reasons, and only the way to what it stands for is open again.
+            // It is off for its own reasons; only reset what blocks those behind it.
             ServiceState::Off if !named => (record.order, record.blocker) = (Order::Waits, 0),
             ServiceState::Off | ServiceState::Down(_) | ServiceState::Backoff { .. } => {
                 let was_off = record.state == ServiceState::Off;
                 (record.order, record.blocker) = (Order::Waits, 0);
                 self.begin_to_wait(id);
                 if was_off {
-                    // One more whose grace counts.
+                    // One more grace period to account for.
                     self.core.share = self.core.share_of_graces();
                 }
             }
@@ -128,7 +128,7 @@ impl Step<'_> {
         }
     }
 
-    /// Stop a service, and before it what needs it.
+    /// Stops a service, after everything that needs it.
     fn stop_by_hand(&mut self, id: ServiceId, only: bool) {
         if !self.core.records[id].state.is_busy() {
             return; // It is down already, and nobody is to miss it anew.
@@ -152,7 +152,7 @@ impl Step<'_> {
                 ServiceState::Spawning { disturbed, load: Some(load) } => {
                     self.kill_load(*one, disturbed, load, StopReason::ByHand);
                 }
-                // Its turn comes below, or when it is there; or it is on its way.
+                // Stopped below, once its process exists, or already stopping.
                 ServiceState::Running { .. }
                 | ServiceState::Spawning { load: None, .. }
                 | ServiceState::Stopping(_)
@@ -168,7 +168,7 @@ impl Step<'_> {
         }
     }
 
-    /// A service and all that needs it, as far as they run or are to run; each after what it needs itself.
+    /// Returns a service and all that needs it, as far as they are busy; dependencies first.
     fn needed_by(&self, id: ServiceId) -> Vec<ServiceId> {
         let mut marked = vec![false; self.core.graph.order.len()];
         let mut stack = vec![id];
@@ -183,7 +183,7 @@ impl Step<'_> {
         self.core.in_start_order(&marked)
     }
 
-    /// A service that was stopped by hand is asked to go as soon as nothing is left that needs it and was stopped with it.
+    /// Stops a service that was stopped by hand, once all dependents that were stopped with it are gone.
     pub(super) fn turn_by_hand(&mut self, id: ServiceId) {
         if !self.core.records[id].by_hand || self.core.phase != Phase::Up {
             return;
@@ -196,7 +196,7 @@ impl Step<'_> {
         }
     }
 
-    /// Something about a service has changed: if it was stopped by hand and is gone, what it needs may go too.
+    /// A service has changed: if it was stopped by hand and is gone, its dependencies may be stopped.
     pub(super) fn let_go_by_hand(&mut self, id: ServiceId) {
         if !self.core.records[id].by_hand || self.core.records[id].state.is_live() {
             return;
@@ -209,7 +209,7 @@ impl Step<'_> {
         }
     }
 
-    /// A service that was stopped by hand is down. That is never the end of the container.
+    /// A service that was stopped by hand is down. This never ends the container.
     pub(super) fn down_by_hand(&mut self, id: ServiceId) {
         self.set(id, ServiceState::Down(FinalState::Stopped));
         self.core.records[id].attempts = 0;
@@ -218,7 +218,7 @@ impl Step<'_> {
     }
 }
 
-/// Whether an edge is more than an order, or a wish.
+/// Returns whether an edge is a real need, not just an ordering or an optional dependency.
 fn is_need(edge: &Dependency) -> bool {
     edge.required && edge.condition.is_some()
 }

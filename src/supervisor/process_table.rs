@@ -1,13 +1,13 @@
-//! Whose process is this? Known pids, and ends that came before their pid was known.
+//! Maps pids to their owners, and keeps ends that were reported before their pid was known.
 
 use crate::model::{ExitStatus, Pid, ServiceId};
 
-/// What a process is to rinit.
+/// What rinit uses a process for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Owner {
-    /// The first process of a service, which leads its group.
+    /// The first process of a service; it leads the service's group.
     Leader(ServiceId),
-    /// A probe of its health.
+    /// A health probe of this service.
     Probe(ServiceId),
 }
 
@@ -18,26 +18,26 @@ pub(super) struct ProcessEnd {
     pub(super) group_left: bool,
 }
 
-/// The processes that belong to somebody.
+/// The pids that belong to services and probes.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Pids {
     /// Sorted by pid.
     known: Vec<(Pid, Owner)>,
-    /// Ends of processes that nobody knows. A child may die before the answer that names it, so
-    /// these are kept as long as any answer is outstanding.
+    /// Ends of unknown processes. A child may die before its spawn is answered, so they are kept while any answer is
+    /// outstanding.
     early: Vec<(Pid, ProcessEnd)>,
-    /// Spawns and probes that were asked for and not yet answered.
+    /// Requested spawns and probes that are not answered yet.
     outstanding: usize,
 }
 
 impl Pids {
-    /// Whether an end of this process would mean something.
+    /// Returns whether this pid belongs to a service or probe.
     #[must_use]
     pub(super) fn knows(&self, pid: Pid) -> bool {
         self.find(pid).is_ok()
     }
 
-    /// Whose first process it is.
+    /// Returns the service whose first process this is.
     #[must_use]
     pub(super) fn leader(&self, pid: Pid) -> Option<ServiceId> {
         match self.known.get(self.find(pid).ok()?)?.1 {
@@ -46,12 +46,12 @@ impl Pids {
         }
     }
 
-    /// A process was asked for.
+    /// Counts a requested process.
     pub(super) fn ask(&mut self) {
         self.outstanding += 1;
     }
 
-    /// The answer came: the process is `pid`. Its end, if that came before.
+    /// Answers a request: the process is `pid`. Returns its end if that was reported before.
     #[must_use]
     pub(super) fn answer(&mut self, pid: Pid, owner: Owner) -> Option<ProcessEnd> {
         let early = self.answer_for_nobody(pid);
@@ -61,11 +61,11 @@ impl Pids {
         early
     }
 
-    /// A process that nobody asked for belongs to somebody.
+    /// Registers a process that was not requested.
     pub(super) fn adopt(&mut self, pid: Pid, owner: Owner) {
         match self.find(pid) {
             Ok(at) => {
-                // The kernel gives a pid only once: what had it before is gone.
+                // The kernel has reused the pid: its previous owner is gone.
                 if let Some(entry) = self.known.get_mut(at) {
                     entry.1 = owner;
                 }
@@ -74,7 +74,7 @@ impl Pids {
         }
     }
 
-    /// As [`Self::answer`], when nobody wants the process any more.
+    /// Like [`Self::answer`], for a process that is no longer wanted.
     #[must_use]
     pub(super) fn answer_for_nobody(&mut self, pid: Pid) -> Option<ProcessEnd> {
         let at = self.early.iter().position(|(early, _)| *early == pid);
@@ -83,7 +83,7 @@ impl Pids {
         early
     }
 
-    /// The answer came: there is no process.
+    /// Answers a request: no process was created.
     pub(super) fn answer_without_process(&mut self) {
         self.outstanding = self.outstanding.saturating_sub(1);
         if self.outstanding == 0 {
@@ -91,7 +91,7 @@ impl Pids {
         }
     }
 
-    /// A process ended: whose it was. An end that means nothing yet is kept while it still may.
+    /// Returns the owner of an ended process. Keeps the end of an unknown pid while a request is outstanding.
     pub(super) fn ended(&mut self, pid: Pid, end: ProcessEnd) -> Option<Owner> {
         match self.find(pid) {
             Ok(at) => Some(self.known.remove(at).1),
@@ -104,20 +104,20 @@ impl Pids {
         }
     }
 
-    /// Whatever becomes of this process concerns nobody any more.
+    /// Forgets a pid; its end no longer matters.
     pub(super) fn forget(&mut self, pid: Pid) {
         if let Ok(at) = self.find(pid) {
             self.known.remove(at);
         }
     }
 
-    /// Whether an end of this process is kept.
+    /// Returns whether an early end of this pid is kept.
     #[cfg(test)]
     pub(super) fn has_early(&self, pid: Pid) -> bool {
         self.early.iter().any(|(early, _)| *early == pid)
     }
 
-    /// All that an end would mean something of.
+    /// Returns all known pids with their owners.
     #[cfg(test)]
     pub(super) fn all(&self) -> impl Iterator<Item = (Pid, Owner)> {
         self.known.iter().copied()

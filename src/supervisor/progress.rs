@@ -1,4 +1,4 @@
-//! Who waits for what, told when nothing else has been told for a while, and again after ever longer times.
+//! Reports who waits for what when nothing else was reported for a while; repeats at growing intervals.
 
 use super::event::Note;
 use super::service::ServiceState;
@@ -7,36 +7,36 @@ use super::{Step, Supervisor, faulty};
 use crate::model::{Condition, Moment, ServiceId};
 use std::time::Duration;
 
-/// How long nothing has been told before a wait is.
+/// How long to stay silent before a wait is reported.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// The longest time between two such lines.
+/// The longest interval between two such reports.
 const MAX_INTERVAL: Duration = Duration::from_secs(600);
 
-/// When waits are told. Only while something waits is it a reason to wake up.
+/// When to report waits. Causes wake-ups only while something waits.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Progress {
-    /// When anything was told last.
+    /// When anything was last reported.
     said: Moment,
     next: Moment,
     interval: Duration,
 }
 
-/// A service that waits for another one.
+/// A service that waits for another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Wait {
-    /// Which.
+    /// The waiting service.
     pub service: ServiceId,
-    /// For which one, which does not wait itself.
+    /// The service it waits for, which does not wait itself.
     pub on: ServiceId,
-    /// Until it has reached this; `None`: it is ready, if it starts at all.
+    /// The state it waits for; `None`: ready, if it starts at all.
     pub condition: Option<Condition>,
-    /// For so long.
+    /// How long it has waited.
     pub span: Duration,
 }
 
 impl Supervisor {
-    /// Every service that waits for one that does not wait itself.
+    /// Returns every service that waits for one that does not wait itself.
     pub fn waits(&self, now: Moment) -> impl Iterator<Item = Wait> {
         let waiting = self.records.ids().filter(|id| self.records[*id].state == ServiceState::Waiting);
         waiting.filter_map(move |service| {
@@ -54,7 +54,7 @@ impl Supervisor {
         })
     }
 
-    /// Every service that has been asked to stop, and how long it has until it is killed; `None`: it was.
+    /// Returns every stopping service and the time until it is killed; `None`: it was killed already.
     pub fn stops(&self, now: Moment) -> impl Iterator<Item = (ServiceId, Option<Duration>)> {
         self.records.ids().filter_map(move |id| match self.records[id].state {
             ServiceState::Stopping(ending) => {
@@ -70,7 +70,7 @@ impl Supervisor {
         })
     }
 
-    /// When a wait is to be told, if there is one.
+    /// Returns when the next report is due, if anything waits.
     pub(super) fn progress_due(&self) -> Option<Moment> {
         let count = match self.phase {
             Phase::Up => self.waiting,
@@ -82,13 +82,13 @@ impl Supervisor {
 }
 
 impl Step<'_> {
-    /// A wait begins.
+    /// A wait begins: restart the timer.
     pub(super) fn begin_wait(&mut self) {
         self.core.progress.next = self.now.after(SILENCE);
         self.core.progress.interval = SILENCE;
     }
 
-    /// Something is told.
+    /// Something was reported: restart the timer.
     pub(super) fn end_silence(&mut self, note: Note) {
         let is_shown = !matches!(note, Note::Forwarded { .. } | Note::Sweeping { .. });
         if is_shown {
@@ -96,7 +96,7 @@ impl Step<'_> {
         }
     }
 
-    /// Nothing was told for a while, and something waits.
+    /// Reports the waits: nothing else was reported for a while.
     pub(super) fn tell_progress(&mut self) {
         if faulty!(self.core, SilentWait) {
             self.begin_wait();

@@ -1,20 +1,20 @@
-//! Policy, end and attempts so far in; what follows out.
+//! The restart decision: policy, end and attempts in, next step out.
 
 use super::event::Next;
 use crate::model::{ExitStatus, Restart, RestartPolicy, ServicePolicy, ServiceType};
 use std::time::Duration;
 
-/// An end, as far as the policy is concerned.
+/// How a process ended, as the restart policy sees it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RestartVerdict {
     /// Whether it counts as success.
     pub(super) success: bool,
-    /// How the process ended, if it did so by itself: `never_on` and `always_on` are about ends
-    /// that a program chose, not about those that rinit brought about.
+    /// The exit status, if the process ended by itself: `never_on` and `always_on` apply to ends that the program
+    /// chose, not to those caused by rinit.
     pub(super) outcome: Option<ExitStatus>,
 }
 
-/// What follows an end, when nobody asked for it.
+/// Decides what follows an end that nobody asked for.
 pub(super) fn decide(
     rules: &ServicePolicy,
     verdict: RestartVerdict,
@@ -50,7 +50,7 @@ fn wants_restart(rules: &ServicePolicy, verdict: RestartVerdict) -> bool {
         }
 }
 
-/// The wait before restart number `attempt`, which counts from 1.
+/// Returns the delay before restart `attempt`, counted from 1.
 fn delay(policy: &RestartPolicy, attempt: u32, random: &mut Random) -> Duration {
     if policy.delay.is_zero() {
         return Duration::ZERO; // Nothing times infinity is not a number.
@@ -63,7 +63,7 @@ fn delay(policy: &RestartPolicy, attempt: u32, random: &mut Random) -> Duration 
     scaled(policy.delay, share).min(policy.max_delay)
 }
 
-/// `span` times `share`; the longest possible span instead of an overflow.
+/// Multiplies `span` by `share`; saturates on overflow.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -74,17 +74,17 @@ pub(super) fn scaled(span: Duration, share: f64) -> Duration {
     Duration::from_nanos((span.as_nanos() as f64 * share) as u64)
 }
 
-/// xorshift64*: enough to keep restarts from marching in step, and the same again for the same seed.
+/// xorshift64*: enough jitter to keep restarts from running in step, and reproducible from the seed.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Random(u64);
 
 impl Random {
     pub(super) fn new(seed: u64) -> Self {
-        // Zero is the one state that xorshift never leaves.
+        // Zero is the only state that xorshift never leaves.
         Self(if seed == 0 { 0x9E37_79B9_7F4A_7C15 } else { seed })
     }
 
-    /// At least 0, less than 1.
+    /// Returns a number in [0, 1).
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
     fn share(&mut self) -> f64 {
         self.0 ^= self.0 >> 12;

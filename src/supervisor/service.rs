@@ -1,34 +1,33 @@
-//! One service: the states it can be in, and what is remembered about it.
+//! The states of one service, and its record.
 
 use super::event::StopReason;
 use crate::model::{ExitStatus, Moment, Pid, ServiceId, ServicePolicy};
 
 /// The life of a service:
 ///
-/// - It is `Off` when the configuration does not enable it. Nothing but an order leads out of `Off`; but the order that it
-///   stands for holds all the same: who waits for it waits for what it would wait for ([`Order`]).
-/// - It is `Waiting` until what it depends on is there. From there it is spawned, or it is down
-///   because something that it needs never will be there.
-/// - It is `Spawning` from the request to start its process until its program runs.
-/// - It is `Running` from that answer until its first process ends or is asked to stop.
-/// - It is `Stopping` while anything of its process group is left after that: it was asked to stop
-///   and has not done so, or its first process ended and left others behind.
-/// - It is in `Backoff` between an end and the restart that follows.
-/// - It is `Down` when it has ended and no restart follows. Nothing but an order leads out of `Down`.
+/// - `Off`: the configuration does not enable it. Only an order leads out of `Off`. Its dependents still wait for what
+///   it would wait for ([`Order`]).
+/// - `Waiting`: for its dependencies. It leads to a spawn, or to `Down` if a needed dependency will never be there.
+/// - `Spawning`: from the request for its process until its program runs.
+/// - `Running`: from then until its first process ends or is asked to stop.
+/// - `Stopping`: while any process of its group is left after that: it was asked to stop and has not yet, or its first
+///   process ended and left others behind.
+/// - `Backoff`: between an end and the restart that follows.
+/// - `Down`: it has ended and is not restarted. Only an order leads out of `Down`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum ServiceState {
     Off,
     Waiting,
     Spawning {
-        /// Something that it depends on with `restart = true` was restarted meanwhile.
+        /// A dependency with `restart = true` that was restarted meanwhile.
         disturbed: Option<ServiceId>,
-        /// Its process, once that is known to take longer to load the program.
+        /// Its process, once it is known to be slow to load the program.
         load: Option<Load>,
     },
     Running {
         pid: Pid,
         since: Moment,
-        /// A daemon is ready at once or when first healthy; a oneshot is ready when done.
+        /// A daemon is ready at once, or when first healthy; a oneshot when done.
         ready: bool,
     },
     Stopping(Stopping),
@@ -38,15 +37,14 @@ pub(super) enum ServiceState {
     Down(FinalState),
 }
 
-/// What a service that is off means to those that wait for it. It counts as satisfied, once what it would wait for itself
-/// is there.
+/// What a disabled service means to its dependents. It counts as satisfied once its own dependencies are there.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Order {
-    /// Something that it would wait for is not there yet.
+    /// A dependency is not there yet.
     Waits,
-    /// Nothing more is to be waited for.
+    /// Nothing to wait for any more.
     Open,
-    /// This service, which it would need, never will be there.
+    /// This needed dependency will never be there.
     Broken(ServiceId),
 }
 
@@ -55,28 +53,28 @@ pub(super) enum Order {
 pub(super) struct Load {
     pub(super) pid: Pid,
     pub(super) since: Moment,
-    /// When it is told, or given up; once it was killed: when it is waited for no longer.
+    /// When to warn or give up; once killed: when to stop waiting for it.
     pub(super) due: Moment,
-    /// Why it was killed, once it was.
+    /// Why it was killed, if it was.
     pub(super) killed: Option<StopReason>,
 }
 
-/// A service whose process group is on its way out.
+/// A service whose process group is ending.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Stopping {
-    /// The first process, which gave its id to the group.
+    /// The first process; its pid is the group id.
     pub(super) pid: Pid,
     /// When it was started.
     pub(super) since: Moment,
     /// When it was asked to stop.
     pub(super) asked: Moment,
-    /// How and when the first process ended, once it has.
+    /// How and when the first process ended, if it has.
     pub(super) leader: Option<(ExitStatus, Moment)>,
-    /// When the next harder step is due: the kill, and after that giving up.
+    /// When the next step is due: the kill, then giving up.
     pub(super) due: Moment,
     /// Whether it was killed.
     pub(super) killed: bool,
-    /// Why.
+    /// Why it is being stopped.
     pub(super) cause: StopReason,
 }
 
@@ -85,30 +83,30 @@ pub(super) struct Stopping {
 pub(super) enum FinalState {
     Success,
     Failure,
-    /// The container stopped before it could start, or it did as it was asked. While the container does not stop, it
-    /// was asked by hand.
+    /// The container stopped before it could start, or it stopped as asked; while the container is up: stopped by
+    /// hand.
     Stopped,
 }
 
-/// The probes of a service's health.
+/// The state of a service's health probe.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum ProbeState {
-    /// No probe: the service does not run, or has no healthcheck.
+    /// No probe: the service does not run or has no healthcheck.
     Off,
-    /// The next probe starts at this moment.
+    /// The next probe is due at this moment.
     Due(Moment),
-    /// A probe was asked for; the answer is outstanding.
+    /// A probe was requested and not answered yet.
     Asked,
-    /// The same, but the run that it was for is over: it is killed when it comes.
+    /// The same, but for a run that is over: the probe is killed as soon as it is there.
     Stale,
-    /// A probe runs and must be done by then.
+    /// A probe is running and times out at `until`.
     Running { pid: Pid, until: Moment },
-    /// A probe took too long and was killed. The next starts at this moment, if by then the killed
-    /// one is gone; if not, that is one more failure.
+    /// A probe timed out and was killed. The next one is due at `again`; if the killed one is still there by then,
+    /// that is another failure.
     Killed { pid: Pid, again: Moment },
 }
 
-/// All that changes about one service.
+/// Everything that changes about one service.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Record {
     pub(super) state: ServiceState,
@@ -119,20 +117,20 @@ pub(super) struct Record {
     pub(super) attempts: u32,
     /// The exit code of its last end.
     pub(super) code: u8,
-    /// While it waits, or is off: the place in `depends_on` of what it was last found to wait for. Nothing
-    /// else about it needs looking at before that one changes.
+    /// While waiting or off: the index in `depends_on` of the dependency that it was last seen to wait for. Nothing
+    /// else needs checking until that one changes.
     pub(super) blocker: u32,
-    /// Of a service that is off alone.
+    /// Only for a service that is off.
     pub(super) order: Order,
-    /// Since when it waits, or last did.
+    /// When its current or last wait began.
     pub(super) waiting_since: Moment,
-    /// Whether it was stopped by hand, or is to stop as soon as what needs it has: it is not started by itself.
+    /// Whether it was stopped by hand, or will be once its dependents are gone: it is not started by itself.
     pub(super) by_hand: bool,
-    /// Whether it is to be started, by order, when it has stopped.
+    /// Whether to start it, by order, once it has stopped.
     pub(super) again: bool,
-    /// While the container stops: dependents that have not let go of it yet.
+    /// While the container stops: dependents that still hold it.
     pub(super) held: u32,
-    /// Whether it has let go of what it depends on itself.
+    /// Whether it has released its own dependencies.
     pub(super) let_go: bool,
 }
 
@@ -154,13 +152,13 @@ impl Record {
         }
     }
 
-    /// The place in `depends_on` of what it waits for.
+    /// Returns the index in `depends_on` of what it waits for.
     pub(super) fn blocker(&self) -> usize {
         self.blocker as usize
     }
 
-    /// The moment at which something must happen to it. `up`: the container is not stopping; while
-    /// it stops, a service that runs only waits for its turn.
+    /// Returns when its timer is due. `up`: the container is not stopping; while it stops, a running service only
+    /// waits for its turn and has no timer.
     pub(super) fn due(&self, rules: &ServicePolicy, up: bool) -> Option<Moment> {
         match self.state {
             ServiceState::Running { since, ready, .. } if up => {
@@ -180,7 +178,7 @@ impl Record {
 }
 
 impl ProbeState {
-    /// The moment at which something must happen to it.
+    /// Returns when the timer of this state is due.
     pub(super) fn due(self) -> Option<Moment> {
         match self {
             Self::Due(at) | Self::Running { until: at, .. } | Self::Killed { again: at, .. } => Some(at),
@@ -190,7 +188,7 @@ impl ProbeState {
 }
 
 impl ServiceState {
-    /// What is known of a start that is under way.
+    /// Returns the details of a start in progress.
     pub(super) fn spawning(self) -> Option<(Option<ServiceId>, Option<Load>)> {
         match self {
             Self::Spawning { disturbed, load } => Some((disturbed, load)),
@@ -203,12 +201,12 @@ impl ServiceState {
         }
     }
 
-    /// Whether its place in the order depends on others still.
+    /// Returns whether it still waits for others, or passes on their wait.
     pub(super) fn awaits_others(self, order: Order) -> bool {
         self == Self::Waiting || self == Self::Off && order == Order::Waits
     }
 
-    /// Whether anything of it runs, or is about to.
+    /// Returns whether any process of it exists or is about to.
     pub(super) fn is_live(self) -> bool {
         match self {
             Self::Spawning { .. } | Self::Running { .. } | Self::Stopping(_) => true,
@@ -216,12 +214,12 @@ impl ServiceState {
         }
     }
 
-    /// Whether anything is still to be expected from it.
+    /// Returns whether anything more will happen to it by itself.
     pub(super) fn is_busy(self) -> bool {
         self.is_live() || matches!(self, Self::Waiting | Self::Backoff { .. })
     }
 
-    /// Its first process, while that one lives.
+    /// Returns its first process, while it is alive.
     pub(super) fn leader(self) -> Option<Pid> {
         match self {
             Self::Running { pid, .. } | Self::Stopping(Stopping { pid, leader: None, .. }) => Some(pid),
@@ -234,7 +232,7 @@ impl ServiceState {
         }
     }
 
-    /// What the world may know of it.
+    /// Returns the public form of this state.
     pub(super) fn status(self) -> ServiceStatus {
         match self {
             Self::Off => ServiceStatus::Off,
@@ -252,14 +250,14 @@ impl ServiceState {
     }
 }
 
-/// The state of a service, for `status`.
+/// The state of a service, as clients see it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ServiceStatus {
     /// Not enabled.
     Off,
-    /// Waits for what it depends on.
+    /// Waits for its dependencies.
     Waiting,
-    /// Its process is about to exist.
+    /// Its process is being created.
     Starting,
     /// Runs.
     Running {
@@ -267,10 +265,10 @@ pub enum ServiceStatus {
         pid: Pid,
         /// When that was started.
         since: Moment,
-        /// Whether it is ready: healthy once, where it has a healthcheck. A oneshot never is before it is done.
+        /// Whether it is ready: was healthy once, if it has a healthcheck. A oneshot is never ready before it is done.
         ready: bool,
     },
-    /// Was asked to stop, or left processes behind that are being cleared away.
+    /// Was asked to stop, or left processes behind that are being cleaned up.
     Stopping {
         /// Its process group.
         pid: Pid,
@@ -279,14 +277,14 @@ pub enum ServiceStatus {
         /// Why.
         cause: StopReason,
     },
-    /// Ended, and is started again at this moment.
+    /// Ended, and will be restarted.
     Backoff {
-        /// That moment.
+        /// When it is restarted.
         until: Moment,
     },
-    /// Ended for good, with success.
+    /// Ended with success, no restart.
     Done,
-    /// Ended for good, or could not start.
+    /// Failed for good, or could not start.
     Failed,
     /// Stopped with the container, or by hand.
     Stopped,

@@ -1,10 +1,10 @@
-//! Something about each service, looked up by its id, without a way to fail.
+//! Tables indexed by service id, with lookups that cannot fail.
 
 use crate::model::ServiceId;
 use std::ops::{Index, IndexMut};
 
-/// One `T` for each service, and one more for an id that names none: whoever asks for a service
-/// that does not exist gets nobody, who is always off. So a look-up needs no case for a fault.
+/// One `T` per service, plus one for invalid ids: a lookup of a service that does not exist finds this entry, which is
+/// always off. So callers need no error case.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct ServiceMap<T> {
     rows: Box<[T]>,
@@ -16,22 +16,22 @@ impl<T> ServiceMap<T> {
         Self { rows: rows.into(), nobody }
     }
 
-    /// All ids, in the list's order. Borrows nothing, so that the table can change meanwhile.
+    /// Returns all ids in the order of the list. Does not borrow the table, so it can be changed meanwhile.
     pub(super) fn ids(&self) -> impl DoubleEndedIterator<Item = ServiceId> + use<T> {
         (0..u16::try_from(self.rows.len()).unwrap_or(u16::MAX)).map(ServiceId)
     }
 }
 
-/// A list of `T` for each service, all in one block: most are empty or short, and there may be many.
+/// A list of `T` per service, all in one allocation: most lists are empty or short, and there may be many.
 #[derive(Clone, Debug)]
 pub(super) struct ServiceLists<T> {
-    /// Where each list begins; one more for the end of the last.
+    /// The start of each list, plus the end of the last.
     starts: Box<[u32]>,
     items: Box<[T]>,
 }
 
 impl<T: Copy> ServiceLists<T> {
-    /// From pairs in any order, which are asked for twice; each list is in the order of its pairs.
+    /// Builds the lists from pairs in any order; `pairs` is called twice. Each list keeps the order of its pairs.
     pub(super) fn new<I: Iterator<Item = (ServiceId, T)>>(count: usize, pairs: impl Fn() -> I) -> Self {
         let mut starts = vec![0_u32; count + 1].into_boxed_slice();
         for (id, _) in pairs() {
@@ -66,7 +66,7 @@ impl<T> Index<ServiceId> for ServiceLists<T> {
     }
 }
 
-/// A `T` for each service, of which many are equal: each is there once.
+/// A `T` per service; most equal values are stored once.
 #[derive(Clone, Debug)]
 pub(super) struct SharedMap<T> {
     distinct: Box<[T]>,
@@ -74,13 +74,13 @@ pub(super) struct SharedMap<T> {
     nobody: Box<T>,
 }
 
-/// With so many of the newest a value is compared: services that are alike stand side by side, and with all of them it
-/// would take the square of their number.
+/// Compare a value with this many of the latest only: similar services stand together, and comparing with all would be
+/// quadratic.
 const MAX_COMPARED: usize = 16;
 
 impl<T: PartialEq + Clone> SharedMap<T> {
     pub(super) fn new(rows: Vec<T>, nobody: Box<T>) -> Self {
-        // The first of each kind; and which of these each row is like.
+        // The first row of each distinct value, and the value that each row uses.
         let (mut firsts, mut of) = (Vec::new(), Vec::with_capacity(rows.len()));
         for (at, row) in rows.iter().enumerate() {
             let like = |first: &usize| rows.get(*first) == Some(row);

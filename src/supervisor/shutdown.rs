@@ -1,4 +1,4 @@
-//! The container as a whole: up, stopping, swept, halted.
+//! The container as a whole: up, stopping, sweeping, halted.
 
 use super::event::StopReason;
 use super::event::{Action, Note};
@@ -9,21 +9,21 @@ use crate::exit_code;
 use crate::model::{Leftovers, Moment, ServiceId, Signal};
 use std::time::Duration;
 
-/// The share of `within` that services may take to stop by themselves. What is left then is killed.
+/// The share of `within` that services may take to stop by themselves. Then the rest is killed.
 const SHARE_OF_WITHIN: f64 = 0.9;
 
-/// An INT or QUIT this soon after the first is no second one: a client may send it twice.
+/// An INT or QUIT this soon after the first does not count as a second request: a client may send it twice.
 const REPEAT_WINDOW: Duration = Duration::from_secs(1);
 
-/// The life of the container. It only ever moves forwards.
+/// The phase of the container. It only moves forwards.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Phase {
-    /// [`super::event::Event::Begin`] has not been told.
+    /// Before [`super::event::Event::Begin`].
     New,
     Up,
-    /// Services stop, dependents first. Nothing is started any more.
+    /// Services stop, dependents first. Nothing is started.
     Stopping,
-    /// No service is left; everything else is asked to go (or killed).
+    /// No service is left; all other processes are asked to stop, or killed.
     Sweeping {
         due: Moment,
         killed: bool,
@@ -31,20 +31,20 @@ pub(super) enum Phase {
     Halted,
 }
 
-/// What is known of the stop of the container.
+/// The state of a container stop.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Stop {
-    /// When the first INT or QUIT asked for it. At a second one, [`REPEAT_WINDOW`] later, everything is killed.
+    /// When the first INT or QUIT came. A second one, at least [`REPEAT_WINDOW`] later, kills everything.
     first_interrupt: Option<Moment>,
-    /// Everything was killed; what still appears is killed too.
+    /// Everything was killed; processes that appear later are killed too.
     pub(super) kill_all: bool,
-    /// By `within`: when that is due, and when it ends in any case.
+    /// Deadlines of `within`: when to kill everything, and when to exit in any case.
     pub(super) kill_at: Option<Moment>,
     halt_at: Option<Moment>,
 }
 
 impl Stop {
-    /// For a test that compares states whatever the time.
+    /// Lets a test compare states regardless of time.
     #[cfg(test)]
     pub(super) fn moments(&mut self) -> [&mut Option<Moment>; 3] {
         [&mut self.kill_at, &mut self.halt_at, &mut self.first_interrupt]
@@ -52,20 +52,20 @@ impl Stop {
 }
 
 impl Supervisor {
-    /// The longest time that a stop of the container may take.
+    /// Returns the longest time that a stop of the container may take.
     #[must_use]
     pub fn stop_bound(&self) -> Duration {
         let all = self.bound_by_graces(self.share);
         self.whole.stop_within.map_or(all, |within| all.min(within))
     }
 
-    /// The longest time that a stop might take if there were no `within`.
+    /// Returns the same bound without `within`.
     #[must_use]
     pub fn stop_bound_without_within(&self) -> Duration {
         self.bound_by_graces(1.0)
     }
 
-    /// The longest chain of dependents, then the sweep. Each is asked, and killed past its grace.
+    /// Sums the longest chain of dependents and the sweep: each may use its grace period and then be killed.
     fn bound_by_graces(&self, share: f64) -> Duration {
         let services = self.graph.longest(|id| match self.records[id].state {
             ServiceState::Off => Duration::ZERO,
@@ -74,7 +74,7 @@ impl Supervisor {
         services.saturating_add(self.whole.sweep_grace).saturating_add(KILL_TIMEOUT)
     }
 
-    /// By how much graces are cut so that a stop fits into `within`.
+    /// Returns the factor by which grace periods shrink so that a stop fits into `within`.
     pub(super) fn share_of_graces(&self) -> f64 {
         let Some(within) = self.whole.stop_within else { return 1.0 };
         let chain = self.graph.longest(|id| match self.records[id].state {
@@ -82,17 +82,17 @@ impl Supervisor {
             _ => self.rules[id].stop_grace,
         });
         let share = SHARE_OF_WITHIN * within.as_secs_f64() / chain.as_secs_f64();
-        // Not a number: both are nothing.
+        // NaN: both are zero.
         if share.is_nan() { 1.0 } else { share.min(1.0) }
     }
 
-    /// How long a service may take to stop.
+    /// Returns how long a service may take to stop.
     pub(super) fn grace(&self, id: ServiceId) -> Duration {
         let grace = self.rules[id].stop_grace;
         if self.is_stopping() { scaled(grace, self.share) } else { grace }
     }
 
-    /// When something must happen to the container as a whole.
+    /// Returns when the container's own timer is due.
     pub(super) fn whole_due(&self) -> Option<Moment> {
         let sweep = match self.phase {
             Phase::Sweeping { due, .. } => Some(due),
@@ -104,7 +104,7 @@ impl Supervisor {
 }
 
 impl Step<'_> {
-    /// Somebody outside wants the container to stop. Whether all was killed because they want it for the second time.
+    /// Handles a stop request from outside. Returns whether it was a repeated one that killed everything.
     pub(super) fn request_stop(&mut self, signal: Signal, code: Option<u8>) -> bool {
         if !self.core.is_stopping() {
             self.core.code = self.core.code.or(code);
@@ -118,8 +118,8 @@ impl Step<'_> {
         again
     }
 
-    /// Who presses Ctrl-C once more has lost patience. TERM again means nothing: an engine's client and the engine may
-    /// both send it, within milliseconds, and a database must not lose what it has not saved yet.
+    /// A repeated Ctrl-C kills everything. A repeated TERM does not: an engine's client and the engine may both send
+    /// one within milliseconds, and a database must not lose unsaved data.
     fn is_second_interrupt(&mut self, signal: Signal) -> bool {
         if faulty!(self.core, KillAtSecondTerm) && signal == Signal::TERM {
             return self.core.stop.first_interrupt.replace(self.now).is_some();
@@ -131,7 +131,7 @@ impl Step<'_> {
         self.now.since(first) >= REPEAT_WINDOW
     }
 
-    /// Somebody outside wants the container to stop, and may want it to end with this code.
+    /// Handles a stop order of a control client, optionally with an exit code.
     pub(super) fn shut_down_by_hand(&mut self, code: Option<u8>) {
         if self.core.phase == Phase::New || self.core.is_stopping() {
             return;
@@ -141,7 +141,7 @@ impl Step<'_> {
         self.shut_down();
     }
 
-    /// rinit itself wants to end.
+    /// Stops for a reason of rinit's own.
     pub(super) fn stop_with(&mut self, code: u8) {
         self.core.code.get_or_insert(code);
         if !self.core.is_stopping() {
@@ -150,8 +150,7 @@ impl Step<'_> {
         }
     }
 
-    /// Begin to stop: what has not started never does, and of what runs those go first that nothing
-    /// live depends on.
+    /// Begins to stop: waiting services never start, and running ones stop as soon as no live service depends on them.
     pub(super) fn shut_down(&mut self) {
         self.core.phase = Phase::Stopping;
         self.begin_wait();
@@ -168,7 +167,7 @@ impl Step<'_> {
                     self.set(id, ServiceState::Down(FinalState::Stopped))
                 }
                 ServiceState::Running { .. } => self.end_health(id),
-                // Nothing of its program runs, so there is nothing to wait for.
+                // Its program does not run yet, so there is nothing to wait for.
                 ServiceState::Spawning { disturbed, load: Some(load) } => {
                     self.kill_load(id, disturbed, load, StopReason::Shutdown);
                 }
@@ -188,7 +187,7 @@ impl Step<'_> {
         }
     }
 
-    /// A service's turn to stop comes when nothing holds it any more.
+    /// Stops a service once no dependent holds it.
     fn its_turn(&mut self, id: ServiceId) {
         if self.core.records[id].held > 0 && !faulty!(self.core, StopAllAtOnce) {
             return;
@@ -199,13 +198,13 @@ impl Step<'_> {
             | ServiceState::Waiting
             | ServiceState::Backoff { .. }
             | ServiceState::Down(_) => self.core.news.push(id),
-            // It is on its way, or is stopped as soon as it is there.
+            // Already stopping, or stopped as soon as its process exists.
             ServiceState::Spawning { .. } | ServiceState::Stopping(_) => {}
         }
     }
 
-    /// A service that is gone, and that nothing holds, holds nothing any more itself. (One that
-    /// is gone and still held keeps its hold: a service may well use what its dependency uses.)
+    /// Releases the dependencies of a service that is gone and not held. (One that is gone but still held keeps its
+    /// hold: its dependents may use its dependencies too.)
     pub(super) fn let_go(&mut self, id: ServiceId) {
         let record = &mut self.core.records[id];
         if record.let_go || record.held > 0 || record.state.is_live() {
@@ -222,7 +221,7 @@ impl Step<'_> {
         }
     }
 
-    /// A second request: no more patience.
+    /// A second request: kills everything at once.
     fn kill_all(&mut self) {
         if !self.core.stop.kill_all {
             self.tell(Note::KillingAll);
@@ -249,10 +248,10 @@ impl Step<'_> {
         }
     }
 
-    /// No service is running, nor will be.
+    /// No service is running or will be.
     pub(super) fn nothing_left(&mut self) {
         match self.core.phase {
-            // Who stopped them may start them again.
+            // Services that were stopped by hand may be started again.
             Phase::Up if self.core.awaits_hand() && !faulty!(self.core, EndWhenStopped) => {}
             Phase::Up if !self.core.whole.stay_when_idle => {
                 self.shut_down();
@@ -264,7 +263,7 @@ impl Step<'_> {
         }
     }
 
-    /// Ask all that is left to go; kill it if it was asked before, or if there is no patience.
+    /// Asks all remaining processes to stop; kills them if they were asked before or on a second request.
     fn sweep(&mut self) {
         if self.core.whole.leftovers != Leftovers::Stop {
             self.halt();
@@ -279,22 +278,22 @@ impl Step<'_> {
             if killed { (Signal::KILL, KILL_TIMEOUT) } else { (Signal::TERM, self.core.whole.sweep_grace) };
         self.core.phase = Phase::Sweeping { due: self.now.after(patience), killed };
         if asked {
-            // Only now it is certain that something is left.
+            // Only now it is certain that processes are left.
             self.tell(Note::Sweeping { signal });
         }
         self.act(Action::Sweep { signal });
     }
 
-    /// Nothing at all is left.
+    /// No child is left.
     pub(super) fn childless(&mut self) {
         match self.core.phase {
             Phase::Sweeping { .. } => self.halt(),
-            // There may be more services to come.
+            // Services may still be started.
             Phase::New | Phase::Up | Phase::Stopping | Phase::Halted => {}
         }
     }
 
-    /// One of the moments has come that the container as a whole waits for.
+    /// Handles the container's own timers.
     pub(super) fn fire_whole(&mut self) {
         let past = |at: Option<Moment>| at.is_some_and(|at| at <= self.now);
         if past(self.core.stop.halt_at) {

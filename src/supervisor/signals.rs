@@ -1,4 +1,4 @@
-//! What a signal that rinit receives means.
+//! What the signals that rinit receives mean.
 
 use super::event::{Action, Note};
 use super::service::{ServiceState, Stopping};
@@ -8,8 +8,8 @@ use crate::exit_code;
 use crate::model::{KillMode, Pid, ServiceId, Signal, SignalRule};
 
 impl Supervisor {
-    /// Whom this signal is for, when it is just passed on to the main service: its process, and whether to its whole
-    /// group. That changes nothing here, so a shell may do it at once and spare itself
+    /// Returns the target if this signal is simply forwarded to the main service: its pid, and whether the whole group
+    /// gets it. Forwarding changes no state, so the shell may do it at once without
     /// [`Event::Signal`](super::event::Event::Signal).
     #[must_use]
     pub fn passes_on(&self, signal: Signal) -> Option<(Pid, bool)> {
@@ -32,7 +32,7 @@ impl Supervisor {
 }
 
 impl Supervisor {
-    /// Whether what is for this service's first process goes to its whole group (`-g`).
+    /// Returns whether signals for this service go to its whole group (`-g`).
     pub(super) fn reaches_group(&self, id: ServiceId) -> bool {
         self.whole.group_signals && self.main() == Some(id) && self.rules[id].kill_mode != KillMode::Process
     }
@@ -53,7 +53,7 @@ impl Step<'_> {
         }
     }
 
-    /// A signal without a rule, or as a rule has it.
+    /// Handles a signal without a rule, or the result of a rule.
     fn plain_signal(&mut self, signal: Signal) {
         let Some(main) = self.core.main() else {
             if asks_to_stop(signal) {
@@ -72,28 +72,28 @@ impl Step<'_> {
                 self.request_stop(signal, None);
             }
             ServiceState::Running { .. } => self.pass_on(main, signal),
-            // Nothing of it runs that could take it.
+            // Its program does not run yet, so it cannot handle the signal.
             ServiceState::Spawning { load: Some(_), .. } if asks_to_stop(signal) => {
                 let code = self.code_without_main(signal);
                 self.request_stop(signal, code);
             }
-            // Between fork and exec, or before the answer: it is told as soon as it is there.
+            // Between fork and exec, or not answered yet: deliver it once the process is there.
             ServiceState::Spawning { .. } => self.keep(signal),
-            // Nobody is there to take it, so it is rinit that is meant.
+            // No process could handle it, so the signal is for rinit.
             ServiceState::Waiting | ServiceState::Backoff { .. } if asks_to_stop(signal) => {
                 let code = self.code_without_main(signal);
                 self.request_stop(signal, code);
             }
             ServiceState::Waiting | ServiceState::Backoff { .. } => self.keep(signal),
-            // It is ending anyway, and might come back.
+            // It is ending anyway, but might be restarted.
             ServiceState::Stopping(_) if asks_to_stop(signal) => _ = self.request_stop(signal, None),
-            // Only its group is left: it is for the next run, if there is one.
+            // Only its group is left: keep the signal for the next run, if there is one.
             ServiceState::Stopping(Stopping { leader: Some(_), .. }) => self.keep(signal),
             ServiceState::Stopping(_) => self.pass_on(main, signal),
             // It was stopped by hand.
             ServiceState::Down(_) if asks_to_stop(signal) => _ = self.request_stop(signal, None),
             ServiceState::Down(_) => self.tell_unused(signal),
-            // Then there is no main, which was seen to above.
+            // Impossible: main() is `None` for a service that is off.
             ServiceState::Off => {}
         }
     }
@@ -102,7 +102,7 @@ impl Step<'_> {
         if asks_to_stop(signal) && self.request_stop(signal, None) {
             return; // Everything was killed.
         }
-        // It has got its stop signal, or gets it when it is its turn. At a second one some drop what they are at.
+        // It has its stop signal, or gets it in its turn. Some programs abort their clean-up on a second one.
         if signal == Signal::TERM && self.core.whole.term_stops_main {
             return;
         }
@@ -118,7 +118,7 @@ impl Step<'_> {
         }
     }
 
-    /// The code of a stop by this signal when there is a main service that is not there to take it.
+    /// Returns the exit code of a stop by this signal when the main service has no process to handle it.
     fn code_without_main(&self, signal: Signal) -> Option<u8> {
         let main = self.core.main()?;
         match self.core.records[main].state {
@@ -133,7 +133,7 @@ impl Step<'_> {
         }
     }
 
-    /// The answer for the main service came: what was kept for it comes now.
+    /// Delivers the signals that were queued for the main service.
     pub(super) fn release_signals(&mut self, id: ServiceId) {
         if self.core.main() != Some(id) {
             return;
@@ -144,14 +144,14 @@ impl Step<'_> {
         }
     }
 
-    /// Keep a signal for the main service until there is a process to take it.
+    /// Queues a signal for the main service until it has a process.
     fn keep(&mut self, signal: Signal) {
         if !self.core.pending.contains(&signal) && !faulty!(self.core, LosePending) {
             self.core.pending.push(signal);
         }
     }
 
-    /// A signal for one service, by its rule.
+    /// Applies a signal to one service by its rule.
     fn signal_for(&mut self, id: ServiceId, signal: Signal) {
         match self.core.records[id].state {
             ServiceState::Running { .. } | ServiceState::Stopping(Stopping { leader: None, .. }) => {
@@ -171,16 +171,16 @@ impl Step<'_> {
         }
     }
 
-    /// There is nobody to whom this signal means anything.
+    /// Reports, once each, a signal that has no use.
     fn tell_unused(&mut self, signal: Signal) {
-        // Who was stopped and goes on has done what CONT is for.
+        // A stopped process that continues has done all that CONT is for.
         if signal != Signal::CONT && self.core.unused & bit(signal) == 0 {
             self.core.unused |= bit(signal);
             self.tell(Note::Unused { signal });
         }
     }
 
-    /// Send a signal to a service's first process, while that one lives.
+    /// Forwards a signal to a service's first process, while it is alive.
     pub(super) fn pass_on(&mut self, id: ServiceId, signal: Signal) {
         let group = self.core.reaches_group(id);
         if let Some(pid) = self.core.records[id].state.leader() {
@@ -190,13 +190,13 @@ impl Step<'_> {
     }
 }
 
-/// The signals that ask a program, or a container, to end: by `docker stop`, a terminal, LXC, systemd.
+/// Returns whether a signal asks a program or a container to stop: sent by `docker stop`, a terminal, LXC or systemd.
 fn asks_to_stop(signal: Signal) -> bool {
     [Signal::TERM, Signal::INT, Signal::QUIT, Signal::PWR, Signal::RTMIN_PLUS_3].contains(&signal)
 }
 
-/// Whether a signal that comes before anything was started is a request to end. What is not is told the supervisor
-/// once there is one.
+/// Returns whether a signal that arrives before anything was started is a stop request. Other signals are passed to
+/// the supervisor once it exists.
 #[must_use]
 pub fn ends_before_start(rules: &[(Signal, SignalRule)], signal: Signal) -> bool {
     match rules.iter().find(|(from, _)| *from == signal) {
@@ -207,7 +207,7 @@ pub fn ends_before_start(rules: &[(Signal, SignalRule)], signal: Signal) -> bool
     }
 }
 
-/// The place of a signal in a set.
+/// Returns the bit of a signal in a set.
 fn bit(signal: Signal) -> u64 {
     1 << (signal.number() - 1)
 }
@@ -218,7 +218,7 @@ mod tests {
     use crate::model::{ExitStatus, Moment, ServicePolicy, Settings};
     use crate::supervisor::event::Event;
 
-    /// The fast path is open exactly while a step would do nothing but pass the signal on.
+    /// The fast path is open only while a step would do nothing but forward the signal.
     #[test]
     fn a_signal_is_passed_on_at_once_only_while_it_is_nothing_else() {
         let main = ServiceId(0);

@@ -8,7 +8,7 @@ use super::shutdown::Phase;
 use super::{Step, faulty};
 use crate::model::{Condition, Dependency, Pid, ServiceId, ServiceType};
 
-/// How things stand with one dependency.
+/// Whether a dependency is satisfied.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Hold {
     Yes,
@@ -17,7 +17,7 @@ pub(super) enum Hold {
 }
 
 impl Step<'_> {
-    /// Start what can be started.
+    /// Starts everything that can be started.
     pub(super) fn begin(&mut self) {
         if self.core.phase != Phase::New {
             return;
@@ -28,7 +28,7 @@ impl Step<'_> {
             self.core.records[id].waiting_since = self.now;
             match self.core.records[id].state {
                 ServiceState::Waiting | ServiceState::Off => self.consider(id),
-                // Nothing has happened yet that could have led to these.
+                // Impossible before the first event.
                 ServiceState::Spawning { .. }
                 | ServiceState::Running { .. }
                 | ServiceState::Stopping(_)
@@ -38,9 +38,9 @@ impl Step<'_> {
         }
     }
 
-    /// Start a waiting service if nothing is left to wait for; let those go on that wait for one that is off. Looks on
-    /// from where it stopped the last time, and once at all of them before it starts: so a service that waits for a
-    /// thousand others costs a thousand looks, not a million.
+    /// Starts a waiting service if nothing blocks it; unblocks the dependents of one that is off. Continues at the
+    /// dependency where it stopped last time, and checks all of them once more before the start: a service with a
+    /// thousand dependencies costs a thousand checks, not a million.
     pub(super) fn consider(&mut self, id: ServiceId) {
         let record = &self.core.records[id];
         if !record.state.awaits_others(record.order) || self.core.is_stopping() {
@@ -89,9 +89,9 @@ impl Step<'_> {
             },
             ServiceState::Down(_) => Hold::Never,
         };
-        // Who stopped it by hand may start it again.
+        // A service that was stopped by hand may be started again.
         let by_hand = record.state == ServiceState::Down(FinalState::Stopped);
-        // What is merely wished for is waited for, but not missed.
+        // An optional dependency is waited for, but its failure does not matter.
         let needed = edge.required && edge.condition.is_some();
         match hold {
             Hold::Never if !needed => Hold::Yes,
@@ -100,7 +100,7 @@ impl Step<'_> {
         }
     }
 
-    /// Something changed about `id`: look at those that wait for it.
+    /// Rechecks the dependents of `id` after a change.
     pub(super) fn tell_dependents(&mut self, id: ServiceId) {
         for at in 0.. {
             let Some(dependent) = self.core.graph.dependents[id].get(at).copied() else { return };
@@ -121,7 +121,7 @@ impl Step<'_> {
     }
 
     fn unreachable(&mut self, id: ServiceId, needs: ServiceId) {
-        // Of one that is off, what it would have needed is to blame.
+        // If it is off, blame the dependency that it lacks.
         let needs = match self.core.records[needs].order {
             Order::Broken(root) => root,
             Order::Waits | Order::Open => needs,
@@ -143,7 +143,7 @@ impl Step<'_> {
     }
 
     pub(super) fn spawned(&mut self, id: ServiceId, pid: Pid) {
-        // Nobody asked for a process, so it is nobody's.
+        // An answer without a request: the process has no owner.
         let Some((disturbed, load)) = self.core.records[id].state.spawning() else { return };
         match load {
             None => {
@@ -155,7 +155,7 @@ impl Step<'_> {
         }
     }
 
-    /// The program of a service runs, or has run: its first process may have ended meanwhile.
+    /// The program of a service runs, or has run and already ended.
     pub(super) fn came_up(
         &mut self,
         id: ServiceId,
@@ -185,7 +185,7 @@ impl Step<'_> {
         self.release_signals(id);
     }
 
-    /// The container stops, and the process was not made any more.
+    /// The container is stopping, and the process was not created.
     pub(super) fn spawn_skipped(&mut self, id: ServiceId) {
         match self.core.records[id].state {
             ServiceState::Spawning { load: None, .. } if self.core.is_stopping() => {
@@ -223,7 +223,7 @@ impl Step<'_> {
         self.not_started(id, lasting, code);
     }
 
-    /// A service could not be started: what now?
+    /// Decides what follows a failed start.
     pub(super) fn not_started(&mut self, id: ServiceId, lasting: bool, code: u8) {
         let next = if self.core.is_stopping() {
             Next::Over(Over::Stopping)
@@ -253,8 +253,8 @@ impl Step<'_> {
         self.release_signals(id);
     }
 
-    /// The wait before a restart is over. What it depends on is not looked at again, except by a
-    /// service that is tied to something (`restart = true`): that one waits for it as at first.
+    /// The restart delay is over. Dependencies are not checked again, except for a service with a `restart = true`
+    /// dependency: it waits for that one as at its first start.
     pub(super) fn start_again(&mut self, id: ServiceId) {
         if self.core.graph.depends_on[id].iter().any(|edge| edge.restart) {
             self.wait_again(id);
@@ -263,8 +263,7 @@ impl Step<'_> {
         }
     }
 
-    /// Wait as at first. What it needs may have failed meanwhile, and then nothing else is worth
-    /// waiting for.
+    /// Waits as at the first start, unless a needed dependency has failed meanwhile.
     pub(super) fn wait_again(&mut self, id: ServiceId) {
         self.begin_to_wait(id);
         self.look_again(id);

@@ -1,4 +1,4 @@
-//! How a service goes down: asked to stop, killed, ended by itself; and what follows.
+//! How a service goes down: asked to stop, killed, or ended by itself; and what follows.
 
 use super::event::{Action, Next, Note, Over, StopReason};
 use super::process_table::ProcessEnd;
@@ -11,7 +11,7 @@ use crate::model::{
 };
 
 impl Step<'_> {
-    /// The first process of a service ended.
+    /// The first process of a service has ended.
     pub(super) fn leader_gone(&mut self, id: ServiceId, end: ProcessEnd) {
         let leader = Some((end.outcome, self.now));
         let ending = match self.core.records[id].state {
@@ -25,7 +25,7 @@ impl Step<'_> {
                 self.load_ended(id, disturbed, load, end);
                 return;
             }
-            // These have no process that could have ended.
+            // These have no first process.
             ServiceState::Off
             | ServiceState::Waiting
             | ServiceState::Spawning { .. }
@@ -50,19 +50,19 @@ impl Step<'_> {
         }
     }
 
-    /// The first process is gone, and others are left. They have what is left of the grace.
+    /// Asks the rest of the group to stop, after the first process is gone. It gets the remaining grace period.
     fn ask_the_rest(&mut self, id: ServiceId, ending: Stopping) {
         let rules = &self.core.rules[id];
         let signal = match rules.kill_mode {
             KillMode::Group if ending.cause == StopReason::Itself => rules.stop_signal,
             KillMode::Mixed | KillMode::All => Signal::TERM,
-            // Asked already, or nobody's business.
+            // Asked already, or left alone.
             KillMode::Group | KillMode::Process => return,
         };
         self.reach_all(id, ending.pid, signal, true);
     }
 
-    /// Send a signal to all that a service is.
+    /// Sends a signal to every process that the service's `kill_mode` reaches.
     fn reach_all(&mut self, id: ServiceId, pid: Pid, signal: Signal, wake: bool) {
         let mode = self.core.rules[id].kill_mode;
         self.act(Action::Signal { pid, group: mode != KillMode::Process, signal, wake });
@@ -71,12 +71,12 @@ impl Step<'_> {
         }
     }
 
-    /// Whether what is left of this service's group is nobody's business; it may be told.
+    /// Returns whether the rest of this service's group is left alone; may report it.
     fn leaves(&mut self, id: ServiceId, pid: Pid) -> bool {
         if self.core.rules[id].kill_mode == KillMode::Process {
             return true;
         }
-        // A command that might come again is not to meet what it left.
+        // A COMMAND that may be restarted must not meet leftovers of its last run.
         let main = self.core.whole.main == Some(id) && self.core.rules[id].restart.when == Restart::No;
         match self.core.whole.leftovers {
             Leftovers::Tell(signal) if main => {
@@ -88,7 +88,7 @@ impl Step<'_> {
         }
     }
 
-    /// The last process of a group is gone, some time after the first one.
+    /// The last process of a group is gone, after its first.
     pub(super) fn group_gone(&mut self, id: ServiceId) {
         match self.core.records[id].state {
             ServiceState::Stopping(ending) => {
@@ -105,7 +105,7 @@ impl Step<'_> {
         }
     }
 
-    /// Ask a running service to stop.
+    /// Asks a running service to stop.
     pub(super) fn stop(&mut self, id: ServiceId, cause: StopReason) {
         let ServiceState::Running { pid, since, .. } = self.core.records[id].state else { return };
         self.end_health(id);
@@ -123,7 +123,7 @@ impl Step<'_> {
         self.act(Action::Signal { pid, group, signal, wake: true });
     }
 
-    /// A service that is on its way out has not gone in time.
+    /// A stopping service has exceeded its grace period.
     pub(super) fn escalate(&mut self, id: ServiceId, ending: Stopping) {
         if faulty!(self.core, NeverEscalate) {
             self.set(id, ServiceState::Stopping(Stopping { due: self.now.after(KILL_TIMEOUT), ..ending }));
@@ -141,7 +141,7 @@ impl Step<'_> {
         self.settle(id, ending, outcome);
     }
 
-    /// Kill all of a service that its `kill_mode` reaches, once.
+    /// Kills everything of a service that its `kill_mode` reaches, once.
     pub(super) fn kill(&mut self, id: ServiceId) {
         let (now, due) = (self.now, self.now.after(KILL_TIMEOUT));
         let ending = match self.core.records[id].state {
@@ -162,7 +162,7 @@ impl Step<'_> {
                 self.kill_load(id, disturbed, load, StopReason::Shutdown);
                 return;
             }
-            // Killed already, or there is nothing to kill (yet).
+            // Killed already, or nothing to kill (yet).
             ServiceState::Stopping(_)
             | ServiceState::Off
             | ServiceState::Waiting
@@ -181,7 +181,7 @@ impl Step<'_> {
         self.reach_all(id, ending.pid, Signal::KILL, false);
     }
 
-    /// Nothing of a service is left: what now?
+    /// Nothing of a service is left: decides what follows.
     fn settle(&mut self, id: ServiceId, ending: Stopping, outcome: ExitStatus) {
         self.core.lingering.retain(|other| *other != id);
         let ended = ending.leader.map_or(self.now, |(_, at)| at);
@@ -253,7 +253,7 @@ impl Step<'_> {
         )
     }
 
-    /// Whether an end counts as success.
+    /// Returns whether an end counts as success.
     fn is_success(&self, rules: &ServicePolicy, cause: StopReason, outcome: ExitStatus) -> bool {
         let stop = rules.stop_signal;
         let as_asked =
@@ -262,12 +262,12 @@ impl Step<'_> {
         match cause {
             StopReason::StartTimeout | StopReason::RunTimeout | StopReason::Unhealthy => false,
             StopReason::Shutdown | StopReason::Dependency(_) | StopReason::ByHand => good || as_asked,
-            // It may have heard of the stop from elsewhere, a terminal for one.
+            // It may have been told to stop by someone else, such as a terminal.
             StopReason::Itself => good || (as_asked && self.core.is_stopping()),
         }
     }
 
-    /// What rinit exits with if this end decides it.
+    /// Returns rinit's exit code if this end decides it.
     fn exit_code(&self, id: ServiceId, cause: StopReason, outcome: ExitStatus) -> u8 {
         let forced = match cause {
             StopReason::StartTimeout | StopReason::RunTimeout | StopReason::Unhealthy => true,
@@ -280,7 +280,7 @@ impl Step<'_> {
         if forced { exit_code::of_failure(code) } else { code }
     }
 
-    /// A service is down for good. That may be the end of the container, or decide its exit code.
+    /// A service is down for good. This may end the container or decide its exit code.
     pub(super) fn down(&mut self, id: ServiceId, end: FinalState, code: u8) {
         self.set(id, ServiceState::Down(end));
         self.core.records[id].code = code;
@@ -288,7 +288,7 @@ impl Step<'_> {
         let rules = &self.core.rules[id];
         let main = self.core.main();
         let decides = if self.core.is_stopping() {
-            // With a COMMAND the code is the COMMAND's own; without, that of the first to fail.
+            // With a COMMAND its own code counts; without, that of the first service to fail.
             main == Some(id) || (main.is_none() && rules.essential && end == FinalState::Failure)
         } else {
             let ends_all = rules.kind == ServiceType::Daemon || end == FinalState::Failure;
@@ -304,7 +304,7 @@ impl Step<'_> {
         }
     }
 
-    /// A service is being restarted: so are the running ones that are tied to it.
+    /// Restarts the running services with a `restart = true` dependency on this one.
     fn disturb_dependents(&mut self, id: ServiceId) {
         for at in 0.. {
             let Some(dependent) = self.core.graph.dependents[id].get(at).copied() else { return };
@@ -316,7 +316,7 @@ impl Step<'_> {
                 ServiceState::Spawning { load, .. } => {
                     self.set(dependent.by, ServiceState::Spawning { disturbed: Some(id), load });
                 }
-                // They have not started, or wait for it again before they do.
+                // Not started yet, or will wait for it again before they start.
                 ServiceState::Off
                 | ServiceState::Waiting
                 | ServiceState::Stopping(_)
@@ -327,7 +327,7 @@ impl Step<'_> {
     }
 }
 
-/// Whether a service says that this end is a good one.
+/// Returns whether the service's configuration counts this status as success.
 fn is_good(rules: &ServicePolicy, outcome: ExitStatus) -> bool {
     outcome == ExitStatus::Code(0) || rules.success.contains(&outcome)
 }

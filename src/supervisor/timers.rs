@@ -1,19 +1,19 @@
-//! When each service is due, and which one first: found without a look at all of them, for there may be thousands that
-//! rest while one is restarted.
+//! When each service's timer is due, and which is first; without scanning all: thousands may be idle while one
+//! restarts.
 
 use super::service::Record;
 use super::service_map::ServiceMap;
 use crate::model::{Moment, ServiceId};
 use std::ops::{Index, IndexMut};
 
-/// Nothing waits for this moment.
+/// No timer.
 const NEVER: Moment = Moment(u64::MAX);
 
-/// A tree of moments: the services' own are its leaves, and above two stands the earlier of both. Unlike a queue it is
-/// the same for the same moments, whatever was before.
+/// A tournament tree of moments: the leaves are the services' timers, each inner node is the earlier of its two
+/// children. Unlike a heap, its shape does not depend on the history.
 #[derive(Clone, Debug)]
 pub(super) struct Timers {
-    /// The root has the number 1, and below `n` stand `2n` and `2n + 1`.
+    /// The root has index 1; the children of `n` are `2n` and `2n + 1`.
     tree: Box<[Moment]>,
 }
 
@@ -26,7 +26,7 @@ impl Timers {
         self.tree.get(place).copied().unwrap_or(NEVER)
     }
 
-    /// Notes when a service is due.
+    /// Sets or clears the timer of a service.
     pub(super) fn set(&mut self, id: ServiceId, due: Option<Moment>) {
         let mut place = self.tree.len() / 2 + id.index();
         let mut moment = due.unwrap_or(NEVER);
@@ -40,12 +40,12 @@ impl Timers {
         }
     }
 
-    /// The earliest moment at which any is due.
+    /// Returns the earliest timer.
     pub(super) fn earliest(&self) -> Option<Moment> {
         Some(self.at(1)).filter(|moment| *moment != NEVER)
     }
 
-    /// The first service from this one on, in the list's order, that is due by now.
+    /// Returns the first service, from this one on in list order, whose timer is due.
     pub(super) fn first_due(&self, from: ServiceId, now: Moment) -> Option<ServiceId> {
         let leaves = self.tree.len() / 2;
         let is_due = |place| self.at(place) <= now && self.at(place) != NEVER;
@@ -54,7 +54,7 @@ impl Timers {
             return None;
         }
         while !is_due(place) {
-            // Up to where another branch stands to the right.
+            // Up to a node that has a branch to its right.
             while place % 2 == 1 {
                 place /= 2;
             }
@@ -71,7 +71,7 @@ impl Timers {
     }
 }
 
-/// The services' records, and which of them may have changed since that was last asked: their timers may have, too.
+/// The services' records, and the ids that may have changed since the last check: their timers may have changed too.
 #[derive(Clone, Debug)]
 pub(super) struct Records {
     rows: ServiceMap<Record>,
@@ -83,18 +83,18 @@ impl Records {
         Self { rows, touched: Vec::new() }
     }
 
-    /// All ids, in the list's order.
+    /// Returns all ids in list order.
     pub(super) fn ids(&self) -> impl DoubleEndedIterator<Item = ServiceId> + use<> {
         self.rows.ids()
     }
 
-    /// All of them.
+    /// Returns all records.
     #[cfg(test)]
     pub(super) fn rows(&self) -> &ServiceMap<Record> {
         &self.rows
     }
 
-    /// One that may have changed.
+    /// Returns one id that may have changed, and forgets it.
     pub(super) fn next_touched(&mut self) -> Option<ServiceId> {
         self.touched.pop()
     }
@@ -121,7 +121,7 @@ impl IndexMut<ServiceId> for Records {
 mod tests {
     use super::super::timers::*;
 
-    /// Whatever is set in whatever order, the answers are those of a look at all.
+    /// For any sequence of updates, the tree gives the same answers as a scan of all timers.
     #[test]
     fn the_tree_answers_as_a_look_at_all_does() {
         let mut seed = 1_u64;
