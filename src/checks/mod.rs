@@ -6,6 +6,7 @@
 
 pub mod facts;
 pub mod kinds;
+pub mod probe;
 pub mod read;
 pub mod report;
 pub mod run;

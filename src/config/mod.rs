@@ -220,4 +220,19 @@ pub enum ProbeSpec {
     Exec(Vec<std::ffi::CString>),
     /// Connects to this host and port.
     Tcp(String, u16),
+    /// Judges as a check does.
+    Check(Box<CheckProbe>),
+}
+
+/// A check as a probe. It is kept as a text: what it takes to look is read in the process that looks.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CheckProbe {
+    /// Its kind; empty until the check of the name that `healthcheck.check` gives is found.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its keys, as TOML.
+    pub table: String,
+    /// Where the service names it.
+    pub at: source::diagnostic::Span,
 }

@@ -91,6 +91,8 @@ pub fn never_healthy(service: &RunnableService, leader: Pid, outcome: Option<Exi
             _ => None,
         },
         ProbeSpec::Tcp(host, port) => elsewhere(host, *port, leader),
+        // It says itself what it found and what to do.
+        ProbeSpec::Check(_) => None,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::config::read::table::ReadContext;
 use crate::config::source::diagnostic::Diagnostic;
 use crate::config::source::files::Files;
 use crate::config::source::key_places::KeyPlaces;
-use crate::config::{Off, Plan, Service, resolve};
+use crate::config::{Off, Plan, ProbeSpec, Service, resolve};
 use crate::exit_code;
 use crate::model::environ::Environ;
 use crate::model::{Signal, SignalRule};
@@ -25,6 +25,7 @@ use crate::sys::process::spawn::SessionMode;
 use crate::sys::{allocator, args, container, stdio};
 use crate::text::redact;
 use std::mem::ManuallyDrop;
+use std::rc::Rc;
 
 /// The checks were ended by a signal: the exit code.
 fn interrupt(interrupted: Interrupted, early: &Early<'_>) -> u8 {
@@ -254,7 +255,18 @@ impl Launch<'_> {
         faults: &mut Vec<Diagnostic>,
     ) -> Plan {
         let variable = |name: &str| environ.text(name).or_else(|| container::fact(name));
-        resolve::resolve(Some(files), &scope(&variable, later), &self.invocation.command, faults)
+        let scope = scope(&variable, later);
+        let mut plan = resolve::resolve(Some(files), &scope, &self.invocation.command, faults);
+        let reading = ReadContext::new(scope);
+        for Service { name, program, .. } in &mut plan.services {
+            if let Some(ProbeSpec::Check(probe)) =
+                Rc::get_mut(&mut program.settings).and_then(|all| all.probe.as_mut())
+            {
+                checks::probe::complete(probe, name, files.root.get("checks"), &reading);
+            }
+        }
+        faults.extend(reading.into_faults());
+        plan
     }
 
     /// Runs the checks, each that may block or waits in a process of its own.

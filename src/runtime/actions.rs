@@ -2,14 +2,17 @@
 
 use super::probes::RunningProbe;
 use super::{DeferredLine, EventLoop, InheritedFds, START_COST};
+use crate::checks;
 use crate::cli::{LogLevel, Persona};
-use crate::config::Program;
+use crate::config::{CheckProbe, ProbeSpec, Program};
 use crate::diagnosis;
 use crate::model::{Pid, ServiceId, Signal};
 use crate::service::launcher::{Role, StartFailure, Started};
 use crate::supervisor::event::{Action, Event, Next, Note};
-use crate::sys::process::{kill, reap};
-use crate::sys::stdio;
+use crate::sys::process::{fork, kill, reap};
+use crate::sys::{args, stdio};
+use crate::text::redact;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 impl EventLoop {
     /// Does what the supervisor asks for; what it costs of a portion.
@@ -165,10 +168,15 @@ impl EventLoop {
     fn probe(&mut self, service: ServiceId) {
         let Some(found) = self.runtime.services.get(service.index()) else { return };
         let timeout = self.probe_timeout(service);
-        match self.runtime.starter.probe(&found.program, timeout) {
+        let is_check = matches!(found.program.probe, Some(ProbeSpec::Check(_)));
+        let started = match &found.program.probe {
+            Some(ProbeSpec::Check(check)) => self.judge(check),
+            _ => self.runtime.starter.probe(&found.program, timeout),
+        };
+        match started {
             Ok((started, output)) => {
                 let pid = started.pid();
-                self.probes.push(RunningProbe::new(service, pid, output));
+                self.probes.push(RunningProbe::new(service, pid, output, is_check));
                 self.events.push_back(Event::ProbeSpawned { service, pid });
                 if let Started::Loading(loading) = started {
                     self.load(loading, None);
@@ -187,6 +195,23 @@ impl EventLoop {
                 self.events.push_back(Event::ProbeFailed { service });
             }
         }
+    }
+
+    /// Starts a process that judges a check, and gives the pipe in which it says what it found.
+    fn judge(&self, check: &CheckProbe) -> Result<(Started<'static>, Option<OwnedFd>), StartFailure> {
+        let (read, write) = fork::pipe().ok().unzip();
+        let starter = self.runtime.starter;
+        let job = || {
+            let environ = starter.environ.clone().unwrap_or_else(args::environment);
+            let judged = checks::probe::judge(check, environ);
+            if let (Err(why), Some(write)) = (&judged, &write) {
+                stdio::write_all(write.as_raw_fd(), redact::hide(why.clone()).as_bytes());
+            }
+            u8::from(judged.is_err())
+        };
+        fork::fork(&starter.ignored, job)
+            .map(|pid| (Started::Running(pid), read))
+            .map_err(StartFailure::no_probe)
     }
 
     pub(super) fn sweep(&mut self, signal: Signal) {

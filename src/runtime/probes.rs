@@ -23,6 +23,8 @@ pub(super) struct RunningProbe {
     output: Vec<u8>,
     /// Whether it has been killed.
     is_killed: bool,
+    /// Whether it is a check, which says itself why it failed.
+    is_check: bool,
 }
 
 /// Why the last probe of a service failed.
@@ -34,8 +36,8 @@ pub(super) struct ProbeFailure {
 }
 
 impl RunningProbe {
-    pub(super) fn new(service: ServiceId, pid: Pid, pipe: Option<OwnedFd>) -> Self {
-        Self { service, pid, pipe, output: Vec::new(), is_killed: false }
+    pub(super) fn new(service: ServiceId, pid: Pid, pipe: Option<OwnedFd>, is_check: bool) -> Self {
+        Self { service, pid, pipe, output: Vec::new(), is_killed: false, is_check }
     }
 
     /// Reads a piece; a program that writes for ever costs no memory.
@@ -58,6 +60,9 @@ impl RunningProbe {
     fn why(&self, what: &str) -> String {
         let text = String::from_utf8_lossy(&self.output);
         let last = text.lines().map(str::trim).rfind(|line| !line.is_empty());
+        if let Some(line) = last.filter(|_| self.is_check) {
+            return line.to_string();
+        }
         last.map_or_else(|| what.to_string(), |line| [what, ", and said ", &quoted(line)].concat())
     }
 }

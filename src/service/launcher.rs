@@ -43,6 +43,15 @@ pub struct StartFailure {
     pub error: Option<SpawnError>,
 }
 
+impl StartFailure {
+    /// No process could be made for a probe.
+    #[must_use]
+    pub fn no_probe(errno: Errno) -> Self {
+        let why = fill!("no process for a probe: {}", errno.desc());
+        Self { lasting: false, code: exit_code::OS_ERROR, why, error: None }
+    }
+}
+
 /// A process that was made.
 pub enum Started<'a> {
     /// Its program runs.
@@ -242,14 +251,10 @@ impl Starter {
             Some(ProbeSpec::Tcp(host, port)) => {
                 fork::fork(&self.ignored, || u8::from(!fork::connects(host, *port, timeout)))
                     .map(|pid| (Started::Running(pid), None))
-                    .map_err(|errno| StartFailure {
-                        lasting: false,
-                        code: exit_code::OS_ERROR,
-                        why: fill!("no process for a probe: {}", errno.desc()),
-                        error: None,
-                    })
+                    .map_err(StartFailure::no_probe)
             }
-            None => Err(StartFailure {
+            // A check is judged by those who know checks.
+            Some(ProbeSpec::Check(_)) | None => Err(StartFailure {
                 lasting: true,
                 code: exit_code::OS_ERROR,
                 why: "no healthcheck".into(),

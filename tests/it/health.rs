@@ -117,3 +117,69 @@ fn a_oneshot_that_is_not_done_in_time_has_failed() {
         assert!((ms(200)..ms(2000)).contains(&ended.after), "{}", ended.story());
     }
 }
+
+/// A probe is a check: by its subject, by its keys, or one that the file has.
+#[test]
+fn a_probe_may_be_a_check() {
+    let config = r#"
+        [checks.file.ready]
+        path = "/mnt/files/ready"
+        contains = "yes"
+        level = "warn"
+        [services.web]
+        command = ["/usr/bin/python3", "-c", '''
+import http.server
+class H(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(204 if self.path == "/health" else 404)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", 8080), H).serve_forever()''']
+        healthcheck = { http = "http://127.0.0.1:8080/health", interval = "20ms", retries = 1000000 }
+        [services.strict]
+        command = "sleep 1000"
+        depends_on = { web = "healthy" }
+        healthcheck = { http = { url = "http://127.0.0.1:8080/other", status = 404 }, interval = "20ms" }
+        [services.socket]
+        command = ["/usr/bin/python3", "-c", "import socket,time; s=socket.socket(socket.AF_UNIX); s.bind('/mnt/files/s'); s.listen(); time.sleep(1000)"]
+        healthcheck = { unix = "/mnt/files/s", interval = "20ms", retries = 1000000 }
+        [services.file]
+        command = "sleep 1000"
+        healthcheck = { file = "/mnt/files/touched", interval = "20ms", retries = 1000000 }
+        [services.own]
+        command = "sleep 1000"
+        healthcheck = { check = "file.ready", interval = "20ms", retries = 1000000 }
+        [services.last]
+        command = ["echo", "all are healthy"]
+        depends_on = { strict = "healthy", socket = "healthy", file = "healthy", own = "healthy" }
+        restart = "no"
+        essential = false
+    "#;
+    let run = Init::config(config).network().args(&["-v"]).start();
+    run.wait_for_err("strict: started");
+    run.wait_for_err("file: healthcheck failed: file /mnt/files/touched: found ");
+    run.wait_for_err("own: healthcheck failed: file /mnt/files/ready: found ");
+    std::fs::write(run.directory().join("touched"), "").unwrap();
+    std::fs::write(run.directory().join("ready"), "no").unwrap();
+    run.wait_for_err("own: healthcheck failed: file /mnt/files/ready: found a file without ");
+    std::fs::write(run.directory().join("ready"), "yes").unwrap();
+    run.wait_for("all are healthy");
+    run.stop().expect(0);
+}
+
+/// A probe that could never be is a fault of the file.
+#[test]
+fn a_check_that_is_not_there_is_no_probe() {
+    for (probe, part) in [
+        (
+            "check = 'tcp.bd'",
+            "services.web.healthcheck.check: no check is called \"tcp.bd\"; expected \"KIND.NAME\"",
+        ),
+        ("http = 'https://x/'", "services.web.healthcheck.http.https://x/: is https"),
+        ("unix = 'x.sock'", "is no absolute path"),
+        ("file = { path = '/x', contians = 'y' }", "did you mean \"contains\"?"),
+        ("http = 'http://x/', tcp = 1", "a healthcheck has one probe"),
+    ] {
+        let config = format!("[services.web]\ncommand = 'true'\nhealthcheck = {{ {probe} }}\n");
+        Init::config(&config).run().expect(78).tells(&["rinit.toml:3:", part]);
+    }
+}

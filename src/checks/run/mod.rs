@@ -262,7 +262,7 @@ fn group(label: &str, members: &[(&Check, Option<&Finding>)]) -> CheckEntry {
 }
 
 pub mod codec;
-mod pool;
+pub(in crate::checks) mod pool;
 #[cfg(test)]
 mod tests;
 pub mod workers;

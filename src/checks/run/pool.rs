@@ -216,7 +216,7 @@ impl PassProgress {
 }
 
 /// In a helper: takes on the user's rights, then looks until it holds, cannot change, or `wait` is over.
-fn attempt(check: &Check, wait: Option<Duration>, facts: &mut Facts) -> Finding {
+pub(in crate::checks) fn attempt(check: &Check, wait: Option<Duration>, facts: &mut Facts) -> Finding {
     if let Some(user) = &check.as_user
         && let Err(failure) = become_user(user, facts)
     {

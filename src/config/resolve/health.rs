@@ -1,14 +1,14 @@
 //! `healthcheck`: what is probed, and when.
 
 use super::{DEFAULTS, words};
-use crate::config::ProbeSpec;
 use crate::config::read::table::Table;
 use crate::config::source::document::{Node, Value};
+use crate::config::{CheckProbe, ProbeSpec};
 use crate::model::{HealthRules, ServiceType};
 use std::ffi::CString;
 use std::time::Duration;
 
-const PROBES: [&str; 3] = ["exec", "test", "tcp"];
+const PROBES: [&str; 7] = ["exec", "test", "tcp", "http", "unix", "file", "check"];
 
 /// Reads the healthcheck that a service has. The probe is `None` only beside a fault, or before the checks.
 pub fn read(table: &Table<'_>, kind: ServiceType) -> Option<(HealthRules, Option<ProbeSpec>)> {
@@ -23,7 +23,7 @@ pub fn read(table: &Table<'_>, kind: ServiceType) -> Option<(HealthRules, Option
     match written.as_slice() {
         _ if none => {}
         [] => below.fault_here(
-            "probes nothing; expected exec = [\"program\"], test = [\"CMD\", \"program\"] or tcp = 6379",
+            "probes nothing; expected exec = [\"program\"], test = [\"CMD\", \"program\"], tcp = 6379, http = \"http://127.0.0.1:8080/\", unix, file or check = \"KIND.NAME\"",
         ),
         keys => {
             let key = latest(&below, keys);
@@ -103,8 +103,24 @@ fn read_probe(table: &Table<'_>, key: &'static str) -> Option<ProbeSpec> {
     match key {
         "exec" => Some(ProbeSpec::Exec(words(table.command(key)?))),
         "test" => test(table).map(ProbeSpec::Exec),
-        _ => tcp(table),
+        "tcp" => tcp(table),
+        _ => check(table, key),
     }
+}
+
+/// A check: one of the kind that the key names, by its subject or its keys, or one of the file's own.
+fn check(table: &Table<'_>, key: &'static str) -> Option<ProbeSpec> {
+    let entry = table.entry(key)?;
+    let kind = if key == "check" { "" } else { key };
+    let mut probe = CheckProbe { kind: kind.into(), at: entry.at, ..CheckProbe::default() };
+    match &entry.node.value {
+        Value::Table(entries) if key != "check" => {
+            probe.name = "healthcheck".into();
+            entries.iter().for_each(|entry| entry.write(&mut probe.table));
+        }
+        _ => probe.name = table.text(key)?,
+    }
+    Some(ProbeSpec::Check(probe.into()))
 }
 
 /// Compose's `test`: a string is for the shell, an array begins with the word that says what it is.

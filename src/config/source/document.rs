@@ -2,6 +2,7 @@
 
 use super::diagnostic::{Diagnostic, SourceMap, Span};
 use crate::config::read::foreign;
+use crate::text::escape::{json_string, toml_key};
 use std::num::IntErrorKind;
 use toml::de::{DeTable, DeValue};
 
@@ -56,7 +57,45 @@ impl Node {
     }
 }
 
+impl Entry {
+    /// Writes the entry as a line of TOML, tables as inline ones.
+    pub fn write(&self, out: &mut String) {
+        out.push_str(&toml_key(&self.key));
+        out.push_str(" = ");
+        self.node.value.write(out);
+        out.push('\n');
+    }
+}
+
 impl Value {
+    /// Writes the value as TOML has it on one line.
+    fn write(&self, out: &mut String) {
+        match self {
+            Self::Text(text) => json_string(text, out),
+            Self::Integer(number) => out.push_str(&number.to_string()),
+            Self::Float(text) => out.push_str(text),
+            Self::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
+            Self::List(items) => {
+                out.push('[');
+                for item in items {
+                    item.value.write(out);
+                    out.push(',');
+                }
+                out.push(']');
+            }
+            Self::Table(entries) => {
+                out.push('{');
+                for (n, entry) in entries.iter().enumerate() {
+                    out.push_str(if n == 0 { "" } else { ", " });
+                    out.push_str(&toml_key(&entry.key));
+                    out.push_str(" = ");
+                    entry.node.value.write(out);
+                }
+                out.push('}');
+            }
+        }
+    }
+
     /// What to call it in a message.
     #[must_use]
     pub fn kind(&self) -> &'static str {

@@ -1,0 +1,69 @@
+//! A check as the probe of a service's health: found and proved when the configuration is read, judged in a process of
+//! its own each time. PID 1 keeps nothing of it but its text.
+
+use super::{Check, Facts, read, run};
+use crate::config::CheckProbe;
+use crate::config::read::interpolate::Scope;
+use crate::config::read::table::ReadContext;
+use crate::config::source::diagnostic::SourceMap;
+use crate::config::source::document::{self, Node, Value};
+use crate::model::environ::Environ;
+use crate::text::escape::toml_key;
+
+/// Finds the check that a probe names below `[checks]`, and notes the faults of one that has keys of its own.
+pub fn complete(probe: &mut CheckProbe, service: &str, written: Option<&Node>, reading: &ReadContext<'_>) {
+    let path = ["services.", service, ".healthcheck"].concat();
+    if !probe.kind.is_empty() {
+        let (_, faults) = parse(probe, &reading.scope);
+        for message in faults {
+            let message = message.strip_prefix("checks.").unwrap_or(&message);
+            reading.fault(probe.at, [&path, ".", message].concat());
+        }
+        return;
+    }
+    let named = std::mem::take(&mut probe.name);
+    let (kind, name) = named.split_once('.').unwrap_or((&named, ""));
+    let of_kind = written.and_then(|written| written.get(kind));
+    let found = if name.is_empty() { of_kind } else { of_kind.and_then(|node| node.get(name)) };
+    let Some(found) = found else {
+        let example = "; expected \"KIND.NAME\", such as \"tcp.db\" for [checks.tcp.db]";
+        reading.fault(probe.at, [&path, ".check: no check is called \"", &named, "\"", example].concat());
+        return;
+    };
+    (probe.kind, probe.name) = (kind.into(), name.into());
+    found.entries().iter().for_each(|entry| entry.write(&mut probe.table));
+}
+
+/// Judges once; the error is what was found, and what was expected.
+pub fn judge(probe: &CheckProbe, environ: Environ) -> Result<(), String> {
+    let variable = |name: &str| environ.text(name);
+    let scope = Scope { variable: &variable, exists: &|_| false, read: &|_| Err(String::new()), later: &[] };
+    let (checks, faults) = parse(probe, &scope);
+    let Some(check) = checks.first() else { return Err(faults.join("; ")) };
+    let finding = run::pool::attempt(check, None, &mut Facts::live(environ.clone()));
+    if finding.ok {
+        return Ok(());
+    }
+    // It is tried again anyway.
+    let remedy = finding.remedy.replace(", or keep trying with wait", "");
+    let end = if remedy.is_empty() { "" } else { "; " };
+    let (subject, expected) = (&*check.spec.subject, &*check.spec.expected);
+    Err([subject, ": found ", &finding.found, ", expected ", expected, end, &remedy].concat())
+}
+
+/// The check of a probe, and the messages of its faults.
+fn parse(probe: &CheckProbe, scope: &Scope<'_>) -> (Vec<Check>, Vec<String>) {
+    let name = if probe.name.is_empty() { String::new() } else { [".", &toml_key(&probe.name)].concat() };
+    let text = ["[checks.", &toml_key(&probe.kind), &name, "]\n", &probe.table].concat();
+    let mut sources = SourceMap::default();
+    let file = sources.add(String::new(), text);
+    let mut faults = Vec::new();
+    let root = document::parse(&sources, file, &mut faults);
+    let reading = ReadContext::new(*scope);
+    let checks = match &root.value {
+        Value::Table(_) => read(root.get("checks"), &reading),
+        _ => Vec::new(),
+    };
+    faults.extend(reading.into_faults());
+    (checks, faults.into_iter().map(|fault| fault.message).collect())
+}
