@@ -74,8 +74,12 @@ impl Launch {
     }
 
     /// The configuration, as `rinit.toml` in [`FILES`].
+    ///
+    /// Where nothing else is said its control socket is in [`FILES`] too, not the machine's, which all starts would share.
     pub fn config(self, text: &str) -> Self {
-        self.file("rinit.toml", text).args(&["--config", &format!("{FILES}/rinit.toml")])
+        let is_said = text.contains("socket") || self.env.iter().any(|(name, _)| name == "RINIT_SOCKET");
+        let own = if is_said { self } else { self.env("RINIT_SOCKET", &format!("{FILES}/.rinit.sock")) };
+        own.file("rinit.toml", text).args(&["--config", &format!("{FILES}/rinit.toml")])
     }
 
     /// One variable of the environment more, or another value for it.
