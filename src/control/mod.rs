@@ -61,6 +61,8 @@ pub struct View<'v> {
     pub tail: &'v dyn Fn(ServiceId, u64) -> Option<(u64, Vec<u8>)>,
     /// Lines, bytes and lost bytes of what a service wrote, where rinit counts them.
     pub log_counts: &'v dyn Fn(ServiceId) -> Option<[u64; 3]>,
+    /// How many log files could not be opened anew, `None` while that is under way; where there are files at all.
+    pub unopened_logs: &'v dyn Fn() -> Option<Option<u64>>,
     /// What a service's process is made with; or why there is none.
     pub exec_context: &'v dyn Fn(ServiceId) -> Result<ExecContext, String>,
 }
@@ -78,6 +80,8 @@ pub enum Demand {
     Services(Vec<ServiceId>, ControlOrder),
     /// The container.
     Shutdown(Option<u8>),
+    /// All log files are to be opened anew.
+    ReopenLogs,
 }
 
 /// The socket and its clients.
@@ -289,6 +293,11 @@ fn grant(rights: Rights, request: Request, followers: usize, view: &View<'_>) ->
         RequestVerb::Logs { since } => Granted::Rows(logs(ids, since, view)?),
         RequestVerb::ExecContext => Granted::Rows(exec_context(&ids, view)?),
         RequestVerb::Shutdown { code } => Granted::Order(Demand::Shutdown(code)),
+        RequestVerb::ReopenLogs if (view.unopened_logs)().is_none() => {
+            let message = "no service that was started has logging = \"file\": there is nothing to open anew";
+            return Err(Refusal::new("unavailable", message));
+        }
+        RequestVerb::ReopenLogs => Granted::Order(Demand::ReopenLogs),
         RequestVerb::Start => order(ids, ControlOrder::Start, view)?,
         RequestVerb::Stop { only } => order(ids, ControlOrder::Stop { only }, view)?,
         RequestVerb::Restart => order(ids, ControlOrder::Restart, view)?,
@@ -366,5 +375,8 @@ fn version(id: Option<u64>, view: &View<'_>) -> Row {
     row.number("uptime_ms", view.uptime_ms());
     let files = (view.files)();
     row.texts("config", files.iter().map(String::as_str));
+    if let Some(unopened) = (view.unopened_logs)() {
+        row.maybe_number("logs_unopened", unopened);
+    }
     row
 }

@@ -57,6 +57,8 @@ pub enum RequestVerb {
         /// From this position on.
         since: Option<u64>,
     },
+    /// Open all log files anew.
+    ReopenLogs,
     /// Who depends on whom.
     Graph,
     /// When services first waited, started, were ready, ended.
@@ -82,6 +84,7 @@ impl RequestVerb {
             | Self::Restart
             | Self::Signal(_)
             | Self::Shutdown { .. }
+            | Self::ReopenLogs
             | Self::ExecContext => false,
         }
     }
@@ -95,6 +98,7 @@ impl RequestVerb {
             | Self::Status
             | Self::Metrics
             | Self::Shutdown { .. }
+            | Self::ReopenLogs
             | Self::Events { .. }
             | Self::Logs { .. }
             | Self::Graph
@@ -172,6 +176,7 @@ fn verb(value: &Json, verb: &str) -> Result<RequestVerb, Refusal> {
         }
         "events" => RequestVerb::Events { since: number("since")?, follow: flag("follow")? },
         "logs" => RequestVerb::Logs { since: number("since")? },
+        "reopen-logs" => RequestVerb::ReopenLogs,
         "graph" => RequestVerb::Graph,
         "timeline" => RequestVerb::Timeline,
         "exec-context" => RequestVerb::ExecContext,

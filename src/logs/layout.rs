@@ -1,7 +1,8 @@
 //! Where what lies in the memory that PID 1 and the relay share. A relay that is killed leaves it to the next one.
 //!
 //! All numbers are words of 8 bytes in the machine's order. A page of header: for standard output and error each, at
-//! [`HALF_LINE`] whether a line was begun there and not ended, at [`TORN`] whether a write is under way that may be cut.
+//! [`HALF_LINE`] whether a line was begun there and not ended, at [`TORN`] whether a write is under way that may be cut; and
+//! how far the orders have come to open log files anew.
 //! Then one slot for each relayed service: 32 words, and a ring of [`RING`] bytes with the end of what it wrote. The ring
 //! is a byte string without beginning: its byte number N lies at N modulo [`RING`]; [`RING_END`] is the number of
 //! the next one, and [`RING_BEGUN`] the same before it is written, so that a reader whose bytes lie between the two
@@ -13,6 +14,12 @@ pub const HEADER: usize = 4096;
 pub const HALF_LINE: usize = 8;
 /// In the header: not 0 while a write of several parts is under way.
 pub const TORN: usize = 24;
+/// In the header: how often all log files were ordered to be opened anew, by PID 1.
+pub const REOPENS: usize = 40;
+/// In the header: of how many of these orders the files are open.
+pub const REOPENED: usize = 48;
+/// In the header: how many files could not be opened by the last of them.
+pub const UNOPENED: usize = 56;
 
 /// How much of a service's output is kept.
 pub const RING: usize = 4096;

@@ -192,7 +192,25 @@ impl Logs {
 
     /// Opens all log files anew: somebody has moved them.
     pub fn reopen(&self) {
+        if let Some(memory) = &self.memory {
+            memory.set_word(layout::REOPENS, memory.word(layout::REOPENS) + 1);
+        }
         self.order(order::REOPEN);
+    }
+
+    /// What came of that: how many files could not be opened; `None` while it is under way.
+    #[must_use]
+    pub fn unopened(&self) -> Option<u64> {
+        let memory = self.memory.as_ref()?;
+        let is_done = memory.word(layout::REOPENED) == memory.word(layout::REOPENS);
+        is_done.then(|| memory.word(layout::UNOPENED))
+    }
+
+    /// Whether there are log files at all.
+    #[must_use]
+    pub fn has_files(&self) -> bool {
+        self.memory.is_some()
+            && self.services.iter().any(|service| service.program.logging.driver == LogDriver::File)
     }
 
     fn order(&self, order: u8) {

@@ -71,6 +71,7 @@ impl EventLoop {
                 Some((tail.from, tail.bytes))
             },
             log_counts: &|service| runtime.logs.as_ref()?.counts(service),
+            unopened_logs: &|| Some(runtime.logs.as_ref().filter(|logs| logs.has_files())?.unopened()),
             exec_context: &|service| self.exec_context(service),
         };
         let demand = control.server.ready(fd, &view);
@@ -80,6 +81,11 @@ impl EventLoop {
             Some(Demand::Services(services, order)) => {
                 let orders = services.into_iter().map(|service| Event::Order { service, order });
                 self.events.extend(orders);
+            }
+            Some(Demand::ReopenLogs) => {
+                if let Some(logs) = &self.runtime.logs {
+                    logs.reopen();
+                }
             }
             Some(Demand::Shutdown(code)) => {
                 // Not by the signal that came before.

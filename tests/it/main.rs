@@ -37,6 +37,7 @@ mod health;
 mod http_bodies;
 mod init;
 mod kill_modes;
+mod log_files;
 mod logs;
 mod nested;
 mod order;

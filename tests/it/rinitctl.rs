@@ -37,34 +37,34 @@ fn started(config: &str, states: &[(&str, &str)]) -> Running {
 }
 
 /// rinitctl in the namespaces of a rinit, as `docker exec` runs it.
-fn inside(run: &Running, words: &[&str]) -> Command {
+pub fn inside(run: &Running, words: &[&str]) -> Command {
     let mut command = Command::new("nsenter");
     command.args(["-t", &run.pid_outside().to_string(), "-p", "-m", "--", "env"]);
     command.arg(format!("RINIT_SOCKET={}", Client::SOCKET)).args(words);
     command
 }
 
-fn ctl_command(run: &Running, words: &[&str]) -> Command {
+pub fn ctl_command(run: &Running, words: &[&str]) -> Command {
     inside(run, &[&["/mnt/rinit", "--ctl"], words].concat())
 }
 
-struct Told {
-    code: i32,
-    out: String,
-    err: String,
+pub struct Told {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
 }
 
-fn told(output: Output) -> Told {
+pub fn told(output: Output) -> Told {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Told { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
 }
 
-fn ctl(run: &Running, words: &[&str]) -> Told {
+pub fn ctl(run: &Running, words: &[&str]) -> Told {
     told(ctl_command(run, words).output().unwrap())
 }
 
 #[track_caller]
-fn good(run: &Running, words: &[&str]) -> String {
+pub fn good(run: &Running, words: &[&str]) -> String {
     let told = ctl(run, words);
     assert_eq!((told.code, told.err.as_str()), (0, ""), "{words:?}: {}", told.out);
     told.out

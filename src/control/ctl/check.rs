@@ -1,13 +1,19 @@
 //! `rinitctl check`: becomes `rinit --check` with the files that PID 1 has read.
 
 use super::table::JSON;
-use super::{CtlError, CtlRequest};
-use crate::config::Program;
+use super::{CtlError, CtlRequest, complain};
+use crate::config::{Program, ProgramSettings};
 use crate::exit_code::UNREACHED;
+use crate::model::Pid;
 use crate::service::launcher::Starter;
+use crate::sys::fs::files::slurp;
 use crate::sys::process::spawn::SessionMode;
+use crate::text::escape::bytes_as_text;
 use crate::text::json::Json;
 use std::ffi::CString;
+
+/// As large as an environment may be (execve(2)).
+const MAX_ENVIRONMENT: usize = 6 << 20;
 
 pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let mut client = request.connect()?;
@@ -27,8 +33,27 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
         words.extend(["--format", "json"]);
     }
     let argv: Vec<CString> = words.into_iter().filter_map(|word| CString::new(word).ok()).collect();
+    let settings = match client.pid().and_then(environment) {
+        Some(environment) => ProgramSettings { environment, clear_env: true, ..ProgramSettings::default() },
+        None => {
+            complain(
+                "the environment of rinit may not be read by this user: the checks see that of this command",
+            );
+            ProgramSettings::default()
+        }
+    };
     drop(client);
     let failure = Starter::bare(request.inherited, SessionMode::Foreground)
-        .replace(&Program { argv, ..Program::default() });
+        .replace(&Program { argv, settings: settings.into() });
     Err(CtlError::new(failure.code, failure.why))
+}
+
+/// What a process was started with, names and values.
+fn environment(pid: Pid) -> Option<Vec<(String, String)>> {
+    let block = slurp(&["/proc/", &pid.to_string(), "/environ"].concat(), MAX_ENVIRONMENT).ok()?;
+    let pair = |entry: &[u8]| {
+        let at = entry.iter().position(|byte| *byte == b'=')?;
+        Some((bytes_as_text(entry.get(..at)?), bytes_as_text(entry.get(at + 1..)?)))
+    };
+    Some(block.split(|byte| *byte == 0).filter_map(pair).collect())
 }

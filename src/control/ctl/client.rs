@@ -1,20 +1,29 @@
 //! The client's end of the protocol that `docs/control.md` describes.
 
 use super::{CtlError, names};
+use crate::cli::{self, Parsed};
+use crate::config::read::context::ReadContext;
+use crate::config::read::interpolate::Scope;
+use crate::config::read::table::Table;
+use crate::config::source::files::{self, Io};
 use crate::exit_code::{DENIED, FAILURE, TIMED_OUT, UNKNOWN_SERVICE, UNREACHED};
-use crate::model::Moment;
+use crate::model::{Moment, Pid};
 use crate::sys::event::clock;
 use crate::sys::net::line_stream::{LineStream, readable};
 use crate::sys::process::{credentials, procfs};
 use crate::sys::{args, fs};
 use crate::text::escape::json_string;
+use crate::text::io_error;
 use crate::text::json::{self, Json};
 use crate::text::suggest::did_you_mean;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::time::Duration;
 
 /// Where rinit listens when nobody says where.
 const DEFAULT_SOCKET: &str = "/run/rinit.sock";
+/// As much of a command line is looked at.
+const MAX_COMMAND_LINE: usize = 64 * 1024;
 /// As many bytes of names as go into one request; rinit takes 16,384 in all.
 const MAX_NAMES_BYTES: usize = 12_000;
 /// Between two looks where events cannot be followed.
@@ -35,21 +44,25 @@ impl CtlClient {
     pub(super) fn connect(named: Option<&str>, patience: Option<Duration>) -> Result<Self, CtlError> {
         let until = patience.map(|patience| clock::now().after(patience));
         let variable = args::variable("RINIT_SOCKET").and_then(|value| std::str::from_utf8(value).ok());
-        let candidates: Vec<String> = match named.or(variable.filter(|value| !value.is_empty())) {
-            Some("none") => {
-                return Err(CtlError::new(UNREACHED, "RINIT_SOCKET=none: rinit has no control socket here"));
+        let named = named.or(variable.filter(|value| !value.is_empty()));
+        let guesses: [fn() -> Option<String>; 3] =
+            [|| Some(DEFAULT_SOCKET.into()), abstract_name, configured_name];
+        // One after the other: a file of the configuration is read only where nobody else answers.
+        let guessed = guesses.iter().filter(|_| named.is_none()).filter_map(|guess| guess());
+        let mut failed: Option<(String, io::Error)> = None;
+        for socket in named.map(str::to_string).into_iter().chain(guessed) {
+            if socket == "none" {
+                let by = if named.is_some() { "RINIT_SOCKET=none" } else { "[control] socket = \"none\"" };
+                return Err(CtlError::new(UNREACHED, [by, ": rinit has no control socket here"].concat()));
             }
-            Some(name) => vec![name.into()],
-            None => [Some(DEFAULT_SOCKET.into()), abstract_name()].into_iter().flatten().collect(),
-        };
-        let mut first: Option<(String, io::Error)> = None;
-        for socket in candidates {
             match LineStream::connect(&socket, patience) {
                 Ok(stream) => return Self::trusted(stream, socket, until),
-                Err(error) => first = first.or(Some((socket, error))),
+                // That nobody is there says less than why somebody does not answer.
+                Err(error) if failed.is_some() && is_nobody(&error) => {}
+                Err(error) => failed = Some((socket, error)),
             }
         }
-        let (socket, error) = first.unwrap_or_else(|| (String::new(), io::ErrorKind::NotFound.into()));
+        let (socket, error) = failed.unwrap_or_else(|| (String::new(), io::ErrorKind::NotFound.into()));
         Err(unreached(&socket, &error))
     }
 
@@ -183,6 +196,11 @@ impl CtlClient {
         self.stream.has_line()
     }
 
+    /// The pid of rinit, as it is called here.
+    pub(super) fn pid(&self) -> Option<Pid> {
+        self.stream.peer_pid()
+    }
+
     /// The descriptor, to be waited for.
     pub(super) fn raw(&self) -> i32 {
         self.stream.raw()
@@ -222,6 +240,41 @@ fn abstract_name() -> Option<String> {
     let link = fs::stat::read_link("/proc/self/ns/pid").ok()?;
     let inode = link.strip_prefix("pid:[")?.strip_suffix(']')?;
     Some(["@rinit-", inode, "-1"].concat())
+}
+
+fn is_nobody(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+}
+
+/// Where the files that PID 1 was started with say that it listens.
+#[cold]
+fn configured_name() -> Option<String> {
+    let words = fs::files::slurp("/proc/1/cmdline", MAX_COMMAND_LINE).ok()?;
+    let words: Vec<CString> = words
+        .split_inclusive(|byte| *byte == 0)
+        .filter_map(|word| CString::from_vec_with_nul(word.into()).ok())
+        .collect();
+    let words: Vec<&CStr> = words.iter().map(CString::as_c_str).collect();
+    let Ok(Parsed::Run(invocation)) = cli::parse(&words, &args::variable) else { return None };
+    // Its standard input is not this process's.
+    if invocation.config.iter().any(|path| path.starts_with("/dev/") || path.starts_with("/proc/")) {
+        return None;
+    }
+    let variable = |name: &str| args::variable(name).map(|value| String::from_utf8_lossy(value).into_owned());
+    let io = Io {
+        read: &fs::files::read,
+        list: &fs::files::list_toml,
+        why: &|_, error| io_error::unreadable(error),
+    };
+    let named = variable("RINIT_CONFIG");
+    let files = files::load(&invocation.config, named.as_deref(), &io, &mut Vec::new())?;
+    let reading = ReadContext::new(Scope {
+        variable: &variable,
+        exists: &fs::files::exists,
+        read: &|_| Err(String::new()),
+        later: &[],
+    });
+    Table::open(&reading, String::new(), files.root.at, &files.root)?.table("control")?.text("socket")
 }
 
 /// Why nobody answers, as far as that can be seen from here.

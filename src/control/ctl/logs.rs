@@ -2,9 +2,9 @@
 
 use super::client::CtlClient;
 use super::picture::{CellTone, is_coloured, painted};
-use super::table::{FOLLOW, LINES};
+use super::table::{FOLLOW, LINES, REOPEN};
 use super::{CtlError, CtlRequest, print};
-use crate::exit_code::{FAILURE, UNREACHED, USAGE};
+use crate::exit_code::{FAILURE, TIMED_OUT, UNREACHED, USAGE};
 use crate::sys::event::clock;
 use crate::sys::net::line_stream::readable;
 use crate::text::json::Json;
@@ -12,6 +12,10 @@ use std::time::Duration;
 
 /// Between two questions for what has come, for every ten services that are followed.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// As long log files may take to be opened anew; and between two looks whether they are.
+const REOPEN_TIMEOUT: Duration = Duration::from_secs(5);
+const REOPEN_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A service whose output is shown.
 struct Followed {
@@ -26,6 +30,9 @@ struct Followed {
 
 pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let arguments = request.arguments;
+    if arguments.has(&REOPEN) {
+        return reopen(&mut request.connect()?);
+    }
     let most = match arguments.value(&LINES) {
         None => usize::MAX,
         Some(text) => text
@@ -81,6 +88,27 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
                 // The container has ended.
                 Err(failure) if failure.code == UNREACHED => return Ok(0),
                 Err(failure) => return Err(failure),
+            }
+        }
+    }
+}
+
+/// Has all log files opened anew, and waits until they are.
+fn reopen(client: &mut CtlClient) -> Result<u8, CtlError> {
+    client.ask("reopen-logs", &[], "", &mut |_| {})?;
+    let until = clock::now().after(REOPEN_TIMEOUT);
+    loop {
+        match client.ask("version", &[], "", &mut |_| {})?.number("logs_unopened") {
+            Some(0) => return Ok(0),
+            Some(count) => {
+                let text = format!("{count} log files could not be opened anew; rinit's own lines say why");
+                return Err(CtlError::new(FAILURE, text));
+            }
+            None if clock::now() >= until => {
+                return Err(CtlError::new(TIMED_OUT, "the log files are not open anew yet; it goes on"));
+            }
+            None => {
+                let _ = readable(&[], Some(clock::now().after(REOPEN_POLL_INTERVAL)));
             }
         }
     }

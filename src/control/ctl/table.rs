@@ -75,6 +75,8 @@ pub(super) static JSON: CtlOption = flag("json", 'j', "print JSON");
 pub(super) static WATCH: CtlOption = flag("watch", 'w', "go on, and print it again when something changes");
 pub(super) static FOLLOW: CtlOption = flag("follow", 'f', "go on with what comes");
 pub(super) static LINES: CtlOption = valued("lines", 'n', "LINES", "the last lines of each service");
+pub(super) static REOPEN: CtlOption =
+    flag("reopen", '\0', "open all log files anew, after something has moved them (logrotate)");
 pub(super) static NO_WAIT: CtlOption = flag("no-wait", '\0', "do not wait for the result");
 pub(super) static TIMEOUT: CtlOption =
     valued("timeout", 't', "TIME", "wait at most so long, then end with 124");
@@ -165,7 +167,7 @@ pub(super) static VERBS: &[CtlVerb] = &[
         help: "the last lines of services, and what comes",
         more: "rinit keeps the last 4 KiB of each service whose output it relays (logging = \"prefix\", \"json\" or \"file\").",
         example: "rinitctl logs -f -n 20 web",
-        options: &[&FOLLOW, &LINES],
+        options: &[&FOLLOW, &LINES, &REOPEN],
         run: logs::run,
     },
     CtlVerb {
@@ -193,7 +195,7 @@ pub(super) static VERBS: &[CtlVerb] = &[
         usage: "[CHECK]...",
         operands: Operands::Words,
         help: "run the checks of the start now: all, or kinds or names",
-        more: "They see the environment of this command, which may be another than rinit's.",
+        more: "They see the environment that rinit was started with, where this user may read it.",
         example: "rinitctl check tcp",
         options: &[&JSON],
         run: check::run,

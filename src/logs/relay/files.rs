@@ -2,7 +2,7 @@
 
 use super::opener::{self, FileOrder};
 use super::sink::{LogFileSink, Sink, SinkKind};
-use super::{RETRY_INTERVAL, Relay};
+use super::{RETRY_INTERVAL, Relay, layout};
 use crate::cli::LogLevel;
 use crate::model::Moment;
 use crate::output;
@@ -45,16 +45,49 @@ impl Relay<'_> {
 
     /// Opens all files, again those that are open.
     pub(super) fn open_files(&mut self) {
-        (0..self.sinks.len()).for_each(|sink| self.ask(sink, FileOrder::Open));
+        self.reopening = self.memory.word(layout::REOPENS);
+        for sink in 0..self.sinks.len() {
+            if let Some(file) = self.file(sink) {
+                file.is_stale = file.is_asked;
+            }
+            self.ask(sink, FileOrder::Open);
+        }
+        self.note_opened();
+    }
+
+    /// Notes for rinit that all files are open, as far as they can be.
+    fn note_opened(&self) {
+        let files = || {
+            self.sinks.iter().filter_map(|sink| match &sink.kind {
+                SinkKind::File(file) => Some(file),
+                SinkKind::Stream { .. } => None,
+            })
+        };
+        if files().all(|file| !file.is_asked) {
+            let has_failed = |file: &&LogFileSink| file.fd.is_none() || file.no_rotation_until.is_some();
+            let failed = files().filter(has_failed).count();
+            self.memory.set_word(layout::UNOPENED, failed as u64);
+            self.memory.set_word(layout::REOPENED, self.reopening);
+        }
     }
 
     fn ask(&mut self, sink: usize, order: FileOrder) {
         let Some(opener) = self.opener.as_ref().map(|opener| opener.as_raw_fd()) else { return };
         let Some(file) = self.file(sink).filter(|file| !file.is_asked) else { return };
         match opener::ask(opener, sink, order, &file.path, file.max_file) {
-            Ok(()) => (file.is_asked, file.retry_at) = (true, None),
+            Ok(()) => {
+                (file.is_asked, file.retry_at) = (true, None);
+                file.is_rotating = order == FileOrder::Rotate;
+            }
             Err(_) => file.retry_at = Some(clock::now().after(RETRY_INTERVAL)),
         }
+    }
+
+    fn ask_again(&mut self, sink: usize) {
+        if let Some(file) = self.file(sink) {
+            file.is_stale = false;
+        }
+        self.ask(sink, FileOrder::Open);
     }
 
     /// Whether a file is to be rotated before so much is written to it; then that has been asked for.
@@ -83,13 +116,17 @@ impl Relay<'_> {
         loop {
             let opened = match opener::answer(opener) {
                 Ok(opened) => opened,
-                Err(Errno::EAGAIN) => return,
+                Err(Errno::EAGAIN) => {
+                    self.note_opened();
+                    return;
+                }
                 // It is gone, and a new one needs rights that the relay has no longer: the next relay has it.
                 Err(_) => crate::sys::exit(75),
             };
             let sink = opened.sink;
             let Some(file) = self.file(sink) else { continue };
             file.is_asked = false;
+            let was_moved = std::mem::take(&mut file.is_stale);
             match opened.fd {
                 Ok(fd) => {
                     // The old one is closed only now.
@@ -100,7 +137,12 @@ impl Relay<'_> {
                     self.sink_has_room(sink);
                 }
                 Err(errno) if file.fd.is_some() => {
-                    file.no_rotation_until = Some(clock::now().after(RETRY_INTERVAL));
+                    let later = clock::now().after(RETRY_INTERVAL);
+                    file.no_rotation_until = Some(later);
+                    if !file.is_rotating {
+                        // Until then what is written goes to a file that may have no name any more.
+                        (file.is_stale, file.retry_at) = (true, Some(later));
+                    }
                     self.fail(sink, errno, "cannot be rotated or opened anew");
                     self.sink_has_room(sink);
                 }
@@ -108,6 +150,9 @@ impl Relay<'_> {
                     file.retry_at = Some(clock::now().after(RETRY_INTERVAL));
                     self.fail(sink, errno, "cannot be opened");
                 }
+            }
+            if was_moved {
+                self.ask_again(sink);
             }
         }
     }
@@ -124,10 +169,10 @@ impl Relay<'_> {
             }
             let Some(file) = self.file(sink) else { continue };
             file.retry_at = None;
-            if file.fd.is_some() {
+            if file.fd.is_some() && !file.is_stale {
                 self.sink_has_room(sink);
             } else {
-                self.ask(sink, FileOrder::Open);
+                self.ask_again(sink);
             }
         }
     }

@@ -106,6 +106,8 @@ struct Relay<'a> {
     has_flushed: bool,
     /// Whether it is the end: until when at most.
     finishing: Option<Moment>,
+    /// The order to open all files anew that is being carried out.
+    reopening: u64,
     buffer: Vec<u8>,
     chunk: Vec<u8>,
     spans: Vec<(usize, usize)>,
@@ -164,6 +166,7 @@ impl<'a> Relay<'a> {
             mask: Mask::new(redact::byte_forms()),
             has_flushed: false,
             finishing: None,
+            reopening: 0,
             buffer: vec![0; BATCH],
             chunk: Vec::new(),
             spans: Vec::new(),

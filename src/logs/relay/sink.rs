@@ -68,9 +68,13 @@ pub struct LogFileSink {
     pub size: u64,
     /// An answer of the opener is awaited.
     pub is_asked: bool,
+    /// What is awaited is a rotation.
+    pub is_rotating: bool,
+    /// It is to be opened once more: the file has been moved since it was asked for, or could not be opened anew.
+    pub is_stale: bool,
     /// Not before then is it tried again.
     pub retry_at: Option<Moment>,
-    /// After a rotation that failed it goes on in the old file until then.
+    /// After it could not be rotated or opened anew it goes on in the old file until then.
     pub no_rotation_until: Option<Moment>,
 }
 

@@ -1,6 +1,6 @@
 //! A connection to a server on this machine, by the lines that come from it.
 
-use crate::model::Moment;
+use crate::model::{Moment, Pid};
 use crate::sys::Errno;
 use crate::sys::event::clock;
 use std::io;
@@ -56,9 +56,20 @@ impl LineStream {
         }
     }
 
-    /// The uid of who listens (SO_PEERCRED).
+    /// The uid of who listens.
     #[must_use]
     pub fn peer_uid(&self) -> Option<u32> {
+        self.peer().map(|who| who.uid)
+    }
+
+    /// The process that listens, as it is called here; `None`: it is of another pid namespace.
+    #[must_use]
+    pub fn peer_pid(&self) -> Option<Pid> {
+        self.peer().map(|who| who.pid).filter(|pid| *pid > 0)
+    }
+
+    /// Who listens (SO_PEERCRED).
+    fn peer(&self) -> Option<libc::ucred> {
         let mut who = libc::ucred { pid: 0, uid: 0, gid: 0 };
         let mut length = size_of::<libc::ucred>() as libc::socklen_t;
         // SAFETY: a place of ours and its size.
@@ -71,7 +82,7 @@ impl LineStream {
                 &raw mut length,
             )
         };
-        (result == 0).then_some(who.uid)
+        (result == 0).then_some(who)
     }
 
     /// The descriptor, to be waited for.
