@@ -44,6 +44,7 @@ mod order;
 mod probe_output;
 mod quiet;
 mod races;
+mod reaching;
 mod remedies;
 mod report;
 mod resolver;

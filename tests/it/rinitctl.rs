@@ -298,33 +298,45 @@ fn completions_complete_in_their_shells() {
         complete_it rinitctl sta
         complete_it rinitctl restart w
         complete_it rinitctl status --j
-        complete_it rinitctl graph --format d'"#;
-    assert_eq!(shell("bash", bash), "status start\nweb\n--json\ndot\n");
+        complete_it rinitctl graph --format d
+        complete_it_too() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _rinit; echo "${COMPREPLY[0]}"; }
+        complete_it_too rinit --config x --val
+        complete_it_too rinit --config --val
+        complete_it_too rinit -g -- tru
+        complete_it_too rinit true --val'"#;
+    assert_eq!(shell("bash", bash), "status start\nweb\n--json\ndot\n--validate\n\ntrue\n\n");
     let fish = r#"exec fish --no-config -c 'source /mnt/files/fish.completion
         complete -C "rinitctl sta" | string split -f1 \t
         complete -C "rinitctl restart w" | string split -f1 \t
         complete -C "rinitctl status --j" | string split -f1 \t
-        complete -C "rinitctl graph --format d" | string split -f1 \t'"#;
+        complete -C "rinitctl graph --format d" | string split -f1 \t
+        complete -C "rinit --val" | string split -f1 \t'"#;
     let told = shell(
         "fish",
         &format!("export HOME=/mnt/files XDG_DATA_HOME=/mnt/files XDG_CONFIG_HOME=/mnt/files\n{fish}"),
     );
     let mut words: Vec<&str> = told.lines().collect();
     words.sort_unstable();
-    assert_eq!(words, ["--json", "dot", "start", "status", "web"]);
+    assert_eq!(words, ["--json", "--validate", "dot", "start", "status", "web"]);
     let zsh = r#"exec zsh -f -c 'autoload -U compinit; compinit -D -u
         source /mnt/files/zsh.completion
         [[ $_comps[rinitctl] == _rinitctl ]] || exit 3
         _describe() { print -l -- ${(P)2} }
         compadd() { print -l -- $@ }
         words=(rinitctl ""); CURRENT=2; _rinitctl
-        words=(rinitctl restart ""); CURRENT=3; _rinitctl'"#;
+        words=(rinitctl restart ""); CURRENT=3; _rinitctl
+        [[ $_comps[rinit] == _rinit ]] || exit 3
+        _arguments() { print -l -- $@ }
+        _rinit'"#;
     let told = shell("zsh", zsh);
     for line in [
         "status:what runs, how it is, since when, and why not",
         "--no-wait:do not wait for the result",
         "web",
         "all",
+        "*--validate[report every fault of the configuration, and end]",
+        "*-r[send TO in place of the signal FROM; 0 drops it]:FROM:TO:_files",
+        "*::command: _normal",
     ] {
         assert!(told.lines().any(|found| found == line), "{line}\n{told}");
     }

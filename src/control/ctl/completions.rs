@@ -1,13 +1,15 @@
-//! `rinitctl completions`: scripts for shells, from the table.
+//! `rinitctl completions`: scripts for shells, from its table and that of rinit's own options.
 
 use super::table::{COMMON, CtlOption, CtlVerb, Operands, SHELLS, VERBS};
 use super::{CtlError, CtlRequest, print};
+use crate::cli::options::{OPTIONS, OptionSpec};
 
 pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let text = match request.arguments.words.first().map(String::as_str) {
-        Some("bash") => bash(),
-        Some("zsh") => zsh(),
-        Some("fish") => fish(),
+        Some("bash") => bash() + &rinit_in_bash(),
+        // Its last lines decide whether the file is a function of zsh, or is sourced.
+        Some("zsh") => rinit_in_zsh() + &zsh(),
+        Some("fish") => fish() + &rinit_in_fish(),
         // What the scripts ask for.
         _ => return names(request),
     };
@@ -87,7 +89,7 @@ fn quoted(text: &str) -> String {
 
 fn zsh() -> String {
     let mut text = String::from(
-        "#compdef rinitctl\n_rinitctl() {\n    local -a choices\n    local verb i\n    \
+        "_rinitctl() {\n    local -a choices\n    local verb i\n    \
          for ((i = 2; i < CURRENT; i++)); do\n        case $words[i] in\n            -s|--socket) ((i++));;\n            -*) ;;\n            \
          *) verb=$words[i]; break;;\n        esac\n    done\n    case $verb in\n        '')\n            choices=(\n",
     );
@@ -118,7 +120,10 @@ fn zsh() -> String {
         }
         text.push_str("            ;;\n");
     }
-    text.push_str("    esac\n}\nif [[ $funcstack[1] == _rinitctl ]]; then\n    _rinitctl \"$@\"\nelse\n    compdef _rinitctl rinitctl\nfi\n");
+    text.push_str(
+        "    esac\n}\nif [[ $funcstack[1] == _rinitctl ]]; then\n    case $service in\n        rinit) _rinit \"$@\";;\n        \
+         *) _rinitctl \"$@\";;\n    esac\nelse\n    compdef _rinitctl rinitctl\n    compdef _rinit rinit\nfi\n",
+    );
     text
 }
 
@@ -158,5 +163,62 @@ fn fish() -> String {
         with_names.join(" "),
         SHELLS.join(" ")
     ));
+    text
+}
+
+/// The long name of one of rinit's own options, and its letter.
+fn names_of(option: &OptionSpec) -> impl Iterator<Item = String> {
+    let short = option.short.map(|letter| ['-', letter].iter().collect());
+    std::iter::once(["--", option.long].concat()).chain(short)
+}
+
+/// Options until the COMMAND, then that one's own words.
+fn rinit_in_bash() -> String {
+    let list = |valued: bool, by: &str| {
+        let all = OPTIONS.iter().filter(|option| !valued || option.takes_value());
+        all.flat_map(names_of).collect::<Vec<_>>().join(by)
+    };
+    [
+        "_rinit() {\n    local cur=${COMP_WORDS[COMP_CWORD]} i\n    \
+         for ((i = 1; i < COMP_CWORD; i++)); do\n        case ${COMP_WORDS[i]} in\n            ",
+        &list(true, "|"),
+        ") ((i++));;\n            --) ((i++)); break;;\n            -*) ;;\n            *) return;;\n        esac\n    done\n    \
+         ((i > COMP_CWORD)) && return\n    if [[ $cur == -* && ${COMP_WORDS[i-1]} != -- ]]; then\n        COMPREPLY=($(compgen -W '",
+        &list(false, " "),
+        "' -- \"$cur\"))\n    else\n        COMPREPLY=($(compgen -c -- \"$cur\"))\n    fi\n}\ncomplete -o default -F _rinit rinit\n",
+    ]
+    .concat()
+}
+
+/// One line of help of an option of rinit's.
+fn help_of(option: &OptionSpec) -> String {
+    option.help.replace('\n', " ")
+}
+
+fn rinit_in_zsh() -> String {
+    let mut text = String::from("#compdef rinitctl rinit\n_rinit() {\n    _arguments -s -S \\\n");
+    for option in OPTIONS {
+        let value =
+            if option.takes_value() { [":", option.value, ":_files"].concat() } else { String::new() };
+        let help = quoted(&help_of(option)).replace('[', "\\[").replace(']', "\\]");
+        for name in names_of(option) {
+            text.extend(["        '*", &name, "[", &help, "]", &value, "' \\\n"]);
+        }
+    }
+    text.push_str("        '*::command: _normal'\n}\n");
+    text
+}
+
+fn rinit_in_fish() -> String {
+    let mut text = String::new();
+    for option in OPTIONS {
+        text.extend(["complete -c rinit -l ", option.long]);
+        if let Some(letter) = option.short {
+            text.extend([" -s ", letter.encode_utf8(&mut [0; 4])]);
+        }
+        let help = help_of(option).replace('\\', "\\\\").replace('\'', "\\'");
+        text.extend([if option.takes_value() { " -r" } else { "" }, " -d '", &help, "'\n"]);
+    }
+    text.push_str("complete -c rinit -x -a '(__fish_complete_subcommand)'\n");
     text
 }
