@@ -27,6 +27,10 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// As many milliseconds a line waits for the end of another that is being written.
 const MAX_WAIT_FOR_LINE_MS: u32 = 5;
 
+/// As long a line may be, its end counted: a write of 4,096 bytes to a pipe is never mixed with another's (PIPE_BUF), and
+/// a line end may have to go before it. What is longer is told in pieces.
+const MAX_LINE_BYTES: usize = 4095;
+
 /// The time that is left to a slow reader for the last lines.
 const FINISH_TIMEOUT: Duration = Duration::from_millis(200);
 
@@ -285,11 +289,27 @@ impl Subscriber for Lines {
         if let Cow::Owned(shown) = printable(&fields.message) {
             fields.message = shown;
         }
-        let mut line = String::new();
-        let _ = self.format.write(&mut line, self.persona, *event.metadata().level(), &fields);
+        let level = *event.metadata().level();
         // What tini says on request goes to standard output, where its users look for it.
-        let out = self.persona == Persona::Tini && *event.metadata().level() > Level::WARN;
-        backlog().of(out).say(&line);
+        let out = self.persona == Persona::Tini && level > Level::WARN;
+        let mut rest = String::new();
+        loop {
+            let mut line = String::new();
+            let _ = self.format.write(&mut line, self.persona, level, &fields);
+            match piece_of(&fields.message, line.len()) {
+                Some(end) => {
+                    let next = fields.message.split_off(end);
+                    rest = [next.strip_prefix('\n').unwrap_or(&next), &rest].concat();
+                }
+                None => {
+                    backlog().of(out).say(&line);
+                    if rest.is_empty() {
+                        return;
+                    }
+                    fields.message = std::mem::take(&mut rest);
+                }
+            }
+        }
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
@@ -299,6 +319,18 @@ impl Subscriber for Lines {
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
     fn enter(&self, _: &span::Id) {}
     fn exit(&self, _: &span::Id) {}
+}
+
+/// Where a message is cut whose line is `length` bytes long; `None`: it is short enough. At a line's end, if there is one.
+fn piece_of(message: &str, length: usize) -> Option<usize> {
+    if length <= MAX_LINE_BYTES {
+        return None;
+    }
+    // As far as it is too long: what is escaped takes more room than it has bytes.
+    let room = message.len() * MAX_LINE_BYTES / length;
+    let end = message.floor_char_boundary(room.saturating_sub(100));
+    let end = message.get(..end)?.rfind('\n').unwrap_or(end);
+    Some(end).filter(|end| *end > 0)
 }
 
 /// What a line begins with: the mark of the init that rinit stands in for.

@@ -75,13 +75,18 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
         }
         return Ok(0);
     }
+    follow(&mut client, &mut all, width)
+}
+
+/// Shows what comes, until the container has ended.
+fn follow(client: &mut CtlClient, all: &mut [Followed], width: Option<usize>) -> Result<u8, CtlError> {
     let rounds = u32::try_from(all.len() / 10 + 1).unwrap_or(u32::MAX);
     let interval = POLL_INTERVAL.saturating_mul(rounds);
     loop {
         let _ = readable(&[], Some(clock::now().after(interval)));
-        for one in &mut all {
+        for one in &mut *all {
             let mut bytes = Vec::new();
-            match fetch(&mut client, one, &mut bytes) {
+            match fetch(client, one, &mut bytes) {
                 Ok(()) if bytes.is_empty() => {}
                 Ok(()) if show(one, &bytes, width) => {}
                 Ok(()) => return Ok(FAILURE),
