@@ -21,7 +21,7 @@ pub fn told(faults: &[Diagnostic], sources: &SourceMap) -> Vec<String> {
         let (_, key, rest) = parts(&fault.message);
         order.push((key, rest, at));
     }
-    order.sort_unstable();
+    crate::text::sort::sort(&mut order);
     let mut firsts: Vec<(usize, &[Kind<'_>])> = Vec::new();
     for group in order.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1)) {
         // What is about no service is about itself alone.
@@ -30,7 +30,7 @@ pub fn told(faults: &[Diagnostic], sources: &SourceMap) -> Vec<String> {
             firsts.extend(part.first().map(|(.., at)| (*at, part)));
         }
     }
-    firsts.sort_unstable_by_key(|(at, _)| *at);
+    crate::text::sort::sort_by_key(&mut firsts, |(at, _)| *at);
     let mut lists: Vec<&str> = Vec::new();
     firsts
         .into_iter()

@@ -206,7 +206,7 @@ fn send_below(rinit: Pid, own: Pid, signals: [Signal; 2]) -> Vec<Pid> {
         // A group whose leader is somebody else's may have members that are.
         let is_ours = |leader: Pid| is_below(leader) || processes.iter().all(|process| process.pid != leader);
         groups.extend(found.iter().map(|process| process.group));
-        groups.sort_unstable();
+        crate::text::sort::sort(&mut groups);
         groups.dedup();
         for signal in signals.map(|signal| i32::from(signal.number())) {
             for leader in groups.iter().filter(|leader| **leader > 1 && is_ours(**leader)) {
