@@ -9,6 +9,10 @@
 #[path = "sys/unwind.rs"]
 mod unwind;
 
+#[cfg(all(not(test), target_env = "musl"))]
+#[path = "sys/malloc.rs"]
+mod malloc;
+
 use std::ffi::{c_char, c_int};
 
 #[global_allocator]

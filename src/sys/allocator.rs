@@ -4,14 +4,15 @@
 //! the file's own .bss, and its data on two or three pages side by side, where malloc(3) would touch a page for each
 //! size of object. Reading a configuration makes and drops thousands of small texts: a block that is given back is
 //! the next one of its size to be handed out, still in the cache, so that few pages are touched and none is mapped or
-//! unmapped on the way. What is large comes from malloc and goes back to the kernel.
+//! unmapped on the way. What is large is a mapping of its own and goes back to the kernel. malloc(3) of the C library leads
+//! here too, so that there is one heap, and 9 KB less in the file.
 //!
 //! What a configuration needs while it is read is far more than what it comes to. So when it is read, what stays is
 //! copied side by side into memory that nobody had before ([`compactly`]), all else is dropped, and the pages on which
 //! nothing is left go back to the kernel ([`give_back`]). A page on which anything lives stays where it is: nothing that
 //! somebody has forgotten can be lost, it only costs a page.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::cell::UnsafeCell;
 use std::hint::spin_loop;
 use std::mem::MaybeUninit;
@@ -42,7 +43,10 @@ const MAX_BLOCK: usize = 8 * 1024;
 /// As many sizes as there are: 32 fine ones, and four for each doubling from 512 to 8192.
 const SIZES: usize = FINE / UNIT + 4 * (MAX_BLOCK / FINE).ilog2() as usize;
 
-/// The size of the block that a layout gets, and its number; `None` for what comes from malloc. The answer depends on
+/// Mappings begin on a page, and no type is aligned to more.
+const MAX_ALIGN: usize = 4096;
+
+/// The size of the block that a layout gets, and its number; `None` for a mapping of its own. The answer depends on
 /// the layout alone, so that a block goes back to where it came from.
 fn class(layout: Layout) -> Option<(usize, usize)> {
     let size = layout.size().max(1);
@@ -138,8 +142,8 @@ impl HeapState {
             return block;
         }
         if self.left < size && !self.grow() {
-            // SAFETY: the size is neither 0 nor huge.
-            return unsafe { System.alloc(Layout::from_size_align_unchecked(size, UNIT)) };
+            // All places are full: a page of its own, which comes to the list of its size.
+            return map(size).unwrap_or(null_mut());
         }
         let block = self.from;
         self.left -= size;
@@ -211,6 +215,17 @@ fn map(size: usize) -> Option<*mut u8> {
     // SAFETY: new memory at an address of the kernel's choice.
     let place = unsafe { libc::mmap(null_mut(), size, rights, kind, -1, 0) };
     (place != libc::MAP_FAILED).then(|| place.cast())
+}
+
+/// The mapping with another size, wherever there is room for it; null where there is none.
+///
+/// # Safety
+///
+/// It was mapped with the old size, and is used by the new address alone from here on.
+unsafe fn remap(place: *mut u8, old: usize, new: usize) -> *mut u8 {
+    // SAFETY: the caller's own promise.
+    let moved = unsafe { libc::mremap(place.cast(), old, new, libc::MREMAP_MAYMOVE) };
+    if moved == libc::MAP_FAILED { null_mut() } else { moved.cast() }
 }
 
 /// How much of each page of all places is free.
@@ -370,21 +385,21 @@ pub fn give_back_much() {
 }
 
 // SAFETY: a block is of at least the layout's size and alignment; it is cut from a place once, and handed out again only
-// when it was given back. What comes from `System` goes back there, for `class` knows which is which.
+// when it was given back. What is mapped is unmapped, for `class` knows which is which.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match class(layout) {
             Some((size, number)) => self.with(|state| state.hand_out(size, number)),
-            // SAFETY: the caller's own promise on the layout.
-            None => unsafe { System.alloc(layout) },
+            None if layout.align() > MAX_ALIGN => null_mut(),
+            None => map(layout.size()).unwrap_or(null_mut()),
         }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         match class(layout) {
             Some((_, number)) => self.with(|state| state.take_back(block, number)),
-            // SAFETY: `alloc` had it from there.
-            None => unsafe { System.dealloc(block, layout) },
+            // SAFETY: `alloc` mapped it, and the caller gives it up.
+            None => unsafe { _ = libc::munmap(block.cast(), layout.size()) },
         }
     }
 
@@ -392,8 +407,8 @@ unsafe impl GlobalAlloc for Heap {
         // SAFETY: the caller promises that `size` and this alignment make a layout.
         let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
         let moved = match (class(layout), class(wanted)) {
-            // SAFETY: `alloc` had it from there, and would have the new one from there, too.
-            (None, None) => return unsafe { System.realloc(block, layout, size) },
+            // SAFETY: `alloc` mapped it, and would map the new one.
+            (None, None) => return unsafe { remap(block, layout.size(), size) },
             (Some((old, _)), Some((new, _))) if old == new => return block,
             (Some((old, _)), Some(new)) => self.with(|state| state.resize(block, old, new)),
             _ => None,
