@@ -208,21 +208,32 @@ impl<'a> Table<'a> {
         other: impl Fn(&Value) -> Option<T>,
         text: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let node = self.node(key)?;
-        let read = match self.said(key, node)? {
-            RawValue::Text(expanded) => text(&expanded).map_err(Some),
-            RawValue::Other(value) => other(value).ok_or(None),
+        let (node, said) = self.said(key)?;
+        let why = match said {
+            RawValue::Text(expanded) => match text(&expanded) {
+                Ok(read) => return Some(read),
+                Err(why) => Some(why),
+            },
+            RawValue::Other(value) => match other(value) {
+                Some(read) => return Some(read),
+                None => None,
+            },
         };
-        read.map_err(|why| self.misread(key, node, expected, why)).ok()
+        self.misread(key, node, expected, why);
+        None
     }
 
-    fn said(&self, key: &str, node: &'a Node) -> Option<RawValue<'a>> {
-        match &node.value {
-            Value::Text(raw) => self.expand_node(key, node, raw).map(RawValue::Text),
-            other => Some(RawValue::Other(other)),
-        }
+    #[inline(never)]
+    fn said(&self, key: &'static str) -> Option<(&'a Node, RawValue<'a>)> {
+        let node = self.node(key)?;
+        let said = match &node.value {
+            Value::Text(raw) => RawValue::Text(self.expand_node(key, node, raw)?),
+            other => RawValue::Other(other),
+        };
+        Some((node, said))
     }
 
+    #[inline(never)]
     fn misread(&self, key: &'static str, node: &Node, expected: &str, why: Option<String>) {
         match (&node.value, why) {
             // The expanded value may be a secret: only what stands in the file is shown.
