@@ -9,6 +9,7 @@ use crate::config::source::diagnostic::SourceMap;
 use crate::config::source::document::{self, Node, Value};
 use crate::model::environ::Environ;
 use crate::text::escape::toml_key;
+use crate::text::gather::Gather;
 
 /// Finds the check that a probe names below `[checks]`, and notes the faults of one that has keys of its own.
 pub fn complete(probe: &mut CheckProbe, service: &str, written: Option<&Node>, reading: &ReadContext<'_>) {
@@ -65,5 +66,5 @@ fn parse(probe: &CheckProbe, scope: &Scope<'_>) -> (Vec<Check>, Vec<String>) {
         _ => Vec::new(),
     };
     faults.extend(reading.into_faults());
-    (checks, faults.into_iter().map(|fault| fault.message).collect())
+    (checks, faults.into_iter().map(|fault| fault.message).gather())
 }

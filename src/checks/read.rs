@@ -8,6 +8,7 @@ use crate::config::read::table::{ReadContext, Table};
 use crate::config::source::diagnostic::{SourceMap, Span};
 use crate::config::source::document::{Entry, Node, Value};
 use crate::model::environ::Environ;
+use crate::text::gather::Gather;
 use crate::text::suggest::did_you_mean;
 use crate::text::units::show_duration;
 use std::time::Duration;
@@ -32,7 +33,7 @@ pub fn read<'a>(root: Option<&'a Node>, reading: &'a ReadContext<'a>) -> Vec<Che
                 let names = || KINDS.iter().map(|kind| kind.name);
                 let mut hint = did_you_mean(&entry.key, names());
                 if hint.is_empty() {
-                    hint = format!("; there are {}", names().collect::<Vec<_>>().join(", "));
+                    hint = format!("; there are {}", names().gather().join(", "));
                 }
                 reading
                     .fault(entry.at, format!("checks: no kind of check is called \"{}\"{hint}", entry.key));
@@ -61,7 +62,7 @@ pub fn exported(checks: &[Check]) -> Vec<String> {
     on.flat_map(|check| {
         check.export.iter().cloned().chain(check.spec.variable.iter().flat_map(|variable| variable.sets()))
     })
-    .collect()
+    .gather()
 }
 
 /// Values of the variables that are called secret, before any check is read: the words of one may hold that of another.
@@ -75,17 +76,13 @@ pub fn given_secrets(root: Option<&Node>, environ: &Environ) -> Vec<String> {
         let named = |key| literals(entry.node.get(key)).any(|one| one == value);
         Some(value.clone()).filter(|_| !named("one_of") && !named("not_in"))
     };
-    variables.iter().filter(secret).filter_map(hidden).collect()
+    variables.iter().filter(secret).filter_map(hidden).gather()
 }
 
 /// Values that these checks keep from being shown, as far as they are known before a look.
 #[must_use]
 pub fn secrets(checks: &[Check], environ: &Environ) -> Vec<String> {
-    checks
-        .iter()
-        .filter_map(|check| check.spec.variable.as_ref())
-        .flat_map(|it| it.secrets(environ))
-        .collect()
+    checks.iter().filter_map(|check| check.spec.variable.as_ref()).flat_map(|it| it.secrets(environ)).gather()
 }
 
 /// What each check would look at, without looking.
@@ -144,7 +141,7 @@ fn read_named(kind: &'static Kind, entry: &Entry, one: &Entry, reading: &ReadCon
 
 fn read_nameless(kind: &'static Kind, entry: &Entry, reading: &ReadContext<'_>) -> Option<Check> {
     let Value::Table(entries) = &entry.node.value else { return None };
-    let own = entries.iter().filter(|one| !is_named(kind, one)).cloned().collect();
+    let own = entries.iter().filter(|one| !is_named(kind, one)).cloned().gather();
     let node = Node { value: Value::Table(own), at: entry.node.at };
     let table = Table::open(reading, format!("checks.{}", entry.key), entry.at, &node)?;
     read_check(kind, String::new(), table)
@@ -154,7 +151,7 @@ fn read_check(kind: &'static Kind, name: String, table: Table<'_>) -> Option<Che
     let at: Span = table.at;
     let off = condition::condition(&table).err();
     let level = table.word("level").unwrap_or_default();
-    let hint = table.text("hint").map(|hint| hint.lines().collect::<Vec<_>>().join(" "));
+    let hint = table.text("hint").map(|hint| hint.lines().gather().join(" "));
     let wait = table.duration("wait").filter(|wait| !wait.is_zero());
     let interval = table.duration("interval");
     if interval.is_some() && !table.has("wait") {
@@ -228,7 +225,7 @@ pub mod testing {
         let reading = ReadContext::new(scope);
         let Value::Table(entries) = &root.value else { panic!("no table") };
         let checks = read(entries.iter().find(|e| e.key == "checks").map(|e| &e.node), &reading);
-        let faults = reading.into_faults().into_iter().map(|fault| fault.message).collect();
+        let faults = reading.into_faults().into_iter().map(|fault| fault.message).gather();
         (checks, faults, sources)
     }
 

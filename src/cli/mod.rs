@@ -4,6 +4,7 @@ pub use compat::{Answer, Persona, Variable};
 pub use options::help;
 
 use crate::model::Signal;
+use crate::text::gather::Gather;
 use crate::text::suggest::did_you_mean;
 use options::{Applied, OPTIONS, OptionSpec};
 use std::ffi::{CStr, CString};
@@ -163,7 +164,7 @@ pub fn parse(arguments: &[&CStr], variable: Variable<'_>) -> Result<Parsed, Stri
             return Ok(special);
         }
     }
-    invocation.command = rest.map(|word| CString::from(*word)).collect();
+    invocation.command = rest.map(|word| CString::from(*word)).gather();
     misplaced_file(&invocation)?;
     if invocation.log_level.is_none() && invocation.verbosity == 0 && !invocation.quiet {
         invocation.log_level = compat::tini_level(variable);

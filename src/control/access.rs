@@ -5,6 +5,7 @@ use crate::sys::Errno;
 use crate::sys::container::pid_namespace;
 use crate::sys::net::local::{LocalListener, PeerCredentials};
 use crate::sys::process::credentials::{self, Accounts};
+use crate::text::gather::Gather;
 
 /// Where it is when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/run/rinit.sock";
@@ -51,7 +52,7 @@ impl ControlAccess {
                 }
                 uid
             };
-            list.iter().filter_map(known).collect()
+            list.iter().filter_map(known).gather()
         };
         let orders = uids("allow", &settings.allow);
         let reading = uids("read_only", &settings.read_only);

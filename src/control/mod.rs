@@ -22,6 +22,7 @@ use crate::sys::Errno;
 use crate::sys::event::poll::PollInterest;
 use crate::sys::net::local::{LocalListener, LocalStream};
 use crate::text::escape::escaped;
+use crate::text::gather::Gather;
 use journal::Journal;
 use protocol::{Refusal, Request, RequestVerb};
 use rows::Row;
@@ -131,7 +132,7 @@ impl Server {
     pub fn interests(&self, journal: &Journal, now: Moment) -> Vec<PollInterest> {
         let newest = journal.newest();
         let mut all: Vec<PollInterest> =
-            self.sessions.iter().map(|session| session.interest(newest)).collect();
+            self.sessions.iter().map(|session| session.interest(newest)).gather();
         if let Some(listener) = self.listener.as_ref().filter(|_| self.opens_at(now).is_none()) {
             all.push(PollInterest::reading(listener.raw()));
         }
@@ -347,7 +348,7 @@ fn events(since: Option<u64>, follow: bool, followers: usize, view: &View<'_>) -
 fn logs(mut ids: Vec<ServiceId>, since: Option<u64>, view: &View<'_>) -> Result<Rows, Refusal> {
     let all = ids.is_empty();
     if all {
-        ids = (0..u16::try_from(view.services.len()).unwrap_or(u16::MAX)).map(ServiceId).collect();
+        ids = (0..u16::try_from(view.services.len()).unwrap_or(u16::MAX)).map(ServiceId).gather();
     } else if since.is_some() && ids.len() > 1 {
         return Err(Refusal::new("bad-request", "since is a position of one service; expected one name"));
     }

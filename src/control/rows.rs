@@ -9,6 +9,7 @@ use crate::service::context::ExecContext;
 use crate::supervisor::ServiceStatus;
 use crate::supervisor::event::{ControlOrder, Next, Note};
 use crate::text::escape::json_string;
+use crate::text::gather::Gather;
 use std::time::Duration;
 
 /// A line under way.
@@ -120,7 +121,7 @@ impl Row {
     /// A list of numbers, or null.
     fn numbers(&mut self, key: &str, values: Option<&[u32]>) {
         let Some(values) = values else { return self.raw(key, "null") };
-        let list: Vec<String> = values.iter().map(u32::to_string).collect();
+        let list: Vec<String> = values.iter().map(u32::to_string).gather();
         self.raw(key, &["[", &list.join(","), "]"].concat());
     }
 
@@ -346,7 +347,7 @@ impl View<'_> {
             None => row.raw("working_dir", "null"),
         }
         row.maybe_number("umask", context.umask.map(u64::from));
-        let limits: Vec<String> = context.ulimits.iter().map(limit).collect();
+        let limits: Vec<String> = context.ulimits.iter().map(limit).gather();
         row.raw("ulimits", &["[", &limits.join(","), "]"].concat());
         row.end()
     }

@@ -8,6 +8,7 @@ use crate::model::{ExitStatus, Pid};
 use crate::sys::container::cgroup;
 use crate::sys::net::{self, Protocol};
 use crate::sys::process::procfs::{self, Process};
+use crate::text::gather::Gather;
 use crate::text::template::fill;
 use crate::text::units::show_size;
 use std::net::SocketAddr;
@@ -81,7 +82,7 @@ pub fn never_healthy(service: &RunnableService, leader: Pid, outcome: Option<Exi
     match service.program.probe.as_ref()? {
         ProbeSpec::Exec(argv) => match outcome {
             Some(ExitStatus::Code(code @ (exit_code::NOT_EXECUTABLE | exit_code::NOT_FOUND))) => {
-                let words: Vec<_> = argv.iter().map(|word| word.to_string_lossy()).collect();
+                let words: Vec<_> = argv.iter().map(|word| word.to_string_lossy()).gather();
                 Some(fill!(
                     "its healthcheck ends with {}, as one does whose program is not there, and can never pass: {}; install that program, or use healthcheck = { tcp = PORT }",
                     &code.to_string(),
@@ -114,7 +115,7 @@ fn elsewhere(host: &str, port: u16, leader: Pid) -> Option<String> {
         sockets.extend(procfs::sockets(pid));
     }
     let own = all.iter().filter(|(_, inode)| sockets.contains(inode));
-    let mut own: Vec<String> = own.map(|(address, _)| address.to_string()).collect();
+    let mut own: Vec<String> = own.map(|(address, _)| address.to_string()).gather();
     own.dedup();
     let port = port.to_string();
     if own.is_empty() {

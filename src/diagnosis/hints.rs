@@ -1,5 +1,6 @@
 //! What is known of other people's programs: which image has them, and how they are kept in the foreground.
 
+use crate::text::gather::Gather;
 use crate::text::suggest::nearest_within;
 use crate::text::template::fill;
 
@@ -10,7 +11,7 @@ pub(super) const RINITCTL: [&str; 8] =
 /// The program that a name was meant for: with one slip of the finger, with two in a long one, and not in its first
 /// letter. Among the hundreds of programs in PATH there is one near to every word ("stat" to "status").
 pub(super) fn program_meant<'k>(word: &str, known: &mut dyn Iterator<Item = &'k str>) -> Option<&'k str> {
-    let letters = |word: &str| word.chars().take(2).map(|c| c.to_ascii_lowercase()).collect::<Vec<_>>();
+    let letters = |word: &str| word.chars().take(2).map(|c| c.to_ascii_lowercase()).gather();
     let begins = letters(word);
     let far = match word.chars().count() {
         0..3 => return None,

@@ -7,6 +7,7 @@ use crate::config::{Files, Off, Plan, Service};
 use crate::model::{Condition, Dependency, ServiceType};
 use crate::supervisor::Supervisor;
 use crate::text::escape::toml_key;
+use crate::text::gather::Gather;
 use crate::text::units::show_duration;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -16,12 +17,12 @@ use std::time::Duration;
 #[must_use]
 pub fn explain(files: Option<&Files>, plan: &Plan) -> String {
     let mut text = String::new();
-    let rules = plan.services.iter().map(|service| service.rules.clone()).collect();
+    let rules = plan.services.iter().map(|service| service.rules.clone()).gather();
     // The order and the bound are what the supervisor itself would go by.
     let core = Supervisor::new(rules, plan.whole.clone());
     let order = core.start_order().into_iter();
     let services = order.filter_map(|id| Some((id, plan.services.get(id.index())?)));
-    let started: Vec<_> = services.filter(|(_, service)| service.is_on()).collect();
+    let started: Vec<_> = services.filter(|(_, service)| service.is_on()).gather();
     if !started.is_empty() {
         text.push_str("start order:\n");
     }
@@ -32,14 +33,13 @@ pub fn explain(files: Option<&Files>, plan: &Plan) -> String {
             ServiceType::Oneshot => "oneshot",
         };
         let _ = write!(text, "{:>4}. {} ({kind})", number + 1, service.name);
-        let waits: Vec<String> =
-            service.rules.depends_on.iter().filter_map(|edge| wait(plan, edge)).collect();
+        let waits: Vec<String> = service.rules.depends_on.iter().filter_map(|edge| wait(plan, edge)).gather();
         if !waits.is_empty() {
             let _ = write!(text, ", waits for {}", waits.join(", "));
         }
         text.push('\n');
     }
-    let off: Vec<&Service> = plan.services.iter().filter(|service| service.off.is_some()).collect();
+    let off: Vec<&Service> = plan.services.iter().filter(|service| service.off.is_some()).gather();
     if !off.is_empty() {
         text.push_str("off:\n");
     }
@@ -109,7 +109,7 @@ fn keys(files: &Files, node: &Node, path: &str, at: Span, text: &mut String) {
             let place = files.sources.file_line(node.at);
             let written = files.sources.text(node.at.file);
             let written = written.get(node.at.start as usize..node.at.end as usize).unwrap_or("");
-            let line: Vec<&str> = written.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+            let line: Vec<&str> = written.lines().map(str::trim).filter(|line| !line.is_empty()).gather();
             let _ = writeln!(text, "  {path} = {}  ({place})", line.join(" "));
         }
     }

@@ -30,6 +30,7 @@ use crate::sys::fs::stat::Access;
 use crate::sys::process::spawn::SessionMode;
 use crate::sys::write::{self, Unwritten};
 use crate::sys::{args, stdio};
+use crate::text::gather::Gather;
 use crate::text::redact;
 use std::mem::ManuallyDrop;
 
@@ -308,7 +309,7 @@ fn assemble(invocation: &Invocation, mut plan: Plan, starter: Starter, given: In
     plan.whole.seed = crate::sys::event::clock::now().0;
     let (main, alone) = (plan.whole.main, plan.whole.main.is_some() && plan.services.len() == 1);
     // They are the core's from here on; the services keep what is run.
-    let rules = plan.services.iter_mut().map(|service| std::mem::take(&mut service.rules)).collect();
+    let rules = plan.services.iter_mut().map(|service| std::mem::take(&mut service.rules)).gather();
     let (core, services) = allocator::compactly(|| divide::divide(rules, &plan));
     drop(plan);
     if starter.places.is_some() {

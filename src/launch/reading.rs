@@ -12,6 +12,7 @@ use crate::sys::fs::{files, mounts};
 use crate::sys::process::reap::{self, Reaped};
 use crate::sys::process::{fork, kill};
 use crate::sys::{Errno, stdio, write};
+use crate::text::gather::Gather;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::OnceLock;
@@ -37,7 +38,7 @@ pub fn list(path: &str) -> io::Result<Vec<String>> {
     }
     let names = ask(path, &|| Ok(files::list_toml(path)?.join("\0").into_bytes()))?;
     let names = String::from_utf8(names).unwrap_or_default();
-    Ok(names.split('\0').filter(|name| !name.is_empty()).map(str::to_string).collect())
+    Ok(names.split('\0').filter(|name| !name.is_empty()).map(str::to_string).gather())
 }
 
 /// Whether a path exists.
@@ -83,7 +84,7 @@ fn answer(path: &str, helper: Pid, pipe: OwnedFd) -> Vec<u8> {
     let (mut bytes, mut open, mut ended) = (Vec::new(), Some(pipe), false);
     let mut kept: Vec<Received> = Vec::new();
     while !ended || open.is_some() {
-        let fds: Vec<_> = open.iter().map(|pipe| PollInterest::reading(pipe.as_raw_fd())).collect();
+        let fds: Vec<_> = open.iter().map(|pipe| PollInterest::reading(pipe.as_raw_fd())).gather();
         match waiter.wait(tell_at, &fds) {
             Wake::Signal { signal: Signal::CHLD, .. } => ended |= reap(helper),
             Wake::Signal { signal, .. } if ends_before_start(&[], signal) => {

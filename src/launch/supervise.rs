@@ -23,6 +23,7 @@ use crate::service::exports::Exports;
 use crate::service::launcher::Starter;
 use crate::sys::process::spawn::SessionMode;
 use crate::sys::{allocator, args, container, stdio};
+use crate::text::gather::Gather;
 use crate::text::redact;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
@@ -106,7 +107,7 @@ impl Launch<'_> {
         }
         let why = match plan.services.as_slice() {
             [] => "the configuration has no services".into(),
-            services => services.iter().map(why_off).collect::<Vec<_>>().join(", "),
+            services => services.iter().map(why_off).gather().join(", "),
         };
         Err(format!(
             "nothing to run: {why}; name a COMMAND (rinit -- COMMAND; in an image CMD [\"app\"]), or give a service a command: [services.main] command = [\"app\"]"

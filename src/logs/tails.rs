@@ -2,6 +2,7 @@
 
 use super::{Logs, layout};
 use crate::model::ServiceId;
+use crate::text::gather::Gather;
 
 /// A part of a service's output.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -23,7 +24,7 @@ impl Tail {
     #[must_use]
     pub fn last_lines(&self, lines: usize, bytes: usize) -> Vec<String> {
         let text = String::from_utf8_lossy(&self.bytes);
-        let mut all: Vec<&str> = text.lines().collect();
+        let mut all: Vec<&str> = text.lines().gather();
         // Of the first only the end may be kept.
         if self.from > 0 && all.len() > 1 {
             all.remove(0);

@@ -2,6 +2,7 @@
 //! are bytes, as execve(2) has them; nothing is lost that is not UTF-8.
 
 use crate::text::escape::{bytes_as_text, text_as_bytes};
+use crate::text::gather::Gather;
 use std::ffi::{CStr, CString};
 
 /// `NAME=value` entries in the order in which they were given.
@@ -13,7 +14,7 @@ pub struct Environ {
 impl Environ {
     /// From the entries that execve(2) handed over.
     pub fn from_entries(entries: impl IntoIterator<Item = CString>) -> Self {
-        Self { entries: entries.into_iter().collect() }
+        Self { entries: entries.into_iter().gather() }
     }
 
     /// The entries, as execve(2) takes them.

@@ -5,6 +5,7 @@ use crate::model::{Condition, ExitStatus, ServiceId, Signal};
 use crate::supervisor::Wait;
 use crate::supervisor::event::{ControlOrder, Next, Note, Over, StopReason};
 use crate::text::escape::toml_key;
+use crate::text::gather::Gather;
 use crate::text::units::show_duration;
 use std::time::Duration;
 
@@ -131,7 +132,7 @@ pub fn waits<'n>(waits: &[Wait], name: &impl Fn(ServiceId) -> &'n str) -> String
         if waits.iter().take(at).any(|other| alike(&other)) {
             continue;
         }
-        let who: Vec<&str> = waits.iter().filter(alike).map(|wait| name(wait.service)).collect();
+        let who: Vec<&str> = waits.iter().filter(alike).map(|wait| name(wait.service)).gather();
         let verb = if who.len() == 1 { "waits" } else { "wait" };
         let what = match wait.condition {
             Some(Condition::Started) => "to start",
@@ -154,8 +155,8 @@ pub fn stops<'n>(stops: &[(ServiceId, Option<Duration>)], name: &impl Fn(Service
         );
         format!("{} ({left})", name(*id))
     };
-    let who: Vec<String> = stops.iter().map(shown).collect();
-    let who: Vec<&str> = who.iter().map(String::as_str).collect();
+    let who: Vec<String> = stops.iter().map(shown).gather();
+    let who: Vec<&str> = who.iter().map(String::as_str).gather();
     format!("still stopping: {}", list(&who))
 }
 

@@ -13,6 +13,7 @@ use crate::supervisor::event::{Event, Note};
 use crate::sys::args;
 use crate::sys::event::clock;
 use crate::sys::event::poll::PollInterest;
+use crate::text::gather::Gather;
 use std::os::fd::RawFd;
 
 /// The socket, and what clients are told of.
@@ -42,7 +43,7 @@ impl Control {
 impl EventLoop {
     /// What is waited for besides signals.
     pub(super) fn descriptors(&self) -> Vec<PollInterest> {
-        let mut all: Vec<PollInterest> = self.probe_pipes().into_iter().map(PollInterest::reading).collect();
+        let mut all: Vec<PollInterest> = self.probe_pipes().into_iter().map(PollInterest::reading).gather();
         all.extend(self.runtime.logs.as_ref().and_then(|logs| logs.descriptor()).map(PollInterest::reading));
         if let Some(control) = &self.runtime.control {
             all.extend(control.server.interests(&control.journal, clock::now()));
@@ -56,7 +57,7 @@ impl EventLoop {
         let runtime = &self.runtime;
         let files = || {
             let places = runtime.starter.places.iter();
-            places.flat_map(|places| places.files()).map(str::to_string).collect()
+            places.flat_map(|places| places.files()).map(str::to_string).gather()
         };
         let view = View {
             core: &runtime.core,

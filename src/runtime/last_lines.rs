@@ -6,6 +6,7 @@ use crate::model::{Moment, ServiceId};
 use crate::supervisor::event::{Next, Note, Over, StopReason};
 use crate::sys::event::clock;
 use crate::text::escape::on_one_line;
+use crate::text::gather::Gather;
 use std::time::Duration;
 
 /// As long as the relay is waited for.
@@ -59,7 +60,7 @@ impl EventLoop {
         for AwaitedLines { service, .. } in due {
             let lines = logs.tail(service, 0).unwrap_or_default().last_lines(MAX_TOLD_LINES, MAX_TOLD);
             let shown: Vec<String> =
-                lines.iter().map(|line| ["\"", &on_one_line(line), "\""].concat()).collect();
+                lines.iter().map(|line| ["\"", &on_one_line(line), "\""].concat()).gather();
             if !shown.is_empty() {
                 let what = if shown.len() == 1 { "its last line was " } else { "its last lines were " };
                 self.say(LogLevel::Error, Some(service), &[what, &shown.join(", ")].concat());

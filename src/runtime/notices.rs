@@ -13,6 +13,7 @@ use crate::supervisor::event::{Next, Note, StopReason};
 use crate::sys::event::clock;
 use crate::sys::process::reap;
 use crate::text::escape::on_one_line;
+use crate::text::gather::Gather;
 use std::time::Duration;
 
 /// What is told of a SIGKILL of which the kernel knows nothing.
@@ -79,10 +80,10 @@ impl EventLoop {
         let now = clock::now();
         match note {
             Note::StillWaiting => {
-                *text = messages::waits(&self.runtime.core.waits(now).collect::<Vec<_>>(), &name);
+                *text = messages::waits(&self.runtime.core.waits(now).gather(), &name);
             }
             Note::StillStopping => {
-                *text = messages::stops(&self.runtime.core.stops(now).collect::<Vec<_>>(), &name);
+                *text = messages::stops(&self.runtime.core.stops(now).gather(), &name);
             }
             _ => {}
         }

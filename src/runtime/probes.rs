@@ -7,6 +7,7 @@ use crate::model::{ExitStatus, Pid, ServiceId};
 use crate::supervisor::ServiceStatus;
 use crate::supervisor::event::{Note, StopReason};
 use crate::sys::process::fork;
+use crate::text::gather::Gather;
 use crate::text::units::show_duration;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::time::Duration;
@@ -70,7 +71,7 @@ impl RunningProbe {
 impl EventLoop {
     /// The pipes of the probes that run.
     pub(super) fn probe_pipes(&self) -> Vec<RawFd> {
-        self.probes.iter().filter_map(|probe| Some(probe.pipe.as_ref()?.as_raw_fd())).collect()
+        self.probes.iter().filter_map(|probe| Some(probe.pipe.as_ref()?.as_raw_fd())).gather()
     }
 
     /// A probe has written, if it is one that has this descriptor.

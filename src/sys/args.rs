@@ -2,6 +2,7 @@
 //! so `std::env::args` is empty with musl, and the pointers come from C's `main`.
 
 use crate::model::environ::Environ;
+use crate::text::gather::Gather;
 use std::ffi::{CStr, CString, c_char, c_int};
 
 unsafe extern "C" {
@@ -17,7 +18,7 @@ unsafe extern "C" {
 pub fn arguments(argc: c_int, argv: *const *const c_char) -> Vec<&'static CStr> {
     let count = usize::try_from(argc).unwrap_or(0);
     // SAFETY: the caller is C's `main`; the kernel placed `argc` valid strings there for the whole run.
-    (0..count).map(|n| unsafe { CStr::from_ptr(*argv.add(n)) }).collect()
+    (0..count).map(|n| unsafe { CStr::from_ptr(*argv.add(n)) }).gather()
 }
 
 /// The environment's block, as execve(2) takes it.

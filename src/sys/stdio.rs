@@ -2,6 +2,7 @@
 
 use super::process::descriptors;
 use super::{Errno, raw};
+use crate::text::gather::Gather;
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 
 /// Opens /dev/null (or, without it, an unconnected socket) on each of 0, 1 and 2 that is closed, so that no
@@ -48,12 +49,12 @@ pub fn open_above_stderr() -> Vec<RawFd> {
     let open = |fd: &RawFd| unsafe { libc::fcntl(*fd, libc::F_GETFD) } >= 0;
     match super::fs::dir::names("/proc/self/fd") {
         Ok(names) => {
-            let mut fds: Vec<RawFd> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
+            let mut fds: Vec<RawFd> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).gather();
             // The directory's own descriptor is among them, and closed by now.
             fds.retain(|fd| *fd > 2 && open(fd));
             fds
         }
-        Err(_) => (3..descriptors::highest()).filter(open).collect(),
+        Err(_) => (3..descriptors::highest()).filter(open).gather(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The word that was probably meant: a name within few slips of the one that was written.
 
+use crate::text::gather::Gather;
 /// The known name that is nearest to `word`, when one is near enough to be a slip of the finger.
 #[must_use]
 pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
@@ -47,9 +48,9 @@ fn suggest(name: Option<&str>) -> String {
 
 /// Edits (insert, delete, replace, swap of neighbours) from `a` to `b`: optimal string alignment.
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
+    let b: Vec<char> = b.chars().gather();
     let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=b.len()).collect();
+    let mut above: Vec<usize> = (0..=b.len()).gather();
     let mut previous = None;
     for (i, x) in a.chars().enumerate() {
         let mut row = vec![i + 1];

@@ -7,6 +7,7 @@ use crate::checks::{Blocking, CheckSpec, Facts, Kind, LOOK_TIMEOUT, LookResult};
 use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::net::resolver::Resolved;
+use crate::text::gather::Gather;
 use std::net::IpAddr;
 
 /// `dns`
@@ -49,7 +50,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
 
 fn look(host: &str, family: Option<&str>, wanted: &[IpAddr], facts: &Facts) -> LookResult {
     let Resolved { addresses: found, trouble } = addresses(host, facts)?;
-    let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
+    let texts: Vec<String> = found.iter().map(ToString::to_string).gather();
     let all = texts.join(", ") + &but(&trouble);
     let fits = |address: &&IpAddr| {
         family.is_none_or(|family| (family == "ipv6") == address.is_ipv6())

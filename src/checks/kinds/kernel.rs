@@ -10,6 +10,7 @@ use crate::config::read::table::Table;
 use crate::config::source::document::{Entry, Value};
 use crate::sys::fs::stat::Access;
 use crate::sys::{Errno, errno};
+use crate::text::gather::Gather;
 use crate::text::suggest::did_you_mean;
 use crate::text::units::show_size;
 
@@ -92,7 +93,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
         ["kernel ", name].concat(),
         expected,
         Blocking::Never,
-        Box::new(move |facts| all(wanted.iter().map(|one| one.evaluate(facts)).collect(), "")),
+        Box::new(move |facts| all(wanted.iter().map(|one| one.evaluate(facts)).gather(), "")),
     ))
 }
 
@@ -194,7 +195,7 @@ fn sysctl(name: &str, wanted: &Result<i64, String>, facts: &Facts) -> Result<Str
     let text = text(facts, &["/proc/sys/", &below].concat()).map_err(|error| {
         failure!("no {}: {}", name, &facts::why(&error); "correct the name, or run it on a kernel that has {}", name)
     })?;
-    let value = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let value = text.split_whitespace().gather().join(" ");
     let (fits, value_wanted) = match wanted {
         Ok(least) => (value.parse::<i64>().is_ok_and(|value| value >= *least), least.to_string()),
         Err(text) => (value == *text, text.clone()),
@@ -280,7 +281,7 @@ fn time_zone(zone: &str, facts: &Facts) -> Result<String, CheckFailure> {
 /// `6.1.0-18-amd64` -> 6, 1, 0
 fn numbers(version: &str) -> Vec<u32> {
     let digits = version.split('-').next().unwrap_or_default();
-    digits.split('.').map_while(|part| part.parse().ok()).collect()
+    digits.split('.').map_while(|part| part.parse().ok()).gather()
 }
 
 /// What Docker calls a machine.

@@ -7,6 +7,7 @@ use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, facts};
 use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::process::status;
+use crate::text::gather::Gather;
 use crate::text::units::{self, show_size, show_ulimit};
 
 /// `limit`
@@ -81,7 +82,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
         ["limit ", name].concat(),
         expected,
         Blocking::Never,
-        Box::new(move |facts| all(wanted.iter().map(|one| look(*one, facts)).collect(), "")),
+        Box::new(move |facts| all(wanted.iter().map(|one| look(*one, facts)).gather(), "")),
     ))
 }
 

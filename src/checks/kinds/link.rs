@@ -7,6 +7,7 @@ use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::model::environ::Environ;
 use crate::sys::net::Protocol;
+use crate::text::gather::Gather;
 use crate::text::template::fill;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -146,7 +147,7 @@ impl Link {
 
     fn without_port(&self, exposed: &[Exposed]) -> CheckFailure {
         let each: Vec<String> =
-            exposed.iter().map(|one| fill!("{}/{}", &one.port.to_string(), one.protocol.name())).collect();
+            exposed.iter().map(|one| fill!("{}/{}", &one.port.to_string(), one.protocol.name())).gather();
         let protocol = self.protocol.unwrap_or_default().name();
         let what = match self.port {
             Some(port) => fill!("port {}/{}", &port.to_string(), protocol),
@@ -271,7 +272,7 @@ pub fn variables(alias: &str, environ: &Environ) -> LinkVariables {
     if let Some(host) = environ.get_full(&fill!("{}_SERVICE_HOST", &prefix)) {
         let name = fill!("{}_SERVICE_PORT", &prefix);
         found.kubernetes = Some(fill!("{}_SERVICE_HOST", &prefix));
-        let mut known: Vec<u16> = found.exposed.iter().map(|one| one.port).collect();
+        let mut known: Vec<u16> = found.exposed.iter().map(|one| one.port).gather();
         crate::text::sort::sort(&mut known);
         for (variable, value) in environ.iter() {
             let named = variable.strip_prefix(name.as_bytes());

@@ -10,6 +10,7 @@ use crate::config::read::table::Table;
 use crate::sys::fs::mounts::Mount;
 use crate::sys::fs::stat::Access;
 use crate::sys::{Errno, errno};
+use crate::text::gather::Gather;
 use crate::text::template::fill;
 
 /// `mount`
@@ -210,7 +211,7 @@ impl MountCheck {
 
     fn judge_options(&self, mount: &Mount) -> Result<(), CheckFailure> {
         let that = |list: &[String], has: bool| -> Vec<String> {
-            list.iter().filter(|option| mount.has(option) == has).cloned().collect()
+            list.iter().filter(|option| mount.has(option) == has).cloned().gather()
         };
         let missing = that(&self.has, false).join(",");
         if !missing.is_empty() {
@@ -221,7 +222,7 @@ impl MountCheck {
             return Ok(());
         }
         // Docker's tmpfs has noexec, nosuid and nodev although nobody has asked for them.
-        let positive: Vec<&str> = extra.iter().filter_map(|option| option.strip_prefix("no")).collect();
+        let positive: Vec<&str> = extra.iter().filter_map(|option| option.strip_prefix("no")).gather();
         let (extra, path) = (extra.join(","), &self.path);
         if mount.fstype == "tmpfs" && positive.len() == extra.split(',').count() {
             let with = positive.join(",");
@@ -238,7 +239,7 @@ impl MountCheck {
             return fail!("a mount of {} (its {})", &mount.source, &mount.root; "mount {} at {}", &listed(&self.source), path);
         }
         if let Some(wanted) = self.propagation.filter(|wanted| !mount.propagates(wanted)) {
-            let is: Vec<&str> = PROPAGATION.iter().copied().filter(|word| mount.propagates(word)).collect();
+            let is: Vec<&str> = PROPAGATION.iter().copied().filter(|word| mount.propagates(word)).gather();
             let is = is.join(" and ");
             // Docker has no word for the last, nor for the root.
             if wanted == "unbindable" || path == "/" {

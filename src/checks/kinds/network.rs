@@ -5,6 +5,7 @@ use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, LookResult, 
 use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::net::Interface;
+use crate::text::gather::Gather;
 use crate::text::template::fill;
 use std::net::IpAddr;
 
@@ -165,7 +166,7 @@ impl Network {
             };
         }
         Err(why.unwrap_or_else(|| {
-            let names: Vec<&str> = interfaces.iter().map(|one| one.name.as_str()).collect();
+            let names: Vec<&str> = interfaces.iter().map(|one| one.name.as_str()).gather();
             let names = names.join(", ");
             let found = if names.is_empty() { "no interface".into() } else { fill!("only {}", &names) };
             failure!("{}", &found; "connect the container to a network (docker run --network …)")
@@ -179,7 +180,7 @@ impl Network {
         }
         let address = one.addresses.iter().find(|address| self.counts(address));
         if self.address && address.is_none() {
-            let has: Vec<String> = one.addresses.iter().map(ToString::to_string).collect();
+            let has: Vec<String> = one.addresses.iter().map(ToString::to_string).gather();
             let has = if has.is_empty() { "no address".into() } else { fill!("only {}", &has.join(", ")) };
             return Err(CheckFailure::new(
                 fill!("{} with {}", name, &has),

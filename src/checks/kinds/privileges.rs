@@ -9,6 +9,7 @@ use crate::sys::process::caps;
 use crate::sys::process::credentials::User;
 use crate::sys::process::status::number;
 use crate::sys::{Errno, errno};
+use crate::text::gather::Gather;
 use crate::text::suggest::did_you_mean;
 
 /// `privileges`
@@ -123,7 +124,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
         ["privileges ", name].concat(),
         expected,
         if walks { Blocking::Within(LOOK_TIMEOUT.saturating_mul(6)) } else { Blocking::Never },
-        Box::new(move |facts| all(wanted.iter().map(|one| one.look(facts)).collect(), "")),
+        Box::new(move |facts| all(wanted.iter().map(|one| one.look(facts)).gather(), "")),
     ))
 }
 
@@ -197,7 +198,7 @@ fn capabilities_of(
 ) -> Result<String, CheckFailure> {
     let bits = number(facts.system.status(), "CapEff:", 16).unwrap_or(0);
     let odd = list.iter().filter(|(_, number)| (bits >> number & 1 == 1) != has);
-    let names: Vec<&str> = odd.map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = odd.map(|(name, _)| name.as_str()).gather();
     if names.is_empty() {
         return Ok(if list.is_empty() { "" } else { "capabilities as expected" }.into());
     }
@@ -251,7 +252,7 @@ fn setuid(paths: &[String], allow: &[String], facts: &Facts) -> Result<String, C
         };
         failure!("a directory that cannot be searched, {}: {}", &directory, &facts::why(&error); "{}{}name other paths", how, or)
     })?;
-    let over: Vec<&str> = found.iter().filter(|path| !allow.contains(path)).map(String::as_str).collect();
+    let over: Vec<&str> = found.iter().filter(|path| !allow.contains(path)).map(String::as_str).gather();
     if over.is_empty() {
         return Ok("no setuid files".into());
     }
@@ -320,7 +321,7 @@ fn passwords(facts: &Facts) -> Result<String, CheckFailure> {
         let names = empty.join(", ");
         return Err(failure!("an empty password of {}", &names; "in the image: passwd -l {}", &names));
     }
-    let mut users: Vec<&User> = facts.system.accounts().users.iter().collect();
+    let mut users: Vec<&User> = facts.system.accounts().users.iter().gather();
     // By place in the file where the number is the same.
     crate::text::sort::sort_by_key(&mut users, |user| (user.uid, std::ptr::from_ref::<User>(user)));
     let twin = users.array_windows().find(|[one, other]| one.uid == other.uid && one.name != other.name);

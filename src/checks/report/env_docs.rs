@@ -2,6 +2,7 @@
 
 use crate::checks::Check;
 use crate::text::escape::on_one_line;
+use crate::text::gather::Gather;
 
 /// What is known of a variable.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -41,7 +42,7 @@ pub fn render(checks: &[Check]) -> String {
         }
         Some(doc)
     };
-    let docs: Vec<Doc> = checks.iter().filter_map(doc).collect();
+    let docs: Vec<Doc> = checks.iter().filter_map(doc).gather();
     let mut text =
         String::from("| variable | required | default | what it is |\n| --- | --- | --- | --- |\n");
     for doc in &docs {

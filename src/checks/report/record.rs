@@ -4,6 +4,7 @@
 use crate::checks::Facts;
 use crate::sys::fs::stat::Access;
 use crate::text::escape::toml_key;
+use crate::text::gather::Gather;
 
 /// Variables that every shell or engine sets: they say nothing of this image.
 const EVERYBODYS: &[&str] =
@@ -22,7 +23,7 @@ pub fn record(facts: &Facts) -> String {
         text.push_str("\n[checks.network]\ndefault_route = true\n");
     }
     let mut names: Vec<String> =
-        facts.environ.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect();
+        facts.environ.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).gather();
     crate::text::sort::sort(&mut names);
     names.dedup();
     for name in &names {

@@ -7,6 +7,7 @@ use crate::config::source::diagnostic::SourceMap;
 use crate::model::environ::Environ;
 use crate::model::{Moment, Pid, Signal};
 use crate::sys::fs::mounts;
+use crate::text::gather::Gather;
 use pool::WorkerPool;
 use std::io;
 
@@ -51,7 +52,7 @@ pub fn run(
     if checks.iter().any(|check| check.kind.name == "env" && check.name == "*") {
         let docs = checks.iter().filter_map(|check| Some(check.spec.variable.as_ref()?.doc()));
         let named = docs.flat_map(|doc| [Some(doc.name), doc.file].into_iter().flatten().chain(doc.others));
-        facts.known = named.chain(checks.iter().filter_map(|check| check.export.clone())).collect();
+        facts.known = named.chain(checks.iter().filter_map(|check| check.export.clone())).gather();
     }
     let helped: Vec<bool> = checks
         .iter()
@@ -61,7 +62,7 @@ pub fn run(
                 || check.spec.may_block(facts)
                 || check.kind.looks_at_paths && mounts::may_hang(facts.system.mounts())
         })
-        .collect();
+        .gather();
     let helped = |n: usize| helped.get(n).copied().unwrap_or(true);
     let on = |(_, check): &(usize, &Check)| check.off.is_none();
     let ask = checks.iter().enumerate().filter(on).map(|(n, _)| n).filter(|n| helped(*n));
@@ -101,7 +102,7 @@ fn conclude(
     let secret = |(check, finding): (&Check, Option<&Finding>)| {
         finding.filter(|finding| check.spec.is_secret(finding))?.value.clone()
     };
-    let secrets = judged(checks, &findings).filter_map(secret).collect();
+    let secrets = judged(checks, &findings).filter_map(secret).gather();
     let mut entries: Vec<CheckEntry> = Vec::with_capacity(checks.len());
     let mut labels: Vec<&str> = Vec::new();
     for (n, check) in checks.iter().enumerate() {
@@ -111,7 +112,7 @@ fn conclude(
             Some(label) => {
                 labels.push(label);
                 let members = |(one, _): &(&Check, Option<&Finding>)| one.any_of.as_deref() == Some(label);
-                group(label, &judged(checks, &findings).filter(members).collect::<Vec<_>>())
+                group(label, &judged(checks, &findings).filter(members).gather())
             }
         };
         let ours = |(m, _): &&(usize, String)| {
@@ -151,7 +152,7 @@ fn exports(
     let held: Vec<(usize, &Check, &Finding)> = judged(checks, findings)
         .enumerate()
         .filter_map(|(n, (check, finding))| Some((n, check, finding.filter(|one| gives(check, one))?)))
-        .collect();
+        .gather();
     if held.is_empty() {
         return (environ, Vec::new());
     }
@@ -217,30 +218,29 @@ fn single(check: &Check, finding: Option<Finding>, every: bool) -> CheckEntry {
 /// One entry for the checks that share a label.
 fn group(label: &str, members: &[(&Check, Option<&Finding>)]) -> CheckEntry {
     let judged: Vec<(&Check, &Finding)> =
-        members.iter().filter_map(|(check, finding)| finding.map(|finding| (*check, finding))).collect();
-    let holding: Vec<&(&Check, &Finding)> = judged.iter().filter(|(_, finding)| finding.ok).collect();
+        members.iter().filter_map(|(check, finding)| finding.map(|finding| (*check, finding))).gather();
+    let holding: Vec<&(&Check, &Finding)> = judged.iter().filter(|(_, finding)| finding.ok).gather();
     let told = |(check, finding): &(&Check, &Finding)| format!("{} ({})", check.spec.subject, finding.found);
     let mut hints = String::new();
     let found;
     if !holding.is_empty() {
-        found = holding.iter().map(|one| told(one)).collect::<Vec<_>>().join("; ");
+        found = holding.iter().map(|one| told(one)).gather().join("; ");
     } else if !judged.is_empty() {
-        found = format!("none of: {}", judged.iter().map(told).collect::<Vec<_>>().join("; "));
+        found = format!("none of: {}", judged.iter().map(told).gather().join("; "));
         // The user's own words, if there are any, say it for all.
-        let mut own: Vec<String> = judged.iter().filter_map(|(check, _)| check.hint.clone()).collect();
+        let mut own: Vec<String> = judged.iter().filter_map(|(check, _)| check.hint.clone()).gather();
         if own.is_empty() {
-            own =
-                judged.iter().map(|(_, finding)| finding.remedy.clone()).filter(|r| !r.is_empty()).collect();
+            own = judged.iter().map(|(_, finding)| finding.remedy.clone()).filter(|r| !r.is_empty()).gather();
         }
         own.dedup();
         hints = own.join("; or ");
     } else {
         let off = members.iter().filter_map(|(check, _)| check.off.as_deref());
-        found = off.collect::<Vec<_>>().join("; ");
+        found = off.gather().join("; ");
     }
     let holds = !holding.is_empty() || judged.is_empty();
     let grave = judged.iter().any(|(check, _)| check.level == Level::Error);
-    let subjects: Vec<String> = members.iter().map(|(check, _)| check.spec.subject.clone()).collect();
+    let subjects: Vec<String> = members.iter().map(|(check, _)| check.spec.subject.clone()).gather();
     CheckEntry {
         kind: ANY_OF,
         name: label.to_string(),
@@ -255,7 +255,7 @@ fn group(label: &str, members: &[(&Check, Option<&Finding>)]) -> CheckEntry {
         found,
         expected: format!("one of {}", subjects.join(", ")),
         hint: hints,
-        warnings: holding.iter().flat_map(|(_, finding)| finding.warnings.clone()).collect(),
+        warnings: holding.iter().flat_map(|(_, finding)| finding.warnings.clone()).gather(),
         file: String::new(),
         line: 0,
     }

@@ -8,6 +8,7 @@ use super::{Interrupted, SpawnWorker, WorkerEvent, look};
 use crate::checks::{Check, CheckFailure, Facts, Finding, facts};
 use crate::model::{Moment, Pid};
 use crate::sys::{Errno, errno};
+use crate::text::gather::Gather;
 use crate::text::units::show_duration;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -183,7 +184,7 @@ impl<'c> WorkerPool<'c> {
     /// Ends the helpers that have taken too long.
     fn give_up(&mut self) {
         let now = self.helpers.now();
-        let late: Vec<RunningCheck> = self.live.extract_if(.., |live| live.until <= now).collect();
+        let late: Vec<RunningCheck> = self.live.extract_if(.., |live| live.until <= now).gather();
         for RunningCheck { helper, n, turn, begun, until } in late {
             self.helpers.kill(helper);
             let found = format!("no answer within {}", show_duration(until.since(begun)));

@@ -8,6 +8,7 @@ use crate::sys::event::poll::{self, Waiter};
 use crate::sys::process::reap::{self, Reaped};
 use crate::sys::process::{fork, kill};
 use crate::sys::stdio;
+use crate::text::gather::Gather;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -100,7 +101,7 @@ impl SpawnWorker for Workers<'_, '_> {
                 .iter()
                 .filter_map(|helper| helper.pipe.as_ref())
                 .map(|pipe| poll::PollInterest::reading(pipe.as_raw_fd()))
-                .collect();
+                .gather();
             let more = self.dead && clock::now() < until;
             match self.waiter.wait(Some(if more { Moment(0) } else { until }), &fds) {
                 poll::Wake::Due if more => {}

@@ -9,6 +9,7 @@ pub(super) use tini::level as tini_level;
 
 use super::{Invocation, Parsed};
 use crate::model::Signal;
+use crate::text::gather::Gather;
 use std::ffi::{CStr, CString};
 use std::time::Duration;
 
@@ -86,7 +87,7 @@ fn invocation(persona: Persona, dropped: &[Signal]) -> Invocation {
     Invocation {
         persona,
         kill_after: Some(Duration::ZERO),
-        rewrites: dropped.iter().map(|signal| (*signal, None)).collect(),
+        rewrites: dropped.iter().map(|signal| (*signal, None)).gather(),
         ..Invocation::default()
     }
 }
@@ -179,7 +180,7 @@ impl<'a> Options<'a> {
 
     /// What is left is the COMMAND.
     fn command(&self) -> Vec<CString> {
-        self.words.iter().chain(self.rest).map(|word| CString::from(*word)).collect()
+        self.words.iter().chain(self.rest).map(|word| CString::from(*word)).gather()
     }
 
     /// The last part of the program's path.

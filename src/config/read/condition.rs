@@ -2,6 +2,7 @@
 
 use super::env_file::check_name;
 use super::table::Table;
+use crate::text::gather::Gather;
 
 /// Whether a table is on. All conditions that it names must hold; the first that does not is the reason.
 /// A variable that a check may yet export counts as holding.
@@ -31,7 +32,7 @@ pub fn condition(table: &Table<'_>) -> Result<(), String> {
 fn parts(text: &str) -> (&str, bool, Option<Vec<&str>>) {
     let (name, values) = text.split_once('=').map_or((text, None), |(name, values)| (name, Some(values)));
     let (name, negated) = name.trim().strip_prefix('!').map_or((name, false), |name| (name, true));
-    (name.trim(), negated, values.map(|values| values.split('|').map(str::trim).collect()))
+    (name.trim(), negated, values.map(|values| values.split('|').map(str::trim).gather()))
 }
 
 fn environment(text: &str, scope: &super::interpolate::Scope<'_>) -> Result<(), String> {

@@ -2,6 +2,7 @@
 
 use crate::config::source::document::Value;
 use crate::model::Signal;
+use crate::text::gather::Gather;
 use crate::text::suggest::did_you_mean;
 use serde::Deserialize;
 
@@ -38,7 +39,7 @@ impl UnknownWord {
     fn explain(&self, text: &str) -> String {
         // Compose's name of a condition is known, but not advertised.
         let words = self.0.iter().filter(|word| !word.starts_with("service_"));
-        let expected: Vec<String> = words.map(|word| format!("\"{word}\"")).collect();
+        let expected: Vec<String> = words.map(|word| format!("\"{word}\"")).gather();
         format!("expected {}{}", expected.join(" or "), did_you_mean(text, self.0.iter().copied()))
     }
 }

@@ -12,6 +12,7 @@ use crate::config::source::diagnostic::Span;
 use crate::config::source::document::{Entry, Node, Value};
 use crate::config::source::grouping::KNOWN_HERE;
 use crate::model::Signal;
+use crate::text::gather::Gather;
 use crate::text::suggest::did_you_mean;
 use crate::text::units::{self, Number};
 use serde::Deserialize;
@@ -345,9 +346,7 @@ impl<'a> Table<'a> {
         let words = match &node.value {
             Value::List(items) => self.items(key, items),
             Value::Text(line) => match units::split(line) {
-                Ok(words) => {
-                    words.iter().filter_map(|word| self.expand_node(key, node, word)).collect::<Vec<_>>()
-                }
+                Ok(words) => words.iter().filter_map(|word| self.expand_node(key, node, word)).gather(),
                 Err(why) => {
                     self.fault(key, &why);
                     return None;
@@ -418,7 +417,7 @@ impl<'a> Table<'a> {
                 let path = self.path_of(&entry.key);
                 Some((entry.key.as_str(), Table::open(self.reading, path, entry.at, &entry.node)?))
             })
-            .collect()
+            .gather()
     }
 
     /// Ends the reading of this table: every key that nobody asked for is a fault that names the nearest one.

@@ -7,6 +7,7 @@ use crate::config::source::document::{Node, Value};
 use crate::config::{Off, Service};
 use crate::model::{Condition, Dependency, Restart, ServiceId, ServicePolicy, ServiceType};
 use crate::supervisor::graph;
+use crate::text::gather::Gather;
 use crate::text::suggest::did_you_mean;
 
 /// A service whose dependencies are still names.
@@ -69,7 +70,7 @@ fn names(table: &Table<'_>, key: &'static str, node: &Node) -> Vec<(String, Span
         _ => std::slice::from_ref(node),
     };
     let name = |item| Some((table.text_of(key, item, "the name of a service")?, item.at));
-    items.iter().filter_map(name).collect()
+    items.iter().filter_map(name).gather()
 }
 
 fn depends_on(table: &Table<'_>) -> Vec<Edge> {
@@ -77,7 +78,7 @@ fn depends_on(table: &Table<'_>) -> Vec<Edge> {
     let Some(node) = table.node(KEY) else { return Vec::new() };
     let plain = |name, at| Edge { name, at, condition: None, after: false, required: true, restart: false };
     let Value::Table(entries) = &node.value else {
-        return names(table, KEY, node).into_iter().map(|(name, at)| plain(name, at)).collect();
+        return names(table, KEY, node).into_iter().map(|(name, at)| plain(name, at)).gather();
     };
     let reading = table.reading();
     let mut edges = Vec::with_capacity(entries.len());
@@ -171,14 +172,14 @@ fn order(
     linked: &[Vec<Dependency>],
     places: &[Vec<Span>],
 ) -> Vec<ServiceId> {
-    let deps: Vec<&[Dependency]> = linked.iter().map(Vec::as_slice).collect();
+    let deps: Vec<&[Dependency]> = linked.iter().map(Vec::as_slice).gather();
     graph::order(&deps, &mut |way, edge| {
         let Some(last) = way.last().map(|id| id.index()) else { return };
         let names = way.iter().chain(way.first()).map(|id| name_of(drafts, id.index()));
         let message = format!(
             "services.{}: each would wait for the next: {}; drop one of these dependencies",
             name_of(drafts, last),
-            names.collect::<Vec<_>>().join(" -> ")
+            names.gather().join(" -> ")
         );
         if let Some(at) = places.get(last).and_then(|places| places.get(edge)) {
             reading.fault(*at, message);
@@ -302,7 +303,7 @@ struct Index(Vec<usize>);
 
 impl Index {
     fn new(drafts: &[Draft]) -> Self {
-        let mut order: Vec<usize> = (0..drafts.len()).collect();
+        let mut order: Vec<usize> = (0..drafts.len()).gather();
         crate::text::sort::sort_by_key(&mut order, |index| name_of(drafts, *index));
         Self(order)
     }

@@ -5,6 +5,7 @@ use crate::config::read::table::Table;
 use crate::config::source::document::{Node, Value};
 use crate::config::{CheckProbe, ProbeSpec};
 use crate::model::{HealthRules, ServiceType};
+use crate::text::gather::Gather;
 use std::ffi::CString;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ const PROBES: [&str; 7] = ["exec", "test", "tcp", "http", "unix", "file", "check
 pub fn read(table: &Table<'_>, kind: ServiceType) -> Option<(HealthRules, Option<ProbeSpec>)> {
     let below = table.table("healthcheck")?;
     let rules = rules(&below);
-    let written: Vec<&'static str> = PROBES.into_iter().filter(|key| below.node(key).is_some()).collect();
+    let written: Vec<&'static str> = PROBES.into_iter().filter(|key| below.node(key).is_some()).gather();
     let disabled = below.flag("disable") == Some(true);
     // `[defaults]` alone makes no healthcheck: it has no probe.
     let own = table.has("healthcheck") && table.path != DEFAULTS;

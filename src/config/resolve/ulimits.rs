@@ -3,13 +3,14 @@
 use crate::config::read::table::Table;
 use crate::config::source::document::Value;
 use crate::model::{ULIMITS, Ulimit};
+use crate::text::gather::Gather;
 use crate::text::units;
 
 /// Reads the table: a number for both limits, or the soft and the hard one.
 pub fn read(table: &Table<'_>) -> Box<[Ulimit]> {
     const KEY: &str = "ulimits";
     let Some(below) = table.table(KEY) else { return Box::default() };
-    let limits: Vec<Ulimit> = ULIMITS.iter().filter_map(|name| one(&below, name)).collect();
+    let limits: Vec<Ulimit> = ULIMITS.iter().filter_map(|name| one(&below, name)).gather();
     if below.entries().is_empty() && table.has(KEY) {
         table.fault(KEY, "limits nothing; expected such as { nofile = 65536 }, or drop it");
     }

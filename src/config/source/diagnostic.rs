@@ -1,6 +1,7 @@
 //! Faults of the configuration: where, what, what was expected, what to do; and the text they point into.
 
 use crate::text::escape::on_one_line;
+use crate::text::gather::Gather;
 use std::fmt::Write as _;
 
 /// A stretch of a configuration file, in bytes.
@@ -47,7 +48,7 @@ impl SourceMap {
     /// Adds a file and returns its index.
     pub fn add(&mut self, name: String, text: String) -> u16 {
         let ends = text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
-        let lines = ends.map(|(at, _)| u32::try_from(at + 1).unwrap_or(u32::MAX)).collect();
+        let lines = ends.map(|(at, _)| u32::try_from(at + 1).unwrap_or(u32::MAX)).gather();
         self.files.push(Source { name, text, lines });
         u16::try_from(self.files.len().saturating_sub(1)).unwrap_or(u16::MAX)
     }

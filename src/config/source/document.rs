@@ -3,6 +3,7 @@
 use super::diagnostic::{Diagnostic, SourceMap, Span};
 use crate::config::read::foreign;
 use crate::text::escape::{json_string, toml_key};
+use crate::text::gather::Gather;
 use std::num::IntErrorKind;
 use toml::de::{DeTable, DeValue};
 
@@ -160,7 +161,7 @@ impl TreeBuilder<'_> {
                     node: self.node(value.get_ref(), &value.span()),
                 }
             })
-            .collect();
+            .gather();
         // The parser sorts by name; people expect the order in which they wrote.
         crate::text::sort::sort_by_key(&mut entries, |entry| entry.at.start);
         Value::Table(entries)
@@ -172,7 +173,7 @@ impl TreeBuilder<'_> {
             DeValue::String(text) => Value::Text(self.text(text, at)),
             DeValue::Boolean(flag) => Value::Bool(*flag),
             DeValue::Array(items) => {
-                Value::List(items.iter().map(|item| self.node(item.get_ref(), &item.span())).collect())
+                Value::List(items.iter().map(|item| self.node(item.get_ref(), &item.span())).gather())
             }
             DeValue::Table(table) => self.table(table),
             DeValue::Datetime(date) => Value::Text(date.to_string()),
@@ -219,7 +220,7 @@ pub fn merge(lower: &mut Node, upper: Node) {
 
 fn lay(below: &mut Vec<Entry>, above: Vec<Entry>) {
     // By name, for there may be many; of one name, which only `environment` may have twice, the newest last.
-    let mut order: Vec<usize> = (0..below.len()).collect();
+    let mut order: Vec<usize> = (0..below.len()).gather();
     crate::text::sort::sort_by_key(&mut order, |at| (below.get(*at).map(|entry| entry.key.as_str()), *at));
     let mut new = Vec::new();
     for entry in above {

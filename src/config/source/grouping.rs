@@ -1,6 +1,7 @@
 //! Faults as they are told: what several services have in common once, and a long list once.
 
 use super::diagnostic::{Diagnostic, SourceMap};
+use crate::text::gather::Gather;
 use std::fmt::Write as _;
 
 /// Before the list of all keys that a table may have, at the end of a message.
@@ -35,7 +36,7 @@ pub fn told(faults: &[Diagnostic], sources: &SourceMap) -> Vec<String> {
     firsts
         .into_iter()
         .filter_map(|(at, group)| Some(one(faults.get(at)?, group, faults, sources, &mut lists)))
-        .collect()
+        .gather()
 }
 
 fn one<'f>(

@@ -4,6 +4,7 @@ use super::diagnostic::Span;
 use super::document::Entry;
 use super::files::Files;
 use crate::model::ServiceId;
+use crate::text::gather::Gather;
 
 /// The keys whose places are kept.
 pub const KEYS: [&str; 4] = ["user", "command", "working_dir", "ulimits"];
@@ -31,7 +32,7 @@ impl KeyPlaces {
     #[must_use]
     pub fn new<'n>(files: &Files, names: impl Iterator<Item = &'n str>) -> Self {
         let written = |key| files.root.get(key).map_or(&[][..], |node| node.entries());
-        let mut order: Vec<&Entry> = written("services").iter().collect();
+        let mut order: Vec<&Entry> = written("services").iter().gather();
         crate::text::sort::sort_by_key(&mut order, |entry| entry.key.as_str());
         let mut places = Places { files, last: (Span::default(), 1), found: Vec::new() };
         places.add(None, written("defaults"));

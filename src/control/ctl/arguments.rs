@@ -1,6 +1,7 @@
 //! The words of a command line -> a verb, its options, its operands. Pure.
 
 use super::table::{COMMON, CtlOption, CtlVerb, HELP, NAMES, Operands, SHELLS, VERBS, VERSION, verb};
+use crate::text::gather::Gather;
 use crate::text::suggest::did_you_mean;
 use std::ffi::{CStr, CString};
 
@@ -39,7 +40,7 @@ pub(super) fn parse(words: &[&CStr]) -> Result<Arguments, String> {
     while let Some(word) = rest.next() {
         let text = word.to_str().map_err(|_| format!("{word:?} is not UTF-8"))?;
         if text == "--" {
-            command = rest.map(|word| CString::from(*word)).collect();
+            command = rest.map(|word| CString::from(*word)).gather();
             break;
         }
         let (name, inline, long) = match (text.strip_prefix("--"), text.strip_prefix('-')) {
@@ -80,7 +81,7 @@ pub(super) fn parse(words: &[&CStr]) -> Result<Arguments, String> {
     if let Some((written, ..)) = given.iter().find(|(_, option, _)| !has_option(named, option)) {
         return Err(unknown_option(Some(named), written));
     }
-    let options: Vec<_> = given.into_iter().map(|(_, option, value)| (option.long, value)).collect();
+    let options: Vec<_> = given.into_iter().map(|(_, option, value)| (option.long, value)).gather();
     let arguments = Arguments { verb: named, options, words: operands, command };
     if !arguments.has(&HELP) && !arguments.has(&VERSION) {
         counted(&arguments)?;
@@ -175,7 +176,7 @@ pub(super) fn help(of: Option<&'static CtlVerb>) -> String {
     }
     add(&["\nOptions:\n"]);
     let options: Vec<_> = match of {
-        Some(verb) => verb.all_options().collect(),
+        Some(verb) => verb.all_options().gather(),
         None => COMMON.to_vec(),
     };
     for option in options {

@@ -9,6 +9,7 @@ use crate::service::launcher::Starter;
 use crate::sys::fs::files::slurp;
 use crate::sys::process::spawn::SessionMode;
 use crate::text::escape::bytes_as_text;
+use crate::text::gather::Gather;
 use crate::text::json::Json;
 use std::ffi::CString;
 
@@ -18,7 +19,7 @@ const MAX_ENVIRONMENT: usize = 6 << 20;
 pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let mut client = request.connect()?;
     let version = client.ask("version", &[], "", &mut |_| {})?;
-    let files: Vec<&str> = version.list("config").iter().filter_map(Json::as_text).collect();
+    let files: Vec<&str> = version.list("config").iter().filter_map(Json::as_text).gather();
     if files.is_empty() {
         return Err(CtlError::new(UNREACHED, "rinit has read no configuration: there is nothing to check"));
     }
@@ -32,7 +33,7 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     if request.arguments.has(&JSON) {
         words.extend(["--format", "json"]);
     }
-    let argv: Vec<CString> = words.into_iter().filter_map(|word| CString::new(word).ok()).collect();
+    let argv: Vec<CString> = words.into_iter().filter_map(|word| CString::new(word).ok()).gather();
     let settings = match client.pid().and_then(environment) {
         Some(environment) => ProgramSettings { environment, clear_env: true, ..ProgramSettings::default() },
         None => {
@@ -55,5 +56,5 @@ fn environment(pid: Pid) -> Option<Vec<(String, String)>> {
         let at = entry.iter().position(|byte| *byte == b'=')?;
         Some((bytes_as_text(entry.get(..at)?), bytes_as_text(entry.get(at + 1..)?)))
     };
-    Some(block.split(|byte| *byte == 0).filter_map(pair).collect())
+    Some(block.split(|byte| *byte == 0).filter_map(pair).gather())
 }

@@ -13,6 +13,7 @@ use crate::sys::net::line_stream::{LineStream, readable};
 use crate::sys::process::{credentials, procfs};
 use crate::sys::{args, fs};
 use crate::text::escape::json_string;
+use crate::text::gather::Gather;
 use crate::text::io_error;
 use crate::text::json::{self, Json};
 use crate::text::suggest::did_you_mean;
@@ -166,7 +167,7 @@ impl CtlClient {
                 continue;
             }
             let kind = if names::is_pattern(word) { "fits" } else { "is called" };
-            let known: Vec<String> = rows.iter().map(name).collect();
+            let known: Vec<String> = rows.iter().map(name).gather();
             let hint = did_you_mean(word, known.iter().map(String::as_str));
             return Err(CtlError::new(UNKNOWN_SERVICE, format!("no service {kind} \"{word}\"{hint}")));
         }
@@ -253,8 +254,8 @@ fn configured_name() -> Option<String> {
     let words: Vec<CString> = words
         .split_inclusive(|byte| *byte == 0)
         .filter_map(|word| CString::from_vec_with_nul(word.into()).ok())
-        .collect();
-    let words: Vec<&CStr> = words.iter().map(CString::as_c_str).collect();
+        .gather();
+    let words: Vec<&CStr> = words.iter().map(CString::as_c_str).gather();
     let Ok(Parsed::Run(invocation)) = cli::parse(&words, &args::variable) else { return None };
     // Its standard input is not this process's.
     if invocation.config.iter().any(|path| path.starts_with("/dev/") || path.starts_with("/proc/")) {

@@ -3,6 +3,7 @@
 use super::table::{COMMON, CtlOption, CtlVerb, Operands, SHELLS, VERBS};
 use super::{CtlError, CtlRequest, print};
 use crate::cli::options::{OPTIONS, OptionSpec};
+use crate::text::gather::Gather;
 
 pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let text = match request.arguments.words.first().map(String::as_str) {
@@ -36,7 +37,7 @@ fn takes_names(verb: &CtlVerb) -> bool {
 
 fn words_of(option: &CtlOption) -> Vec<String> {
     let short = (option.short != '\0').then(|| format!("-{}", option.short));
-    std::iter::once(["--", option.long].concat()).chain(short).collect()
+    std::iter::once(["--", option.long].concat()).chain(short).gather()
 }
 
 fn bash() -> String {
@@ -50,11 +51,11 @@ fn bash() -> String {
         let names = if names { " names=1" } else { "" };
         text.push_str(&format!("        {pattern}) words='{}'{names};;\n", words.join(" ")));
     };
-    let common: Vec<String> = COMMON.iter().flat_map(|option| words_of(option)).collect();
+    let common: Vec<String> = COMMON.iter().flat_map(|option| words_of(option)).gather();
     let verbs = VERBS.iter().map(|verb| verb.name.to_string());
-    line("''", &verbs.chain(common).collect::<Vec<_>>(), false);
+    line("''", &verbs.chain(common).gather(), false);
     for verb in VERBS {
-        let mut words: Vec<String> = verb.all_options().flat_map(words_of).collect();
+        let mut words: Vec<String> = verb.all_options().flat_map(words_of).gather();
         if verb.operands == Operands::Shell {
             words.extend(SHELLS.map(String::from));
         }
@@ -156,7 +157,7 @@ fn fish() -> String {
         );
         text.push_str(&line);
     }
-    let with_names: Vec<&str> = VERBS.iter().filter(|verb| takes_names(verb)).map(|verb| verb.name).collect();
+    let with_names: Vec<&str> = VERBS.iter().filter(|verb| takes_names(verb)).map(|verb| verb.name).gather();
     text.push_str(&format!(
         "complete -c rinitctl -n '__fish_seen_subcommand_from {}' -a 'all (rinitctl completions names 2>/dev/null)'\n\
          complete -c rinitctl -n '__fish_seen_subcommand_from completions' -a '{}'\n",

@@ -8,6 +8,7 @@ use crate::model::{ULIMITS, Ulimit};
 use crate::service::launcher::Starter;
 use crate::sys::process::spawn::SessionMode;
 use crate::text::escape::bytes_as_text;
+use crate::text::gather::Gather;
 use crate::text::json::Json;
 
 pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
@@ -52,7 +53,7 @@ fn settings(context: &Json) -> ProgramSettings {
     let user = id("uid").map(|user| UserSpec {
         user,
         group: id("gid"),
-        groups: context.list("gids").iter().filter_map(number).collect(),
+        groups: context.list("gids").iter().filter_map(number).gather(),
         keep_groups: false,
     });
     ProgramSettings {

@@ -3,6 +3,7 @@
 use super::table::GRAPH_FORMAT;
 use super::{CtlError, CtlRequest, print};
 use crate::text::escape::{json_string, on_one_line};
+use crate::text::gather::Gather;
 use crate::text::json::Json;
 
 pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
@@ -10,7 +11,7 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let (rows, _) = client.services(&[])?;
     let mut edges = Vec::new();
     client.ask("graph", &[], "", &mut |row| edges.push(row))?;
-    let names: Vec<&str> = rows.iter().filter_map(|row| row.text("name")).collect();
+    let names: Vec<&str> = rows.iter().filter_map(|row| row.text("name")).gather();
     let text = match request.arguments.value(&GRAPH_FORMAT) {
         Some("dot") => dot(&names, &edges),
         Some("mermaid") => mermaid(&names, &edges),

@@ -6,6 +6,7 @@ use super::status::{last_exit, why};
 use super::table::SOCKET;
 use super::{CtlError, CtlRequest};
 use crate::exit_code::FAILURE;
+use crate::text::gather::Gather;
 use crate::text::json::Json;
 use std::time::Duration;
 
@@ -50,7 +51,7 @@ pub(super) fn faults(rows: &[Json], last: &Json, named: &[String]) -> Vec<String
         let name = row.text("name").unwrap_or_default();
         named.iter().any(|word| fits(word, name)) || named.is_empty() && should_run(row)
     };
-    rows.iter().filter(is_meant).filter_map(fault).collect()
+    rows.iter().filter(is_meant).filter_map(fault).gather()
 }
 
 /// Whether a service is to run at all: it is on, and nobody has stopped it by hand.

@@ -7,6 +7,7 @@ use super::{CtlError, CtlRequest, print};
 use crate::exit_code::{FAILURE, TIMED_OUT, UNREACHED, USAGE};
 use crate::sys::event::clock;
 use crate::sys::net::line_stream::readable;
+use crate::text::gather::Gather;
 use crate::text::json::Json;
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
         half: Vec::new(),
         kept: true,
     };
-    let mut all: Vec<Followed> = rows.iter().map(new).collect();
+    let mut all: Vec<Followed> = rows.iter().map(new).gather();
     let exact = |name: &str| arguments.words.iter().any(|word| word == name);
     let width = all.iter().map(|one| one.name.chars().count()).max().filter(|_| all.len() > 1);
     let mut why = None;
@@ -149,7 +150,7 @@ pub(super) fn unhex(text: &str) -> Vec<u8> {
         [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
         _ => None,
     };
-    text.as_bytes().chunks(2).map_while(pair).collect()
+    text.as_bytes().chunks(2).map_while(pair).gather()
 }
 
 /// The last lines of a text; one that is not ended is one too.

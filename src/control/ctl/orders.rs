@@ -10,6 +10,7 @@ use crate::sys::event::clock;
 use crate::sys::net::line_stream::readable;
 use crate::sys::stdio;
 use crate::text::escape::{json_string, on_one_line};
+use crate::text::gather::Gather;
 use crate::text::json::Json;
 
 /// An order as it is sent and told.
@@ -43,7 +44,7 @@ pub(super) fn signal(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
 }
 
 fn names_of(rows: &[Json]) -> Vec<&str> {
-    rows.iter().filter_map(|row| row.text("name")).collect()
+    rows.iter().filter_map(|row| row.text("name")).gather()
 }
 
 fn order(request: &CtlRequest<'_>, order: &OrderVerb) -> Result<u8, CtlError> {
@@ -62,7 +63,7 @@ fn order(request: &CtlRequest<'_>, order: &OrderVerb) -> Result<u8, CtlError> {
         let before = row.number("pid").filter(|_| old && order.goal == WaitGoal::Started);
         Some(Awaited { name, before, first: None })
     };
-    let left = rows.iter().filter_map(awaited).collect();
+    let left = rows.iter().filter_map(awaited).gather();
     let mut line = ProgressLine { shown: false, wanted: stdio::is_terminal(2) };
     let socket = request.arguments.value(&SOCKET);
     wait_for(&mut client, socket, order.goal, left, before.number("seq"), until, &mut |told| {

@@ -1,6 +1,7 @@
 //! Columns and colours.
 
 use crate::sys::{args, stdio, tty};
+use crate::text::gather::Gather;
 
 /// How something is, by its colour on a terminal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,13 +50,13 @@ pub(super) type TableCell = (String, CellTone);
 /// Rows under their heads, each column as wide as its widest; the last ends where the terminal does.
 pub(super) fn table(heads: &[&str], rows: &[Vec<TableCell>], width: Option<usize>, coloured: bool) -> String {
     let length = |text: &str| text.chars().count();
-    let mut widths: Vec<usize> = heads.iter().map(|head| length(head)).collect();
+    let mut widths: Vec<usize> = heads.iter().map(|head| length(head)).gather();
     for row in rows {
         for (place, (text, _)) in widths.iter_mut().zip(row) {
             *place = (*place).max(length(text));
         }
     }
-    let head: Vec<TableCell> = heads.iter().map(|head| ((*head).to_string(), CellTone::Faint)).collect();
+    let head: Vec<TableCell> = heads.iter().map(|head| ((*head).to_string(), CellTone::Faint)).gather();
     let mut shown = String::new();
     for row in std::iter::once(&head).chain(rows) {
         let mut at = 0;

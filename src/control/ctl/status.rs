@@ -8,6 +8,7 @@ use crate::exit_code::NOT_RUNNING;
 use crate::sys::event::clock;
 use crate::sys::stdio;
 use crate::text::escape::on_one_line;
+use crate::text::gather::Gather;
 use crate::text::json::Json;
 use crate::text::units::show_duration;
 use std::time::Duration;
@@ -61,7 +62,7 @@ pub(super) fn runs(row: &Json) -> bool {
 /// The documented object: `{"state": …, "services": […]}`.
 pub(super) fn json(rows: &[Json], last: &Json) -> String {
     let state = last.get("state").cloned().unwrap_or(Json::Null);
-    let services = rows.iter().map(|row| without(row, &["id", "row"])).collect();
+    let services = rows.iter().map(|row| without(row, &["id", "row"])).gather();
     let all = Json::Object(vec![("state".into(), state), ("services".into(), Json::List(services))]);
     let mut text = String::new();
     all.write(&mut text);
@@ -72,9 +73,9 @@ pub(super) fn json(rows: &[Json], last: &Json) -> String {
 /// An object without what belongs to the protocol alone.
 pub(super) fn without(row: &Json, names: &[&str]) -> Json {
     match row {
-        Json::Object(members) => Json::Object(
-            members.iter().filter(|(name, _)| !names.contains(&name.as_str())).cloned().collect(),
-        ),
+        Json::Object(members) => {
+            Json::Object(members.iter().filter(|(name, _)| !names.contains(&name.as_str())).cloned().gather())
+        }
         other => other.clone(),
     }
 }
@@ -84,7 +85,7 @@ fn human(rows: &[Json], last: &Json) -> String {
     if last.text("state") == Some("stopping") {
         text.push_str("rinit is stopping\n");
     }
-    let cells: Vec<Vec<TableCell>> = rows.iter().map(cells).collect();
+    let cells: Vec<Vec<TableCell>> = rows.iter().map(cells).gather();
     let heads = ["NAME", "STATE", "HEALTH", "PID", "UPTIME", "RESTARTS", "WHY"];
     text.push_str(&table(&heads, &cells, width(), is_coloured()));
     text

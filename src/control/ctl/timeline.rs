@@ -6,6 +6,7 @@ use super::table::TIMELINE_FORMAT;
 use super::{CtlError, CtlRequest, print};
 use crate::sys::stdio;
 use crate::text::escape::on_one_line;
+use crate::text::gather::Gather;
 use crate::text::json::Json;
 use crate::text::units::show_duration;
 use std::time::Duration;
@@ -132,7 +133,7 @@ impl TimeAxis {
 /// Columns of text, as wide as the terminal.
 fn text(bars: &[TimelineBar], axis: TimeAxis, width: usize, coloured: bool) -> String {
     let name_width = bars.iter().map(|bar| bar.name.chars().count()).max().unwrap_or(0).min(24);
-    let told: Vec<String> = bars.iter().map(TimelineBar::told).collect();
+    let told: Vec<String> = bars.iter().map(TimelineBar::told).gather();
     let told_width = told.iter().map(|told| told.chars().count()).max().unwrap_or(0);
     let places = width.saturating_sub(name_width + told_width + 4).max(10);
     let mut shown = String::new();

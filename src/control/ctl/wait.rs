@@ -7,6 +7,7 @@ use super::{CtlError, CtlRequest};
 use crate::exit_code::{FAILURE, TIMED_OUT};
 use crate::model::Moment;
 use crate::sys::event::clock;
+use crate::text::gather::Gather;
 use crate::text::json::Json;
 use std::time::Duration;
 
@@ -88,7 +89,7 @@ fn told(row: &Json) -> String {
     let reason = why(row);
     let exit = last_exit(row).filter(|exit| !reason.contains(exit.as_str()));
     let parts = [Some(reason).filter(|reason| !reason.is_empty()), exit];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let parts: Vec<String> = parts.into_iter().flatten().gather();
     if parts.is_empty() { state.to_string() } else { format!("{state}: {}", parts.join("; ")) }
 }
 
@@ -132,7 +133,7 @@ pub(super) fn wait_for(
     let mut changes = ChangeWatch::since(socket, since);
     let mut code = 0;
     loop {
-        let names: Vec<&str> = left.iter().map(|one| one.name.as_str()).collect();
+        let names: Vec<&str> = left.iter().map(|one| one.name.as_str()).gather();
         if names.is_empty() {
             return Ok(code);
         }
@@ -209,7 +210,7 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
         let name = row.text("name")?.to_string();
         Some(Awaited { name, before: None, first: None })
     };
-    let left = rows.iter().filter_map(awaited).collect();
+    let left = rows.iter().filter_map(awaited).gather();
     wait_for(&mut client, arguments.value(&SOCKET), goal, left, last.number("seq"), until, &mut |told| {
         match told {
             Told::Lost(name, why) => super::complain(&[name, ": ", why].concat()),

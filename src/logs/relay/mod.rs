@@ -24,6 +24,7 @@ use crate::sys::fs::shared::{Mapping, SharedMemory};
 use crate::sys::net::pair;
 use crate::sys::process::aside;
 use crate::sys::stdio;
+use crate::text::gather::Gather;
 use crate::text::redact;
 use mask::Mask;
 use sink::{LogFileSink, Sink, SinkKind};
@@ -145,7 +146,7 @@ impl<'a> Relay<'a> {
         for (number, source) in (0..).zip(&sources) {
             epoll.watch(source.fd, number, Interest::NewInput)?;
         }
-        let mut keep: Vec<RawFd> = sources.iter().map(|source| source.fd).collect();
+        let mut keep: Vec<RawFd> = sources.iter().map(|source| source.fd).gather();
         keep.extend([&view.read, &view.write, &null, setup.control].map(|fd| fd.as_raw_fd()));
         keep.extend(opener.iter().map(|fd| fd.as_raw_fd()));
         keep.extend([epoll.raw_fd(), setup.memory.raw_fd()]);
@@ -468,5 +469,5 @@ fn labels(setup: &Setup<'_>, colored: bool) -> Vec<Vec<u8>> {
         };
         [&begin, name, &padding, " | ", &end].concat().into_bytes()
     };
-    setup.channels.iter().enumerate().map(label).collect()
+    setup.channels.iter().enumerate().map(label).gather()
 }

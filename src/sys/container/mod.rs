@@ -6,6 +6,7 @@ pub mod kernel;
 use super::fs::files;
 use super::net;
 use super::process::status;
+use crate::text::gather::Gather;
 
 /// The number of this process's pid namespace; 0 where /proc does not tell.
 #[must_use]
@@ -65,7 +66,7 @@ pub fn nameservers(text: &str) -> String {
     let rest = text.lines().filter_map(|line| line.strip_prefix("nameserver"));
     // The keyword ends at a blank.
     let servers = rest.filter(|rest| rest.starts_with([' ', '\t']));
-    servers.filter_map(|rest| rest.split_ascii_whitespace().next()).collect::<Vec<_>>().join(" ")
+    servers.filter_map(|rest| rest.split_ascii_whitespace().next()).gather().join(" ")
 }
 
 #[cfg(test)]

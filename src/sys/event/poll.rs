@@ -3,6 +3,7 @@
 use super::signals::SignalSet;
 use super::{clock, signals};
 use crate::model::{Moment, Pid, Signal};
+use crate::text::gather::Gather;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -109,7 +110,7 @@ impl Waiter {
         fds: &[PollInterest],
         signal_fd: Option<RawFd>,
     ) -> Option<Wake> {
-        let mut set: Vec<libc::pollfd> = fds.iter().map(|interest| interest.entry()).collect();
+        let mut set: Vec<libc::pollfd> = fds.iter().map(|interest| interest.entry()).gather();
         set.extend(signal_fd.map(|fd| PollInterest::reading(fd).entry()));
         // Without a signalfd (the engine forbids it, or no descriptor is free) signals do not wake this: look often.
         let blind = signal_fd.is_none();

@@ -3,6 +3,7 @@
 
 use crate::model::{Pid, Signal};
 use crate::sys::raw;
+use crate::text::gather::Gather;
 use std::mem::MaybeUninit;
 
 /// A set of signals as the kernel has it, one bit each. Not the C library's: musl keeps the signals 32 to 34
@@ -153,7 +154,7 @@ pub fn put_back(signal: Signal, sender: Option<Pid>) {
 #[must_use]
 pub fn ignored() -> Vec<Signal> {
     let is_ignored = |signal: &Signal| disposition(signal.number(), None) == libc::SIG_IGN;
-    (1..=64).filter_map(Signal::from_number).filter(is_ignored).collect()
+    (1..=64).filter_map(Signal::from_number).filter(is_ignored).gather()
 }
 
 /// For a child, right before execve: the signal state that rinit was given. Async-signal-safe.

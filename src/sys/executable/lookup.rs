@@ -11,6 +11,7 @@ use crate::sys::links::dead_link;
 use crate::sys::process::credentials::{self, Identity};
 use crate::sys::process::rlimits::{TooHigh, TooLong};
 use crate::sys::process::spawn;
+use crate::text::gather::Gather;
 use std::ffi::{CStr, CString};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::PathBuf;
@@ -105,7 +106,7 @@ pub fn look(ask: &ExecQuery<'_>) -> ExecFacts {
     let word = ask.word.to_string_lossy().into_owned();
     let mut look = ExecFacts {
         viewer: eyes.viewer(ask.ids.is_some()),
-        argv: ask.argv.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+        argv: ask.argv.iter().map(|word| word.to_string_lossy().into_owned()).gather(),
         no_directory: eyes.way(&[&directory, "/"].concat()),
         root: own.uid == 0,
         lacks,
@@ -114,7 +115,7 @@ pub fn look(ask: &ExecQuery<'_>) -> ExecFacts {
     // A word with a slash has one candidate, whose way is worth telling; a search just passes over.
     let by_path = word.contains('/');
     let first = word.split_whitespace().next().unwrap_or("");
-    let paths: Vec<String> = ask.candidates.iter().map(|path| below(&directory, path)).collect();
+    let paths: Vec<String> = ask.candidates.iter().map(|path| below(&directory, path)).gather();
     for path in &paths {
         let directory = directory_of(path);
         if first != word && !first.is_empty() {
@@ -245,7 +246,7 @@ fn mount_over(mut directory: &str) -> Option<String> {
 fn elsewhere(word: &str, directory: &str) -> Option<String> {
     const USUAL: &str = "/usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin /app /usr/games";
     let name = word.rsplit('/').next().filter(|name| !name.is_empty())?;
-    let mut directories: Vec<String> = USUAL.split(' ').map(str::to_string).collect();
+    let mut directories: Vec<String> = USUAL.split(' ').map(str::to_string).gather();
     directories.push(directory.to_string());
     for parent in ["/opt", "/usr/local", "/usr/lib/postgresql", "/usr/lib"] {
         let mut own = Vec::new();
@@ -274,5 +275,5 @@ pub(in crate::sys) fn lacks() -> Vec<&'static str> {
 pub fn lacking(status: &str) -> Vec<&'static str> {
     let Some(bits) = crate::sys::process::status::number(status, "CapEff:", 16) else { return Vec::new() };
     let known = [("DAC_OVERRIDE", 1), ("SETGID", 6), ("SETUID", 7)];
-    known.into_iter().filter(|(_, bit)| bits >> bit & 1 == 0).map(|(name, _)| name).collect()
+    known.into_iter().filter(|(_, bit)| bits >> bit & 1 == 0).map(|(name, _)| name).gather()
 }

@@ -2,6 +2,7 @@
 
 use crate::model::Moment;
 use crate::sys::event::clock;
+use crate::text::gather::Gather;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
@@ -161,7 +162,7 @@ pub fn list_toml(dir: &str) -> io::Result<Vec<String>> {
     }
     crate::text::sort::sort(&mut names);
     let dir = dir.trim_end_matches('/');
-    Ok(names.into_iter().map(|name| format!("{dir}/{name}")).collect())
+    Ok(names.into_iter().map(|name| format!("{dir}/{name}")).gather())
 }
 
 /// Whether what is read there comes from somebody who writes it (a pipe, a terminal, a socket).

@@ -1,6 +1,7 @@
 //! What is mounted where: `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
 
 use crate::sys::Errno;
+use crate::text::gather::Gather;
 use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
@@ -90,7 +91,7 @@ pub fn read() -> io::Result<Vec<Mount>> {
 /// Reads the text of mountinfo. A line of another shape is left out.
 #[must_use]
 pub fn parse(text: &str) -> Vec<Mount> {
-    text.lines().filter_map(line).collect()
+    text.lines().filter_map(line).gather()
 }
 
 fn line(line: &str) -> Option<Mount> {

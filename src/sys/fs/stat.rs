@@ -2,6 +2,7 @@
 
 use super::dir;
 use crate::sys::Errno;
+use crate::text::gather::Gather;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 
@@ -73,7 +74,7 @@ pub fn read_link(path: &str) -> io::Result<String> {
 
 /// The names in a directory.
 pub fn list(path: &str) -> io::Result<Vec<String>> {
-    Ok(dir::names(path)?.iter().map(|name| name.to_string_lossy().into_owned()).collect())
+    Ok(dir::names(path)?.iter().map(|name| name.to_string_lossy().into_owned()).gather())
 }
 
 /// The files below these paths that give whoever runs them another user or group. Other file systems that are

@@ -3,6 +3,7 @@
 use crate::model::{Moment, Pid};
 use crate::sys::Errno;
 use crate::sys::event::clock;
+use crate::text::gather::Gather;
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::time::Duration;
@@ -144,7 +145,7 @@ impl LineStream {
 /// Waits until one of these can be read; false when the time is over.
 pub fn readable(fds: &[RawFd], until: Option<Moment>) -> io::Result<bool> {
     let entry = |fd: &RawFd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 };
-    let mut set: Vec<libc::pollfd> = fds.iter().map(entry).collect();
+    let mut set: Vec<libc::pollfd> = fds.iter().map(entry).gather();
     loop {
         let left = until.map(|until| clock::timespec(until.since(clock::now())));
         let left = left.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);

@@ -7,6 +7,7 @@ pub mod local;
 pub mod pair;
 pub mod resolver;
 
+use crate::text::gather::Gather;
 use nix::errno::Errno;
 use std::ffi::CStr;
 use std::io;
@@ -79,7 +80,7 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
                 name: name.into_owned(),
                 up: flags & libc::IFF_UP != 0,
                 loopback: flags & libc::IFF_LOOPBACK != 0,
-                addresses: address.into_iter().collect(),
+                addresses: address.into_iter().gather(),
             }),
         }
     }
@@ -127,13 +128,13 @@ pub fn routes(v4: &str, v6: &str) -> Vec<(String, bool)> {
     };
     let mut found = Vec::new();
     for line in v4.lines() {
-        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let fields: Vec<&str> = line.split_ascii_whitespace().gather();
         if fields.get(1) == Some(&"00000000") && fields.get(7) == Some(&"00000000") && usable(fields.get(3)) {
             found.extend(fields.first().map(|name| ((*name).to_string(), false)));
         }
     }
     for line in v6.lines() {
-        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let fields: Vec<&str> = line.split_ascii_whitespace().gather();
         let default = fields.first().is_some_and(|to| to.bytes().all(|b| b == b'0'));
         if default && fields.get(1) == Some(&"00") && usable(fields.get(8)) {
             found.extend(fields.get(9).filter(|name| **name != "lo").map(|name| ((*name).to_string(), true)));
@@ -155,9 +156,9 @@ pub fn parse_hosts(text: &str) -> Vec<Host> {
     let line = |line: &str| {
         let mut words = line.split('#').next()?.split_ascii_whitespace();
         let address = words.next()?.parse().ok()?;
-        Some(Host { address, names: words.map(str::to_string).collect() })
+        Some(Host { address, names: words.map(str::to_string).gather() })
     };
-    text.lines().filter_map(line).collect()
+    text.lines().filter_map(line).gather()
 }
 
 /// Whether somebody answers a TCP connection there, which is closed at once.
@@ -222,7 +223,7 @@ fn switch_on(socket: &OwnedFd, level: libc::c_int, option: libc::c_int) -> io::R
 
 /// Addresses on which somebody in this network namespace listens (TCP) or receives from anybody (UDP).
 pub fn listening(protocol: Protocol) -> io::Result<Vec<SocketAddr>> {
-    Ok(listeners(protocol)?.into_iter().map(|(address, _)| address).collect())
+    Ok(listeners(protocol)?.into_iter().map(|(address, _)| address).gather())
 }
 
 /// The same, each with the inode of its socket.
@@ -250,7 +251,7 @@ pub fn sockets(text: &str, protocol: Protocol) -> Vec<(SocketAddr, u64)> {
         let inode = fields.nth(5)?.parse().ok()?;
         Some((SocketAddr::new(hex_ip(address)?, port), inode))
     };
-    text.lines().filter_map(one).collect()
+    text.lines().filter_map(one).gather()
 }
 
 /// The kernel prints each 32-bit word of an address in the machine's byte order.

@@ -6,6 +6,7 @@ use super::{fork, kill};
 use crate::model::{ExitStatus, Pid};
 use crate::sys::event::clock;
 use crate::sys::stdio;
+use crate::text::gather::Gather;
 use std::ffi::CString;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
@@ -36,7 +37,7 @@ pub fn run(path: &str, argv: &[String], environ: &[CString], patience: Duration)
     let (err, err_end) = fork::pipe().map_err(stage)?;
     let pid = spawn::spawn_and_wait(ExecSpec {
         candidates: vec![word(path)],
-        argv: argv.iter().map(|text| word(text)).collect::<Vec<_>>().into(),
+        argv: argv.iter().map(|text| word(text)).gather().into(),
         environment: Environment::Entries(environ.into()),
         directory: None,
         given_directory: None,

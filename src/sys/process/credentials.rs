@@ -4,6 +4,7 @@
 use crate::model::Signal;
 use crate::sys::fs::files;
 use crate::sys::{Errno, raw};
+use crate::text::gather::Gather;
 use std::time::Duration;
 
 /// A line of passwd(5).
@@ -98,8 +99,8 @@ impl Accounts {
     #[must_use]
     pub fn parse(passwd: &str, group: &str) -> Self {
         Self {
-            users: passwd.lines().filter_map(user_line).collect(),
-            groups: group.lines().filter_map(group_line).collect(),
+            users: passwd.lines().filter_map(user_line).gather(),
+            groups: group.lines().filter_map(group_line).gather(),
         }
     }
 
@@ -180,7 +181,7 @@ fn group_line(line: &str) -> Option<Group> {
     let name = fields.next().filter(|name| !name.is_empty())?.to_string();
     let gid = fields.nth(1)?.parse().ok()?;
     let members = fields.next().unwrap_or("").split(',').filter(|name| !name.is_empty());
-    Some(Group { name, gid, members: members.map(str::to_string).collect() })
+    Some(Group { name, gid, members: members.map(str::to_string).gather() })
 }
 
 /// The effective ids of this process.
@@ -190,7 +191,7 @@ pub fn current() -> Identity {
     Identity {
         uid: nix::unistd::geteuid().as_raw(),
         gid: nix::unistd::getegid().as_raw(),
-        groups: groups.into_iter().map(nix::unistd::Gid::as_raw).collect(),
+        groups: groups.into_iter().map(nix::unistd::Gid::as_raw).gather(),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::model::{Pid, Signal};
 use crate::sys::Errno;
 use crate::sys::event::clock;
 use crate::sys::fs::files;
+use crate::text::gather::Gather;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
@@ -220,7 +221,7 @@ fn send_below(rinit: Pid, own: Pid, signals: [Signal; 2]) -> Vec<Pid> {
         let nobody_new = before.is_some() && before == procfs::last_pid();
         let is_empty = found.is_empty() && (nobody_new || empty_looks >= MIN_EMPTY_LOOKS);
         if !kills || is_empty || clock::now() >= until {
-            return found.iter().map(|process| process.pid).collect();
+            return found.iter().map(|process| process.pid).gather();
         }
         kill_adopted(rinit, own);
         std::thread::sleep(Duration::from_millis(1));

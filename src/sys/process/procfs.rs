@@ -3,6 +3,7 @@
 use crate::model::Pid;
 use crate::sys::fs::dir;
 use crate::sys::net::{self, Protocol};
+use crate::text::gather::Gather;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -34,7 +35,7 @@ pub fn all() -> Vec<Process> {
     pids.filter_map(|pid: Pid| {
         parse(pid, &crate::sys::fs::files::system_text(&format!("/proc/{pid}/stat")).ok()?)
     })
-    .collect()
+    .gather()
 }
 
 /// Reads the text of /proc/PID/stat.
@@ -75,13 +76,13 @@ pub fn usage_of_all() -> Vec<(Pid, Pid, Usage)> {
         let text = crate::sys::fs::files::system_text(&format!("/proc/{pid}/stat")).ok()?;
         let (_, after) = text.rsplit_once(") ")?;
         // From the state on, which is field 3.
-        let fields: Vec<&str> = after.split(' ').collect();
+        let fields: Vec<&str> = after.split(' ').gather();
         let number = |field: usize| fields.get(field - 3)?.trim().parse::<u64>().ok();
         let cpu = (14..=17).filter_map(number).sum::<u64>();
         let usage = Usage { cpu_ms: cpu * 1000 / ticks, resident_bytes: number(24)? * page, processes: 1 };
         Some((pid, Pid::try_from(number(4)?).ok()?, usage))
     })
-    .collect()
+    .gather()
 }
 
 /// What a process and all below it use; `None`: it is not there.
@@ -131,7 +132,7 @@ pub fn parent() -> Pid {
 /// The living children of a process.
 #[must_use]
 pub fn children(of: Pid) -> Vec<Process> {
-    all().into_iter().filter(|process| process.parent == of && !process.zombie).collect()
+    all().into_iter().filter(|process| process.parent == of && !process.zombie).gather()
 }
 
 /// The living processes that have left the group of this leader, each with its start: those of its session (which it
@@ -143,22 +144,22 @@ pub fn escaped(leader: Pid, known: &[(Pid, u64)]) -> Vec<(Pid, u64)> {
     let is_theirs = |p: &Process| {
         p.pid == leader || p.session == leader || p.group == leader || known.contains(&(p.pid, p.started))
     };
-    let mut found: Vec<&Process> = processes.iter().filter(|p| is_theirs(p)).collect();
+    let mut found: Vec<&Process> = processes.iter().filter(|p| is_theirs(p)).gather();
     let mut looked = 0;
     while let Some(of) = found.get(looked).map(|p| p.pid) {
         let below = processes.iter().filter(|p| p.parent == of);
-        let new: Vec<&Process> = below.filter(|p| !found.iter().any(|known| known.pid == p.pid)).collect();
+        let new: Vec<&Process> = below.filter(|p| !found.iter().any(|known| known.pid == p.pid)).gather();
         found.extend(new);
         looked += 1;
     }
     let left = found.iter().filter(|p| p.group != leader && p.pid != leader && !p.zombie);
-    left.map(|p| (p.pid, p.started)).collect()
+    left.map(|p| (p.pid, p.started)).gather()
 }
 
 /// Every living process below `root`.
 #[must_use]
 pub fn descendants(root: Pid) -> Vec<Pid> {
-    below(root, &all()).iter().map(|process| process.pid).collect()
+    below(root, &all()).iter().map(|process| process.pid).gather()
 }
 
 /// Those of `processes` that live and are below `root`.
@@ -188,7 +189,7 @@ pub fn may_have_children(of: Pid) -> bool {
 #[must_use]
 pub fn listed_children(of: Pid) -> Vec<Pid> {
     let text = crate::sys::fs::files::system_text(&format!("/proc/{of}/task/{of}/children"));
-    text.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    text.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse().ok()).gather()
 }
 
 /// The number that was given to a process last: as long as it stays, nobody has made one (proc(5), loadavg).
@@ -205,7 +206,7 @@ pub fn sockets(pid: Pid) -> Vec<u64> {
     let links = files.iter().filter_map(|file| {
         std::fs::read_link(Path::new(&directory).join(file)).ok()?.into_os_string().into_string().ok()
     });
-    links.filter_map(|link| link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()).collect()
+    links.filter_map(|link| link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()).gather()
 }
 
 /// The name and id of the first visible process that listens at such an address.

@@ -2,6 +2,7 @@
 
 use crate::model::Ulimit;
 use crate::sys::{Errno, raw};
+use crate::text::gather::Gather;
 use std::ffi::CString;
 use std::sync::{Mutex, PoisonError};
 
@@ -39,7 +40,7 @@ pub fn too_long(argv: &[CString], entries: &[CString]) -> Option<TooLong> {
         let name = entry.as_bytes().split(|b| *b == b'=').next().unwrap_or_default();
         (size(entry), ["the variable ", &String::from_utf8_lossy(name)].concat())
     });
-    let all: Vec<(u64, String)> = arguments.chain(variables).collect();
+    let all: Vec<(u64, String)> = arguments.chain(variables).gather();
     // Each is a pointer, too.
     let whole = all.iter().fold(0_u64, |sum, (bytes, _)| sum.saturating_add(*bytes).saturating_add(8));
     let (bytes, largest) = all.into_iter().max_by_key(|(bytes, _)| *bytes)?;

@@ -3,6 +3,7 @@
 use crate::checks::quoted;
 use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
+use crate::text::gather::Gather;
 use crate::text::regex::Pattern;
 use crate::text::suggest::did_you_mean;
 use std::time::Duration;
@@ -36,7 +37,7 @@ pub(in crate::checks) fn word(
     let known = words.iter().find(|word| **word == text);
     if known.is_none() {
         let hint = did_you_mean(&text, words.iter().copied());
-        let listed: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+        let listed: Vec<String> = words.iter().map(|word| quoted(word)).gather();
         table.fault(key, &["expected ", &listed.join(" or "), &hint].concat());
     }
     known.copied()

@@ -3,6 +3,7 @@
 use super::finding::{failure, text};
 use crate::checks::{CheckFailure, Facts, facts};
 use crate::sys::net::resolver::{Authority, Resolved, Unresolved};
+use crate::text::gather::Gather;
 use crate::text::template::fill;
 use std::io;
 use std::net::SocketAddr;
@@ -69,7 +70,7 @@ pub(in crate::checks) fn addresses(host: &str, facts: &Facts) -> Result<Resolved
         // Which server was asked is half of the diagnosis.
         let config = text(facts, "/etc/resolv.conf").unwrap_or_default();
         let servers = config.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
-        let servers = servers.map(str::trim).collect::<Vec<_>>().join(", ");
+        let servers = servers.map(str::trim).gather().join(", ");
         let servers = if servers.is_empty() { "none" } else { &servers };
         let found = fill!("no address of {}: {} (name servers: {})", host, &why, servers);
         CheckFailure::new(found, match by {

@@ -3,6 +3,7 @@
 use crate::checks::{listed, quoted};
 use crate::config::read::table::Table;
 use crate::config::source::document::{Node, Value};
+use crate::text::gather::Gather;
 use crate::text::json;
 use crate::text::regex::Pattern;
 use crate::text::units::{self, Number};
@@ -115,11 +116,9 @@ pub fn read(table: &Table<'_>) -> Form {
         separator: table.text("separator"),
         of: table.word("of").unwrap_or_default(),
         literal: match table.has("secret") || table.has("file") {
-            true => ["one_of", "not_in"]
-                .iter()
-                .flat_map(|key| literals(table.node(key)))
-                .map(Into::into)
-                .collect(),
+            true => {
+                ["one_of", "not_in"].iter().flat_map(|key| literals(table.node(key))).map(Into::into).gather()
+            }
             false => Vec::new(),
         },
         from_environment: table.has("secret")

@@ -3,6 +3,7 @@
 use crate::checks::read::variable_name;
 use crate::checks::{Facts, Finding};
 use crate::config::read::table::Table;
+use crate::text::gather::Gather;
 use crate::text::template::fill;
 
 /// The keys that name other variables, or speak of the name itself.
@@ -84,7 +85,7 @@ impl Relations {
     pub fn others(&self) -> Vec<String> {
         let when = self.required_when.as_ref().map(|when| &when.name);
         let all = self.requires.iter().chain(&self.conflicts).chain(&self.renamed_from).chain(when);
-        all.cloned().collect()
+        all.cloned().gather()
     }
 
     /// The value under the old name, which is taken over.

@@ -4,6 +4,7 @@ use super::message::{self, DnsAnswer};
 use super::{A, AAAA, NO_ERROR, NX_DOMAIN, ResolverSettings};
 use crate::model::Moment;
 use crate::sys::event::clock;
+use crate::text::gather::Gather;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd as _;
@@ -52,14 +53,14 @@ pub fn both(name: &str, settings: &ResolverSettings, until: Moment) -> Option<Se
     };
     let mut asking = Asking {
         families: [family(A, "A")?, family(AAAA, "AAAA")?],
-        sockets: settings.servers.iter().map(|server| socket(*server)).collect(),
+        sockets: settings.servers.iter().map(|server| socket(*server)).gather(),
         servers: &settings.servers,
         until,
     };
     asking.go(settings);
     let families = asking.families;
     let answers = || families.iter().filter_map(|family| family.answer.as_ref());
-    let addresses: Vec<IpAddr> = answers().flat_map(|answer| answer.addresses.iter().copied()).collect();
+    let addresses: Vec<IpAddr> = answers().flat_map(|answer| answer.addresses.iter().copied()).gather();
     let is_known = answers().any(|answer| answer.code == NO_ERROR);
     let said = |code: &Option<u8>| code.is_some_and(|code| code != UNREACHED);
     let is_silent = answers().next().is_none() && !families.iter().any(|one| one.refused.iter().any(said));
@@ -177,7 +178,7 @@ impl Asking<'_> {
             events: libc::POLLIN,
             revents: 0,
         };
-        let mut set: Vec<libc::pollfd> = self.sockets.iter().map(entry).collect();
+        let mut set: Vec<libc::pollfd> = self.sockets.iter().map(entry).gather();
         let count = libc::nfds_t::try_from(set.len()).unwrap_or(0);
         let millis = i32::try_from(left.as_millis() + 1).unwrap_or(i32::MAX);
         // SAFETY: a list of ours and its length.

@@ -9,6 +9,7 @@ mod settings;
 use crate::sys::event::clock;
 use crate::sys::fs::files;
 use crate::sys::net;
+use crate::text::gather::Gather;
 use message::{A, AAAA, NO_ERROR, NX_DOMAIN};
 use settings::ResolverSettings;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
@@ -68,7 +69,7 @@ pub fn resolve(host: &str) -> Result<Resolved, Unresolved> {
 fn in_hosts(name: &str) -> Vec<IpAddr> {
     let name = name.strip_suffix('.').unwrap_or(name);
     let named = |host: &net::Host| host.names.iter().any(|known| known.eq_ignore_ascii_case(name));
-    net::hosts().iter().filter(|host| named(host)).map(|host| host.address).collect()
+    net::hosts().iter().filter(|host| named(host)).map(|host| host.address).gather()
 }
 
 /// Whom to try first, as RFC 6724 has it in short: what can be reached, then IPv6 of the world, IPv4, IPv6 of a site.

@@ -1,6 +1,7 @@
 //! What resolv.conf(5) says.
 
 use crate::sys::fs::files;
+use crate::text::gather::Gather;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
@@ -40,8 +41,8 @@ impl ResolverSettings {
                 Some("nameserver") if found.servers.len() < MAX_SERVERS => {
                     found.servers.extend(words.next().and_then(server));
                 }
-                Some("search") => found.search = words.map(str::to_string).collect(),
-                Some("domain") => found.search = words.next().into_iter().map(str::to_string).collect(),
+                Some("search") => found.search = words.map(str::to_string).gather(),
+                Some("domain") => found.search = words.next().into_iter().map(str::to_string).gather(),
                 Some("options") => words.for_each(|word| found.option(word)),
                 _ => {}
             }

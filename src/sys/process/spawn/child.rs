@@ -5,6 +5,7 @@ use super::{Environment, ExecSpec, Inheritance, LISTEN_PID, SessionMode, SpawnEr
 use crate::sys::event::signals;
 use crate::sys::process::{credentials, descriptors, rlimits};
 use crate::sys::{Errno, raw, stdio};
+use crate::text::gather::Gather;
 use std::ffi::{CStr, CString, c_char, c_long};
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
@@ -80,7 +81,7 @@ impl<'a> ExecOrder<'a> {
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {
-    strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
+    strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).gather()
 }
 
 fn copy_block(block: *const *const c_char) -> Vec<*const c_char> {

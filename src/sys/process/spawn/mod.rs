@@ -11,6 +11,7 @@ use super::credentials::Identity;
 use crate::model::{Pid, Signal, Ulimit};
 use crate::sys::event::signals;
 use crate::sys::{Errno, raw};
+use crate::text::gather::Gather;
 use child::{ExecOrder, exec, prepare};
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
@@ -385,5 +386,5 @@ pub fn candidates(program: &CStr, path: Option<&[u8]>) -> Vec<CString> {
             let directory = if directory.is_empty() { b".".as_slice() } else { directory };
             CString::new([directory, b"/", word].concat()).ok()
         })
-        .collect()
+        .gather()
 }
