@@ -145,6 +145,7 @@ impl Backlog {
             Some(shared) => shared.may_begin(),
             None => Ok(false),
         };
+        let ends_half = may_begin == Ok(true);
         let written = match may_begin {
             Err(errno) => Err(errno),
             Ok(false) => write_some(self.fd, line),
@@ -161,6 +162,10 @@ impl Backlog {
                 true
             }
             Err(error) => {
+                if let Some(shared) = shared.as_ref().filter(|_| ends_half) {
+                    // It is a half line still.
+                    shared::write_word(shared.memory, shared.half_line, 1);
+                }
                 self.may_pass = matches!(error, Errno::EAGAIN | Errno::ETIMEDOUT);
                 self.is_slow = error == Errno::ETIMEDOUT;
                 self.retry_at = clock::now().after(RETRY_INTERVAL);

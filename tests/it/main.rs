@@ -41,6 +41,7 @@ mod log_files;
 mod logs;
 mod nested;
 mod order;
+mod own_lines;
 mod probe_output;
 mod quiet;
 mod races;
