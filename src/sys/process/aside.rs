@@ -1,40 +1,40 @@
-//! A process of rinit's own that is no child like the others: it lives as long as rinit has work for it, and whether
-//! children are left does not depend on it.
+//! Helper processes of rinit that do not count as children: they live as long as rinit needs them, and the check
+//! whether any child is left ignores them.
 
 use crate::model::{ExitStatus, Pid, Signal};
 use crate::sys::event::signals;
 use crate::sys::{Errno, raw};
 use std::os::fd::RawFd;
 
-/// Forks without a signal at its end (clone(2)): wait(2) passes such a child by unless it is asked for by `__WCLONE`. It
-/// leads a session of its own, and every signal stays blocked: only KILL ends it.
+/// Forks without an exit signal (clone(2)): wait(2) ignores such a child unless called with `__WCLONE`. The child
+/// leads its own session and keeps every signal blocked: only KILL ends it.
 pub fn fork(job: impl FnOnce() -> u8) -> Result<Pid, Errno> {
-    // SAFETY: rinit is single-threaded, and the child has a copy of all its memory, so it may do anything that rinit may.
+    // SAFETY: rinit is single-threaded and the child has a copy of all its memory, so it may run any code.
     match unsafe { raw::call(libc::SYS_clone, &[0, 0, 0, 0, 0]) }? {
         0 => {
             signals::block_all();
             // SAFETY: no arguments.
             unsafe { libc::setsid() };
             let code = job();
-            // SAFETY: ends the child at once, without the parent's exit handlers.
+            // SAFETY: ends the child at once, without running the parent's exit handlers.
             unsafe { libc::_exit(i32::from(code)) }
         }
         pid => Ok(Pid::try_from(pid).unwrap_or(0)),
     }
 }
 
-/// Reaps it: at once if it has ended, or with `waits` when it does.
+/// Reaps such a child if it has ended; with `waits`, blocks until it has.
 #[must_use]
 pub fn reap(pid: Pid, waits: bool) -> Option<ExitStatus> {
     let mut status = 0;
     let flags = libc::__WCLONE | if waits { 0 } else { libc::WNOHANG };
     loop {
-        // SAFETY: a child of ours; the status is ours.
+        // SAFETY: a child of ours; the status is a local variable.
         let found = unsafe { libc::waitpid(pid, &raw mut status, flags) };
         return match found {
             0 => None,
             -1 if Errno::last() == Errno::EINTR => continue,
-            // There is no such child any more.
+            // No such child any more.
             -1 => Some(ExitStatus::Code(0)),
             _ if libc::WIFSIGNALED(status) => {
                 Some(ExitStatus::Signal(Signal::from_number(libc::WTERMSIG(status)).unwrap_or(Signal::KILL)))
@@ -44,11 +44,10 @@ pub fn reap(pid: Pid, waits: bool) -> Option<ExitStatus> {
     }
 }
 
-/// Gives up what the process needs no longer: where it is root, it is nobody from here on; it has no capabilities, gets
-/// none, and nobody may look into it.
+/// Drops all privileges: root becomes nobody; no capabilities, no new ones (no_new_privs), not dumpable.
 pub fn give_up_rights() {
     const NOBODY: usize = 65_534;
-    // SAFETY: numbers only; a refusal (a user that is not mapped, rinit not being root) leaves less to give up.
+    // SAFETY: integers only; a failure (uid not mapped, not root) means that there is less to drop.
     unsafe {
         if libc::geteuid() == 0 {
             let _ = raw::call(libc::SYS_setgroups, &[0, 0]);
@@ -61,7 +60,7 @@ pub fn give_up_rights() {
     let _ = super::caps::drop_all();
 }
 
-/// Closes every descriptor above 2 but these.
+/// Closes every descriptor above 2 except these.
 pub fn keep_only(fds: &mut [RawFd]) {
     crate::text::sort::sort_by_key(fds, |fd| *fd);
     let mut from = 3;
@@ -76,7 +75,7 @@ fn close_range(from: RawFd, to: RawFd) {
     if from > to {
         return;
     }
-    // SAFETY: the caller owns nothing in this range that it uses again.
+    // SAFETY: the caller owns nothing in this range that it will use again.
     let done = unsafe { raw::call(libc::SYS_close_range, &[raw::number(from), raw::number(to), 0]) };
     if done.is_err() {
         for fd in from..=to.min(super::descriptors::highest()) {
@@ -90,11 +89,11 @@ fn close_range(from: RawFd, to: RawFd) {
 mod tests {
     use super::super::aside;
 
-    /// Whether children are left does not depend on it: a stop would wait for it in vain.
+    /// Such a helper must not count as a child: a stop would wait for it forever.
     #[test]
     fn it_is_reaped_by_its_number_alone() {
         let pid = aside::fork(|| 7).expect("a process");
-        // SAFETY: a status of ours; other tests have children too, so only this one is asked for.
+        // SAFETY: a status of ours; other tests have children too, so wait for this pid only.
         let passed_by = unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
         assert_eq!(passed_by, -1);
         assert_eq!(aside::reap(pid, true), Some(crate::model::ExitStatus::Code(7)));

@@ -1,21 +1,21 @@
-//! Capabilities by name, and those of this process (capabilities(7)).
+//! Capability names, and the capabilities of this process (capabilities(7)).
 
 use super::status;
 use crate::sys::fs::files;
 use crate::sys::{Errno, raw};
 
-/// In the order of their numbers.
+/// Indexed by capability number.
 const NAMES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE \
     NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE \
     SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL \
     SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE";
 
-/// All names, in the order of their numbers, without `CAP_`.
+/// Returns all names without `CAP_`, by capability number.
 pub fn names() -> impl Iterator<Item = &'static str> {
     NAMES.split(' ')
 }
 
-/// The number of a capability, with or without `CAP_`.
+/// Returns the number of a capability, given with or without `CAP_`.
 #[must_use]
 pub fn number(name: &str) -> Option<u8> {
     let name = name.to_ascii_uppercase();
@@ -23,16 +23,16 @@ pub fn number(name: &str) -> Option<u8> {
     names().position(|known| known == name).and_then(|number| u8::try_from(number).ok())
 }
 
-/// `_LINUX_CAPABILITY_VERSION_3`: 64 bits, in two words.
+/// `_LINUX_CAPABILITY_VERSION_3`: 64-bit sets in two words.
 const VERSION: u32 = 0x2008_0522;
 
-/// The effective capabilities of this process, one bit each: those of capget(2), else of `/proc`; none when neither answers.
+/// Returns the effective capabilities as a bit mask, from capget(2) or else `/proc`; 0 if both fail.
 #[must_use]
 pub fn effective() -> u64 {
     let mut header = [VERSION, 0];
-    // Effective, permitted, inheritable; the low words, then the high ones.
+    // Effective, permitted, inheritable: low words, then high words.
     let mut sets = [0u32; 6];
-    // SAFETY: the kernel reads and writes 8 bytes of the one and writes 24 of the other, both ours.
+    // SAFETY: the kernel reads and writes the 8-byte header and writes 24 bytes of data; both are ours.
     if unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()) } == 0 {
         let [low, _, _, high, ..] = sets;
         return u64::from(low) | u64::from(high) << 32;
@@ -41,24 +41,24 @@ pub fn effective() -> u64 {
     status::number(&text, "CapEff:", 16).unwrap_or(0)
 }
 
-/// Whether a set as of [`effective`] has this one.
+/// Returns whether a mask from [`effective`] has this capability.
 #[must_use]
 pub fn has(set: u64, name: &str) -> bool {
     number(name).is_some_and(|bit| set >> bit & 1 == 1)
 }
 
-/// Whether this process may take on any user and group.
+/// Returns whether this process may switch to any user and group.
 #[must_use]
 pub fn may_switch_user() -> bool {
     let set = effective();
     has(set, "SETUID") && has(set, "SETGID")
 }
 
-/// Gives up all capabilities: effective, permitted and inheritable, and with these the ambient ones. Async-signal-safe.
+/// Drops all capabilities: effective, permitted and inheritable, and thereby ambient. Async-signal-safe.
 pub fn drop_all() -> Result<(), Errno> {
     let mut header = [VERSION, 0];
     let none = [0u32; 6];
-    // SAFETY: the kernel reads 8 bytes of the one, where it may write the version it wants, and 24 of the other; both ours.
+    // SAFETY: the kernel reads the 8-byte header (it may write its version there) and 24 bytes of data; both are ours.
     unsafe { raw::call(libc::SYS_capset, &[raw::address(&raw mut header), raw::address(&raw const none)]) }
         .map(drop)
 }

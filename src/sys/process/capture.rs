@@ -1,4 +1,4 @@
-//! Runs a program to its end and keeps what it writes: for checks, in a helper process, which has no child besides.
+//! Runs a program to its end and captures its output. For checks: runs in a helper process that has no other child.
 
 use super::reap::{self, Reaped};
 use super::spawn::{self, Environment, ExecSpec, Inheritance, SessionMode, SpawnError, Stage};
@@ -11,27 +11,27 @@ use std::ffi::CString;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
-/// As much of an output as is kept.
+/// How much of each output stream is kept.
 const MAX_OUTPUT_BYTES: usize = 1 << 20;
 
-/// How long the processes of a program are waited for once they were killed.
+/// How long to wait for the program's processes to go away after killing them.
 const END_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// What a program did.
+/// The result of a run.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Ran {
-    /// How it ended; `None`: it did not in time, and was killed with all that it had started.
+    /// Its exit status; `None`: it timed out and was killed, with everything that it started.
     pub outcome: Option<ExitStatus>,
-    /// Its standard output, and its standard error.
+    /// Standard output and standard error.
     pub output: [Vec<u8>; 2],
 }
 
-/// Runs the program at `path`.
+/// Runs the program at `path`, for at most `patience`.
 pub fn run(path: &str, argv: &[String], environ: &[CString], patience: Duration) -> Result<Ran, SpawnError> {
     let word = |word: &str| CString::new(word).unwrap_or_default();
     let stage = |errno| SpawnError { stage: Stage::Stdio, errno };
     let null = stdio::open_null();
-    // What the program starts stays below the helper, in whatever session, and ends with it.
+    // Descendants in any session are reparented to the helper and end with it.
     let _ = crate::sys::become_subreaper();
     let (out, out_end) = fork::pipe().map_err(stage)?;
     let (err, err_end) = fork::pipe().map_err(stage)?;
@@ -47,7 +47,7 @@ pub fn run(path: &str, argv: &[String], environ: &[CString], patience: Duration)
         open_files: super::rlimits::given_open_files(),
         stdio: [null.as_ref().map(|fd| fd.as_raw_fd()), Some(out_end.as_raw_fd()), Some(err_end.as_raw_fd())],
         kept: None,
-        // In the helper's session and group, with which it is killed when rinit gives up.
+        // In the helper's session and group, so that rinit's kill of the helper reaches it.
         place: SessionMode::Stay,
         slate: Inheritance::Clean(&[]),
     })?;
@@ -81,7 +81,7 @@ fn follow(pid: Pid, pipes: [OwnedFd; 2], patience: Duration) -> Ran {
             continue; // an orphan of the program's: there may be more
         }
         let open = set.iter().any(|entry| entry.fd >= 0);
-        // SAFETY: a list of two entries of ours.
+        // SAFETY: an array of two entries of ours.
         unsafe { libc::poll(set.as_mut_ptr(), 2, if open { 20 } else { 2 }) };
         for (entry, output) in set.iter_mut().zip(&mut ran.output).filter(|(entry, _)| entry.revents != 0) {
             if fork::read_some(entry.fd, output) == 0 {
@@ -92,7 +92,8 @@ fn follow(pid: Pid, pipes: [OwnedFd; 2], patience: Duration) -> Ran {
     }
 }
 
-/// Kills the program, and all that it has started. What cannot die (uninterruptible sleep) is not waited for.
+/// Kills the program and everything that it started. Does not wait for processes that cannot die (uninterruptible
+/// sleep).
 fn end() {
     let until = clock::now().after(END_TIMEOUT);
     while reap::any_child() && clock::now() < until {

@@ -1,5 +1,5 @@
-//! Users and groups. `/etc/passwd` and `/etc/group` are read as text: a static program has no NSS, and a
-//! container may have neither file. A number needs no entry anywhere.
+//! Users and groups. Parses `/etc/passwd` and `/etc/group` directly: a static program has no NSS, and a container may
+//! lack both files. A numeric id needs no entry.
 
 use crate::model::Signal;
 use crate::sys::fs::files;
@@ -12,33 +12,33 @@ use std::time::Duration;
 pub struct User {
     /// Login name.
     pub name: String,
-    /// Its number.
+    /// User id.
     pub uid: u32,
-    /// Its primary group.
+    /// Primary group id.
     pub gid: u32,
-    /// Its home directory.
+    /// Home directory.
     pub home: String,
-    /// Its shell.
+    /// Login shell.
     pub shell: String,
 }
 
 /// A line of group(5).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Group {
-    /// Its name.
+    /// Group name.
     pub name: String,
-    /// Its number.
+    /// Group id.
     pub gid: u32,
-    /// Login names of those whose primary group is another one.
+    /// Login names of its members, other than by primary group.
     pub members: Vec<String>,
 }
 
-/// The ids that a process has, or is to have.
+/// The ids that a process has or is to have.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Identity {
-    /// User.
+    /// User id.
     pub uid: u32,
-    /// Group.
+    /// Group id.
     pub gid: u32,
     /// Supplementary groups.
     pub groups: Vec<u32>,
@@ -52,8 +52,7 @@ impl Identity {
         }
     }
 
-    /// Whether a process with the ids `own` has these already, as far as it could have them: but for root, nobody may
-    /// change the groups.
+    /// Returns whether a process with the ids `own` already has these, as far as it can: only root may change groups.
     #[must_use]
     pub fn is_had_by(&self, own: &Self) -> bool {
         let covers = |one: &Self, other: &Self| {
@@ -63,7 +62,7 @@ impl Identity {
     }
 }
 
-/// Everybody that this container knows by name.
+/// All users and groups that this container knows by name.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Accounts {
     /// In the order of the file.
@@ -73,7 +72,7 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Reads both files; one that is missing knows nobody.
+    /// Reads both files; a missing file counts as empty.
     #[must_use]
     pub fn read() -> Self {
         let text = |path| files::slurp(path, usize::MAX).unwrap_or_default();
@@ -81,8 +80,8 @@ impl Accounts {
         Self::parse(&String::from_utf8_lossy(&passwd), &String::from_utf8_lossy(&group))
     }
 
-    /// The same where a file may be on a file system that never answers (`docker run -v` of one): a helper looks at what is
-    /// on a mount of its own, for `timeout` at most. `None`: no answer.
+    /// Like [`Self::read`], for files that may be on a hanging file system (`docker run -v`): a helper reads files
+    /// that are mounts of their own, for at most `timeout`. `None`: no answer in time.
     #[must_use]
     pub fn read_in_time(ignored: &[Signal], timeout: Duration) -> Option<Self> {
         let text = |path: &str| match files::read_on_root(path) {
@@ -95,7 +94,7 @@ impl Accounts {
         Some(Self::parse(&String::from_utf8_lossy(&passwd), &String::from_utf8_lossy(&group)))
     }
 
-    /// Reads the texts of both files; a line of another shape is left out.
+    /// Parses the text of both files; skips malformed lines.
     #[must_use]
     pub fn parse(passwd: &str, group: &str) -> Self {
         Self {
@@ -104,47 +103,47 @@ impl Accounts {
         }
     }
 
-    /// A user by name, else by number. Only one with an entry.
+    /// Finds a user by name, else by number. Only users with an entry.
     #[must_use]
     pub fn user(&self, word: &str) -> Option<&User> {
         let named = self.users.iter().find(|user| user.name == word);
         named.or_else(|| word.parse().ok().and_then(|uid| self.user_of(uid)))
     }
 
-    /// The first entry of a number.
+    /// Returns the first entry with this user id.
     #[must_use]
     pub fn user_of(&self, uid: u32) -> Option<&User> {
         self.users.iter().find(|user| user.uid == uid)
     }
 
-    /// The number of a user, given by name or number.
+    /// Resolves a user name or number to a user id.
     #[must_use]
     pub fn uid(&self, word: &str) -> Option<u32> {
         self.user(word).map(|user| user.uid).or_else(|| word.parse().ok())
     }
 
-    /// The number of a group, given by name or number.
+    /// Resolves a group name or number to a group id.
     #[must_use]
     pub fn gid(&self, word: &str) -> Option<u32> {
         let named = self.groups.iter().find(|group| group.name == word);
         named.map(|group| group.gid).or_else(|| word.parse().ok())
     }
 
-    /// A user's name, or else the number.
+    /// Returns a user's name, or the number if it has none.
     #[must_use]
     pub fn user_name(&self, uid: u32) -> String {
         self.user_of(uid).map_or_else(|| uid.to_string(), |user| user.name.clone())
     }
 
-    /// A group's name, or else the number.
+    /// Returns a group's name, or the number if it has none.
     #[must_use]
     pub fn group_name(&self, gid: u32) -> String {
         let known = self.groups.iter().find(|group| group.gid == gid);
         known.map_or_else(|| gid.to_string(), |group| group.name.clone())
     }
 
-    /// The ids of `user` or `user:group`, names or numbers. Without a group: the user's own and those that
-    /// list the user; a number without an entry has group 0, as Docker has it. The error is one line.
+    /// Resolves `user` or `user:group`, names or numbers. Without a group: the user's primary group and those that
+    /// list the user; a number without an entry gets group 0, as in Docker. The error is one line.
     pub fn identity(&self, spec: &str) -> Result<Identity, String> {
         let (user, group) = match spec.split_once(':') {
             Some((user, group)) => (user, Some(group).filter(|group| !group.is_empty())),
@@ -184,7 +183,7 @@ fn group_line(line: &str) -> Option<Group> {
     Some(Group { name, gid, members: members.map(str::to_string).gather() })
 }
 
-/// The effective ids of this process.
+/// Returns the effective ids of this process.
 #[must_use]
 pub fn current() -> Identity {
     let groups = nix::unistd::getgroups().unwrap_or_default();
@@ -195,17 +194,16 @@ pub fn current() -> Identity {
     }
 }
 
-/// Takes on other ids for good: groups, then group, then user, for the last takes the right to the others
-/// away. Async-signal-safe. Raw system calls: this process has one thread, and a C library would look for more.
+/// Switches to other ids for good: groups, then group, then user, since the last step drops the right to the others.
+/// Async-signal-safe. Raw system calls: a C library would synchronise threads that do not exist here.
 pub fn switch_to(who: &Identity) -> Result<(), Errno> {
     let (uid, gid) = (who.uid, who.gid);
     if uid == u32::MAX || gid == u32::MAX {
-        // -1 would leave the id as it is.
+        // -1 would leave the id unchanged.
         return Err(Errno::EINVAL);
     }
     let [new_uid, new_gid] = [uid, gid].map(|id| [id as usize; 3]);
-    // SAFETY: setgroups(2) reads `len` numbers behind a pointer that is valid for them during the call; the others
-    // take numbers alone.
+    // SAFETY: setgroups(2) reads `len` numbers behind a pointer that is valid for the call; the others take integers.
     let was = unsafe {
         let was = raw::call(libc::SYS_geteuid, &[])?;
         raw::call(libc::SYS_setgroups, &[who.groups.len(), raw::address(who.groups.as_ptr())])?;
@@ -216,7 +214,7 @@ pub fn switch_to(who: &Identity) -> Result<(), Errno> {
     if uid == 0 {
         return Ok(()); // execve gives root what the bounding set leaves, whatever is given up here
     }
-    // The kernel takes capabilities from root alone that becomes another, and leaves the inheritable ones.
+    // The kernel drops capabilities only when root becomes another user, and never the inheritable ones.
     super::caps::drop_all().or_else(|errno| if was == 0 { Ok(()) } else { Err(errno) })
 }
 

@@ -1,12 +1,12 @@
-//! Descriptors beyond the standard ones, where close_range(2) is refused or not known (before Linux 5.9).
+//! Closes inherited descriptors where close_range(2) is blocked or unknown (before Linux 5.9).
 
 use crate::sys::{Errno, raw};
 use std::os::fd::RawFd;
 
-/// Closes every descriptor from 3 on. One that was opened before the limit was lowered lies above it, so it is `/proc`
-/// that is asked, and without it every number that may be one is tried; `kept` stays open. Async-signal-safe.
+/// Closes every descriptor from 3 on except `kept`. Descriptors may lie above the current limit, if that was lowered
+/// later, so this asks `/proc`, and without it tries every possible number. Async-signal-safe.
 pub fn close_one_by_one(kept: RawFd) {
-    // With every number taken, /proc cannot be opened; 3 is to be closed anyway, and is never one that is kept.
+    // With all descriptors in use, /proc cannot be opened: close 3 first, which is never `kept`.
     if close_listed(kept).is_err() {
         close(3);
         if close_listed(kept).is_err() {
@@ -15,40 +15,40 @@ pub fn close_one_by_one(kept: RawFd) {
     }
 }
 
-/// Closes every descriptor from 3 on but this one, which a program that is executed keeps. Async-signal-safe.
+/// Closes every descriptor from 3 on except this one, which stays open across execve. Async-signal-safe.
 pub fn close_all_but(kept: RawFd) {
     let range = |from: RawFd, to: RawFd| {
-        // SAFETY: in a child, which uses none of them again.
+        // SAFETY: runs in a child that uses none of them again.
         unsafe { raw::call(libc::SYS_close_range, &[raw::number(from), raw::number(to), 0]) }
     };
     if range(3, kept - 1).and_then(|_| range(kept + 1, RawFd::MAX)).is_err() {
         close_one_by_one(kept);
     }
-    // SAFETY: a flag of a descriptor of ours.
+    // SAFETY: integers only.
     let _ = unsafe { raw::call(libc::SYS_fcntl, &[raw::number(kept), raw::number(libc::F_SETFD), 0]) };
 }
 
 fn close(fd: RawFd) {
-    // SAFETY: the caller closes all that there is, and uses none of it any more; an unused number is an error.
+    // SAFETY: the caller closes everything and uses none of it any more; closing an unused number just fails.
     let _ = unsafe { raw::call(libc::SYS_close, &[raw::number(fd)]) };
 }
 
-/// What lies behind every number that a descriptor may have. The limit may have been lowered, and says nothing where
-/// nobody set one.
+/// Returns an upper bound of descriptor numbers. The soft limit may have been lowered since they were opened, and may
+/// be unlimited.
 #[must_use]
 pub fn highest() -> RawFd {
-    /// `fs.nr_open`, unless somebody raised it.
+    /// The default of `fs.nr_open`.
     const MAX_PROBED: RawFd = 1 << 20;
     let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: u64::MAX };
     let arguments = [0, libc::RLIMIT_NOFILE as usize, 0, raw::address(&raw mut limit)];
-    // SAFETY: a structure of ours for the kernel to fill.
+    // SAFETY: the kernel fills a structure of ours.
     let _ = unsafe { raw::call(libc::SYS_prlimit64, &arguments) };
     RawFd::try_from(limit.rlim_max).unwrap_or(MAX_PROBED).clamp(1 << 16, MAX_PROBED)
 }
 
-/// Closes what `/proc/self/fd` lists. The list goes by number, so that what is closed meanwhile disturbs nothing.
+/// Closes everything listed in `/proc/self/fd`. The listing goes by number, so closing entries meanwhile is safe.
 fn close_listed(kept: RawFd) -> Result<(), Errno> {
-    /// linux_dirent64: inode, offset, 16 bits of length, 8 of type, then the name.
+    /// linux_dirent64: inode, offset, 16-bit length, 8-bit type, then the name.
     const LENGTH_AT: usize = 16;
     const NAME_AT: usize = 19;
     let flags = raw::number(libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC);
@@ -59,7 +59,7 @@ fn close_listed(kept: RawFd) -> Result<(), Errno> {
     let mut buffer = [0u8; 512];
     let result = loop {
         let arguments = [raw::number(list), raw::address(buffer.as_mut_ptr()), buffer.len()];
-        // SAFETY: the kernel writes at most as many bytes as there are.
+        // SAFETY: the kernel writes at most the length that it is given.
         let mut entries = match unsafe { raw::call(libc::SYS_getdents64, &arguments) } {
             Ok(0) => break Ok(()),
             Ok(count) => buffer.get(..count).unwrap_or_default(),
@@ -78,7 +78,7 @@ fn close_listed(kept: RawFd) -> Result<(), Errno> {
     result
 }
 
-/// The number that a name in the list is; `.` and `..` are none.
+/// Parses a directory entry as a number; `.` and `..` are none.
 fn number(name: &[u8]) -> Option<RawFd> {
     let digits = name.split(|byte| *byte == 0).next().filter(|digits| !digits.is_empty())?;
     digits.iter().try_fold(0, |number: RawFd, digit| {

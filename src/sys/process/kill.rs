@@ -1,8 +1,8 @@
-//! Sending signals: to one process, to a group, to all that is left.
+//! Sending signals: to one process, to a group, to everything that is left.
 //!
-//! Root of a container may have been denied the right to signal the processes of others (CAP_KILL, which
-//! `--cap-drop ALL` takes), while it has the right to become another, without which there would be none of them. A
-//! stop that cannot be asked for would be a kill, so rinit then sends in the name of those whom it concerns.
+//! Container root may lack CAP_KILL (`--cap-drop ALL`), and so the right to signal other users' processes, but have
+//! CAP_SETUID, without which there would be no such processes. A stop without its stop signal would be a plain kill,
+//! so rinit then sends each signal as the user of the target process.
 
 use super::procfs::{self, Process};
 use super::{caps, status};
@@ -14,22 +14,22 @@ use crate::text::gather::Gather;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-/// How often a tree of processes is looked through for those that it has made meanwhile.
+/// How many passes look for processes that a process tree has forked meanwhile.
 const MAX_PASSES: usize = 16;
 
-/// How long the sweep goes on to look for processes that others make while it kills.
+/// How long the sweep keeps looking for processes that are forked while it kills.
 const SWEEP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How many looks in a row find nobody before nobody is left, where others make processes too.
+/// After how many empty scans in a row no process is left, if processes may be forked meanwhile.
 const MIN_EMPTY_LOOKS: u32 = 10;
 
-/// How many looks at rinit's own children follow one at everybody.
+/// How many scans of rinit's own children follow each full scan.
 const MAX_FAST_LOOKS: usize = 50;
 
-/// The users that services were started as: whom their processes belong to, where no /proc tells it.
+/// Users that services run as: the owners of their processes, for systems without /proc.
 static SERVICE_USERS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
-/// Keeps in mind that a process is to have this user.
+/// Remembers that a process will run as this user.
 pub fn remember_user(uid: u32) {
     if let Ok(mut known) = SERVICE_USERS.lock()
         && !known.contains(&uid)
@@ -38,26 +38,26 @@ pub fn remember_user(uid: u32) {
     }
 }
 
-/// kill(2) on one process, with one signal after the other.
+/// Sends signals to one process, in order (kill(2)).
 pub fn process(pid: Pid, signals: &[Signal]) -> Result<(), Errno> {
     raw(pid, signals)
 }
 
-/// kill(2) on a process group, with one signal after the other.
+/// Sends signals to a process group, in order (kill(2)).
 pub fn group(leader: Pid, signals: &[Signal]) -> Result<(), Errno> {
     raw(-leader, signals)
 }
 
-/// Whether a process group has a member although its leader was reaped, dead ones that nobody reaped included. The
-/// kernel gives the leader's number to a new process only when the group is empty: where there is such a process, the
-/// group is gone, and the number is a stranger's.
+/// Returns whether a process group still has members, including zombies, after its leader was reaped. The kernel
+/// reuses the leader's pid only when the group is empty: if a process with that pid exists, the group is gone and the
+/// pid belongs to another process.
 #[must_use]
 pub fn group_outlives(leader: Pid) -> bool {
     send(-leader, 0) != Err(Errno::ESRCH) && send(leader, 0) == Err(Errno::ESRCH)
 }
 
-/// Kills a process, its group, and all below it, those in sessions of their own too. It is stopped first, so that it
-/// starts nothing new. Nobody is waited for.
+/// Kills a process, its group and all its descendants, in other sessions too. Stops it first, so that it cannot fork.
+/// Does not wait.
 pub fn tree(root: Pid) {
     let _ = send(root, libc::SIGSTOP);
     if procfs::may_have_children(root) {
@@ -67,7 +67,7 @@ pub fn tree(root: Pid) {
     let _ = process(root, &[Signal::KILL]);
 }
 
-/// Kills all below a process until a look finds nobody.
+/// Kills all descendants of a process, until a scan finds none.
 pub fn kill_below(root: Pid) {
     for _ in 0..MAX_PASSES {
         let below = procfs::descendants(root);
@@ -83,10 +83,10 @@ pub fn kill_below(root: Pid) {
 fn raw(target: Pid, signals: &[Signal]) -> Result<(), Errno> {
     let mut sent = Ok(());
     for signal in signals {
-        // The first is what matters: CONT is refused to nobody in the same session.
+        // Only the first result matters: CONT is always allowed within a session.
         sent = sent.and(send(target, i32::from(signal.number())));
     }
-    // Of a group that was not refused as a whole some may not have been reached.
+    // kill(2) on a group succeeds if any member was reached, so some may have been missed.
     if (sent == Err(Errno::EPERM) || target < 0 && sent.is_ok()) && is_denied() {
         let meant = |process: &Process| process.pid == target || process.group == -target;
         in_a_child(&|| in_their_names(&meant, target, signals));
@@ -99,11 +99,11 @@ fn send(target: Pid, signal: i32) -> Result<(), Errno> {
     if target == 0 || target == -1 {
         return Err(Errno::EINVAL); // would be rinit's own group, or everybody
     }
-    // SAFETY: kill takes no memory.
+    // SAFETY: kill takes no pointers.
     Errno::result(unsafe { libc::kill(target, signal) }).map(drop)
 }
 
-/// Whether rinit may become another user and may not signal others' processes. That stays as it is.
+/// Returns whether rinit may switch users but not signal other users' processes. Computed once: it does not change.
 fn is_denied() -> bool {
     static DENIED: OnceLock<bool> = OnceLock::new();
     *DENIED.get_or_init(|| {
@@ -112,9 +112,9 @@ fn is_denied() -> bool {
     })
 }
 
-/// In a process that will do nothing else: signals those that are meant and belong to other users than rinit, each with
-/// the rights of its user (kill(2): the sender's effective user is to be the receiver's real one). Without a /proc that
-/// tells whose they are, `target`, as kill(2) takes it, in the name of each user that a service has.
+/// Signals the processes selected by `meant` that belong to other users, each with the rights of its user (kill(2):
+/// the sender's effective uid must match the target's real uid). Must run in a process of its own. Without /proc the
+/// owners are unknown: then signals `target`, in the form of kill(2), as each service user.
 fn in_their_names(meant: &dyn Fn(&Process) -> bool, target: Pid, signals: &[Signal]) {
     // SAFETY: no arguments.
     let own = unsafe { libc::getuid() };
@@ -134,9 +134,9 @@ fn in_their_names(meant: &dyn Fn(&Process) -> bool, target: Pid, signals: &[Sign
     }
 }
 
-/// Sends with the rights of `user`, and is `own` again.
+/// Sends signals as `user`, then switches back to `own`.
 fn send_as(user: u32, own: u32, target: Pid, signals: &[Signal]) {
-    // SAFETY: integers only. The way back is the real and the saved user, which stay.
+    // SAFETY: integers only. seteuid keeps the real and saved uid, which allow the way back.
     unsafe {
         if libc::seteuid(user) == 0 {
             for signal in signals {
@@ -147,24 +147,24 @@ fn send_as(user: u32, own: u32, target: Pid, signals: &[Signal]) {
     }
 }
 
-/// Lets a child of rinit's do it, which is reaped like any other.
+/// Runs `work` in a child of rinit, which is reaped like any other.
 fn in_a_child(work: &dyn Fn()) {
-    // SAFETY: rinit is single-threaded, so the child may do anything; it only sends signals and ends.
+    // SAFETY: rinit is single-threaded, so the child may run any code; it only sends signals and exits.
     match unsafe { libc::fork() } {
         0 => {
             work();
-            // SAFETY: ends the child at once, without exit handlers.
+            // SAFETY: ends the child at once, without running exit handlers.
             unsafe { libc::_exit(0) }
         }
-        // No process to be had: then rinit does it itself.
+        // Cannot fork: rinit does it itself.
         -1 => work(),
         _ => {}
     }
 }
 
-/// Sends a signal to every process that is left below rinit: as PID 1 to everybody in the namespace,
-/// otherwise to every descendant. A child of rinit does it, for kill(-1, SIGKILL) can block on a process
-/// in uninterruptible sleep; it is reaped like any other. SIGCONT follows, so that a stopped process can take it.
+/// Sends a signal to every process that is left: as PID 1 to the whole PID namespace, otherwise to every descendant. A
+/// child does it, because kill(-1, SIGKILL) can block on a process in uninterruptible sleep; it is reaped like any
+/// other. SIGCONT follows, so that a stopped process can handle the signal.
 pub fn everything(signal: Signal) {
     let rinit = crate::sys::pid();
     in_a_child(&|| send_to_all(rinit, [signal, Signal::CONT]));
@@ -174,7 +174,7 @@ fn send_to_all(rinit: Pid, signals: [Signal; 2]) {
     let own = crate::sys::pid();
     let below = if rinit == 1 {
         for signal in signals {
-            // SAFETY: kill takes no memory; -1 spares the caller and PID 1.
+            // SAFETY: kill takes no pointers; -1 excludes the caller and PID 1.
             unsafe { libc::kill(-1, i32::from(signal.number())) };
         }
         Vec::new()
@@ -183,16 +183,16 @@ fn send_to_all(rinit: Pid, signals: [Signal; 2]) {
     };
     if is_denied() {
         let spared = |pid| pid == rinit || pid == own;
-        // Not PID 1 and without /proc, nobody is known to be below: no process has this number.
+        // Not PID 1 and without /proc, the descendants are unknown: target a pid that no process has.
         let target = if rinit == 1 { -1 } else { Pid::MAX };
         in_their_names(&|one| !spared(one.pid) && (rinit == 1 || below.contains(&one.pid)), target, &signals);
     }
 }
 
-/// Sends to everybody below rinit. Processes that make others while it looks are killed again and again, until nobody is
-/// found and none can have been missed: of a chain, in which each makes the next and ends, a look may see one that is gone
-/// when the signal comes, or nobody at all. A whole group is reached at one moment, whatever its members make in it, so a
-/// group is kept in mind; those that a dead parent left to rinit are looked for where that is fastest.
+/// Signals all descendants of rinit. While killing, repeats until a scan finds none and none can have been missed: in
+/// a chain where each process forks the next and exits, a scan may see only a process that is gone when the signal
+/// arrives, or none at all. A signal to a group reaches all its members at once, whatever they fork, so groups are
+/// remembered; orphans that rinit adopts are killed by the fastest scan.
 fn send_below(rinit: Pid, own: Pid, signals: [Signal; 2]) -> Vec<Pid> {
     let until = clock::now().after(SWEEP_TIMEOUT);
     let kills = signals.contains(&Signal::KILL);
@@ -204,7 +204,7 @@ fn send_below(rinit: Pid, own: Pid, signals: [Signal; 2]) -> Vec<Pid> {
         let mut found = procfs::below(rinit, &processes);
         found.retain(|process| process.pid != own);
         let is_below = |pid: Pid| found.iter().any(|process| process.pid == pid);
-        // A group whose leader is somebody else's may have members that are.
+        // A group with a foreign leader may have foreign members.
         let is_ours = |leader: Pid| is_below(leader) || processes.iter().all(|process| process.pid != leader);
         groups.extend(found.iter().map(|process| process.group));
         crate::text::sort::sort(&mut groups);
@@ -228,7 +228,7 @@ fn send_below(rinit: Pid, own: Pid, signals: [Signal; 2]) -> Vec<Pid> {
     }
 }
 
-/// Kills the children of rinit, which the kernel lists at once, a number of times: faster than most can fork.
+/// Kills rinit's direct children repeatedly, from the kernel's own list: faster than most processes can fork.
 fn kill_adopted(rinit: Pid, own: Pid) {
     for _ in 0..MAX_FAST_LOOKS {
         for pid in procfs::listed_children(rinit).into_iter().filter(|pid| *pid != own) {
@@ -250,7 +250,7 @@ mod tests {
         })
     }
 
-    /// One that has just been made is in its parent's group still: probes survived that were killed by their group alone.
+    /// A new process is still in its parent's group: probes survived a kill of their own group alone.
     #[test]
     fn a_tree_is_killed_before_it_has_a_group_of_its_own() {
         let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
@@ -260,7 +260,7 @@ mod tests {
         assert!(gone);
     }
 
-    /// Whose parent has ended is below the tree no longer, but in its group.
+    /// An orphan is no longer below the tree, but still in its group.
     #[test]
     fn a_tree_is_killed_with_the_orphans_of_its_group() {
         let (mut read, write) = std::io::pipe().unwrap();

@@ -1,4 +1,4 @@
-//! Processes: start, reap, signal, look at, and what they may do.
+//! Processes: start, reap, signal, inspect, and their privileges and limits.
 
 pub mod aside;
 pub mod caps;

@@ -1,4 +1,4 @@
-//! Other processes, as /proc shows them; nobody is there without /proc.
+//! Other processes, read from /proc; without /proc there are none.
 
 use crate::model::Pid;
 use crate::sys::fs::dir;
@@ -8,26 +8,26 @@ use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// A process, by its line in /proc/PID/stat (proc_pid_stat(5)).
+/// A process, from /proc/PID/stat (proc_pid_stat(5)).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Process {
-    /// Its id.
+    /// Process id.
     pub pid: Pid,
-    /// The name of its program, cut to 15 bytes by the kernel.
+    /// Program name, cut to 15 bytes by the kernel.
     pub name: String,
-    /// Its parent.
+    /// Parent process id.
     pub parent: Pid,
-    /// Its process group.
+    /// Process group id.
     pub group: Pid,
-    /// Its session.
+    /// Session id.
     pub session: Pid,
-    /// Whether it has ended and waits to be reaped.
+    /// Whether it has ended but was not reaped.
     pub zombie: bool,
-    /// When it was started, in clock ticks since the boot: with the id it is this process and no later one.
+    /// Start time in clock ticks since boot; pid and start time together identify a process despite pid reuse.
     pub started: u64,
 }
 
-/// Every process of this PID namespace.
+/// Lists every process of this PID namespace.
 #[must_use]
 pub fn all() -> Vec<Process> {
     let names = dir::names("/proc").unwrap_or_default();
@@ -38,36 +38,36 @@ pub fn all() -> Vec<Process> {
     .gather()
 }
 
-/// Reads the text of /proc/PID/stat.
+/// Parses the text of /proc/PID/stat.
 #[must_use]
 pub fn parse(pid: Pid, stat: &str) -> Option<Process> {
-    // The name may hold blanks and parentheses: it ends at the last one.
+    // The name may contain spaces and parentheses: it ends at the last parenthesis.
     let (before, after) = stat.rsplit_once(") ")?;
     let (_, name) = before.split_once('(')?;
     let mut fields = after.split(' ');
     let zombie = fields.next()? == "Z";
     let mut number = || fields.next()?.parse().ok();
     let (parent, group, session) = (number()?, number()?, number()?);
-    // Field 22, counted from 1; the session was the sixth.
+    // Field 22 (starttime), counted from 1; the session was field 6.
     let started = fields.nth(15)?.parse().ok()?;
     Some(Process { pid, name: name.to_string(), parent, group, session, zombie, started })
 }
 
-/// What processes use of the machine.
+/// Resources that processes use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Usage {
-    /// Processor time in milliseconds, that of children that were reaped included.
+    /// CPU time in milliseconds, including reaped children.
     pub cpu_ms: u64,
-    /// Memory in RAM.
+    /// Resident memory.
     pub resident_bytes: u64,
-    /// How many they are.
+    /// Number of processes.
     pub processes: u64,
 }
 
-/// Every process of this PID namespace with its parent and what it uses.
+/// Lists every process of this PID namespace: pid, parent, usage.
 #[must_use]
 pub fn usage_of_all() -> Vec<(Pid, Pid, Usage)> {
-    // SAFETY: queries by number.
+    // SAFETY: takes integers only.
     let (ticks, page) = unsafe { (libc::sysconf(libc::_SC_CLK_TCK), libc::sysconf(libc::_SC_PAGESIZE)) };
     let (ticks, page) = (u64::try_from(ticks).unwrap_or(100).max(1), u64::try_from(page).unwrap_or(4096));
     let names = dir::names("/proc").unwrap_or_default();
@@ -75,7 +75,7 @@ pub fn usage_of_all() -> Vec<(Pid, Pid, Usage)> {
     pids.filter_map(|pid: Pid| {
         let text = crate::sys::fs::files::system_text(&format!("/proc/{pid}/stat")).ok()?;
         let (_, after) = text.rsplit_once(") ")?;
-        // From the state on, which is field 3.
+        // Starts at field 3, the state.
         let fields: Vec<&str> = after.split(' ').gather();
         let number = |field: usize| fields.get(field - 3)?.trim().parse::<u64>().ok();
         let cpu = (14..=17).filter_map(number).sum::<u64>();
@@ -85,7 +85,7 @@ pub fn usage_of_all() -> Vec<(Pid, Pid, Usage)> {
     .gather()
 }
 
-/// What a process and all below it use; `None`: it is not there.
+/// Sums the usage of a process and all its descendants; `None`: no such process.
 #[must_use]
 pub fn usage_below(root: Pid, all: &[(Pid, Pid, Usage)]) -> Option<Usage> {
     let (_, _, mut sum) = *all.iter().find(|(pid, ..)| *pid == root)?;
@@ -101,15 +101,15 @@ pub fn usage_below(root: Pid, all: &[(Pid, Pid, Usage)]) -> Option<Usage> {
     Some(sum)
 }
 
-/// The name of a process, a dead one that was not reaped included.
+/// Returns the name of a process, or of a zombie.
 #[must_use]
 pub fn name(pid: Pid) -> Option<String> {
     let text = crate::sys::fs::files::system_text(&format!("/proc/{pid}/comm")).ok()?;
     Some(text.trim_end().to_string())
 }
 
-/// What a process was called when it was started (`argv[0]`), where it runs the same file as this one. By their names where
-/// the file of another user's process may not be looked at.
+/// Returns the `argv[0]` of a process if it runs the same executable as this one. Compares names where another user's
+/// executable may not be read.
 #[must_use]
 pub fn runs_this_file(pid: Pid) -> Option<Vec<u8>> {
     let file = |of: &str| std::fs::metadata(format!("/proc/{of}/exe")).map(|file| (file.dev(), file.ino()));
@@ -123,21 +123,21 @@ pub fn runs_this_file(pid: Pid) -> Option<Vec<u8>> {
     words.split(|byte| *byte == 0).next().map(<[u8]>::to_vec)
 }
 
-/// The parent of this process; 0 where it is outside of the PID namespace.
+/// Returns the parent of this process; 0 if it is outside the PID namespace.
 #[must_use]
 pub fn parent() -> Pid {
     nix::unistd::getppid().as_raw()
 }
 
-/// The living children of a process.
+/// Returns the live children of a process.
 #[must_use]
 pub fn children(of: Pid) -> Vec<Process> {
     all().into_iter().filter(|process| process.parent == of && !process.zombie).gather()
 }
 
-/// The living processes that have left the group of this leader, each with its start: those of its session (which it
-/// leads), its descendants while it lives, what was known before, and the descendants of all these. A process that has a
-/// session of its own and whose parents ended before anybody looked cannot be told from others.
+/// Returns the live processes that have left this leader's group, each with its start time: members of its session,
+/// its descendants while it lives, those in `known`, and the descendants of all these. A process in its own session
+/// whose ancestors ended before any scan cannot be found.
 #[must_use]
 pub fn escaped(leader: Pid, known: &[(Pid, u64)]) -> Vec<(Pid, u64)> {
     let processes = all();
@@ -156,13 +156,13 @@ pub fn escaped(leader: Pid, known: &[(Pid, u64)]) -> Vec<(Pid, u64)> {
     left.map(|p| (p.pid, p.started)).gather()
 }
 
-/// Every living process below `root`.
+/// Returns every live descendant of `root`.
 #[must_use]
 pub fn descendants(root: Pid) -> Vec<Pid> {
     below(root, &all()).iter().map(|process| process.pid).gather()
 }
 
-/// Those of `processes` that live and are below `root`.
+/// Filters `processes` for the live descendants of `root`.
 #[must_use]
 pub fn below(root: Pid, processes: &[Process]) -> Vec<&Process> {
     let mut found: Vec<&Process> = Vec::new();
@@ -177,28 +177,28 @@ pub fn below(root: Pid, processes: &[Process]) -> Vec<&Process> {
     found
 }
 
-/// Whether a process may have children; cheaper than a look at all processes, where the kernel tells it.
+/// Returns whether a process may have children; cheaper than a full scan, where the kernel lists children.
 #[must_use]
 pub fn may_have_children(of: Pid) -> bool {
     let text = crate::sys::fs::files::system_text(&format!("/proc/{of}/task/{of}/children"));
     text.is_ok_and(|text| !text.trim().is_empty())
 }
 
-/// The children of a process as the kernel lists them, dead ones that nobody reaped included: a look at one file in place
-/// of one at every process. None where the kernel does not tell.
+/// Returns the children of a process as listed by the kernel, zombies included: reads one file instead of scanning all
+/// processes. Empty if the kernel does not list them.
 #[must_use]
 pub fn listed_children(of: Pid) -> Vec<Pid> {
     let text = crate::sys::fs::files::system_text(&format!("/proc/{of}/task/{of}/children"));
     text.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse().ok()).gather()
 }
 
-/// The number that was given to a process last: as long as it stays, nobody has made one (proc(5), loadavg).
+/// Returns the most recently allocated pid: unchanged as long as no process is created (proc(5), loadavg).
 #[must_use]
 pub fn last_pid() -> Option<Pid> {
     crate::sys::fs::files::system_text("/proc/loadavg").ok()?.split_whitespace().next_back()?.parse().ok()
 }
 
-/// The sockets that a process has open, by their inodes; none when it may not be looked into.
+/// Returns the inodes of a process's open sockets; empty if it may not be inspected.
 #[must_use]
 pub fn sockets(pid: Pid) -> Vec<u64> {
     let directory = format!("/proc/{pid}/fd");
@@ -209,7 +209,7 @@ pub fn sockets(pid: Pid) -> Vec<u64> {
     links.filter_map(|link| link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()).gather()
 }
 
-/// The name and id of the first visible process that listens at such an address.
+/// Returns the name and pid of the first visible process that listens on a matching address.
 #[must_use]
 pub fn holder(protocol: Protocol, at: &dyn Fn(SocketAddr) -> bool) -> Option<(String, Pid)> {
     let mut inodes: Vec<u64> = Vec::new();

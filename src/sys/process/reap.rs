@@ -1,17 +1,17 @@
-//! The one waiter of the program: every child, known or orphan, is reaped here (waitpid(2)).
+//! The only place that reaps: every child, known or orphan (waitpid(2)).
 
 use crate::model::{ExitStatus, Pid, Signal};
 
-/// What a look for a dead child found.
+/// The result of one reap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reaped {
     /// This child has ended.
     Ended(Pid, ExitStatus),
-    /// This child was stopped by a signal; it still lives.
+    /// This child was stopped by a signal; it is still alive.
     Stopped(Pid, Signal),
-    /// Children there are, but none to reap.
+    /// There are children, but none has ended.
     NoneReady,
-    /// There are no children at all.
+    /// There are no children.
     NoChildren,
 }
 
@@ -20,12 +20,12 @@ pub fn next() -> Reaped {
     let mut asked_twice = false;
     loop {
         let mut status = 0;
-        // SAFETY: the status is ours. nix's own wrapper fails for a death by a real-time signal.
+        // SAFETY: the status is a local variable. nix's wrapper fails for a death by a real-time signal.
         let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED) };
         return match pid {
             0 => Reaped::NoneReady,
             -1 if crate::sys::Errno::last() == crate::sys::Errno::EINTR => continue,
-            // An end that was announced must not be missed for a wrong word (a tracer's, a filter's).
+            // A bogus error (from a tracer or seccomp filter) must not hide the end of a child: try twice.
             -1 if !std::mem::replace(&mut asked_twice, true) => continue,
             -1 => Reaped::NoChildren,
             pid if libc::WIFSTOPPED(status) => match Signal::from_number(libc::WSTOPSIG(status)) {
@@ -44,12 +44,12 @@ pub fn next() -> Reaped {
     }
 }
 
-/// Who would be reaped next, for a look at it before.
+/// Peeks at the next zombie (WNOWAIT) while /proc still has its name.
 #[must_use]
 pub fn peek() -> Option<Pid> {
     let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
     let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    // SAFETY: the siginfo is ours, zero is valid, and without a child that has ended it stays zero.
+    // SAFETY: the siginfo is ours, zero is valid, and it stays zero if no child has ended.
     let pid = unsafe {
         libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options);
         info.assume_init().si_pid()
@@ -57,7 +57,7 @@ pub fn peek() -> Option<Pid> {
     (pid != 0).then_some(pid)
 }
 
-/// Whether any child is left, dead or alive. Reaps nothing.
+/// Returns whether any child is left, live or zombie. Reaps nothing.
 #[must_use]
 pub fn any_child() -> bool {
     let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();

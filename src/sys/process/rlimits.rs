@@ -6,7 +6,7 @@ use crate::text::gather::Gather;
 use std::ffi::CString;
 use std::sync::{Mutex, PoisonError};
 
-/// The soft and the hard limit; `u64::MAX`: none. By the name that Docker and ulimit(1) have for it.
+/// Returns the soft and hard limit (`u64::MAX`: unlimited) by its name in Docker and ulimit(1).
 pub fn get(name: &str) -> Result<(u64, u64), Errno> {
     let resource = number(name).ok_or(Errno::EINVAL)?;
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
@@ -15,23 +15,23 @@ pub fn get(name: &str) -> Result<(u64, u64), Errno> {
     Ok((limit.rlim_cur, limit.rlim_max))
 }
 
-/// What of arguments and environment is more than execve(2) takes.
+/// Which part of the arguments and environment exceeds the limit of execve(2).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TooLong {
     /// `argument 3`, or `the variable NAME`.
     pub largest: String,
-    /// How many bytes that has, or all have together.
+    /// Size in bytes, of that entry or of all together.
     pub bytes: u64,
-    /// How many it, or all, may have.
+    /// The limit in bytes.
     pub limit: u64,
-    /// Whether it is that one alone which is too long.
+    /// Whether that single entry exceeds the limit for one string.
     pub of_one: bool,
 }
 
-/// The longest string that execve(2) takes, with its end.
+/// The limit for one string of execve(2), with its final NUL.
 const MAX_ARG_STRLEN: u64 = 128 * 1024;
 
-/// Looks for what is too long; asked when the kernel has refused it. The name of a variable is told, never its value.
+/// Finds what was too long, after E2BIG. Reports the name of a variable, never its value.
 #[must_use]
 pub fn too_long(argv: &[CString], entries: &[CString]) -> Option<TooLong> {
     let size = |text: &CString| u64::try_from(text.as_bytes_with_nul().len()).unwrap_or(u64::MAX);
@@ -41,13 +41,13 @@ pub fn too_long(argv: &[CString], entries: &[CString]) -> Option<TooLong> {
         (size(entry), ["the variable ", &String::from_utf8_lossy(name)].concat())
     });
     let all: Vec<(u64, String)> = arguments.chain(variables).gather();
-    // Each is a pointer, too.
+    // Each entry also takes a pointer.
     let whole = all.iter().fold(0_u64, |sum, (bytes, _)| sum.saturating_add(*bytes).saturating_add(8));
     let (bytes, largest) = all.into_iter().max_by_key(|(bytes, _)| *bytes)?;
     if bytes > MAX_ARG_STRLEN {
         return Some(TooLong { largest, bytes: bytes - 1, limit: MAX_ARG_STRLEN - 1, of_one: true });
     }
-    // execve(2): a quarter of the stack's limit, at least 128 KiB and at most three quarters of 8 MiB.
+    // execve(2): a quarter of the stack limit, at least 128 KiB, at most three quarters of 8 MiB.
     let (stack, _) = get("stack").ok()?;
     let limit = (stack / 4).clamp(MAX_ARG_STRLEN, 6 << 20);
     Some(TooLong { largest, bytes: whole, limit, of_one: false })
@@ -62,10 +62,10 @@ pub fn set(limit: &Ulimit) -> Result<(), Errno> {
     unsafe { raw::call(libc::SYS_prlimit64, &[0, resource, raw::address(&raw const limit), 0]) }.map(drop)
 }
 
-/// What rinit was given as its limit of open files, once it has raised that for itself: its children get it back.
+/// The limit of open files that rinit inherited, if rinit has raised its own: children get this one.
 static GIVEN_OPEN_FILES: Mutex<Option<Ulimit>> = Mutex::new(None);
 
-/// Raises the soft limit of open files to the hard one, for rinit alone.
+/// Raises the soft limit of open files to the hard limit, for rinit itself.
 pub fn raise_open_files() -> Result<(), Errno> {
     let (soft, hard) = get("nofile")?;
     set(&Ulimit { name: "nofile", soft: hard, hard })?;
@@ -77,7 +77,7 @@ pub fn raise_open_files() -> Result<(), Errno> {
     Ok(())
 }
 
-/// What children are to have as their limit of open files, where it is not rinit's own.
+/// Returns the limit of open files for children, if it differs from rinit's own.
 #[must_use]
 pub fn given_open_files() -> Option<Ulimit> {
     *GIVEN_OPEN_FILES.lock().unwrap_or_else(PoisonError::into_inner)
@@ -86,15 +86,15 @@ pub fn given_open_files() -> Option<Ulimit> {
 /// Why a limit cannot be set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TooHigh {
-    /// What was asked for.
+    /// The requested limit.
     pub limit: Ulimit,
-    /// The most that could be.
+    /// The maximum.
     pub most: u64,
-    /// Whether nobody may have more (`fs.nr_open`), privileged or not.
+    /// Whether that maximum holds even for privileged processes (`fs.nr_open`).
     pub for_anybody: bool,
 }
 
-/// Whether a limit is above the hard limit of this process, or above what the kernel has for anybody.
+/// Returns whether a limit exceeds the hard limit of this process, or the kernel's maximum.
 #[must_use]
 pub fn too_high(limit: &Ulimit) -> Option<TooHigh> {
     let (_, hard) = get(limit.name).ok()?;
@@ -107,7 +107,7 @@ pub fn too_high(limit: &Ulimit) -> Option<TooHigh> {
     (limit.hard > most).then_some(TooHigh { limit: *limit, most, for_anybody })
 }
 
-/// The kernel's number of a limit. The type differs between C libraries.
+/// Maps a name to the kernel's number. The type differs between C libraries.
 fn number(name: &str) -> Option<Resource> {
     Some(match name {
         "core" => libc::RLIMIT_CORE,

@@ -1,27 +1,26 @@
-//! Texts of /proc and of cgroups in which each line is a word and what it stands for: proc_pid_status(5),
-//! proc_meminfo(5), `memory.events`. Pure.
+//! Parses files with one `word value` pair per line: proc_pid_status(5), proc_meminfo(5), `memory.events`. Pure.
 
-/// What stands behind a word at the beginning of a line; the word includes its colon.
+/// Returns the value after a word at the start of a line; the word includes its colon.
 #[must_use]
 pub fn field<'t>(text: &'t str, word: &str) -> Option<&'t str> {
     text.lines().find_map(|line| line.strip_prefix(word)).map(str::trim)
 }
 
-/// The same as a number; what follows a blank is its unit.
+/// Like [`field`], as a number; ignores a unit after a space.
 #[must_use]
 pub fn number(text: &str, word: &str, radix: u32) -> Option<u64> {
     u64::from_str_radix(field(text, word)?.split(' ').next()?, radix).ok()
 }
 
-/// How many processors a process may run on, by its status; `None` where that does not tell.
+/// Returns the number of CPUs that a process may run on, from /proc/PID/status; `None` if not listed.
 #[must_use]
 pub fn processors(status: &str) -> Option<u64> {
-    // A mask in groups of eight digits, with commas between.
+    // A hexadecimal mask in comma-separated groups of eight digits.
     let digits = field(status, "Cpus_allowed:")?.chars().filter_map(|c| c.to_digit(16));
     Some(digits.map(|digit| u64::from(digit.count_ones())).sum()).filter(|count| *count > 0)
 }
 
-/// The memory of the machine in bytes, by /proc/meminfo, which has it in KiB.
+/// Returns the machine's memory in bytes, from /proc/meminfo, which counts in KiB.
 #[must_use]
 pub fn installed_memory(meminfo: &str) -> Option<u64> {
     number(meminfo, "MemTotal:", 10)?.checked_mul(1024)

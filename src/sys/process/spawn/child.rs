@@ -1,5 +1,5 @@
-//! The child, from clone to execve. It shares rinit's memory, and rinit may go on meanwhile: it makes system calls, and
-//! nothing else. Every signal is blocked until the last step.
+//! The child, from clone to execve. It shares rinit's memory while rinit may continue, so it only makes system calls.
+//! Every signal is blocked until the last step.
 
 use super::{Environment, ExecSpec, Inheritance, LISTEN_PID, SessionMode, SpawnError, Stage};
 use crate::sys::event::signals;
@@ -9,26 +9,26 @@ use crate::text::gather::Gather;
 use std::ffi::{CStr, CString, c_char, c_long};
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
-/// What the child reads and where it leaves its failure.
+/// The child's input, and where it reports a failure.
 pub(crate) struct ExecOrder<'a> {
     pub(crate) recipe: ExecSpec<'a>,
     candidates: Vec<*const c_char>,
     argv: Vec<*const c_char>,
-    /// The environment's pointers, where it is not the block that rinit was given.
+    /// Pointers to the environment, unless it is the block that rinit was given.
     block: Vec<*const c_char>,
-    /// `LISTEN_PID=` and room for the digits of the child's own pid (sd_listen_fds(3)); empty without one.
+    /// `LISTEN_PID=` with room for the digits of the child's pid (sd_listen_fds(3)); empty if not needed.
     listen: Vec<AtomicU8>,
-    /// 1 while the child shares rinit's memory; cleared by the kernel.
+    /// 1 while the child shares rinit's memory; the kernel clears it.
     pub(crate) shares: AtomicU32,
-    /// 1: enters its directory; from 2 on: tries the candidate of this number less 2.
+    /// 1: entering the working directory; n ≥ 2: executing candidate n - 2.
     pub(crate) step: AtomicU32,
-    /// The step that failed, if one has, as a [`Stage`] counted from 1; and the error.
+    /// The step that failed, as a [`Stage`] counted from 1 (0: none), and its error.
     failed: AtomicU8,
     errno: AtomicU32,
 }
 
 impl<'a> ExecOrder<'a> {
-    /// Lays out what execve(2) takes, before there is a child that must not allocate.
+    /// Prepares the arguments of execve(2) before the fork: the child must not allocate.
     pub(crate) fn new(recipe: ExecSpec<'a>) -> Self {
         let given = crate::sys::args::environment_block();
         let mut block = match &recipe.environment {
@@ -63,7 +63,7 @@ impl<'a> ExecOrder<'a> {
         self.failed.store(error.stage as u8 + 1, Ordering::Release);
     }
 
-    /// Why the child could not become the program, once it could not.
+    /// Returns why the child could not execute the program, if it has failed.
     pub(crate) fn failure(&self) -> Option<SpawnError> {
         let stages = [
             Stage::Fork,
@@ -97,7 +97,7 @@ fn copy_block(block: *const *const c_char) -> Vec<*const c_char> {
     copy
 }
 
-/// Points the block's `LISTEN_PID=` at a text of ours, whose digits the child writes.
+/// Points the block's `LISTEN_PID=` entry at our own buffer, into which the child writes its pid.
 fn redirect_listen_pid(block: &mut [*const c_char], text: &mut Vec<AtomicU8>) {
     let is_listen = |entry: &&mut *const c_char| {
         // SAFETY: each entry of the block is a string or the final null.
@@ -108,20 +108,20 @@ fn redirect_listen_pid(block: &mut [*const c_char], text: &mut Vec<AtomicU8>) {
     *slot = text.as_ptr().cast();
 }
 
-/// Where the child begins.
+/// Entry point of the child.
 pub(crate) extern "C" fn child(order: *mut ExecOrder<'_>) -> ! {
-    // SAFETY: rinit keeps it until this child has left its memory, and changes nothing of it.
+    // SAFETY: rinit keeps the order, unchanged, until this child has left its memory.
     let order = unsafe { &*order };
     order.fail(prepare(order).map_or_else(|error| error, |()| exec(order)));
     loop {
-        // SAFETY: ends the child without exit handlers, which are the parent's.
+        // SAFETY: ends the child without exit handlers, which belong to the parent.
         let _ = unsafe { raw::call(libc::SYS_exit_group, &[127]) };
     }
 }
 
-/// A system call that takes integers alone.
+/// Makes a system call that takes only integers.
 fn call(number: c_long, arguments: &[usize]) -> Result<usize, Errno> {
-    // SAFETY: no memory is touched.
+    // SAFETY: no pointers.
     unsafe { raw::call(number, arguments) }
 }
 
@@ -134,7 +134,7 @@ pub(crate) fn prepare(order: &ExecOrder<'_>) -> Result<(), SpawnError> {
     join_group(recipe.place).map_err(at(Stage::Group))?;
     for (target, source) in (0..).zip(recipe.stdio) {
         if let Some(source) = source {
-            // Without the flag: the copy stays open.
+            // Without O_CLOEXEC: the copy stays open.
             call(libc::SYS_dup3, &[raw::number(source), target, 0]).map_err(at(Stage::Stdio))?;
         }
     }
@@ -146,24 +146,24 @@ pub(crate) fn prepare(order: &ExecOrder<'_>) -> Result<(), SpawnError> {
     if let Some(mask) = recipe.umask {
         let _ = call(libc::SYS_umask, &[usize::try_from(mask).unwrap_or(0o22)]);
     }
-    // Before the user: only root may raise a hard limit.
+    // Before switching users: only root may raise a hard limit.
     for limit in recipe.open_files.iter().chain(recipe.ulimits) {
         rlimits::set(limit).map_err(at(Stage::Ulimits))?;
     }
     if let (None, Some(directory)) = (&recipe.directory, recipe.given_directory) {
-        // Before the user, who may be one that cannot go there: without rinit in `/` it would just be inherited. One that
-        // is gone is no failure either.
+        // Before switching users, since the user may have no access: without rinit's chdir to `/` the directory would
+        // simply be inherited. For the same reason a missing one is no failure.
         order.step.store(1, Ordering::Relaxed);
-        // SAFETY: a string that lives for the call.
+        // SAFETY: a string that outlives the call.
         let _ = unsafe { raw::call(libc::SYS_chdir, &[raw::address(directory.as_ptr())]) };
     }
     if let Some(ids) = &recipe.ids {
         credentials::switch_to(ids).map_err(at(Stage::Credentials))?;
     }
-    // After the user: a directory that only rinit may enter is no place for the service.
+    // After switching users: a directory that only rinit may enter must fail for the service.
     if let Some(directory) = &recipe.directory {
         order.step.store(1, Ordering::Relaxed);
-        // SAFETY: a string that lives for the call.
+        // SAFETY: a string that outlives the call.
         unsafe { raw::call(libc::SYS_chdir, &[raw::address(directory.as_ptr())]) }
             .map_err(at(Stage::Directory))?;
     }
@@ -173,11 +173,11 @@ pub(crate) fn prepare(order: &ExecOrder<'_>) -> Result<(), SpawnError> {
 fn join_group(place: SessionMode) -> Result<(), Errno> {
     match place {
         SessionMode::Stay => return Ok(()),
-        // The child leads no group yet, so this cannot be refused.
+        // The child leads no group yet, so this cannot fail.
         SessionMode::Session => return call(libc::SYS_setsid, &[]).map(drop),
         SessionMode::OwnTerminal => {
             let session = call(libc::SYS_setsid, &[]);
-            // Without a terminal this is an error that means nothing.
+            // Fails without a terminal, which does not matter.
             let _ = call(libc::SYS_ioctl, &[0, terminal_request(libc::TIOCSCTTY), 0]);
             return session.map(drop);
         }
@@ -191,10 +191,10 @@ fn join_group(place: SessionMode) -> Result<(), Errno> {
     let own = call(libc::SYS_getpid, &[])?;
     let mut group = 0i32;
     let [get, set] = [libc::TIOCGPGRP, libc::TIOCSPGRP].map(terminal_request);
-    // SAFETY: the kernel writes one number into a place of ours, and reads one.
+    // SAFETY: the kernel writes one integer of ours and reads one.
     unsafe {
         let asked = raw::call(libc::SYS_ioctl, &[0, get, raw::address(&raw mut group)]);
-        // Only the group in the foreground may give the terminal away; SIGTTOU is blocked here.
+        // Only the foreground group may hand over the terminal; SIGTTOU is blocked here.
         if asked.is_ok() && usize::try_from(group) == Ok(before) {
             group = i32::try_from(own).unwrap_or(0);
             let _ = raw::call(libc::SYS_ioctl, &[0, set, raw::address(&raw mut group)]);
@@ -203,7 +203,7 @@ fn join_group(place: SessionMode) -> Result<(), Errno> {
     Ok(())
 }
 
-/// A request of ioctl(2), whose type differs between C libraries.
+/// Converts a request of ioctl(2), whose type differs between C libraries.
 fn terminal_request(request: impl TryInto<usize>) -> usize {
     request.try_into().unwrap_or(0)
 }
@@ -218,13 +218,12 @@ pub(crate) fn exec(order: &ExecOrder<'_>) -> SpawnError {
     }
     let envp =
         if order.block.is_empty() { crate::sys::args::environment_block() } else { order.block.as_ptr() };
-    // As execvp(3): a directory that lacks the program or may not be entered is passed over, but the want
-    // of a permission is what is told in the end.
+    // As execvp(3): skip directories that lack the program or cannot be entered, but report EACCES at the end.
     let mut errno = Errno::ENOENT;
     for (n, path) in (2..).zip(order.candidates.iter().filter(|path| !path.is_null())) {
         order.step.store(n, Ordering::Relaxed);
         let arguments = [raw::address(*path), raw::address(order.argv.as_ptr()), raw::address(envp)];
-        // SAFETY: strings and lists that end in null and outlive the call, which only returns on failure.
+        // SAFETY: null-terminated strings and lists that outlive the call, which returns only on failure.
         match unsafe { raw::call(libc::SYS_execve, &arguments) } {
             Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR) => {}
             Err(Errno::EACCES) => errno = Errno::EACCES,
@@ -237,8 +236,8 @@ pub(crate) fn exec(order: &ExecOrder<'_>) -> SpawnError {
     SpawnError { stage: Stage::Exec, errno }
 }
 
-/// Writes the own pid in decimal behind the name, into 12 bytes that are zero. Atomic, for the text is shared with rinit:
-/// a plain write is one that the compiler may leave out.
+/// Writes our own pid in decimal after the name, into 12 zero bytes. Atomic, because rinit shares the buffer: the
+/// compiler could drop a plain write.
 fn write_pid(text: &[AtomicU8]) {
     let mut left = call(libc::SYS_getpid, &[]).unwrap_or(0);
     let mut digits = [0u8; 10];

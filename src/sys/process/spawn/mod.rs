@@ -1,9 +1,8 @@
-//! Starting a process: a child that shares rinit's memory until execve (the way of
-//! posix_spawn(3), for the price of a vfork(2)).
+//! Starts a process: the child shares rinit's memory until execve (like posix_spawn(3), as cheap as vfork(2)).
 //!
-//! rinit waits for execve a moment, and then goes on: a program on a file system that hangs must not hang PID 1. The
-//! child so has a stack of its own, all that it reads is kept for it in a `Block`, and what it does between clone
-//! and execve (`child`) is done with system calls alone: no allocation, no lock, no `errno`.
+//! rinit waits briefly for execve and then continues: a program on a hanging file system must not hang PID 1. So the
+//! child has its own stack, everything it reads is kept for it in a `Block`, and between clone and execve (`child`) it
+//! only makes system calls: no allocation, no lock, no `errno`.
 
 mod child;
 
@@ -21,36 +20,36 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-/// Which step between clone and execve failed.
+/// The step between clone and execve that failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
-    /// No process could be made.
+    /// clone: no process could be created.
     Fork,
     /// setpgid or setsid.
     Group,
     /// setrlimit.
     Ulimits,
-    /// The supplementary groups, the group or the user.
+    /// The supplementary groups, group or user.
     Credentials,
     /// The working directory.
     Directory,
     /// Descriptors 0, 1, 2.
     Stdio,
-    /// The program itself.
+    /// execve of the program itself.
     Exec,
 }
 
-/// Why there is no process.
+/// Why a process could not be started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SpawnError {
-    /// At which step.
+    /// The step that failed.
     pub stage: Stage,
-    /// What the kernel said.
+    /// The kernel's error.
     pub errno: Errno,
 }
 
 impl SpawnError {
-    /// Whether another attempt may succeed: a want of processes, memory or descriptors, or a file being written.
+    /// Returns whether a retry may succeed: out of processes, memory or descriptors, or the file is being written.
     #[must_use]
     pub fn may_pass(self) -> bool {
         matches!(
@@ -66,39 +65,39 @@ impl SpawnError {
     }
 }
 
-/// Where the process belongs.
+/// Session and process group of the new process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SessionMode {
-    /// A process group of its own in rinit's session; in the foreground of the terminal if rinit is there (the COMMAND).
+    /// Its own process group in rinit's session; in the terminal's foreground if rinit is (the COMMAND).
     Foreground,
-    /// A session of its own, out of the terminal's reach (a service).
+    /// Its own session, detached from the terminal (a service).
     Session,
-    /// A session of its own that takes the terminal at standard input (dumb-init).
+    /// Its own session, with the terminal at standard input as its controlling terminal (dumb-init).
     OwnTerminal,
-    /// Where rinit is: the process that takes rinit's place (`--exec`).
+    /// rinit's own: for the process that replaces rinit (`--exec`).
     Stay,
 }
 
-/// What it inherits of signals and descriptors.
+/// Signals and descriptors that the process inherits.
 #[derive(Clone, Copy)]
 pub enum Inheritance<'a> {
-    /// What rinit was given, as if rinit were not there: the mask, what was ignored, and all descriptors.
+    /// What rinit inherited, as if rinit were not there: mask, ignored signals and all descriptors.
     AsGiven(&'a signals::Inherited),
-    /// Nothing blocked, nothing ignored (these are now), and descriptors 0, 1 and 2 alone.
+    /// A clean slate: nothing blocked or ignored (rinit inherited these as ignored), descriptors 0, 1 and 2 only.
     Clean(&'a [Signal]),
 }
 
 /// The environment of a process.
 #[derive(Clone)]
 pub enum Environment<'a> {
-    /// The very block that rinit was given.
+    /// The original block that rinit was given.
     Given,
     /// These entries.
     Entries(Cow<'a, [CString]>),
 }
 
 impl Environment<'_> {
-    /// The PATH in it.
+    /// Returns the PATH in it.
     #[must_use]
     pub fn path(&self) -> Option<&[u8]> {
         match self {
@@ -110,27 +109,27 @@ impl Environment<'_> {
     }
 }
 
-/// Everything about the process to be started.
+/// The description of a process to start.
 pub struct ExecSpec<'a> {
-    /// Paths to try in turn, as execvp(3) does.
+    /// Paths to try in order, as execvp(3) does.
     pub candidates: Vec<CString>,
-    /// Its arguments, its name first.
+    /// Arguments, starting with its name.
     pub argv: Cow<'a, [CString]>,
-    /// Its environment.
+    /// Environment.
     pub environment: Environment<'a>,
-    /// Where it is to start; `None`: nobody asked for a directory.
+    /// Working directory; `None`: not configured.
     pub directory: Option<Cow<'a, CStr>>,
-    /// Where it starts when nobody asked; `None`: where rinit is.
+    /// Working directory if none is configured; `None`: rinit's.
     pub given_directory: Option<&'a CStr>,
-    /// Its rights; `None`: rinit's.
+    /// User and groups; `None`: rinit's.
     pub ids: Option<Identity>,
-    /// Its file mode creation mask.
+    /// File mode creation mask.
     pub umask: Option<u32>,
-    /// What it may use of the kernel.
+    /// Resource limits.
     pub ulimits: &'a [Ulimit],
-    /// The limit of open files that rinit was given, where it has another now.
+    /// The inherited limit of open files, if rinit has changed its own.
     pub open_files: Option<Ulimit>,
-    /// What becomes its 0, 1 and 2; `None`: rinit's own.
+    /// Descriptors that become 0, 1 and 2; `None`: rinit's own.
     pub stdio: [Option<RawFd>; 3],
     /// A descriptor above 2 that it keeps, with [`Inheritance::Clean`].
     pub kept: Option<RawFd>,
@@ -140,57 +139,58 @@ pub struct ExecSpec<'a> {
     pub slate: Inheritance<'a>,
 }
 
-/// What became of a start.
+/// The result of a start.
 pub enum Start<'a> {
-    /// The program has been loaded and runs.
+    /// The program is loaded and runs.
     Running(Pid),
-    /// The process is there; the program is not loaded yet.
+    /// The process exists but has not loaded the program yet.
     Loading(Loading<'a>),
-    /// There is no process.
+    /// No process was created, or it failed before the program ran.
     Failed(SpawnError, Box<ExecSpec<'a>>),
 }
 
-/// What a start waits for that has not loaded its program yet.
+/// What a start that is still loading waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LoadingStep<'a> {
-    /// It has not come to a path yet.
+    /// A step before any path is used.
     Setup,
-    /// To enter the working directory.
+    /// chdir to the working directory.
     Directory(&'a CStr),
-    /// To execute what is at this path, or its interpreter.
+    /// execve of this path, or its interpreter.
     Exec(&'a CStr),
 }
 
-/// As long as rinit waits for execve, when no other start is loading: far more than a disk takes.
+/// How long rinit waits for execve if no other start is loading: much longer than any disk takes.
 const LOAD_WAIT: Duration = Duration::from_millis(64);
 const LISTEN_PID: &[u8] = b"LISTEN_PID=";
 
-/// The child's stack: what it uses in a released file, many times over. Touched is only what is used.
+/// The child's stack: several times what the release build uses. Only used pages are touched.
 const STACK: usize = if cfg!(debug_assertions) { 64 * 1024 } else { 4 * 1024 };
 
-/// What is shared with a child until it has left rinit's memory.
+/// Memory that the child uses until it has left rinit's address space.
 #[repr(C)]
 struct Block<'a> {
     stack: [MaybeUninit<u128>; STACK / size_of::<u128>()],
     order: ExecOrder<'a>,
 }
 
-/// Starts that share rinit's memory now, and those among them that take on other ids.
+/// Starts that currently share rinit's memory, and those among them that switch users.
 static LOADING: AtomicU32 = AtomicU32::new(0);
 static LOADING_AS_OTHERS: AtomicU32 = AtomicU32::new(0);
-/// Whether rinit was dumpable before the first of these: a child that takes on other ids while it shares the memory
-/// takes that from it.
+/// Whether rinit was dumpable before the first of these: a child that switches users while sharing the memory clears
+/// the flag.
 static DUMPABLE: AtomicBool = AtomicBool::new(false);
-/// Whether this kernel does not tell that a child has left (qemu-user, gVisor): then rinit is suspended until it has.
+/// Whether this kernel does not signal that a child has left (qemu-user, gVisor): then clone suspends rinit until it
+/// has.
 static SUSPENDS: AtomicBool = AtomicBool::new(false);
 
-/// Starts a process, and waits a moment for its program to be loaded.
+/// Starts a process and waits briefly for its program to be loaded.
 pub fn spawn(recipe: ExecSpec<'_>) -> Start<'_> {
     let loading = match Loading::begin(recipe) {
         Ok(loading) => loading,
         Err((error, recipe)) => return Start::Failed(error, recipe),
     };
-    // Whoever has many that hang does not wait that long for each.
+    // With several hanging starts, wait less for each.
     let others = LOADING.load(Ordering::Relaxed).saturating_sub(1).min(7);
     if !loading.wait(LOAD_WAIT / (1 << others)) {
         return Start::Loading(loading);
@@ -199,15 +199,15 @@ pub fn spawn(recipe: ExecSpec<'_>) -> Start<'_> {
     match loading.finish() {
         Ok(pid) => Start::Running(pid),
         Err((error, recipe)) => {
-            // It is beyond all signals, on the last steps of its exit: this does not wait.
-            // SAFETY: a child of ours that nobody else knows; no status is asked for.
+            // The child is past all signals, in the last steps of its exit: this does not block.
+            // SAFETY: a child of ours that no other code knows; no status is requested.
             unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
             Start::Failed(error, recipe)
         }
     }
 }
 
-/// Starts a process, and waits until its program is loaded. For a helper, which is killed when that takes too long.
+/// Starts a process and waits until its program is loaded. For a helper, which is killed if that takes too long.
 pub fn spawn_and_wait(recipe: ExecSpec<'_>) -> Result<Pid, SpawnError> {
     match spawn(recipe) {
         Start::Running(pid) => Ok(pid),
@@ -219,7 +219,7 @@ pub fn spawn_and_wait(recipe: ExecSpec<'_>) -> Result<Pid, SpawnError> {
     }
 }
 
-/// Becomes the program. Returns only when that failed; the signal state is the program's by then.
+/// Replaces this process by the program. Returns only on failure; by then the signal state is the program's.
 #[must_use]
 pub fn replace(recipe: ExecSpec<'_>) -> (SpawnError, ExecSpec<'_>) {
     let order = ExecOrder::new(recipe);
@@ -238,7 +238,7 @@ impl<'a> Loading<'a> {
     fn begin(recipe: ExecSpec<'a>) -> Result<Self, (SpawnError, Box<ExecSpec<'a>>)> {
         let as_other = recipe.ids.is_some();
         let block = NonNull::from(Box::leak(Box::<Block<'a>>::new_uninit())).cast::<Block<'a>>();
-        // SAFETY: room for a block, of which the order is made here; a stack needs no first content.
+        // SAFETY: the block is uninitialised; only the order is written, and the stack needs no initialisation.
         let order = unsafe {
             let order = &raw mut (*block.as_ptr()).order;
             order.write(ExecOrder::new(recipe));
@@ -257,22 +257,22 @@ impl<'a> Loading<'a> {
         }
     }
 
-    /// The process.
+    /// Returns the process id.
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.pid
     }
 
     fn order(&self) -> &ExecOrder<'a> {
-        // SAFETY: made by `begin`, and freed by `finish` alone. The child changes nothing of it but its atomics.
+        // SAFETY: initialised by `begin`, freed only by `finish`. The child changes only its atomics.
         unsafe { &(*self.block.as_ptr()).order }
     }
 
-    /// Waits at most this long until the child has left rinit's memory; whether it has.
+    /// Waits up to `bound` for the child to leave rinit's memory; returns whether it has.
     fn wait(&self, bound: Duration) -> bool {
         let time = crate::sys::event::clock::timespec(bound);
         let word = &self.order().shares;
-        // An interruption begins the time anew: not often.
+        // An interrupted wait restarts with the full time, a few times at most.
         for _ in 0..4 {
             if word.load(Ordering::Acquire) == 0 {
                 return true;
@@ -283,7 +283,7 @@ impl<'a> Loading<'a> {
                 1,
                 raw::address(&raw const time),
             ];
-            // SAFETY: futex(2) looks at a word and a time that are ours.
+            // SAFETY: futex(2) reads a word and a time of ours.
             if unsafe { raw::call(libc::SYS_futex, &arguments) } == Err(Errno::ETIMEDOUT) {
                 break;
             }
@@ -291,7 +291,7 @@ impl<'a> Loading<'a> {
         word.load(Ordering::Acquire) == 0
     }
 
-    /// Whether the child has left rinit's memory: its program was loaded, or it has ended.
+    /// Returns whether the child has left rinit's memory: the program is loaded, or the child has ended.
     #[must_use]
     pub fn has_left(&self) -> bool {
         if self.order().shares.load(Ordering::Acquire) == 0 {
@@ -305,13 +305,13 @@ impl<'a> Loading<'a> {
         left
     }
 
-    /// Whether the child has failed: it ends, or has ended.
+    /// Returns whether the child has failed and is exiting, or has exited.
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.order().failure().is_some()
     }
 
-    /// What it waits for.
+    /// Returns the current step.
     #[must_use]
     pub fn step(&self) -> LoadingStep<'_> {
         let order = self.order();
@@ -326,7 +326,7 @@ impl<'a> Loading<'a> {
         }
     }
 
-    /// The end of a start: the child [has left](Self::has_left), or was reaped.
+    /// Finishes a start whose child [has left](Self::has_left) or was reaped.
     pub fn finish(self) -> Result<Pid, (SpawnError, Box<ExecSpec<'a>>)> {
         let (pid, failure) = (self.pid, self.order().failure());
         let recipe = close(self.block, self.order().recipe.ids.is_some());
@@ -334,22 +334,23 @@ impl<'a> Loading<'a> {
     }
 }
 
-/// Takes a block back that no child uses.
+/// Reclaims a block that no child uses any more.
 fn close<'a>(block: NonNull<Block<'a>>, as_other: bool) -> ExecSpec<'a> {
     LOADING.fetch_sub(1, Ordering::Relaxed);
     if as_other && LOADING_AS_OTHERS.fetch_sub(1, Ordering::Relaxed) == 1 && DUMPABLE.load(Ordering::Relaxed)
     {
         crate::sys::be_dumpable();
     }
-    // SAFETY: it came from a box, its order is made, and nobody has a reference to it any more. A stack needs no end.
+    // SAFETY: the block came from a Box, its order is initialised, and no reference to it is left. The stack has no
+    // destructor.
     let Block { order, .. } = *unsafe { Box::from_raw(block.as_ptr()) };
     order.recipe
 }
 
-/// Makes the child. Returns at once, or where the kernel knows no such child when it has left.
+/// Creates the child. Returns at once, or, on a kernel that does not support this, when the child has left.
 fn clone(order: *mut ExecOrder<'_>) -> Result<Pid, Errno> {
     let shares = libc::CLONE_VM | libc::SIGCHLD;
-    // SAFETY: the order lies behind the stack, in one block, which is kept until the child is done with it.
+    // SAFETY: the order lies behind the stack in the same block, which is kept until the child is done with it.
     let made = unsafe {
         let top = order.cast::<u8>();
         let top = top.wrapping_sub(top.addr() % size_of::<u128>());
@@ -372,14 +373,15 @@ fn clone(order: *mut ExecOrder<'_>) -> Result<Pid, Errno> {
     made.map(|pid| Pid::try_from(pid).unwrap_or(0))
 }
 
-/// Where execvp(3) would look for a program: the word itself when it has a slash, else every directory of `path`.
+/// Returns the paths where execvp(3) would look for a program: the word itself if it has a slash, else each directory
+/// of `path`.
 #[must_use]
 pub fn candidates(program: &CStr, path: Option<&[u8]>) -> Vec<CString> {
     let word = program.to_bytes();
     if word.contains(&b'/') || word.is_empty() {
         return vec![program.to_owned()];
     }
-    // The default of the C libraries for an unset PATH, without the current directory.
+    // The default of C libraries for an unset PATH, without the current directory.
     path.unwrap_or(b"/usr/local/bin:/bin:/usr/bin")
         .split(|b| *b == b':')
         .filter_map(|directory| {
