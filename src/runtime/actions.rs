@@ -1,4 +1,4 @@
-//! What the loop does when the supervisor asks: starts processes and probes, sends signals, lets go, sweeps.
+//! Performs the supervisor's actions: starts processes and probes, sends signals, sweeps.
 
 use super::probes::RunningProbe;
 use super::{DeferredLine, EventLoop, InheritedFds, START_COST};
@@ -15,10 +15,10 @@ use crate::text::redact;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 impl EventLoop {
-    /// Does what the supervisor asks for; what it costs of a portion.
+    /// Performs one action; returns its cost in units of a portion.
     pub(super) fn act(&mut self, action: Action) -> u32 {
         match action {
-            // What was asked for before the stop and has no process yet needs none.
+            // A service without a process yet does not need one once the stop has begun.
             Action::Spawn { service } if self.is_skipped(service) => {
                 self.events.push_back(Event::SpawnSkipped { service });
             }
@@ -34,7 +34,7 @@ impl EventLoop {
                 return START_COST;
             }
             Action::Signal { pid, group, signal, wake } => self.send(pid, group, signal, wake),
-            // It may not have come to lead its group yet.
+            // It may not lead its group yet.
             Action::KillProbe { pid } | Action::KillStart { pid } => {
                 self.probe_killed(pid);
                 let _ = kill::group(pid, &[Signal::KILL]);
@@ -64,7 +64,7 @@ impl EventLoop {
 
     fn send(&mut self, pid: Pid, group: bool, signal: Signal, wake: bool) {
         self.left_behind(pid);
-        // The leader was reaped, so that its number may be a stranger's by now.
+        // The leader was reaped, so its pid may already belong to another process.
         if group && !self.runtime.core.knows(pid) && !kill::group_outlives(pid) {
             let of = self.runtime.core.lingering().find(|(_, leader)| *leader == pid);
             if let Some((service, _)) = of
@@ -75,11 +75,11 @@ impl EventLoop {
             return;
         }
         let signals: &[Signal] = if wake { &[signal, Signal::CONT] } else { &[signal] };
-        // ESRCH: it has ended in this moment, and will be reaped.
+        // ESRCH: it has just ended and will be reaped.
         let _ = if group { kill::group(pid, signals) } else { kill::process(pid, signals) };
     }
 
-    /// Tells a note now, while what it is about can still be looked at; but a restart does not wait for words.
+    /// Reports a note now, while /proc still shows what it is about; but a restart does not wait for that.
     fn tell_in_time(&mut self, note: Note) {
         match note {
             Note::Ended { next: Next::Restarting { delay, .. }, .. } => {
@@ -89,7 +89,7 @@ impl EventLoop {
                 self.sayings.push_back(DeferredLine::Note(note));
             }
             note if self.sayings.is_empty() => self.tell(note),
-            // After what is waiting to be said.
+            // After the lines that are already queued.
             note => self.sayings.push_back(DeferredLine::Note(note)),
         }
     }
@@ -106,7 +106,7 @@ impl EventLoop {
         self.started(service, started);
     }
 
-    /// What became of a start.
+    /// Handles the result of a start.
     pub(super) fn started(&mut self, service: ServiceId, started: Result<Started<'static>, StartFailure>) {
         let is_main = self.runtime.main == Some(service);
         let Some(program) = self.program(service) else { return };
@@ -152,8 +152,8 @@ impl EventLoop {
         self.sayings.push_back(DeferredLine::Line(level, service, text));
     }
 
-    /// The COMMAND has what was given for it; rinit keeps no descriptor and no directory busy. Only what the next run is
-    /// to have (LISTEN_FDS) stays open.
+    /// The COMMAND has its descriptors: moves to `/` and closes rinit's copies, so that rinit keeps nothing busy.
+    /// Keeps them open if a next run may need them (LISTEN_FDS).
     fn let_go(&mut self) {
         crate::sys::sit_in_root();
         if self.main_may_restart() {
@@ -187,7 +187,7 @@ impl EventLoop {
                     let never = if failure.lasting { "; as it is, it can never pass" } else { "" };
                     let text = format!("healthcheck: {}{never}", failure.why);
                     self.say_later(LogLevel::Warn, Some(service), text);
-                    // Once a service: there is one of these at each probe.
+                    // Warn once per service: every probe would repeat it.
                     if failure.lasting {
                         self.told.push(service);
                     }

@@ -1,4 +1,4 @@
-//! The control socket's part in the loop: what clients may see, and what becomes of what they order.
+//! The control socket in the event loop: what clients may see, and how their orders are carried out.
 
 use super::EventLoop;
 use crate::cli::LogLevel;
@@ -16,16 +16,16 @@ use crate::sys::event::poll::PollInterest;
 use crate::text::gather::Gather;
 use std::os::fd::RawFd;
 
-/// The socket, and what clients are told of.
+/// The control socket and the journal of events for its clients.
 pub struct Control {
     /// The socket and its clients.
     pub server: Server,
-    /// What has happened.
+    /// Recent events.
     pub journal: Journal,
 }
 
 impl Control {
-    /// Opens the socket. What cannot be is told.
+    /// Opens the socket. Reports a failure.
     #[must_use]
     pub fn open(settings: &ControlSettings, services: usize) -> Box<Self> {
         let variable = args::variable("RINIT_SOCKET").and_then(|value| std::str::from_utf8(value).ok());
@@ -41,7 +41,7 @@ impl Control {
 }
 
 impl EventLoop {
-    /// What is waited for besides signals.
+    /// Returns the descriptors to wait for, besides signals.
     pub(super) fn descriptors(&self) -> Vec<PollInterest> {
         let mut all: Vec<PollInterest> = self.probe_pipes().into_iter().map(PollInterest::reading).gather();
         all.extend(self.runtime.logs.as_ref().and_then(|logs| logs.descriptor()).map(PollInterest::reading));
@@ -51,7 +51,7 @@ impl EventLoop {
         all
     }
 
-    /// Something can be done for a client; what it orders is told to the supervisor.
+    /// Serves a client whose descriptor is ready; passes its orders to the supervisor.
     pub(super) fn client_says(&mut self, fd: RawFd) {
         let Some(mut control) = self.runtime.control.take() else { return };
         let runtime = &self.runtime;
@@ -89,7 +89,7 @@ impl EventLoop {
                 }
             }
             Some(Demand::Shutdown(code)) => {
-                // Not by the signal that came before.
+                // This stop was not caused by the last signal.
                 self.heard = None;
                 self.events.push_back(Event::Shutdown { code });
             }
@@ -103,7 +103,7 @@ impl EventLoop {
         self.runtime.starter.context(&found.program, role)
     }
 
-    /// What the supervisor has to say is an event for clients, too.
+    /// Records a note of the supervisor as an event for clients.
     pub(super) fn write_down(&mut self, note: Note) {
         let Some(control) = &mut self.runtime.control else { return };
         let ready = match note {
@@ -121,7 +121,7 @@ impl EventLoop {
         }
     }
 
-    /// Looks, from time to time, whether clients still find the socket.
+    /// Checks from time to time that clients can still find the socket.
     pub(super) fn look_at_socket(&mut self) {
         let Some(control) = &mut self.runtime.control else { return };
         if let Some(text) = control.server.look(clock::now()) {

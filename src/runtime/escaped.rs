@@ -1,28 +1,28 @@
-//! `kill_mode = "all"`: whose are the processes that have left their service's group.
+//! `kill_mode = "all"`: tracks the processes that have left their service's group.
 
 use super::EventLoop;
 use crate::model::{KillMode, Pid, Signal};
 use crate::sys::process::{kill, procfs};
 
-/// What has left the group of one first process, as far as it was seen.
+/// The known processes that have left the group of one first process.
 pub(super) struct Escaped {
     leader: Pid,
-    /// Each with its start, so that a number that was given anew is not hit.
+    /// Each with its start time, so that a reused pid is not hit.
     processes: Vec<(Pid, u64)>,
 }
 
 impl EventLoop {
-    /// Whether anything is left of a service whose first process has this id.
+    /// Returns whether any process of the service with this first process is left.
     pub(super) fn is_left(&mut self, leader: Pid) -> bool {
         self.survey(leader) || kill::group_outlives(leader)
     }
 
-    /// Looks who has left the group; whether there is anybody.
+    /// Scans for processes that have left the group; returns whether there are any.
     pub(super) fn survey(&mut self, leader: Pid) -> bool {
         let known = self.escaped.iter().position(|escaped| escaped.leader == leader);
         let service = self.runtime.core.service_of(leader);
         let all = service.is_some_and(|id| self.runtime.core.rules(id).kill_mode == KillMode::All);
-        // The end of the first process makes it unknown, and what was seen of it is still of use.
+        // After the first process has ended its service is unknown, but what was seen before is still valid.
         if known.is_none() && !all {
             return false;
         }

@@ -1,5 +1,5 @@
-//! What oneshots write to the file that `RINIT_ENV` names: read when their process has ended, before anything that waits
-//! for it is started.
+//! The variables that oneshots write to the file named by `RINIT_ENV`: read when the process has ended, before its
+//! dependents are started.
 
 use super::EventLoop;
 use crate::cli::LogLevel;
@@ -8,22 +8,22 @@ use crate::model::{ExitStatus, Pid, ServiceId};
 use crate::service::exports::EnvFile;
 use crate::sys::process::kill;
 
-/// The file of one run.
+/// The variables file of one run.
 pub(super) struct OpenEnvFile {
     service: ServiceId,
     file: EnvFile,
-    /// Once its process has ended: that, and how much there was.
+    /// Once its process has ended: its pid, and the size of the file at that time.
     ended: Option<(Pid, u64)>,
 }
 
 impl EventLoop {
-    /// A run begins whose file this is; `None`: it has none.
+    /// Registers the file of a new run; `None`: it has none.
     pub(super) fn keep_env_file(&mut self, service: ServiceId, file: Option<EnvFile>) {
         self.env_files.retain(|known| known.service != service);
         self.env_files.extend(file.map(|file| OpenEnvFile { service, file, ended: None }));
     }
 
-    /// A process has ended: takes over what it wrote if it has succeeded. How that end is to count.
+    /// A process has ended: takes over its variables if it has succeeded. Returns the exit status that counts.
     pub(super) fn take_env(&mut self, pid: Pid, outcome: ExitStatus) -> ExitStatus {
         let Some(service) = self.runtime.core.service_of(pid).filter(|_| !self.env_files.is_empty()) else {
             return outcome;
@@ -56,8 +56,7 @@ impl EventLoop {
         }
     }
 
-    /// Lets go of the files of those who have ended, and tells of what was written too late: by a process that was left
-    /// behind.
+    /// Closes the files of ended processes, and warns about late writes by processes that they left behind.
     pub(super) fn look_at_env_files(&mut self) {
         let mut late = Vec::new();
         self.env_files.retain(|open| {

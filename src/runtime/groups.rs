@@ -1,31 +1,31 @@
-//! Looks at process groups whose leader is gone: the kernel tells nobody when the last member of one ends that a parent
-//! outside of rinit reaps, so they are looked at after each child of rinit's, and from time to time while there are any.
+//! Checks process groups whose leader is gone. The kernel does not notify rinit when the last member ends and is
+//! reaped by another parent, so groups are checked after each reaped child, and periodically while there are any.
 
 use crate::model::{Moment, Pid, ServiceId};
 use crate::supervisor::Supervisor;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// The pauses between two looks, each twice as long as the one before.
+/// Bounds of the pause between two checks; it doubles each time.
 const MIN_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// The groups that are to be looked at, one by one.
+/// The groups to check, one by one.
 #[derive(Default)]
 pub(super) struct GroupLooks {
     queue: VecDeque<(ServiceId, Pid)>,
-    /// When they are looked at next; `None` when none is there.
+    /// When the next check is due; `None`: no groups.
     due: Option<Moment>,
     pause: Duration,
 }
 
 impl GroupLooks {
-    /// When the next look is due.
+    /// Returns when the next check is due.
     pub(super) fn deadline(&self) -> Option<Moment> {
         self.due
     }
 
-    /// Begins to look at all there are. Those that are left of a look before are among them.
+    /// Starts a check of all groups; it includes those left over from the last check.
     pub(super) fn look(&mut self, core: &Supervisor, now: Moment) {
         self.queue.clear();
         self.queue.extend(core.lingering());
@@ -38,7 +38,7 @@ impl GroupLooks {
         }
     }
 
-    /// The next group of this look: its service, and the number that its leader had.
+    /// Returns the next group of this check: its service and the pid of its former leader.
     pub(super) fn next(&mut self) -> Option<(ServiceId, Pid)> {
         self.queue.pop_front()
     }

@@ -1,5 +1,5 @@
-//! `[control] http`: the process that answers HTTP. PID 1 only listens for it, so that nobody is refused while another is
-//! made, and makes it again when it dies.
+//! `[control] http`: the helper process that answers HTTP. PID 1 keeps the listening socket, so that connections queue
+//! while the helper is restarted.
 
 use super::EventLoop;
 use crate::cli::LogLevel;
@@ -11,23 +11,23 @@ use crate::sys::process::{fork, kill};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-/// Between the start of one helper and that of the next.
+/// The minimum time between two starts of the helper.
 const RESTART_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The helper, and what it serves at.
+/// The helper and its listening socket.
 pub struct HttpHelper {
     listener: OwnedFd,
     socket: String,
-    /// `None`: there is none, and one is to be made at `start_at`.
+    /// `None`: not running; it is started at `start_at`.
     pid: Option<Pid>,
     start_at: Moment,
-    /// Sent to all that are left when the helper is gone; from then on there is no other.
+    /// A sweep that waits for the helper to end; then it is not restarted.
     sweep: Option<Signal>,
     over: bool,
 }
 
 impl HttpHelper {
-    /// Listens at an address. Why it cannot is one line for the user.
+    /// Listens on an address. The error is one line for the user.
     pub fn open(address: &str, socket: &str) -> Result<Self, String> {
         let listener = http_server::listen(address).map_err(|error| {
             let why = crate::sys::errno(&error).desc();
@@ -37,7 +37,7 @@ impl HttpHelper {
         Ok(Self { listener, socket, pid: None, start_at: Moment(0), sweep: None, over: false })
     }
 
-    /// When one is to be made.
+    /// Returns when the helper is to be started.
     fn deadline(&self) -> Option<Moment> {
         (self.pid.is_none() && !self.over).then_some(self.start_at)
     }
@@ -55,12 +55,12 @@ impl HttpHelper {
 }
 
 impl EventLoop {
-    /// When the helper is to be made.
+    /// Returns when the helper is to be started.
     pub(super) fn helper_deadline(&self) -> Option<Moment> {
         self.runtime.http.as_ref().and_then(|helper| helper.deadline())
     }
 
-    /// Makes the helper, if it is time.
+    /// Starts the helper if it is due.
     pub(super) fn look_at_helper(&mut self) {
         let Some(helper) = &mut self.runtime.http else { return };
         if helper.deadline().is_some_and(|moment| moment <= clock::now()) {
@@ -68,7 +68,7 @@ impl EventLoop {
         }
     }
 
-    /// Whether it was the helper that has ended.
+    /// Returns whether the ended process was the helper.
     pub(super) fn helper_ended(&mut self, pid: Pid) -> bool {
         let Some(helper) = self.runtime.http.as_mut().filter(|helper| helper.pid == Some(pid)) else {
             return false;
@@ -82,7 +82,8 @@ impl EventLoop {
         true
     }
 
-    /// Ends the helper before what is left is asked to stop: it is nobody's leftover. Whether that is to wait for its end.
+    /// Ends the helper before leftovers are asked to stop, since it is not one. Returns whether the sweep must wait
+    /// for its end.
     pub(super) fn end_helper(&mut self, signal: Signal) -> bool {
         let Some(helper) = &mut self.runtime.http else { return false };
         let is_first = !std::mem::replace(&mut helper.over, true);

@@ -1,4 +1,4 @@
-//! What a service wrote last, told when it has failed for good: the relay may have it in hand still.
+//! Shows the last lines of a service that has failed for good; the relay may still be processing them.
 
 use super::EventLoop;
 use crate::cli::LogLevel;
@@ -9,23 +9,23 @@ use crate::text::escape::on_one_line;
 use crate::text::gather::Gather;
 use std::time::Duration;
 
-/// As long as the relay is waited for.
+/// How long to wait for the relay.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(300);
-/// As much as one line of rinit's shows.
+/// What fits in one line of rinit's log.
 const MAX_TOLD_LINES: usize = 3;
 const MAX_TOLD: usize = 400;
-/// As much as the termination log gets.
+/// What goes into the termination log.
 const MAX_LAST_LINES: usize = 20;
 const MAX_LAST_WORDS: usize = 3000;
 
-/// A service whose last lines are to be told.
+/// A failed service whose last lines are still to be shown.
 pub(super) struct AwaitedLines {
     service: ServiceId,
     until: Moment,
 }
 
 impl EventLoop {
-    /// After a note that a service has failed for good, or could not become ready.
+    /// Schedules the last lines after a note that a service has failed for good or never became ready.
     pub(super) fn await_last_lines(&mut self, note: Note) {
         let service = match note {
             Note::Ended { service, cause, next, .. }
@@ -49,7 +49,7 @@ impl EventLoop {
         self.awaited_lines.iter().map(|awaited| awaited.until).min()
     }
 
-    /// Tells those that are all there, or are waited for no longer; at the end `all`.
+    /// Shows the lines that are complete or have timed out; with `all`, shows everything (at exit).
     pub(super) fn tell_last_lines(&mut self, all: bool) {
         let Some(logs) = &self.runtime.logs else { return };
         let now = clock::now();
@@ -68,7 +68,7 @@ impl EventLoop {
         }
     }
 
-    /// The end: what is still to go out goes, and the last words get the last lines.
+    /// At exit: flushes the relay and adds the last lines to the last words.
     pub(super) fn end_logs(&mut self) {
         let Some(logs) = &mut self.runtime.logs else { return };
         logs.finish();

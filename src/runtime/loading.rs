@@ -1,7 +1,7 @@
-//! Processes that have not loaded their programs yet, because a file system does not answer at once.
+//! Processes that have not loaded their programs yet, because of a slow file system.
 //!
-//! The kernel tells nobody but who waits for it when such a process has left rinit's memory, so these are looked at:
-//! soon at first, and the longer it takes the more seldom.
+//! The kernel notifies only a blocked waiter when such a process leaves rinit's memory, so rinit polls: soon at first,
+//! then at growing intervals.
 
 use super::EventLoop;
 use crate::model::{Moment, Pid, ServiceId};
@@ -14,10 +14,10 @@ use std::time::Duration;
 const MIN_LOOK: Duration = Duration::from_millis(1);
 const MAX_LOOK: Duration = Duration::from_secs(1);
 
-/// One of them.
+/// A process that is still loading.
 pub(super) struct LoadingStart {
     loading: Loading<'static>,
-    /// Whose it is; a probe is nobody's.
+    /// Its service; `None`: a probe.
     service: Option<ServiceId>,
     since: Moment,
     look: Moment,
@@ -36,12 +36,12 @@ impl EventLoop {
         });
     }
 
-    /// When these are looked at next.
+    /// Returns when the next check is due.
     pub(super) fn next_look(&self) -> Option<Moment> {
         self.loads.iter().map(|load| load.look).min()
     }
 
-    /// Sees who runs its program now.
+    /// Checks which processes have loaded their programs.
     pub(super) fn look_at_loads(&mut self) {
         let now = clock::now();
         let mut at = 0;
@@ -50,7 +50,7 @@ impl EventLoop {
                 at += 1;
                 continue;
             }
-            // Who has failed is about to be reaped.
+            // A failed one is about to be reaped.
             if load.loading.has_left() && !load.loading.has_failed() {
                 let load = self.loads.swap_remove(at);
                 self.end_of_load(load);
@@ -61,11 +61,12 @@ impl EventLoop {
         }
     }
 
-    /// Who runs its program by now is told to do so before a signal is: what has not loaded it a stop kills and does not ask.
+    /// Reports programs that are loaded by now before a signal is handled: a stop kills a process that is still
+    /// loading without asking it to stop.
     pub(super) fn look_before_a_signal(&mut self) {
         let mut at = 0;
         while let Some(LoadingStart { loading, .. }) = self.loads.get(at) {
-            // One that the supervisor does not know of yet is told later, in order.
+            // One that is not yet reported to the supervisor comes later, in order.
             if loading.has_left() && !loading.has_failed() && self.runtime.core.knows(loading.pid()) {
                 let load = self.loads.swap_remove(at);
                 let before = self.events.len();
@@ -79,7 +80,7 @@ impl EventLoop {
         }
     }
 
-    /// A process was reaped. Whether that is all: it was one of these, and never ran its program.
+    /// A process was reaped. Returns whether it never ran its program, so that nothing else is to do.
     pub(super) fn load_ended(&mut self, pid: Pid) -> bool {
         let Some(at) = self.loads.iter().position(|load| load.loading.pid() == pid) else { return false };
         let load = self.loads.swap_remove(at);
@@ -87,7 +88,7 @@ impl EventLoop {
         if failed {
             self.end_of_load(load);
         } else {
-            // A probe that has failed ends as such; who was killed too.
+            // A probe just ends as failed, as does a killed process.
             let _ = load.loading.finish();
         }
         failed
@@ -109,7 +110,7 @@ impl EventLoop {
         }
     }
 
-    /// What a service's process waits for that has not loaded its program.
+    /// Returns what a service's process waits for while it is still loading.
     pub(super) fn why_slow(&self, service: ServiceId) -> Option<String> {
         let load = self.loads.iter().find(|load| load.service == Some(service))?;
         if self.runtime.core.state_of(service) != ServiceStatus::Starting {

@@ -1,4 +1,4 @@
-//! The loop: wait, tell the supervisor what happened, do what it answers.
+//! The event loop: wait, pass events to the supervisor, perform its actions.
 
 mod actions;
 mod control;
@@ -34,34 +34,34 @@ use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-/// Everything that the loop works with.
+/// All state of the event loop.
 pub struct Runtime {
-    /// Decides.
+    /// Makes all decisions.
     pub core: Box<Supervisor>,
-    /// What the services are, by their ids. For ever, as what follows: a process that hangs in its start may read it
-    /// for as long.
+    /// The services, by id. `'static`, like the next field: a process that hangs while starting may read it
+    /// indefinitely.
     pub services: &'static [RunnableService],
-    /// Makes their processes.
+    /// Starts their processes.
     pub starter: &'static Starter,
-    /// The service that the COMMAND is.
+    /// The service that runs the COMMAND.
     pub main: Option<ServiceId>,
-    /// Waits.
+    /// Waits for signals, descriptors and timers.
     pub waiter: Waiter,
-    /// Signals that are taken for another, or (`None`) dropped.
+    /// Signals that are replaced by another or (`None`) dropped.
     pub rewrites: Vec<(Signal, Option<Signal>)>,
-    /// Whether the COMMAND is all there is: then its end is not news.
+    /// Whether the COMMAND is the only service: then its end is not logged.
     pub alone: bool,
-    /// Whether each orphan that is reaped is told as a warning.
+    /// Whether to warn about every reaped orphan.
     pub warn_on_reap: bool,
-    /// Whose manners rinit has.
+    /// The init that rinit stands in for.
     pub persona: Persona,
-    /// Descriptors that are the COMMAND's and not rinit's: closed once it has them.
+    /// Descriptors for the COMMAND only: closed once it has them.
     pub given: InheritedFds,
-    /// What relays the services' output, where one has a driver that needs it.
+    /// The relay of the services' output, if a logging driver needs it.
     pub logs: Option<Box<Logs>>,
-    /// The control socket, where there is a configuration.
+    /// The control socket, if there is a configuration.
     pub control: Option<Box<Control>>,
-    /// Who answers HTTP, where somebody does.
+    /// The HTTP helper, if configured.
     pub http: Option<Box<HttpHelper>>,
 }
 
@@ -69,20 +69,20 @@ pub struct Runtime {
 pub enum InheritedFds {
     /// These.
     Some(Vec<RawFd>),
-    /// All there are: rinit has none of its own.
+    /// All of them: rinit has none of its own.
     All,
 }
 
-/// How the loop ended.
+/// The result of the event loop.
 pub struct RunResult {
     /// rinit's exit code.
     pub code: u8,
-    /// What failed last, for the termination log.
+    /// The last failure, for the termination log.
     pub last_words: String,
 }
 
 impl Runtime {
-    /// Runs until the supervisor says that it is over. `kept` are the signals that came before.
+    /// Runs until the supervisor halts. `kept` are signals that arrived before.
     pub fn run(self: Box<Self>, kept: Vec<Received>) -> RunResult {
         let mut turn = EventLoop {
             last_words: String::new(),
@@ -119,7 +119,7 @@ impl Runtime {
                 return RunResult { code, last_words: turn.last_words };
             }
             if !more && turn.short_of_memory.is_none() && !turn.runtime.alone {
-                // What was killed before is no news. Of one command alone this is not worth a look.
+                // Kills before the start are not news. Not worth a read for a single command.
                 turn.short_of_memory = Some(cgroup::killed_for_memory());
             }
             turn.listen(more);
@@ -127,79 +127,80 @@ impl Runtime {
     }
 }
 
-/// A moment that is over: waiting for it is only a look.
+/// A deadline in the past: makes a wait just poll.
 const AT_ONCE: Moment = Moment(0);
 
-/// Who wakes this much later than it was to be woken was frozen, or starved.
+/// A wake-up that is late by more than this means that rinit was frozen or starved of CPU.
 const MAX_WAKE_DELAY: Duration = Duration::from_millis(500);
 
-/// How much is done between two looks for signals, in units of about 10 to 50 µs.
+/// How much work is done between two checks for signals, in units of about 10 to 50 µs.
 const PORTION: u32 = 64;
 
-/// A list of what is to be done that has room for more is let go of when all is done.
+/// A queue whose capacity exceeds this is freed once it is empty.
 const MAX_QUEUE: usize = 64;
 
-/// What a new process costs of it.
+/// The cost of starting a process, in the units of [`PORTION`].
 const START_COST: u32 = 8;
 
 struct EventLoop {
     runtime: Box<Runtime>,
-    /// The last signal that was taken.
+    /// The last signal received.
     heard: Option<Received>,
-    /// What came of actions and is to be told to the supervisor.
+    /// Results of actions, to be passed to the supervisor.
     events: VecDeque<Event>,
-    /// What the supervisor asked for and is not done yet.
+    /// Actions that are not performed yet.
     actions: VecDeque<Action>,
-    /// What one step asks for. Empty between steps.
+    /// Output of one supervisor step. Empty between steps.
     decided: Vec<Action>,
-    /// Whether a child may have ended that is not reaped yet.
+    /// Whether there may be children to reap.
     dead: bool,
     groups: GroupLooks,
     sweeping: bool,
     code: Option<u8>,
     last_words: String,
-    /// The service that these are about.
+    /// The service that the last words are about.
     last_failed: Option<ServiceId>,
     awaited_lines: Vec<last_lines::AwaitedLines>,
     main_pid: Option<Pid>,
-    /// The process whose end is being told to the supervisor.
+    /// The ended process that the supervisor is being told about.
     ended: Option<(Pid, ExitStatus)>,
-    /// How many kills for want of memory have been seen. `None`: not looked yet.
+    /// How many OOM kills were seen; `None`: not read yet.
     short_of_memory: Option<u64>,
-    /// Signals that came from outside, a bit for each: who is ended by one of them was meant to be.
+    /// Bit set of signals received from outside: a process killed by one of them was meant to be.
     came: u64,
-    /// Services whose healthcheck has no program, which has been told.
+    /// Services already reported because their healthcheck program cannot be started.
     told: Vec<ServiceId>,
     probes: Vec<probes::RunningProbe>,
-    /// Why probes failed, at most one a service.
+    /// Why probes failed, at most one per service.
     failures: Vec<probes::ProbeFailure>,
-    /// What has left the groups of services with `kill_mode = "all"`.
+    /// Processes that have left the groups of services with `kill_mode = "all"`.
     escaped: Vec<escaped::Escaped>,
     /// Processes that have not loaded their programs yet.
     loads: Vec<loading::LoadingStart>,
-    /// What oneshots write their variables to.
+    /// Files to which running oneshots write variables.
     env_files: Vec<exports::OpenEnvFile>,
     sayings: VecDeque<DeferredLine>,
 }
 
-/// Something to be said when all is done.
+/// A line to be logged when all other work is done.
 enum DeferredLine {
     Note(Note),
     Line(LogLevel, Option<ServiceId>, String),
 }
 
 impl EventLoop {
-    /// Tells the supervisor one event. What it asks for is done after what it has asked for before.
+    /// Passes one event to the supervisor. Its actions are queued behind earlier ones.
     fn step(&mut self, event: Event) {
         self.runtime.core.step(clock::now(), event, &mut self.decided);
         self.actions.extend(self.decided.drain(..));
     }
 
-    /// Works off what there is to do, up to one portion: a signal is heard whatever dies and however much was asked for.
-    /// Whether anything is left.
+    /// Works until nothing is left or one portion is used up, so that signals are heard regardless of load. Returns
+    /// whether work is left.
     ///
-    /// The order holds the supervisor's contract: a child is reaped only when every action is done and every answer told.
-    /// A signal may come between two actions; then a process that was just made is to the supervisor one that is being made.
+    /// The order keeps the supervisor's contract: a child is reaped only when every action is performed and every
+    /// result passed on. A signal may arrive between two actions; then the supervisor still counts a new process as
+    /// being started.
     fn work(&mut self) -> bool {
         let mut left = PORTION;
         while left > 0 && self.code.is_none() {
@@ -223,7 +224,7 @@ impl EventLoop {
             left = left.saturating_sub(cost);
         }
         if self.code.is_some() {
-            // The last words.
+            // Nothing else to do: write the queued lines.
             while let Some(saying) = self.sayings.pop_front() {
                 self.utter(saying);
             }
@@ -231,7 +232,7 @@ impl EventLoop {
         true
     }
 
-    /// Waits, or with `more` to do only looks: for every signal that is pending, and whether the moment has come.
+    /// Waits, or polls if there is `more` to do: takes all pending signals and checks the timers.
     fn listen(&mut self, more: bool) {
         if !more {
             self.give_back();
@@ -295,7 +296,7 @@ impl EventLoop {
         }
     }
 
-    /// What a great many events at one time have taken, and one more does not.
+    /// Frees queues that have grown in a burst of events.
     fn give_back(&mut self) {
         if self.actions.capacity() > MAX_QUEUE {
             self.actions = VecDeque::new();
@@ -306,7 +307,7 @@ impl EventLoop {
         allocator::give_back_much();
     }
 
-    /// A moment has come that the supervisor waits for, or that a look at groups is due at.
+    /// A timer of the supervisor or of a periodic check is due.
     fn due(&mut self) {
         let now = clock::now();
         if let Some(logs) = &mut self.runtime.logs
@@ -321,7 +322,7 @@ impl EventLoop {
         if self.groups.deadline().is_some_and(|moment| moment <= now) {
             self.groups.look(&self.runtime.core, now);
         }
-        // Else the supervisor may not know them yet.
+        // Otherwise the supervisor may not know these processes yet.
         if self.events.is_empty() && self.actions.is_empty() {
             self.look_at_loads();
         }
@@ -337,10 +338,10 @@ impl EventLoop {
         }
     }
 
-    /// Reaps one child, and tells the supervisor at once: nothing may be done to its number any more.
+    /// Reaps one child and tells the supervisor at once: its pid must not be used any more.
     fn reap(&mut self) {
         let verbose = self.is_talkative();
-        // A name is to be had only before.
+        // The name is only available before reaping.
         let dead = if verbose { reap::peek() } else { None };
         let name = dead.and_then(procfs::name);
         match reap::next() {
@@ -362,7 +363,7 @@ impl EventLoop {
                 if self.main_pid == Some(pid) && self.main_may_restart() {
                     tty::take_back(pid);
                 }
-                // A probe: what it has put into the background ends with it.
+                // A probe: its background processes end with it.
                 if self.runtime.core.service_of(pid).is_none() && kill::group_outlives(pid) {
                     let _ = kill::group(pid, &[Signal::KILL]);
                 }
@@ -397,7 +398,7 @@ impl EventLoop {
         self.groups.look(&self.runtime.core, clock::now());
     }
 
-    /// Looks at one group whose leader is gone; `false` when none is to be looked at now.
+    /// Checks one group whose leader is gone; returns false if none is left to check.
     fn look_at_group(&mut self) -> bool {
         let Some((service, leader)) = self.groups.next() else { return false };
         let status = self.runtime.core.state_of(service);
@@ -408,14 +409,14 @@ impl EventLoop {
         true
     }
 
-    /// Whether the COMMAND may be started again: then what it was given is kept for its next run.
+    /// Returns whether the COMMAND may be restarted: then its inherited descriptors are kept.
     fn main_may_restart(&self) -> bool {
         let runtime = &self.runtime;
         runtime.main.is_some_and(|main| runtime.core.rules(main).restart.when != Restart::No)
     }
 
-    /// A child was stopped. That matters when it is the COMMAND in a terminal: a shell above rinit is to take over;
-    /// where there is none, nobody could continue it.
+    /// A child was stopped. This matters for the COMMAND in a terminal: the shell above rinit takes over; without such
+    /// a shell nobody could continue it.
     fn stopped(&mut self, pid: Pid, signal: Signal) {
         self.load_stopped(pid);
         if self.main_pid != Some(pid) {
@@ -430,7 +431,7 @@ impl EventLoop {
     }
 
     fn signal(&mut self, came: Signal, sender: Option<Pid>) {
-        // dumb-init hears of the terminal on behalf of its group.
+        // dumb-init handles terminal signals on behalf of its group.
         if received::is_own((came, sender))
             && !(self.runtime.persona == Persona::DumbInit && sender.is_none())
         {
@@ -447,13 +448,13 @@ impl EventLoop {
             self.say(LogLevel::Debug, None, &format!("{came} came {from}{dropped}"));
         }
         if let Some(signal) = signal {
-            // CONT follows what asks to stop (timeout(1) sends both); it asks for nothing itself.
+            // CONT follows a stop request (timeout(1) sends both) and is not one itself.
             if came != Signal::CONT {
                 self.heard = Some((came, sender));
             }
             self.take(signal);
         }
-        // dumb-init stops with its child, for the shell whose job it is.
+        // dumb-init stops together with its child, for the shell's job control.
         if self.runtime.persona == Persona::DumbInit
             && [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&came)
         {
@@ -461,12 +462,12 @@ impl EventLoop {
         }
     }
 
-    /// Whether a signal came from outside, and so may have been passed on.
+    /// Returns whether a signal came from outside, and so may have been forwarded.
     fn has_come(&self, signal: Signal) -> bool {
         1_u64.checked_shl(u32::from(signal.number())).is_none_or(|bit| self.came & bit != 0)
     }
 
-    /// What is only passed on is passed on at once: its handler waits, maybe for this very processor.
+    /// Forwards a plain signal at once: its handler may be waiting for this very CPU.
     fn take(&mut self, signal: Signal) {
         match self.runtime.core.passes_on(signal) {
             Some((pid, group)) if !tracing::enabled!(tracing::Level::DEBUG) => {

@@ -1,4 +1,4 @@
-//! What the loop says: the supervisor's notes in words, and what this system shows beyond what the supervisor knows.
+//! Formats the supervisor's notes, adding facts about the system that the supervisor does not know.
 
 use super::EventLoop;
 use crate::cli::{LogLevel, Persona};
@@ -16,7 +16,7 @@ use crate::text::escape::on_one_line;
 use crate::text::gather::Gather;
 use std::time::Duration;
 
-/// What is told of a SIGKILL of which the kernel knows nothing.
+/// Explains a SIGKILL that the kernel has no record of.
 const BY_HAND: &str = "killed by SIGKILL, and neither by rinit nor for the container's memory limit: somebody sent it, or the machine itself ran out of memory (the host's dmesg tells)";
 
 impl EventLoop {
@@ -43,7 +43,7 @@ impl EventLoop {
             (Note::ShuttingDown { because: None } | Note::KillingAll, Some(heard)) => {
                 words.text.push_str(&format!(" ({} {})", heard.0, received::sender(heard)));
             }
-            // A terminal gets its size when a client comes, and another one whenever that one likes.
+            // A terminal is resized whenever its client likes.
             (Note::Unused { signal: Signal::WINCH }, Some((_, None))) => words.level = LogLevel::Debug,
             _ => {}
         }
@@ -51,14 +51,14 @@ impl EventLoop {
             words.text.push_str(&why);
         }
         let who = words.service.map_or_else(String::new, |id| format!("{}: ", name(id)));
-        // An init that rinit stands in for has no such lines.
+        // Other inits print no such lines.
         let hint = if self.runtime.persona == Persona::Rinit { self.hint(note) } else { None };
         if words.level <= LogLevel::Error {
             let more = hint.as_ref().map_or_else(String::new, |(_, text)| format!("; {text}"));
             self.last_words = format!("{who}{}{more}", words.text);
             self.last_failed = words.service;
         }
-        // The end of the one command is its user's own business, as with any init.
+        // As with any init, the end of a single command is not logged.
         if self.runtime.alone && slow.is_none() {
             if self.speaks_for_another() {
                 return; // in words of its own
@@ -72,7 +72,7 @@ impl EventLoop {
         self.await_last_lines(note);
     }
 
-    /// Those whom a note means that names nobody.
+    /// Lists the services of a note that names none.
     fn list_those_meant(&self, note: Note, text: &mut String) {
         let name = |id: ServiceId| {
             self.runtime.services.get(id.index()).map_or("?", |service| service.name.as_str())
@@ -89,7 +89,7 @@ impl EventLoop {
         }
     }
 
-    /// What this system shows beyond what the supervisor knows: why a service ended, or is never healthy.
+    /// Explains a note with facts from the system: why a service ended, or never becomes healthy.
     fn hint(&mut self, note: Note) -> Option<(LogLevel, String)> {
         let (service, outcome, after, next) = match note {
             Note::Ended { service, outcome, after, cause: StopReason::Itself, next, .. } => {
@@ -119,7 +119,7 @@ impl EventLoop {
                 why.or_else(by_hand).map(|why| (LogLevel::Error, why))
             }
             _ if matches!(next, Next::Done | Next::Stopped) && outcome != ExitStatus::Code(0) => None,
-            // Whoever's reader has gone at the other end of a shell's pipe says nothing either.
+            // A SIGPIPE in a shell pipeline is normal, too.
             ExitStatus::Signal(signal)
                 if first && !self.has_come(signal) && !(is_main && signal == Signal::PIPE) =>
             {
@@ -134,7 +134,7 @@ impl EventLoop {
             }
             ExitStatus::Code(0) if self.runtime.core.rules(service).kind == ServiceType::Daemon => {
                 let (leader, _) = self.ended?;
-                // Of the COMMAND only when it is all there was: a look at every process takes its time.
+                // For the COMMAND only if it was alone: scanning all processes takes time.
                 let look = if is_main { self.runtime.alone && reap::any_child() } else { first };
                 if look && let Some(why) = self.background(service, leader) {
                     return Some((LogLevel::Error, why));
@@ -146,7 +146,7 @@ impl EventLoop {
         }
     }
 
-    /// Whether it is worth a look at the program why it failed: where its end tells, or how it was started.
+    /// Returns whether it is worth inspecting the program: its exit code is typical, or it was started unusually.
     fn may_be_excused(&self, service: ServiceId, outcome: ExitStatus) -> bool {
         let Some(found) = self.runtime.services.get(service.index()) else { return false };
         matches!(outcome, ExitStatus::Code(code) if exit_code::may_be_unreadable_script(code))
@@ -160,8 +160,8 @@ impl EventLoop {
         diagnosis::background(found, leader, by_name, &|pid| self.runtime.core.knows(pid))
     }
 
-    /// The processes of a group are asked to stop: if that is because its leader just ended with success, a daemon
-    /// may have tried to go into the background.
+    /// A group is asked to stop: if its leader has just exited with success, a daemon may have tried to go into the
+    /// background.
     pub(super) fn left_behind(&self, pid: Pid) {
         if self.ended != Some((pid, ExitStatus::Code(0))) {
             return;
@@ -169,7 +169,7 @@ impl EventLoop {
         let Some((service, _)) = self.runtime.core.lingering().find(|(_, leader)| *leader == pid) else {
             return;
         };
-        // Who was asked to stop may end before the others do.
+        // After a stop request the leader may end first.
         let asked = !matches!(
             self.runtime.core.state_of(service),
             ServiceStatus::Stopping { cause: StopReason::Itself, .. }
@@ -183,12 +183,12 @@ impl EventLoop {
         }
     }
 
-    /// One line of rinit's own.
+    /// Logs one line.
     pub(super) fn say(&self, level: LogLevel, service: Option<ServiceId>, text: &str) {
         self.say_event(level, service, "", text);
     }
 
-    /// The same of an event that has a name.
+    /// Logs one line for a named event.
     fn say_event(&self, level: LogLevel, service: Option<ServiceId>, event: &str, text: &str) {
         let found = service.and_then(|id| self.runtime.services.get(id.index()));
         let name = found.map_or("", |service| service.name.as_str());

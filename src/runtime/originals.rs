@@ -1,5 +1,5 @@
-//! What tini and dumb-init say when they are asked to say more, line for line: their users' scripts, and their own
-//! test suites, look for it. Under its own name, and as catatonit, rinit has words of its own.
+//! The verbose messages of tini and dumb-init, word for word: their users' scripts and their own test suites look for
+//! them. Under its own name, and as catatonit, rinit uses its own messages.
 
 use super::EventLoop;
 use crate::cli::{LogLevel, Persona};
@@ -12,18 +12,18 @@ use crate::sys::process::spawn::SessionMode;
 use crate::text::template::fill;
 
 impl EventLoop {
-    /// Whether rinit speaks in the words of an init that has its own.
+    /// Returns whether rinit uses the messages of another init.
     pub(super) fn speaks_for_another(&self) -> bool {
         matches!(self.runtime.persona, Persona::Tini | Persona::DumbInit)
     }
 
-    /// Whether anybody wants to hear of each process and each signal. tini's `-v` is less than rinit's.
+    /// Returns whether every process and signal is logged. tini's `-v` is a lower level than rinit's.
     pub(super) fn is_talkative(&self) -> bool {
         let tini = self.runtime.persona == Persona::Tini;
         output::is_verbose() || tini && tracing::enabled!(tracing::Level::INFO)
     }
 
-    /// What rinit stands in for, where it has words for that and somebody wants them.
+    /// Returns the init whose messages are wanted, if any.
     fn spoken_for(&self) -> Option<Persona> {
         Some(self.runtime.persona).filter(|_| self.speaks_for_another() && self.is_talkative())
     }
@@ -32,7 +32,7 @@ impl EventLoop {
         self.say(level, None, text);
     }
 
-    /// The command has a process.
+    /// The COMMAND was started.
     pub(super) fn original_spawned(&self, program: &Program, pid: Pid) {
         let Some(persona) = self.spoken_for() else { return };
         let pid = pid.to_string();
@@ -47,12 +47,12 @@ impl EventLoop {
         }
     }
 
-    /// A signal came.
+    /// A signal was received.
     pub(super) fn original_received(&self, signal: Signal) {
         let Some(persona) = self.spoken_for() else { return };
         match (persona, signal) {
             (Persona::Tini, Signal::CHLD) => self.original(LogLevel::Debug, "Received SIGCHLD"),
-            // It ignores them.
+            // tini ignores these.
             (Persona::Tini, Signal::TTIN | Signal::TTOU) => {}
             (Persona::Tini, _) => {
                 self.original(LogLevel::Debug, &fill!("Passing signal: '{}'", description(signal)));
@@ -63,7 +63,7 @@ impl EventLoop {
         }
     }
 
-    /// A signal was passed on, or taken for another, or dropped.
+    /// A signal was forwarded, replaced or dropped.
     pub(super) fn original_forwarded(&self, signal: Signal) {
         if self.spoken_for() != Some(Persona::DumbInit) {
             return;
@@ -117,7 +117,7 @@ impl EventLoop {
         }
     }
 
-    /// All is reaped that can be now.
+    /// Everything that can be reaped now is reaped.
     pub(super) fn original_reaped_all(&self, any_left: bool) {
         if self.spoken_for() == Some(Persona::Tini) {
             let what = if any_left { "No child to reap" } else { "No child to wait" };

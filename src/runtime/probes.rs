@@ -1,4 +1,4 @@
-//! What probes say: nothing of it goes into the container's log. The last line is told when a probe fails.
+//! The output of probes: it does not go to the container's log; its last line is shown when a probe fails.
 
 use super::EventLoop;
 use crate::checks::quoted;
@@ -12,14 +12,14 @@ use crate::text::units::show_duration;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::time::Duration;
 
-/// As much of a probe's output as is kept: its end.
+/// How much of a probe's output is kept, from its end.
 const MAX_OUTPUT: usize = 4096;
 
-/// A probe that runs.
+/// A running probe.
 pub(super) struct RunningProbe {
     service: ServiceId,
     pid: Pid,
-    /// `None` once it has been read to its end.
+    /// `None` at end of file.
     pipe: Option<OwnedFd>,
     output: Vec<u8>,
     /// Whether it has been killed.
@@ -32,7 +32,7 @@ pub(super) struct RunningProbe {
 pub(super) struct ProbeFailure {
     service: ServiceId,
     why: String,
-    /// Whether the service has passed a probe since.
+    /// Whether the service has passed a probe since then.
     is_over: bool,
 }
 
@@ -41,7 +41,7 @@ impl RunningProbe {
         Self { service, pid, pipe, output: Vec::new(), is_killed: false, is_check }
     }
 
-    /// Reads a piece; a program that writes for ever costs no memory.
+    /// Reads once; keeps only the end, so endless output uses no memory.
     fn read(&mut self, fd: RawFd) {
         if fork::read_some(fd, &mut self.output) == 0 {
             self.pipe = None;
@@ -50,14 +50,14 @@ impl RunningProbe {
         self.output.drain(..end);
     }
 
-    /// Reads what is left when it has ended, and lets go of who else may hold the pipe.
+    /// Reads the rest after its end, and closes the pipe even if another process holds it open.
     fn read_rest(&mut self) {
         if let Some(pipe) = self.pipe.take() {
             fork::read_rest(pipe.as_raw_fd(), &mut self.output);
         }
     }
 
-    /// Why it failed, with the last line that it wrote.
+    /// Explains the failure, with the last line of output.
     fn why(&self, what: &str) -> String {
         let text = String::from_utf8_lossy(&self.output);
         let last = text.lines().map(str::trim).rfind(|line| !line.is_empty());
@@ -69,12 +69,12 @@ impl RunningProbe {
 }
 
 impl EventLoop {
-    /// The pipes of the probes that run.
+    /// Returns the pipes of running probes.
     pub(super) fn probe_pipes(&self) -> Vec<RawFd> {
         self.probes.iter().filter_map(|probe| Some(probe.pipe.as_ref()?.as_raw_fd())).gather()
     }
 
-    /// A probe has written, if it is one that has this descriptor.
+    /// Reads a probe's output, if this descriptor belongs to a probe.
     pub(super) fn probe_says(&mut self, fd: RawFd) -> bool {
         let is = |probe: &&mut RunningProbe| probe.pipe.as_ref().is_some_and(|pipe| pipe.as_raw_fd() == fd);
         let Some(probe) = self.probes.iter_mut().find(is) else { return false };
@@ -82,7 +82,7 @@ impl EventLoop {
         true
     }
 
-    /// A probe is to be killed: if its service still runs, it took too long.
+    /// A probe is being killed: if its service still runs, the probe timed out.
     pub(super) fn probe_killed(&mut self, pid: Pid) {
         let Some(probe) = self.probes.iter_mut().find(|probe| probe.pid == pid) else { return };
         probe.is_killed = true;
@@ -97,7 +97,7 @@ impl EventLoop {
         }
     }
 
-    /// A process has ended; if it was a probe, what it gave.
+    /// A process has ended: evaluates the result if it was a probe.
     pub(super) fn probe_ended(&mut self, pid: Pid, outcome: ExitStatus) {
         let Some(at) = self.probes.iter().position(|probe| probe.pid == pid) else { return };
         let mut probe = self.probes.swap_remove(at);
@@ -119,8 +119,8 @@ impl EventLoop {
         }
     }
 
-    /// Tells the first failure of a healthy service, and of its repetitions those that are no repetition; where one is
-    /// enough, and while it has never been healthy, what follows is told with that. `-v` shows each.
+    /// Logs the first failure of a healthy service, and later ones only if the reason differs; not where one failure
+    /// suffices or the service was never healthy, since the note that follows includes it. `-v` shows every failure.
     fn probe_failed(&mut self, service: ServiceId, why: String) {
         let is_healthy =
             matches!(self.runtime.core.state_of(service), ServiceStatus::Running { ready: true, .. });
@@ -135,7 +135,7 @@ impl EventLoop {
         }
     }
 
-    /// Why the last probe of a service failed, in words that follow a note that comes of that.
+    /// Explains, after a note caused by a failed probe, why the probe failed.
     pub(super) fn why_by_probe(&self, note: Note) -> Option<String> {
         let (service, before) = match note {
             Note::Unhealthy { service, .. } => (service, ": "),
@@ -146,13 +146,13 @@ impl EventLoop {
         self.failures.iter().find(is).map(|failure| [before, &failure.why].concat())
     }
 
-    /// Why the last probe of a service failed, if it did.
+    /// Returns why the last probe of a service failed, if it did.
     pub(super) fn probe_failure(&self, service: ServiceId) -> Option<String> {
         let is = |failure: &&ProbeFailure| failure.service == service && !failure.is_over;
         self.failures.iter().find(is).map(|failure| failure.why.clone())
     }
 
-    /// How long a probe of a service may take.
+    /// Returns the timeout of a service's probes.
     pub(super) fn probe_timeout(&self, service: ServiceId) -> Duration {
         let health = self.runtime.core.rules(service).health.as_ref();
         health.map_or(Duration::from_secs(5), |health| health.timeout)
