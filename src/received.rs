@@ -1,21 +1,21 @@
-//! Signals as rinit receives them: who sent them, which are its own doing, and what becomes of those that come before
-//! anything was started.
+//! Signals that rinit receives: their senders, which are caused by rinit itself, and how those that arrive before the
+//! start are handled.
 
 use crate::model::{Pid, Signal, SignalRule};
 use crate::supervisor::ends_before_start;
 use crate::sys::process::procfs;
 
-/// A signal and its sender: 0 is outside of this PID namespace, and `None` the kernel.
+/// A signal and its sender: 0 is outside this PID namespace, `None` is the kernel.
 pub type Received = (Signal, Option<Pid>);
 
-/// What a signal is taken for (`-r`); `None`: it is dropped.
+/// Applies `-r` to a signal; `None`: it is dropped.
 #[must_use]
 pub fn rewritten(rewrites: &[(Signal, Option<Signal>)], came: Signal) -> Option<Signal> {
     rewrites.iter().find(|(from, _)| *from == came).map_or(Some(came), |(_, to)| *to)
 }
 
-/// Whether rinit has brought it upon itself: by a line that nobody reads, or that is past a limit of its own. That is
-/// nobody else's business. (The kernel names the writer as the sender, or itself.)
+/// Returns whether rinit caused the signal itself, by writing to a closed pipe or exceeding a resource limit: such a
+/// signal is not passed on. (The kernel reports the writer or itself as the sender.)
 #[must_use]
 pub fn is_own((came, sender): Received) -> bool {
     match sender {
@@ -24,7 +24,7 @@ pub fn is_own((came, sender): Received) -> bool {
     }
 }
 
-/// Who sent it, in words.
+/// Describes the sender.
 #[must_use]
 pub fn sender((came, sender): Received) -> String {
     match sender {
@@ -41,24 +41,24 @@ pub fn sender((came, sender): Received) -> String {
     }
 }
 
-/// The signals that come while the checks run. They mean what they mean later; what does not end rinit is kept.
+/// Signals that arrive while the checks run. They keep their meaning; those that do not end rinit are queued.
 pub struct Early<'r> {
     rewrites: &'r [(Signal, Option<Signal>)],
     rules: Vec<(Signal, SignalRule)>,
-    /// In order, each once, as the kernel keeps those that are blocked.
+    /// In order, each once, like the kernel's pending set.
     pub kept: Vec<Received>,
-    /// What ended the checks.
+    /// The signal that ended the checks.
     pub ended_by: Option<Received>,
 }
 
 impl<'r> Early<'r> {
-    /// None so far.
+    /// Starts with no signals.
     #[must_use]
     pub fn new(rewrites: &'r [(Signal, Option<Signal>)], rules: &[(Signal, SignalRule)]) -> Self {
         Self { rewrites, rules: rules.to_vec(), kept: Vec::new(), ended_by: None }
     }
 
-    /// The signal as which this one ends all, if it does.
+    /// Takes one signal; returns the signal to stop with, if it ends the checks.
     pub fn take(&mut self, received: Received) -> Option<Signal> {
         if is_own(received) {
             return None;

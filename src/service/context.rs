@@ -1,4 +1,4 @@
-//! What a service's process is made with, for a client that is to be as it.
+//! The context of a service's process, for a client that wants to run a program in it.
 
 use super::launcher::{Role, Starter};
 use crate::config::Program;
@@ -7,22 +7,22 @@ use crate::sys::process::credentials::Identity;
 use crate::sys::process::spawn::Environment;
 use std::ffi::CString;
 
-/// As whom, where and in which environment a service runs.
+/// The environment, user and directory that a service runs with.
 pub struct ExecContext {
-    /// `NAME=value`.
+    /// `NAME=value` entries.
     pub environment: Vec<CString>,
-    /// Its ids; `None`: those of rinit.
+    /// Its user and groups; `None`: rinit's.
     pub ids: Option<Identity>,
-    /// Where it starts; `None`: where rinit was started, and that cannot be named.
+    /// Its working directory; `None`: where rinit was started, which has no known path.
     pub directory: Option<CString>,
-    /// Its file mode creation mask; `None`: as rinit's.
+    /// Its file mode creation mask; `None`: rinit's.
     pub umask: Option<u32>,
-    /// What it may use, where that is not as rinit's.
+    /// Its resource limits, if they differ from rinit's.
     pub ulimits: Vec<Ulimit>,
 }
 
 impl Starter {
-    /// As whom, where and in which environment a program runs; or why it cannot.
+    /// Returns the context that a program would run with, or why it cannot.
     pub fn context(&self, program: &Program, role: Role) -> Result<ExecContext, String> {
         let recipe = self.recipe(program, &program.argv, role).map_err(|failure| failure.why)?;
         let environment = match recipe.environment {

@@ -1,4 +1,4 @@
-//! The variables that oneshots hand to those that are started later (`export_env`).
+//! Variables that oneshots export to later services (`export_env`).
 
 use super::launcher::StartFailure;
 use crate::cli::LogLevel;
@@ -14,18 +14,18 @@ use crate::text::template::fill;
 use std::cell::RefCell;
 use std::ffi::CString;
 
-/// The variable that names the file.
+/// The variable with the path of the file.
 pub const VARIABLE: &str = "RINIT_ENV";
 
-/// The file of one run, which goes by the name of [`VARIABLE`] to it alone.
+/// The file of one run; only that process finds it, by the path in [`VARIABLE`].
 pub struct EnvFile {
     file: MemoryFile,
-    /// Who writes it.
+    /// The user who writes it.
     uid: u32,
 }
 
 impl EnvFile {
-    /// Makes the file for a process that is about to be made, and tells it.
+    /// Creates the file for a process that is about to be started, and adds its path to the environment.
     pub fn hand_to(recipe: &mut ExecSpec<'_>) -> Result<Self, StartFailure> {
         let owner = recipe.ids.as_ref().map(|ids| (ids.uid, ids.gid));
         let file = MemoryFile::new(owner).map_err(|errno| StartFailure {
@@ -45,13 +45,13 @@ impl EnvFile {
         Ok(Self { file, uid: recipe.ids.as_ref().map_or_else(|| credentials::current().uid, |ids| ids.uid) })
     }
 
-    /// How much was written.
+    /// Returns the current size.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.file.size()
     }
 
-    /// What was written; the error follows the name of the variable.
+    /// Reads what was written; in an error the message follows the variable's name.
     pub fn read(&self, allowed: &ExportEnv) -> Result<WrittenEnv, String> {
         let bytes = self.file.read(MAX_ENV_FILE + 1);
         let mut written = WrittenEnv::default();
@@ -74,27 +74,27 @@ impl EnvFile {
     }
 }
 
-/// What one run has written.
+/// The variables that one run has written.
 #[derive(Default)]
 pub struct WrittenEnv {
-    /// What is handed on.
+    /// Accepted variables.
     pub taken: Vec<ExportedVariable>,
-    /// Names of what is not.
+    /// Names of rejected variables.
     pub refused: Vec<String>,
 }
 
-/// One variable.
+/// One exported variable.
 pub struct ExportedVariable {
     name: Box<str>,
     /// `NAME=value`.
     entry: CString,
-    /// Who wrote it.
+    /// The user who wrote it.
     uid: u32,
-    /// Whether it is for those too that have other rights: its name is listed.
+    /// Whether processes with other rights get it too: its name is listed.
     for_all: bool,
 }
 
-/// All that is handed on, in the order in which it came.
+/// All exported variables, in order of arrival.
 #[derive(Default)]
 pub struct Exports {
     variables: RefCell<Vec<ExportedVariable>>,
@@ -102,7 +102,7 @@ pub struct Exports {
 }
 
 impl Exports {
-    /// Takes what a run has written. What was known of a name before is replaced.
+    /// Adds the variables of one run; replaces those with the same name.
     pub fn take(&self, written: Vec<ExportedVariable>) {
         let mut known = self.variables.borrow_mut();
         for new in written {
@@ -111,7 +111,7 @@ impl Exports {
         }
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.variables.borrow().is_empty()
@@ -147,7 +147,7 @@ mod tests {
         ExportedVariable { name, entry: CString::new(entry).expect("no NUL"), uid, for_all }
     }
 
-    /// An unprivileged oneshot's `LD_PRELOAD` would have run in a service of root.
+    /// Otherwise an unprivileged oneshot's `LD_PRELOAD` would run in a service of root.
     #[test]
     fn what_is_not_listed_goes_to_no_more_rights_than_its_writers() {
         let exports = Exports::default();

@@ -1,4 +1,4 @@
-//! From a service's configuration to its process: environment, user, directory, descriptors.
+//! Starts a service's process from its configuration: environment, user, directory, descriptors.
 
 use super::exports::{EnvFile, Exports};
 use crate::cli::LogLevel;
@@ -33,18 +33,18 @@ use std::time::Duration;
 /// Why a process could not be started.
 #[derive(Debug)]
 pub struct StartFailure {
-    /// Whether the next attempt would fail in the same way.
+    /// Whether a retry would fail in the same way.
     pub lasting: bool,
-    /// What rinit exits with when this decides it.
+    /// rinit's exit code if this failure decides it.
     pub code: u8,
     /// One line for the user.
     pub why: String,
-    /// What the kernel refused, if that was it.
+    /// The kernel's error, if it was a system call that failed.
     pub error: Option<SpawnError>,
 }
 
 impl StartFailure {
-    /// No process could be made for a probe.
+    /// The process of a probe could not be created.
     #[must_use]
     pub fn no_probe(errno: Errno) -> Self {
         let why = fill!("no process for a probe: {}", errno.desc());
@@ -52,16 +52,16 @@ impl StartFailure {
     }
 }
 
-/// A process that was made.
+/// A process that was created.
 pub enum Started<'a> {
     /// Its program runs.
     Running(Pid),
-    /// Its program is not loaded yet; [`Starter::finish`] follows.
+    /// Its program is not loaded yet; call [`Starter::finish`] later.
     Loading(Loading<'a>),
 }
 
 impl Started<'_> {
-    /// Its process.
+    /// Returns the process id.
     #[must_use]
     pub fn pid(&self) -> Pid {
         match self {
@@ -71,45 +71,45 @@ impl Started<'_> {
     }
 }
 
-/// As long as a look for the reason of a failed start may take. Each file that it looks at may hang.
+/// How long to look for the cause of a failed start. Every file that it inspects may hang.
 const LOOK_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// What all processes that rinit starts have in common.
+/// What all starts have in common.
 pub struct Starter {
-    /// What rinit was given of signals.
+    /// The signal state that rinit inherited.
     pub inherited: Inherited,
-    /// The environment for services, with what the checks exported; `None`: exactly what rinit was given.
+    /// The environment for services, including exports of the checks; `None`: exactly what rinit was given.
     pub environ: Option<Environ>,
-    /// Signals that rinit's parent ignored: reset for services.
+    /// Signals that rinit inherited as ignored: reset for services.
     pub ignored: Vec<Signal>,
-    /// Where the COMMAND belongs.
+    /// Session and process group of the COMMAND.
     pub place: SessionMode,
-    /// Where rinit was started, when it sits elsewhere now.
+    /// The directory where rinit was started, if it has moved since.
     pub directory: Option<CString>,
-    /// /dev/null, for those who get no input or no output.
+    /// /dev/null, for processes without input or output.
     pub null: Option<OwnedFd>,
-    /// Where the keys stand that a start may fail by.
+    /// Source positions of configuration keys that can make a start fail.
     pub places: Option<KeyPlaces>,
-    /// Whether it was told that services run as who rinit is.
+    /// Whether the warning that services run as rinit's own user was logged.
     pub told_who_runs: Cell<bool>,
-    /// Whether a script without a first line was given to /bin/sh.
+    /// Whether /bin/sh was used for a script without a `#!` line.
     pub by_shell: Cell<bool>,
-    /// What oneshots have handed on.
+    /// Variables exported by oneshots.
     pub exports: Exports,
 }
 
-/// How a process stands to rinit.
+/// What a process is to rinit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
-    /// The COMMAND: what rinit was given is passed on to it.
+    /// The COMMAND: it inherits what rinit was given.
     Main,
-    /// A service, or a probe: a clean slate.
+    /// A service or a probe: it gets a clean slate.
     Service,
-    /// The COMMAND in rinit's own place.
+    /// The COMMAND, replacing rinit.
     Replacement,
 }
 
-/// What the program's user means on this system.
+/// A program's user, resolved on this system.
 #[derive(Default)]
 struct Credentials {
     ids: Option<Identity>,
@@ -118,7 +118,7 @@ struct Credentials {
 }
 
 impl Starter {
-    /// What starts a process that gets everything as it was given.
+    /// Creates a starter for processes that inherit everything unchanged.
     #[must_use]
     pub fn bare(inherited: Inherited, place: SessionMode) -> Self {
         Self {
@@ -135,8 +135,8 @@ impl Starter {
         }
     }
 
-    /// Starts a service, or the COMMAND. `outputs` become its standard output and error, where rinit has a hand in them;
-    /// they stay open. `env_file` is the file that it may write variables to, if it may.
+    /// Starts a service or the COMMAND. `outputs`, if given, become its standard output and error; they stay open
+    /// here. `env_file` is the file to which it may write variables.
     pub fn start<'a>(
         &'a self,
         program: &'a Program,
@@ -147,7 +147,7 @@ impl Starter {
         let mut recipe = self.recipe(program, &program.argv, role)?;
         if let Some([out, err]) = outputs {
             let [input, ..] = recipe.stdio;
-            // A terminal is the COMMAND's own.
+            // The COMMAND keeps a terminal.
             let keeps = |fd| role == Role::Main && stdio::is_terminal(fd);
             recipe.stdio = [input, Some(out).filter(|_| !keeps(1)), Some(err).filter(|_| !keeps(2))];
         }
@@ -160,7 +160,7 @@ impl Starter {
         self.settle(spawn::spawn(recipe))
     }
 
-    /// The end of a start that was loading its program, and does no longer.
+    /// Completes a start that was still loading its program.
     pub fn finish<'a>(&self, loading: Loading<'a>) -> Result<Started<'a>, StartFailure> {
         match loading.finish() {
             Ok(pid) => Ok(Started::Running(pid)),
@@ -179,7 +179,7 @@ impl Starter {
         }
     }
 
-    /// Why a program that could be started ended with 2, 126 or 127, when that can be told.
+    /// Explains why a program that was started exited with 2, 126 or 127, if known.
     #[must_use]
     pub fn explain_exit(&self, program: &Program, role: Role) -> Option<String> {
         let recipe = self.recipe(program, &program.argv, role).ok()?;
@@ -187,14 +187,14 @@ impl Starter {
         (!failure.why.is_empty()).then_some(failure.why)
     }
 
-    /// Why there is nobody to run it as, if that is so.
+    /// Explains why the configured user cannot be used, if so.
     #[must_use]
     pub fn nobody(&self, program: &Program) -> Option<String> {
         let word = program.argv.first().map_or(c"", CString::as_c_str);
         self.person(program.user.as_ref(), word).err().map(|failure| failure.why)
     }
 
-    /// Where the key stands that a start has failed by: ` (/etc/rinit.toml:3:11)`.
+    /// Returns the source position of the key that made a start fail: ` (/etc/rinit.toml:3:11)`.
     #[must_use]
     pub fn place_of(&self, service: ServiceId, error: Option<SpawnError>) -> String {
         let key = match error.map(|error| error.stage) {
@@ -208,7 +208,7 @@ impl Starter {
         place.map_or_else(String::new, |place| [" (", &place, ")"].concat())
     }
 
-    /// Becomes the program; the failure that came instead.
+    /// Replaces rinit by the program. Returns only on failure.
     #[must_use]
     pub fn replace(&self, program: &Program) -> StartFailure {
         let become_it = |recipe| {
@@ -232,7 +232,7 @@ impl Starter {
         }
     }
 
-    /// Starts one probe of a service's health, and gives the pipe that its output goes to: it is not for the log.
+    /// Starts one health probe; returns the pipe with its output, which does not go to the log.
     pub fn probe<'a>(
         &'a self,
         program: &'a Program,
@@ -241,7 +241,7 @@ impl Starter {
         match &program.probe {
             Some(ProbeSpec::Exec(argv)) => {
                 let mut recipe = self.recipe(program, argv, Role::Service)?;
-                // Without a pipe its output is for nobody.
+                // Without a pipe its output is discarded.
                 let (read, write) = fork::pipe().ok().unzip();
                 let null = self.null.as_ref().map(|fd| fd.as_raw_fd());
                 let out = write.as_ref().map(|fd: &OwnedFd| fd.as_raw_fd()).or(null);
@@ -263,7 +263,7 @@ impl Starter {
         }
     }
 
-    /// Everything about the process that a program is to run in.
+    /// Builds the description of a program's process.
     pub(super) fn recipe<'a>(
         &'a self,
         program: &'a Program,
@@ -312,7 +312,7 @@ impl Starter {
         })
     }
 
-    /// `user`, `group` and `groups` as numbers, and the variables that follow the user.
+    /// Resolves `user`, `group` and `groups` to numbers, with the variables that depend on the user.
     fn person(&self, spec: Option<&UserSpec>, word: &CStr) -> Result<Credentials, StartFailure> {
         let Some(spec) = spec else { return Ok(Credentials::default()) };
         let Some(accounts) = Accounts::read_in_time(&self.ignored, LOOK_TIMEOUT) else {
@@ -340,7 +340,7 @@ impl Starter {
             ids.join(accounts.gid(group).ok_or_else(|| no_group(group))?);
         }
         if spec.keep_groups {
-            // All but rinit's own group, which nobody gave to the service.
+            // All but rinit's own primary group, which nobody has configured for the service.
             own.groups.iter().filter(|group| **group != own.gid).for_each(|group| ids.join(*group));
         }
         let is_had = ids.is_had_by(&own);
@@ -356,11 +356,11 @@ impl Starter {
             let login = entry.map_or_else(|| ids.uid.to_string(), |user| user.name.clone());
             vec![("HOME", home), ("USER", login.clone()), ("LOGNAME", login)]
         };
-        // Who is it already needs no right to become it.
+        // Skip set*id when the ids already match: no privilege needed.
         Ok(Credentials { ids: Some(ids).filter(|_| !is_had), variables })
     }
 
-    /// Says, once, that rinit cannot give a service another user: one file serves root and any other user.
+    /// Warns, once, that rinit cannot switch users: the same configuration serves root and other users.
     fn tell_who_runs(&self, uid: u32, word: &CStr) {
         if !self.told_who_runs.replace(true) {
             let uid = uid.to_string();
@@ -373,7 +373,7 @@ impl Starter {
         }
     }
 
-    /// The environment of a process; `None`: exactly what rinit was given.
+    /// Returns the environment of a process; `None`: exactly what rinit was given.
     fn entries(&self, program: &Program, person: &Credentials, word: &CStr) -> Option<Cow<'_, Environ>> {
         let exported = !program.clear_env && !self.exports.is_empty();
         if !program.clear_env && !exported && program.environment.is_empty() && person.variables.is_empty() {
@@ -397,7 +397,7 @@ impl Starter {
     }
 }
 
-/// Lets a service of another user open `/dev/stdout` and `/dev/stderr`, where these are rinit's own.
+/// Lets a service of another user open `/dev/stdout` and `/dev/stderr`, if these are rinit's own.
 fn open_to_others(stdio: [Option<RawFd>; 3]) {
     for (fd, source) in (0..).zip(stdio).skip(1) {
         if source.is_none() {
@@ -411,11 +411,11 @@ fn wrong(word: &CStr, why: &str) -> StartFailure {
     StartFailure { lasting: true, code: exit_code::OS_ERROR, why: on_one_line(&why), error: None }
 }
 
-/// A look at files, which may block; what it found goes into the list.
+/// A job that inspects files, which may block; it appends its findings to the buffer.
 type Job<'a> = dyn Fn(&mut Vec<u8>) + 'a;
 
-/// A script without a first line is run by /bin/sh, as execvp(3) does; all else is explained. `look` does a job that
-/// may block, and returns nothing where it does.
+/// Runs a script without a `#!` line by /bin/sh, as execvp(3) does; explains any other failure. `look` runs a job that
+/// may block; it returns nothing on a timeout.
 #[cold]
 #[inline(never)]
 fn recover<'a>(
@@ -425,7 +425,7 @@ fn recover<'a>(
     again: &dyn Fn(ExecSpec<'a>) -> Start<'a>,
     by_shell: &Cell<bool>,
 ) -> Result<Started<'a>, StartFailure> {
-    // The path of a script comes before the NUL, why nothing was started after it.
+    // Format: the path of a script, a NUL, then the explanation.
     let found = if error.stage == Stage::Fork {
         let mut found = vec![0];
         found.extend(without_a_look(&recipe, error).into_bytes());
@@ -453,7 +453,7 @@ fn recover<'a>(
         }
     }
     let code = diagnosis::exit_code(error);
-    // A name from outside may hold anything.
+    // A name from outside may contain any bytes.
     Err(StartFailure { lasting: !error.may_pass(), code, why: on_one_line(&why), error: Some(error) })
 }
 
@@ -462,7 +462,7 @@ fn split_at_nul(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((bytes.get(..at)?, bytes.get(at + 1..)?))
 }
 
-/// Looks at the files that a start was about.
+/// Inspects the files involved in a failed start.
 fn found_out(recipe: &ExecSpec<'_>, error: SpawnError, found: &mut Vec<u8>) {
     let argv = &*recipe.argv;
     let look = &mut lookup::look(&ExecQuery {
@@ -494,7 +494,7 @@ fn found_out(recipe: &ExecSpec<'_>, error: SpawnError, found: &mut Vec<u8>) {
     found.extend(diagnosis::explain(error, look).into_bytes());
 }
 
-/// What can be told of a failure without looking at files.
+/// Describes a failure without inspecting files.
 fn without_a_look(recipe: &ExecSpec<'_>, error: SpawnError) -> String {
     let word = recipe.argv.first().map_or_else(String::new, |word| word.to_string_lossy().into_owned());
     let most = match error.stage {

@@ -1,4 +1,4 @@
-//! One service's process: from its configuration to what runs.
+//! From the configuration of one service to its running process.
 
 pub mod context;
 pub mod exports;
