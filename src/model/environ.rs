@@ -1,70 +1,70 @@
-//! An environment: what rinit was given, and what checks, files and services add. Names and values
-//! are bytes, as execve(2) has them; nothing is lost that is not UTF-8.
+//! An environment: what rinit was given plus additions by checks, files and services. Names and values are bytes, as
+//! in execve(2): values that are not UTF-8 are kept unchanged.
 
 use crate::text::escape::{bytes_as_text, text_as_bytes};
 use crate::text::gather::Gather;
 use std::ffi::{CStr, CString};
 
-/// `NAME=value` entries in the order in which they were given.
+/// `NAME=value` entries in their original order.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Environ {
     entries: Vec<CString>,
 }
 
 impl Environ {
-    /// From the entries that execve(2) handed over.
+    /// Creates an environment from the entries of execve(2).
     pub fn from_entries(entries: impl IntoIterator<Item = CString>) -> Self {
         Self { entries: entries.into_iter().gather() }
     }
 
-    /// The entries, as execve(2) takes them.
+    /// Returns the entries for execve(2).
     #[must_use]
     pub fn entries(&self) -> &[CString] {
         &self.entries
     }
 
-    /// The entries themselves.
+    /// Returns the entries by value.
     #[must_use]
     pub fn into_entries(self) -> Vec<CString> {
         self.entries
     }
 
-    /// Names and values; an entry without `=` is left out.
+    /// Iterates over names and values; skips entries without `=`.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.entries.iter().filter_map(|entry| split(entry))
     }
 
-    /// The value of a variable, as it is.
+    /// Returns the raw value of a variable.
     #[must_use]
     pub fn bytes(&self, name: &str) -> Option<&[u8]> {
         self.entries.iter().find_map(|entry| value_of(entry, name))
     }
 
-    /// The value of a variable, in which [`text_as_bytes`] finds again what is not UTF-8.
+    /// Returns the value of a variable; bytes that are not UTF-8 are encoded so that [`text_as_bytes`] restores them.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<String> {
         self.bytes(name).map(bytes_as_text)
     }
 
-    /// The value of a variable; what is not UTF-8 in it is replaced.
+    /// Returns the value of a variable; bytes that are not UTF-8 are replaced.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
         self.bytes(name).map(|value| String::from_utf8_lossy(value).into_owned())
     }
 
-    /// The value of a variable that is set and not empty.
+    /// Returns the value of a variable if it is set and not empty.
     #[must_use]
     pub fn get_full(&self, name: &str) -> Option<String> {
         self.get(name).filter(|value| !value.is_empty())
     }
 
-    /// Whether a variable is set and not empty.
+    /// Returns whether a variable is set and not empty.
     #[must_use]
     pub fn has_full(&self, name: &str) -> bool {
         self.bytes(name).is_some_and(|value| !value.is_empty())
     }
 
-    /// Sets a variable. A name or value with a NUL or a name with `=` cannot be set, and is not.
+    /// Sets a variable. Ignores a name or value with a NUL and a name with `=`, which cannot be set.
     pub fn set(&mut self, name: &str, value: &str) {
         let value = text_as_bytes(value);
         let Ok(entry) = CString::new([name.as_bytes(), b"=", &value].concat()) else { return };
@@ -74,9 +74,9 @@ impl Environ {
         self.put(name, entry);
     }
 
-    /// Sets a variable by its entry, `NAME=value`.
+    /// Sets a variable, given its `NAME=value` entry.
     pub fn put(&mut self, name: &str, entry: CString) {
-        // A name may have been given twice (execve(2) allows it), and programs differ in which of the two they take.
+        // execve(2) allows duplicate names, and programs differ in which one they use: keep only one.
         let mut new = Some(entry);
         self.entries.retain_mut(|known| {
             let is_other = value_of(known, name).is_none();
@@ -97,7 +97,7 @@ impl Environ {
     }
 }
 
-/// The value, if the entry is this variable's. Most are ruled out by the place of their "=".
+/// Returns the value if this is the entry of `name`. The position of "=" rules out most entries.
 fn value_of<'e>(entry: &'e CString, name: &str) -> Option<&'e [u8]> {
     let entry = entry.as_bytes();
     let (known, value) = entry.split_at_checked(name.len())?;
@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(left, ["A=2", "odd", "C="]);
     }
 
-    /// `A=1 A=2` was `A=3 A=2` after `A = "3"`, and a shell took the last.
+    /// With `A=1 A=2`, setting `A=3` gave `A=3 A=2`, and a shell used the last.
     #[test]
     fn what_was_given_twice_is_set_once() {
         let given = || Environ::from_entries([c"A=1".into(), c"B=1".into(), c"A=2".into(), c"A".into()]);

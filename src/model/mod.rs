@@ -1,4 +1,4 @@
-//! The nouns that every part of rinit shares. No logic here waits, acts or reads a clock.
+//! Types shared by all parts of rinit. Nothing here waits, acts or reads a clock.
 
 pub mod environ;
 
@@ -8,30 +8,30 @@ use std::time::Duration;
 /// A process id, as wait(2) and kill(2) know it.
 pub type Pid = i32;
 
-/// A service, by its place in the configuration's list.
+/// A service: its index in the configuration's list.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ServiceId(pub u16);
 
 impl ServiceId {
-    /// The place in the list.
+    /// Returns the index in the list.
     #[must_use]
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
 }
 
-/// A moment on the monotonic clock, in nanoseconds since an origin that does not matter.
+/// A time on the monotonic clock, in nanoseconds since an arbitrary origin.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Moment(pub u64);
 
 impl Moment {
-    /// This moment and `span` more; the far future instead of an overflow.
+    /// Adds a duration; saturates on overflow.
     #[must_use]
     pub fn after(self, span: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)))
     }
 
-    /// The time from `earlier` until this moment; nothing when `earlier` is later.
+    /// Returns the time since `earlier`; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
@@ -42,7 +42,7 @@ impl Moment {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Signal(u8);
 
-/// The names of signal(7) with their numbers on Linux, which are the same on x86, arm and riscv.
+/// Names and numbers of signal(7) on Linux; the same on x86, arm and riscv.
 const NAMES: &[(&str, u8)] = &[
     ("HUP", 1),
     ("INT", 2),
@@ -80,11 +80,11 @@ const NAMES: &[(&str, u8)] = &[
     ("POLL", 29),
 ];
 
-/// SIGRTMIN and SIGRTMAX as the C libraries have them: 32 and 33 are theirs.
+/// SIGRTMIN and SIGRTMAX of the C libraries, which use 32 and 33 themselves.
 const RT: (u8, u8) = (34, 64);
 
 impl Signal {
-    /// The signals that rinit itself speaks of.
+    /// See signal(7).
     pub const HUP: Self = Self(1);
     /// See signal(7).
     pub const INT: Self = Self(2);
@@ -106,9 +106,9 @@ impl Signal {
     pub const STOP: Self = Self(19);
     /// See signal(7).
     pub const TSTP: Self = Self(20);
-    /// A power failure: LXC's way to stop a container.
+    /// Power failure: LXC's stop signal for a container.
     pub const PWR: Self = Self(30);
-    /// systemd's way to stop a container.
+    /// systemd's stop signal for a container.
     pub const RTMIN_PLUS_3: Self = Self(RT.0 + 3);
     /// See signal(7).
     pub const XFSZ: Self = Self(25);
@@ -121,13 +121,13 @@ impl Signal {
     /// See signal(7).
     pub const TTOU: Self = Self(22);
 
-    /// The signal of this number, when there is one.
+    /// Returns the signal with this number, if valid.
     #[must_use]
     pub fn from_number(number: i32) -> Option<Self> {
         u8::try_from(number).ok().filter(|n| (1..=RT.1).contains(n)).map(Self)
     }
 
-    /// A name with or without `SIG`, in any case, a number, or `RTMIN+n`, `RTMAX-n`.
+    /// Parses a name with or without `SIG`, in any case, a number, or `RTMIN+n`, `RTMAX-n`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let upper = text.trim().to_ascii_uppercase();
@@ -146,13 +146,13 @@ impl Signal {
         NAMES.iter().find(|(known, _)| *known == name).map(|(_, number)| Self(*number))
     }
 
-    /// The number, 1 to 64.
+    /// Returns the number, 1 to 64.
     #[must_use]
     pub fn number(self) -> u8 {
         self.0
     }
 
-    /// All names, for "did you mean".
+    /// Returns all names, for "did you mean".
     pub fn names() -> impl Iterator<Item = &'static str> {
         NAMES.iter().map(|(name, _)| *name)
     }
@@ -174,12 +174,12 @@ impl fmt::Debug for Signal {
     }
 }
 
-/// How a process ended, as wait(2) tells it.
+/// How a process ended, as reported by wait(2).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum ExitStatus {
-    /// It called exit with this code.
+    /// It exited with this code.
     Code(u8),
-    /// This signal killed it.
+    /// It was killed by this signal.
     Signal(Signal),
 }
 
@@ -192,56 +192,56 @@ impl fmt::Display for ExitStatus {
     }
 }
 
-/// What kind of work a service does.
+/// The kind of work of a service.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ServiceType {
-    /// Runs until it is stopped; any end by itself is news.
+    /// Runs until it is stopped; an end by itself is unexpected.
     #[default]
     Daemon,
-    /// Is done when it exits 0.
+    /// Done when it exits with 0.
     Oneshot,
 }
 
-/// What a dependency must have reached before its dependent starts (Compose's `condition`).
+/// The state that a dependency must reach before its dependent starts (Compose's `condition`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Condition {
-    /// Its process runs (or has run to a good end).
+    /// Its process runs (or has ended with success).
     #[serde(alias = "service_started")]
     Started,
     /// Its healthcheck has passed.
     #[serde(alias = "service_healthy")]
     Healthy,
-    /// It has ended with success.
+    /// It has exited with success.
     #[serde(alias = "service_completed_successfully")]
     Completed,
 }
 
-/// One edge of the graph: what a service waits for.
+/// One edge of the dependency graph.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Dependency {
-    /// The service that is waited for.
+    /// The service that must come first.
     pub on: ServiceId,
-    /// What it must have reached. `None` is `after`: order alone, it is waited for only if it is to start at all.
+    /// The state that it must reach. `None` is `after`: ordering only; wait for it only if it is to start at all.
     pub condition: Option<Condition>,
-    /// Whether the dependent cannot start without it. False: its failure or absence is waited out, then ignored.
+    /// Whether the dependent cannot start without it. If false, its failure or absence is ignored once it is final.
     pub required: bool,
-    /// Whether the dependent is stopped and started again when the dependency is restarted.
+    /// Whether a restart of the dependency restarts the dependent too.
     pub restart: bool,
 }
 
-/// When a service that ended is started again (Compose's `restart`).
+/// When an ended service is restarted (Compose's `restart`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Restart {
     /// Never.
     No,
-    /// Whatever the end.
+    /// After any end.
     Always,
-    /// When the end was a failure.
+    /// After a failure.
     OnFailure,
-    /// As `always`; a stop by hand holds.
+    /// Like `always`, but not after a stop by hand.
     UnlessStopped,
 }
 
@@ -250,21 +250,21 @@ pub enum Restart {
 pub struct RestartPolicy {
     /// When to restart at all.
     pub when: Restart,
-    /// Wait before the first restart.
+    /// Delay before the first restart.
     pub delay: Duration,
-    /// The longest wait, jitter included.
+    /// The maximum delay, including jitter.
     pub max_delay: Duration,
-    /// Each further wait is this many times the one before; at least 1.
+    /// The factor by which each delay grows; at least 1.
     pub factor: f64,
-    /// The wait varies at random by at most this share of it, 0 to 0.5.
+    /// The random variation of a delay, as a fraction of it, 0 to 0.5.
     pub jitter: f64,
-    /// Restarts allowed in a row; `None` is without limit.
+    /// Restarts allowed in a row; `None`: unlimited.
     pub max_attempts: Option<u32>,
-    /// A run at least this long clears the count.
+    /// A run at least this long resets the count.
     pub window: Duration,
-    /// Ends that are never followed by a restart, whatever `when` says.
+    /// Ends that never lead to a restart, regardless of `when`.
     pub never_on: Vec<ExitStatus>,
-    /// Ends that are always followed by one (within `max_attempts`), whatever `when` says.
+    /// Ends that always lead to a restart (within `max_attempts`), regardless of `when`.
     pub always_on: Vec<ExitStatus>,
 }
 
@@ -288,29 +288,29 @@ impl Default for RestartPolicy {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnUnhealthy {
-    /// It is stopped, which counts as a failure, and its restart policy decides.
+    /// It is stopped, which counts as a failure; then its restart policy decides.
     #[default]
     Restart,
-    /// It is told, nothing else.
+    /// Only a log line.
     Ignore,
-    /// It is stopped for good, a failure.
+    /// It is stopped for good, as a failure.
     Stop,
 }
 
-/// The timing of a healthcheck; what is probed is the shell's business.
+/// The timing of a healthcheck; the shell knows the probe itself.
 #[derive(Clone, PartialEq, Debug)]
 pub struct HealthRules {
-    /// Between the end of one probe and the start of the next.
+    /// From the end of one probe to the start of the next.
     pub interval: Duration,
-    /// A probe that takes longer has failed and is killed.
+    /// A probe that takes longer is killed and counts as failed.
     pub timeout: Duration,
-    /// Failures in a row that make a service unhealthy; at least 1.
+    /// Failures in a row that make the service unhealthy; at least 1.
     pub retries: u32,
-    /// Failures this soon after the start do not count.
+    /// Failures within this time after the start do not count.
     pub start_period: Duration,
-    /// In place of `interval` until the first success, while failures do not count.
+    /// Replaces `interval` until the first success, while failures do not count.
     pub start_interval: Duration,
-    /// What follows `retries` failures.
+    /// What happens after `retries` failures.
     pub on_unhealthy: OnUnhealthy,
 }
 
@@ -318,44 +318,45 @@ pub struct HealthRules {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KillMode {
-    /// The first process is asked alone; when it has ended, TERM goes to what is left of its group; KILL to all.
+    /// The stop signal goes to the first process only; when that has ended, TERM to the rest of its group; KILL to
+    /// all.
     #[default]
     Mixed,
-    /// The whole group is asked at once.
+    /// The stop signal goes to the whole group at once.
     Group,
-    /// Nobody but the first process is ever signalled.
+    /// Only the first process is ever signalled.
     Process,
-    /// As `Mixed`, and what has left the group too.
+    /// Like `Mixed`, and also processes that have left the group.
     All,
 }
 
-/// Everything about a service that the supervisor decides by. What is run, and as whom, is in
-/// the shell's half ([`crate::config::Program`]).
+/// The settings of a service that the supervisor uses. What it runs, and as which user, is only known to the shell
+/// ([`crate::config::Program`]).
 #[derive(Clone, PartialEq, Debug)]
 pub struct ServicePolicy {
     /// Daemon or oneshot.
     pub kind: ServiceType,
     /// Whether it starts by itself (`enabled`, `when_*`).
     pub enabled: bool,
-    /// Whether its end for good ends the container.
+    /// Whether the container stops when it ends for good.
     pub essential: bool,
-    /// What it waits for, and what in reverse waits for it to stop.
+    /// Its dependencies; in reverse order they apply to the stop.
     pub depends_on: Vec<Dependency>,
-    /// When it is started again.
+    /// When it is restarted.
     pub restart: RestartPolicy,
-    /// Codes and signals that are success besides exit code 0.
+    /// Exit codes and signals that count as success, besides exit code 0.
     pub success: Vec<ExitStatus>,
-    /// Until ready (healthy, or done for a oneshot).
+    /// Time limit until it is ready (a oneshot: done).
     pub start_timeout: Option<Duration>,
-    /// The longest single run.
+    /// Time limit of a single run.
     pub run_timeout: Option<Duration>,
-    /// What asks it to stop.
+    /// The signal that asks it to stop.
     pub stop_signal: Signal,
     /// How long it may take to stop before it is killed.
     pub stop_grace: Duration,
-    /// Whom a stop reaches.
+    /// Which processes a stop reaches.
     pub kill_mode: KillMode,
-    /// Its healthcheck, when it has one.
+    /// Its healthcheck, if it has one.
     pub health: Option<HealthRules>,
 }
 
@@ -378,31 +379,31 @@ impl Default for ServicePolicy {
     }
 }
 
-/// What a signal that rinit receives does.
+/// What rinit does on a signal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum SignalRule {
     /// Stop everything.
     Stop,
-    /// Nothing.
+    /// Ignore it.
     Ignore,
-    /// Treat it as this other signal.
+    /// Handle it as this other signal.
     As(Signal),
     /// Send `1` to service `0`.
     To(ServiceId, Signal),
 }
 
-/// What becomes of processes that are there when the COMMAND has ended.
+/// What happens to the remaining processes when the COMMAND has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Leftovers {
-    /// They are asked to stop, killed when they do not, and waited for.
+    /// They are asked to stop, waited for, and killed after a grace period.
     Stop,
-    /// The COMMAND's process group is sent this signal, and nobody is waited for (dumb-init).
+    /// The COMMAND's process group gets this signal; no waiting (dumb-init).
     Tell(Signal),
-    /// Nothing: the kernel ends them with PID 1 (tini, catatonit).
+    /// Nothing: the kernel kills them when PID 1 exits (tini, catatonit).
     Leave,
 }
 
-/// The limits that a service may be given, as Compose and `docker run --ulimit` call them.
+/// Resource limits of a service, by their names in Compose and `docker run --ulimit`.
 pub const ULIMITS: [&str; 15] = [
     "core",
     "cpu",
@@ -421,36 +422,36 @@ pub const ULIMITS: [&str; 15] = [
     "stack",
 ];
 
-/// One limit of a process (getrlimit(2)); `u64::MAX`: none.
+/// One resource limit (getrlimit(2)); `u64::MAX`: unlimited.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ulimit {
     /// One of [`ULIMITS`].
     pub name: &'static str,
-    /// What holds; the process may raise it up to the hard one.
+    /// The soft limit, in effect; the process may raise it up to the hard limit.
     pub soft: u64,
-    /// The most; only a privileged process may raise it.
+    /// The hard limit; only a privileged process may raise it.
     pub hard: u64,
 }
 
-/// What holds for the container as a whole.
+/// Settings of the container as a whole.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Settings {
-    /// The service that the COMMAND is, when there is one.
+    /// The service that runs the COMMAND, if there is one.
     pub main: Option<ServiceId>,
-    /// `[stop] within`: the bound of a whole stop, from the request to the end of rinit.
+    /// `[stop] within`: the time limit of a whole stop, from the request to rinit's exit.
     pub stop_within: Option<Duration>,
-    /// How long what is left over, when every service is gone, may take to stop before it is killed.
+    /// How long leftover processes may take to stop, once every service is gone, before they are killed.
     pub sweep_grace: Duration,
-    /// What becomes of what the COMMAND leaves behind.
+    /// What happens to processes that the COMMAND leaves behind.
     pub leftovers: Leftovers,
-    /// Signals with a meaning of their own, by `[signals]`.
+    /// Signals with their own rule, from `[signals]`.
     pub signals: Vec<(Signal, SignalRule)>,
     /// Whether signals for the COMMAND go to its whole process group (`-g`).
     pub group_signals: bool,
-    /// Whether TERM to a running COMMAND is a request to stop, bounded by its `stop_grace_period`.
-    /// Without a configuration it is a signal like any other, as with tini.
+    /// Whether TERM to a running COMMAND is a stop request, limited by its `stop_grace_period`. Without a
+    /// configuration it is an ordinary signal, as with tini.
     pub term_stops_main: bool,
-    /// `when_idle = "stay"`: do not end when nothing is left to run.
+    /// `when_idle = "stay"`: do not exit when nothing is left to run.
     pub stay_when_idle: bool,
     /// Seed of the jitter.
     pub seed: u64,
