@@ -1,4 +1,4 @@
-//! What the supervisor has to say, in words.
+//! Formats the supervisor's notes as log lines.
 
 use crate::cli::LogLevel;
 use crate::model::{Condition, ExitStatus, ServiceId, Signal};
@@ -9,17 +9,17 @@ use crate::text::gather::Gather;
 use crate::text::units::show_duration;
 use std::time::Duration;
 
-/// A note as it is told.
+/// A note as it is logged.
 pub struct Words {
-    /// How much it matters.
+    /// Log level.
     pub level: LogLevel,
-    /// Whom it is about.
+    /// The service it is about.
     pub service: Option<ServiceId>,
     /// One line.
     pub text: String,
 }
 
-/// What a note is called where lines are read by a program.
+/// Returns the name of a note's event, for lines that programs read (JSON).
 #[must_use]
 pub fn event_name(note: Note) -> &'static str {
     match note {
@@ -48,7 +48,7 @@ pub fn event_name(note: Note) -> &'static str {
 
 const STUCK: &str = "killed, but still there (in uninterruptible sleep?); waiting for it no longer";
 
-/// Puts a note into words. `name` gives a service's name.
+/// Formats a note. `name` returns a service's name.
 #[expect(clippy::too_many_lines, reason = "one table")]
 pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
     let (level, service, text) = match note {
@@ -107,7 +107,7 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
         Note::Sweeping { signal } => {
             (LogLevel::Debug, None, format!("sending {signal} to the processes that are left over"))
         }
-        // The runtime lists those that are meant.
+        // The runtime adds the list of services.
         Note::StillWaiting | Note::StillStopping => (LogLevel::Info, None, String::new()),
         Note::NotForwarded { signal, service } => {
             (LogLevel::Info, Some(service), format!("{signal} is for it, and it does not run"))
@@ -121,10 +121,10 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
     Words { level, service, text }
 }
 
-/// Names in such a line.
+/// The maximum number of names in such a line.
 const MAX_NAMES: usize = 6;
 
-/// Who waits for what, by what they wait for: "web and api wait for db to be healthy (12s)".
+/// Lists who waits for what, grouped by what they wait for: "web and api wait for db to be healthy (12s)".
 pub fn waits<'n>(waits: &[Wait], name: &impl Fn(ServiceId) -> &'n str) -> String {
     let mut lines: Vec<String> = Vec::new();
     for (at, wait) in waits.iter().enumerate() {
@@ -146,7 +146,7 @@ pub fn waits<'n>(waits: &[Wait], name: &impl Fn(ServiceId) -> &'n str) -> String
     lines.join("; ")
 }
 
-/// Who has not stopped yet: "web is still stopping (KILL in 7s)".
+/// Lists the services that have not stopped yet: "web is still stopping (KILL in 7s)".
 pub fn stops<'n>(stops: &[(ServiceId, Option<Duration>)], name: &impl Fn(ServiceId) -> &'n str) -> String {
     let shown = |(id, left): &(ServiceId, Option<Duration>)| {
         let left = left.map_or_else(
@@ -168,7 +168,7 @@ fn list(names: &[&str]) -> String {
     }
 }
 
-/// What to do about a signal that nobody uses; `to` is a service that might.
+/// Suggests what to do about an unused signal; `to` is a service that might handle it.
 fn unused(signal: Signal, to: &str) -> String {
     let what = match signal {
         Signal::HUP => "does not reload the configuration: restart the container, or let a service have it",
@@ -190,10 +190,10 @@ fn ended<'n>(
     next: Next,
     name: &impl Fn(ServiceId) -> &'n str,
 ) -> (LogLevel, String) {
-    // How long it ran, and how long the stop took, are two things.
+    // The run and the stop are timed separately.
     let ran = || format!("(ran {after}, stop took {})", show_duration(took));
     if cause == StopReason::Shutdown || cause == StopReason::ByHand && next == Next::Stopped {
-        // Whatever its policy says: nothing is started again now.
+        // Nothing is restarted now, whatever the policy says.
         return if asked_for(outcome) || next == Next::Stopped {
             (LogLevel::Info, format!("stopped {}", ran()))
         } else {
@@ -212,7 +212,7 @@ fn ended<'n>(
     (level, text)
 }
 
-/// Whether a service that was asked to stop ended as such a service does.
+/// Returns whether a stopped service ended as expected.
 fn asked_for(outcome: ExitStatus) -> bool {
     match outcome {
         ExitStatus::Code(code) => code == 0,
@@ -228,7 +228,7 @@ fn slow_start(after: &str, given_up: bool) -> (LogLevel, String) {
     }
 }
 
-/// What is to be done to a service, by an order for it or for another one.
+/// Describes an order for a service, given directly or through another one.
 fn ordered(service: ServiceId, order: ControlOrder, name: &str, because: ServiceId) -> String {
     let (what, why) = match order {
         ControlOrder::Start => ("start by hand", " needs it"),

@@ -1,5 +1,5 @@
-//! rinit's own lines: one event a line, to stderr, through `tracing`. PID 1 never waits for who reads them: a line
-//! that finds no room is dropped whole, and how many were is told when there is room again.
+//! rinit's log: one line per event, to stderr, through `tracing`. PID 1 never waits for a slow reader: a line that
+//! finds no room is dropped whole, and the number of dropped lines is reported once there is room again.
 
 pub mod messages;
 
@@ -21,27 +21,27 @@ use tracing::field::{Field, Visit};
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber, span};
 use tracing_subscriber::filter::LevelFilter;
 
-/// How often a reader that has stopped is looked for, while something is owed to it.
+/// How often to retry writing to a reader that has stopped, while something is pending.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// As many milliseconds a line waits for the end of another that is being written.
+/// How many milliseconds to wait for the end of a line that another process is writing.
 const MAX_WAIT_FOR_LINE_MS: u32 = 5;
 
-/// As long a line may be, its end counted: a write of 4,096 bytes to a pipe is never mixed with another's (PIPE_BUF), and
-/// a line end may have to go before it. What is longer is told in pieces.
+/// The maximum length of a line with its newline: writes of up to 4,096 bytes to a pipe are atomic (PIPE_BUF), and one
+/// more newline may have to precede it. Longer messages are split.
 const MAX_LINE_BYTES: usize = 4095;
 
-/// The time that is left to a slow reader for the last lines.
+/// How much time a slow reader gets for the last lines.
 const FINISH_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// What the readers have not taken. There is one, as there is one standard error.
+/// Pending output. Global, because standard error is.
 static BACKLOG: Mutex<Backlogs> = Mutex::new(Backlogs { err: Backlog::of(2), out: Backlog::of(1) });
 
 fn backlog() -> MutexGuard<'static, Backlogs> {
     BACKLOG.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What this process shares standard error with: another of rinit's, which may have begun a line there.
+/// Shared state with the relay, which writes to the same standard error and may be in the middle of a line.
 struct SharedStderr {
     memory: RawFd,
     half_line: usize,
@@ -50,13 +50,13 @@ struct SharedStderr {
 
 static SHARED: Mutex<Option<SharedStderr>> = Mutex::new(None);
 
-/// Another process of rinit's writes to standard error too, and says at these places of a memory whether it has begun a
-/// line there (then that is ended first), or is in the middle of one.
+/// Registers the shared memory of another rinit process that writes to standard error: the words at these offsets tell
+/// whether it has begun a line there (then rinit ends that first) or is in the middle of writing one.
 pub fn share_stderr(memory: RawFd, half_line: usize, torn: usize) {
     *SHARED.lock().unwrap_or_else(PoisonError::into_inner) = Some(SharedStderr { memory, half_line, torn });
 }
 
-/// For a process of rinit's own that speaks for itself: what rinit owes its readers is not its business.
+/// Drops all pending output, in a helper that writes for itself: what rinit has pending is not its concern.
 pub fn owe_nothing() {
     let mut backlog = backlog();
     for one in [0, 1] {
@@ -66,7 +66,7 @@ pub fn owe_nothing() {
 }
 
 impl SharedStderr {
-    /// Whether a line may begin now, or must wait for the end of another; and whether it first has to end one itself.
+    /// Waits until a line may begin; returns whether another one must be ended first.
     fn may_begin(&self) -> Result<bool, Errno> {
         for _ in 0..MAX_WAIT_FOR_LINE_MS {
             if shared::read_word(self.memory, self.torn) == 0 {
@@ -86,7 +86,7 @@ impl SharedStderr {
 
 struct Backlogs {
     err: Backlog,
-    /// Only in tini's name.
+    /// Only used in tini's name.
     out: Backlog,
 }
 
@@ -111,16 +111,16 @@ impl Backlogs {
 
 struct Backlog {
     fd: i32,
-    /// The end of a line whose beginning was taken: it goes first, for no line is cut.
+    /// The rest of a partly written line: it goes out first, so that no line is cut.
     rest: Vec<u8>,
-    /// How many lines found no room after that.
+    /// How many lines were dropped after that.
     dropped: usize,
     /// Whether there may be room again (a reader that has stopped, not one that is gone).
     may_pass: bool,
-    /// Whether the last try took its time (a terminal, whose writes all may wait): then the next lines do not try, for
-    /// a signal is not heard meanwhile.
+    /// Whether the last write was slow (a terminal, where every write may block): then the next lines do not try,
+    /// since signals are not heard meanwhile.
     is_slow: bool,
-    /// When it is tried again in any case.
+    /// When to retry in any case.
     retry_at: Moment,
     style: (LogFormat, Persona),
 }
@@ -135,7 +135,7 @@ impl Backlog {
         self.may_pass && (self.dropped > 0 || !self.rest.is_empty())
     }
 
-    /// Writes one line, or keeps what is left of it; false when nothing of it was taken.
+    /// Writes one line, or queues the rest of it; false if nothing of it was written.
     fn put(&mut self, line: &[u8]) -> bool {
         if !self.rest.is_empty() {
             return false;
@@ -174,7 +174,7 @@ impl Backlog {
         }
     }
 
-    /// Writes what is left of a line, and how many were dropped after it.
+    /// Writes the rest of a line and the number of lines dropped after it.
     fn catch_up(&mut self) {
         if !self.rest.is_empty() {
             let rest = std::mem::take(&mut self.rest);
@@ -206,18 +206,18 @@ impl Backlog {
     }
 }
 
-/// When somebody who has stopped reading is to be told what is owed; `None`: nothing is.
+/// Returns when to retry pending output; `None`: nothing is pending.
 #[must_use]
 pub fn retry_at() -> Option<Moment> {
     backlog().retry_at()
 }
 
-/// Tells it, if the reader is back.
+/// Retries pending output.
 pub fn catch_up() {
     backlog().catch_up();
 }
 
-/// The same at the end: who reads slowly gets a moment for it.
+/// Retries at exit: a slow reader gets a moment.
 pub fn finish() {
     let mut backlog = backlog();
     if !backlog.is_owing() {
@@ -232,7 +232,7 @@ pub fn finish() {
     }
 }
 
-/// Installs the subscriber. Until then, lines go nowhere and cost a load and a branch.
+/// Installs the subscriber. Until then lines are discarded, at the cost of a load and a branch.
 pub fn install(level: LogLevel, format: LogFormat, persona: Persona) {
     let level = LevelFilter::from_level(match level {
         LogLevel::Error => Level::ERROR,
@@ -243,22 +243,22 @@ pub fn install(level: LogLevel, format: LogFormat, persona: Persona) {
     });
     backlog().err.style = (format, persona);
     backlog().out.style = (format, persona);
-    // Fails only when one is installed already, and that one serves.
+    // Fails only if one is installed already, which is fine.
     let _ = tracing::dispatcher::set_global_default(Dispatch::new(Lines { level, format, persona }));
 }
 
-/// Whether lines for who debugs are wanted (`-v`).
+/// Returns whether debug lines are wanted (`-v`).
 #[inline(never)]
 pub fn is_verbose() -> bool {
     tracing::enabled!(Level::DEBUG)
 }
 
-/// Says one line; `service` is empty when it is about none.
+/// Logs one line; `service` is empty if it is about none.
 pub fn line(level: LogLevel, service: &str, text: &str) {
     event(level, service, "", text);
 }
 
-/// Says one line about an event that has a name, for who reads them as JSON.
+/// Logs one line for a named event, which JSON readers see.
 pub fn event(level: LogLevel, service: &str, event: &str, text: &str) {
     match level {
         LogLevel::Error => tracing::error!(service, event, message = text),
@@ -269,8 +269,8 @@ pub fn event(level: LogLevel, service: &str, event: &str, text: &str) {
     }
 }
 
-/// Writes each event as one line. rinit has no spans, so there is no registry of them: that of
-/// tracing-subscriber's `fmt` would touch a dozen pages in each start.
+/// Writes each event as one line. rinit has no spans, so it needs no span registry: that of tracing-subscriber's `fmt`
+/// would touch a dozen pages at each start.
 struct Lines {
     level: LevelFilter,
     format: LogFormat,
@@ -290,12 +290,12 @@ impl Subscriber for Lines {
         let mut fields = Fields::default();
         event.record(&mut fields);
         fields.message = redact::hide(fields.message);
-        // A program's name, a value, an answer from outside: nothing in it is to command a terminal.
+        // Program names, values and answers from outside must not send control sequences to a terminal.
         if let Cow::Owned(shown) = printable(&fields.message) {
             fields.message = shown;
         }
         let level = *event.metadata().level();
-        // What tini says on request goes to standard output, where its users look for it.
+        // Like tini, its verbose messages go to standard output.
         let out = self.persona == Persona::Tini && level > Level::WARN;
         let mut rest = String::new();
         loop {
@@ -326,19 +326,19 @@ impl Subscriber for Lines {
     fn exit(&self, _: &span::Id) {}
 }
 
-/// Where a message is cut whose line is `length` bytes long; `None`: it is short enough. At a line's end, if there is one.
+/// Returns where to split a message whose line is `length` bytes long, at a line break if possible; `None`: not needed.
 fn piece_of(message: &str, length: usize) -> Option<usize> {
     if length <= MAX_LINE_BYTES {
         return None;
     }
-    // As far as it is too long: what is escaped takes more room than it has bytes.
+    // Scaled down: escaped characters take more bytes in the line than in the message.
     let room = message.len() * MAX_LINE_BYTES / length;
     let end = message.floor_char_boundary(room.saturating_sub(100));
     let end = message.get(..end)?.rfind('\n').unwrap_or(end);
     Some(end).filter(|end| *end > 0)
 }
 
-/// What a line begins with: the mark of the init that rinit stands in for.
+/// Writes the prefix of a line: that of the init that rinit stands in for.
 fn begin(out: &mut String, persona: Persona, level: Level) -> fmt::Result {
     let level = match (persona, level) {
         (Persona::Rinit, _) => return out.write_str("rinit: "),
@@ -362,7 +362,7 @@ impl LogFormat {
                 if let Some(name) = service {
                     write!(out, "{name}: ")?;
                 }
-                // A message of several lines (a fault with its line) keeps them.
+                // A message of several lines (a fault with its source line) keeps them.
                 writeln!(out, "{}", fields.message)
             }
             Self::Json => {
@@ -387,7 +387,7 @@ impl LogFormat {
     }
 }
 
-/// The fields that rinit's events have.
+/// The fields of rinit's events.
 #[derive(Default)]
 struct Fields {
     message: String,
@@ -396,10 +396,10 @@ struct Fields {
 }
 
 impl Visit for Fields {
-    // All are strings. `{:?}` would be empty in the released file, which is built without it.
+    // All fields are strings. `{:?}` would be empty in the release build.
     fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
 
-    // No event has such a field; what would print them takes 10 KB.
+    // Unused; the default implementations would add 10 KB of formatting code.
     fn record_f64(&mut self, _: &Field, _: f64) {}
     fn record_i128(&mut self, _: &Field, _: i128) {}
     fn record_u128(&mut self, _: &Field, _: u128) {}
