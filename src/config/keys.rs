@@ -46,6 +46,8 @@ pub static TABLES: &[TableSpec] = &[
         key("checks", "table", "", "what must hold before anything is started: `[checks.KIND.NAME]`"),
         key("defaults", "table", "", "keys for every service that does not say otherwise"),
         key("services", "table", "", "what is run: `[services.NAME]`; `main` is the COMMAND"),
+        key("configs", "table", "", "files that are written before anything is started: `[configs.NAME]`"),
+        key("secrets", "table", "", "the same of what must not be shown: `[secrets.NAME]`"),
         key("stop", "table", "", "the stop of the whole container"),
         key("control", "table", "", "the socket at which `rinitctl` reaches rinit, and who may"),
         key("signals", "table", "", "what a signal means: \"stop\", \"ignore\", another signal, or a service's"),
@@ -130,6 +132,35 @@ pub static TABLES: &[TableSpec] = &[
         key("max_size", "size", "no limit", "how large a file may become"),
         key("max_file", "number", "5", "how many files are kept, where max_size is given"),
     ] },
+    TableSpec { path: "configs.NAME", help: "A file that is written after the checks and before anything is started, whole or not at all, and only where it differs. One of `content`, `file` and `environment` says what is in it.", keys: &[
+        key("content", "string", "", "what is in it"),
+        key("file", "path", "", "a template, in which `${NAME}` is replaced; of a directory, each `*.template` in it and below (only names that are set are replaced then)"),
+        key("environment", "name", "", "a variable whose value, as it is, is what is in it"),
+        key("vars", "names", "all", "the names that are replaced, as `${NAME}`; every other `$` stays byte for byte"),
+        key("target", "path", "", "where it is written; of a directory of templates, the directory that they are written below"),
+        key("uid", "name or number", "rinit's own", "whom it belongs to"),
+        key("gid", "name or number", "rinit's own", "its group"),
+        key("mode", "octal string", "\"0644\"", "its permission bits, given before the first byte is written"),
+        key("keep", "bool", "false", "whether a file that is there stays as it is"),
+        key("when_env", "string", "", "written only if this variable is set and not empty: \"NAME\", \"!NAME\" or \"NAME=one|two\""),
+        key("when_exists", "path", "", "written only if this is there"),
+        key("when_missing", "path", "", "written only if this is not there"),
+    ] },
+    TableSpec { path: "secrets.NAME", help: "The same of a value that is never shown. One of `content`, `file`, `environment` and `generate` says what is in it.", keys: &[
+        key("content", "string", "", "what is in it"),
+        key("file", "path", "", "a file that is copied as it is; with `vars`, a template"),
+        key("environment", "name", "", "a variable whose value, as it is, is what is in it"),
+        key("generate", "\"base64:N\", \"hex:N\", \"alnum:N\" or \"uuid\"", "", "N random bytes, or N letters and digits; made once, kept from then on"),
+        key("vars", "names", "of `content`: all", "the names that are replaced, as `${NAME}`; every other `$` stays byte for byte"),
+        key("target", "path", "\"/run/secrets/NAME\"", "where it is written; of a directory of templates, the directory that they are written below"),
+        key("uid", "name or number", "rinit's own", "whom it belongs to"),
+        key("gid", "name or number", "rinit's own", "its group"),
+        key("mode", "octal string", "\"0400\"", "its permission bits, given before the first byte is written"),
+        key("keep", "bool", "false", "whether a file that is there stays as it is"),
+        key("when_env", "string", "", "written only if this variable is set and not empty: \"NAME\", \"!NAME\" or \"NAME=one|two\""),
+        key("when_exists", "path", "", "written only if this is there"),
+        key("when_missing", "path", "", "written only if this is not there"),
+    ] },
     TableSpec { path: "stop", help: "", keys: &[
         key("within", "duration", "no limit", "bounds the stop of the whole container; the grace periods are cut to fit"),
     ] },
@@ -164,6 +195,8 @@ impl TableSpec {
                 }
             });
             pattern = ["services.NAME", found.map_or("", |_| "."), found.unwrap_or("")].concat();
+        } else if let Some(table) = ["configs.", "secrets."].iter().find(|table| path.starts_with(**table)) {
+            pattern = [table, "NAME"].concat();
         } else if path.starts_with("signals.") {
             pattern = "signals.SIGNAL".into();
         }
@@ -212,6 +245,7 @@ mod tests {
 [services.a]\ncommand = 'a'\nhealthcheck = { tcp = 1 }\nlogging = { driver = 'file', file = '/l', timestamps = true, max_size = '1M', max_file = 2 }\nrestart_policy = { delay = '1s' }
 ulimits = { nofile = { soft = 1, hard = 2 } }\nenv_file = [{ path = '/e', required = false }]
 [services.'b.1']\ncommand = 'b'\ndepends_on = { a = { condition = 'healthy' } }\n[services.main]\nwhen_command = 'm'
+[configs.a]\nfile = '/a'\nvars = 'A'\ntarget = '/b'\n[secrets.b]\ngenerate = 'uuid'
 [signals]\nUSR1 = { service = 'a', signal = 'HUP' }\n";
 
     #[test]

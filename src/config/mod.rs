@@ -2,6 +2,7 @@
 //! are two steps, because the second depends on what the checks export.
 
 pub mod keys;
+pub mod prepared;
 pub mod read;
 pub mod resolve;
 pub mod source;
@@ -10,6 +11,7 @@ pub use resolve::{for_this_command, resolve};
 pub use source::files::Files;
 
 use crate::model::{ServicePolicy, Settings, Ulimit};
+use prepared::PreparedFile;
 use source::diagnostic::Span;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -23,6 +25,8 @@ pub struct Plan {
     pub whole: Settings,
     /// The control socket.
     pub control: ControlSettings,
+    /// Files that are written before anything is started.
+    pub prepared: Vec<PreparedFile>,
 }
 
 /// `[control]`.

@@ -2,6 +2,7 @@
 
 pub mod assignments;
 pub mod escape;
+pub mod expansion;
 pub mod gather;
 pub mod io_error;
 pub mod json;

@@ -1,5 +1,9 @@
 //! `${NAME}` in string values, as Compose has it, and the facts that the configuration may ask about.
 
+use crate::text::expansion::{self, ExpansionRules, VariableValue};
+
+pub use crate::text::expansion::OnlyNames;
+
 /// What the configuration may know about the container: its environment and which paths exist.
 #[derive(Clone, Copy)]
 pub struct Scope<'a> {
@@ -23,95 +27,35 @@ pub enum Expanded {
 }
 
 /// Expands `${NAME}`, `${NAME:-default}`, `${NAME-default}`, `${NAME:?message}`, `${NAME?message}`,
-/// `${NAME:+other}`, `${NAME+other}` and `$$`. A `$` before anything else stands for itself, so that
-/// `sh -c 'echo $HOME'` needs no doubling. The error is one line for the user.
+/// `${NAME:+other}`, `${NAME+other}` and `$$`. The error is one line for the user.
 pub fn expand(text: &str, scope: &Scope<'_>) -> Result<Expanded, String> {
-    expand_in(text, scope, 0)
+    expand_only(text, scope, None)
 }
 
-/// How deep defaults may nest. A file must not be able to use up the stack of PID 1.
-const MAX_DEPTH: usize = 16;
-
-fn expand_in(text: &str, scope: &Scope<'_>, depth: usize) -> Result<Expanded, String> {
-    if depth > MAX_DEPTH {
-        return Err(format!("\"${{\" within \"${{\" more than {MAX_DEPTH} deep; write it in fewer steps"));
+/// The same of some names alone, as [`ExpansionRules::only`] has it.
+pub fn expand_only(text: &str, scope: &Scope<'_>, only: OnlyNames<'_>) -> Result<Expanded, String> {
+    if !text.contains('$') {
+        return Ok(Expanded::Text(text.to_string()));
     }
-    let mut out = String::with_capacity(text.len());
-    let mut later = false;
-    let mut rest = text;
-    while let Some(dollar) = rest.find('$') {
-        let (plain, tail) = rest.split_at(dollar);
-        out.push_str(plain);
-        if let Some(after) = tail.strip_prefix("$$") {
-            out.push('$');
-            rest = after;
-        } else if let Some(inside) = tail.strip_prefix("${") {
-            let end = closing_brace(inside).ok_or_else(|| {
-                "a \"${\" without its \"}\"; write \"$${\" for the characters themselves".to_string()
-            })?;
-            let (body, after) = inside.split_at(end);
-            match reference(body, scope, depth + 1)? {
-                Expanded::Text(value) => out.push_str(&value),
-                Expanded::Later => later = true,
-            }
-            rest = after.strip_prefix('}').unwrap_or(after);
-        } else {
-            out.push('$');
-            rest = tail.strip_prefix('$').unwrap_or("");
-        }
-    }
-    out.push_str(rest);
-    Ok(if later { Expanded::Later } else { Expanded::Text(out) })
-}
-
-/// Where the brace that was opened just before `text` closes; `${a:-${b}}` nests.
-fn closing_brace(text: &str) -> Option<usize> {
-    let mut depth = 0usize;
-    for (at, c) in text.char_indices() {
-        match c {
-            '}' if depth == 0 => return Some(at),
-            '}' => depth -= 1,
-            '{' if text.get(..at).is_some_and(|before| before.ends_with('$')) => depth += 1,
-            _ => {}
-        }
-    }
-    None
-}
-
-fn reference(body: &str, scope: &Scope<'_>, depth: usize) -> Result<Expanded, String> {
-    let name_len = body.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
-    let (name, operation) = body.split_at(name_len);
-    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
-        return Err(format!("\"${{{body}}}\" names no variable; write \"$$\" for the character $"));
-    }
-    let value = (scope.variable)(name);
-    if value.as_deref().is_none_or(str::is_empty) && scope.later.iter().any(|known| known == name) {
-        return Ok(Expanded::Later);
-    }
-    // With a colon an empty value counts as unset.
-    let (operator, word) = match operation.strip_prefix(':') {
-        Some(rest) => (rest, value.clone().filter(|v| !v.is_empty())),
-        None => (operation, value.clone()),
-    };
-    let set = word;
-    let argument = operator.get(1..).unwrap_or("");
-    match operator.chars().next() {
-        Some('-') => set.map_or_else(|| expand_in(argument, scope, depth), |v| Ok(Expanded::Text(v))),
-        Some('+') => {
-            set.map_or_else(|| Ok(Expanded::Text(String::new())), |_| expand_in(argument, scope, depth))
-        }
-        Some('?') => set.map(Expanded::Text).ok_or_else(|| {
-            if argument.is_empty() { unset(name) } else { format!("{name} is not set: {argument}") }
-        }),
-        None if operation.is_empty() => value.map(Expanded::Text).ok_or_else(|| unset(name)),
-        _ => {
-            Err(format!("\"${{{body}}}\": after the name comes \":-default\", \":?message\" or \":+other\""))
-        }
+    let value = |name: &str| scope.value(name);
+    match expansion::expand(text.as_bytes(), &ExpansionRules { value: &value, only }) {
+        Ok(expanded) if expanded.later => Ok(Expanded::Later),
+        // Of texts and values that are UTF-8.
+        Ok(expanded) => Ok(Expanded::Text(String::from_utf8(expanded.bytes).unwrap_or_default())),
+        Err(fault) => Err(fault.message),
     }
 }
 
-fn unset(name: &str) -> String {
-    format!("{name} is not set and has no default; set it, or write ${{{name}:-default}}")
+impl Scope<'_> {
+    /// What a name stands for.
+    fn value(&self, name: &str) -> VariableValue {
+        match (self.variable)(name) {
+            Some(value) if !value.is_empty() => VariableValue::Set(value.into_bytes()),
+            _ if self.later.iter().any(|known| known == name) => VariableValue::Later,
+            Some(_) => VariableValue::Set(Vec::new()),
+            None => VariableValue::Unset,
+        }
+    }
 }
 
 #[cfg(test)]

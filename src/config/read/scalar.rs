@@ -1,5 +1,6 @@
 //! One value that is a word, a signal or a scalar.
 
+use super::table::Table;
 use crate::config::source::document::Value;
 use crate::model::Signal;
 use crate::text::gather::Gather;
@@ -23,6 +24,18 @@ pub fn signal(text: &str) -> Result<Signal, String> {
         let hint = did_you_mean(name.strip_prefix("SIG").unwrap_or(&name), Signal::names());
         format!("no such signal; expected a name such as \"SIGTERM\" or a number from 1 to 64{hint}")
     })
+}
+
+/// Permission bits, in quotes: 755 in TOML is a decimal number, which is another mode.
+pub fn mode(table: &Table<'_>, key: &'static str) -> Option<u32> {
+    let text = table.text_or_number(key)?;
+    let octal = text.strip_prefix("0o").unwrap_or(&text);
+    let mode = u32::from_str_radix(octal, 8).ok().filter(|mode| *mode <= 0o7777);
+    let quoted = matches!(table.node(key).map(|node| &node.value), Some(Value::Text(_)));
+    if mode.is_none() || !quoted {
+        table.fault(key, "is no mode; expected octal digits in quotes, such as \"0755\"");
+    }
+    mode
 }
 
 /// Reads a word as a variant of `T`; the error lists the words there are, or the nearest one.

@@ -6,7 +6,7 @@
 
 pub use super::context::ReadContext;
 use super::foreign;
-use super::interpolate::{Expanded, Scope, expand};
+use super::interpolate::{Expanded, OnlyNames, Scope, expand_only};
 pub use super::scalar::{one_of, scalar, signal};
 use crate::config::source::diagnostic::Span;
 use crate::config::source::document::{Entry, Node, Value};
@@ -189,10 +189,15 @@ impl<'a> Table<'a> {
 
     /// Expands a text node. `None`: not known before the checks, or a fault (noted).
     pub fn expand_node(&self, key: &str, node: &Node, text: &str) -> Option<String> {
-        match expand(text, &self.reading.scope) {
+        self.expand_only(key, node, text, None)
+    }
+
+    /// The same of some names alone, as [`expand_only`] has it.
+    pub fn expand_only(&self, key: &str, node: &Node, text: &str, only: OnlyNames<'_>) -> Option<String> {
+        match expand_only(text, &self.reading.scope, only) {
             Ok(Expanded::Text(text)) => Some(text),
             Ok(Expanded::Later) => None,
-            Err(_) if self.reading.forgives() && only_unset(text) => None,
+            Err(_) if self.reading.forgives() && only_unset(text, only) => None,
             Err(message) => {
                 self.reading.fault(node.at, format!("{}: {message}", self.path_of(key)));
                 None
@@ -458,12 +463,12 @@ enum RawValue<'a> {
 }
 
 /// Whether a text that cannot be expanded could be if all its variables were set.
-fn only_unset(text: &str) -> bool {
+fn only_unset(text: &str, only: OnlyNames<'_>) -> bool {
     let set = Scope {
         variable: &|_| Some("set".into()),
         exists: &|_| false,
         read: &|_| Err(String::new()),
         later: &[],
     };
-    expand(text, &set).is_ok()
+    expand_only(text, &set, only).is_ok()
 }

@@ -111,7 +111,7 @@ fn files(table: &Table<'_>, sources: &SourceMap, variables: &mut Variables) {
 }
 
 /// A relative path begins at the directory of the file that names it, as in Compose.
-fn beside(sources: &SourceMap, at: Span, path: &str) -> String {
+pub fn beside(sources: &SourceMap, at: Span, path: &str) -> String {
     let (file, ..) = sources.place(at);
     match file.rsplit_once('/') {
         Some((directory, _)) if !path.starts_with('/') => format!("{directory}/{path}"),

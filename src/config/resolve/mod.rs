@@ -6,6 +6,7 @@ mod environment;
 mod health;
 mod logging;
 mod main;
+mod prepared;
 mod restart;
 mod service;
 mod signals;
@@ -15,6 +16,7 @@ mod ulimits;
 mod tests;
 
 pub use main::{alone, for_this_command};
+pub use prepared::written_secrets;
 
 use super::read::interpolate::Scope;
 use super::read::table::{ReadContext, Table};
@@ -100,7 +102,8 @@ fn whole(root: &Table<'_>, sources: &SourceMap, command: &[CString]) -> Plan {
         ..Settings::default()
     };
     let services = drafts.into_iter().map(|draft| draft.service).collect();
-    Plan { services, whole, control: control.unwrap_or_default() }
+    let prepared = prepared::read(root, sources);
+    Plan { services, whole, control: control.unwrap_or_default(), prepared }
 }
 
 /// All services as they are written, `main` last.

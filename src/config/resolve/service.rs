@@ -268,7 +268,7 @@ fn user(table: &Table<'_>) -> Option<UserSpec> {
 }
 
 /// A user's or group's name or number.
-fn owner(table: &Table<'_>, key: &'static str, text: &str) {
+pub fn owner(table: &Table<'_>, key: &'static str, text: &str) {
     if text.is_empty() {
         table.fault(key, "is empty; expected a name or a number, such as \"app\" or \"1000:1000\"");
     } else if text.starts_with('-')

@@ -4,8 +4,8 @@ use super::finding::{add, fail, failure, held};
 use super::keys::absolute_path;
 use crate::checks::{CheckFailure, Facts, LookResult, facts};
 use crate::config::keys::{KeySpec, key};
+use crate::config::read::scalar::mode;
 use crate::config::read::table::Table;
-use crate::config::source::document::Value;
 use crate::diagnosis;
 use crate::sys::fs::mounts::mount_of;
 use crate::sys::fs::stat::{Access, Stat};
@@ -194,19 +194,6 @@ impl PathSubject {
     pub fn pass(&self, stat: &Stat, facts: &Facts) -> LookResult {
         held!("{} {}", what(stat), &shown(stat, facts); &self.path)
     }
-}
-
-/// Permission bits, in quotes.
-fn mode(table: &Table<'_>, key: &'static str) -> Option<u32> {
-    let text = table.text_or_number(key)?;
-    let octal = text.strip_prefix("0o").unwrap_or(&text);
-    let mode = u32::from_str_radix(octal, 8).ok().filter(|mode| *mode <= 0o7777);
-    // 755 in TOML is a decimal number, which is another mode.
-    let quoted = matches!(table.node(key).map(|node| &node.value), Some(Value::Text(_)));
-    if mode.is_none() || !quoted {
-        table.fault(key, "is no mode; expected octal digits in quotes, such as \"0755\"");
-    }
-    mode
 }
 
 fn octal(mode: u32) -> String {
