@@ -12,6 +12,7 @@ pub mod fs;
 pub mod links;
 pub mod net;
 pub mod process;
+pub mod random;
 mod raw;
 pub mod stdio;
 pub mod tty;

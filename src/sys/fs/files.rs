@@ -88,7 +88,7 @@ fn truly(path: &str, errno: Errno) -> io::Error {
 
 /// Apart, so that its frame is not on the stack where there is no file, as in a start without a configuration.
 #[inline(never)]
-fn read_all(file: &OwnedFd, most: usize) -> io::Result<Vec<u8>> {
+pub(super) fn read_all(file: &OwnedFd, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
     let mut until = None;

@@ -8,5 +8,8 @@ pub mod logfile;
 pub mod memory_file;
 pub mod mounts;
 pub mod pipe;
+pub mod place;
+pub mod publish;
 pub mod shared;
 pub mod stat;
+pub mod templates;
