@@ -93,7 +93,8 @@ fn keys(files: &Files, node: &Node, path: &str, at: Span, text: &mut String) {
             for entry in entries {
                 let key = toml_key(&entry.key);
                 let path = if path.is_empty() { key } else { format!("{path}.{key}") };
-                if secret && entry.key == "default" {
+                let is_value = path.starts_with("secrets.") && entry.key == "content";
+                if is_value || secret && entry.key == "default" {
                     let place = files.sources.file_line(entry.node.at);
                     let _ = writeln!(text, "  {path} is not shown  ({place})");
                 } else {

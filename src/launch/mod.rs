@@ -60,6 +60,7 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
     let start = Launch { invocation, inherited, ignored };
     start.install_log(plain);
     if !faults.is_empty() {
+        files.iter().for_each(|files| redact::keep(&resolve::written_secrets(&files.root)));
         let empty = SourceMap::default();
         return refuse(&faults, files.as_ref().map_or(&empty, |files| &files.sources));
     }

@@ -43,6 +43,7 @@ impl Launch<'_> {
     pub(super) fn configured(self, files: ManuallyDrop<Files>) -> u8 {
         let given = args::environment();
         let mut faults = Vec::new();
+        redact::keep(&resolve::written_secrets(&files.root));
         // Not dropped, as the files are not.
         let mut checks = ManuallyDrop::new(self.read_checks(&files, &given, &mut faults));
         redact::keep(&checks::secrets(&checks, &given));

@@ -19,6 +19,8 @@
 //! Steps of one stage are all tried, so that one run tells every fault; but the first hook that fails is the last. No
 //! stage is begun after one with a fault.
 
+mod configs;
+
 use crate::checks::run::{Interrupted, SpawnWorker, WorkerEvent, codec};
 use crate::checks::{Check, Finding};
 use crate::cli::LogLevel;
@@ -92,6 +94,7 @@ pub struct PrepareContext {
     pub environ: Environ,
     exported: Vec<(String, String)>,
     secrets: Vec<String>,
+    faults: Vec<PrepareFailure>,
 }
 
 impl PrepareContext {
@@ -105,6 +108,11 @@ impl PrepareContext {
     pub fn keep_secret(&mut self, value: String) {
         redact::keep(std::slice::from_ref(&value));
         self.secrets.push(value);
+    }
+
+    /// Notes a fault besides the one that the step returns.
+    pub fn fault(&mut self, failure: PrepareFailure) {
+        self.faults.push(failure);
     }
 
     /// Tells the user.
@@ -127,8 +135,8 @@ pub struct Prepared {
 
 /// All that is to be done, in order.
 #[must_use]
-pub fn steps<'a>(_checks: &'a [Check], _plan: &'a Plan) -> Vec<PrepareStep<'a>> {
-    Vec::new()
+pub fn steps<'a>(_checks: &'a [Check], plan: &'a Plan) -> Vec<PrepareStep<'a>> {
+    plan.prepared.iter().map(configs::step).collect()
 }
 
 /// What would be done, for `--explain`.
@@ -191,14 +199,17 @@ fn failed(fault: String) -> Prepared {
 /// All steps, in the helper. What it has to say travels as a finding.
 fn work(steps: &[PrepareStep<'_>], sources: &SourceMap, environ: &Environ) -> Finding {
     output::owe_nothing();
-    let mut context = PrepareContext { environ: environ.clone(), exported: Vec::new(), secrets: Vec::new() };
+    let environ = environ.clone();
+    let mut context =
+        PrepareContext { environ, exported: Vec::new(), secrets: Vec::new(), faults: Vec::new() };
     let (mut code, mut faults, mut stage) = (0, Vec::new(), PrepareStage::Ensure);
     for step in steps.iter().filter(|step| step.off.is_none()) {
         if code != 0 && (step.stage != stage || stage == PrepareStage::Hooks) {
             break;
         }
         stage = step.stage;
-        if let Err(failure) = (step.run)(&mut context) {
+        let done = (step.run)(&mut context);
+        for failure in context.faults.drain(..).chain(done.err()) {
             code = code.max(failure.code);
             let at = Some(failure.at.unwrap_or(step.at));
             faults.push(sources.render(&Diagnostic { at, message: failure.message }));

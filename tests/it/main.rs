@@ -20,6 +20,7 @@ mod checks;
 mod command;
 mod compliance;
 mod config;
+mod configs;
 mod control;
 mod dead_links;
 mod diagnosis;
