@@ -71,9 +71,7 @@ impl<'a> Writer<'a> {
         self.look_up()?;
         let target = PathBuf::from(&self.file.target);
         match &self.file.source {
-            FileSource::Content(text) => {
-                self.write(&target, &crate::text::escape::text_as_bytes(text))
-            }
+            FileSource::Content(text) => self.write(&target, &crate::text::escape::text_as_bytes(text)),
             FileSource::Environment(name) => match self.context.environ.bytes(name).map(<[u8]>::to_vec) {
                 Some(value) => self.write(&target, &value),
                 None => Err(self.fault(&[".environment: ", name, " is not set"])),
@@ -164,11 +162,16 @@ impl<'a> Writer<'a> {
         let environ = &self.context.environ;
         let value = |name: &str| {
             let fact = || container::fact(name).map(String::into_bytes);
-            environ.bytes(name).map(<[u8]>::to_vec).or_else(fact).map_or(VariableValue::Unset, VariableValue::Set)
+            environ
+                .bytes(name)
+                .map(<[u8]>::to_vec)
+                .or_else(fact)
+                .map_or(VariableValue::Unset, VariableValue::Set)
         };
         let listed = |name: &str, _: &str| self.file.vars.iter().flatten().any(|var| var == name);
         // A default, too, says that the name is ours.
-        let is_set = |name: &str, operation: &str| !operation.is_empty() || value(name) != VariableValue::Unset;
+        let is_set =
+            |name: &str, operation: &str| !operation.is_empty() || value(name) != VariableValue::Unset;
         let only: Option<&dyn Fn(&str, &str) -> bool> = match (&self.file.vars, in_directory) {
             (Some(_), _) => Some(&listed),
             (None, true) => Some(&is_set),
@@ -268,7 +271,8 @@ impl<'a> Writer<'a> {
         };
         if asked && published.mode != self.file.mode() {
             let (found, mode) = (format!("{:04o}", published.mode), format!("{:04o}", self.file.mode()));
-            let line = fill!("has mode {} where {} was asked for: its mount does not keep modes", &found, &mode);
+            let line =
+                fill!("has mode {} where {} was asked for: its mount does not keep modes", &found, &mode);
             self.tell(LogLevel::Warn, path, &line);
         }
     }
@@ -303,9 +307,10 @@ impl<'a> Writer<'a> {
                 );
                 (path, why)
             }
-            Unpublished::NoFile(path) => {
-                (path, "is neither a file nor missing: it is not replaced; remove it, or name another target".into())
-            }
+            Unpublished::NoFile(path) => (
+                path,
+                "is neither a file nor missing: it is not replaced; remove it, or name another target".into(),
+            ),
             Unpublished::NotGiven(path, errno) => {
                 let why = fill!(
                     "cannot be given to whom it is for, and nobody else may read it: {}",
@@ -352,7 +357,10 @@ fn unwritten(path: &Path, target: &Path, errno: Errno) -> String {
                 _ => ["cannot be written: ", why].concat(),
             }
         }
-        Errno::EISDIR => "is a directory (a bind mount whose source is missing makes one); expected a file, or nothing".into(),
+        Errno::EISDIR => {
+            "is a directory (a bind mount whose source is missing makes one); expected a file, or nothing"
+                .into()
+        }
         Errno::ENOTDIR => "is no directory; name another target".into(),
         Errno::ENOSPC | Errno::EDQUOT => {
             fill!("cannot be written: {}; make room there: what was there stays as it was", why)

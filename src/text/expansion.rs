@@ -94,7 +94,8 @@ fn expand_into(
                 let inside = rest.get(1..).unwrap_or_default();
                 let Some(end) = closing_brace(inside) else {
                     if rules.only.is_none() {
-                        let message = "a \"${\" without its \"}\"; write \"$${\" for the characters themselves";
+                        let message =
+                            "a \"${\" without its \"}\"; write \"$${\" for the characters themselves";
                         return fault(at, message.into());
                     }
                     out.bytes.push(b'$');

@@ -11,7 +11,8 @@ fn showing(files: &str) -> String {
 
 /// A shell as PID 1, which prepares something and then starts rinit as often as it likes: `start` does it.
 fn script(script: &str, config: &str) -> Launch {
-    let script = format!("cd {FILES}\nstart() {{ /mnt/rinit --config {FILES}/rinit.toml \"$@\"; }}\n{script}");
+    let script =
+        format!("cd {FILES}\nstart() {{ /mnt/rinit --config {FILES}/rinit.toml \"$@\"; }}\n{script}");
     Init::SHELL.launch().args(&["-c", &script]).file("rinit.toml", config)
 }
 
@@ -58,8 +59,7 @@ fn an_unset_name_is_a_fault_with_its_place_and_nothing_is_started() {
 }
 
 /// nginx's own words in both spellings, PHP's `$$x` and what no rule of ours can read.
-const OTHERS: &str =
-    "return 301 ${scheme}://$host$uri; $$x ${x ${1} \\$ ${fastcgi:-} $(A)\n^/a$|${2,3}\n";
+const OTHERS: &str = "return 301 ${scheme}://$host$uri; $$x ${x ${1} \\$ ${fastcgi:-} $(A)\n^/a$|${2,3}\n";
 
 #[test]
 fn with_vars_all_else_stays_byte_for_byte() {
@@ -79,7 +79,9 @@ fn with_vars_all_else_stays_byte_for_byte() {
 fn a_directory_is_mirrored_and_only_names_that_are_set_are_replaced() {
     let config = format!(
         "[configs.t]\nfile = \"templates\"\ntarget = \"{FILES}/conf.d\"\nmode = \"0640\"\n{}",
-        showing("conf.d/a.conf conf.d/sub/b.conf && (cd conf.d && find . -type f | sort && stat -c %a sub/b.conf)")
+        showing(
+            "conf.d/a.conf conf.d/sub/b.conf && (cd conf.d && find . -type f | sort && stat -c %a sub/b.conf)"
+        )
     );
     let text = format!("${{PORT}} ${{EMPTY}}|${{NONE}} ${{NONE:-d}} $PORT {OTHERS}");
     let launch = Init::config(&config).env("PORT", "80").env("EMPTY", "");
@@ -132,7 +134,8 @@ fn what_is_unchanged_is_untouched() {
     let config = "[configs.a]\ncontent = \"a\"\ntarget = \"/mnt/files/d/a\"\nmode = \"0640\"\nuid = 1\n\
                   [secrets.b]\ncontent = \"long secret\"\ntarget = \"/mnt/files/d/b\"\n\
                   [secrets.g]\ngenerate = \"uuid\"\ntarget = \"/mnt/files/d/g\"\n";
-    let prepare = "start --exec -- true; touch -d '2001-01-01 00:00' d/*; stat -c '%n %i %y %z %u %a' d d/* > before
+    let prepare =
+        "start --exec -- true; touch -d '2001-01-01 00:00' d/*; stat -c '%n %i %y %z %u %a' d d/* > before
         start --exec -- true; stat -c '%n %i %y %z %u %a' d d/* | cmp before && echo same
         mount --bind d d && mount -o remount,bind,ro d && start --exec -- echo read-only";
     let ended = script(prepare, config).run().expect(0);
@@ -214,7 +217,8 @@ fn a_read_only_root_is_a_fault_that_names_the_mount_to_add() {
 fn a_full_disk_changes_nothing() {
     needs_root();
     let config = "[configs.a]\nfile = \"big\"\nvars = []\ntarget = \"/mnt/files/d/a\"\n";
-    let prepare = "mkdir d; mount -t tmpfs -o size=64k tmpfs d; echo old > d/a; head -c 200000 /dev/zero > big
+    let prepare =
+        "mkdir d; mount -t tmpfs -o size=64k tmpfs d; echo old > d/a; head -c 200000 /dev/zero > big
         start --exec -- echo no; echo $?; cat d/a; ls -A d";
     let ended = script(prepare, config).run().expect(0);
     says(&ended, "71\nold\na\n");
@@ -329,7 +333,10 @@ fn what_is_no_file_is_not_replaced() {
         ("ln -s a a", "/mnt/files/a cannot be written: Too many symbolic links"),
         ("ln -s rinit.toml b; ln -s b/c a", "is no directory; name another target"),
     ] {
-        let ended = script(&format!("{make}; ls -ld a > b4; start --exec -- echo no; echo $?; ls -ld a | cmp b4"), config);
+        let ended = script(
+            &format!("{make}; ls -ld a > b4; start --exec -- echo no; echo $?; ls -ld a | cmp b4"),
+            config,
+        );
         let ended = ended.run();
         says(&ended, "71\n");
         ended.tells(&[said]);
@@ -361,7 +368,10 @@ fn who_may_not_give_files_away_is_told_why() {
 fn a_directory_that_is_closed_is_told() {
     needs_root();
     let config = "[configs.a]\ncontent = \"a\"\ntarget = \"/mnt/files/d/a\"\n";
-    let ended = script("mkdir -m 755 d; setpriv --reuid 4321 --clear-groups /mnt/rinit --config rinit.toml --exec -- true", config);
+    let ended = script(
+        "mkdir -m 755 d; setpriv --reuid 4321 --clear-groups /mnt/rinit --config rinit.toml --exec -- true",
+        config,
+    );
     ended.run().expect(71).tells(&[
         "configs.a: /mnt/files/d/a cannot be written: user 4321 may not write to the directory /mnt/files/d (mode 0755, owner root:root)",
     ]);
@@ -378,7 +388,11 @@ fn conditions_hold_on_both_and_what_is_off_needs_no_variable() {
     says(&launch().sh("ls /mnt/files").run().expect(0), "c\nrinit.toml\n");
     launch().args(&["--explain"]).run().expect(0);
     let ended = launch().args(&["--explain"]).run().expect(0);
-    assert!(ended.out.contains("configs.a: /mnt/files/a from its content, mode 0644 (off: NONE is not set)"), "{}", ended.story());
+    assert!(
+        ended.out.contains("configs.a: /mnt/files/a from its content, mode 0644 (off: NONE is not set)"),
+        "{}",
+        ended.story()
+    );
 }
 
 /// All but the checks is expanded after the checks.
@@ -411,13 +425,21 @@ fn nothing_is_written_but_by_a_start() {
 #[test]
 fn a_secret_that_stands_in_the_file_is_not_shown() {
     let config = |rest: &str| {
-        format!("[secrets.a]\ncontent = \"hunter2 and more\"{rest}\ntarget = \"{FILES}/a\"\nmode = \"0440\"\n[services.x]\ncommand = \"true\"\n")
+        format!(
+            "[secrets.a]\ncontent = \"hunter2 and more\"{rest}\ntarget = \"{FILES}/a\"\nmode = \"0440\"\n[services.x]\ncommand = \"true\"\n"
+        )
     };
     let ended = Init::config(&config("")).args(&["--explain"]).run().expect(0);
     assert!(!ended.out.contains("hunter2"), "{}", ended.story());
     assert!(ended.out.contains("secrets.a: /mnt/files/a from its content, mode 0440"), "{}", ended.story());
-    assert!(ended.out.contains("secrets.a.content is not shown  (/mnt/files/rinit.toml:2)"), "{}", ended.story());
-    for rest in ["\nfile = \"hunter2 and more\"", "\nkeep = \"hunter2 and more\"", "\nx = = \"hunter2 and more\""] {
+    assert!(
+        ended.out.contains("secrets.a.content is not shown  (/mnt/files/rinit.toml:2)"),
+        "{}",
+        ended.story()
+    );
+    for rest in
+        ["\nfile = \"hunter2 and more\"", "\nkeep = \"hunter2 and more\"", "\nx = = \"hunter2 and more\""]
+    {
         let ended = Init::config(&config(rest)).run().expect(78);
         assert!(!ended.err.contains("hunter2"), "{}", ended.story());
     }

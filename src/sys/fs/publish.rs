@@ -333,10 +333,7 @@ impl<'p> Temporary<'p> {
     /// rename nor link, it is written there.
     fn publish_new(&self, spec: &FileSpec<'_>, bytes: &[u8]) -> Result<(), Errno> {
         let cannot = |errno| {
-            matches!(
-                errno,
-                Errno::EINVAL | Errno::ENOSYS | Errno::EPERM | Errno::EOPNOTSUPP | Errno::EMLINK
-            )
+            matches!(errno, Errno::EINVAL | Errno::ENOSYS | Errno::EPERM | Errno::EOPNOTSUPP | Errno::EMLINK)
         };
         let (dir, from, to) = (&self.place.dir, self.name.as_os_str(), self.place.name.as_os_str());
         match rename_new(dir, from, to) {
@@ -408,9 +405,8 @@ fn remove_old(place: &FilePlace) {
     let names = place.path.parent().map(super::dir::names);
     for name in names.into_iter().flatten().flatten() {
         let is_ours = name.as_bytes().starts_with(TEMPORARY.as_bytes());
-        let old = |stat: FileStat| {
-            stat.st_mode & libc::S_IFMT == libc::S_IFREG && age(&stat) > MAX_TEMPORARY_AGE
-        };
+        let old =
+            |stat: FileStat| stat.st_mode & libc::S_IFMT == libc::S_IFREG && age(&stat) > MAX_TEMPORARY_AGE;
         if is_ours && place.stat(&name).is_ok_and(old) {
             let _ = unlinkat(&place.dir, name.as_os_str(), UnlinkatFlags::NoRemoveDir);
         }

@@ -2,6 +2,7 @@ mod faults;
 mod graph;
 mod keys;
 mod main;
+mod prepared;
 
 use crate::config::Off;
 use crate::config::resolve::*;
