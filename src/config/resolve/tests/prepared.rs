@@ -24,8 +24,8 @@ const BAD: &[(&str, &str, &str)] = &[
     ("configs", "environment = 'SET'\nvars = 'A'", "vars: does nothing here"),
     (
         "configs",
-        "content = ''\nvars = ['${A}']",
-        "vars: \"${A}\" is no name that stands between \"${\" and \"}\"",
+        "content = ''\nvars = ['$A']",
+        "vars: \"$A\" is no name that stands between \"${\" and \"}\"",
     ),
     ("configs", "content = ''\nmode = 644", "mode: is no mode; expected octal digits in quotes"),
     ("configs", "content = ''\nmode = '0999'", "mode: is no mode"),
