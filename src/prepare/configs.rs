@@ -13,7 +13,7 @@ use crate::sys::process::caps;
 use crate::sys::process::credentials::{self, Accounts};
 use crate::sys::{Errno, container, random};
 use crate::text::escape::bytes_as_text;
-use crate::text::expansion::{ExpansionFault, ExpansionRules, VariableValue, expand, line_and_column};
+use crate::text::expansion::{self, ExpansionFault, ExpansionRules, OnlyNames, VariableValue};
 use crate::text::io_error::unreadable;
 use crate::text::template::fill;
 use std::path::{Path, PathBuf};
@@ -172,7 +172,7 @@ impl<'a> Writer<'a> {
         // A default, too, says that the name is ours.
         let is_set =
             |name: &str, operation: &str| !operation.is_empty() || value(name) != VariableValue::Unset;
-        let only: Option<&dyn Fn(&str, &str) -> bool> = match (&self.file.vars, in_directory) {
+        let only: OnlyNames<'_> = match (&self.file.vars, in_directory) {
             (Some(_), _) => Some(&listed),
             (None, true) => Some(&is_set),
             (None, false) => None,
@@ -181,7 +181,7 @@ impl<'a> Writer<'a> {
         let mut faults: Vec<ExpansionFault> = Vec::new();
         let mut from = 0;
         loop {
-            match expand(text.get(from..).unwrap_or_default(), &rules) {
+            match expansion::expand(text.get(from..).unwrap_or_default(), &rules) {
                 Ok(expanded) if faults.is_empty() => return Ok(expanded.bytes),
                 Ok(_) => break,
                 Err(fault) => {
@@ -200,7 +200,7 @@ impl<'a> Writer<'a> {
         let shown = path.to_string_lossy();
         let mut failures: Vec<PrepareFailure> = Vec::with_capacity(faults.len());
         for fault in faults {
-            let (line, column) = line_and_column(text, fault.at);
+            let (line, column) = expansion::line_and_column(text, fault.at);
             let place = format!(".file: {shown}:{line}:{column}: ");
             failures.push(self.fault(&[&place, &fault.message]));
         }
