@@ -46,7 +46,7 @@
 //! | `received` | `model`, `supervisor`, `sys` |
 //! | `service` | `cli`, `config`, `diagnosis`, `exit_code`, `model`, `output`, `sys`, `text` |
 //! | `checks` | `cli`, `config`, `diagnosis`, `model`, `output`, `received`, `sys`, `text` |
-//! | `prepare` | `checks`, `cli`, `config`, `exit_code`, `model`, `output`, `text` |
+//! | `prepare` | `checks`, `cli`, `config`, `diagnosis`, `exit_code`, `model`, `output`, `sys`, `text` |
 //! | `control` | `cli`, `config`, `exit_code`, `model`, `service`, `supervisor`, `sys`, `text` |
 //! | `runtime` | `checks`, `cli`, `config`, `control`, `diagnosis`, `exit_code`, `logs`, `model`, `output`, `received`, `service`, `supervisor`, `sys`, `text` |
 //! | `launch` | `checks`, `cli`, `config`, `diagnosis`, `exit_code`, `logs`, `model`, `output`, `prepare`, `received`, `runtime`, `service`, `supervisor`, `sys`, `text` |
