@@ -1,4 +1,4 @@
-//! The allocator: blocks of some sizes, cut from one place after the other, and kept for their next use when given back.
+//! The allocator: size-class free lists over bump arenas.
 //!
 //! rinit in front of one command needs a few KiB and so never asks the kernel for memory: the first place lies in
 //! the file's own .bss, and its data on two or three pages side by side, where malloc(3) would touch a page for each
@@ -7,10 +7,10 @@
 //! unmapped on the way. What is large is a mapping of its own and goes back to the kernel. malloc(3) of the C library leads
 //! here too, so that there is one heap, and 9 KB less in the file.
 //!
-//! What a configuration needs while it is read is far more than what it comes to. So when it is read, what stays is
-//! copied side by side into memory that nobody had before ([`compactly`]), all else is dropped, and the pages on which
-//! nothing is left go back to the kernel ([`give_back`]). A page on which anything lives stays where it is: nothing that
-//! somebody has forgotten can be lost, it only costs a page.
+//! Reading a configuration needs far more memory than its result. So afterwards the result is copied into fresh,
+//! contiguous memory ([`compactly`]), everything else is dropped, and pages without live blocks are returned to the
+//! kernel ([`give_back`]). A page with any live block stays: a block that was forgotten is never lost, it only costs a
+//! page.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::UnsafeCell;
@@ -19,28 +19,28 @@ use std::mem::MaybeUninit;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Enough for a start with a configuration of ordinary size. What is not touched costs nothing.
+/// Enough for a start with a configuration of ordinary size. Untouched pages cost nothing.
 const FIRST: usize = 256 * 1024;
 
-/// The first of the further places; each is twice as large as the one before. What is not touched costs nothing either.
+/// The size of the second arena; each further one is twice as large. Untouched pages cost nothing.
 const FURTHER: usize = 1024 * 1024;
 
-/// So much of what was given back is kept for its next use without a look at where it lies.
+/// How many freed bytes are kept for reuse before unused pages are searched for.
 const ENOUGH: usize = 256 * 1024;
 
-/// The first place and all further ones: together 16 GiB.
+/// The maximum number of arenas: 16 GiB together.
 const MAX_PLACES: usize = 16;
 
-/// All blocks are of this alignment, and their sizes multiples of it.
+/// The alignment of all blocks; their sizes are multiples of it.
 const UNIT: usize = align_of::<u128>();
 
-/// Up to here there is a size for each multiple of [`UNIT`]; above, four between a power of two and the next.
+/// Up to this size there is a class per multiple of [`UNIT`]; above, four classes per power of two.
 const FINE: usize = 512;
 
-/// The largest block that is cut from a place.
+/// The largest block that comes from an arena.
 const MAX_BLOCK: usize = 8 * 1024;
 
-/// As many sizes as there are: 32 fine ones, and four for each doubling from 512 to 8192.
+/// The number of size classes: 32 fine ones, and four per doubling from 512 to 8192.
 const SIZES: usize = FINE / UNIT + 4 * (MAX_BLOCK / FINE).ilog2() as usize;
 
 /// Mappings begin on a page, and no type is aligned to more.
@@ -64,37 +64,37 @@ fn class(layout: Layout) -> Option<(usize, usize)> {
     Some((rounded, number))
 }
 
-/// The size of the blocks of this number: the reverse of [`class`].
+/// Returns the block size of a class: the inverse of [`class`].
 fn block_size(number: usize) -> usize {
     let Some(coarse) = number.checked_sub(FINE / UNIT) else { return (number + 1) * UNIT };
     let power = FINE.ilog2() as usize + coarse / 4;
     (1 << power) + (coarse % 4 + 1) * (1 << (power - 2))
 }
 
-/// A block that nobody has begins with a pointer to the next of its size.
+/// A free block starts with a pointer to the next one of its size.
 struct Free {
     next: *mut Free,
 }
 
-/// What is handed out next.
+/// The state of the allocator.
 struct HeapState {
-    /// The rest of the newest place.
+    /// The unused rest of the newest arena.
     from: *mut u8,
     left: usize,
-    /// The blocks that were given back, by size.
+    /// The free list of each size class.
     free: [*mut Free; SIZES],
-    /// Where all blocks come from: begin and length.
+    /// The arenas: start and length.
     places: [(*mut u8, usize); MAX_PLACES],
-    /// A stretch of one of them whose pages have gone back to the kernel: the next place.
+    /// A range whose pages were returned to the kernel: used as the next arena.
     spare: (*mut u8, usize),
-    /// How much lies on the lists, and how much may before the pages are looked at again.
+    /// How many bytes are on the free lists, and at how many to search for unused pages.
     kept: usize,
     enough: usize,
-    /// Whether blocks that were given back are left alone, so that what is handed out lies side by side.
+    /// Whether free lists are bypassed, so that new blocks are contiguous.
     compact: bool,
 }
 
-/// The bytes of the first place. They lie in .bss: what is not touched is neither in the file nor in memory.
+/// The memory of the first arena. In .bss: untouched parts take space neither in the file nor in memory.
 #[repr(align(16))]
 struct Arena(UnsafeCell<[MaybeUninit<u8>; FIRST]>);
 
@@ -104,16 +104,16 @@ unsafe impl Sync for Arena {}
 #[unsafe(link_section = ".bss.place")]
 static PLACE: Arena = Arena(UnsafeCell::new([MaybeUninit::uninit(); FIRST]));
 
-/// See the module.
+/// See the module documentation.
 struct Heap {
-    /// Held while the state is looked at. rinit has one thread, but nothing here relies on it.
+    /// A lock for the state. rinit is single-threaded, but this does not rely on it.
     busy: AtomicBool,
     state: UnsafeCell<HeapState>,
 }
 
-// SAFETY: the state is only touched by who holds `busy`.
+// SAFETY: the state is only accessed by the holder of `busy`.
 unsafe impl Sync for Heap {}
-// SAFETY: the pointers in it are to memory that lives as long as the process and belongs to no thread.
+// SAFETY: its pointers are to memory that lives as long as the process and belongs to no thread.
 unsafe impl Send for Heap {}
 
 impl Heap {
@@ -129,7 +129,7 @@ impl Heap {
         while self.busy.swap(true, Ordering::Acquire) {
             spin_loop();
         }
-        // SAFETY: nobody else has it while `busy` is true, and `work` cannot come here again: it allocates nothing.
+        // SAFETY: `busy` gives exclusive access, and `work` cannot re-enter: it does not allocate.
         let done = work(unsafe { &mut *self.state.get() });
         self.busy.store(false, Ordering::Release);
         done
@@ -147,30 +147,30 @@ impl HeapState {
         }
         let block = self.from;
         self.left -= size;
-        // SAFETY: the place has that many bytes left from here.
+        // SAFETY: the arena has that many bytes left from here.
         self.from = unsafe { block.add(size) };
         block
     }
 
-    /// A block of this size that was given back.
+    /// Takes a block of this class from its free list.
     fn take_kept(&mut self, number: usize) -> Option<*mut u8> {
         let list = self.free.get_mut(number).filter(|list| !list.is_null() && !self.compact)?;
         let block = *list;
-        // SAFETY: blocks on a list belong to it, and began with a `Free` when they were put there.
+        // SAFETY: blocks on a free list are unused and start with a `Free`.
         *list = unsafe { (*block).next };
         self.kept = self.kept.saturating_sub(block_size(number));
         Some(block.cast())
     }
 
-    /// Another block for one that grows or shrinks: a kept one of the new size first, else itself where it is the last
-    /// that was cut. In this order there are never more blocks of a size than were in use at one time. (A text that
-    /// begins in a fresh block and grows in place leaves one more large block at each turn, which nobody asks for.)
+    /// Resizes a block: first tries the free list of the new size, then to resize in place if it is the last one cut
+    /// from the arena. In this order a size class never has more blocks than were in use at once. (A string that
+    /// starts in a fresh block and grows in place would leave one more large block each time, which nothing reuses.)
     fn resize(&mut self, block: *mut u8, old: usize, (new, number): (usize, usize)) -> Option<*mut u8> {
         let kept = self.take_kept(number);
         kept.or_else(|| self.resize_last(block, old, new).then_some(block))
     }
 
-    /// Goes on to a new place; what is left of the old one is less than one block, and lost.
+    /// Starts a new arena; the rest of the old one, less than a block, is lost.
     fn grow(&mut self) -> bool {
         if self.spare.1 > 0 {
             (self.from, self.left) = std::mem::replace(&mut self.spare, (null_mut(), 0));
@@ -188,31 +188,31 @@ impl HeapState {
     fn take_back(&mut self, block: *mut u8, number: usize) {
         if let Some(list) = self.free.get_mut(number) {
             let block = block.cast::<Free>();
-            // SAFETY: the block is as large and as aligned as a `Free`, and its owner has given it up.
+            // SAFETY: the block has the size and alignment of a `Free`, and its owner has freed it.
             unsafe { block.write(Free { next: *list }) };
             *list = block;
             self.kept += block_size(number);
         }
     }
 
-    /// Whether the block is the last that was cut, and now has the other size.
+    /// Resizes the last block cut from the arena; returns whether that was possible.
     fn resize_last(&mut self, block: *mut u8, old: usize, new: usize) -> bool {
-        // Something was cut from the place, so `from` is not its beginning: a block that ends there is of the same place,
-        // even if the kernel has put another right before it.
+        // Something was cut from the arena, so `from` is not its start: a block that ends there is of the same arena,
+        // even if the kernel has mapped another one right before it.
         let fits = block.addr() + old == self.from.addr() && new <= self.left + old;
         if fits {
             self.left = self.left + old - new;
-            // SAFETY: the place has that many bytes from the block on.
+            // SAFETY: the arena has that many bytes from the block on.
             self.from = unsafe { block.add(new) };
         }
         fits
     }
 }
 
-/// New memory, full of zeros.
+/// Maps new, zeroed memory.
 fn map(size: usize) -> Option<*mut u8> {
     let (rights, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-    // SAFETY: new memory at an address of the kernel's choice.
+    // SAFETY: a new mapping at an address of the kernel's choice.
     let place = unsafe { libc::mmap(null_mut(), size, rights, kind, -1, 0) };
     (place != libc::MAP_FAILED).then(|| place.cast())
 }
@@ -228,11 +228,11 @@ unsafe fn remap(place: *mut u8, old: usize, new: usize) -> *mut u8 {
     if moved == libc::MAP_FAILED { null_mut() } else { moved.cast() }
 }
 
-/// How much of each page of all places is free.
+/// How many bytes of each page are free.
 struct FreePages<'t> {
     places: &'t [(*mut u8, usize)],
     page: usize,
-    /// In bytes, page after page and place after place.
+    /// One entry per page, arena by arena.
     free: &'t mut [u32],
 }
 
@@ -241,7 +241,7 @@ impl FreePages<'_> {
         places.iter().map(|(_, len)| len / page + 2).sum()
     }
 
-    /// The pages that a block touches, and how many bytes of it are on each. A block lies in one place.
+    /// Calls `see` for each page that a block touches, with its number of bytes there. A block lies in one arena.
     fn of(&mut self, block: *mut Free, size: usize, mut see: impl FnMut(&mut u32, usize)) {
         let (start, end, page) = (block.addr(), block.addr() + size, self.page);
         let mut before = 0;
@@ -258,7 +258,7 @@ impl FreePages<'_> {
         }
     }
 
-    /// The longest stretches of pages that are free as a whole.
+    /// Calls `see` for each maximal range of entirely free pages.
     fn stretches(&self, mut see: impl FnMut(*mut u8, usize)) {
         let mut rest: &[u32] = self.free;
         for (place, len) in self.places {
@@ -267,9 +267,9 @@ impl FreePages<'_> {
             let mut at = 0;
             for run in own.chunk_by(|a, b| self.is_free(*a) == self.is_free(*b)) {
                 if run.first().is_some_and(|free| self.is_free(*free)) {
-                    // A page of which not all belongs to the place is never free, so that this begins in the place.
+                    // A page that is only partly in the arena is never entirely free, so this starts inside the arena.
                     let begin = (place.addr() / self.page + at) * self.page - place.addr();
-                    // SAFETY: the pages are of the place.
+                    // SAFETY: the pages belong to the arena.
                     see(unsafe { place.add(begin) }, run.len() * self.page);
                 }
                 at += run.len();
@@ -283,14 +283,14 @@ impl FreePages<'_> {
 }
 
 impl HeapState {
-    /// Gives the pages back to the kernel on which there is nothing but blocks that nobody has.
+    /// Returns pages that hold only free blocks to the kernel.
     fn give_back(&mut self) {
-        // SAFETY: asks for a number.
+        // SAFETY: takes an integer.
         let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(FURTHER);
         let places = self.places;
         let count = FreePages::count(&places, page);
         let Some(table) = map(count * size_of::<u32>()) else { return };
-        // SAFETY: the mapping is as long, full of zeros, and nobody else's.
+        // SAFETY: the mapping has that length, is zeroed and exclusively ours.
         let free = unsafe { std::slice::from_raw_parts_mut(table.cast::<u32>(), count) };
         let mut pages = FreePages { places: &places, page, free };
         for number in 0..SIZES {
@@ -307,22 +307,22 @@ impl HeapState {
             });
         }
         pages.stretches(|begin, len| {
-            // SAFETY: no list leads to these pages any more, and nobody has a block on them.
+            // SAFETY: these pages hold no block that is on a free list or in use.
             unsafe { libc::madvise(begin.cast(), len, libc::MADV_DONTNEED) };
             if len > self.spare.1 {
                 self.spare = (begin, len);
             }
         });
-        // What could not go back now is not looked at again before there is as much more.
+        // Do not search again before as much more was freed.
         self.enough = 2 * self.kept + ENOUGH;
-        // SAFETY: it was mapped above, and is used no more.
+        // SAFETY: mapped above and not used any more.
         unsafe { libc::munmap(table.cast(), count * size_of::<u32>()) };
     }
 
-    /// Goes through the blocks of one size that nobody has, and keeps those that `stays` says.
+    /// Filters the free list of one size class: keeps the blocks for which `stays` returns true.
     fn each_free(&mut self, number: usize, mut stays: impl FnMut(*mut Free) -> bool) {
         let Some(mut link) = self.free.get_mut(number).map(std::ptr::from_mut) else { return };
-        // SAFETY: a list leads from block to block, each of which begins with a `Free`; its end is null.
+        // SAFETY: a free list links blocks that start with a `Free`, and ends with null.
         unsafe {
             while !(*link).is_null() {
                 let block = *link;
@@ -337,16 +337,16 @@ impl HeapState {
     }
 }
 
-/// The heap of the program.
+/// The program's heap.
 static HEAP: Heap = Heap::over(PLACE.0.get().cast(), FIRST);
 
 /// Makes `HEAP` the program's allocator.
 pub struct GlobalHeap;
 
-// SAFETY: that of `Heap`.
+// SAFETY: see `Heap`.
 unsafe impl GlobalAlloc for GlobalHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's own promise.
+        // SAFETY: the caller's contract.
         unsafe { HEAP.alloc(layout) }
     }
 
@@ -361,7 +361,7 @@ unsafe impl GlobalAlloc for GlobalHeap {
     }
 }
 
-/// Does something whose blocks are to stay, so that they lie side by side and not where others were before.
+/// Runs `work` so that what it allocates is contiguous rather than in reused blocks.
 pub fn compactly<T>(work: impl FnOnce() -> T) -> T {
     HEAP.with(|state| state.compact = true);
     let done = work();
@@ -369,13 +369,13 @@ pub fn compactly<T>(work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Gives back to the kernel what was used once and is no more.
+/// Returns memory that is no longer used to the kernel.
 #[cold]
 pub fn give_back() {
     HEAP.with(HeapState::give_back);
 }
 
-/// The same, where that is much: after a thousand starts at one time, for one.
+/// Like [`give_back`], but only if it is worth it: after a thousand starts at once, for example.
 pub fn give_back_much() {
     HEAP.with(|state| {
         if state.kept > state.enough {
@@ -404,7 +404,7 @@ unsafe impl GlobalAlloc for Heap {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: the caller promises that `size` and this alignment make a layout.
+        // SAFETY: the caller guarantees that `size` and this alignment make a valid layout.
         let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
         let moved = match (class(layout), class(wanted)) {
             // SAFETY: `alloc` mapped it, and would map the new one.
@@ -416,9 +416,9 @@ unsafe impl GlobalAlloc for Heap {
         // SAFETY: as above.
         let moved = moved.unwrap_or_else(|| unsafe { self.alloc(wanted) });
         if moved != block && !moved.is_null() {
-            // SAFETY: two blocks of at least that many bytes, which do not overlap.
+            // SAFETY: two blocks of at least that many bytes that do not overlap.
             unsafe { std::ptr::copy_nonoverlapping(block, moved, layout.size().min(size)) };
-            // SAFETY: the caller gives this block up.
+            // SAFETY: the caller gives up this block.
             unsafe { self.dealloc(block, layout) };
         }
         moved
@@ -461,7 +461,7 @@ mod tests {
     #[test]
     fn blocks_are_apart_aligned_grow_and_come_again() {
         let heap = another(4096);
-        // SAFETY: each block is used within its size and given back once.
+        // SAFETY: each block is used within its size and freed once.
         unsafe {
             let a = heap.alloc(layout(3, 1));
             let b = heap.alloc(layout(8, 8));
@@ -495,7 +495,7 @@ mod tests {
         }
     }
 
-    /// Work that comes again and again takes no more room the second time.
+    /// Repeating the same work takes no more memory the second time.
     #[test]
     fn what_is_given_back_is_used_again() {
         let heap = another(1 << 16);
@@ -514,9 +514,9 @@ mod tests {
         }
     }
 
-    /// rinit grew by 80 bytes with each line that it said: a text began in a fresh small block, grew where it was though a
-    /// block of the wanted size lay free, and was given back to a list that nobody asked. Whatever grows and shrinks in
-    /// whatever order takes no more room once each of its sizes has a block: after the second round for one that grows once.
+    /// rinit grew by 80 bytes per logged line: a string started in a fresh small block, grew in place although a block
+    /// of the right size was free, and was freed to a list that nothing used. Any sequence of growing and shrinking
+    /// must need no more memory once each of its sizes has a block: after the second round for one that grows once.
     #[test]
     fn a_text_that_grows_takes_no_more_room_the_second_time() {
         let ways: [&[usize]; 7] = [
@@ -533,7 +533,7 @@ mod tests {
                 let heap = another(1 << 18);
                 let mut after = None;
                 for round in 0..100 {
-                    // SAFETY: each block is used within its layout and given back once with it.
+                    // SAFETY: each block is used within its layout and freed once with it.
                     unsafe {
                         let held: Vec<_> = (0..others).map(|n| heap.alloc(layout(8 << n, 1))).collect();
                         let mut block = heap.alloc(layout(way[0], 1));
@@ -558,7 +558,7 @@ mod tests {
         }
     }
 
-    /// Blocks of many sizes, kept and given back in no order, grown and shrunk: each keeps what was written to it.
+    /// Blocks of many sizes, allocated, resized and freed at random: each keeps its content.
     #[test]
     fn no_block_ever_loses_a_byte() {
         let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
@@ -574,7 +574,7 @@ mod tests {
             for round in 0..2_000u32 {
                 let tag = u8::try_from(round % 251).expect("a byte");
                 let most = if dice(8) == 0 { 10_000 } else { 300 };
-                // SAFETY: each block is used within its layout, and given back once with it.
+                // SAFETY: each block is used within its layout and freed once with it.
                 unsafe {
                     match dice(9) {
                         0..=3 => {
@@ -605,8 +605,8 @@ mod tests {
         }
     }
 
-    /// What is left on a page keeps the page; the others go back to the kernel. 1,000 services took 2,096 KiB of a place
-    /// for what they were read by.
+    /// A live block keeps its page; all other pages are returned to the kernel. 1,000 services used 2,096 KiB of an
+    /// arena for what was only needed while reading them.
     #[test]
     fn pages_without_a_block_that_somebody_has_go_back() {
         let heap = another(1 << 14);
@@ -618,7 +618,7 @@ mod tests {
                 let most = if n % 64 == 0 { MAX_BLOCK } else { 400 };
                 let layout = layout(1 + (seed >> 33) % most, 1);
                 let tag = u8::try_from(n % 251).expect("a byte");
-                // SAFETY: each block is used within its layout and given back once with it.
+                // SAFETY: each block is used within its layout and freed once with it.
                 unsafe {
                     let block = heap.alloc(layout);
                     block.write_bytes(tag, layout.size());
@@ -641,7 +641,7 @@ mod tests {
             dropped.iter().for_each(|(_, (block, layout, _))| unsafe { heap.dealloc(*block, *layout) });
             heap.with(HeapState::give_back);
             assert!(whole(&live), "round {round}");
-            // One page a block, three for a large one, and what lies across the edge of a page.
+            // One page per block, three for a large one, plus blocks across a page boundary.
             let after = resident(&heap);
             assert!(
                 before > 500 && after < 5 * live.len() + 8,
@@ -652,19 +652,19 @@ mod tests {
         }
     }
 
-    /// Pages of the further places that are in memory.
+    /// Counts the resident pages of the further arenas.
     fn resident(heap: &Heap) -> usize {
         let places = heap.with(|state| state.places);
         let count = |(place, len): &(*mut u8, usize)| {
             let mut pages = vec![0_u8; len / 4096];
-            // SAFETY: the place is mapped, and there is a byte for each of its pages.
+            // SAFETY: the arena is mapped, and the vector has a byte per page.
             assert_eq!(unsafe { libc::mincore(place.cast(), *len, pages.as_mut_ptr()) }, 0);
             pages.iter().filter(|page| **page & 1 == 1).count()
         };
         places[1..].iter().filter(|place| place.1 > 0).map(count).sum()
     }
 
-    /// What is to stay lies side by side, whatever was given back before.
+    /// Blocks allocated by `compactly` are contiguous, regardless of free blocks.
     #[test]
     fn what_is_made_compactly_fills_no_holes() {
         let heap = another(1 << 14);

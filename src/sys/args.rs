@@ -1,27 +1,27 @@
-//! What rinit was started with: arguments and environment. Rust's own start-up does not run (`no_main`),
-//! so `std::env::args` is empty with musl, and the pointers come from C's `main`.
+//! rinit's arguments and environment. Rust's own start-up code does not run (`no_main`), so `std::env::args` is empty
+//! with musl, and the pointers come from C's `main`.
 
 use crate::model::environ::Environ;
 use crate::text::gather::Gather;
 use std::ffi::{CStr, CString, c_char, c_int};
 
 unsafe extern "C" {
-    /// The C library's list of `NAME=value` strings, ended by a null pointer (environ(7)).
+    /// The C library's environment: `NAME=value` strings, terminated by a null pointer (environ(7)).
     static environ: *const *const c_char;
 }
 
-/// The arguments of C's `main`, the name of the program first.
+/// Returns the arguments of C's `main`, the program's name first.
 ///
-/// `argv` is what the kernel laid out: `argc` pointers to strings that live as long as the process.
+/// `argv` is what the kernel set up: `argc` pointers to strings that live as long as the process.
 #[must_use]
 #[expect(clippy::not_unsafe_ptr_arg_deref, reason = "only C's main has an argc and argv to give")]
 pub fn arguments(argc: c_int, argv: *const *const c_char) -> Vec<&'static CStr> {
     let count = usize::try_from(argc).unwrap_or(0);
-    // SAFETY: the caller is C's `main`; the kernel placed `argc` valid strings there for the whole run.
+    // SAFETY: the caller is C's `main`; the kernel put `argc` valid strings there for the whole run.
     (0..count).map(|n| unsafe { CStr::from_ptr(*argv.add(n)) }).gather()
 }
 
-/// The environment's block, as execve(2) takes it.
+/// Returns the environment block in the form of execve(2).
 #[must_use]
 pub fn environment_block() -> *const *const c_char {
     // SAFETY: read once; rinit never calls setenv(3), so the block does not move.
@@ -34,20 +34,20 @@ fn entries() -> impl Iterator<Item = &'static CStr> {
         if block.is_null() {
             return None;
         }
-        // SAFETY: the block is a list that a null pointer ends; iteration stops there.
+        // SAFETY: the block is terminated by a null pointer; iteration stops there.
         let entry = unsafe { *block.add(n) };
         // SAFETY: each entry is a string that lives as long as the process.
         (!entry.is_null()).then(|| unsafe { CStr::from_ptr(entry) })
     })
 }
 
-/// The value of a variable, without a copy of the environment.
+/// Returns the value of a variable without copying the environment.
 #[must_use]
 pub fn variable(name: &str) -> Option<&'static [u8]> {
     entries().find_map(|entry| entry.to_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
-/// The whole environment, copied.
+/// Returns a copy of the whole environment.
 #[must_use]
 pub fn environment() -> Environ {
     Environ::from_entries(entries().map(CString::from))

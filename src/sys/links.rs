@@ -1,29 +1,29 @@
-//! Links that lead nowhere, wherever on a path they are (path_resolution(7)).
+//! Dangling symbolic links, anywhere on a path (path_resolution(7)).
 
 use super::fs::stat;
 use std::io;
 
-/// As many links on links as the kernel follows.
+/// The kernel's limit of links to follow.
 const MAX_LINKS: u8 = 40;
 
-/// A link that leads nowhere.
+/// A dangling link.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeadLink {
-    /// The link: on the way to what was asked for, or that itself.
+    /// The path of the link: a component of the requested path, or the path itself.
     pub path: String,
-    /// What it says.
+    /// Its target.
     pub target: String,
-    /// Whether it leads round in a circle, back to itself.
+    /// Whether it is part of a loop.
     pub circle: bool,
 }
 
-/// The link because of which there is nothing at a path. Only looked for once something was not there.
+/// Returns the link that makes a path dangle. Only called after a path was not found.
 #[must_use]
 pub fn dead_link(path: &str) -> Option<DeadLink> {
     dead_link_by(path, &stat::read_link, &|path| stat::stat(path).is_ok())
 }
 
-/// The same by what the two functions tell.
+/// Like [`dead_link`], with the file system given by two functions.
 pub fn dead_link_by(
     path: &str,
     read_link: &dyn Fn(&str) -> io::Result<String>,
@@ -33,7 +33,7 @@ pub fn dead_link_by(
     let mut found: Option<DeadLink> = None;
     let mut outermost = None;
     for _ in 0..MAX_LINKS {
-        // The outermost component that is not there; all before it is.
+        // Find the outermost missing component; everything before it exists.
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
         let first = ends.filter(|end| *end > 0).find(|end| !exists(path.get(..*end).unwrap_or("")));
         let Some(link) = first.and_then(|end| path.get(..end)) else { return found };
@@ -41,14 +41,14 @@ pub fn dead_link_by(
         let next = joined(link, &target);
         found = Some(DeadLink { path: link.to_string(), target, circle: false });
         outermost = outermost.or_else(|| found.clone());
-        // Where it leads to a link again, that one is to be mended.
+        // If it points to another link, that one must be fixed.
         path = next;
     }
-    // Of a circle each is as good as another; the first is the one that was named.
+    // In a loop any link will do; report the first, which the user knows.
     outermost.map(|link| DeadLink { circle: true, ..link })
 }
 
-/// The target of a link as a path that does not begin at the link.
+/// Resolves the target of a link relative to the link's directory.
 pub(super) fn joined(link: &str, target: &str) -> String {
     let dir = link.rsplit_once('/').map_or("", |(dir, _)| dir);
     if target.starts_with('/') || !link.contains('/') {

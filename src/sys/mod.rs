@@ -1,7 +1,6 @@
-//! The shell: the only place that touches Linux, and the only place with `unsafe`.
+//! The shell: the only code that touches Linux, and the only code with `unsafe`.
 //!
-//! Each file is one subject. What comes out is in the words of [`crate::model`] or plain data; what
-//! goes wrong comes out as an [`Errno`].
+//! Each file is one subject. Results are types of [`crate::model`] or plain data; errors are an [`Errno`].
 
 pub mod allocator;
 pub mod args;
@@ -20,53 +19,53 @@ pub mod write;
 
 pub use nix::errno::Errno;
 
-/// The system's number in an error of the standard library.
+/// Returns the errno of a standard library error.
 #[must_use]
 pub fn errno(error: &std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(0))
 }
 
-/// This process's id; 1 in a container.
+/// Returns this process's id; 1 in a container.
 #[must_use]
 pub fn pid() -> crate::model::Pid {
     nix::unistd::getpid().as_raw()
 }
 
-/// Makes orphans below this process its children, as those of PID 1 are (prctl(2), PR_SET_CHILD_SUBREAPER).
+/// Makes this process adopt its orphaned descendants, as PID 1 does (prctl(2), PR_SET_CHILD_SUBREAPER).
 pub fn become_subreaper() -> Result<(), Errno> {
-    // SAFETY: prctl with integer arguments only; it touches no memory of ours.
+    // SAFETY: integer arguments only.
     Errno::result(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }).map(drop)
 }
 
-/// Whether this process is one that orphans below it go to.
+/// Returns whether this process adopts its orphaned descendants.
 #[must_use]
 pub fn is_subreaper() -> bool {
     let mut is: libc::c_int = 0;
-    // SAFETY: the kernel writes one number, ours.
+    // SAFETY: the kernel writes one integer of ours.
     unsafe { libc::prctl(libc::PR_GET_CHILD_SUBREAPER, &raw mut is) == 0 && is != 0 }
 }
 
-/// Asks the kernel for `signal` when rinit's own parent dies (prctl(2), PR_SET_PDEATHSIG).
+/// Requests `signal` when rinit's parent dies (prctl(2), PR_SET_PDEATHSIG).
 pub fn signal_at_parents_death(signal: crate::model::Signal) -> Result<(), Errno> {
     let number = libc::c_ulong::from(signal.number());
     // SAFETY: as above.
     Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, number, 0, 0, 0) }).map(drop)
 }
 
-/// Whether this process may be looked into by its own user (prctl(2), PR_GET_DUMPABLE).
+/// Returns whether this process is dumpable (prctl(2), PR_GET_DUMPABLE).
 fn is_dumpable() -> bool {
     // SAFETY: as above.
     unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) == 1 }
 }
 
-/// Lets this process be looked into again, as before one that shares its memory took on other ids: without that nobody,
-/// not even root in the container, can open its descriptors in `/proc`.
+/// Makes this process dumpable again, after a process that shares its memory has switched users: otherwise nobody, not
+/// even root in the container, can open its descriptors in `/proc`.
 fn be_dumpable() {
     // SAFETY: as above.
     unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) };
 }
 
-/// The directory that rinit is in, if it can be named.
+/// Returns rinit's working directory, if it has a path.
 #[must_use]
 pub fn directory() -> Option<std::ffi::CString> {
     use std::os::unix::ffi::OsStringExt as _;
@@ -74,13 +73,13 @@ pub fn directory() -> Option<std::ffi::CString> {
     std::ffi::CString::new(directory.into_os_string().into_vec()).ok()
 }
 
-/// Ends this process at once.
+/// Exits this process at once.
 pub fn exit(code: u8) -> ! {
-    // SAFETY: ends the process; nothing of ours is to be run at its end.
+    // SAFETY: no exit handlers of ours need to run.
     unsafe { libc::_exit(i32::from(code)) }
 }
 
-/// Goes to `/`, so that no mount is kept busy by rinit.
+/// Changes to `/`, so that rinit keeps no mount busy.
 pub fn sit_in_root() {
     let _ = nix::unistd::chdir(c"/");
 }

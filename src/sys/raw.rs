@@ -1,16 +1,16 @@
-//! System calls without the C library, for a child that shares rinit's memory while rinit goes on: a wrapper would
-//! leave an error in `errno`, which is rinit's own as much as the child's.
+//! System calls without the C library, for a child that shares rinit's memory while rinit continues: a wrapper would
+//! set `errno`, which the child shares with rinit.
 
 use super::Errno;
 use std::arch::asm;
 use std::ffi::{c_int, c_long, c_void};
 
-/// A pointer as an argument.
+/// Converts a pointer to an argument.
 pub(super) fn address<T: ?Sized>(of: *const T) -> usize {
     of.cast::<c_void>().expose_provenance()
 }
 
-/// An integer as an argument; negative ones as the kernel has them.
+/// Converts an integer to an argument; sign-extends negative ones.
 pub(super) fn number(of: c_int) -> usize {
     isize::try_from(of).unwrap_or(-1).cast_unsigned()
 }
@@ -19,19 +19,19 @@ pub(super) fn number(of: c_int) -> usize {
 ///
 /// # Safety
 ///
-/// The arguments are what the call takes: what it reads or writes through them is valid for it.
+/// The arguments must be valid for the call, including all memory that it reads or writes through them.
 pub(super) unsafe fn call(call: c_long, arguments: &[usize]) -> Result<usize, Errno> {
     let argument = |at: usize| arguments.get(at).copied().unwrap_or(0);
     let (a, b, c, d, e) = (argument(0), argument(1), argument(2), argument(3), argument(4));
     let result: isize;
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the kernel keeps all registers but these three; the rest is the caller's promise.
+    // SAFETY: the kernel preserves all registers but these three; the rest is the caller's contract.
     unsafe {
         asm!("syscall", inlateout("rax") call as isize => result, in("rdi") a, in("rsi") b, in("rdx") c,
             in("r10") d, in("r8") e, lateout("rcx") _, lateout("r11") _, options(nostack));
     }
     #[cfg(target_arch = "aarch64")]
-    // SAFETY: the kernel keeps all registers but the result's; the rest is the caller's promise.
+    // SAFETY: the kernel preserves all registers but the result's; the rest is the caller's contract.
     unsafe {
         asm!("svc 0", in("x8") call, inlateout("x0") a => result, in("x1") b, in("x2") c, in("x3") d, in("x4") e,
             options(nostack));
@@ -46,12 +46,12 @@ fn checked(result: isize) -> Result<usize, Errno> {
     }
 }
 
-/// clone(2) of a child that begins at `entry`, on a stack of its own; `tid` is what CLONE_CHILD_CLEARTID clears.
+/// clone(2) with a child that starts at `entry` on its own stack; CLONE_CHILD_CLEARTID clears `tid`.
 ///
 /// # Safety
 ///
-/// `top` is the 16-aligned upper end of a stack that is the child's alone until it is gone or has executed a program;
-/// what `argument` and `tid` point to lives as long.
+/// `top` must be the 16-byte aligned upper end of a stack that only the child uses until it has exited or executed a
+/// program; what `argument` and `tid` point to must live as long.
 pub(super) unsafe fn clone<T>(
     flags: c_int,
     top: *mut u8,
@@ -61,7 +61,7 @@ pub(super) unsafe fn clone<T>(
 ) -> Result<usize, Errno> {
     let result: isize;
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the parent passes by what the child does, which begins on the new stack and never returns.
+    // SAFETY: the parent skips the child's code, which starts on the new stack and never returns.
     unsafe {
         asm!("syscall", "test rax, rax", "jnz 2f", "mov rdi, {argument}", "call {entry}", "ud2", "2:",
             argument = in(reg) argument, entry = in(reg) entry,

@@ -1,15 +1,15 @@
-//! Descriptors 0, 1 and 2, and the descriptors rinit was given besides.
+//! Descriptors 0, 1 and 2, and other inherited descriptors.
 
 use super::process::descriptors;
 use super::{Errno, raw};
 use crate::text::gather::Gather;
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 
-/// Opens /dev/null (or, without it, an unconnected socket) on each of 0, 1 and 2 that is closed, so that no
-/// file of ours, or of a child's, lands there.
+/// Opens /dev/null (or else an unconnected socket) for each of 0, 1 and 2 that is closed, so that no other file of
+/// rinit or of a child gets that number.
 pub fn fill_gaps() {
     let mut set = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
-    // SAFETY: a list of three entries of ours; no time is spent waiting.
+    // SAFETY: an array of three entries of ours; a zero timeout does not wait.
     let bad = unsafe { libc::poll(set.as_mut_ptr(), 3, 0) };
     if bad <= 0 {
         return;
@@ -24,7 +24,7 @@ pub fn fill_gaps() {
     }
 }
 
-/// /dev/null, for reading and writing, closed on exec; `None` where there is none.
+/// Opens /dev/null for reading and writing, close-on-exec; `None` if there is none.
 #[must_use]
 pub fn open_null() -> Option<OwnedFd> {
     // SAFETY: a new descriptor, owned from here on.
@@ -36,21 +36,21 @@ pub fn open_null() -> Option<OwnedFd> {
 
 /// Closes every descriptor from 3 on (close_range(2), or one by one). Async-signal-safe.
 pub fn close_above_stderr() {
-    // SAFETY: rinit keeps no owned descriptor when it calls this; a child has none at all to lose.
+    // SAFETY: rinit owns no descriptor when it calls this; a child has none to lose.
     if unsafe { raw::call(libc::SYS_close_range, &[3, u32::MAX as usize, 0]) }.is_err() {
         descriptors::close_one_by_one(-1);
     }
 }
 
-/// The descriptors from 3 on that are open now.
+/// Returns the open descriptors from 3 on.
 #[must_use]
 pub fn open_above_stderr() -> Vec<RawFd> {
-    // SAFETY: a query on a number; a closed descriptor is an error, not a fault.
+    // SAFETY: takes an integer; a closed descriptor is just an error.
     let open = |fd: &RawFd| unsafe { libc::fcntl(*fd, libc::F_GETFD) } >= 0;
     match super::fs::dir::names("/proc/self/fd") {
         Ok(names) => {
             let mut fds: Vec<RawFd> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).gather();
-            // The directory's own descriptor is among them, and closed by now.
+            // The directory's own descriptor is listed too, but closed by now.
             fds.retain(|fd| *fd > 2 && open(fd));
             fds
         }
@@ -58,15 +58,15 @@ pub fn open_above_stderr() -> Vec<RawFd> {
     }
 }
 
-/// Closes descriptors that were given to rinit and are nobody's any more.
+/// Closes inherited descriptors that are no longer needed.
 pub fn close(fds: &[RawFd]) {
     for fd in fds {
-        // SAFETY: the caller has them from `open_above_stderr`; no owner in rinit has these numbers.
+        // SAFETY: the numbers come from `open_above_stderr`; nothing in rinit owns them.
         unsafe { libc::close(*fd) };
     }
 }
 
-/// Writes all of it, waiting for the reader: for a helper process, which may wait. Whether all was written.
+/// Writes everything, waiting for the reader; returns whether that worked. For helper processes, which may block.
 pub fn write_all(fd: RawFd, bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -81,9 +81,9 @@ pub fn write_all(fd: RawFd, bytes: &[u8]) -> bool {
     true
 }
 
-/// Whether a descriptor is a terminal.
+/// Returns whether a descriptor is a terminal.
 #[must_use]
 pub fn is_terminal(fd: RawFd) -> bool {
-    // SAFETY: a query on a number.
+    // SAFETY: takes an integer.
     unsafe { libc::isatty(fd) == 1 }
 }

@@ -1,9 +1,9 @@
-//! The terminal, and jobs in it (tcsetpgrp(3)).
+//! The terminal, and job control in it (tcsetpgrp(3)).
 
 use super::event::signals;
 use crate::model::{Pid, Signal};
 
-/// How many columns standard output shows, where it is a terminal.
+/// Returns the width of standard output in columns, if it is a terminal.
 #[must_use]
 pub fn columns() -> Option<usize> {
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
@@ -12,20 +12,21 @@ pub fn columns() -> Option<usize> {
     (result == 0 && size.ws_col > 0).then(|| usize::from(size.ws_col))
 }
 
-/// Hands the terminal, if stdin is one, to a process group. SIGTTOU is blocked in rinit, so this works from the background.
+/// Makes a process group the foreground group, if stdin is a terminal. rinit blocks SIGTTOU, so this works from the
+/// background.
 fn give_to(group: Pid) {
-    // SAFETY: integers only; without a terminal it is an error that means nothing.
+    // SAFETY: integers only; fails without a terminal, which does not matter.
     unsafe { libc::tcsetpgrp(0, group) };
 }
 
-/// The COMMAND, which was in the foreground, has ended and may be started again: rinit's own group has the terminal
-/// meanwhile, and gives it to the next run. A dead group would own it for ever, and who reads from it as another is
-/// stopped (SIGTTIN). A job of a shell above rinit never takes what that shell has; where rinit leads the session there is none.
+/// The COMMAND has ended in the foreground and may be restarted: rinit's own group becomes the foreground group until
+/// then. Otherwise a dead group would keep the terminal, and any reader would be stopped (SIGTTIN). As a job of a
+/// shell, rinit never takes the terminal from that shell; as session leader, it has no such shell.
 pub fn take_back(group: Pid) {
-    // SAFETY: integers only; without a terminal the first is an error.
+    // SAFETY: integers only; fails without a terminal.
     let (front, own) = unsafe { (libc::tcgetpgrp(0), libc::getpgrp()) };
     let is_front = |group| front == group && front > 0;
-    // A group of a PID namespace outside has no number here, and nothing can be given to it: it gets one of rinit's own.
+    // rinit's group belongs to an outer PID namespace and has no number here: create a group of its own.
     let own = if own == 0 && is_front(group) {
         // SAFETY: integers only.
         unsafe { libc::setpgid(0, 0) };
@@ -40,10 +41,10 @@ pub fn take_back(group: Pid) {
     }
 }
 
-/// Lets go of the controlling terminal, so that the COMMAND can take it into a session of its own. To the leader
-/// of a session that lets go the kernel sends HUP and CONT, which are not for the COMMAND.
+/// Detaches from the controlling terminal, so that the COMMAND's own session can acquire it. When a session leader
+/// detaches, the kernel sends it HUP and CONT, which are not for the COMMAND.
 pub fn let_go() -> LetGo {
-    // SAFETY: integers only; without a terminal it is an error that means nothing.
+    // SAFETY: integers only; fails without a terminal, which does not matter.
     if unsafe { libc::ioctl(0, libc::TIOCNOTTY as _) } != 0 {
         return LetGo::NoTerminal;
     }
@@ -55,19 +56,19 @@ pub fn let_go() -> LetGo {
     LetGo::Leader
 }
 
-/// How rinit stood to the terminal that it has let go of.
+/// rinit's relation to the terminal that it has detached from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LetGo {
     /// There was none.
     NoTerminal,
     /// Another process leads the session.
     Member,
-    /// The session was rinit's, which got HUP and CONT; they were thrown away.
+    /// rinit led the session; the HUP and CONT that it got were discarded.
     Leader,
 }
 
-/// The COMMAND was stopped in the terminal, and rinit is a job of some shell: rinit stops too, so that the shell
-/// takes over, and when the shell continues rinit, the COMMAND goes on in the foreground.
+/// The COMMAND was stopped in the terminal, and rinit is a job of a shell: stops rinit too, so that the shell takes
+/// over. When the shell continues rinit, the COMMAND continues in the foreground.
 pub fn stop_with(group: Pid) {
     // SAFETY: no arguments.
     let own = unsafe { libc::getpgrp() };
@@ -84,8 +85,8 @@ pub fn stop_with(group: Pid) {
     let _ = super::process::kill::group(group, &[Signal::CONT]);
 }
 
-/// The COMMAND was stopped by Ctrl-Z, and above rinit there is no shell that could ever continue it (a container's
-/// terminal): it goes on.
+/// The COMMAND was stopped by Ctrl-Z, and there is no shell above rinit that could continue it (a container's
+/// terminal): continues it.
 pub fn undo_stop(group: Pid) {
     // SAFETY: integers only.
     if unsafe { libc::tcgetpgrp(0) } == group {

@@ -1,5 +1,5 @@
-//! Stand-ins for libunwind, which would bring 261 KB of unwinder and symboliser for a backtrace that a stripped
-//! file does not have. A panic aborts: its text is printed, nothing is unwound.
+//! Stubs for libunwind, which would add 261 KB of unwinder and symboliser for backtraces that are empty in a stripped
+//! file anyway. A panic aborts: it prints its message and unwinds nothing.
 
 use std::ffi::{c_int, c_void};
 
@@ -33,7 +33,7 @@ stand_ins! {
     _Unwind_SetIP -> () = ();
 }
 
-/// What a landing pad of the standard library's would end in; nothing unwinds, so none is reached.
+/// Called at the end of landing pads of the standard library; never reached, since nothing unwinds.
 #[unsafe(no_mangle)]
 extern "C" fn _Unwind_Resume() -> ! {
     std::process::abort()

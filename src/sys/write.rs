@@ -1,4 +1,4 @@
-//! Writing that never waits for a reader: PID 1 has other things to hear.
+//! Writing without ever waiting for a reader: PID 1 must stay responsive.
 
 use super::Errno;
 use super::event::signals;
@@ -7,24 +7,23 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-/// How long a write(2) may last where the kernel offers none that does not wait (a terminal, a pipe before Linux
-/// 6.5): writable says that there is room for a byte, not for a line.
+/// How long a write(2) may block where the kernel has no non-blocking one (a terminal, a pipe before Linux 6.5):
+/// "writable" means room for a byte, not for a line.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(10);
 
-/// Between two tries of an answer that nobody reads.
+/// The longest pause between two attempts to write an answer.
 const MAX_RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// Why an answer was not written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unwritten {
-    /// This signal came while nobody read it.
+    /// This signal arrived before it was read.
     Signal(Signal),
-    /// The kernel refused it.
+    /// The write failed.
     Refused(Errno),
 }
 
-/// Writes as much as there is room for. EAGAIN: there is none at all; ETIMEDOUT: the same, and to find out took
-/// `WRITE_TIMEOUT`.
+/// Writes as much as there is room for. EAGAIN: no room; ETIMEDOUT: no room, and it took `WRITE_TIMEOUT` to find out.
 pub fn write_some(fd: RawFd, bytes: &[u8]) -> Result<usize, Errno> {
     let mut written = 0;
     while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
@@ -42,32 +41,32 @@ pub fn write_some(fd: RawFd, bytes: &[u8]) -> Result<usize, Errno> {
 
 fn write_once(fd: RawFd, rest: &[u8]) -> Result<usize, Errno> {
     let part = libc::iovec { iov_base: rest.as_ptr().cast_mut().cast(), iov_len: rest.len() };
-    // SAFETY: one part that is borrowed for the call; -1 writes at the current position.
+    // SAFETY: one buffer, borrowed for the call; -1 writes at the current position.
     let count = unsafe { libc::pwritev2(fd, &raw const part, 1, -1, libc::RWF_NOWAIT) };
     if let Ok(count) = Errno::result(count) {
         return Ok(count.unsigned_abs());
     }
     match Errno::last() {
-        // This kind of file knows no such flag (a terminal), a filter refuses it, or it would wait (a disk).
+        // Not supported by this kind of file (a terminal), blocked by a filter, or it would wait (a disk).
         Errno::EAGAIN | Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EPERM | Errno::EINVAL | Errno::ESPIPE => {}
         error => return Err(error),
     }
     let mut ask = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
-    // SAFETY: one entry of ours; no time is spent waiting.
+    // SAFETY: one entry of ours; a zero timeout does not wait.
     if unsafe { libc::poll(&raw mut ask, 1, 0) } != 1 {
         return Err(Errno::EAGAIN);
     }
     write_in_time(fd, rest)
 }
 
-/// Who sent a SIGALRM that was not the timer's.
+/// The sender of a SIGALRM that was not from the timer.
 static FOREIGN_ALARM: AtomicI32 = AtomicI32::new(NO_ALARM);
 
-/// No process has this number.
+/// No sender.
 const NO_ALARM: i32 = -1;
 
 extern "C" fn on_alarm(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
-    // SAFETY: the kernel hands over a siginfo that lives as long as the handler runs; a user's signal has a sender.
+    // SAFETY: the kernel's siginfo is valid while the handler runs; a signal sent by a user has a sender.
     unsafe {
         if (*info).si_code <= 0 {
             FOREIGN_ALARM.store((*info).si_pid(), Ordering::Relaxed);
@@ -75,14 +74,14 @@ extern "C" fn on_alarm(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc:
     }
 }
 
-/// A write(2) that SIGALRM interrupts. `O_NONBLOCK` would be simpler, but it belongs to the open file description,
-/// which the services have too. An alarm that somebody else sends meanwhile is kept for the one wait.
+/// A write(2) that SIGALRM interrupts. `O_NONBLOCK` would be simpler, but it is a flag of the open file description,
+/// which is shared with the services. A foreign alarm that arrives meanwhile is kept for the event loop.
 fn write_in_time(fd: RawFd, rest: &[u8]) -> Result<usize, Errno> {
     let span = libc::timeval { tv_sec: 0, tv_usec: i64::from(WRITE_TIMEOUT.subsec_micros()) };
-    // Again and again: the first may come before the write has begun.
+    // Repeats, since the first alarm may come before the write has begun.
     let armed = libc::itimerval { it_interval: span, it_value: span };
     let result = signals::with_handler(Signal::ALRM, on_alarm, || {
-        // SAFETY: zero is a timer that is off; both are ours, and what was armed before is put back.
+        // SAFETY: a zero timer is off; both are ours, and the previous timer is restored.
         unsafe {
             let mut before: libc::itimerval = std::mem::zeroed();
             libc::setitimer(libc::ITIMER_REAL, &raw const armed, &raw mut before);
@@ -102,8 +101,8 @@ fn write_in_time(fd: RawFd, rest: &[u8]) -> Result<usize, Errno> {
     }
 }
 
-/// Writes all of an answer that was asked for on the command line (`--help`), waiting for the reader; TERM, INT, HUP
-/// and QUIT end that.
+/// Writes an answer for the command line (`--help`) in full, waiting for the reader; TERM, INT, HUP and QUIT end the
+/// wait.
 pub fn answer(fd: RawFd, bytes: &[u8]) -> Result<(), Unwritten> {
     let mut rest = bytes;
     let mut delay = Duration::from_millis(1);
@@ -127,7 +126,7 @@ pub fn answer(fd: RawFd, bytes: &[u8]) -> Result<(), Unwritten> {
     Ok(())
 }
 
-/// Waits for a moment; false when somebody asks for the end meanwhile, which stays to be taken.
+/// Pauses briefly; returns false if a stop signal arrives meanwhile, which stays pending.
 #[must_use]
 pub fn pause() -> bool {
     std::thread::sleep(Duration::from_millis(1));
@@ -139,7 +138,7 @@ mod tests {
     use super::super::write::*;
     use std::os::fd::AsRawFd as _;
 
-    /// A pipe that takes no more without waiting takes a part, and says when it takes nothing.
+    /// A pipe without room for everything takes a part, and reports when it takes nothing.
     #[test]
     fn a_full_pipe_takes_what_it_can() {
         let (_read, write) = super::super::process::fork::pipe().expect("a pipe");
@@ -147,7 +146,7 @@ mod tests {
         let line = vec![b'x'; 100_000];
         let first = write_some(fd, &line).expect("room");
         assert!((1..line.len()).contains(&first), "{first}");
-        // With threads, as here, an alarm may be another's: that a write is interrupted is seen by tests/it/unread.rs.
+        // In this multi-threaded test the alarm may hit another thread: tests/it/unread.rs tests the interruption.
         assert_eq!(write_some(fd, &line), Err(Errno::EAGAIN));
     }
 }

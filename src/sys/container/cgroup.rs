@@ -1,13 +1,13 @@
-//! The limits that this container is held to, and what the kernel has killed for them: cgroups(7), of version 2
-//! and of version 1. Nothing is known where neither is mounted. Only looked at after something has failed.
+//! The resource limits of this container and its OOM kills: cgroups(7), v1 and v2. Nothing is known if neither is
+//! mounted. Only read after something has failed.
 
-/// A file of the cgroup that this process is in: its name in version 2, the controller and its name in version 1.
+/// Reads a file of this process's cgroup: by its v2 name, or by its v1 controller and name.
 fn read(v2: &str, controller: &str, v1: &str) -> Option<String> {
     let own = crate::sys::fs::files::system_text("/proc/self/cgroup").ok()?;
     places(&own, v2, controller, v1).iter().find_map(|path| crate::sys::fs::files::system_text(path).ok())
 }
 
-/// Where such a file may be, by the text of /proc/self/cgroup, the likeliest place first.
+/// Returns the possible paths of such a file, most likely first, given the text of /proc/self/cgroup.
 #[must_use]
 pub fn places(own: &str, v2: &str, controller: &str, v1: &str) -> Vec<String> {
     let mut places = Vec::new();
@@ -19,7 +19,7 @@ pub fn places(own: &str, v2: &str, controller: &str, v1: &str) -> Vec<String> {
             names if names.split(',').any(|name| name == controller) => (["/", controller].concat(), v1),
             _ => continue,
         };
-        // In a container the path is often that of the host, and the mount begins below it.
+        // In a container the path is often the host's, while the mount starts below it.
         let path = path.trim_end_matches('/');
         let paths = if path.is_empty() { &[""][..] } else { &[path, ""] };
         places.extend(paths.iter().map(|path| ["/sys/fs/cgroup", &root, path, "/", file].concat()));
@@ -27,25 +27,25 @@ pub fn places(own: &str, v2: &str, controller: &str, v1: &str) -> Vec<String> {
     places
 }
 
-/// How many processes may be at once. `None`: as many as the machine bears.
+/// Returns the limit of processes. `None`: unlimited.
 #[must_use]
 pub fn most_processes() -> Option<u64> {
     limit(&read("pids.max", "pids", "pids.max")?)
 }
 
-/// How many bytes of memory there may be in use. `None`: as many as the machine has.
+/// Returns the memory limit in bytes. `None`: unlimited.
 #[must_use]
 pub fn most_memory() -> Option<u64> {
     limit(&read("memory.max", "memory", "memory.limit_in_bytes")?)
 }
 
-/// How many bytes of memory were in use when it was most. `None`: the kernel does not tell (before 5.19).
+/// Returns the peak memory use in bytes. `None`: not reported (before Linux 5.19).
 #[must_use]
 pub fn peak_memory() -> Option<u64> {
     limit(&read("memory.peak", "memory", "memory.max_usage_in_bytes")?)
 }
 
-/// How much of the processors may be used, in thousandths of one. `None`: all that there are.
+/// Returns the CPU limit in thousandths of a CPU. `None`: unlimited.
 #[must_use]
 pub fn most_cpus() -> Option<u64> {
     let quota = read("cpu.max", "cpu", "cpu.cfs_quota_us")?;
@@ -53,8 +53,8 @@ pub fn most_cpus() -> Option<u64> {
     share(&quota, &period())
 }
 
-/// The share of the processors, in thousandths of one, by the texts of two files: version 2 has `QUOTA PERIOD` in both, or
-/// `max PERIOD`; version 1 one number in each, or -1.
+/// Returns the CPU quota in thousandths of a CPU from the text of two files: in v2 both have `QUOTA PERIOD` or `max
+/// PERIOD`; in v1 one number each, or -1.
 #[must_use]
 pub fn share(quota: &str, period: &str) -> Option<u64> {
     let quota: u64 = quota.split_whitespace().next()?.parse().ok()?;
@@ -62,20 +62,20 @@ pub fn share(quota: &str, period: &str) -> Option<u64> {
     quota.checked_mul(1000)?.checked_div(period)
 }
 
-/// How many processes the kernel has killed here for want of memory.
+/// Returns the number of OOM kills in this cgroup.
 #[must_use]
 pub fn killed_for_memory() -> u64 {
     read("memory.events", "memory", "memory.oom_control").map_or(0, |text| kills(&text))
 }
 
-/// The limit that a file tells; `None`: there is none.
+/// Parses a limit; `None`: unlimited.
 #[must_use]
 pub fn limit(text: &str) -> Option<u64> {
-    // Version 1 writes a number near the largest there is, version 2 the word `max`.
+    // v1 writes a number near the maximum, v2 the word `max`.
     text.trim().parse().ok().filter(|limit| *limit < 1 << 60)
 }
 
-/// The processes that were killed, by `memory.events` or `memory.oom_control`.
+/// Parses the number of OOM kills in `memory.events` or `memory.oom_control`.
 #[must_use]
 pub fn kills(text: &str) -> u64 {
     crate::sys::process::status::number(text, "oom_kill ", 10).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! Facts about the container that the configuration may name: `${RINIT_CPUS}` and its like.
+//! Facts about the container for use in the configuration: `${RINIT_CPUS}` etc.
 
 pub mod cgroup;
 pub mod kernel;
@@ -8,13 +8,13 @@ use super::net;
 use super::process::status;
 use crate::text::gather::Gather;
 
-/// The number of this process's pid namespace; 0 where /proc does not tell.
+/// Returns the inode of this process's PID namespace; 0 if /proc does not show it.
 #[must_use]
 pub fn pid_namespace() -> u64 {
     nix::sys::stat::stat("/proc/self/ns/pid").map_or(0, |found| found.st_ino)
 }
 
-/// The value of a fact; `None`: there is no such fact, or it cannot be found out here.
+/// Returns the value of a fact; `None`: unknown name, or not available here.
 #[must_use]
 pub fn fact(name: &str) -> Option<String> {
     match name {
@@ -27,20 +27,20 @@ pub fn fact(name: &str) -> Option<String> {
     }
 }
 
-/// The processors that this process may use: those it may run on (sched_getaffinity(2)), or fewer by the cgroup's
-/// quota; a part of one counts as one.
+/// Returns the CPUs that this process may use: its affinity (sched_getaffinity(2)), or less by the cgroup's quota; a
+/// fraction is rounded up.
 fn cpus() -> u64 {
     let usable = usable_processors();
     cgroup::most_cpus().map_or(usable, |thousandths| usable.min(thousandths.div_ceil(1000).max(1)))
 }
 
-/// The processors that the scheduler may give to this process; 1 where the kernel does not say. The standard
-/// library's `available_parallelism` asks the cgroup too, which is 16 KB for what is known here already.
+/// Returns the number of CPUs in this process's affinity mask; 1 if the kernel does not tell. The standard library's
+/// `available_parallelism` would add 16 KB for cgroup code that exists here already.
 fn usable_processors() -> u64 {
-    /// Room for 8,192 processors, the most that any kernel is built for.
+    /// Room for 8,192 CPUs, the maximum of any kernel build.
     const MAX_WORDS: usize = 128;
     let mut mask = [0_u64; MAX_WORDS];
-    // SAFETY: the mask is ours and as large as is said; the kernel writes no more than that.
+    // SAFETY: the mask is ours and of the given size; the kernel writes no more than that.
     let written =
         unsafe { libc::syscall(libc::SYS_sched_getaffinity, 0, size_of_val(&mask), mask.as_mut_ptr()) };
     if written <= 0 {
@@ -53,18 +53,18 @@ fn installed_memory() -> Option<u64> {
     status::installed_memory(&files::system_text("/proc/meminfo").ok()?)
 }
 
-/// The first address of an interface that is up and no loopback, IPv4 before IPv6.
+/// Returns the first address of an interface that is up and not the loopback, IPv4 before IPv6.
 fn address() -> Option<String> {
     let interfaces = net::interfaces().ok()?;
     let all = interfaces.iter().filter(|one| one.up && !one.loopback).flat_map(|one| &one.addresses);
     all.min_by_key(|address| !address.is_ipv4()).map(ToString::to_string)
 }
 
-/// The name servers of resolv.conf(5), with blanks between.
+/// Returns the name servers in the text of resolv.conf(5), separated by spaces.
 #[must_use]
 pub fn nameservers(text: &str) -> String {
     let rest = text.lines().filter_map(|line| line.strip_prefix("nameserver"));
-    // The keyword ends at a blank.
+    // The keyword must end at a space or tab.
     let servers = rest.filter(|rest| rest.starts_with([' ', '\t']));
     servers.filter_map(|rest| rest.split_ascii_whitespace().next()).gather().join(" ")
 }

@@ -1,19 +1,19 @@
-//! The monotonic clock (clock_gettime(2)); no other clock drives a timer.
+//! The monotonic clock (clock_gettime(2)); all timers use only this clock.
 
 use crate::model::Moment;
 
-/// Now.
+/// Returns the current time.
 #[must_use]
 pub fn now() -> Moment {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // Not through the vDSO: its first use costs two page faults, and rinit asks a few times in its life.
-    // SAFETY: the kernel fills a timespec that is ours. It cannot fail for this clock.
+    // Not through the vDSO: its first use costs two page faults, and rinit reads the clock rarely.
+    // SAFETY: the kernel fills a timespec of ours. It cannot fail for this clock.
     unsafe { libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_MONOTONIC, &raw mut time) };
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     Moment(seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// A span as the kernel takes it.
+/// Converts a duration for the kernel.
 #[must_use]
 pub(in crate::sys) fn timespec(span: std::time::Duration) -> libc::timespec {
     libc::timespec {
@@ -22,11 +22,11 @@ pub(in crate::sys) fn timespec(span: std::time::Duration) -> libc::timespec {
     }
 }
 
-/// The time of the calendar, for a log: seconds since 1970 and nanoseconds.
+/// Returns the wall-clock time, for log lines: seconds since 1970 and nanoseconds.
 #[must_use]
 pub fn calendar() -> (u64, u32) {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the kernel fills a timespec that is ours.
+    // SAFETY: the kernel fills a timespec of ours.
     unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut time) };
     (u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

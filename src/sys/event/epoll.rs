@@ -1,29 +1,29 @@
-//! Waiting for many descriptors, for a helper that has hundreds (epoll(7)).
+//! Waits for many descriptors, in a helper that has hundreds (epoll(7)).
 
 use super::clock;
 use crate::model::Moment;
 use crate::sys::Errno;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 
-/// When a descriptor wakes.
+/// When a descriptor is reported.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Interest {
-    /// Once for everything new that can be read: what was left unread does not wake again.
+    /// Once per arrival of new input (edge-triggered): unread input is not reported again.
     NewInput,
-    /// As long as there is something to be read.
+    /// While there is something to read (level-triggered).
     Input,
     /// Once, when there is room to write.
     RoomOnce,
 }
 
-/// A set of descriptors, each with a number of its owner's choice.
+/// A set of descriptors, each with a number that its owner chooses.
 pub struct Epoll {
     fd: OwnedFd,
     events: Vec<libc::epoll_event>,
 }
 
 impl Epoll {
-    /// An empty one.
+    /// Creates an empty set.
     pub fn new() -> Result<Self, Errno> {
         // SAFETY: a new descriptor, owned from here on.
         let fd = unsafe { OwnedFd::from_raw_fd(Errno::result(libc::epoll_create1(libc::EPOLL_CLOEXEC))?) };
@@ -31,21 +31,21 @@ impl Epoll {
         Ok(Self { fd, events: vec![none; 64] })
     }
 
-    /// Its number.
+    /// Returns its descriptor.
     #[must_use]
     pub fn raw_fd(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
 
-    /// Leaves a descriptor out from here on.
+    /// Removes a descriptor.
     pub fn forget(&self, fd: RawFd) -> Result<(), Errno> {
         let none = std::ptr::null_mut();
-        // SAFETY: numbers only.
+        // SAFETY: integers only.
         Errno::result(unsafe { libc::epoll_ctl(self.fd.as_raw_fd(), libc::EPOLL_CTL_DEL, fd, none) })
             .map(drop)
     }
 
-    /// Adds a descriptor, or changes its interest. EPERM: it is a file, which never waits.
+    /// Adds a descriptor or changes its interest. EPERM: a regular file, which never blocks.
     pub fn watch(&self, fd: RawFd, number: u64, interest: Interest) -> Result<(), Errno> {
         let flags = match interest {
             Interest::NewInput => libc::EPOLLIN | libc::EPOLLET,
@@ -64,15 +64,15 @@ impl Epoll {
         added.map(drop)
     }
 
-    /// Waits until `until` at most; the numbers of those that woke are added to `ready`.
+    /// Waits at most until `until`; appends the numbers of ready descriptors to `ready`.
     pub fn wait(&mut self, until: Option<Moment>, ready: &mut Vec<u64>) {
         let timeout = until.map_or(-1, |until| {
             let left = until.since(clock::now());
-            // Not a moment too early: it would only be waited again.
+            // Rounded up: an early wake-up would only wait again.
             i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX)
         });
         let most = i32::try_from(self.events.len()).unwrap_or(1);
-        // SAFETY: room for that many entries.
+        // SAFETY: the buffer has that many entries.
         let count = unsafe { libc::epoll_wait(self.fd.as_raw_fd(), self.events.as_mut_ptr(), most, timeout) };
         let count = usize::try_from(count).unwrap_or(0);
         ready.extend(self.events.iter().take(count).map(|event| event.u64));

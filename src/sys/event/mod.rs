@@ -1,4 +1,4 @@
-//! The one wait: signals, descriptors, the clock.
+//! The event loop's wait: signals, descriptors, the clock.
 
 pub mod clock;
 pub mod epoll;

@@ -1,4 +1,4 @@
-//! The one wait: for a signal, for a descriptor, or until a moment.
+//! The only wait of PID 1: for a signal, a descriptor, or a deadline.
 
 use super::signals::SignalSet;
 use super::{clock, signals};
@@ -10,32 +10,32 @@ use std::time::Duration;
 /// What ended a wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Wake {
-    /// This signal came.
+    /// A signal arrived.
     Signal {
-        /// Which.
+        /// The signal.
         signal: Signal,
-        /// From whom; 0 is outside of this PID namespace, and `None` the kernel (a key on the terminal).
+        /// Its sender; 0 is outside this PID namespace, `None` is the kernel (a key on the terminal).
         sender: Option<Pid>,
     },
-    /// Something can be done for this descriptor, or its other end is closed.
+    /// The descriptor is ready, or its other end was closed.
     Ready(RawFd),
-    /// The moment has come.
+    /// The deadline has passed.
     Due,
 }
 
-/// What is waited for of a descriptor. Whatever that is: that its other end is closed ends a wait too.
+/// A descriptor and what to wait for. Its other end being closed always ends the wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PollInterest {
-    /// Which.
+    /// The descriptor.
     pub fd: RawFd,
-    /// That it can be read.
+    /// Wait until it is readable.
     pub read: bool,
-    /// That it can be written.
+    /// Wait until it is writable.
     pub write: bool,
 }
 
 impl PollInterest {
-    /// That it can be read.
+    /// Waits until it is readable.
     #[must_use]
     pub fn reading(fd: RawFd) -> Self {
         Self { fd, read: true, write: false }
@@ -48,26 +48,26 @@ impl PollInterest {
     }
 }
 
-/// How long signals may go unheard where they cannot be waited for beside descriptors.
+/// How long signals may go unnoticed where they cannot be waited for together with descriptors.
 const MAX_BLIND_WAIT: Duration = Duration::from_millis(50);
 
-/// Waits. Without descriptors it is a bare rt_sigtimedwait(2), the cheapest there is; with some, a
+/// Waits. Without descriptors it is a plain rt_sigtimedwait(2), the cheapest wait there is; with descriptors, a
 /// signalfd(2) joins them in one ppoll(2).
 ///
-/// The kernel hands out the lowest number first, so that a flood of one signal would hide all above it for ever. Signals
-/// are taken in rounds: within one each is taken once, and when no other is pending it is the turn of the descriptors and
-/// of the moment.
+/// The kernel delivers the lowest signal number first, so a flood of one signal would starve all higher ones. So
+/// signals are taken in rounds: each at most once per round; when no other is pending, the descriptors and the
+/// deadline are checked.
 #[derive(Default)]
 pub struct Waiter {
     signals: Option<OwnedFd>,
-    /// What has been taken in this round.
+    /// Signals taken in this round.
     taken: SignalSet,
-    /// The descriptor that was told last: next time those behind it come first.
+    /// The descriptor reported last: the next search starts behind it.
     last: Option<RawFd>,
 }
 
 impl Waiter {
-    /// Waits until a signal comes, one of `fds` is as somebody waits for it, or `until` is reached.
+    /// Waits until a signal arrives, one of `fds` is ready, or `until` has passed.
     pub fn wait(&mut self, until: Option<Moment>, fds: &[PollInterest]) -> Wake {
         let is_due = || until.is_some_and(|moment| clock::now() >= moment);
         if self.taken != 0 {
@@ -90,7 +90,7 @@ impl Waiter {
                 self.take(left)
             } else {
                 let signal_fd = self.signal_fd();
-                // Where nothing says that one is pending, it is looked for before each wait.
+                // Without a signalfd, check for pending signals before each wait.
                 let signal = if signal_fd.is_none() { self.take(Some(Duration::ZERO)) } else { None };
                 signal.or_else(|| self.poll(left, fds, signal_fd))
             };
@@ -103,7 +103,7 @@ impl Waiter {
         }
     }
 
-    /// Waits for a descriptor, and for a signal too where `signal_fd` says when one is pending.
+    /// Waits for a descriptor, and also for a signal if there is a signalfd.
     fn poll(
         &mut self,
         left: Option<Duration>,
@@ -112,22 +112,23 @@ impl Waiter {
     ) -> Option<Wake> {
         let mut set: Vec<libc::pollfd> = fds.iter().map(|interest| interest.entry()).gather();
         set.extend(signal_fd.map(|fd| PollInterest::reading(fd).entry()));
-        // Without a signalfd (the engine forbids it, or no descriptor is free) signals do not wake this: look often.
+        // Without a signalfd (blocked by the engine, or no descriptor is free) signals do not wake ppoll: wake up
+        // often.
         let blind = signal_fd.is_none();
         let left = if blind { Some(left.unwrap_or(MAX_BLIND_WAIT).min(MAX_BLIND_WAIT)) } else { left };
         let timeout = left.map(clock::timespec);
         let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         let count = libc::nfds_t::try_from(set.len()).unwrap_or(0);
-        // SAFETY: `set` is a list of `count` entries of ours, the timeout is null or ours.
+        // SAFETY: `set` has `count` entries of ours, the timeout is null or ours.
         let ready = unsafe { libc::ppoll(set.as_mut_ptr(), count, timeout, std::ptr::null()) };
         if ready < 0 && !blind {
-            // Refused (a filter, no memory): signals alone are waited for, and not for long.
+            // ppoll failed (a filter, out of memory): wait for signals alone, but not for long.
             return self.take(Some(left.unwrap_or(MAX_BLIND_WAIT).min(MAX_BLIND_WAIT)));
         }
         if ready == 0 && !blind {
             return None;
         }
-        // A signal first: a stop must not wait behind a busy descriptor.
+        // Signals first: a stop must not wait behind a busy descriptor.
         if signal_fd.is_some()
             && let Some(wake) = self.take(Some(Duration::ZERO))
         {
@@ -149,12 +150,12 @@ impl Waiter {
         self.signals.as_ref().map(|fd| fd.as_raw_fd())
     }
 
-    /// Takes one pending signal that was not taken in this round, waiting for one until `left` has passed. `None`: time is
-    /// over, or the wait was interrupted.
+    /// Takes one pending signal that was not taken in this round; waits for at most `left`. `None`: timed out or
+    /// interrupted.
     fn take(&mut self, left: Option<Duration>) -> Option<Wake> {
         let (signal, info) = signals::take_one(signals::ALL & !self.taken, left)?;
         self.taken |= 1 << (signal.number() - 1);
-        // SAFETY: a user's signal carries its sender's pid.
+        // SAFETY: a signal sent by a user has its sender's pid.
         let sender = (info.si_code <= 0).then(|| unsafe { info.si_pid() });
         Some(Wake::Signal { signal, sender })
     }
@@ -165,7 +166,7 @@ mod tests {
     use super::super::poll::*;
     use crate::sys::process::fork;
 
-    /// In a process of its own, where every signal is blocked.
+    /// Runs a test in its own process with every signal blocked.
     fn in_a_child(test: fn() -> bool) {
         let pid = fork::fork(&[], || {
             let _ = signals::take_over();
@@ -173,7 +174,7 @@ mod tests {
         })
         .expect("a process");
         let mut status = 0;
-        // SAFETY: our own child.
+        // SAFETY: a child of ours.
         unsafe { libc::waitpid(pid, &raw mut status, 0) };
         assert_eq!(status, 0);
     }
@@ -183,11 +184,11 @@ mod tests {
     }
 
     fn raise(signal: Signal) {
-        // SAFETY: numbers.
+        // SAFETY: integers only.
         unsafe { libc::kill(libc::getpid(), i32::from(signal.number())) };
     }
 
-    /// HUP, USR1 and CHLD that come without end were taken for ever, lowest first, and TERM or PWR never.
+    /// Endless HUP, USR1 or CHLD were taken forever, lowest first, and TERM or PWR never.
     #[test]
     fn a_flood_of_one_signal_hides_no_other() {
         in_a_child(|| {
@@ -210,7 +211,7 @@ mod tests {
         });
     }
 
-    /// The moment comes, whatever else does.
+    /// A flood of signals does not delay the deadline.
     #[test]
     fn a_flood_does_not_stop_the_clock() {
         in_a_child(|| {

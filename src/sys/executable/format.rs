@@ -1,47 +1,47 @@
-//! What a file is that was to be run, by its first bytes: a script, an ELF file, or why it is neither.
+//! Identifies an executable file by its first bytes: a script, an ELF file, or why it is neither.
 
 use super::lookup::Found;
 use crate::sys::fs::access::AccessView;
 use std::path::Path;
 
-/// What the first bytes of a file make of it.
+/// The type of a file, by its first bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Content {
-    /// Nothing in it.
+    /// An empty file.
     Empty,
-    /// An ELF file for this machine number, with this loader if it names one.
+    /// An ELF file for this machine type, possibly with a loader.
     Elf {
         /// `e_machine` of elf(5).
         machine: u16,
-        /// The path of its loader, and whether that is there.
+        /// The path of its loader, and whether that exists.
         loader: Option<(String, bool)>,
     },
     /// A first line `#!INTERPRETER`.
     Script {
-        /// The path of the interpreter, without a carriage return behind it.
+        /// The path of the interpreter, without a trailing carriage return.
         interpreter: String,
-        /// What is there; `None`: nothing.
+        /// What that path is; `None`: it does not exist.
         found: Option<Box<Found>>,
-        /// The program that env(1), as the interpreter, is to find in PATH.
+        /// If the interpreter is env(1): the program that it will search in PATH.
         asked: Option<String>,
-        /// The last word of the line, where that ends in a carriage return, as an editor on Windows writes it.
+        /// The last word of the line if it ends in a carriage return, as written by editors on Windows.
         carriage_return: Option<String>,
     },
-    /// A byte order mark before the text.
+    /// Text that starts with a byte order mark.
     ByteOrderMark,
-    /// A program for another kind of system: its name.
+    /// A program for another operating system, by name.
     Foreign(&'static str),
-    /// Text without a first line that names an interpreter.
+    /// Text without a `#!` line.
     Text,
-    /// Neither.
+    /// Anything else.
     Other,
-    /// Not to be read by rinit.
+    /// Not readable by rinit.
     Unreadable,
-    /// No file that holds anything: `a pipe`.
+    /// Not a regular file: `a pipe`.
     Special(&'static str),
 }
 
-/// Beginnings of programs that Linux does not run: PE, and Mach-O in its three forms.
+/// Magic numbers of programs that Linux does not run: PE, and Mach-O in its three forms.
 const FOREIGN: &[(&[u8], &str)] = &[
     (b"MZ", "Windows"),
     (b"\xcf\xfa\xed\xfe", "macOS"),
@@ -49,7 +49,7 @@ const FOREIGN: &[(&[u8], &str)] = &[
     (b"\xca\xfe\xba\xbe", "macOS (or a Java class)"),
 ];
 
-/// What a file is. `deeper`: how many interpreters of interpreters are followed.
+/// Identifies a file. `deeper`: how many levels of interpreters to follow.
 pub(in crate::sys) fn content(path: &str, eyes: &AccessView<'_>, deeper: u8) -> Content {
     let Ok(head) = crate::sys::fs::files::slurp(path, 4096) else { return Content::Unreadable };
     let mut content = first_bytes(&head);
@@ -63,7 +63,7 @@ pub(in crate::sys) fn content(path: &str, eyes: &AccessView<'_>, deeper: u8) -> 
     content
 }
 
-/// What the first bytes of a file make of it. Pure: whether a loader or an interpreter is there is not looked up.
+/// Identifies the type of a file by its first bytes. Pure: does not check whether a loader or interpreter exists.
 #[must_use]
 pub fn first_bytes(head: &[u8]) -> Content {
     if head.is_empty() {
@@ -97,8 +97,8 @@ fn script(rest: &[u8]) -> Content {
     Content::Script { found: None, interpreter, asked, carriage_return }
 }
 
-/// The machine and the loader (the first program header PT_INTERP) of a 32- or 64-bit ELF file, elf(5). No number in it
-/// is to be trusted.
+/// Returns the machine type and loader (the first program header PT_INTERP) of a 32- or 64-bit ELF file, elf(5).
+/// Trusts no number in it.
 fn elf(head: &[u8]) -> Content {
     let wide = head.get(4) == Some(&2);
     let big = head.get(5) == Some(&2);
@@ -107,8 +107,8 @@ fn elf(head: &[u8]) -> Content {
         let fold = |sum: usize, byte: &u8| sum << 8 | usize::from(*byte);
         Some(if big { bytes.iter().fold(0, fold) } else { bytes.iter().rev().fold(0, fold) })
     };
-    // Where in the file the program headers begin, how large one is, how many there are; where in one its offset and its
-    // length stand, and how many bytes such a number has.
+    // Offsets in the ELF header: of the program headers, the size of one, and their number; offsets in a program
+    // header: of its offset and its length; and the width of such a number.
     let (start, size, count, offset, length, bytes) =
         if wide { (32, 54, 56, 8, 32, 8) } else { (28, 42, 44, 4, 16, 4) };
     let loader = || -> Option<String> {

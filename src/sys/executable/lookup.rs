@@ -1,5 +1,5 @@
-//! What is there where a program was to be started: facts for [`crate::diagnosis`]. Only looked at after a
-//! start has failed, so nothing here is on the way of a start that works.
+//! Inspects a program that could not be started: facts for [`crate::diagnosis`]. Only used after a failed start, so
+//! successful starts do not pay for it.
 
 use super::format::{Content, content};
 use crate::sys::Errno;
@@ -16,26 +16,26 @@ use std::ffi::{CStr, CString};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::PathBuf;
 
-/// One file that stands where a program was looked for.
+/// A file found where a program was searched for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Found {
     /// Its path.
     pub path: String,
     /// Whether it is a directory.
     pub directory: bool,
-    /// Who may run it.
+    /// Its permissions.
     pub rights: FileRights,
-    /// The mount that it lies on, when that is mounted noexec.
+    /// The mount it is on, if that is mounted noexec.
     pub noexec: Option<String>,
-    /// What it is.
+    /// Its type.
     pub content: Content,
 }
 
-/// What was to be started, and by whom.
+/// The program to look for, and the user it runs as.
 pub struct ExecQuery<'a> {
-    /// The word that it was called by.
+    /// The command word.
     pub word: &'a CStr,
-    /// Its arguments, the word first; may be left out.
+    /// The arguments, command word first; may be empty.
     pub argv: &'a [CString],
     /// The paths that were tried.
     pub candidates: &'a [CString],
@@ -43,53 +43,53 @@ pub struct ExecQuery<'a> {
     pub path: Option<&'a [u8]>,
     /// Its user; `None`: rinit's.
     pub ids: Option<&'a Identity>,
-    /// Where it was to start; `None`: where rinit is.
+    /// Its working directory; `None`: rinit's.
     pub directory: Option<&'a CStr>,
 }
 
-/// What is known about a program that was to be started.
+/// Facts about a program that was to be started.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ExecFacts {
-    /// The word it was called by.
+    /// The command word.
     pub word: String,
-    /// Where that is, when the word has a slash.
+    /// Its full path, if the word has a slash.
     pub path: String,
-    /// Its arguments, the word first, as far as they are known.
+    /// The arguments, command word first, if known.
     pub argv: Vec<String>,
-    /// What of its arguments and environment is more than the kernel takes.
+    /// The argument or variable that exceeds the kernel's limit, if any.
     pub too_long: Option<TooLong>,
-    /// Who was to run it.
+    /// The user who was to run it.
     pub viewer: Viewer,
-    /// The directories of PATH that were searched; empty when the word has a slash.
+    /// The PATH directories that were searched; empty if the word has a slash.
     pub searched: Vec<String>,
     /// The first file found there.
     pub found: Option<Found>,
-    /// The link that leads nowhere because of which it, or what is to run it, is not there.
+    /// A dangling link that makes it, or its interpreter, missing.
     pub dead: Option<DeadLink>,
-    /// What is in the way to it.
+    /// What blocks access to it.
     pub obstacle: Option<Obstacle>,
-    /// A mount on the way to it that is none of the system's own.
+    /// A mount on its path that is not one of the system's own.
     pub covered: Option<String>,
-    /// Where a program of that name is, when it is not where it was looked for. Of a script that is there: the same
-    /// for its interpreter.
+    /// Where a program of that name exists, if not in the searched places; for a script that exists: the same for its
+    /// interpreter.
     pub elsewhere: Option<String>,
-    /// Names that the searched directories do have, for "did you mean".
+    /// Names in the searched directories, for "did you mean".
     pub names: Vec<String>,
-    /// Whether the word holds blanks and its first part could be found.
+    /// Whether the word contains spaces and its first part was found.
     pub whole_line: bool,
-    /// Whether env(1), asked by its first line, would not find the interpreter in PATH.
+    /// Whether env(1), named in the `#!` line, would not find the interpreter in PATH.
     pub env_fails: bool,
     /// The working directory.
     pub directory: String,
-    /// What is in the way to the working directory.
+    /// What blocks access to the working directory.
     pub no_directory: Option<Obstacle>,
     /// Whether rinit is root.
     pub root: bool,
-    /// Capabilities that root usually has and rinit has not, for other users and their files.
+    /// Capabilities that root usually has but rinit lacks, for other users and their files.
     pub lacks: Vec<&'static str>,
-    /// The ulimit that cannot be had.
+    /// The ulimit that cannot be set.
     pub too_high: Option<TooHigh>,
-    /// The most processes and the most memory that the cgroup allows; only looked up when no process could be made.
+    /// The cgroup's limits of processes and memory; only read if the fork failed.
     pub most: (Option<u64>, Option<u64>),
 }
 
@@ -112,7 +112,7 @@ pub fn look(ask: &ExecQuery<'_>) -> ExecFacts {
         lacks,
         ..ExecFacts::default()
     };
-    // A word with a slash has one candidate, whose way is worth telling; a search just passes over.
+    // A word with a slash has one candidate, so report what blocks it; a PATH search just moves on.
     let by_path = word.contains('/');
     let first = word.split_whitespace().next().unwrap_or("");
     let paths: Vec<String> = ask.candidates.iter().map(|path| below(&directory, path)).gather();
@@ -129,7 +129,7 @@ pub fn look(ask: &ExecQuery<'_>) -> ExecFacts {
         }
     }
     for path in paths.iter().filter(|_| look.found.is_none()) {
-        // A directory of PATH that is not there is passed over.
+        // A missing PATH directory is skipped.
         let is_link = by_path || crate::sys::fs::stat::read_link(path).is_ok();
         look.dead = look.dead.or_else(|| dead_link(path).filter(|_| is_link));
         names(directory_of(path), &mut look.names);
@@ -137,7 +137,7 @@ pub fn look(ask: &ExecQuery<'_>) -> ExecFacts {
     }
     look.obstacle = eyes.way(look.found.as_ref().map_or(&look.path, |found| &found.path));
     if !by_path && look.found.is_none() {
-        // What lies in a directory of PATH that is closed is not seen, and may be what is sought.
+        // A PATH directory without access is not searched, and may contain the program.
         let unseen = |path: &&String| {
             std::fs::metadata(path).is_err_and(|error| crate::sys::errno(&error) == Errno::EACCES)
         };
@@ -161,7 +161,7 @@ pub fn look(ask: &ExecQuery<'_>) -> ExecFacts {
     look
 }
 
-/// The link that leads nowhere because of which the interpreter of a script, or the loader of a program, is not there.
+/// Returns the dangling link that makes a script's interpreter or a program's loader missing.
 fn dead_runner(found: &Found) -> Option<DeadLink> {
     match &found.content {
         Content::Script { interpreter, found: None, .. } => dead_link(interpreter),
@@ -170,7 +170,7 @@ fn dead_runner(found: &Found) -> Option<DeadLink> {
     }
 }
 
-/// Looks for a program before anybody starts it: by its path, or by its name in the directories of `path`.
+/// Looks for a program before it is started: by path, or by name in the directories of `path`.
 #[must_use]
 pub fn look_for(word: &str, path: Option<&[u8]>) -> ExecFacts {
     // A NUL cannot be part of a name.
@@ -185,7 +185,7 @@ pub fn look_for(word: &str, path: Option<&[u8]>) -> ExecFacts {
     })
 }
 
-/// A path that may begin at a directory.
+/// Resolves a path relative to a directory.
 fn below(directory: &str, path: &CStr) -> String {
     let path = path.to_string_lossy();
     if path.starts_with('/') {
@@ -204,7 +204,7 @@ fn shown(path: PathBuf) -> String {
 }
 
 impl AccessView<'_> {
-    /// What stands at a path; `deeper`: how many interpreters of interpreters are followed.
+    /// Inspects the file at a path; `deeper`: how many levels of interpreters to follow.
     pub(in crate::sys) fn found(&self, path: &str, deeper: u8) -> Option<Found> {
         let meta = std::fs::metadata(path).ok()?;
         let kind = meta.file_type();
@@ -226,14 +226,14 @@ impl AccessView<'_> {
     }
 }
 
-/// The mount that something lies on that is there.
+/// Returns the mount that an existing file is on.
 fn mount_of(path: &str) -> Option<Mount> {
     let all = mounts::read().ok()?;
     let (mount, _) = mounts::lies_on(&all, path).ok()??;
     Some(mount.clone())
 }
 
-/// The mount that a directory lies on, or what of it there is, when that is none of a system's own.
+/// Returns the mount of a directory, or of its nearest existing ancestor, if it is not one of the system's own.
 fn mount_over(mut directory: &str) -> Option<String> {
     while !exists(directory) {
         directory = directory.rsplit_once('/')?.0;
@@ -242,7 +242,7 @@ fn mount_over(mut directory: &str) -> Option<String> {
     (!matches!(point.as_str(), "/" | "/usr" | "/proc" | "/sys" | "/dev")).then_some(point)
 }
 
-/// Where else a program of this name is: in the usual directories, and in those of packages that bring their own.
+/// Searches for a program of this name in the usual directories and in those of known packages.
 fn elsewhere(word: &str, directory: &str) -> Option<String> {
     const USUAL: &str = "/usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin /app /usr/games";
     let name = word.rsplit('/').next().filter(|name| !name.is_empty())?;
@@ -265,12 +265,12 @@ fn names(directory: &str, into: &mut Vec<String>) {
     }
 }
 
-/// The capabilities for other users and their files that this process does not have.
+/// Returns the capabilities for other users and their files that this process lacks.
 pub(in crate::sys) fn lacks() -> Vec<&'static str> {
     lacking(&crate::sys::fs::files::system_text("/proc/self/status").unwrap_or_default())
 }
 
-/// Those that a process does not have, by its status (capabilities(7)); none where that does not tell.
+/// Returns those that a process lacks, from /proc/PID/status (capabilities(7)); empty if not listed.
 #[must_use]
 pub fn lacking(status: &str) -> Vec<&'static str> {
     let Some(bits) = crate::sys::process::status::number(status, "CapEff:", 16) else { return Vec::new() };

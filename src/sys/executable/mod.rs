@@ -1,4 +1,4 @@
-//! Programs: whether they may be run, and what they are.
+//! Programs: whether they can be executed, and their format.
 
 pub mod format;
 pub mod lookup;
