@@ -14,7 +14,7 @@
 use rinit::checks;
 use rinit::checks::kinds::link;
 use rinit::config::read::env_file;
-use rinit::config::read::interpolate::{Scope, expand};
+use rinit::config::read::interpolate::{Scope, StartFacts, expand};
 use rinit::config::read::table::ReadContext;
 use rinit::config::resolve;
 use rinit::config::source::diagnostic::SourceMap;
@@ -184,6 +184,7 @@ fn scope() -> Scope<'static> {
         exists: &|path| path.len() % 2 == 0,
         read: &|_| Ok("A=1\nB='two'\n".into()),
         later: &[],
+        start: StartFacts::default(),
     }
 }
 

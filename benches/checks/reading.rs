@@ -5,7 +5,7 @@ use super::common::table::{Samples, Table, rows};
 use super::common::{Options, micros};
 use super::place::Place;
 use rinit::checks;
-use rinit::config::read::interpolate::Scope;
+use rinit::config::read::interpolate::{Scope, StartFacts};
 use rinit::config::read::table::ReadContext;
 use rinit::config::source::diagnostic::SourceMap;
 use rinit::config::source::document;
@@ -16,8 +16,13 @@ use std::hint::black_box;
 /// From the text to what is to be checked and run, as a start does it.
 fn ours(text: &str) -> (usize, Plan) {
     let variable = |name: &str| (name == "APP").then(|| "/opt/app".to_owned());
-    let scope =
-        Scope { variable: &variable, exists: &|_| true, read: &|_| Err("does not exist".into()), later: &[] };
+    let scope = Scope {
+        variable: &variable,
+        exists: &|_| true,
+        read: &|_| Err("does not exist".into()),
+        later: &[],
+        start: StartFacts::default(),
+    };
     let mut sources = SourceMap::default();
     let file = sources.add("rinit.toml".into(), text.to_owned());
     let mut faults = Vec::new();

@@ -3,7 +3,7 @@
 
 use super::{Check, Facts, read, run};
 use crate::config::CheckProbe;
-use crate::config::read::interpolate::Scope;
+use crate::config::read::interpolate::{Scope, StartFacts};
 use crate::config::read::table::ReadContext;
 use crate::config::source::diagnostic::SourceMap;
 use crate::config::source::document::{self, Node, Value};
@@ -38,7 +38,13 @@ pub fn complete(probe: &mut CheckProbe, service: &str, written: Option<&Node>, r
 /// Judges once; the error is what was found, and what was expected.
 pub fn judge(probe: &CheckProbe, environ: Environ) -> Result<(), String> {
     let variable = |name: &str| environ.text(name);
-    let scope = Scope { variable: &variable, exists: &|_| false, read: &|_| Err(String::new()), later: &[] };
+    let scope = Scope {
+        variable: &variable,
+        exists: &|_| false,
+        read: &|_| Err(String::new()),
+        later: &[],
+        start: StartFacts::default(),
+    };
     let (checks, faults) = parse(probe, &scope);
     let Some(check) = checks.first() else { return Err(faults.join("; ")) };
     let finding = run::pool::attempt(check, None, &mut Facts::live(environ.clone()));

@@ -199,7 +199,7 @@ pub(super) fn variable_name(name: &str) -> bool {
 #[cfg(test)]
 pub mod testing {
     use super::super::read::*;
-    use crate::config::read::interpolate::Scope;
+    use crate::config::read::interpolate::{Scope, StartFacts};
     use crate::config::source::diagnostic::SourceMap;
     use crate::config::source::document;
 
@@ -221,6 +221,7 @@ pub mod testing {
             exists: &|_| false,
             read: &|_| Err(String::new()),
             later: &[],
+            start: StartFacts::default(),
         };
         let reading = ReadContext::new(scope);
         let Value::Table(entries) = &root.value else { panic!("no table") };

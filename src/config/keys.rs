@@ -39,6 +39,9 @@ pub const fn key(
     KeySpec { name, takes, default, help }
 }
 
+/// The conditions, which are keys of several tables.
+pub const CONDITIONS: &str = "when_*";
+
 /// All tables but those of checks.
 #[rustfmt::skip]
 pub static TABLES: &[TableSpec] = &[
@@ -53,14 +56,20 @@ pub static TABLES: &[TableSpec] = &[
         key("signals", "table", "", "what a signal means: \"stop\", \"ignore\", another signal, or a service's"),
         key("when_idle", "word", "\"exit\"", "what follows when nothing is left to run: \"exit\" or \"stay\""),
     ] },
-    TableSpec { path: "services.NAME", help: "One service. `[defaults]` takes the same keys, but for those that are each service's own: `command`, `type`, `depends_on`, `after`, `when_command`, `export_env`.", keys: &[
+    TableSpec { path: CONDITIONS, help: "Keys of any check, service, config, secret and hook: it is on only where all of them hold. Each but `when_any` takes a string or a list of strings; `!` before one turns it round. What is off is told by `--explain` and in `status`.", keys: &[
+        key("when_env", "strings, all must hold", "", "\"NAME\": it is set and not empty; \"NAME=one|two\": its value is one of these; \"NAME!=one|two\": it is none of them"),
+        key("when_any", "list, one must hold", "", "of strings as in `when_env`, and tables of conditions, `{ when_exists = \"/c\", when_user = \"root\" }`, which must all hold"),
+        key("when_exists", "paths, all must hold", "", "something is there"),
+        key("when_missing", "paths, all must hold", "", "nothing is there"),
+        key("when_empty", "paths, all must hold", "", "nothing is there, or an empty file, or a directory with nothing in it but `lost+found`"),
+        key("when_command", "names, one must hold", "", "the program that runs (the COMMAND's first word, or `main`'s where that is put before it), by its name or path; under `[services.main]`: the whole file is meant for these programs, and any other COMMAND is just run"),
+        key("when_arch", "names, one must hold", "", "the machine, as uname(1) or Docker names it: \"x86_64\", \"amd64\""),
+        key("when_user", "names or numbers, one must hold", "", "who rinit runs as: \"root\", \"!root\", a name of /etc/passwd, a uid"),
+    ] },
+    TableSpec { path: "services.NAME", help: "One service, and the conditions above. `[defaults]` takes the same keys, but for those that are each service's own: `command`, `type`, `depends_on`, `after`, `when_command`, `export_env`.", keys: &[
         key("command", "words", "", "the program and its arguments: an array, or a string that is split as a shell would; no shell runs"),
         key("type", "word", "\"daemon\"", "\"daemon\", or \"oneshot\", which is done when it exits 0"),
         key("enabled", "bool", "true", "whether it is started"),
-        key("when_env", "string", "", "started only if this variable is set and not empty: \"NAME\", \"!NAME\" or \"NAME=one|two\""),
-        key("when_exists", "path", "", "started only if this is there"),
-        key("when_missing", "path", "", "started only if this is not there"),
-        key("when_command", "words", "", "of `main`: the file is meant for these programs; any other COMMAND is just run"),
         key("essential", "bool", "true", "whether its end for good ends the container, with its exit code; of a oneshot only a failure counts"),
         key("depends_on", "names or table", "", "what it waits for at the start, and outlives at the stop"),
         key("after", "names", "", "order without need: waits for those that are to start at all"),
@@ -142,9 +151,6 @@ pub static TABLES: &[TableSpec] = &[
         key("gid", "name or number", "rinit's own", "its group"),
         key("mode", "octal string", "\"0644\"", "its permission bits, given before the first byte is written"),
         key("keep", "bool", "false", "whether a file that is there stays as it is"),
-        key("when_env", "string", "", "written only if this variable is set and not empty: \"NAME\", \"!NAME\" or \"NAME=one|two\""),
-        key("when_exists", "path", "", "written only if this is there"),
-        key("when_missing", "path", "", "written only if this is not there"),
     ] },
     TableSpec { path: "secrets.NAME", help: "The same of a value that is never shown. One of `content`, `file`, `environment` and `generate` says what is in it.", keys: &[
         key("content", "string", "", "what is in it"),
@@ -157,9 +163,6 @@ pub static TABLES: &[TableSpec] = &[
         key("gid", "name or number", "rinit's own", "its group"),
         key("mode", "octal string", "\"0400\"", "its permission bits, given before the first byte is written"),
         key("keep", "bool", "false", "whether a file that is there stays as it is"),
-        key("when_env", "string", "", "written only if this variable is set and not empty: \"NAME\", \"!NAME\" or \"NAME=one|two\""),
-        key("when_exists", "path", "", "written only if this is there"),
-        key("when_missing", "path", "", "written only if this is not there"),
     ] },
     TableSpec { path: "stop", help: "", keys: &[
         key("within", "duration", "no limit", "bounds the stop of the whole container; the grace periods are cut to fit"),
@@ -216,15 +219,18 @@ pub(crate) mod asked {
     /// A table at this path was read by a reader that asked for these keys, all of which must be listed.
     pub(crate) fn note(path: &str, keys: &[&'static str]) {
         let Some(table) = TableSpec::of(path) else { return };
+        let conditions = TableSpec::of(super::CONDITIONS).map_or(&[][..], |table| table.keys);
         for key in keys {
-            let listed = table.keys.iter().any(|listed| listed.name == *key);
+            let condition = conditions.iter().any(|condition| condition.name == *key);
+            let table_path = if condition { super::CONDITIONS } else { table.path };
+            ASKED.with_borrow_mut(|asked| asked.insert((table_path, *key)));
+            let listed = condition || table.keys.iter().any(|listed| listed.name == *key);
             assert!(
                 listed,
                 "the reader of [{path}] asks for {key:?}, which src/config/keys.rs does not list under {:?}: add it there",
                 table.path
             );
         }
-        ASKED.with_borrow_mut(|asked| asked.extend(keys.iter().map(|key| (table.path, *key))));
     }
 
     /// All that was asked for.
@@ -236,7 +242,7 @@ pub(crate) mod asked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::read::interpolate::Scope;
+    use crate::config::read::interpolate::{Scope, StartFacts};
     use crate::config::resolve;
     use crate::config::source::files::{Io, load};
 
@@ -255,8 +261,13 @@ ulimits = { nofile = { soft = 1, hard = 2 } }\nenv_file = [{ path = '/e', requir
         let mut faults = Vec::new();
         let io = Io { read: &read, list: &list, why: &|_, _| String::new() };
         let files = load(&["/all".to_string()], None, &io, &mut faults);
-        let scope =
-            Scope { variable: &|_| None, exists: &|_| false, read: &|_| Err(String::new()), later: &[] };
+        let scope = Scope {
+            variable: &|_| None,
+            exists: &|_| false,
+            read: &|_| Err(String::new()),
+            later: &[],
+            start: StartFacts::default(),
+        };
         resolve(files.as_ref(), &scope, &[c"m".into()], &mut faults);
         assert_eq!(faults, []);
         let asked = asked::all();
@@ -296,8 +307,11 @@ ulimits = { nofile = { soft = 1, hard = 2 } }\nenv_file = [{ path = '/e', requir
             "# The keys of the configuration\n\nWritten from `src/config/keys.rs`; `RINIT_WRITE_DOCS=1 cargo test --lib config::keys` writes it anew.\n",
         );
         for table in TABLES {
-            let heading =
-                if table.path.is_empty() { "Top level".into() } else { format!("`[{}]`", table.path) };
+            let heading = match table.path {
+                "" => "Top level".into(),
+                CONDITIONS => "Conditions: `when_*`".into(),
+                path => format!("`[{path}]`"),
+            };
             page.push_str(&format!("\n## {heading}\n\n"));
             if !table.help.is_empty() {
                 page.push_str(&format!("{}\n\n", table.help));

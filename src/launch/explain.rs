@@ -119,7 +119,7 @@ fn keys(files: &Files, node: &Node, path: &str, at: Span, text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::explain;
-    use crate::config::read::interpolate::Scope;
+    use crate::config::read::interpolate::{Scope, StartFacts};
     use crate::config::resolve;
     use crate::config::source::files::{Io, load};
     use std::io;
@@ -132,8 +132,13 @@ mod tests {
         let io = Io { read: &read, list: &list, why: &|_, _| String::new() };
         let files = load(&["/e".to_string()], None, &io, &mut faults);
         let variable = |name: &str| (name == "TOKEN").then(|| "hidden".to_string());
-        let scope =
-            Scope { variable: &variable, exists: &|_| false, read: &|_| Err(String::new()), later: &[] };
+        let scope = Scope {
+            variable: &variable,
+            exists: &|_| false,
+            read: &|_| Err(String::new()),
+            later: &[],
+            start: StartFacts::default(),
+        };
         let plan = resolve(files.as_ref(), &scope, command, &mut faults);
         assert_eq!(faults, []);
         explain(files.as_ref(), &plan)

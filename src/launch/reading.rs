@@ -8,7 +8,7 @@ use crate::received::Received;
 use crate::supervisor::ends_before_start;
 use crate::sys::event::poll::{PollInterest, Waiter, Wake};
 use crate::sys::event::{clock, signals};
-use crate::sys::fs::{files, mounts};
+use crate::sys::fs::{files, mounts, stat};
 use crate::sys::process::reap::{self, Reaped};
 use crate::sys::process::{fork, kill};
 use crate::sys::{Errno, stdio, write};
@@ -44,6 +44,11 @@ pub fn list(path: &str) -> io::Result<Vec<String>> {
 /// Whether a path exists.
 pub fn exists(path: &str) -> bool {
     ask(path, &|| if files::exists(path) { Ok(Vec::new()) } else { Err(ErrorKind::NotFound.into()) }).is_ok()
+}
+
+/// Whether nothing is at a path, or an empty directory or file.
+pub fn is_empty(path: &str) -> bool {
+    ask(path, &|| if stat::is_empty(path) { Ok(Vec::new()) } else { Err(ErrorKind::NotFound.into()) }).is_ok()
 }
 
 /// What a start looks for that names nothing: it is to cost nothing.

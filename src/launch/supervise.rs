@@ -6,7 +6,7 @@ use crate::checks::run::Interrupted;
 use crate::checks::run::workers::Workers;
 use crate::checks::{self, Check, Facts};
 use crate::cli::{Format, LogLevel, Mode};
-use crate::config::read::interpolate::Scope;
+use crate::config::read::interpolate::{Scope, StartFacts};
 use crate::config::read::table::ReadContext;
 use crate::config::source::diagnostic::Diagnostic;
 use crate::config::source::files::Files;
@@ -21,6 +21,8 @@ use crate::received::{self, Early, Received};
 use crate::runtime::InheritedFds;
 use crate::service::exports::Exports;
 use crate::service::launcher::Starter;
+use crate::sys::container::kernel;
+use crate::sys::process::credentials;
 use crate::sys::process::spawn::SessionMode;
 use crate::sys::{allocator, args, container, stdio};
 use crate::text::gather::Gather;
@@ -241,7 +243,7 @@ impl Launch<'_> {
 
     fn read_checks(&self, files: &Files, environ: &Environ, faults: &mut Vec<Diagnostic>) -> Vec<Check> {
         let variable = |name: &str| environ.text(name).or_else(|| container::fact(name));
-        let reading = ReadContext::new(scope(&variable, &[]));
+        let reading = ReadContext::new(self.scope(files, &variable, &[]));
         let written = files.root.get("checks");
         redact::keep(&checks::given_secrets(written, environ));
         let checks = checks::read(written, &reading);
@@ -257,7 +259,7 @@ impl Launch<'_> {
         faults: &mut Vec<Diagnostic>,
     ) -> Plan {
         let variable = |name: &str| environ.text(name).or_else(|| container::fact(name));
-        let scope = scope(&variable, later);
+        let scope = self.scope(files, &variable, later);
         let mut plan = resolve::resolve(Some(files), &scope, &self.invocation.command, faults);
         let reading = ReadContext::new(scope);
         for Service { name, program, .. } in &mut plan.services {
@@ -269,6 +271,23 @@ impl Launch<'_> {
         }
         faults.extend(reading.into_faults());
         plan
+    }
+
+    /// What the configuration may know: these variables, the files of this system, and what this start is.
+    fn scope<'a>(
+        &'a self,
+        files: &'a Files,
+        variable: &'a dyn Fn(&str) -> Option<String>,
+        later: &'a [String],
+    ) -> Scope<'a> {
+        let start = StartFacts {
+            root: Some(&files.root),
+            command: &self.invocation.command,
+            uid: || credentials::current().uid,
+            arch: || kernel::uname().1,
+            is_empty: super::reading::is_empty,
+        };
+        Scope { variable, exists: &super::reading::exists, read: &super::read_text, later, start }
     }
 
     /// Runs the checks, each that may block or waits in a process of its own.
@@ -330,9 +349,4 @@ fn why_off(service: &Service) -> String {
 /// Writes a text to standard output.
 fn tell(text: String) -> u8 {
     answer(&redact::hide(text), 0)
-}
-
-/// What the configuration may know: these variables, and the files of this system.
-fn scope<'a>(variable: &'a dyn Fn(&str) -> Option<String>, later: &'a [String]) -> Scope<'a> {
-    Scope { variable, exists: &super::reading::exists, read: &super::read_text, later }
 }

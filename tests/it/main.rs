@@ -19,6 +19,7 @@ mod blocked_looks;
 mod checks;
 mod command;
 mod compliance;
+mod conditions;
 mod config;
 mod configs;
 mod control;

@@ -6,6 +6,7 @@ use super::common::keys::{asserting, at_least, must_ask, no_export, no_wait};
 use super::common::path::denied;
 use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, facts, listed, quoted};
 use crate::config::keys::{KeySpec, key};
+use crate::config::read::condition::docker_arch;
 use crate::config::read::table::Table;
 use crate::config::source::document::{Entry, Value};
 use crate::sys::fs::stat::Access;
@@ -156,7 +157,7 @@ impl WantedKernel {
             }
             Self::Arch(wanted) => {
                 let (_, machine) = facts.system.uname();
-                let docker = docker_name(&machine);
+                let docker = docker_arch(&machine);
                 if wanted.iter().any(|arch| *arch == machine || arch == docker) {
                     return Ok(machine);
                 }
@@ -282,17 +283,6 @@ fn time_zone(zone: &str, facts: &Facts) -> Result<String, CheckFailure> {
 fn numbers(version: &str) -> Vec<u32> {
     let digits = version.split('-').next().unwrap_or_default();
     digits.split('.').map_while(|part| part.parse().ok()).gather()
-}
-
-/// What Docker calls a machine.
-fn docker_name(machine: &str) -> &str {
-    match machine {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "i686" => "386",
-        "armv7l" => "arm",
-        other => other,
-    }
 }
 
 /// `2024-01-31` -> seconds since 1970.

@@ -172,12 +172,18 @@ pub fn check_name(name: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::super::env_file::*;
+    use super::super::interpolate::StartFacts;
 
     fn read(text: &str) -> (Vec<EnvFileEntry>, Vec<String>) {
         let variable = |name: &str| (name == "HOST").then(|| "h".to_string());
         let later = ["SOON".to_string()];
-        let scope =
-            Scope { variable: &variable, exists: &|_| false, read: &|_| Err(String::new()), later: &later };
+        let scope = Scope {
+            variable: &variable,
+            exists: &|_| false,
+            read: &|_| Err(String::new()),
+            later: &later,
+            start: StartFacts::default(),
+        };
         parse(text, &scope)
     }
 

@@ -177,7 +177,7 @@ fn beginning(line: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::super::foreign::*;
-    use crate::config::read::interpolate::Scope;
+    use crate::config::read::interpolate::{Scope, StartFacts};
     use crate::config::resolve;
     use crate::config::source::files::{Io, load};
 
@@ -209,8 +209,13 @@ mod tests {
             &Io { read: &read, list: &list, why: &|_, error| crate::text::io_error::unreadable(error) },
             &mut faults,
         );
-        let scope =
-            Scope { variable: &|_| None, exists: &|_| false, read: &|_| Ok(String::new()), later: &[] };
+        let scope = Scope {
+            variable: &|_| None,
+            exists: &|_| false,
+            read: &|_| Ok(String::new()),
+            later: &[],
+            start: StartFacts::default(),
+        };
         resolve(files.as_ref(), &scope, &[], &mut faults);
         faults.iter().map(|fault| format!("{}\n", fault.message)).collect()
     }

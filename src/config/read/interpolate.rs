@@ -1,6 +1,8 @@
 //! `${NAME}` in string values, as Compose has it, and the facts that the configuration may ask about.
 
+use crate::config::source::document::Node;
 use crate::text::expansion::{self, ExpansionRules, VariableValue};
+use std::ffi::CString;
 
 pub use crate::text::expansion::OnlyNames;
 
@@ -15,6 +17,29 @@ pub struct Scope<'a> {
     pub read: &'a dyn Fn(&str) -> Result<String, String>,
     /// Variables that are not set yet, but that a check may export. What needs one is judged later.
     pub later: &'a [String],
+    /// What conditions ask besides.
+    pub start: StartFacts<'a>,
+}
+
+/// What is known of this start: the COMMAND, who rinit is, and on what machine.
+#[derive(Clone, Copy)]
+pub struct StartFacts<'a> {
+    /// All files, merged; `None`: no condition is to be judged by the COMMAND.
+    pub root: Option<&'a Node>,
+    /// The COMMAND.
+    pub command: &'a [CString],
+    /// rinit's effective user.
+    pub uid: fn() -> u32,
+    /// The machine, as uname(1) calls it.
+    pub arch: fn() -> String,
+    /// Whether nothing is at a path, or an empty directory or file.
+    pub is_empty: fn(&str) -> bool,
+}
+
+impl Default for StartFacts<'_> {
+    fn default() -> Self {
+        Self { root: None, command: &[], uid: || 0, arch: String::new, is_empty: |_| false }
+    }
 }
 
 /// A text after expansion.
@@ -71,7 +96,13 @@ mod tests {
         let later = ["SOON".to_string()];
         expand(
             text,
-            &Scope { variable: &variable, exists: &|_| false, read: &|_| Err(String::new()), later: &later },
+            &Scope {
+                variable: &variable,
+                exists: &|_| false,
+                read: &|_| Err(String::new()),
+                later: &later,
+                start: StartFacts::default(),
+            },
         )
     }
 

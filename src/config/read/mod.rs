@@ -1,5 +1,6 @@
 //! From the tree to typed values: tables and their keys, interpolation, conditions.
 
+pub mod command_line;
 pub mod condition;
 pub mod context;
 pub mod env_file;

@@ -6,7 +6,7 @@
 
 pub use super::context::ReadContext;
 use super::foreign;
-use super::interpolate::{Expanded, OnlyNames, Scope, expand_only};
+use super::interpolate::{Expanded, OnlyNames, Scope, StartFacts, expand_only};
 pub use super::scalar::{one_of, scalar, signal};
 use crate::config::source::diagnostic::Span;
 use crate::config::source::document::{Entry, Node, Value};
@@ -469,6 +469,7 @@ fn only_unset(text: &str, only: OnlyNames<'_>) -> bool {
         exists: &|_| false,
         read: &|_| Err(String::new()),
         later: &[],
+        start: StartFacts::default(),
     };
     expand_only(text, &set, only).is_ok()
 }

@@ -33,8 +33,7 @@ use std::ffi::CString;
 /// The path of `[defaults]`, where a key may be that acts for some services only.
 const DEFAULTS: &str = "defaults";
 
-/// The name of the service that the COMMAND is.
-pub const MAIN: &str = "main";
+pub use super::read::command_line::MAIN;
 
 /// What `[services.main]` is when no file has it.
 static NOTHING: Node = Node { value: Value::Table(Vec::new()), at: Span { file: 0, start: 0, end: 0 } };

@@ -77,7 +77,8 @@ pub fn check_defaults(table: &Table<'_>, sources: &SourceMap) {
 /// Why it is off. A COMMAND that was typed runs, whatever the file says.
 fn off(table: &Table<'_>, command: Option<&[CString]>) -> Option<Off> {
     let enabled = table.flag("enabled");
-    let condition = condition::condition(table);
+    let is_main = command.is_some();
+    let condition = if is_main { condition::condition_of_main(table) } else { condition::condition(table) };
     if command.is_some_and(|command| !command.is_empty()) {
         return None;
     }

@@ -3,7 +3,7 @@
 use super::{CtlError, names};
 use crate::cli::{self, Parsed};
 use crate::config::read::context::ReadContext;
-use crate::config::read::interpolate::Scope;
+use crate::config::read::interpolate::{Scope, StartFacts};
 use crate::config::read::table::Table;
 use crate::config::source::files::{self, Io};
 use crate::exit_code::{DENIED, FAILURE, TIMED_OUT, UNKNOWN_SERVICE, UNREACHED};
@@ -274,6 +274,7 @@ fn configured_name() -> Option<String> {
         exists: &fs::files::exists,
         read: &|_| Err(String::new()),
         later: &[],
+        start: StartFacts::default(),
     });
     Table::open(&reading, String::new(), files.root.at, &files.root)?.table("control")?.text("socket")
 }

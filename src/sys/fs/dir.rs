@@ -8,17 +8,32 @@ use std::path::Path;
 
 /// All names but `.` and `..`, in no order.
 pub fn names(path: impl AsRef<Path>) -> io::Result<Vec<OsString>> {
-    list(path.as_ref()).map_err(io::Error::from)
+    let mut names = Vec::new();
+    each(path.as_ref(), &mut |name| {
+        names.push(OsString::from_vec(name.to_vec()));
+        true
+    })?;
+    Ok(names)
 }
 
-fn list(path: &Path) -> Result<Vec<OsString>, Errno> {
+/// Whether there is no name but that of what every file system has.
+pub fn is_empty(path: &str) -> io::Result<bool> {
+    let mut empty = true;
+    each(path.as_ref(), &mut |name| {
+        empty = name == b"lost+found";
+        empty
+    })?;
+    Ok(empty)
+}
+
+/// Shows all names but `.` and `..`, until `more` has seen enough.
+fn each(path: &Path, more: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), Errno> {
     let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::ENOENT)?;
     // SAFETY: a string of ours; what comes back is ours until it is closed below.
     let directory = unsafe { libc::opendir(path.as_ptr()) };
     if directory.is_null() {
         return Err(Errno::last());
     }
-    let mut names = Vec::new();
     let result = loop {
         Errno::clear();
         // SAFETY: an open directory.
@@ -28,13 +43,13 @@ fn list(path: &Path) -> Result<Vec<OsString>, Errno> {
         }
         // SAFETY: the entry holds a string, and is not touched before the next is read.
         let name = unsafe { CStr::from_ptr((&raw const (*entry).d_name).cast()) }.to_bytes();
-        if name != b"." && name != b".." {
-            names.push(OsString::from_vec(name.to_vec()));
+        if name != b"." && name != b".." && !more(name) {
+            break Errno::from_raw(0);
         }
     };
     // SAFETY: opened above, and not used again. There is nothing to be done about a failure.
     unsafe { libc::closedir(directory) };
-    if result == Errno::from_raw(0) { Ok(names) } else { Err(result) }
+    if result == Errno::from_raw(0) { Ok(()) } else { Err(result) }
 }
 
 #[cfg(test)]
@@ -47,6 +62,7 @@ mod tests {
         found.sort_unstable();
         assert!(found.windows(2).all(|pair| pair[0] != pair[1]) && found.contains(&"stdio.rs".into()));
         assert!(!found.iter().any(|name| name == "." || name == ".."));
+        assert_eq!(is_empty("/proc").ok(), Some(false));
         let kind = |path: &str| names(path).expect_err(path).kind();
         assert_eq!(kind("/no/such/directory"), io::ErrorKind::NotFound);
         assert_eq!(kind("/proc/self/status"), io::ErrorKind::NotADirectory);

@@ -67,6 +67,16 @@ pub fn stat(path: &str) -> io::Result<Stat> {
     })
 }
 
+/// Whether nothing is there, or an empty file, or a directory with nothing of anybody's in it.
+#[must_use]
+pub fn is_empty(path: &str) -> bool {
+    match stat(path) {
+        Ok(found) if found.dir => dir::is_empty(path).unwrap_or(false),
+        Ok(found) => found.file && found.size == 0,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
 /// What a symbolic link says.
 pub fn read_link(path: &str) -> io::Result<String> {
     Ok(std::fs::read_link(path)?.to_string_lossy().into_owned())

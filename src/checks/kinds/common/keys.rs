@@ -8,7 +8,7 @@ use crate::text::regex::Pattern;
 use crate::text::suggest::did_you_mean;
 use std::time::Duration;
 
-/// Keys that every kind has.
+/// Keys that every kind has, besides the conditions.
 #[rustfmt::skip]
 pub const COMMON_KEYS: &[KeySpec] = &[
     key("level", "word", "\"error\"", "\"error\": the container does not start; \"warn\": it is told"),
@@ -18,14 +18,10 @@ pub const COMMON_KEYS: &[KeySpec] = &[
     key("any_of", "string", "", "of the checks that share this label, one must hold"),
     key("as_user", "name or number", "who rinit is", "whose rights to judge with: \"USER\" or \"USER:GROUP\""),
     key("export", "string", "", "the variable that gets the value that was found"),
-    key("when_env", "string", "", "judged only if this variable is set and not empty: \"NAME\", \"!NAME\" or \"NAME=one|two\""),
-    key("when_exists", "path", "", "judged only if this is there"),
-    key("when_missing", "path", "", "judged only if this is not there"),
 ];
 
-/// Keys that every kind has.
-pub(in crate::checks) const COMMON: &str =
-    "any_of, as_user, export, hint, interval, level, wait, when_env, when_exists, when_missing";
+/// Keys that every kind has, besides the conditions.
+pub(in crate::checks) const COMMON: &str = "any_of, as_user, export, hint, interval, level, wait";
 
 /// A key that says one of these words.
 pub(in crate::checks) fn word(
@@ -128,7 +124,9 @@ pub(in crate::checks) fn no_export(table: &Table<'_>) {
 
 /// A table that asks for nothing cannot fail. A key that nobody knows has a fault of its own.
 pub(in crate::checks) fn must_ask(table: &Table<'_>, asks: bool, keys: &str) {
-    let known = |key: &str| keys.split(", ").chain(COMMON.split(", ")).any(|known| known == key);
+    let known = |key: &str| {
+        key.starts_with("when_") || keys.split(", ").chain(COMMON.split(", ")).any(|known| known == key)
+    };
     if !asks && table.entries().iter().all(|entry| known(&entry.key)) {
         table.fault_here(&["asserts nothing; expected one of ", keys].concat());
     }

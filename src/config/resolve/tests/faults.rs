@@ -112,7 +112,7 @@ const BAD: &[(&str, &str)] = &[
     ("when_env = 'A B=x'", "when_env: names no variable"),
     ("when_exists = 'rel'", "when_exists: is not an absolute path"),
     ("when_missing = ''", "when_missing: is not an absolute path"),
-    ("when_command = ['a']", "unknown key \"when_command\""),
+    ("when_command = []", "when_command: is an empty list"),
 ];
 
 #[test]

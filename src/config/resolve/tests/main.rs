@@ -12,7 +12,13 @@ fn main_of(text: &str, command: &[&str]) -> (Plan, Service) {
 
 #[test]
 fn a_command_without_a_configuration_is_alone() {
-    let scope = Scope { variable: &variable, exists: &|_| false, read: &|_| Err(String::new()), later: &[] };
+    let scope = Scope {
+        variable: &variable,
+        exists: &|_| false,
+        read: &|_| Err(String::new()),
+        later: &[],
+        start: StartFacts::default(),
+    };
     let mut faults = Vec::new();
     let plan = resolve(None, &scope, &[c"a".into(), c"-x".into()], &mut faults);
     assert_eq!(

@@ -5,6 +5,7 @@ mod main;
 mod prepared;
 
 use crate::config::Off;
+use crate::config::read::interpolate::StartFacts;
 use crate::config::resolve::*;
 use crate::config::source::files::{Io, load};
 use crate::model::{HealthRules, Restart};
@@ -41,7 +42,13 @@ fn plan_of(files: &[(&str, &str)], command: &[&str]) -> (Plan, Vec<String>) {
         "/bad.env" => Ok("A=1\nB B=2\nC='open\n".to_string()),
         _ => Err("does not exist".to_string()),
     };
-    let scope = Scope { variable: &variable, exists: &|path| path == "/there", read: &read, later: &later };
+    let scope = Scope {
+        variable: &variable,
+        exists: &|path| path == "/there",
+        read: &read,
+        later: &later,
+        start: StartFacts::default(),
+    };
     let command: Vec<CString> = command.iter().map(|word| CString::new(*word).expect("no NUL")).collect();
     let plan = resolve(Some(&files), &scope, &command, &mut faults);
     let told = faults.iter().map(|fault| match fault.at {

@@ -1,0 +1,59 @@
+//! The COMMAND as the file sees it: which program runs, before anything else is read.
+
+use super::interpolate::{Expanded, Scope, expand};
+use crate::config::source::document::{Node, Value};
+use crate::text::units;
+use std::ffi::CString;
+
+/// The name of the service that the COMMAND is.
+pub const MAIN: &str = "main";
+
+/// What `[services.main]` says of a key.
+#[must_use]
+pub fn of_main<'a>(root: &'a Node, key: &str) -> Option<&'a Node> {
+    root.get("services")?.get(MAIN)?.get(key)
+}
+
+/// Which program runs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MainProgram {
+    /// This one, by its name or path.
+    Named(String),
+    /// None: there is no COMMAND.
+    Absent,
+    /// Its name needs a variable that is not set yet.
+    Later,
+}
+
+/// The program that the COMMAND runs, or the file's `command` where that is put before it.
+#[must_use]
+pub fn program(root: &Node, command: &[CString], scope: &Scope<'_>) -> MainProgram {
+    if let Some(word) = command.first().filter(|word| !word.to_bytes().starts_with(b"-")) {
+        return MainProgram::Named(word.to_string_lossy().into_owned());
+    }
+    let Some(word) = of_main(root, "command").and_then(first_word) else {
+        return MainProgram::Absent;
+    };
+    match expand(&word, scope) {
+        Ok(Expanded::Text(word)) => MainProgram::Named(word),
+        _ => MainProgram::Later,
+    }
+}
+
+/// The first word of a command, as it is written.
+fn first_word(node: &Node) -> Option<String> {
+    match &node.value {
+        Value::Text(line) => units::split(line).ok()?.into_iter().next(),
+        Value::List(words) => match &words.first()?.value {
+            Value::Text(word) => Some(word.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether a program is meant by a name: its own word, or that without the directory.
+#[must_use]
+pub fn is_called(program: &str, name: &str) -> bool {
+    program == name || program.rsplit('/').next() == Some(name)
+}
