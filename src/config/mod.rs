@@ -10,6 +10,7 @@ pub mod source;
 pub use resolve::{for_this_command, resolve};
 pub use source::files::Files;
 
+use crate::model::privileges::ExecPrivileges;
 use crate::model::{ServicePolicy, Settings, Ulimit};
 use prepared::PreparedFile;
 use source::diagnostic::Span;
@@ -123,6 +124,8 @@ pub struct ProgramSettings {
     pub umask: Option<u32>,
     /// What it may use of the kernel, where that is not as inherited.
     pub ulimits: Box<[Ulimit]>,
+    /// What else the kernel is to let it do, or not; `None`: as inherited.
+    pub privileges: Option<Box<ExecPrivileges>>,
     /// Where its output goes.
     pub logging: Logging,
     /// What its healthcheck runs.

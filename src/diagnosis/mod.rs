@@ -77,6 +77,13 @@ pub fn explain(error: SpawnError, look: &ExecFacts) -> String {
             fill!("working directory {}: {}; {}correct working_dir", &look.directory, &found, or)
         }
         Stage::Ulimits => ulimit(error.errno, look),
+        Stage::Privileges if error.errno == Errno::EINVAL => {
+            "cpu_affinity: this container may use none of these processors; name some of Cpus_allowed_list (grep Cpus_allowed_list /proc/self/status)".into()
+        }
+        Stage::Privileges => fill!(
+            "nice, ionice, cpu_affinity, cap_add or cap_drop: {}; this container does not allow it",
+            error.errno.desc()
+        ),
         Stage::Group | Stage::Stdio => word(error.errno).into(),
     };
     fill!("cannot start \"{}\": {}", &look.word, &why)

@@ -1,6 +1,7 @@
 //! Types shared by all parts of rinit. Nothing here waits, acts or reads a clock.
 
 pub mod environ;
+pub mod privileges;
 
 use std::fmt;
 use std::time::Duration;

@@ -130,14 +130,14 @@ impl EventLoop {
                 self.load(loading, Some(service));
                 self.events.push_back(Event::Starting { service, pid });
             }
-            Err(StartFailure { lasting, mut code, mut why, error }) => {
+            Err(StartFailure { lasting, mut code, mut why, error, key }) => {
                 let persona = self.runtime.persona;
                 if let Some(error) = error.filter(|_| persona != Persona::Rinit) {
                     let word =
                         program.argv.first().map_or_else(Default::default, |word| word.to_string_lossy());
                     (code, why) = diagnosis::as_said_by(persona, error, &word);
                 }
-                why.push_str(&self.runtime.starter.place_of(service, error));
+                why.push_str(&self.runtime.starter.place_of(service, key));
                 self.say_later(LogLevel::Error, Some(service).filter(|_| !is_main), why);
                 self.events.push_back(Event::SpawnFailed { service, lasting, code });
             }

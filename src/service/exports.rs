@@ -33,6 +33,7 @@ impl EnvFile {
             code: exit_code::OS_ERROR,
             why: fill!("no file for what it writes to RINIT_ENV: memfd_create: {}", errno.desc()),
             error: None,
+            key: "export_env",
         })?;
         let given = match &recipe.environment {
             Environment::Given => crate::sys::args::environment(),

@@ -3,7 +3,7 @@
 use super::exports::{EnvFile, Exports};
 use crate::cli::LogLevel;
 use crate::config::source::key_places::KeyPlaces;
-use crate::config::{LogDriver, ProbeSpec, Program, UserSpec};
+use crate::config::{LogDriver, Program, UserSpec};
 use crate::diagnosis;
 use crate::exit_code;
 use crate::model::environ::Environ;
@@ -19,7 +19,7 @@ use crate::sys::process::credentials::{self, Accounts, Identity};
 use crate::sys::process::spawn::{
     self, Environment, ExecSpec, Inheritance, Loading, SessionMode, SpawnError, Stage, Start,
 };
-use crate::sys::process::{caps, fork, kill, rlimits};
+use crate::sys::process::{caps, fork, kill, privileges, rlimits};
 use crate::sys::stdio;
 use crate::text::escape::{on_one_line, text_as_bytes};
 use crate::text::suggest::did_you_mean;
@@ -41,15 +41,8 @@ pub struct StartFailure {
     pub why: String,
     /// The kernel's error, if it was a system call that failed.
     pub error: Option<SpawnError>,
-}
-
-impl StartFailure {
-    /// The process of a probe could not be created.
-    #[must_use]
-    pub fn no_probe(errno: Errno) -> Self {
-        let why = fill!("no process for a probe: {}", errno.desc());
-        Self { lasting: false, code: exit_code::OS_ERROR, why, error: None }
-    }
+    /// The key of the service that it comes of; empty: none.
+    pub key: &'static str,
 }
 
 /// A process that was created.
@@ -168,7 +161,7 @@ impl Starter {
         }
     }
 
-    fn settle<'a>(&self, start: Start<'a>) -> Result<Started<'a>, StartFailure> {
+    pub(super) fn settle<'a>(&self, start: Start<'a>) -> Result<Started<'a>, StartFailure> {
         match start {
             Start::Running(pid) => Ok(Started::Running(pid)),
             Start::Loading(loading) => Ok(Started::Loading(loading)),
@@ -196,14 +189,7 @@ impl Starter {
 
     /// Returns the source position of the key that made a start fail: ` (/etc/rinit.toml:3:11)`.
     #[must_use]
-    pub fn place_of(&self, service: ServiceId, error: Option<SpawnError>) -> String {
-        let key = match error.map(|error| error.stage) {
-            None | Some(Stage::Credentials) => "user",
-            Some(Stage::Exec) => "command",
-            Some(Stage::Directory) => "working_dir",
-            Some(Stage::Ulimits) => "ulimits",
-            Some(Stage::Fork | Stage::Group | Stage::Stdio) => return String::new(),
-        };
+    pub fn place_of(&self, service: ServiceId, key: &str) -> String {
         let place = self.places.as_ref().and_then(|places| places.of(service, key));
         place.map_or_else(String::new, |place| [" (", &place, ")"].concat())
     }
@@ -226,40 +212,13 @@ impl Starter {
         });
         match failed {
             Err(failure) => failure,
-            Ok(_) => {
-                StartFailure { lasting: true, code: exit_code::OS_ERROR, why: String::new(), error: None }
-            }
-        }
-    }
-
-    /// Starts one health probe; returns the pipe with its output, which does not go to the log.
-    pub fn probe<'a>(
-        &'a self,
-        program: &'a Program,
-        timeout: Duration,
-    ) -> Result<(Started<'a>, Option<OwnedFd>), StartFailure> {
-        match &program.probe {
-            Some(ProbeSpec::Exec(argv)) => {
-                let mut recipe = self.recipe(program, argv, Role::Service)?;
-                // Without a pipe its output is discarded.
-                let (read, write) = fork::pipe().ok().unzip();
-                let null = self.null.as_ref().map(|fd| fd.as_raw_fd());
-                let out = write.as_ref().map(|fd: &OwnedFd| fd.as_raw_fd()).or(null);
-                recipe.stdio = [null, out, out];
-                Ok((self.settle(spawn::spawn(recipe))?, read))
-            }
-            Some(ProbeSpec::Tcp(host, port)) => {
-                fork::fork(&self.ignored, || u8::from(!fork::connects(host, *port, timeout)))
-                    .map(|pid| (Started::Running(pid), None))
-                    .map_err(StartFailure::no_probe)
-            }
-            // A check is judged by those who know checks.
-            Some(ProbeSpec::Check(_)) | None => Err(StartFailure {
+            Ok(_) => StartFailure {
                 lasting: true,
                 code: exit_code::OS_ERROR,
-                why: "no healthcheck".into(),
+                why: String::new(),
                 error: None,
-            }),
+                key: "",
+            },
         }
     }
 
@@ -272,6 +231,9 @@ impl Starter {
     ) -> Result<ExecSpec<'a>, StartFailure> {
         let word = argv.first().map_or(c"", CString::as_c_str);
         let person = self.person(program.user.as_ref(), word)?;
+        if let Some((key, why)) = program.privileges.as_deref().and_then(privileges::refusal) {
+            return Err(StartFailure { key, ..self::wrong(word, &why) });
+        }
         let environment = match self.entries(program, &person, word) {
             None => Environment::Given,
             Some(Cow::Borrowed(environ)) => Environment::Entries(environ.entries().into()),
@@ -291,6 +253,7 @@ impl Starter {
             ids: person.ids,
             umask: program.umask,
             ulimits: &program.ulimits,
+            privileges: program.privileges.as_deref(),
             open_files: rlimits::given_open_files(),
             stdio: match (role, program.logging.driver) {
                 (Role::Service, LogDriver::None) => [null; 3],
@@ -408,7 +371,13 @@ fn open_to_others(stdio: [Option<RawFd>; 3]) {
 
 fn wrong(word: &CStr, why: &str) -> StartFailure {
     let why = fill!("cannot start \"{}\": {}", &word.to_string_lossy(), why);
-    StartFailure { lasting: true, code: exit_code::OS_ERROR, why: on_one_line(&why), error: None }
+    StartFailure {
+        lasting: true,
+        code: exit_code::OS_ERROR,
+        why: on_one_line(&why),
+        error: None,
+        key: "user",
+    }
 }
 
 /// A job that inspects files, which may block; it appends its findings to the buffer.
@@ -453,8 +422,16 @@ fn recover<'a>(
         }
     }
     let code = diagnosis::exit_code(error);
-    // A name from outside may contain any bytes.
-    Err(StartFailure { lasting: !error.may_pass(), code, why: on_one_line(&why), error: Some(error) })
+    // A name from outside may hold anything.
+    let key = match error.stage {
+        Stage::Credentials => "user",
+        Stage::Exec => "command",
+        Stage::Directory => "working_dir",
+        Stage::Ulimits => "ulimits",
+        Stage::Privileges => "cpu_affinity",
+        Stage::Fork | Stage::Group | Stage::Stdio => "",
+    };
+    Err(StartFailure { lasting: !error.may_pass(), code, why: on_one_line(&why), error: Some(error), key })
 }
 
 fn split_at_nul(bytes: &[u8]) -> Option<(&[u8], &[u8])> {

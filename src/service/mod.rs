@@ -3,3 +3,4 @@
 pub mod context;
 pub mod exports;
 pub mod launcher;
+pub mod probe;

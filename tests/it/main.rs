@@ -28,6 +28,7 @@ mod diagnosis;
 mod dropin;
 mod early_ends;
 mod endings;
+mod exec_privileges;
 mod export_env;
 mod foreground;
 mod foreign_words;

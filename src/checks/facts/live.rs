@@ -143,7 +143,7 @@ impl ProcessFacts for LiveSystem {
         self.current.get_or_init(credentials::current).clone()
     }
     fn switch_to(&self, who: &Identity) -> io::Result<()> {
-        credentials::switch_to(who)?;
+        credentials::switch_to(who, false)?;
         self.switched.set(true);
         Ok(())
     }

@@ -5,7 +5,7 @@ use super::common::keys::{asserting, must_ask, no_export, no_wait, word};
 use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, LOOK_TIMEOUT, SLOW_FILES, facts};
 use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
-use crate::sys::process::caps;
+use crate::model::privileges::{capability_names, capability_number};
 use crate::sys::process::credentials::User;
 use crate::sys::process::status::number;
 use crate::sys::{Errno, errno};
@@ -135,14 +135,14 @@ fn capabilities(table: &Table<'_>, wanted: &mut Vec<WantedPrivilege>, expected: 
         let mut list = Vec::new();
         let mut drop = None;
         for name in asserting(table, key) {
-            match caps::number(&name) {
+            match capability_number(&name) {
                 Some(number) if had.iter().any(|(_, other)| *other == number) => {
                     table.fault(key, &["\"", &name, "\" cannot be there and not be there"].concat());
                 }
                 Some(number) => list.push((name.clone(), number)),
                 None if !has && name.eq_ignore_ascii_case("ALL") => {
                     // As with Docker's options: all are dropped, and some are given back.
-                    list.extend(caps::names().map(str::to_string).zip(0..));
+                    list.extend(capability_names().map(str::to_string).zip(0..));
                     list.retain(|one| had.iter().all(|(_, number)| *number != one.1));
                     let kept: String = had.iter().map(|(name, _)| [" --cap-add ", name].concat()).collect();
                     drop = Some(["--cap-drop ALL", &kept].concat());
@@ -150,7 +150,7 @@ fn capabilities(table: &Table<'_>, wanted: &mut Vec<WantedPrivilege>, expected: 
                     continue;
                 }
                 None => {
-                    let hint = did_you_mean(name.strip_prefix("CAP_").unwrap_or(&name), caps::names());
+                    let hint = did_you_mean(name.strip_prefix("CAP_").unwrap_or(&name), capability_names());
                     let message = ["no capability is called \"", &name, "\"", &hint].concat();
                     table.fault(key, &message);
                 }
@@ -287,7 +287,7 @@ fn exposed(facts: &Facts) -> Result<String, CheckFailure> {
     let bits = number(facts.system.status(), "CapBnd:", 16).unwrap_or(0);
     if ["SYS_ADMIN", "SYS_MODULE", "SYS_RAWIO"]
         .iter()
-        .filter_map(|name| caps::number(name))
+        .filter_map(|name| capability_number(name))
         .all(|n| bits >> n & 1 == 1)
     {
         found.push("all capabilities (--privileged)");

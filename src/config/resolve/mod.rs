@@ -7,6 +7,7 @@ mod health;
 mod logging;
 mod main;
 mod prepared;
+mod privileges;
 mod restart;
 mod service;
 mod signals;

@@ -1,7 +1,7 @@
 //! One `[services.NAME]` table, without what it says of other services.
 
 use super::depends_on::{self, Draft};
-use super::{DEFAULTS, environment, health, logging, main, restart, ulimits, words};
+use super::{DEFAULTS, environment, health, logging, main, privileges, restart, ulimits, words};
 use crate::config::read::condition;
 use crate::config::read::interpolate::Scope;
 use crate::config::read::table::{ReadContext, Table};
@@ -164,6 +164,7 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         user: user(table),
         umask: umask(table),
         ulimits: ulimits::read(table),
+        privileges: privileges::read(table),
         logging: logging::read(table),
         probe,
         export_env: export_env(table, kind),

@@ -7,7 +7,18 @@ use crate::model::ServiceId;
 use crate::text::gather::Gather;
 
 /// The keys whose places are kept.
-pub const KEYS: [&str; 4] = ["user", "command", "working_dir", "ulimits"];
+pub const KEYS: [&str; 10] = [
+    "user",
+    "command",
+    "working_dir",
+    "ulimits",
+    "nice",
+    "ionice",
+    "oom_score_adj",
+    "cpu_affinity",
+    "cap_add",
+    "cap_drop",
+];
 
 /// See the module.
 #[derive(Debug, Default)]

@@ -194,9 +194,9 @@ pub fn current() -> Identity {
     }
 }
 
-/// Switches to other ids for good: groups, then group, then user, since the last step drops the right to the others.
-/// Async-signal-safe. Raw system calls: a C library would synchronise threads that do not exist here.
-pub fn switch_to(who: &Identity) -> Result<(), Errno> {
+/// Takes on other ids for good: groups, then group, then user, for the last takes the right to the others
+/// away. Async-signal-safe. Raw system calls: this process has one thread, and a C library would look for more.
+pub fn switch_to(who: &Identity, keeps_capabilities: bool) -> Result<(), Errno> {
     let (uid, gid) = (who.uid, who.gid);
     if uid == u32::MAX || gid == u32::MAX {
         // -1 would leave the id unchanged.
@@ -211,7 +211,7 @@ pub fn switch_to(who: &Identity) -> Result<(), Errno> {
         raw::call(libc::SYS_setresuid, &new_uid)?;
         was
     };
-    if uid == 0 {
+    if uid == 0 || keeps_capabilities {
         return Ok(()); // execve gives root what the bounding set leaves, whatever is given up here
     }
     // The kernel drops capabilities only when root becomes another user, and never the inheritable ones.

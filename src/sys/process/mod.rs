@@ -7,6 +7,7 @@ pub mod credentials;
 pub mod descriptors;
 pub mod fork;
 pub mod kill;
+pub mod privileges;
 pub mod procfs;
 pub mod reap;
 pub mod rlimits;

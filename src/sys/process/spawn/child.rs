@@ -3,7 +3,7 @@
 
 use super::{Environment, ExecSpec, Inheritance, LISTEN_PID, SessionMode, SpawnError, Stage};
 use crate::sys::event::signals;
-use crate::sys::process::{credentials, descriptors, rlimits};
+use crate::sys::process::{credentials, descriptors, privileges, rlimits};
 use crate::sys::{Errno, raw, stdio};
 use crate::text::gather::Gather;
 use std::ffi::{CStr, CString, c_char, c_long};
@@ -69,6 +69,7 @@ impl<'a> ExecOrder<'a> {
             Stage::Fork,
             Stage::Group,
             Stage::Ulimits,
+            Stage::Privileges,
             Stage::Credentials,
             Stage::Directory,
             Stage::Stdio,
@@ -157,8 +158,16 @@ pub(crate) fn prepare(order: &ExecOrder<'_>) -> Result<(), SpawnError> {
         // SAFETY: a string that outlives the call.
         let _ = unsafe { raw::call(libc::SYS_chdir, &[raw::address(directory.as_ptr())]) };
     }
+    if let Some(rights) = recipe.privileges {
+        privileges::before_user(rights).map_err(at(Stage::Privileges))?;
+    }
     if let Some(ids) = &recipe.ids {
-        credentials::switch_to(ids).map_err(at(Stage::Credentials))?;
+        // Whoever adds capabilities sets them all.
+        let keeps = recipe.privileges.is_some_and(|rights| rights.cap_add != 0);
+        credentials::switch_to(ids, keeps).map_err(at(Stage::Credentials))?;
+    }
+    if let Some(rights) = recipe.privileges {
+        privileges::after_user(rights, recipe.ids.is_some()).map_err(at(Stage::Privileges))?;
     }
     // After switching users: a directory that only rinit may enter must fail for the service.
     if let Some(directory) = &recipe.directory {

@@ -7,6 +7,7 @@
 mod child;
 
 use super::credentials::Identity;
+use crate::model::privileges::ExecPrivileges;
 use crate::model::{Pid, Signal, Ulimit};
 use crate::sys::event::signals;
 use crate::sys::{Errno, raw};
@@ -29,7 +30,9 @@ pub enum Stage {
     Group,
     /// setrlimit.
     Ulimits,
-    /// The supplementary groups, group or user.
+    /// Niceness, processors, capabilities.
+    Privileges,
+    /// The supplementary groups, the group or the user.
     Credentials,
     /// The working directory.
     Directory,
@@ -127,7 +130,9 @@ pub struct ExecSpec<'a> {
     pub umask: Option<u32>,
     /// Resource limits.
     pub ulimits: &'a [Ulimit],
-    /// The inherited limit of open files, if rinit has changed its own.
+    /// What else it may do, or not.
+    pub privileges: Option<&'a ExecPrivileges>,
+    /// The limit of open files that rinit was given, where it has another now.
     pub open_files: Option<Ulimit>,
     /// Descriptors that become 0, 1 and 2; `None`: rinit's own.
     pub stdio: [Option<RawFd>; 3],
@@ -224,6 +229,7 @@ pub fn spawn_and_wait(recipe: ExecSpec<'_>) -> Result<Pid, SpawnError> {
 pub fn replace(recipe: ExecSpec<'_>) -> (SpawnError, ExecSpec<'_>) {
     let order = ExecOrder::new(recipe);
     signals::outlast_terminal_stop();
+    set_oom_score_adj(crate::sys::pid(), &order.recipe);
     let error = prepare(&order).map_or_else(|error| error, |()| exec(&order));
     (error, order.recipe)
 }
@@ -330,11 +336,21 @@ impl<'a> Loading<'a> {
     pub fn finish(self) -> Result<Pid, (SpawnError, Box<ExecSpec<'a>>)> {
         let (pid, failure) = (self.pid, self.order().failure());
         let recipe = close(self.block, self.order().recipe.ids.is_some());
+        if failure.is_none() {
+            set_oom_score_adj(pid, &recipe);
+        }
         failure.map_or(Ok(pid), |error| Err((error, Box::new(recipe))))
     }
 }
 
-/// Reclaims a block that no child uses any more.
+/// Once the process has memory of its own. Whether rinit may was looked at before.
+fn set_oom_score_adj(pid: Pid, recipe: &ExecSpec<'_>) {
+    if let Some(adj) = recipe.privileges.and_then(|rights| rights.oom_score_adj) {
+        let _ = super::privileges::set_oom_score_adj(pid, adj);
+    }
+}
+
+/// Takes a block back that no child uses.
 fn close<'a>(block: NonNull<Block<'a>>, as_other: bool) -> ExecSpec<'a> {
     LOADING.fetch_sub(1, Ordering::Relaxed);
     if as_other && LOADING_AS_OTHERS.fetch_sub(1, Ordering::Relaxed) == 1 && DUMPABLE.load(Ordering::Relaxed)

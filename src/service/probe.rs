@@ -1,0 +1,53 @@
+//! The process of one probe of a service's health, where that is a program or a connection.
+
+use super::launcher::{Role, StartFailure, Started, Starter};
+use crate::config::{ProbeSpec, Program};
+use crate::exit_code;
+use crate::sys::Errno;
+use crate::sys::process::{fork, spawn};
+use crate::text::template::fill;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::time::Duration;
+
+impl StartFailure {
+    /// No process could be made for a probe.
+    #[must_use]
+    pub fn no_probe(errno: Errno) -> Self {
+        let why = fill!("no process for a probe: {}", errno.desc());
+        Self { lasting: false, code: exit_code::OS_ERROR, why, error: None, key: "" }
+    }
+}
+
+impl Starter {
+    /// Starts one probe of a service's health, and gives the pipe that its output goes to: it is not for the log.
+    pub fn probe<'a>(
+        &'a self,
+        program: &'a Program,
+        timeout: Duration,
+    ) -> Result<(Started<'a>, Option<OwnedFd>), StartFailure> {
+        match &program.probe {
+            Some(ProbeSpec::Exec(argv)) => {
+                let mut recipe = self.recipe(program, argv, Role::Service)?;
+                // Without a pipe its output is for nobody.
+                let (read, write) = fork::pipe().ok().unzip();
+                let null = self.null.as_ref().map(|fd| fd.as_raw_fd());
+                let out = write.as_ref().map(|fd: &OwnedFd| fd.as_raw_fd()).or(null);
+                recipe.stdio = [null, out, out];
+                Ok((self.settle(spawn::spawn(recipe))?, read))
+            }
+            Some(ProbeSpec::Tcp(host, port)) => {
+                fork::fork(&self.ignored, || u8::from(!fork::connects(host, *port, timeout)))
+                    .map(|pid| (Started::Running(pid), None))
+                    .map_err(StartFailure::no_probe)
+            }
+            // A check is judged by those who know checks.
+            Some(ProbeSpec::Check(_)) | None => Err(StartFailure {
+                lasting: true,
+                code: exit_code::OS_ERROR,
+                why: "no healthcheck".into(),
+                error: None,
+                key: "",
+            }),
+        }
+    }
+}

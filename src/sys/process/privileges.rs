@@ -1,0 +1,176 @@
+//! Niceness, processors, capabilities: what a child sets for itself between clone and execve.
+
+use super::{caps, rlimits};
+use crate::model::privileges::{ExecPrivileges, capabilities_of};
+use crate::sys::{Errno, raw};
+use std::ffi::c_long;
+
+/// A system call that takes integers alone.
+fn call(number: c_long, arguments: &[usize]) -> Result<usize, Errno> {
+    // SAFETY: no memory is touched.
+    unsafe { raw::call(number, arguments) }
+}
+
+fn prctl(option: i32, argument: usize) -> Result<(), Errno> {
+    call(libc::SYS_prctl, &[raw::number(option), argument, 0, 0, 0]).map(drop)
+}
+
+/// What has to come before the user is taken on, for it may need rights. Async-signal-safe.
+pub fn before_user(privileges: &ExecPrivileges) -> Result<(), Errno> {
+    if let Some(nice) = privileges.nice {
+        call(libc::SYS_setpriority, &[0, 0, raw::number(i32::from(nice))])?;
+    }
+    if let Some(ionice) = privileges.ionice {
+        const IOPRIO_WHO_PROCESS: usize = 1;
+        call(libc::SYS_ioprio_set, &[IOPRIO_WHO_PROCESS, 0, usize::from(ionice)])?;
+    }
+    if !privileges.cpus.is_empty() {
+        let mask = &privileges.cpus;
+        // SAFETY: the kernel reads the mask, which is ours.
+        unsafe {
+            raw::call(
+                libc::SYS_sched_setaffinity,
+                &[0, size_of_val::<[u64]>(mask), raw::address(mask.as_ptr())],
+            )?;
+        }
+    }
+    // The bounding set can be made smaller only by one who has SETPCAP still.
+    for bit in (0..64).filter(|bit| (privileges.cap_drop & !privileges.cap_add) >> bit & 1 == 1) {
+        // Past the last one that this kernel has: EINVAL.
+        match prctl(libc::PR_CAPBSET_READ, bit) {
+            Err(_) => break,
+            Ok(()) => drop_bounding(bit)?,
+        }
+    }
+    if privileges.cap_add != 0 {
+        prctl(libc::PR_SET_KEEPCAPS, 1)?;
+    }
+    Ok(())
+}
+
+fn drop_bounding(bit: usize) -> Result<(), Errno> {
+    let has = call(libc::SYS_prctl, &[raw::number(libc::PR_CAPBSET_READ), bit, 0, 0, 0]);
+    if has == Ok(1) { prctl(libc::PR_CAPBSET_DROP, bit) } else { Ok(()) }
+}
+
+/// What the change of the user would undo. Async-signal-safe.
+pub fn after_user(privileges: &ExecPrivileges, is_other: bool) -> Result<(), Errno> {
+    let (add, drop) = (privileges.cap_add, privileges.cap_drop & !privileges.cap_add);
+    if add != 0 || drop != 0 {
+        // SAFETY: no arguments.
+        let is_root = unsafe { libc::geteuid() } == 0;
+        // Of one that root has become only those that were added are left of root's.
+        let keep = if is_other && !is_root { add } else { caps::permitted() & !drop };
+        if keep & add != add {
+            return Err(Errno::EPERM);
+        }
+        // For root execve gives all that the bounding set leaves; another has the ambient ones, which must be inheritable.
+        let inheritable = caps::inheritable() & keep | add;
+        caps::set(keep, inheritable)?;
+        for bit in 0..64 {
+            let lowers = drop >> bit & 1 == 1;
+            let raises = !is_root && add >> bit & 1 == 1;
+            if raises {
+                ambient(libc::PR_CAP_AMBIENT_RAISE, bit)?;
+            } else if lowers {
+                let _ = ambient(libc::PR_CAP_AMBIENT_LOWER, bit);
+            }
+        }
+    }
+    if privileges.no_new_privileges {
+        prctl(libc::PR_SET_NO_NEW_PRIVS, 1)?;
+    }
+    if let Some(signal) = privileges.pdeathsig {
+        prctl(libc::PR_SET_PDEATHSIG, usize::from(signal.number()))?;
+    }
+    Ok(())
+}
+
+fn ambient(what: i32, bit: usize) -> Result<(), Errno> {
+    call(libc::SYS_prctl, &[raw::number(libc::PR_CAP_AMBIENT), raw::number(what), bit, 0, 0]).map(drop)
+}
+
+/// Why this process may not give such rights, if so: the key, and words that follow `cannot start "web": `.
+#[must_use]
+pub fn refusal(privileges: &ExecPrivileges) -> Option<(&'static str, String)> {
+    let rights = caps::effective();
+    let lacks = |name: &str| !caps::has(rights, name);
+    let needs = |key: &'static str, value: &str, name: &str, or: &str| {
+        let blank = if value.is_empty() { "" } else { " " };
+        let text = [
+            key,
+            blank,
+            value,
+            " needs CAP_",
+            name,
+            ", which this container is not given; docker run --cap-add ",
+            name,
+            or,
+        ]
+        .concat();
+        Some((key, text))
+    };
+    if let Some(nice) = privileges.nice {
+        let (own, most) = niceness();
+        let least = own.min(20 - most);
+        if i64::from(nice) < least && lacks("SYS_NICE") {
+            let or = [", or ask for at least ", &least.to_string()].concat();
+            return needs("nice", &nice.to_string(), "SYS_NICE", &or);
+        }
+    }
+    if privileges.ionice.is_some_and(|ionice| ionice >> 13 == 1) && lacks("SYS_ADMIN") && lacks("SYS_NICE") {
+        return needs("ionice", "\"realtime\"", "SYS_NICE", ", or ask for \"best-effort:0\"");
+    }
+    if let Some(adj) = privileges.oom_score_adj {
+        let own = oom_score_adj();
+        if i64::from(adj) < own && lacks("SYS_RESOURCE") {
+            let or = [", or ask for at least ", &own.to_string()].concat();
+            return needs("oom_score_adj", &adj.to_string(), "SYS_RESOURCE", &or);
+        }
+    }
+    let missing: Vec<&str> = capabilities_of(privileges.cap_add & !caps::permitted()).collect();
+    if !missing.is_empty() {
+        let or = [", or drop ", if missing.len() == 1 { "it" } else { "them" }, " from cap_add"].concat();
+        let names = missing.join(" and CAP_");
+        return Some((
+            "cap_add",
+            [
+                "cap_add: this container is not given CAP_",
+                &names,
+                "; docker run --cap-add ",
+                &missing.join(" --cap-add "),
+                &or,
+            ]
+            .concat(),
+        ));
+    }
+    if privileges.cap_drop & !privileges.cap_add != 0 && lacks("SETPCAP") {
+        let bounding =
+            |bit: usize| call(libc::SYS_prctl, &[raw::number(libc::PR_CAPBSET_READ), bit, 0, 0, 0]) == Ok(1);
+        let left = privileges.cap_drop & !privileges.cap_add;
+        if (0..64).any(|bit| left >> bit & 1 == 1 && bounding(bit)) {
+            return needs("cap_drop", "", "SETPCAP", ", or let the engine drop them (docker run --cap-drop)");
+        }
+    }
+    None
+}
+
+/// The niceness of this process, and its limit of it (getrlimit(2), RLIMIT_NICE).
+fn niceness() -> (i64, i64) {
+    // The kernel's own answer is 20 less the niceness.
+    let own = call(libc::SYS_getpriority, &[0, 0]).ok().and_then(|raw| i64::try_from(raw).ok());
+    let most = rlimits::get("nice").ok().and_then(|(soft, _)| i64::try_from(soft).ok());
+    (20 - own.unwrap_or(20), most.unwrap_or(0))
+}
+
+/// What makes this process a victim, as proc(5) has it.
+fn oom_score_adj() -> i64 {
+    let text = crate::sys::fs::files::system_text("/proc/self/oom_score_adj");
+    text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Sets the value of a process that has memory of its own: of one that shares memory the kernel sets it for all that do.
+pub fn set_oom_score_adj(pid: crate::model::Pid, adj: i16) -> Result<(), Errno> {
+    let path = ["/proc/", &pid.to_string(), "/oom_score_adj"].concat();
+    std::fs::write(path, adj.to_string()).map_err(|error| crate::sys::errno(&error))
+}
