@@ -1,11 +1,10 @@
 //! The TOML text as a tree that knows the place of every value, and the merge of several files into one.
 
 use super::diagnostic::{Diagnostic, SourceMap, Span};
+use super::tree::{self, Document};
 use crate::config::read::foreign;
 use crate::text::escape::{json_string, toml_key};
 use crate::text::gather::Gather;
-use std::num::IntErrorKind;
-use toml::de::{DeTable, DeValue};
 
 /// A value and where it stands.
 #[derive(Clone, PartialEq, Debug)]
@@ -113,9 +112,11 @@ impl Value {
 
 /// Parses one file. Every syntax error becomes a fault; what could be read is returned all the same.
 pub fn parse(sources: &SourceMap, file: u16, faults: &mut Vec<Diagnostic>) -> Node {
-    let (document, errors) = DeTable::parse_recoverable(sources.text(file));
+    let text = sources.text(file);
+    let Document { root, errors, faults: of_values } = tree::read(text, file);
+    let whole = place(file, &(0..0));
     if !errors.is_empty()
-        && let Some((span, message)) = foreign::format(sources.text(file))
+        && let Some((span, message)) = foreign::format(text)
     {
         // Nothing of it means what it seems to.
         let at = place(file, &span);
@@ -123,18 +124,13 @@ pub fn parse(sources: &SourceMap, file: u16, faults: &mut Vec<Diagnostic>) -> No
         return Node { value: Value::Table(Vec::new()), at };
     }
     for error in errors {
-        let span = error.span().unwrap_or(0..0);
-        let at = place(file, &span);
-        let message = error.message().replace('\n', ", ");
-        let fault = Diagnostic { at: Some(at), message: format!("not TOML: {message}") };
         // The parser tells of a bracket that is never closed once for each bracket.
-        if faults.last() != Some(&fault) {
-            faults.push(fault);
+        if faults.last() != Some(&error) {
+            faults.push(error);
         }
     }
-    let span = document.span();
-    let mut reader = TreeBuilder { file, faults };
-    Node { value: reader.table(document.get_ref()), at: place(file, &span) }
+    faults.extend(of_values);
+    Node { value: root, at: whole }
 }
 
 /// Where a span of a file is.
@@ -142,71 +138,6 @@ pub fn parse(sources: &SourceMap, file: u16, faults: &mut Vec<Diagnostic>) -> No
 pub fn place(file: u16, span: &std::ops::Range<usize>) -> Span {
     let cut = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     Span { file, start: cut(span.start), end: cut(span.end) }
-}
-
-struct TreeBuilder<'f> {
-    file: u16,
-    faults: &'f mut Vec<Diagnostic>,
-}
-
-impl TreeBuilder<'_> {
-    fn table(&mut self, table: &DeTable<'_>) -> Value {
-        let mut entries: Vec<Entry> = table
-            .iter()
-            .map(|(key, value)| {
-                let at = place(self.file, &key.span());
-                Entry {
-                    key: self.text(key.get_ref(), at),
-                    at,
-                    node: self.node(value.get_ref(), &value.span()),
-                }
-            })
-            .gather();
-        // The parser sorts by name; people expect the order in which they wrote.
-        crate::text::sort::sort_by_key(&mut entries, |entry| entry.at.start);
-        Value::Table(entries)
-    }
-
-    fn node(&mut self, value: &DeValue<'_>, span: &std::ops::Range<usize>) -> Node {
-        let at = place(self.file, span);
-        let value = match value {
-            DeValue::String(text) => Value::Text(self.text(text, at)),
-            DeValue::Boolean(flag) => Value::Bool(*flag),
-            DeValue::Array(items) => {
-                Value::List(items.iter().map(|item| self.node(item.get_ref(), &item.span())).gather())
-            }
-            DeValue::Table(table) => self.table(table),
-            DeValue::Datetime(date) => Value::Text(date.to_string()),
-            DeValue::Integer(digits) => match i64::from_str_radix(digits.as_str(), digits.radix()) {
-                Ok(number) => Value::Integer(number),
-                Err(why) => self.no_integer(at, why.kind()),
-            },
-            DeValue::Float(digits) => Value::Float(digits.as_str().to_string()),
-        };
-        Node { value, at }
-    }
-
-    /// A name or a string. What holds a NUL ends there for the kernel, whatever it is meant for.
-    fn text(&mut self, text: &str, at: Span) -> String {
-        if text.contains('\0') {
-            let message = "a NUL character, which no path, argument or variable can hold; take it out".into();
-            self.faults.push(Diagnostic { at: Some(at), message });
-        }
-        text.to_string()
-    }
-
-    fn no_integer(&mut self, at: Span, why: &IntErrorKind) -> Value {
-        let message = match why {
-            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => {
-                "a number that no computer word can hold"
-            }
-            // "0x" alone; all else that is wrong with a number the parser has told.
-            _ if at.end - at.start == 2 => "not TOML: a number without digits",
-            _ => return Value::Integer(0),
-        };
-        self.faults.push(Diagnostic { at: Some(at), message: message.into() });
-        Value::Integer(0)
-    }
 }
 
 /// Lays `upper` over `lower`, table by table: what `upper` says replaces, what it does not say stays. Of `environment`,

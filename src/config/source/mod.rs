@@ -5,3 +5,4 @@ pub mod document;
 pub mod files;
 pub mod grouping;
 pub mod key_places;
+mod tree;
