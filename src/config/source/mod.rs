@@ -5,4 +5,5 @@ pub mod document;
 pub mod files;
 pub mod grouping;
 pub mod key_places;
+mod open_table;
 mod tree;

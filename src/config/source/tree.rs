@@ -2,7 +2,8 @@
 //! header, dotted keys do not reach into a table that has one, nothing reaches into an inline table from outside.
 
 use super::diagnostic::{Diagnostic, Span};
-use super::document::{Entry, Node, Value, place};
+use super::document::{Node, Value, place};
+use super::open_table::{Key, OpenTable, OpenValue};
 use crate::text::gather::Gather;
 use std::borrow::Cow;
 use std::num::IntErrorKind;
@@ -61,97 +62,6 @@ fn told(error: &ParseError, file: u16) -> Diagnostic {
     }
     let at = error.unexpected().map_or(0..0, |span| span.start()..span.end());
     Diagnostic { at: Some(place(file, &at)), message: message.replace('\n', ", ") }
-}
-
-/// A table that is still being read.
-#[derive(Default)]
-struct OpenTable {
-    entries: Vec<OpenEntry>,
-    /// Their numbers, by key.
-    order: Vec<u32>,
-    /// It is only there for what is in it: no header and no braces say it.
-    implicit: bool,
-    /// Dotted keys made it.
-    dotted: bool,
-    /// In braces.
-    inline: bool,
-}
-
-struct OpenEntry {
-    key: Key,
-    at: Span,
-    value: OpenValue,
-}
-
-enum OpenValue {
-    Done(Value),
-    Table(OpenTable),
-    /// `[[NAME]]`
-    Tables(Vec<(Span, OpenTable)>),
-}
-
-struct Key {
-    text: String,
-    at: Span,
-}
-
-impl OpenTable {
-    /// The place of a key in the order, and its number if it is there.
-    fn find(&self, key: &str) -> (usize, Option<usize>) {
-        let key_of = |n: &u32| self.entries.get(*n as usize).map_or("", |entry| entry.key.text.as_str());
-        let at = self.order.partition_point(|n| key_of(n) < key);
-        (at, self.order.get(at).filter(|n| key_of(n) == key).map(|n| *n as usize))
-    }
-
-    fn get(&mut self, key: &str) -> Option<&mut OpenEntry> {
-        let number = self.find(key).1?;
-        self.entries.get_mut(number)
-    }
-
-    fn insert(&mut self, key: Key, at: Span, value: OpenValue) {
-        let (place, _) = self.find(&key.text);
-        self.order.insert(place.min(self.order.len()), u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
-        self.entries.push(OpenEntry { key, at, value });
-    }
-
-    fn close(self) -> Value {
-        let close = |entry: OpenEntry| Entry {
-            key: entry.key.text,
-            at: entry.key.at,
-            node: Node { value: entry.value.close(), at: entry.at },
-        };
-        let mut entries = self.entries.into_iter().map(close).gather();
-        // A header that comes after one of a table below it is where the table is said.
-        if !entries.is_sorted_by_key(|entry| entry.at.start) {
-            crate::text::sort::sort_by_key(&mut entries, |entry| entry.at.start);
-        }
-        Value::Table(entries)
-    }
-}
-
-impl OpenValue {
-    fn close(self) -> Value {
-        match self {
-            Self::Done(value) => value,
-            Self::Table(table) => table.close(),
-            Self::Tables(tables) => {
-                let close = |(at, table): (Span, OpenTable)| Node { value: table.close(), at };
-                Value::List(tables.into_iter().map(close).gather())
-            }
-        }
-    }
-
-    /// What it is called where a key wants to reach into it.
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Done(Value::Text(_)) => "string",
-            Self::Done(Value::Integer(_)) => "integer",
-            Self::Done(Value::Float(_)) => "float",
-            Self::Done(Value::Bool(_)) => "boolean",
-            Self::Done(Value::List(_)) | Self::Tables(_) => "array",
-            Self::Done(Value::Table(_)) | Self::Table(_) => "table",
-        }
-    }
 }
 
 struct TreeReader<'i> {
@@ -494,6 +404,7 @@ fn is_date(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::document::Entry;
     use super::*;
     use toml::de::{DeTable, DeValue};
 
