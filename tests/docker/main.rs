@@ -28,6 +28,7 @@ mod images;
 mod terminal;
 
 mod codes;
+mod configs;
 mod control;
 mod dockerfile;
 mod ends;

@@ -69,6 +69,7 @@ fn every_example_resolves_without_a_fault() {
         include_str!("../../../../config-examples/web-and-cache.toml"),
         include_str!("../../../../config-examples/linked-web.toml"),
         include_str!("../../../../config-examples/main-beside-services.toml"),
+        include_str!("../../../../config-examples/nginx-templates.toml"),
         include_str!("../../../../config-examples/worker-with-restart-policy.toml"),
     ];
     for text in examples {
