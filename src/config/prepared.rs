@@ -11,6 +11,8 @@ pub struct PreparedFile {
     pub at: Span,
     /// Why it is not written today (`when_*`), if it is not.
     pub off: Option<String>,
+    /// Whether it needs a variable that is not known yet: it is read again when that is.
+    pub is_known: bool,
     /// Whether what is in it must not be shown.
     pub secret: bool,
     /// What is in it.
@@ -42,8 +44,8 @@ impl PreparedFile {
 /// What is in a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FileSource {
-    /// This text, expanded.
-    Content(String),
+    /// This text, expanded, once all that it needs is known.
+    Content(Option<String>),
     /// What is in this file, or in each `*.template` of this directory.
     File(String),
     /// The value of this variable, as it is.

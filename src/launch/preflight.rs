@@ -1,21 +1,48 @@
-//! What the image lacks of what the configuration names: users, directories, programs. A warning, for a volume or a oneshot
-//! may bring it.
+//! What the image lacks of what the configuration names: users, directories, programs, templates. A warning, for a volume or
+//! a oneshot may bring it. And the faults of templates that are there.
 
-use super::{Launch, bare};
+use super::{Launch, answer, bare};
+use crate::checks::run::Interrupted;
+use crate::checks::run::workers::Workers;
 use crate::cli::LogLevel;
+use crate::config::prepared::FileSource;
 use crate::config::source::diagnostic::Diagnostic;
 use crate::config::source::files::Files;
 use crate::config::source::grouping;
 use crate::config::{Plan, Service};
 use crate::diagnosis;
+use crate::exit_code;
 use crate::model::environ::Environ;
 use crate::output;
+use crate::prepare;
+use crate::received::Early;
 use crate::service::launcher::Starter;
 use crate::sys::executable::lookup;
 use crate::sys::fs::stat;
 use crate::sys::process::spawn::SessionMode;
 
 impl Launch<'_> {
+    /// `--validate`, of a configuration whose tables have no faults: the templates that it names, and what is missing.
+    #[cold]
+    pub(super) fn validate(&self, files: &Files, plan: &Plan, environ: &Environ, later: &[String]) -> u8 {
+        let missing = self.warn_of_missing(files, plan, environ);
+        let mut early = Early::new(&self.invocation.rewrites, &plan.whole.signals);
+        let mut crew = Workers::new(self.ignored.clone(), &mut early);
+        let steps = prepare::templates(plan, later);
+        if steps.iter().any(|step| step.off.is_none()) {
+            let done = match prepare::run(&steps, &files.sources, environ, &mut crew) {
+                Ok(done) => done,
+                Err(Interrupted(signal)) => return exit_code::of_signal(signal),
+            };
+            done.faults.iter().for_each(|fault| output::line(LogLevel::Error, "", fault));
+            if done.code != 0 {
+                return done.code;
+            }
+        }
+        let end = if missing > 0 { ", but the warnings above\n" } else { "\n" };
+        answer(&["the configuration has no faults", end].concat(), 0)
+    }
+
     /// Warns of all that is missing, each with its place; how much that is.
     #[cold]
     #[inline(never)]
@@ -30,6 +57,16 @@ impl Launch<'_> {
                     missing.push(Diagnostic { at: Some(at), message });
                 }
             });
+        }
+        for file in plan.prepared.iter().filter(|file| file.off.is_none() && file.is_known) {
+            if let FileSource::File(path) = &file.source
+                && stat::stat(path).is_err()
+            {
+                let message =
+                    [&file.path, ".file: there is no ", path, "; put it into the image, or mount it"]
+                        .concat();
+                missing.push(Diagnostic { at: Some(file.source_at), message });
+            }
         }
         for line in grouping::told(&missing, &files.sources) {
             output::line(LogLevel::Warn, "", &line);

@@ -60,10 +60,7 @@ impl Launch<'_> {
             return exit_code::USAGE;
         }
         match self.invocation.mode {
-            Mode::Validate if self.warn_of_missing(&files, &plan, &given) > 0 => {
-                answer("the configuration has no faults, but the warnings above\n", 0)
-            }
-            Mode::Validate => answer("the configuration has no faults\n", 0),
+            Mode::Validate => self.validate(&files, &plan, &given, &exported),
             Mode::Explain => {
                 let mut plan = plan;
                 by_options(self.invocation, &mut plan.whole);

@@ -12,7 +12,7 @@ use crate::sys::fs::{access, files, mounts, templates};
 use crate::sys::process::caps;
 use crate::sys::process::credentials::{self, Accounts};
 use crate::sys::{Errno, container, random};
-use crate::text::escape::bytes_as_text;
+use crate::text::escape::{bytes_as_text, text_as_bytes};
 use crate::text::expansion::{self, ExpansionFault, ExpansionRules, OnlyNames, VariableValue};
 use crate::text::io_error::unreadable;
 use crate::text::template::fill;
@@ -31,8 +31,18 @@ pub fn step(file: &PreparedFile) -> PrepareStep<'_> {
         at: file.at,
         what: what(file),
         off: file.off.clone(),
-        run: Box::new(|context| Writer::new(file, context).run()),
+        run: Box::new(|context| Writer { file, context, uid: None, gid: None, later: None }.run()),
     }
+}
+
+/// The step that looks for faults in a template that is there, and writes nothing; what `later` names will be set.
+pub fn look_at_template<'a>(file: &'a PreparedFile, later: &'a [String]) -> PrepareStep<'a> {
+    let is_template = matches!(&file.source, FileSource::File(path) if stat::stat(path).is_ok());
+    let off = if is_template && file.is_known { file.off.clone() } else { Some(String::new()) };
+    let run = |context: &mut PrepareContext| {
+        Writer { file, context, uid: None, gid: None, later: Some(later) }.run()
+    };
+    PrepareStep { off, run: Box::new(run), ..step(file) }
 }
 
 /// What is written, in words. Never what is in it.
@@ -60,18 +70,23 @@ struct Writer<'a> {
     context: &'a mut PrepareContext,
     uid: Option<u32>,
     gid: Option<u32>,
+    /// Where nothing is to be written: the variables that will be set.
+    later: Option<&'a [String]>,
 }
 
-impl<'a> Writer<'a> {
-    fn new(file: &'a PreparedFile, context: &'a mut PrepareContext) -> Self {
-        Self { file, context, uid: None, gid: None }
-    }
-
+impl Writer<'_> {
     fn run(&mut self) -> Result<(), PrepareFailure> {
-        self.look_up()?;
+        if !self.file.is_known {
+            return Err(self.fault(&[" needs a variable that only a hook sets, and hooks run after files are written; take it from a check (export), or write the file in the hook"]));
+        }
+        if self.later.is_none() {
+            self.look_up()?;
+        }
         let target = PathBuf::from(&self.file.target);
         match &self.file.source {
-            FileSource::Content(text) => self.write(&target, &crate::text::escape::text_as_bytes(text)),
+            FileSource::Content(text) => {
+                self.write(&target, &text_as_bytes(text.as_deref().unwrap_or_default()))
+            }
             FileSource::Environment(name) => match self.context.environ.bytes(name).map(<[u8]>::to_vec) {
                 Some(value) => self.write(&target, &value),
                 None => Err(self.fault(&[".environment: ", name, " is not set"])),
@@ -160,13 +175,14 @@ impl<'a> Writer<'a> {
     /// What is made of a template. Every fault in it is told.
     fn render(&mut self, path: &Path, text: &[u8], in_directory: bool) -> Result<Vec<u8>, PrepareFailure> {
         let environ = &self.context.environ;
+        let later = self.later.unwrap_or_default();
         let value = |name: &str| {
             let fact = || container::fact(name).map(String::into_bytes);
-            environ
-                .bytes(name)
-                .map(<[u8]>::to_vec)
-                .or_else(fact)
-                .map_or(VariableValue::Unset, VariableValue::Set)
+            match environ.bytes(name).map(<[u8]>::to_vec).or_else(fact) {
+                Some(value) if !value.is_empty() => VariableValue::Set(value),
+                _ if later.iter().any(|known| known == name) => VariableValue::Later,
+                value => value.map_or(VariableValue::Unset, VariableValue::Set),
+            }
         };
         let listed = |name: &str, _: &str| self.file.vars.iter().flatten().any(|var| var == name);
         // A default, too, says that the name is ours.
@@ -221,6 +237,9 @@ impl<'a> Writer<'a> {
     }
 
     fn write(&mut self, target: &Path, bytes: &[u8]) -> Result<(), PrepareFailure> {
+        if self.later.is_some() {
+            return Ok(());
+        }
         self.hide(bytes);
         let done = publish::publish(&self.spec(target), bytes);
         let published = done.map_err(|why| self.unpublished(target, why))?;

@@ -29,6 +29,7 @@ use crate::config::source::diagnostic::{Diagnostic, SourceMap, Span};
 use crate::exit_code;
 use crate::model::environ::Environ;
 use crate::output;
+use crate::text::gather::Gather as _;
 use crate::text::redact;
 use std::time::Duration;
 
@@ -137,6 +138,12 @@ pub struct Prepared {
 #[must_use]
 pub fn steps<'a>(_checks: &'a [Check], plan: &'a Plan) -> Vec<PrepareStep<'a>> {
     plan.prepared.iter().map(configs::step).collect()
+}
+
+/// A look at the templates that are there, for `--validate`: nothing is made or changed. What `later` names will be set.
+#[must_use]
+pub fn templates<'a>(plan: &'a Plan, later: &'a [String]) -> Vec<PrepareStep<'a>> {
+    plan.prepared.iter().map(|file| configs::look_at_template(file, later)).gather()
 }
 
 /// What would be done, for `--explain`.

@@ -457,3 +457,45 @@ fn a_stop_is_heard_while_files_are_prepared() {
     let ended = run.stops_at_once();
     assert_eq!((ended.code(), ended.out.as_str()), (143, ""), "{}", ended.story());
 }
+
+/// `--validate` looks at the templates that are there; one that is not there yet may come with a volume.
+#[test]
+fn validation_finds_the_faults_of_templates() {
+    let config = "[checks.env.HOST]\ndefault = \"db\"\n\
+                  [configs.a]\nfile = \"a.in\"\ntarget = \"/mnt/files/out/a\"\n\
+                  [configs.t]\nfile = \"t\"\ntarget = \"/mnt/files/out/t\"\nvars = [\"PORT\", \"HOST\"]\n";
+    let run = |a: &str, t: &str| {
+        let launch = Init::config(config).args(&["--validate"]).file("t/x.template", t);
+        if a.is_empty() { launch.run() } else { launch.file("a.in", a).run() }
+    };
+    let ended = run("${HOST}\n ${PROT}\n", "${scheme} ${PORT} ${HOST}\n").expect(78);
+    ended.tells(&[
+        "rinit.toml:4:8: configs.a.file: /mnt/files/a.in:2:2: PROT is not set",
+        "rinit.toml:7:8: configs.t.file: /mnt/files/t/x.template:1:11: PORT is not set",
+    ]);
+    let ended = run("", "${scheme} ${HOST}\n").expect(0);
+    assert_eq!(ended.out, "the configuration has no faults, but the warnings above\n", "{}", ended.story());
+    ended.tells(&["configs.a.file: there is no /mnt/files/a.in; put it into the image, or mount it"]);
+    let ended = run("${HOST}", "").expect(0);
+    assert_eq!((ended.out.as_str(), ended.err.as_str()), ("the configuration has no faults\n", ""));
+}
+
+/// Beside the script of the nginx image, which names what is set and gives that to envsubst(1): where templates say
+/// `${NAME}`, the bytes are the same.
+#[test]
+fn a_directory_is_rendered_as_by_the_nginx_image() {
+    let config = "[configs.t]\nfile = \"templates\"\ntarget = \"/mnt/files/ours\"\n";
+    let theirs = r#"defined=$(printf '${%s} ' $(awk 'END { for (name in ENVIRON) print name }' < /dev/null))
+        cd templates; find . -follow -type f -name '*.template' | while read -r file; do
+        mkdir -p ../theirs/$(dirname $file); envsubst "$defined" < $file > ../theirs/${file%.template}; done; cd ..
+        start --exec -- diff -r ours theirs && find ours -type f | wc -l"#;
+    let text = OTHERS.replace("${fastcgi:-}", "");
+    let launch =
+        script(theirs, config).env("PORT", "80").env("VALUE", "a&b|c\\d \"e\" ${PORT} $$").env("EMPTY", "");
+    let launch = launch.file(
+        "templates/a.conf.template",
+        &format!("{text}<${{PORT}}|${{VALUE}}|${{EMPTY}}|$${{PORT}}|${{NONE}}>"),
+    );
+    let launch = launch.file("templates/x/y/b.template", &format!("${{{{PORT}}}} {{${{PORT}}}}\n{text}"));
+    says(&launch.file("templates/README", "").run().expect(0), "2\n");
+}

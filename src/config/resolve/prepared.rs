@@ -92,6 +92,13 @@ fn read_one(
     gid.iter().for_each(|gid| owner(table, "gid", gid));
     let mode = scalar::mode(table, "mode");
     let target = target(table, name, secret);
+    // What is written and reads as nothing, without a fault, is not known yet.
+    let is_there = |key, read: bool| read || !table.has(key);
+    let is_known = is_there("uid", uid.is_some())
+        && is_there("gid", gid.is_some())
+        && is_there("mode", mode.is_some())
+        && is_there("target", table.text("target").is_some())
+        && source_is_known(table, &source);
     let (source, source_at) = source?;
     let keep = keep.unwrap_or(false);
     let at = table.at;
@@ -99,6 +106,7 @@ fn read_one(
         path,
         at,
         off,
+        is_known,
         secret,
         source,
         source_at,
@@ -133,7 +141,7 @@ fn source(
             let listed = |name: &str, _: &str| vars.is_some_and(|vars| vars.iter().any(|var| var == name));
             let only: OnlyNames<'_> = if vars.is_some() { Some(&listed) } else { None };
             // What is not known yet is read again after the checks.
-            FileSource::Content(table.expand_only(key, node, raw, only).unwrap_or_default())
+            FileSource::Content(table.expand_only(key, node, raw, only))
         }
         ("content", _) => {
             table.wrong(key, node, "a string");
@@ -153,6 +161,15 @@ fn source(
         }
     };
     Some((source, node.at))
+}
+
+/// Whether what is in it is known already.
+fn source_is_known(table: &Table<'_>, source: &Option<(FileSource, Span)>) -> bool {
+    match source {
+        Some((FileSource::Content(text), _)) => text.is_some(),
+        Some((FileSource::File(_), _)) => table.text("file").is_some(),
+        _ => true,
+    }
 }
 
 /// A text as it stands in the file.

@@ -2,9 +2,9 @@
 //! only where whoever made it could have written there anyway.
 
 use crate::sys::Errno;
+use crate::text::gather::Gather as _;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, fchmod, fstat, mkdirat};
-use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
@@ -35,10 +35,11 @@ pub enum NoPlace {
 
 /// Finds the place of an absolute path. Directories that are missing are made, 0755.
 pub fn find(path: &Path) -> Result<FilePlace, NoPlace> {
-    let mut rest: VecDeque<OsString> = parts(path).collect();
+    // The next one last.
+    let mut rest = parts(path).rev().gather();
     let (mut dir, mut here, mut links) = (root()?, PathBuf::from("/"), 0);
     loop {
-        let Some(name) = rest.pop_front() else { return Err(NoPlace::Refused(here, Errno::EISDIR)) };
+        let Some(name) = rest.pop() else { return Err(NoPlace::Refused(here, Errno::EISDIR)) };
         let at = here.join(&name);
         let refused = |errno| NoPlace::Refused(at.clone(), errno);
         let found = match open(&dir, &name) {
@@ -62,7 +63,7 @@ pub fn find(path: &Path) -> Result<FilePlace, NoPlace> {
                 if to.is_absolute() {
                     (dir, here) = (root()?, PathBuf::from("/"));
                 }
-                parts(to).rev().for_each(|part| rest.push_front(part));
+                parts(to).rev().for_each(|part| rest.push(part));
             }
             libc::S_IFDIR => {
                 if rest.is_empty() {

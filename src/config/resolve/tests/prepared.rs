@@ -82,14 +82,23 @@ fn what_is_ours_depends_on_vars() {
         [("", "value $x ${SET}"), ("vars = []", "${SET} $$x $${SET}"), ("vars = 'SET'", "value $$x $value")]
     {
         let file = one(&format!("[configs.x]\ntarget = '/t'\ncontent = '${{SET}} $$x $${{SET}}'\n{vars}"));
-        assert_eq!(file.source, FileSource::Content(want.into()));
+        assert_eq!(file.source, FileSource::Content(Some(want.into())));
     }
     assert_eq!(one("[configs.x]\ntarget = '/t'\nfile = '/a'").vars, None);
     assert_eq!(one("[secrets.x]\nfile = '/a'").vars, Some(Vec::new()));
     // What a check will export is read again after it.
     let file = one("[configs.x]\ntarget = '/${SOON}/t'\ncontent = '${SOON}'");
-    assert_eq!((file.target.as_str(), file.source), ("/${SOON}/t", FileSource::Content(String::new())));
-    one("[configs.x]\ntarget = '/t'\nenvironment = 'SOON'");
+    assert_eq!((file.target.as_str(), file.source), ("/${SOON}/t", FileSource::Content(None)));
+    for (body, is_known) in [
+        ("environment = 'SOON'", true),
+        ("content = 'x'", true),
+        ("file = '/${SOON}'", false),
+        ("content = '${SOON}'", false),
+        ("content = 'x'\nuid = '${SOON}'", false),
+        ("content = 'x'\nmode = '${SOON}'", false),
+    ] {
+        assert_eq!(one(&format!("[configs.x]\ntarget = '/t'\n{body}")).is_known, is_known, "{body}");
+    }
 }
 
 #[test]
