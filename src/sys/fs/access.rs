@@ -1,5 +1,5 @@
-//! Who may do what with a path, and which component of it is the first to refuse: facts for
-//! [`crate::diagnosis::unreachable`], which says them. Only looked at after something was refused.
+//! File permissions: what a user may do with a path, and which component of it denies access first. Facts for
+//! [`crate::diagnosis::unreachable`], which explains them. Only used after access was denied.
 
 use super::mounts::{self, Mount};
 use super::stat::{self, Access, Stat};
@@ -9,99 +9,99 @@ use crate::sys::{Errno, errno};
 use std::ffi::CString;
 use std::path::Path;
 
-/// Links on links are followed this deep, as the kernel does at most 40.
+/// How many links to follow; the kernel allows 40.
 const MAX_LINKS: u8 = 16;
 
-/// What the kernel shows for a user or group that a user namespace does not have (`/proc/sys/kernel/overflowuid`).
+/// What the kernel shows for ids that are not mapped in the user namespace (`/proc/sys/kernel/overflowuid`).
 const OVERFLOW_ID: u32 = 65534;
 
-/// Where a file comes from: who it is that can change it.
+/// Where a file comes from, and thus who can change it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Origin {
-    /// The image, or what the container itself has made.
+    /// The image, or created by the container itself.
     #[default]
     Image,
-    /// A volume of the engine's.
+    /// A volume of the container engine.
     Volume,
-    /// A file or directory of the host's (a bind mount).
+    /// A file or directory of the host (a bind mount).
     Host,
 }
 
-/// Whose a file is, and what its permission bits let the process's user do.
+/// A file's owner and mode, and what they allow the process's user.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct FileRights {
-    /// Its permission bits.
+    /// Permission bits.
     pub mode: u32,
     /// `root:root`.
     pub owner: String,
-    /// Owner and group as numbers.
+    /// Numeric owner and group.
     pub ids: (u32, u32),
-    /// Which of the bits are this user's: `u`, `g` or `o`, as chmod(1) has them.
+    /// The class of bits that applies to this user: `u`, `g` or `o`, as in chmod(1).
     pub class: &'static str,
-    /// Whether the user may execute it, or enter it.
+    /// Whether the user may execute it or enter it.
     pub execute: bool,
     /// Whether the user may read it.
     pub read: bool,
-    /// Where it comes from; only looked at where the user may not read or execute it.
+    /// Where it comes from; only determined if the user may not read or execute it.
     pub origin: Origin,
-    /// Whether it has an access list besides its mode (acl(5)); looked at as `origin` is.
+    /// Whether it has an access control list (acl(5)); determined like `origin`.
     pub acl: bool,
 }
 
-/// What refuses a user the way to a path, or the path itself.
+/// A path component that denies access, or the path itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Barrier {
-    /// The component that refuses.
+    /// The component that denies access.
     pub path: String,
-    /// Whose it is.
+    /// Its owner and mode.
     pub rights: FileRights,
-    /// What the user would have to be allowed to do with it.
+    /// The kind of access that is missing.
     pub access: Access,
     /// Whether it is a directory.
     pub dir: bool,
     /// Whether it is a socket.
     pub socket: bool,
-    /// Whether it is a directory on the way, and not what was asked for.
+    /// Whether it is a parent directory rather than the requested path.
     pub on_the_way: bool,
 }
 
-/// Who is refused.
+/// The user who is denied access.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Viewer {
     /// `root`, or `user app`.
     pub who: String,
-    /// User and group.
+    /// User and group ids.
     pub ids: (u32, u32),
-    /// Root that lacks the capability to pass by permission bits.
+    /// Whether it is root without the capability to bypass permissions.
     pub lacks_override: bool,
-    /// Whether it is not the container's user, but one that the configuration names.
+    /// Whether it is a user set in the configuration, not the container's user.
     pub configured: bool,
 }
 
-/// The view of a user on the file system.
+/// The file system as one user sees it.
 pub struct AccessView<'a> {
     ids: &'a Identity,
-    /// Root with the capability to pass by permission bits.
+    /// Whether it is root with the capability to bypass permissions.
     bypasses_dac: bool,
-    /// Whether it is this process that looks, so that the kernel can be asked.
+    /// Whether it is this process's own user, so that the kernel can be asked.
     own: bool,
     accounts: Accounts,
 }
 
-/// What is in the way to a file or directory.
+/// What blocks access to a file or directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Obstacle {
-    /// There is no such directory.
+    /// This directory does not exist.
     Missing(String),
-    /// A link in its place leads nowhere.
+    /// It is a dangling link.
     Dead(DeadLink),
-    /// This is no directory.
+    /// This is not a directory.
     File(String),
-    /// The process's user may not enter this directory.
+    /// The user may not enter this directory.
     Closed(Box<Barrier>),
 }
 
-/// What first refuses this process the access to a path; `None`: nothing that can be seen. And who it is.
+/// Returns what first denies this process access to a path (`None`: nothing visible), and its user.
 #[must_use]
 pub fn barrier(path: &str, access: Access) -> (Option<Barrier>, Viewer) {
     let own = credentials::current();
@@ -115,12 +115,12 @@ impl<'a> AccessView<'a> {
         Self { ids, bypasses_dac, own: false, accounts: Accounts::read() }
     }
 
-    /// The same of who need not be this process.
+    /// Creates the view of any user.
     pub(in crate::sys) fn of(ids: &'a Identity, bypasses_dac: bool, own: bool) -> Self {
         Self { own, ..Self::new(ids, bypasses_dac) }
     }
 
-    /// Who looks.
+    /// Describes the user.
     pub fn viewer(&self, configured: bool) -> Viewer {
         let Identity { uid, gid, .. } = *self.ids;
         Viewer {
@@ -131,11 +131,11 @@ impl<'a> AccessView<'a> {
         }
     }
 
-    /// What may be done with a file of this kind.
+    /// Determines what the user may do with a file.
     pub(in crate::sys) fn rights(&self, path: &str, stat: &Stat) -> FileRights {
         let mut rights = rights(self.ids, self.bypasses_dac, &self.accounts, stat);
         if self.own {
-            // Where the kernel refuses, a mount that is noexec is told apart.
+            // If the kernel denies it because of a noexec mount, that is reported separately.
             rights.read = self.allows(path, Access::Read, rights.read);
         }
         if !rights.execute || !rights.read {
@@ -144,12 +144,12 @@ impl<'a> AccessView<'a> {
         rights
     }
 
-    /// The kernel's own answer, where it is this process that asks.
+    /// Asks the kernel if the user is this process's own; otherwise uses the mode.
     fn allows(&self, path: &str, access: Access, by_mode: bool) -> bool {
         if self.own { stat::access(path, access).is_ok() } else { by_mode }
     }
 
-    /// Where it comes from, which makes the remedy.
+    /// Determines where a file comes from; the remedy depends on it.
     fn trace(&self, path: &str, rights: &mut FileRights) {
         rights.acl = has_acl(path);
         let all = mounts::read().unwrap_or_default();
@@ -157,7 +157,7 @@ impl<'a> AccessView<'a> {
         rights.origin = origin(mount.map(|(mount, _)| mount));
     }
 
-    /// What is first in the way to a file: of the directories that lead to it, the outermost first.
+    /// Returns what first blocks the way to a file, checking its parent directories from the outermost.
     pub(in crate::sys) fn way(&self, path: &str) -> Option<Obstacle> {
         self.way_over(path, MAX_LINKS)
     }
@@ -165,7 +165,7 @@ impl<'a> AccessView<'a> {
     fn way_over(&self, path: &str, links: u8) -> Option<Obstacle> {
         for (at, _) in path.match_indices('/') {
             let dir = path.get(..at.max(1)).unwrap_or("");
-            // A link leads through directories of its own.
+            // A link leads through other directories.
             if let Ok(target) = stat::read_link(dir)
                 && let Some(links) = links.checked_sub(1)
                 && let Some(found @ Obstacle::Closed(_)) =
@@ -202,7 +202,7 @@ impl<'a> AccessView<'a> {
         found.filter(|found| matches!(found, Obstacle::Closed(_)))
     }
 
-    /// What first refuses the access to a path: a directory on the way, or what is there.
+    /// Returns what first denies access to a path: a parent directory, or the path itself.
     fn barrier(&self, path: &str, access: Access) -> Option<Barrier> {
         if let Some(Obstacle::Closed(barrier)) = self.way(path) {
             return Some(*barrier);
@@ -218,7 +218,7 @@ impl<'a> AccessView<'a> {
 }
 
 impl Barrier {
-    /// What was asked for refuses itself.
+    /// A barrier at the requested path itself.
     #[must_use]
     pub fn at(path: &str, stat: &Stat, rights: FileRights, access: Access) -> Self {
         Self { path: path.into(), rights, access, dir: stat.dir, socket: stat.socket, on_the_way: false }
@@ -226,7 +226,7 @@ impl Barrier {
 }
 
 impl FileRights {
-    /// The bits that are wanted for an access, of the class `shift` bits up.
+    /// Returns the bit for an access in a class whose bits are shifted by `shift`.
     fn bit(access: Access) -> u32 {
         match access {
             Access::Read => 4,
@@ -235,7 +235,7 @@ impl FileRights {
         }
     }
 
-    /// Whether the mode allows it to the user.
+    /// Returns whether the mode allows it to the user.
     #[must_use]
     pub fn has(&self, access: Access) -> bool {
         match access {
@@ -245,7 +245,7 @@ impl FileRights {
         }
     }
 
-    /// Whether the mode allows it to `u`, `g` or `o`.
+    /// Returns whether the mode allows it to the class `u`, `g` or `o`.
     #[must_use]
     pub fn allows(&self, class: &str, access: Access) -> bool {
         let shift = match class {
@@ -256,14 +256,14 @@ impl FileRights {
         self.mode >> shift & Self::bit(access) != 0
     }
 
-    /// Whether its owner or group are none of this user namespace's.
+    /// Returns whether its owner or group is not mapped in this user namespace.
     #[must_use]
     pub fn foreign(&self) -> bool {
         self.ids.0 == OVERFLOW_ID
     }
 }
 
-/// What the permission bits allow.
+/// Determines what the permission bits allow.
 #[must_use]
 pub fn rights(who: &Identity, bypasses_dac: bool, accounts: &Accounts, stat: &Stat) -> FileRights {
     let (class, shift) = if stat.uid == who.uid {
@@ -274,7 +274,7 @@ pub fn rights(who: &Identity, bypasses_dac: bool, accounts: &Accounts, stat: &St
         ("o", 0)
     };
     let bits = stat.mode >> shift;
-    // Root passes by all bits, except that somebody must be allowed to execute a file.
+    // Root bypasses all bits, but executing a file needs at least one x bit.
     let execute = if bypasses_dac { stat.dir || stat.mode & 0o111 != 0 } else { bits & 1 != 0 };
     let owner = [&accounts.user_name(stat.uid), ":", &accounts.group_name(stat.gid)].concat();
     FileRights {
@@ -288,8 +288,8 @@ pub fn rights(who: &Identity, bypasses_dac: bool, accounts: &Accounts, stat: &St
     }
 }
 
-/// Whose a path is to change, by the mount that it lies on: Docker and Podman keep volumes in `…/NAME/_data`, and of a
-/// file system that is mounted whole the container is the only user.
+/// Determines who can change a path, by its mount: Docker and Podman keep volumes in `…/NAME/_data`, and a file system
+/// that is mounted whole is used by the container alone.
 #[must_use]
 pub fn origin(mount: Option<&Mount>) -> Origin {
     match mount {
@@ -304,15 +304,15 @@ pub fn origin(mount: Option<&Mount>) -> Origin {
     }
 }
 
-/// Whether a file has an access list besides its mode.
+/// Returns whether a file has an access control list.
 fn has_acl(path: &str) -> bool {
     let Ok(path) = CString::new(path) else { return false };
     let name = c"system.posix_acl_access".as_ptr();
-    // SAFETY: two strings that end in NUL; of an attribute of no bytes only its length is asked.
+    // SAFETY: two NUL-terminated strings; with size 0 only the attribute's length is returned.
     unsafe { libc::getxattr(path.as_ptr(), name, std::ptr::null_mut(), 0) > 0 }
 }
 
-/// Whether a path exists; a link that leads nowhere does not.
+/// Returns whether a path exists; a dangling link does not.
 pub(in crate::sys) fn exists(path: &str) -> bool {
     Path::new(path).exists()
 }

@@ -114,13 +114,13 @@ impl Sum {
     }
 }
 
-/// The sum of all that can be read, in hexadecimal.
+/// Returns the hash of everything that can be read, in hexadecimal.
 pub fn sha256(from: &mut dyn io::Read) -> io::Result<String> {
     let mut sum = Sum(Sum::START);
     let mut length = 0u64;
     let mut rest = Vec::new();
     loop {
-        // Whole blocks, until there is less than a piece left.
+        // Whole blocks, until less than one is left.
         rest.clear();
         let piece = from.take(16 << 10).read_to_end(&mut rest)?;
         length += piece as u64;

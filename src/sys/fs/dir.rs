@@ -1,4 +1,4 @@
-//! The names in a directory (readdir(3)). Not by the standard library, which panics when a directory cannot be closed.
+//! Lists directories (readdir(3)). Not with the standard library, which panics if closing a directory fails.
 
 use crate::sys::Errno;
 use std::ffi::{CStr, CString, OsString};
@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
-/// All names but `.` and `..`, in no order.
+/// Returns all names except `.` and `..`, unsorted.
 pub fn names(path: impl AsRef<Path>) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     each(path.as_ref(), &mut |name| {
@@ -29,7 +29,7 @@ pub fn is_empty(path: &str) -> io::Result<bool> {
 /// Shows all names but `.` and `..`, until `more` has seen enough.
 fn each(path: &Path, more: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), Errno> {
     let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::ENOENT)?;
-    // SAFETY: a string of ours; what comes back is ours until it is closed below.
+    // SAFETY: a string of ours; the result is ours until it is closed below.
     let directory = unsafe { libc::opendir(path.as_ptr()) };
     if directory.is_null() {
         return Err(Errno::last());
@@ -41,13 +41,13 @@ fn each(path: &Path, more: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), Errno> {
         if entry.is_null() {
             break Errno::last();
         }
-        // SAFETY: the entry holds a string, and is not touched before the next is read.
+        // SAFETY: the entry holds a string, and stays valid until the next readdir.
         let name = unsafe { CStr::from_ptr((&raw const (*entry).d_name).cast()) }.to_bytes();
         if name != b"." && name != b".." && !more(name) {
             break Errno::from_raw(0);
         }
     };
-    // SAFETY: opened above, and not used again. There is nothing to be done about a failure.
+    // SAFETY: opened above and not used again. A failure cannot be handled.
     unsafe { libc::closedir(directory) };
     if result == Errno::from_raw(0) { Ok(()) } else { Err(result) }
 }

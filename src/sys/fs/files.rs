@@ -1,4 +1,4 @@
-//! Files of the configuration: read whole, up to a bound.
+//! Reads whole files, up to a size limit.
 
 use crate::model::Moment;
 use crate::sys::event::clock;
@@ -11,13 +11,13 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-/// No file of a configuration is larger; `/dev/zero` as one must not fill the memory.
+/// The maximum size of a configuration file; `/dev/zero` must not fill the memory.
 const MAX_FILE_BYTES: usize = 4 << 20;
 
-/// How long something may come out of what is no file on a disk (a pipe, a terminal).
+/// How long to wait for data from something that is not a regular file (a pipe, a terminal).
 const FIFO_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The bytes of a file.
+/// Reads a file of the configuration.
 pub fn read(path: &str) -> io::Result<Vec<u8>> {
     bounded(slurp(path, MAX_FILE_BYTES)?)
 }
@@ -30,8 +30,8 @@ fn bounded(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
     if bytes.len() > MAX_FILE_BYTES { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }
 
-/// The bytes of a file, one more than `most` when there are more. In few system calls: a file of /proc says that it
-/// is empty, and would be read in pieces of 32 bytes.
+/// Reads a file, up to `most` + 1 bytes. Uses few system calls: files in /proc claim to be empty, and std would read
+/// them in pieces of 32 bytes.
 pub fn slurp(path: &str, most: usize) -> io::Result<Vec<u8>> {
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
     match nix::fcntl::open(path, flags, Mode::empty()) {
@@ -40,14 +40,14 @@ pub fn slurp(path: &str, most: usize) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The file or directory at a path, when it is on the same mount as `/`, and so does not block (openat2(2)). `None`: it
-/// is on another, or this kernel cannot tell.
+/// Opens a path if it is on the same mount as `/`, and so cannot hang (openat2(2)). `None`: it is on another mount, or
+/// this kernel cannot tell.
 fn open_on_root(path: &str, flags: OFlag) -> Option<io::Result<OwnedFd>> {
     let path_c = std::ffi::CString::new(path).ok()?;
     let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
     // struct open_how: flags, mode, resolve.
     let how = [u64::from(flags.bits().cast_unsigned()), 0, libc::RESOLVE_NO_XDEV];
-    // SAFETY: a path that ends with NUL, and a structure of ours whose size is said.
+    // SAFETY: a NUL-terminated path, and a structure of ours with its size.
     let fd = unsafe {
         libc::syscall(libc::SYS_openat2, libc::AT_FDCWD, path_c.as_ptr(), how.as_ptr(), size_of_val(&how))
     };
@@ -58,7 +58,7 @@ fn open_on_root(path: &str, flags: OFlag) -> Option<io::Result<OwnedFd>> {
             Some(Ok(unsafe { std::os::fd::FromRawFd::from_raw_fd(fd) }))
         }
         Err(Errno::EXDEV) => None,
-        // Not known, or forbidden by who does not know it: as before there was such a call.
+        // Unknown to this kernel, or blocked by a filter that does not know it: fall back.
         Err(Errno::ENOSYS | Errno::EPERM | Errno::EINVAL | Errno::E2BIG) => {
             let result = nix::fcntl::open(path, flags, Mode::empty());
             Some(result.map_err(|errno| truly(path, errno)))
@@ -67,26 +67,26 @@ fn open_on_root(path: &str, flags: OFlag) -> Option<io::Result<OwnedFd>> {
     }
 }
 
-/// [`read`], when the file is on the same mount as `/`; `None` when it is on another.
+/// Like [`read`], if the file is on the same mount as `/`; otherwise `None`.
 #[must_use]
 pub fn read_on_root(path: &str) -> Option<io::Result<Vec<u8>>> {
     Some(open_on_root(path, OFlag::O_RDONLY)?.and_then(|file| read_up_to(&file)))
 }
 
-/// [`list_toml`], when the directory is on the same mount as `/`; `None` when it is on another.
+/// Like [`list_toml`], if the directory is on the same mount as `/`; otherwise `None`.
 #[must_use]
 pub fn list_on_root(path: &str) -> Option<io::Result<Vec<String>>> {
     let is_there = open_on_root(path, OFlag::O_PATH | OFlag::O_DIRECTORY)?.map(drop);
     Some(is_there.and_then(|()| list_toml(path)))
 }
 
-/// Without a free descriptor the kernel does not even look whether there is such a file.
+/// Corrects an error of open(2): without a free descriptor the kernel does not check whether the file exists.
 fn truly(path: &str, errno: Errno) -> io::Error {
     let is_want = errno == Errno::EMFILE || errno == Errno::ENFILE;
     if is_want && !exists(path) { Errno::ENOENT.into() } else { errno.into() }
 }
 
-/// Apart, so that its frame is not on the stack where there is no file, as in a start without a configuration.
+/// A separate function, to keep its frame off the stack when there is no file, as in a start without a configuration.
 #[inline(never)]
 pub(super) fn read_all(file: &OwnedFd, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -96,12 +96,12 @@ pub(super) fn read_all(file: &OwnedFd, most: usize) -> io::Result<Vec<u8>> {
     while bytes.len() <= most {
         let count = nix::unistd::read(file, &mut piece);
         if is_dry && count == Err(Errno::EAGAIN) {
-            // It polls readable and gives nothing: that may go on for ever.
+            // It polls readable but gives EAGAIN: that may last forever.
             std::thread::sleep(Duration::from_millis(10));
         }
         is_dry = count == Err(Errno::EAGAIN);
         match count {
-            // Of a pipe into which nobody has written yet, this is not the end.
+            // An empty pipe without a writer so far: not the end.
             Ok(0) if !bytes.is_empty() || !is_pipe(file) || !more(file, &mut until)? => break,
             Ok(count) => bytes.extend_from_slice(piece.get(..count).unwrap_or_default()),
             Err(Errno::EINTR) => {}
@@ -118,7 +118,7 @@ fn is_pipe(file: &OwnedFd) -> bool {
     kind == libc::S_IFIFO
 }
 
-/// Waits until there is more to read, [`FIFO_TIMEOUT`] for all of the file; false when all who wrote have gone.
+/// Waits for more input, at most [`FIFO_TIMEOUT`] for the whole file; false if all writers have closed it.
 fn more(file: &OwnedFd, until: &mut Option<Moment>) -> io::Result<bool> {
     let now = clock::now();
     let left = until.get_or_insert(now.after(FIFO_TIMEOUT)).since(now).as_millis();
@@ -127,14 +127,14 @@ fn more(file: &OwnedFd, until: &mut Option<Moment>) -> io::Result<bool> {
         return Err(nothing());
     }
     let mut ask = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one entry, of ours.
+    // SAFETY: one entry of ours.
     match unsafe { libc::poll(&raw mut ask, 1, i32::try_from(left).unwrap_or(0)) } {
         0 => Err(nothing()),
         _ => Ok(ask.revents & libc::POLLIN != 0),
     }
 }
 
-/// The text of one of the system's own files; what is not UTF-8 in it is replaced.
+/// Reads a system file as text; replaces what is not UTF-8.
 pub fn system_text(path: &str) -> io::Result<String> {
     Ok(match String::from_utf8(slurp(path, MAX_FILE_BYTES)?) {
         Ok(text) => text,
@@ -142,13 +142,13 @@ pub fn system_text(path: &str) -> io::Result<String> {
     })
 }
 
-/// What was read as text; the error is in words that follow the file's name.
+/// Converts bytes to text; the error message follows the file's name.
 pub fn text_of(bytes: io::Result<Vec<u8>>) -> Result<String, String> {
     let bytes = bytes.map_err(|error| crate::text::io_error::unreadable(&error))?;
     String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_string())
 }
 
-/// The `*.toml` of a directory in name order, as paths. As for a shell, a name that begins with a dot is none of them.
+/// Lists the `*.toml` files of a directory by name, as paths. Skips names that start with a dot, like a shell.
 pub fn list_toml(dir: &str) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     let found = super::dir::names(dir).map_err(|error| truly(dir, crate::sys::errno(&error)))?;
@@ -165,20 +165,20 @@ pub fn list_toml(dir: &str) -> io::Result<Vec<String>> {
     Ok(names.into_iter().map(|name| format!("{dir}/{name}")).gather())
 }
 
-/// Whether what is read there comes from somebody who writes it (a pipe, a terminal, a socket).
+/// Returns whether a path is a stream that another process writes (a pipe, a terminal, a socket).
 #[must_use]
 pub fn is_stream(path: &str) -> bool {
     Path::new(path).metadata().is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
-/// Whether a path exists (a link that leads nowhere does not).
+/// Returns whether a path exists (a dangling link does not).
 #[must_use]
 pub fn exists(path: &str) -> bool {
     Path::new(path).exists()
 }
 
-/// Adds to a file that exists, as far as it then has no more than `most` bytes: what an application has left in it stays.
-/// Nothing is made, a pipe or terminal in its place is left alone, and a failure is nobody's business.
+/// Appends to an existing file while it stays within `most` bytes: what an application has written there is kept.
+/// Creates nothing, skips pipes and terminals, and ignores errors.
 pub fn append(path: &str, text: &str, most: usize) {
     let flags = OFlag::O_APPEND | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
     let opened = nix::fcntl::open(path, flags | OFlag::O_RDWR, Mode::empty());
@@ -220,10 +220,10 @@ mod tests {
         assert_eq!(list_toml("/no/such/path").expect_err("nothing").kind(), io::ErrorKind::NotFound);
     }
 
-    /// What polls readable and says EAGAIN all the same was read again and again, for ever and as fast as can be.
+    /// A file that polls readable but always gives EAGAIN was read in an endless busy loop.
     #[test]
     fn what_never_gives_anything_is_given_up() {
-        // A filter is a thread's own: from here on no read of it succeeds.
+        // The filter applies to this thread only: from here on none of its reads succeeds.
         let reader = std::thread::spawn(|| {
             let file = nix::fcntl::open("/dev/zero", OFlag::O_RDONLY, Mode::empty()).expect("open");
             let word = |code, k| libc::sock_filter { code, jt: 0, jf: 0, k };
@@ -235,7 +235,7 @@ mod tests {
                 word(0x06, libc::SECCOMP_RET_ALLOW),
             ];
             let program = libc::sock_fprog { len: 4, filter: filter.as_ptr().cast_mut() };
-            // SAFETY: numbers, and a program that lives until the call returns.
+            // SAFETY: integers, and a program that lives until the call returns.
             unsafe {
                 assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
                 let mode = libc::SECCOMP_MODE_FILTER;
@@ -252,7 +252,7 @@ mod tests {
         assert!(nanos < 300_000_000, "{nanos} ns of work");
     }
 
-    /// What the application had left for Kubernetes was gone.
+    /// What an application had written for Kubernetes was overwritten.
     #[test]
     fn what_stands_in_a_file_stays() {
         let path = format!("{}/append-{}", std::env::temp_dir().display(), std::process::id());

@@ -1,17 +1,17 @@
-//! Log files: opened so that whoever truncates or moves them loses nothing, and rotated.
+//! Log files: opened so that no line is lost when somebody truncates or moves them, and rotated.
 
 use crate::sys::Errno;
 use std::ffi::CString;
 use std::os::fd::{FromRawFd as _, OwnedFd};
 
-/// Opens a file for appending, or makes it; never anything but a regular file.
+/// Opens or creates a file for appending; only regular files.
 pub fn open(path: &str, emptied: bool) -> Result<OwnedFd, Errno> {
     let path = CString::new(path).map_err(|_| Errno::EINVAL)?;
-    // O_APPEND: after somebody else's truncation the next line stands at the beginning. O_NONBLOCK: a FIFO would wait.
+    // O_APPEND: after an external truncation the next line goes to the start. O_NONBLOCK: do not hang on a FIFO.
     let flags =
         libc::O_WRONLY | libc::O_CREAT | libc::O_APPEND | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK;
     let flags = if emptied { flags | libc::O_TRUNC } else { flags };
-    // SAFETY: a string that lives for the call; the descriptor is new, and owned from here on.
+    // SAFETY: a string that outlives the call; the descriptor is new and owned from here on.
     let fd = unsafe { OwnedFd::from_raw_fd(Errno::result(libc::open(path.as_ptr(), flags, 0o644))?) };
     match nix::sys::stat::fstat(&fd)?.st_mode & libc::S_IFMT {
         libc::S_IFREG => Ok(fd),
@@ -19,8 +19,8 @@ pub fn open(path: &str, emptied: bool) -> Result<OwnedFd, Errno> {
     }
 }
 
-/// Moves `path` to `path.1`, that to `path.2`, and so on up to so many files in all; the new file. On an error nothing is
-/// lost: the file that is written is moved last.
+/// Renames `path` to `path.1`, that to `path.2` and so on, up to `max_file` files; returns the new file. An error
+/// loses nothing: the current file is renamed last.
 pub fn rotate(path: &str, max_file: u32) -> Result<OwnedFd, Errno> {
     let name = |n: u32| if n == 0 { path.to_string() } else { [path, ".", &n.to_string()].concat() };
     for n in (0..max_file.saturating_sub(1)).rev() {
@@ -37,7 +37,7 @@ pub fn rotate(path: &str, max_file: u32) -> Result<OwnedFd, Errno> {
     open(path, max_file <= 1)
 }
 
-/// How large it is.
+/// Returns the current size.
 #[must_use]
 pub fn size(fd: &OwnedFd) -> u64 {
     nix::sys::stat::fstat(fd).ok().and_then(|stat| u64::try_from(stat.st_size).ok()).unwrap_or(0)

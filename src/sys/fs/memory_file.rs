@@ -1,20 +1,20 @@
-//! A file of a child's own that no directory holds: a memfd(2), which the child opens by its descriptor
-//! (`/proc/self/fd/N`). It is there on a read-only root, and to look into it asks no file system.
+//! A file for one child that is in no directory: a memfd(2), which the child opens as `/proc/self/fd/N`. Works on a
+//! read-only root, and reading it does not depend on any file system.
 
 use crate::sys::Errno;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 
-/// Its descriptor is at least this: scripts name those below (`exec 3>&1`), and shells put their own at free ones.
+/// The lowest descriptor to use: scripts use lower ones themselves (`exec 3>&1`), and shells use free ones.
 const MIN_FD: RawFd = 10;
 
-/// See the module.
+/// See the module documentation.
 #[derive(Debug)]
 pub struct MemoryFile {
     fd: OwnedFd,
 }
 
 impl MemoryFile {
-    /// An empty one that this user and group alone may open. Closed on exec; what is written goes to its end.
+    /// Creates an empty file that only this user and group may open. Close-on-exec; writes append.
     pub fn new(owner: Option<(u32, u32)>) -> Result<Self, Errno> {
         // SAFETY: a name, and new descriptors that are owned from here on.
         let fd = unsafe {
@@ -27,28 +27,28 @@ impl MemoryFile {
         unsafe {
             libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, libc::O_APPEND);
             let given = owner.is_none_or(|(user, group)| libc::fchown(fd.as_raw_fd(), user, group) == 0);
-            // Who may not give it away opens it to all who can reach it: they have its descriptor already.
+            // Without the right to chown, let everybody open it: only a process with the descriptor can reach it.
             libc::fchmod(fd.as_raw_fd(), if given { 0o600 } else { 0o666 });
         }
         Ok(Self { fd })
     }
 
-    /// Its number, which the child has it by too.
+    /// Returns its descriptor, which has the same number in the child.
     #[must_use]
     pub fn raw_fd(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
 
-    /// Its path, for a process that has it as a descriptor.
+    /// Returns its path, for a process that has the descriptor.
     #[must_use]
     pub fn path(&self) -> String {
         ["/proc/self/fd/", &self.raw_fd().to_string()].concat()
     }
 
-    /// How many bytes there are.
+    /// Returns its size in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
-        // SAFETY: all zero is a valid value of a plain structure, which the kernel fills.
+        // SAFETY: zero is valid for this structure, which the kernel fills.
         unsafe {
             let mut found: libc::stat = std::mem::zeroed();
             libc::fstat(self.raw_fd(), &raw mut found);
@@ -56,14 +56,14 @@ impl MemoryFile {
         }
     }
 
-    /// Its first bytes, up to so many.
+    /// Reads its first bytes, up to `most`.
     #[must_use]
     pub fn read(&self, most: usize) -> Vec<u8> {
         let mut bytes = vec![0; most.min(usize::try_from(self.size()).unwrap_or(most))];
         let mut count = 0;
         while let Some(rest) = bytes.get_mut(count..).filter(|rest| !rest.is_empty()) {
             let at = i64::try_from(count).unwrap_or(i64::MAX);
-            // SAFETY: a place of ours and its size.
+            // SAFETY: a buffer of ours and its size.
             let read = unsafe { libc::pread(self.raw_fd(), rest.as_mut_ptr().cast(), rest.len(), at) };
             match Errno::result(read) {
                 Ok(0) | Err(_) => break,
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
     use std::io::Write as _;
 
-    /// A script's `exec 3>&1` would have put its output there; `>>` and the bare descriptor both append.
+    /// A script's `exec 3>&1` would have sent its output there; `>>` and the plain descriptor both append.
     #[test]
     fn what_is_written_by_path_and_by_descriptor_follows_each_other() {
         let file = MemoryFile::new(None).expect("a file");

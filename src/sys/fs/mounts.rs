@@ -1,4 +1,4 @@
-//! What is mounted where: `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
+//! The mount table: `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
 
 use crate::sys::Errno;
 use crate::text::gather::Gather;
@@ -9,33 +9,33 @@ use std::mem::MaybeUninit;
 /// One line of mountinfo.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Mount {
-    /// The kernel's number of it.
+    /// The kernel's mount id.
     pub id: u64,
-    /// Where it is mounted.
+    /// The mount point.
     pub point: String,
     /// `ext4`, `overlay`, `tmpfs`.
     pub fstype: String,
-    /// What is mounted: a device, `tmpfs`, `none`.
+    /// The mounted device, or `tmpfs`, `none`.
     pub source: String,
-    /// Which directory of the file system is mounted: `/` for all of it.
+    /// The mounted directory of the file system: `/` for the whole.
     pub root: String,
-    /// Fields that tell of propagation: `shared:1 master:2`; empty for a private mount.
+    /// Propagation fields: `shared:1 master:2`; empty for a private mount.
     pub propagation: String,
-    /// Options of this mount, with commas: `ro,noexec`.
+    /// Mount options, comma-separated: `ro,noexec`.
     pub options: String,
-    /// Options of the file system, which all its mounts share.
+    /// File system options, common to all its mounts.
     pub super_options: String,
 }
 
 impl Mount {
-    /// Whether nothing can be written through this mount: its own flag, or the file system's.
+    /// Returns whether the mount or its file system is read-only.
     #[must_use]
     pub fn read_only(&self) -> bool {
         self.lists("ro")
     }
 
-    /// Whether an option holds: one that is listed (`noexec`, `size`, `size=64k`), or the plain state whose
-    /// opposite is not (`rw`, `exec`, `suid`, `dev`).
+    /// Returns whether an option is in effect: it is listed (`noexec`, `size`, `size=64k`), or it is a default whose
+    /// opposite is not listed (`rw`, `exec`, `suid`, `dev`).
     #[must_use]
     pub fn has(&self, option: &str) -> bool {
         match option {
@@ -45,8 +45,8 @@ impl Mount {
         }
     }
 
-    /// Whether mounts below are told to peers (`shared`), told by a master (`slave`), neither (`private`), and
-    /// may not be bound elsewhere either (`unbindable`). One may be shared and a slave.
+    /// Returns whether the mount has this propagation type: `shared`, `slave`, `private` or `unbindable`. A mount may
+    /// be both shared and slave.
     #[must_use]
     pub fn propagates(&self, word: &str) -> bool {
         match word {
@@ -57,7 +57,7 @@ impl Mount {
         }
     }
 
-    /// Whether its file system asks somebody before it answers, and so may not answer at all.
+    /// Returns whether its file system depends on a server or daemon, and so may hang.
     #[must_use]
     pub fn asks_somebody(&self) -> bool {
         const ASKING: &[&str] = &[
@@ -75,27 +75,27 @@ impl Mount {
     }
 }
 
-/// Whether one of these may never answer: then a look at a path, which may lead there through links, may block. What
-/// the root lies on answers, or nothing does. Without a list of mounts nobody knows.
+/// Returns whether any of these mounts may hang: then any path lookup may block, since links can lead there. The root
+/// mount is excluded: without it nothing works. True if the list of mounts is empty.
 #[must_use]
 pub fn may_hang(mounts: &[Mount]) -> bool {
     mounts.is_empty() || mounts.iter().any(|mount| mount.asks_somebody() && mount.point != "/")
 }
 
-/// All mounts of this process's mount namespace, in the kernel's order: a later one covers an earlier one.
+/// Reads all mounts of this mount namespace, in the kernel's order: a later one covers an earlier one.
 pub fn read() -> io::Result<Vec<Mount>> {
     let bytes = super::files::slurp("/proc/self/mountinfo", usize::MAX)?;
     Ok(parse(&String::from_utf8_lossy(&bytes)))
 }
 
-/// Reads the text of mountinfo. A line of another shape is left out.
+/// Parses mountinfo. Skips malformed lines.
 #[must_use]
 pub fn parse(text: &str) -> Vec<Mount> {
     text.lines().filter_map(line).gather()
 }
 
 fn line(line: &str) -> Option<Mount> {
-    // Optional fields (`shared:1`) end with a lone hyphen.
+    // A single hyphen ends the optional fields (`shared:1`).
     let (left, right) = line.split_once(" - ")?;
     let mut left = left.splitn(7, ' ');
     let mut right = right.split(' ');
@@ -113,7 +113,7 @@ fn line(line: &str) -> Option<Mount> {
     })
 }
 
-/// Undoes the kernel's octal escapes of blank, tab, newline and backslash.
+/// Decodes the kernel's octal escapes of space, tab, newline and backslash.
 fn unescape(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -130,28 +130,29 @@ fn unescape(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// The number of the mount that a path lies on, links followed, and whether the path is where it is mounted: the kernel's
-/// own answer (statx(2)). `None`: a kernel before 5.8, which does not say, or an engine that does not let it.
+/// Asks the kernel (statx(2)) for the id of the mount that a path is on, following links, and whether the path is its
+/// mount point. `None`: not supported (before Linux 5.8), or blocked by the engine.
 fn mounted(path: &str) -> io::Result<Option<(u64, bool)>> {
     let path = CString::new(path)?;
     let mut found = MaybeUninit::<libc::statx>::zeroed();
-    // SAFETY: a path that ends with NUL, and a structure of ours for the kernel to fill.
+    // SAFETY: a NUL-terminated path, and a structure of ours that the kernel fills.
     let result =
         unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, libc::STATX_MNT_ID, found.as_mut_ptr()) };
     match Errno::result(result) {
-        // A kernel or an engine that does not know the call yet has no answer, or forbids it.
+        // The call is unknown to the kernel, or blocked by an engine that does not know it.
         Err(Errno::EPERM | Errno::ENOSYS | Errno::EINVAL) => return Ok(None),
         result => result?,
     };
-    // SAFETY: any bytes make one, zeros too.
+    // SAFETY: every bit pattern is valid, and it was zeroed.
     let found = unsafe { found.assume_init() };
     let root = u64::from(libc::STATX_ATTR_MOUNT_ROOT.unsigned_abs());
     let known = found.stx_mask & libc::STATX_MNT_ID != 0 && found.stx_attributes_mask & root != 0;
-    // An emulator may take over the mask and not the number, which no mount of a container's has.
+    // An emulator may set the mask but not the id; no container's mount has id 0.
     Ok((known && found.stx_mnt_id != 0).then_some((found.stx_mnt_id, found.stx_attributes & root != 0)))
 }
 
-/// The mount that a path lies on, links followed, and whether the path is where it is mounted. `None`: it is none of these.
+/// Returns the mount that a path is on, following links, and whether the path is its mount point. `None`: not in the
+/// list.
 pub fn lies_on<'m>(mounts: &'m [Mount], path: &str) -> io::Result<Option<(&'m Mount, bool)>> {
     let by_number = |(id, root)| Some((mounts.iter().find(|mount| mount.id == id)?, root));
     if let Some(found) = mounted(path)?.and_then(by_number) {
@@ -161,14 +162,13 @@ pub fn lies_on<'m>(mounts: &'m [Mount], path: &str) -> io::Result<Option<(&'m Mo
     Ok(mount_of(mounts, &real).map(|mount| (mount, mount.point == real)))
 }
 
-/// The mount that a path (absolute, without links) lies on: the longest mount point that leads to it, the
-/// last of those that are equal.
+/// Returns the mount of an absolute path without links: the longest matching mount point, the last one among equals.
 #[must_use]
 pub fn mount_of<'m>(mounts: &'m [Mount], path: &str) -> Option<&'m Mount> {
     let mut found: Option<&Mount> = None;
     for mount in mounts {
         let point = mount.point.as_bytes();
-        // Where it would end in the path is looked at first: that rules out most of them.
+        // Check the end position first: that rules out most mounts.
         let ends = point.len() == 1 || matches!(path.as_bytes().get(point.len()), None | Some(b'/'));
         let longest = found.is_none_or(|found| found.point.len() <= point.len());
         if longest && ends && path.as_bytes().starts_with(point) {
@@ -261,7 +261,7 @@ odd line
         let proc = mount_of(&mounts, "/proc/self/status").expect("/proc");
         for (path, on, at) in [("/", root, true), ("/proc", proc, true), ("/proc/self/../stat", proc, false)]
         {
-            // Where the kernel does not say, the list alone has to do.
+            // On a kernel that does not tell, only the list can be tested.
             if let Some(answer) = mounted(path).expect("a path that is there") {
                 assert_eq!(answer, (on.id, at), "{path}");
             }

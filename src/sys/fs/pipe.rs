@@ -1,26 +1,26 @@
-//! Pipes whose content outlives their reader: looked at before it is taken (tee(2), splice(2)).
+//! Pipes whose content survives their reader: data is peeked before it is consumed (tee(2), splice(2)).
 
 use crate::sys::Errno;
 use crate::sys::process::fork;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 
-/// Both ends of a pipe, closed on exec.
+/// Both ends of a pipe, close-on-exec.
 pub struct Pipe {
-    /// Where it is read.
+    /// The read end.
     pub read: OwnedFd,
-    /// Where it is written.
+    /// The write end.
     pub write: OwnedFd,
 }
 
 impl Pipe {
-    /// A new one, which any user may open for writing (`/dev/stdout`).
+    /// Creates a pipe that any user may open for writing (`/dev/stdout`).
     pub fn new() -> Result<Self, Errno> {
         let (read, write) = fork::pipe()?;
         Ok(Self { read, write })
     }
 
-    /// Gives the write end a new open file description: what an earlier writer has left on the old one (`O_NONBLOCK`) is
-    /// not inherited. Where it cannot be opened anew, the flag is cleared.
+    /// Replaces the write end by a new open file description, so that flags of an earlier writer (`O_NONBLOCK`) are
+    /// not inherited. If it cannot be reopened, clears the flags.
     pub fn renew(&mut self) {
         match reopen(self.write.as_raw_fd(), 0) {
             Some(fresh) => self.write = fresh,
@@ -32,7 +32,7 @@ impl Pipe {
     }
 }
 
-/// The same pipe or terminal through a new open file description, for writing.
+/// Reopens a pipe or terminal for writing, with a new open file description.
 #[must_use]
 pub fn reopen(fd: RawFd, flags: libc::c_int) -> Option<OwnedFd> {
     let path = std::ffi::CString::new(["/proc/self/fd/", &fd.to_string()].concat()).ok()?;
@@ -44,8 +44,8 @@ pub fn reopen(fd: RawFd, flags: libc::c_int) -> Option<OwnedFd> {
     }
 }
 
-/// The same through a description of its own on which nothing waits; `None` where there is no such thing (a regular file,
-/// whose position would be another; a socket; no `/proc`).
+/// Reopens it with a non-blocking description; `None` if that is impossible (a regular file, whose position would
+/// change; a socket; no `/proc`).
 #[must_use]
 pub fn reopen_nonblocking(fd: RawFd) -> Option<OwnedFd> {
     let kind = mode(fd)? & libc::S_IFMT;
@@ -62,50 +62,50 @@ fn mode(fd: RawFd) -> Option<libc::mode_t> {
     stat(fd).map(|found| found.st_mode)
 }
 
-/// Whether two descriptors are the same pipe, terminal or file.
+/// Returns whether two descriptors are the same pipe, terminal or file.
 #[must_use]
 pub fn is_same(a: RawFd, b: RawFd) -> bool {
     let id = |fd| stat(fd).map(|found| (found.st_dev, found.st_ino, found.st_rdev));
     id(a).is_some() && id(a) == id(b)
 }
 
-/// Lets other users open a FIFO by its name (`/dev/stdout`), as runc does for the user of an image. Nothing else is
-/// touched: a device or a file is the host's. A refusal is ignored.
+/// Lets other users open a FIFO by its name (`/dev/stdout`), as runc does for the user of an image. Changes nothing
+/// else: a device or file belongs to the host. Ignores failures.
 pub fn open_to_others(fd: RawFd) {
     const WRITABLE: libc::mode_t = 0o222;
     let Some(mode) = mode(fd) else { return };
     if mode & libc::S_IFMT == libc::S_IFIFO && mode & WRITABLE != WRITABLE {
-        // SAFETY: numbers only.
+        // SAFETY: integers only.
         unsafe { libc::fchmod(fd, mode & 0o7777 | WRITABLE) };
     }
 }
 
-/// How many bytes lie in a pipe.
+/// Returns how many bytes are in a pipe.
 #[must_use]
 pub fn unread(fd: RawFd) -> u64 {
     let mut left: libc::c_int = 0;
-    // SAFETY: the kernel writes one number into a place of ours.
+    // SAFETY: the kernel writes one integer of ours.
     unsafe { libc::ioctl(fd, libc::FIONREAD, &raw mut left) };
     u64::try_from(left).unwrap_or(0)
 }
 
-/// How many bytes a pipe holds at most.
+/// Returns the capacity of a pipe in bytes.
 #[must_use]
 pub fn capacity(fd: RawFd) -> usize {
-    // SAFETY: a query on a number.
+    // SAFETY: takes integers.
     usize::try_from(unsafe { libc::fcntl(fd, libc::F_GETPIPE_SZ) }).unwrap_or(4096)
 }
 
-/// Asks for another size; a refusal is no error (pipe(7), the budget of the user).
+/// Sets the capacity of a pipe; ignores a failure (pipe(7): the user's limit).
 pub fn resize(fd: RawFd, bytes: libc::c_int) {
-    // SAFETY: numbers only.
+    // SAFETY: integers only.
     unsafe { libc::fcntl(fd, libc::F_SETPIPE_SZ, bytes) };
 }
 
-/// Shows what is in a pipe to another pipe, and takes nothing. EAGAIN: it is empty.
+/// Copies the content of a pipe to another pipe without consuming it. EAGAIN: it is empty.
 pub fn peek(from: RawFd, to: RawFd, most: usize) -> Result<usize, Errno> {
     loop {
-        // SAFETY: two descriptors and numbers.
+        // SAFETY: descriptors and integers only.
         let count = unsafe { libc::tee(from, to, most, libc::SPLICE_F_NONBLOCK) };
         match Errno::result(count) {
             Err(Errno::EINTR) => {}
@@ -116,11 +116,11 @@ pub fn peek(from: RawFd, to: RawFd, most: usize) -> Result<usize, Errno> {
     }
 }
 
-/// Takes that many bytes out of a pipe, to nowhere: `null` is `/dev/null`.
+/// Consumes that many bytes of a pipe and discards them; `null` is `/dev/null`.
 pub fn discard(from: RawFd, null: RawFd, mut count: usize) {
     while count > 0 {
         let to = std::ptr::null_mut();
-        // SAFETY: two descriptors and numbers; no offsets.
+        // SAFETY: descriptors and integers; no offsets.
         let moved =
             unsafe { libc::splice(from, std::ptr::null_mut(), null, to, count, libc::SPLICE_F_NONBLOCK) };
         match Errno::result(moved) {
@@ -131,10 +131,10 @@ pub fn discard(from: RawFd, null: RawFd, mut count: usize) {
     }
 }
 
-/// Reads up to the buffer's size; 0 at the end or on an error.
+/// Reads up to the buffer's size; returns 0 at the end or on an error.
 pub fn read(from: RawFd, into: &mut [u8]) -> usize {
     loop {
-        // SAFETY: a place of ours and its size.
+        // SAFETY: a buffer of ours and its size.
         let count = unsafe { libc::read(from, into.as_mut_ptr().cast(), into.len()) };
         match Errno::result(count) {
             Err(Errno::EINTR) => {}
@@ -144,7 +144,7 @@ pub fn read(from: RawFd, into: &mut [u8]) -> usize {
     }
 }
 
-/// One write(2), repeated when a signal interrupts it.
+/// Calls write(2); retries when a signal interrupts it.
 pub fn write(fd: RawFd, bytes: &[u8]) -> Result<usize, Errno> {
     loop {
         // SAFETY: the bytes are borrowed for the call.
@@ -157,26 +157,26 @@ pub fn write(fd: RawFd, bytes: &[u8]) -> Result<usize, Errno> {
     }
 }
 
-/// Whether a descriptor has room for a write of at most 4,096 bytes.
+/// Returns whether a write of up to 4,096 bytes would not block.
 #[must_use]
 pub fn has_room(fd: RawFd) -> bool {
     let mut ask = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
-    // SAFETY: one entry of ours; no time is spent waiting.
+    // SAFETY: one entry of ours; a zero timeout does not wait.
     unsafe { libc::poll(&raw mut ask, 1, 0) == 1 }
 }
 
-/// Where a byte stands first. (memchr(3): what the compiler makes of a loop is several times slower.)
+/// Finds the first occurrence of a byte. (memchr(3): several times faster than a compiled loop.)
 #[must_use]
 pub fn find_byte(bytes: &[u8], byte: u8) -> Option<usize> {
-    // SAFETY: a place of ours and its size; what is found lies in it.
+    // SAFETY: a buffer of ours and its size; the result points into it.
     let found = unsafe { libc::memchr(bytes.as_ptr().cast(), i32::from(byte), bytes.len()) };
     (!found.is_null()).then(|| found.addr() - bytes.as_ptr().addr())
 }
 
-/// Where a text stands first.
+/// Finds the first occurrence of a byte string.
 #[must_use]
 pub fn find_text(bytes: &[u8], text: &[u8]) -> Option<usize> {
-    // SAFETY: two places of ours and their sizes.
+    // SAFETY: two buffers of ours and their sizes.
     let found = unsafe { libc::memmem(bytes.as_ptr().cast(), bytes.len(), text.as_ptr().cast(), text.len()) };
     (!found.is_null()).then(|| found.addr() - bytes.as_ptr().addr())
 }
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(unread(fd), 0);
     }
 
-    /// Node leaves O_NONBLOCK on its standard output, and the next program lost what it wrote.
+    /// Node leaves O_NONBLOCK set on its standard output, and the next program lost what it wrote.
     #[test]
     fn a_renewed_end_is_blocking_and_the_same_pipe() {
         let mut pipe = Pipe::new().expect("a pipe");

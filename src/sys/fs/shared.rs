@@ -1,56 +1,56 @@
-//! Memory that processes of rinit's own share and that outlives each of them: a memfd(2). PID 1 reads and writes it as a
-//! file, so that none of it counts as its own; a helper maps it.
+//! Memory shared between rinit's processes that survives each of them: a memfd(2). PID 1 accesses it as a file, so
+//! that none of it counts as its own memory; a helper maps it.
 
 use crate::sys::Errno;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The memory as a file.
+/// The shared memory as a file.
 pub struct SharedMemory {
     fd: OwnedFd,
     len: usize,
 }
 
 impl SharedMemory {
-    /// All zero.
+    /// Creates it, zeroed.
     pub fn new(len: usize) -> Result<Self, Errno> {
         // SAFETY: a name, and a new descriptor that is owned from here on.
         let fd = unsafe {
             let fd = Errno::result(libc::memfd_create(c"rinit-logs".as_ptr(), libc::MFD_CLOEXEC))?;
             OwnedFd::from_raw_fd(fd)
         };
-        // SAFETY: a size for our own file.
+        // SAFETY: resizes a file of ours.
         Errno::result(unsafe { libc::ftruncate(fd.as_raw_fd(), i64::try_from(len).unwrap_or(0)) })?;
         Ok(Self { fd, len })
     }
 
-    /// Its number, for [`read_word`] and [`write_word`].
+    /// Returns its descriptor, for [`read_word`] and [`write_word`].
     #[must_use]
     pub fn raw_fd(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
 
-    /// Reads a part; what cannot be read stays as it was.
+    /// Reads at an offset; on failure the buffer keeps its content.
     pub fn read(&self, at: usize, into: &mut [u8]) {
         read(self.raw_fd(), at, into);
     }
 
-    /// One word, at a byte's place.
+    /// Reads the word at a byte offset.
     #[must_use]
     pub fn word(&self, at: usize) -> u64 {
         read_word(self.raw_fd(), at)
     }
 
-    /// Writes one word.
+    /// Writes a word.
     pub fn set_word(&self, at: usize, to: u64) {
         write_word(self.raw_fd(), at, to);
     }
 
-    /// The memory itself, for the rest of the process.
+    /// Maps it for the rest of the process.
     pub fn map(&self) -> Result<Mapping, Errno> {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a new mapping of our own file, which is never unmapped.
+        // SAFETY: a new mapping of a file of ours, which is never unmapped.
         let place = unsafe {
             libc::mmap(std::ptr::null_mut(), self.len, protection, libc::MAP_SHARED, self.fd.as_raw_fd(), 0)
         };
@@ -63,11 +63,11 @@ impl SharedMemory {
 
 fn read(fd: RawFd, at: usize, into: &mut [u8]) {
     let at = i64::try_from(at).unwrap_or(i64::MAX);
-    // SAFETY: a place of ours and its size.
+    // SAFETY: a buffer of ours and its size.
     unsafe { libc::pread(fd, into.as_mut_ptr().cast(), into.len(), at) };
 }
 
-/// One word, at a byte's place.
+/// Reads the word at a byte offset.
 #[must_use]
 pub fn read_word(fd: RawFd, at: usize) -> u64 {
     let mut bytes = [0; 8];
@@ -75,24 +75,24 @@ pub fn read_word(fd: RawFd, at: usize) -> u64 {
     u64::from_ne_bytes(bytes)
 }
 
-/// Writes one word.
+/// Writes a word.
 pub fn write_word(fd: RawFd, at: usize, to: u64) {
     let (bytes, at) = (to.to_ne_bytes(), i64::try_from(at).unwrap_or(i64::MAX));
     // SAFETY: eight bytes of ours.
     unsafe { libc::pwrite(fd, bytes.as_ptr().cast(), bytes.len(), at) };
 }
 
-/// The memory in a process that works with it. Others read it meanwhile.
+/// The mapped memory. Other processes read it concurrently.
 pub struct Mapping {
     place: NonNull<u8>,
     len: usize,
 }
 
 impl Mapping {
-    /// The word at a byte's place, which is a multiple of 8; that of the first where there is none.
+    /// Returns the word at a byte offset, which must be a multiple of 8; the first word if it is invalid.
     fn at(&self, at: usize) -> &AtomicU64 {
         let at = if at.is_multiple_of(8) && at + 8 <= self.len { at } else { 0 };
-        // SAFETY: within the mapping, aligned, and never unmapped; all access to words is atomic.
+        // SAFETY: within the mapping, aligned and never unmapped; all accesses to words are atomic.
         unsafe { &*self.place.as_ptr().add(at).cast::<AtomicU64>() }
     }
 
@@ -112,11 +112,11 @@ impl Mapping {
         self.set_word(at, self.word(at).wrapping_add(more));
     }
 
-    /// Writes bytes; those that have no room are left out.
+    /// Writes bytes; drops those that do not fit.
     pub fn copy_in(&self, at: usize, bytes: &[u8]) {
         let count = bytes.len().min(self.len.saturating_sub(at));
         if count > 0 {
-            // SAFETY: within the mapping; who reads meanwhile reads through the file, and looks at the counts after that.
+            // SAFETY: within the mapping; concurrent readers use the file, and check the counters afterwards.
             unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.place.as_ptr().add(at), count) };
         }
     }

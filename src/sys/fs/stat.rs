@@ -1,4 +1,4 @@
-//! Files as the kernel judges them: who owns them, who may use them, how much room is left.
+//! File metadata and access as the kernel sees them: owner, mode, access, free space.
 
 use super::dir;
 use crate::sys::Errno;
@@ -6,14 +6,14 @@ use crate::text::gather::Gather;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 
-/// What a look at a path tells.
+/// Metadata of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Stat {
-    /// Owner.
+    /// User id of the owner.
     pub uid: u32,
-    /// Group.
+    /// Group id.
     pub gid: u32,
-    /// Permission bits, with set-id and sticky: 0o7777.
+    /// Permission bits with set-id and sticky bits: 0o7777.
     pub mode: u32,
     /// Whether it is a directory.
     pub dir: bool,
@@ -23,35 +23,35 @@ pub struct Stat {
     pub socket: bool,
     /// Whether it is a FIFO.
     pub fifo: bool,
-    /// Bytes in it.
+    /// Size in bytes.
     pub size: u64,
 }
 
-/// What is to be done with a path.
+/// A kind of access to a path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Access {
     /// Read it; list a directory.
     Read,
-    /// Write it; make and remove what is in a directory.
+    /// Write it; create and remove entries of a directory.
     Write,
-    /// Run it; enter a directory.
+    /// Execute it; enter a directory.
     Execute,
 }
 
-/// Room on a file system.
+/// Space on a file system.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Space {
-    /// Bytes that a user without privileges can still write.
+    /// Bytes available to unprivileged users.
     pub free: u64,
-    /// Bytes in all.
+    /// Total bytes.
     pub size: u64,
-    /// Files that such a user can still make.
+    /// Inodes available to unprivileged users.
     pub free_inodes: u64,
-    /// Files in all; 0 where the file system sets no limit.
+    /// Total inodes; 0: no limit.
     pub inodes: u64,
 }
 
-/// Looks at a path; links are followed.
+/// Returns metadata; follows links.
 pub fn stat(path: &str) -> io::Result<Stat> {
     let data = std::fs::metadata(path)?;
     let kind = data.file_type();
@@ -77,19 +77,18 @@ pub fn is_empty(path: &str) -> bool {
     }
 }
 
-/// What a symbolic link says.
+/// Returns the target of a symbolic link.
 pub fn read_link(path: &str) -> io::Result<String> {
     Ok(std::fs::read_link(path)?.to_string_lossy().into_owned())
 }
 
-/// The names in a directory.
+/// Lists the names in a directory.
 pub fn list(path: &str) -> io::Result<Vec<String>> {
     Ok(dir::names(path)?.iter().map(|name| name.to_string_lossy().into_owned()).gather())
 }
 
-/// The files below these paths that give whoever runs them another user or group. Other file systems that are
-/// mounted there are not entered, nor are links followed; a path that does not exist holds none. An error comes
-/// with the directory that could not be read.
+/// Finds set-user-id and set-group-id files below these paths. Does not cross mount points or follow links; a missing
+/// path counts as empty. An error includes the directory that could not be read.
 pub fn set_id_files(paths: &[String]) -> Result<Vec<String>, (String, io::Error)> {
     let mut found = Vec::new();
     for path in paths {
@@ -115,18 +114,18 @@ pub fn set_id_files(paths: &[String]) -> Result<Vec<String>, (String, io::Error)
     Ok(found)
 }
 
-/// The SHA-256 of a file, in hexadecimal.
+/// Returns the SHA-256 of a file in hexadecimal.
 pub fn sha256(path: &str) -> io::Result<String> {
     super::digest::sha256(&mut open(path)?)
 }
 
-/// The path without links and dots.
+/// Returns the path with links and dots resolved.
 pub fn real_path(path: &str) -> io::Result<String> {
     Ok(std::fs::canonicalize(path)?.to_string_lossy().into_owned())
 }
 
-/// Whether this process, with the ids and capabilities that it has now, may use a path. The kernel's own
-/// answer: EACCES by the mode, EROFS on a read-only mount. Nothing is changed.
+/// Asks the kernel whether this process, with its current ids and capabilities, may access a path. EACCES: denied by
+/// the mode, EROFS: read-only mount. Changes nothing.
 pub fn access(path: &str, access: Access) -> io::Result<()> {
     let mode = match access {
         Access::Read => libc::R_OK,
@@ -135,11 +134,11 @@ pub fn access(path: &str, access: Access) -> io::Result<()> {
     };
     let path = std::ffi::CString::new(path)?;
     let (call, older, here) = (libc::SYS_faccessat2, libc::SYS_faccessat, libc::AT_FDCWD);
-    // SAFETY: a string that lives for the call, and numbers.
+    // SAFETY: a string that outlives the call, and integers.
     let answer = unsafe { libc::syscall(call, here, path.as_ptr(), mode, libc::AT_EACCESS) };
     let answer = match Errno::result(answer) {
-        // Before Linux 5.8 it is not known, and an engine that does not know it forbids it, which the C libraries take
-        // for the answer. The older call goes by the real ids, which are the effective ones here.
+        // faccessat2 is unknown before Linux 5.8 and blocked by engines that do not know it; C libraries return that
+        // error. The older call uses the real ids, which equal the effective ones here.
         Err(Errno::ENOSYS | Errno::EPERM | Errno::EINVAL) => {
             // SAFETY: as above.
             Errno::result(unsafe { libc::syscall(older, here, path.as_ptr(), mode) })
@@ -149,14 +148,14 @@ pub fn access(path: &str, access: Access) -> io::Result<()> {
     Ok(answer.map(drop)?)
 }
 
-/// Room on the file system of a path.
+/// Returns the space on the file system of a path.
 pub fn space(path: &str) -> io::Result<Space> {
     let data = nix::sys::statvfs::statvfs(path)?;
     // The types differ between C libraries.
     #[allow(clippy::useless_conversion)]
     let (unit, free, size) =
         (u64::from(data.fragment_size()), u64::from(data.blocks_available()), u64::from(data.blocks()));
-    // As above.
+    // See above.
     #[allow(clippy::useless_conversion)]
     let (free_inodes, inodes) = (u64::from(data.files_available()), u64::from(data.files()));
     Ok(Space { free: free.saturating_mul(unit), size: size.saturating_mul(unit), free_inodes, inodes })
@@ -166,7 +165,7 @@ fn open(path: &str) -> io::Result<std::fs::File> {
     std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
-/// The bytes of a file; more than `limit` are an error.
+/// Reads a file; more than `limit` bytes are an error.
 pub fn read(path: &str, limit: u64) -> io::Result<Vec<u8>> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let bytes = super::files::slurp(path, limit)?;

@@ -1,4 +1,4 @@
-//! One request and its answer, with a peer that may be slow, silent or endless.
+//! One request and response with a peer that may be slow, silent or endless.
 
 use crate::sys::event::clock;
 use std::io::{self, Read as _, Write as _};
@@ -6,11 +6,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-/// As much of an answer as is read.
+/// The maximum size of a response.
 const MAX_RESPONSE_BYTES: usize = 1 << 20;
 
-/// Sends a request and reads until `whole` says that this is the answer, the peer closes, the time is up, or there is
-/// more than anybody asked for.
+/// Sends a request and reads until `whole` accepts the response, the peer closes, the time is up, or the limit is
+/// reached.
 pub fn exchange(
     address: SocketAddr,
     request: &[u8],
@@ -33,13 +33,13 @@ pub fn exchange(
             Ok(0) => return Ok(answer),
             Ok(count) => answer.extend_from_slice(piece.get(..count).unwrap_or_default()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // What came before may be all that is needed.
+            // A partial response may be enough.
             Err(error) => return if answer.is_empty() { Err(error) } else { Ok(answer) },
         }
     }
 }
 
-/// Whether somebody accepts connections on a socket in the file system; it is closed at once.
+/// Returns whether a Unix socket accepts connections; closes the connection at once.
 pub fn connect_unix(path: &str) -> io::Result<()> {
     UnixStream::connect(path).map(drop)
 }

@@ -1,5 +1,5 @@
-//! A small HTTP server for a process of its own: one thread, one poll, bounded in everything. Whatever clients do, the
-//! next one is answered: the oldest makes room, and nobody has longer than a few seconds.
+//! A small HTTP server for a helper process: one thread, one poll, all resources limited. Whatever clients do, the
+//! next one is served: the oldest is dropped for it, and each has only a few seconds.
 
 use crate::model::Moment;
 use crate::sys::Errno;
@@ -9,16 +9,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::time::Duration;
 
-/// Connections at once.
+/// The maximum number of connections.
 const MAX_CONNECTIONS: usize = 256;
-/// A longer head is refused.
+/// The maximum size of a request head.
 pub const MAX_HEAD_BYTES: usize = 8192;
-/// As long as a client may take for its request, and again for its answer.
+/// How long a client may take to send its request, and again to read the response.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
-/// As long as what a client still sends is thrown away, so that it reads the answer before the reset.
+/// How long further input of a client is discarded, so that it reads the response before a reset.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Listens at `HOST:PORT`, or at `:PORT` on every address, of IPv6 too where there is any.
+/// Listens on `HOST:PORT`, or with `:PORT` on all addresses, including IPv6 if available.
 pub fn listen(address: &str) -> io::Result<OwnedFd> {
     let every = address.strip_prefix(':').and_then(|port| port.parse::<u16>().ok());
     if let Some(port) = every {
@@ -30,30 +30,29 @@ pub fn listen(address: &str) -> io::Result<OwnedFd> {
 }
 
 fn bound(address: SocketAddr) -> io::Result<OwnedFd> {
-    // The standard library sets SO_REUSEADDR and CLOEXEC, and leaves IPV6_V6ONLY as the system has it: off.
+    // The standard library sets SO_REUSEADDR and CLOEXEC, and keeps the system's IPV6_V6ONLY: off.
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     Ok(listener.into())
 }
 
 enum RequestPhase {
-    /// Its request is on the way.
+    /// Reading the request.
     Asking(Vec<u8>),
-    /// The answer, and how much of it has been sent.
+    /// Sending the response, and how much of it was sent.
     Answering(Vec<u8>, usize),
-    /// All is sent.
+    /// Everything was sent.
     Draining,
 }
 
 struct Connection {
     stream: TcpStream,
     phase: RequestPhase,
-    /// When its time is over.
+    /// When it times out.
     until: Moment,
 }
 
-/// Serves for ever. `answer` gets the head of a request, or `None` for one that is too long, and gives all that is to be
-/// sent.
+/// Serves forever. `answer` gets the request head, or `None` if it is too long, and returns the whole response.
 pub fn serve(listener: OwnedFd, answer: &mut dyn FnMut(Option<&str>) -> Vec<u8>) -> ! {
     let listener = TcpListener::from(listener);
     let mut all: Vec<Connection> = Vec::new();
@@ -68,7 +67,7 @@ pub fn serve(listener: OwnedFd, answer: &mut dyn FnMut(Option<&str>) -> Vec<u8>)
         let left =
             all.iter().map(|one| one.until).min().map(|until| clock::timespec(until.since(clock::now())));
         let left = left.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-        // SAFETY: entries and a time of ours.
+        // SAFETY: entries and a timeout of ours.
         unsafe { libc::ppoll(set.as_mut_ptr(), set.len() as libc::nfds_t, left, std::ptr::null()) };
         let now = clock::now();
         let mut ready = set.iter().skip(1).map(|entry| entry.revents != 0);
@@ -83,13 +82,13 @@ pub fn serve(listener: OwnedFd, answer: &mut dyn FnMut(Option<&str>) -> Vec<u8>)
 }
 
 fn accept(listener: &TcpListener, all: &mut Vec<Connection>, now: Moment) {
-    /// Between two looks at those that are connected.
+    /// The maximum number of accepts before existing connections are served.
     const MAX_ACCEPTS: usize = 32;
     for _ in 0..MAX_ACCEPTS {
         match listener.accept() {
             Ok((stream, _)) => {
                 if all.len() >= MAX_CONNECTIONS {
-                    // Who asks at once is answered at once: the oldest is slow.
+                    // Fast clients are answered at once, so the oldest is a slow one.
                     all.remove(0);
                 }
                 if stream.set_nonblocking(true).is_ok() {
@@ -102,7 +101,7 @@ fn accept(listener: &TcpListener, all: &mut Vec<Connection>, now: Moment) {
             }
             Err(error) if matches!(super::super::errno(&error), Errno::EMFILE | Errno::ENFILE) => {
                 if all.is_empty() {
-                    // Nobody to be let go of: not at once again.
+                    // No connection to drop: pause before the next attempt.
                     std::thread::sleep(Duration::from_millis(50));
                     return;
                 }
@@ -113,7 +112,7 @@ fn accept(listener: &TcpListener, all: &mut Vec<Connection>, now: Moment) {
     }
 }
 
-/// Reads or writes what there is; false when the connection is done with.
+/// Continues reading or writing; returns false when the connection is finished.
 fn go_on(one: &mut Connection, now: Moment, answer: &mut dyn FnMut(Option<&str>) -> Vec<u8>) -> bool {
     let is_later =
         |error: &io::Error| matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted);
@@ -149,18 +148,18 @@ fn go_on(one: &mut Connection, now: Moment, answer: &mut dyn FnMut(Option<&str>)
     }
 }
 
-/// Behind the blank line that ends a head.
+/// Returns the index after the blank line that ends the head.
 fn end_of_head(bytes: &[u8]) -> Option<usize> {
     let long = bytes.windows(4).position(|part| part == b"\r\n\r\n").map(|at| at + 4);
     let short = bytes.windows(2).position(|part| part == b"\n\n").map(|at| at + 2);
     [long, short].into_iter().flatten().min().filter(|end| *end <= MAX_HEAD_BYTES)
 }
 
-/// For a process that serves: it keeps the first three descriptors and this one, has no capability, bears this name, and
-/// ends with its parent. The number that the descriptor has now.
+/// Prepares the server process: keeps the first three descriptors and this one, drops all capabilities, sets its name,
+/// and dies with its parent. Returns the descriptor's new number.
 pub fn settle(listener: OwnedFd, name: &std::ffi::CStr, parent: crate::model::Pid) -> Option<OwnedFd> {
     const KEPT: libc::c_int = 3;
-    // SAFETY: numbers and a string that ends in NUL. Descriptor 3 is rinit's in the parent; this copy of it is nobody's.
+    // SAFETY: integers and a NUL-terminated string. This process's copy of descriptor 3 has no owner.
     unsafe {
         libc::prctl(libc::PR_SET_NAME, name.as_ptr());
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
@@ -199,7 +198,7 @@ mod tests {
         assert_eq!(end_of_head(["x".repeat(MAX_HEAD_BYTES).as_str(), "\n\n"].concat().as_bytes()), None);
     }
 
-    /// Who listens on every address starts where IPv6 is off, too, and a port that is taken is told.
+    /// Listening on all addresses also works without IPv6, and a port in use is reported.
     #[test]
     fn an_address_is_one_or_all() {
         assert!(listen(":0").is_ok() && listen("127.0.0.1:0").is_ok());

@@ -1,4 +1,4 @@
-//! A connection to a server on this machine, by the lines that come from it.
+//! A line-based connection to a server on this machine.
 
 use crate::model::{Moment, Pid};
 use crate::sys::Errno;
@@ -8,30 +8,30 @@ use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::time::Duration;
 
-/// A line that is longer is from nobody who is meant.
+/// The maximum line length; a longer line is not from rinit.
 const MAX_LINE_BYTES: usize = 1 << 22;
 
 /// A connection to a Unix socket.
 #[derive(Debug)]
 pub struct LineStream {
     fd: OwnedFd,
-    /// What came, from `next` on not taken yet.
+    /// Received data; not consumed from `next` on.
     buffer: Vec<u8>,
     next: usize,
 }
 
 impl LineStream {
-    /// Connects to a path, or with `@` in front to an abstract name, within `patience`.
+    /// Connects to a path, or with a leading `@` to an abstract name, within `patience`.
     pub fn connect(name: &str, patience: Option<Duration>) -> io::Result<Self> {
         let (address, length) = address(name)?;
-        // SAFETY: socket(2) takes numbers alone.
+        // SAFETY: integers only.
         let raw =
             Errno::result(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })?;
-        // SAFETY: `raw` was just opened and nobody else has it.
+        // SAFETY: `raw` was just opened and has no other owner.
         let fd = unsafe { OwnedFd::from_raw_fd(raw) };
         let stream = Self { fd, buffer: Vec::new(), next: 0 };
         if let Some(patience) = patience {
-            // A full backlog makes connect(2) wait too, so long.
+            // connect(2) also waits, up to this timeout, while the backlog is full.
             stream.set_send_timeout(patience);
         }
         // SAFETY: an address of ours and its length.
@@ -73,7 +73,7 @@ impl LineStream {
     fn peer(&self) -> Option<libc::ucred> {
         let mut who = libc::ucred { pid: 0, uid: 0, gid: 0 };
         let mut length = size_of::<libc::ucred>() as libc::socklen_t;
-        // SAFETY: a place of ours and its size.
+        // SAFETY: a buffer of ours and its size.
         let result = unsafe {
             libc::getsockopt(
                 self.fd.as_raw_fd(),
@@ -86,13 +86,13 @@ impl LineStream {
         (result == 0).then_some(who)
     }
 
-    /// The descriptor, to be waited for.
+    /// Returns the descriptor, to wait for it.
     #[must_use]
     pub fn raw(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
 
-    /// Sends all of it. A peer that is gone is an error, never a signal.
+    /// Sends everything. A closed peer is an error, never a signal.
     pub fn send(&self, bytes: &[u8]) -> io::Result<()> {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -108,7 +108,7 @@ impl LineStream {
         Ok(())
     }
 
-    /// The next line, without its end. `None`: the peer has closed the connection. `until` passed: an error of the kind
+    /// Returns the next line without its end. `None`: the peer has closed. Past `until`: an error of the kind
     /// `TimedOut`.
     pub fn line(&mut self, until: Option<Moment>) -> io::Result<Option<String>> {
         let mut seen = self.next;
@@ -135,21 +135,21 @@ impl LineStream {
         }
     }
 
-    /// Whether a whole line is here already.
+    /// Returns whether a whole line is already buffered.
     #[must_use]
     pub fn has_line(&self) -> bool {
         self.buffer.get(self.next..).unwrap_or_default().contains(&b'\n')
     }
 }
 
-/// Waits until one of these can be read; false when the time is over.
+/// Waits until one of these is readable; returns false on timeout.
 pub fn readable(fds: &[RawFd], until: Option<Moment>) -> io::Result<bool> {
     let entry = |fd: &RawFd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 };
     let mut set: Vec<libc::pollfd> = fds.iter().map(entry).gather();
     loop {
         let left = until.map(|until| clock::timespec(until.since(clock::now())));
         let left = left.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-        // SAFETY: entries and a time of ours.
+        // SAFETY: entries and a timeout of ours.
         let ready =
             unsafe { libc::ppoll(set.as_mut_ptr(), set.len() as libc::nfds_t, left, std::ptr::null()) };
         match Errno::result(ready) {
@@ -162,7 +162,7 @@ pub fn readable(fds: &[RawFd], until: Option<Moment>) -> io::Result<bool> {
 }
 
 fn address(name: &str) -> io::Result<(libc::sockaddr_un, libc::socklen_t)> {
-    // SAFETY: all bytes zero is a valid sockaddr_un.
+    // SAFETY: zero is a valid sockaddr_un.
     let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
     address.sun_family = libc::AF_UNIX as libc::sa_family_t;
     let is_abstract = name.starts_with('@');

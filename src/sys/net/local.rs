@@ -1,4 +1,4 @@
-//! Unix stream sockets that never make PID 1 wait: a listener, and the connections that it accepts.
+//! Non-blocking Unix stream sockets for PID 1: a listener and its connections.
 
 use crate::model::Pid;
 use crate::sys::Errno;
@@ -7,20 +7,20 @@ use std::mem::{offset_of, size_of, zeroed};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 
-/// Who is at the other end, as of its connect(2).
+/// The peer's credentials at the time of its connect(2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PeerCredentials {
-    /// Its pid; 0 when it is of another pid namespace.
+    /// Its pid; 0 if it is in another PID namespace.
     pub pid: Pid,
-    /// Its user.
+    /// Its user id.
     pub uid: u32,
 }
 
-/// A socket that is listened at.
+/// A listening socket.
 #[derive(Debug)]
 pub struct LocalListener {
     fd: OwnedFd,
-    /// Its file, with what tells it from another of that name.
+    /// The path of its file, with device and inode to recognise it.
     file: Option<(CString, (u64, u64))>,
 }
 
@@ -30,13 +30,13 @@ pub struct LocalStream {
     fd: OwnedFd,
 }
 
-/// A name as the kernel has it: a path, or with `@` first an abstract name.
+/// Converts a path, or with a leading `@` an abstract name, to an address.
 fn address(name: &str) -> Result<(libc::sockaddr_un, libc::socklen_t), Errno> {
     // SAFETY: zero is valid.
     let mut address: libc::sockaddr_un = unsafe { zeroed() };
     address.sun_family = libc::sa_family_t::try_from(libc::AF_UNIX).unwrap_or(1);
     let is_abstract = name.starts_with('@');
-    // Room for the NUL that ends a path.
+    // Leave room for the NUL that ends a path.
     if name.is_empty() || name.len() >= address.sun_path.len() {
         return Err(Errno::ENAMETOOLONG);
     }
@@ -64,16 +64,16 @@ fn identity(path: &CString) -> Option<(u64, u64)> {
 }
 
 impl LocalListener {
-    /// Listens at a path or an abstract name (`@NAME`). The file has this mode; one that is there already is replaced
-    /// when it is a socket that nobody listens at. EADDRINUSE: somebody does.
+    /// Listens on a path or an abstract name (`@NAME`). The file gets this mode; an existing socket without a listener
+    /// is replaced. EADDRINUSE: it has a listener.
     pub fn bind(name: &str, mode: u32) -> Result<Self, Errno> {
         let (address, length) = address(name)?;
         let fd = socket()?;
         let path = if name.starts_with('@') { None } else { CString::new(name).ok() };
         let bind = || {
-            // SAFETY: no pointers; rinit is single-threaded, and what it was is put back.
+            // SAFETY: integers only; rinit is single-threaded, and the old umask is restored.
             let mask = unsafe { libc::umask(0o777 & !mode) };
-            // SAFETY: the address is ours and as long as is said.
+            // SAFETY: an address of ours with its length.
             let bound =
                 Errno::result(unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), length) });
             // SAFETY: as above.
@@ -83,11 +83,11 @@ impl LocalListener {
         if let Err(errno) = bind() {
             let path = path.as_ref().filter(|_| errno == Errno::EADDRINUSE).ok_or(errno)?;
             let other = socket()?;
-            // SAFETY: as above. It does not wait: EAGAIN is a listener that is busy.
+            // SAFETY: as above. Non-blocking: EAGAIN means a busy listener.
             let connected = Errno::result(unsafe {
                 libc::connect(other.as_raw_fd(), (&raw const address).cast(), length)
             });
-            // Of what is no socket it is refused too, and that stays.
+            // Connecting to a file that is not a socket fails the same way, but it must not be replaced.
             let is_socket = || {
                 let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path.as_bytes()));
                 nix::sys::stat::lstat(path).is_ok_and(|found| found.st_mode & libc::S_IFMT == libc::S_IFSOCK)
@@ -99,36 +99,36 @@ impl LocalListener {
             Errno::result(unsafe { libc::unlink(path.as_ptr()) })?;
             bind()?;
         }
-        // SAFETY: numbers.
+        // SAFETY: integers only.
         Errno::result(unsafe { libc::listen(fd.as_raw_fd(), 128) })?;
         let file =
             path.and_then(|path| Some((identity(&path)?, path))).map(|(identity, path)| (path, identity));
         Ok(Self { fd, file })
     }
 
-    /// The descriptor, to be polled.
+    /// Returns the descriptor, to poll it.
     #[must_use]
     pub fn raw(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
 
-    /// Whether who looks for its file finds it.
+    /// Returns whether its file is still at its path.
     #[must_use]
     pub fn is_in_place(&self) -> bool {
         self.file.as_ref().is_none_or(|(path, known)| identity(path) == Some(*known))
     }
 
-    /// Takes one connection; EAGAIN: there is none.
+    /// Accepts one connection; EAGAIN: none is pending.
     pub fn accept(&self) -> Result<LocalStream, Errno> {
         let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-        // SAFETY: nobody's address is asked for; the descriptor is new, and owned from here on.
+        // SAFETY: no address is requested; the descriptor is new and owned from here on.
         unsafe {
             let fd = libc::accept4(self.raw(), std::ptr::null_mut(), std::ptr::null_mut(), flags);
             Errno::result(fd).map(|fd| LocalStream { fd: OwnedFd::from_raw_fd(fd) })
         }
     }
 
-    /// Takes its file away, where it is still its own.
+    /// Removes its file, if that is still its own.
     pub fn remove(&self) {
         if let Some((path, _)) = self.file.as_ref().filter(|_| self.is_in_place()) {
             // SAFETY: a C string.
@@ -138,18 +138,18 @@ impl LocalListener {
 }
 
 impl LocalStream {
-    /// The descriptor, to be polled.
+    /// Returns the descriptor, to poll it.
     #[must_use]
     pub fn raw(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
 
-    /// Who is at the other end (SO_PEERCRED).
+    /// Returns the peer's credentials (SO_PEERCRED).
     #[must_use]
     pub fn peer(&self) -> Option<PeerCredentials> {
         let mut found = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
         let mut length = libc::socklen_t::try_from(size_of::<libc::ucred>()).ok()?;
-        // SAFETY: the kernel fills a structure of ours, as long as is said.
+        // SAFETY: the kernel fills a structure of ours, with its size.
         let result = unsafe {
             let to = (&raw mut found).cast();
             libc::getsockopt(self.raw(), libc::SOL_SOCKET, libc::SO_PEERCRED, to, &raw mut length)
@@ -157,7 +157,7 @@ impl LocalStream {
         (result == 0).then_some(PeerCredentials { pid: found.pid, uid: found.uid })
     }
 
-    /// Takes what there is, up to the buffer's size; 0: the peer says nothing more. EAGAIN: nothing now.
+    /// Receives up to the buffer's size; 0: the peer has closed. EAGAIN: nothing available.
     pub fn receive(&self, into: &mut [u8]) -> Result<usize, Errno> {
         // SAFETY: the buffer is borrowed for the call.
         let count =
@@ -165,7 +165,7 @@ impl LocalStream {
         Errno::result(count).map(isize::unsigned_abs)
     }
 
-    /// Gives as much as there is room for. EAGAIN: none.
+    /// Sends as much as fits. EAGAIN: nothing fits.
     pub fn send(&self, bytes: &[u8]) -> Result<usize, Errno> {
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
         // SAFETY: the bytes are borrowed for the call.
@@ -175,9 +175,9 @@ impl LocalStream {
 }
 
 impl Drop for LocalStream {
-    /// A helper that was forked meanwhile may have the descriptor too: the peer is to see the end all the same.
+    /// A forked helper may hold a copy of the descriptor; shutdown(2) ends the connection for the peer anyway.
     fn drop(&mut self) {
-        // SAFETY: numbers.
+        // SAFETY: integers only.
         unsafe { libc::shutdown(self.raw(), libc::SHUT_RDWR) };
     }
 }

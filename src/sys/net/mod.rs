@@ -1,4 +1,4 @@
-//! The network as this container sees it: interfaces, routes, names, and who listens.
+//! The network as this container sees it: interfaces, routes, names, listening sockets.
 
 pub mod exchange;
 pub mod http_server;
@@ -15,7 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
-/// Which transport.
+/// A transport protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
@@ -27,7 +27,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// `tcp` or `udp`.
+    /// Returns `tcp` or `udp`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -40,9 +40,9 @@ impl Protocol {
 /// A network interface.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Interface {
-    /// `eth0`.
+    /// Its name: `eth0`.
     pub name: String,
-    /// Whether it is set up (IFF_UP).
+    /// Whether it is up (IFF_UP).
     pub up: bool,
     /// Whether it is the loopback.
     pub loopback: bool,
@@ -50,29 +50,29 @@ pub struct Interface {
     pub addresses: Vec<IpAddr>,
 }
 
-/// A line of hosts(5).
+/// One line of hosts(5).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Host {
     /// The address.
     pub address: IpAddr,
-    /// The names that it has.
+    /// The names of the address.
     pub names: Vec<String>,
 }
 
-/// All interfaces with their addresses.
+/// Returns all interfaces with their addresses.
 pub fn interfaces() -> io::Result<Vec<Interface>> {
     let mut head: *mut libc::ifaddrs = std::ptr::null_mut();
     // SAFETY: getifaddrs(3) writes one pointer to `head`, which is ours.
     Errno::result(unsafe { libc::getifaddrs(&raw mut head) })?;
     let mut list: Vec<Interface> = Vec::new();
     let mut next = head;
-    // SAFETY: `next` is null or an element of the list that getifaddrs made, which nobody has freed yet.
+    // SAFETY: `next` is null or an element of getifaddrs's list, which is not freed yet.
     while let Some(entry) = unsafe { next.as_ref() } {
         next = entry.ifa_next;
-        // SAFETY: `ifa_name` of an element is a C string that lives as long as the list.
+        // SAFETY: `ifa_name` is a C string that lives as long as the list.
         let name = unsafe { CStr::from_ptr(entry.ifa_name) }.to_string_lossy();
         let flags = libc::c_int::try_from(entry.ifa_flags).unwrap_or(0);
-        // SAFETY: `ifa_addr` of an element is null or the socket address of the family that it names.
+        // SAFETY: `ifa_addr` is null or a socket address of its family.
         let address = unsafe { ip_of(entry.ifa_addr) };
         match list.iter_mut().find(|known| known.name == name) {
             Some(known) => known.addresses.extend(address),
@@ -84,7 +84,7 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
             }),
         }
     }
-    // SAFETY: `head` came from getifaddrs and is freed once; nothing borrowed from the list is left.
+    // SAFETY: `head` came from getifaddrs and is freed once; nothing borrows from the list any more.
     unsafe { libc::freeifaddrs(head) };
     Ok(list)
 }
@@ -92,11 +92,11 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
 /// # Safety
 /// `address` is null or points to a socket address of the length that its family has.
 unsafe fn ip_of(address: *const libc::sockaddr) -> Option<IpAddr> {
-    // SAFETY: by the caller's promise.
+    // SAFETY: by the caller's contract.
     let family = libc::c_int::from(unsafe { address.as_ref() }?.sa_family);
     match family {
         libc::AF_INET => {
-            // SAFETY: the family says that it is a sockaddr_in; read without a claim on alignment.
+            // SAFETY: the family says that it is a sockaddr_in; read without assuming alignment.
             let inet = unsafe { address.cast::<libc::sockaddr_in>().read_unaligned() };
             Some(Ipv4Addr::from(u32::from_be(inet.sin_addr.s_addr)).into())
         }
@@ -109,14 +109,14 @@ unsafe fn ip_of(address: *const libc::sockaddr) -> Option<IpAddr> {
     }
 }
 
-/// The interfaces that default routes lead through; true for IPv6.
+/// Returns the interfaces of default routes; true: IPv6.
 #[must_use]
 pub fn default_routes() -> Vec<(String, bool)> {
     let text = |path| super::fs::files::system_text(path).unwrap_or_default();
     routes(&text("/proc/net/route"), &text("/proc/net/ipv6_route"))
 }
 
-/// The same by the texts of /proc/net/route and /proc/net/ipv6_route.
+/// The same, from the text of /proc/net/route and /proc/net/ipv6_route.
 #[must_use]
 pub fn routes(v4: &str, v6: &str) -> Vec<(String, bool)> {
     const UP: u32 = 1;
@@ -143,14 +143,14 @@ pub fn routes(v4: &str, v6: &str) -> Vec<(String, bool)> {
     found
 }
 
-/// The lines of /etc/hosts; none when there is no such file.
+/// Returns the entries of /etc/hosts; none if it does not exist.
 #[must_use]
 pub fn hosts() -> Vec<Host> {
     let bytes = super::fs::files::slurp("/etc/hosts", usize::MAX).unwrap_or_default();
     parse_hosts(&String::from_utf8_lossy(&bytes))
 }
 
-/// Reads the text of hosts(5).
+/// Parses hosts(5).
 #[must_use]
 pub fn parse_hosts(text: &str) -> Vec<Host> {
     let line = |line: &str| {
@@ -161,45 +161,45 @@ pub fn parse_hosts(text: &str) -> Vec<Host> {
     text.lines().filter_map(line).gather()
 }
 
-/// Whether somebody answers a TCP connection there, which is closed at once.
+/// Returns whether a TCP connection succeeds; closes it at once.
 pub fn connect(address: SocketAddr, timeout: Duration) -> io::Result<()> {
     TcpStream::connect_timeout(&address, timeout).map(drop)
 }
 
-/// Whether this process could listen there. The socket is bound and closed; it never listens, so nobody can
-/// connect to it. An IPv6 address is that family alone.
+/// Returns whether this process could listen on an address. Binds and closes a socket without listening, so that
+/// nobody can connect. An IPv6 address means IPv6 only.
 pub fn bind(address: SocketAddr, protocol: Protocol) -> io::Result<()> {
     let (family, kind) = (
         if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 },
         if protocol == Protocol::Tcp { libc::SOCK_STREAM } else { libc::SOCK_DGRAM },
     );
-    // SAFETY: socket(2) takes numbers alone.
+    // SAFETY: integers only.
     let raw = Errno::result(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, 0) })?;
-    // SAFETY: `raw` was just opened and nobody else has it.
+    // SAFETY: `raw` was just opened and has no other owner.
     let socket = unsafe { OwnedFd::from_raw_fd(raw) };
     if protocol == Protocol::Tcp {
-        // As servers do: connections of a server that has ended (TIME_WAIT) are not in the way.
+        // As servers do: ignore connections of an ended server (TIME_WAIT).
         switch_on(&socket, libc::SOL_SOCKET, libc::SO_REUSEADDR)?;
     }
     let result = match address {
         SocketAddr::V4(v4) => {
-            // SAFETY: all bytes zero is a valid sockaddr_in.
+            // SAFETY: zero is a valid sockaddr_in.
             let mut inet: libc::sockaddr_in = unsafe { std::mem::zeroed() };
             inet.sin_family = libc::AF_INET as libc::sa_family_t;
             inet.sin_port = v4.port().to_be();
             inet.sin_addr.s_addr = u32::from(*v4.ip()).to_be();
-            // SAFETY: the pointer is to an address of that length.
+            // SAFETY: a pointer to an address of that length.
             unsafe { libc::bind(socket.as_raw_fd(), (&raw const inet).cast(), length_of(&inet)) }
         }
         SocketAddr::V6(v6) => {
             switch_on(&socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY)?;
-            // SAFETY: all bytes zero is a valid sockaddr_in6.
+            // SAFETY: zero is a valid sockaddr_in6.
             let mut inet: libc::sockaddr_in6 = unsafe { std::mem::zeroed() };
             inet.sin6_family = libc::AF_INET6 as libc::sa_family_t;
             inet.sin6_port = v6.port().to_be();
             inet.sin6_addr.s6_addr = v6.ip().octets();
             inet.sin6_scope_id = v6.scope_id();
-            // SAFETY: the pointer is to an address of that length.
+            // SAFETY: a pointer to an address of that length.
             unsafe { libc::bind(socket.as_raw_fd(), (&raw const inet).cast(), length_of(&inet)) }
         }
     };
@@ -213,7 +213,7 @@ fn length_of<T>(_: &T) -> libc::socklen_t {
 
 fn switch_on(socket: &OwnedFd, level: libc::c_int, option: libc::c_int) -> io::Result<()> {
     let on: libc::c_int = 1;
-    // SAFETY: the pointer is to an int of that length.
+    // SAFETY: a pointer to an int of that length.
     let result = unsafe {
         libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const on).cast(), length_of(&on))
     };
@@ -221,7 +221,7 @@ fn switch_on(socket: &OwnedFd, level: libc::c_int, option: libc::c_int) -> io::R
     Ok(())
 }
 
-/// Addresses on which somebody in this network namespace listens (TCP) or receives from anybody (UDP).
+/// Returns the addresses in this network namespace with a listener (TCP) or an unconnected socket (UDP).
 pub fn listening(protocol: Protocol) -> io::Result<Vec<SocketAddr>> {
     Ok(listeners(protocol)?.into_iter().map(|(address, _)| address).gather())
 }
@@ -233,12 +233,12 @@ pub fn listeners(protocol: Protocol) -> io::Result<Vec<(SocketAddr, u64)>> {
         Protocol::Udp => ("/proc/net/udp", "/proc/net/udp6"),
     };
     let mut found = sockets(&super::fs::files::system_text(v4)?, protocol);
-    // Without IPv6 there is no such file.
+    // Without IPv6 this file does not exist.
     found.extend(sockets(&super::fs::files::system_text(v6).unwrap_or_default(), protocol));
     Ok(found)
 }
 
-/// Those of the text of a file such as /proc/net/tcp, each with the inode of its socket.
+/// Parses a file such as /proc/net/tcp: addresses with socket inodes.
 #[must_use]
 pub fn sockets(text: &str, protocol: Protocol) -> Vec<(SocketAddr, u64)> {
     // TCP_LISTEN; an unconnected UDP socket is in TCP_CLOSE.
@@ -254,7 +254,7 @@ pub fn sockets(text: &str, protocol: Protocol) -> Vec<(SocketAddr, u64)> {
     text.lines().filter_map(one).gather()
 }
 
-/// The kernel prints each 32-bit word of an address in the machine's byte order.
+/// Parses an address; the kernel prints each 32-bit word of it in the machine's byte order.
 fn hex_ip(hex: &str) -> Option<IpAddr> {
     let word = |n: usize| u32::from_str_radix(hex.get(n * 8..n * 8 + 8)?, 16).ok().map(u32::to_ne_bytes);
     match hex.len() {
@@ -270,7 +270,7 @@ fn hex_ip(hex: &str) -> Option<IpAddr> {
     }
 }
 
-/// The lowest port that needs no privilege.
+/// Returns the lowest port that needs no privilege.
 #[must_use]
 pub fn unprivileged_port_start() -> u16 {
     super::fs::files::system_text("/proc/sys/net/ipv4/ip_unprivileged_port_start")

@@ -1,20 +1,20 @@
-//! A pair of sockets between two processes of rinit's own: short messages, each with a descriptor if need be.
+//! A socket pair between two rinit processes: short messages, optionally with a descriptor.
 
 use crate::sys::Errno;
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 
-/// Two ends, closed on exec. A message stays whole.
+/// Creates both ends, close-on-exec. Message boundaries are kept.
 pub fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     let mut ends: [RawFd; 2] = [-1, -1];
     let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
-    // SAFETY: a place for two descriptors.
+    // SAFETY: an array for two descriptors.
     Errno::result(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) })?;
     let [one, other] = ends;
-    // SAFETY: both are new, and owned from here on.
+    // SAFETY: both are new and owned from here on.
     Ok(unsafe { (OwnedFd::from_raw_fd(one), OwnedFd::from_raw_fd(other)) })
 }
 
-/// Room for one descriptor beside a message, aligned as the kernel wants it.
+/// Room for one descriptor in a control message, aligned as the kernel requires.
 type Control = [u64; 4];
 
 fn header(part: &mut libc::iovec, control: Option<&mut Control>) -> libc::msghdr {
@@ -29,13 +29,13 @@ fn header(part: &mut libc::iovec, control: Option<&mut Control>) -> libc::msghdr
     header
 }
 
-/// Sends a message, without waiting for room.
+/// Sends a message; does not wait for room.
 pub fn send(to: RawFd, bytes: &[u8], fd: Option<RawFd>) -> Result<(), Errno> {
     let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     let mut control: Control = [0; 4];
     let mut header = header(&mut part, fd.map(|_| &mut control));
     if let Some(fd) = fd {
-        // SAFETY: the control buffer has room for one descriptor's header and the descriptor.
+        // SAFETY: the control buffer has room for the header and one descriptor.
         unsafe {
             let first = libc::CMSG_FIRSTHDR(&raw const header);
             (*first).cmsg_level = libc::SOL_SOCKET;
@@ -45,26 +45,26 @@ pub fn send(to: RawFd, bytes: &[u8], fd: Option<RawFd>) -> Result<(), Errno> {
             header.msg_controllen = libc::CMSG_SPACE(4) as _;
         }
     }
-    // SAFETY: all that the header points to is ours and lives for the call.
+    // SAFETY: everything that the header points to is ours and outlives the call.
     let sent = unsafe { libc::sendmsg(to, &raw const header, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) };
     Errno::result(sent).map(drop)
 }
 
-/// Receives a message, with `waits` when one has come; nothing at the end.
+/// Receives a message; with `waits`, blocks until one arrives. `None`: the peer has closed.
 pub fn receive(from: RawFd, into: &mut [u8], waits: bool) -> Result<Option<(usize, Option<OwnedFd>)>, Errno> {
     let mut part = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
     let mut control: Control = [0; 4];
     let mut header = header(&mut part, Some(&mut control));
     let flags = libc::MSG_CMSG_CLOEXEC | if waits { 0 } else { libc::MSG_DONTWAIT };
     let count = loop {
-        // SAFETY: all that the header points to is ours and lives for the call.
+        // SAFETY: everything that the header points to is ours and outlives the call.
         match Errno::result(unsafe { libc::recvmsg(from, &raw mut header, flags) }) {
             Err(Errno::EINTR) => {}
             Err(error) => return Err(error),
             Ok(count) => break count.unsigned_abs(),
         }
     };
-    // SAFETY: the kernel has filled the control buffer as the header says; a descriptor in it is new, and owned from here on.
+    // SAFETY: the kernel has filled the control buffer as described; its descriptor is new and owned from here on.
     let fd = unsafe {
         let first = libc::CMSG_FIRSTHDR(&raw const header);
         let has = !first.is_null() && (*first).cmsg_type == libc::SCM_RIGHTS;
@@ -73,7 +73,7 @@ pub fn receive(from: RawFd, into: &mut [u8], waits: bool) -> Result<Option<(usiz
     Ok((count > 0).then_some((count, fd)))
 }
 
-/// Waits until something can be read, at most this long; whether it can.
+/// Waits until it is readable, at most this long; returns whether it is.
 #[must_use]
 pub fn wait(fd: RawFd, span: std::time::Duration) -> bool {
     let mut ask = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };

@@ -1,4 +1,4 @@
-//! One name, asked of all name servers for both families at once.
+//! Resolves one name: asks all name servers, for both address families at once.
 
 use super::message::{self, DnsAnswer};
 use super::{A, AAAA, NO_ERROR, NX_DOMAIN, ResolverSettings};
@@ -10,37 +10,37 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
-/// How long one step of the search list may take, whatever resolv.conf says: a check does not wait for ever.
+/// The time limit of one step of the search list, whatever resolv.conf says: a check must end.
 const MAX_STEP: Duration = Duration::from_secs(4);
-/// How long the other family's answer is waited for once there is an address. Addresses of both come together; a
-/// server that never answers for IPv6 must not slow down all that have IPv4.
+/// How long to wait for the other family once there is an address. Usually both answers arrive together; a server that
+/// never answers for IPv6 must not slow down IPv4.
 const OTHER_FAMILY_TIMEOUT: Duration = Duration::from_millis(500);
-/// How long a server may take over TCP.
+/// The time limit of a TCP query.
 const TCP_TIMEOUT: Duration = Duration::from_secs(2);
-/// What is noted of a server that nobody listens at.
+/// Marks a server without a listener.
 const UNREACHED: u8 = u8::MAX;
 
-/// What came of a step.
+/// The result of one step.
 pub struct SearchStep {
     /// Addresses of both families.
     pub addresses: Vec<IpAddr>,
-    /// Whether the name is known, with or without an address.
+    /// Whether the name exists, with or without an address.
     pub is_known: bool,
-    /// Whether no server has said anything.
+    /// Whether no server has answered.
     pub is_silent: bool,
     families: [AddressFamily; 2],
 }
 
-/// The question for one family.
+/// The query for one family.
 struct AddressFamily {
     name: &'static str,
     question: Vec<u8>,
     answer: Option<DnsAnswer>,
-    /// By server: the code with which it refused.
+    /// Per server: the code of its error response.
     refused: Vec<Option<u8>>,
 }
 
-/// Asks; `None`: nobody can be asked for such a name.
+/// Resolves a name; `None`: it is not a valid name.
 pub fn both(name: &str, settings: &ResolverSettings, until: Moment) -> Option<SearchStep> {
     let family = |kind, label| {
         let question = message::question(random(), name, kind)?;
@@ -68,7 +68,7 @@ pub fn both(name: &str, settings: &ResolverSettings, until: Moment) -> Option<Se
 }
 
 impl SearchStep {
-    /// Who did not answer for what: `AAAA: SERVFAIL from 10.0.0.2`.
+    /// Lists failed queries: `AAAA: SERVFAIL from 10.0.0.2`.
     pub fn trouble(&self, settings: &ResolverSettings) -> String {
         let [v4, v6] = &self.families;
         let (first, second) = (v4.trouble(settings), v6.trouble(settings));
@@ -106,7 +106,7 @@ impl AddressFamily {
         text
     }
 
-    /// Whether this server is still to say something.
+    /// Returns whether this server still has to answer.
     fn waits_for(&self, server: usize) -> bool {
         self.answer.is_none() && self.refused.get(server).is_some_and(Option::is_none)
     }
@@ -114,15 +114,15 @@ impl AddressFamily {
 
 struct Asking<'s> {
     families: [AddressFamily; 2],
-    /// By server; none where no socket leads there.
+    /// One per server; `None`: unreachable.
     sockets: Vec<Option<UdpSocket>>,
     servers: &'s [SocketAddr],
     until: Moment,
 }
 
 impl Asking<'_> {
-    /// Asks one server after the other, and all again, until each family is answered, refused by all, or the time is
-    /// up. What an earlier one says late counts too.
+    /// Asks the servers in turn, and again, until each family is answered, refused by all, or the time is up. Late
+    /// answers of earlier servers count too.
     fn go(&mut self, settings: &ResolverSettings) {
         let turns = settings.attempts.saturating_mul(u32::try_from(self.servers.len()).unwrap_or(1));
         let now = clock::now();
@@ -171,7 +171,7 @@ impl Asking<'_> {
         }
     }
 
-    /// Waits, and takes what has come.
+    /// Waits, then handles the answers that have arrived.
     fn receive(&mut self, left: Duration) {
         let entry = |socket: &Option<UdpSocket>| libc::pollfd {
             fd: socket.as_ref().map_or(-1, UdpSocket::as_raw_fd),
@@ -181,7 +181,7 @@ impl Asking<'_> {
         let mut set: Vec<libc::pollfd> = self.sockets.iter().map(entry).gather();
         let count = libc::nfds_t::try_from(set.len()).unwrap_or(0);
         let millis = i32::try_from(left.as_millis() + 1).unwrap_or(i32::MAX);
-        // SAFETY: a list of ours and its length.
+        // SAFETY: an array of ours and its length.
         unsafe { libc::poll(set.as_mut_ptr(), count, millis) };
         for (server, entry) in set.iter().enumerate() {
             if entry.revents != 0 {
@@ -215,7 +215,7 @@ impl Asking<'_> {
                 }
                 return;
             }
-            // No such name at all, where it is IPv4 that says so: some say it of IPv6 although the name is there.
+            // NXDOMAIN counts only for IPv4: some servers return it for IPv6 although the name exists.
             let is_over = !answer.addresses.is_empty() || answer.code == NX_DOMAIN && family.name == "A";
             family.answer = Some(answer);
             if is_over {
@@ -226,7 +226,7 @@ impl Asking<'_> {
     }
 }
 
-/// A socket that takes answers of this server alone.
+/// Creates a socket that only receives from this server.
 fn socket(server: SocketAddr) -> Option<UdpSocket> {
     let any: IpAddr =
         if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
@@ -236,7 +236,7 @@ fn socket(server: SocketAddr) -> Option<UdpSocket> {
     Some(socket)
 }
 
-/// The same question where there is room for any answer: each message behind its length.
+/// Repeats the query over TCP, where any answer fits: each message follows its length.
 fn over_tcp(server: SocketAddr, question: &[u8]) -> Option<DnsAnswer> {
     let mut stream = TcpStream::connect_timeout(&server, TCP_TIMEOUT).ok()?;
     stream.set_read_timeout(Some(TCP_TIMEOUT)).ok()?;
@@ -249,10 +249,10 @@ fn over_tcp(server: SocketAddr, question: &[u8]) -> Option<DnsAnswer> {
     message::answer(question, &message)
 }
 
-/// A number that nobody guesses, so that nobody else can answer.
+/// Returns an unpredictable number, against spoofed answers.
 fn random() -> u16 {
     let mut bytes = [0u8; 2];
-    // SAFETY: two bytes of ours. What is refused leaves the port, which is random too.
+    // SAFETY: two bytes of ours. If it fails, the source port is still random.
     unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), 2, libc::GRND_NONBLOCK) };
     u16::from_ne_bytes(bytes)
 }

@@ -1,33 +1,33 @@
-//! Questions to name servers and their answers, as bytes (RFC 1035, section 4). Reading is total: whatever a server
-//! sends is an answer or none.
+//! DNS queries and answers as bytes (RFC 1035, section 4). Parsing never fails badly: whatever a server sends is an
+//! answer or none.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The types of records that hold an address.
+/// The record types with addresses.
 pub const A: u16 = 1;
 pub const AAAA: u16 = 28;
 
-/// No error; the name has perhaps no record of this type.
+/// No error; the name may still have no record of this type.
 pub const NO_ERROR: u8 = 0;
-/// No such name.
+/// The name does not exist.
 pub const NX_DOMAIN: u8 = 3;
 
 const HEADER: usize = 12;
 const MAX_LABEL: usize = 63;
 const MAX_NAME: usize = 253;
 
-/// What a server says.
+/// A server's answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DnsAnswer {
-    /// Its code of response, [`NO_ERROR`] or another.
+    /// The response code, [`NO_ERROR`] or another.
     pub code: u8,
-    /// Whether there was no room for all of it: it is to be asked over TCP.
+    /// Whether the answer was truncated: repeat it over TCP.
     pub truncated: bool,
-    /// Its addresses of the type that was asked for.
+    /// The addresses of the requested type.
     pub addresses: Vec<IpAddr>,
 }
 
-/// A question for the addresses of one type. `None`: that is no name.
+/// Builds a query for the addresses of one type. `None`: not a valid name.
 #[must_use]
 pub fn question(id: u16, name: &str, kind: u16) -> Option<Vec<u8>> {
     let name = name.strip_suffix('.').unwrap_or(name);
@@ -35,7 +35,7 @@ pub fn question(id: u16, name: &str, kind: u16) -> Option<Vec<u8>> {
         return None;
     }
     let [high, low] = id.to_be_bytes();
-    // One question, to be answered by whoever knows (RD).
+    // One question, recursion desired (RD).
     let mut message = vec![high, low, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     for label in name.split('.') {
         let length = u8::try_from(label.len()).ok().filter(|n| (1..=MAX_LABEL).contains(&usize::from(*n)))?;
@@ -48,14 +48,14 @@ pub fn question(id: u16, name: &str, kind: u16) -> Option<Vec<u8>> {
     Some(message)
 }
 
-/// The answer to this question; `None`: it is none.
+/// Parses the answer to a query; `None`: it is not one.
 #[must_use]
 pub fn answer(question: &[u8], message: &[u8]) -> Option<DnsAnswer> {
     let asked = question.get(HEADER..)?;
     let repeated = message.get(HEADER..HEADER + asked.len());
     let [flags, more] = *message.get(2..4)? else { return None };
     let code = more & 0x0f;
-    // A server that understood nothing may leave the question out.
+    // A server that did not understand the query may leave the question out.
     let same = repeated.is_some_and(|said| said.eq_ignore_ascii_case(asked));
     if message.get(..2) != question.get(..2) || flags & 0x80 == 0 || !same && code == NO_ERROR {
         return None;
@@ -65,7 +65,7 @@ pub fn answer(question: &[u8], message: &[u8]) -> Option<DnsAnswer> {
     if code == NO_ERROR {
         let mut at = HEADER + asked.len();
         for _ in 0..short(message, 6)? {
-            // What was cut off is not there.
+            // The rest was truncated.
             let Some((record, data, next)) = record(message, at) else { break };
             if record == kind
                 && let Some(address) = address(data)
@@ -78,7 +78,7 @@ pub fn answer(question: &[u8], message: &[u8]) -> Option<DnsAnswer> {
     Some(DnsAnswer { code, truncated: flags & 2 != 0, addresses })
 }
 
-/// Type and data of the record that begins here, and where the next one does.
+/// Returns type and data of the record at an offset, and the offset of the next.
 fn record(message: &[u8], at: usize) -> Option<(u16, &[u8], usize)> {
     let at = after_name(message, at)?;
     let data = at + 10;
@@ -86,7 +86,7 @@ fn record(message: &[u8], at: usize) -> Option<(u16, &[u8], usize)> {
     Some((short(message, at)?, message.get(data..next)?, next))
 }
 
-/// Where a name ends: behind its last label, or behind a pointer to the rest of it.
+/// Returns the offset after a name: after its last label, or after a compression pointer.
 fn after_name(message: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match *message.get(at)? {
@@ -119,7 +119,7 @@ mod tests {
         message[3] = code;
         message[7] = u8::try_from(records.len()).expect("few");
         for (kind, data) in records {
-            // A pointer to the name that was asked for.
+            // A compression pointer to the requested name.
             message.extend([0xc0, 12]);
             message.extend(kind.to_be_bytes());
             message.extend([0, 1, 0, 0, 0, 9, 0, u8::try_from(data.len()).expect("short")]);
@@ -138,7 +138,7 @@ mod tests {
         let addresses = vec![IpAddr::from([10, 0, 0, 5]), IpAddr::from([10, 0, 0, 6])];
         assert_eq!(answer(&asked, &message), Some(DnsAnswer { code: 0, truncated: false, addresses }));
         assert_eq!(answer(&asked, &reply(3, &[])).expect("an answer").code, NX_DOMAIN);
-        // Of another question, or none.
+        // An answer to another query is none.
         assert_eq!(answer(&question(8, "db.example", A).expect("a name"), &message), None);
         assert_eq!(answer(&question(7, "ab.example", A).expect("a name"), &message), None);
         assert_eq!(answer(&question(7, "db.example", AAAA).expect("a name"), &message), None);

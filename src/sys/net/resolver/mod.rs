@@ -1,6 +1,6 @@
-//! Names to addresses, as glibc finds them. musl's resolver gives up where one of the two answers, or one step of the
-//! search list, is bad; here each family of addresses is asked for apart, and what there is is taken. It may take
-//! `MAX_LOOKUP`, so a process of its own does it.
+//! Resolves names to addresses like glibc. musl's resolver fails if one of the two queries, or one step of the search
+//! list, fails; this one queries each family separately and uses what it gets. It may take `MAX_LOOKUP`, so it runs in
+//! a helper process.
 
 mod ask;
 mod message;
@@ -15,39 +15,39 @@ use settings::ResolverSettings;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::time::Duration;
 
-/// How long a name may take in all, below what a check has for one look.
+/// The time limit of one name, below the time that a check has for one attempt.
 const MAX_LOOKUP: Duration = Duration::from_secs(8);
 
-/// What a name was found to be.
+/// The result for a name.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Resolved {
-    /// Its addresses, at least one, those first that this container can reach.
+    /// Its addresses, at least one; reachable ones first.
     pub addresses: Vec<IpAddr>,
-    /// What did not answer, such as `AAAA: SERVFAIL from 10.0.0.2`; mostly empty.
+    /// Failed queries, such as `AAAA: SERVFAIL from 10.0.0.2`; usually empty.
     pub trouble: String,
 }
 
 /// Why a name has no address.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unresolved {
-    /// In words.
+    /// The reason.
     pub why: String,
-    /// Who says so.
+    /// How reliable that is.
     pub by: Authority,
 }
 
-/// How sure it is that there is no such name.
+/// How reliable the failure is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Authority {
-    /// Name servers know that there is none.
+    /// Name servers answered that the name does not exist.
     Known,
-    /// A name server failed. Docker's own says SERVFAIL of a name that no container of an internal network has.
+    /// A name server failed. Docker's own answers SERVFAIL for unknown names in an internal network.
     Failed,
-    /// No name server has said anything.
+    /// No name server has answered.
     Silence,
 }
 
-/// The addresses of a name, by /etc/hosts and the name servers of /etc/resolv.conf.
+/// Resolves a name by /etc/hosts and the name servers of /etc/resolv.conf.
 pub fn resolve(host: &str) -> Result<Resolved, Unresolved> {
     let mut addresses: Vec<IpAddr> = match host.parse() {
         Ok(address) => vec![address],
@@ -58,7 +58,7 @@ pub fn resolve(host: &str) -> Result<Resolved, Unresolved> {
         let settings = ResolverSettings::parse(&files::system_text("/etc/resolv.conf").unwrap_or_default());
         (addresses, trouble) = search(host, &settings)?;
     }
-    // Few, and a sort of the library's would be larger than all of this.
+    // Few addresses: a library sort would be larger than all of this.
     let mut sorted: Vec<IpAddr> = Vec::new();
     for rank in 0..8 {
         sorted.extend(addresses.iter().filter(|address| preference(**address) == rank));
@@ -72,11 +72,11 @@ fn in_hosts(name: &str) -> Vec<IpAddr> {
     net::hosts().iter().filter(|host| named(host)).map(|host| host.address).gather()
 }
 
-/// Whom to try first, as RFC 6724 has it in short: what can be reached, then IPv6 of the world, IPv4, IPv6 of a site.
+/// Ranks an address, as in RFC 6724 in short: reachable ones, then global IPv6, IPv4, site-local IPv6.
 fn preference(address: IpAddr) -> u8 {
     let any: IpAddr =
         if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    // Connecting a datagram socket asks for a route, and sends nothing.
+    // connect(2) on a datagram socket checks for a route and sends nothing.
     let is_reached = UdpSocket::bind((any, 0)).and_then(|socket| socket.connect((address, 53))).is_ok();
     let kind = match address {
         IpAddr::V6(v6) if v6.is_unique_local() || v6.is_unicast_link_local() => 2,
@@ -86,7 +86,8 @@ fn preference(address: IpAddr) -> u8 {
     if is_reached { kind } else { kind + 4 }
 }
 
-/// Walks the search list. A step that a server fails at is no end, as with glibc; a step at which all are silent is.
+/// Walks the search list. Continues after a step that a server fails, like glibc; stops after a step without any
+/// answer.
 fn search(name: &str, settings: &ResolverSettings) -> Result<(Vec<IpAddr>, String), Unresolved> {
     let until = clock::now().after(MAX_LOOKUP);
     let mut why = Unresolved { why: "name does not resolve".into(), by: Authority::Known };
@@ -107,7 +108,7 @@ fn search(name: &str, settings: &ResolverSettings) -> Result<(Vec<IpAddr>, Strin
         if step.is_silent {
             why = Unresolved { why: "no name server answers".into(), by: Authority::Silence };
         } else if !trouble.is_empty() {
-            // Of a step of the search list it is the step's name that matters.
+            // For a step of the search list, report that step's full name.
             let whose = if is_as_given { "" } else { &*[" for ", &candidate].concat() };
             why = Unresolved { why: [&trouble, whose].concat(), by: Authority::Failed };
         } else if step.is_known {

@@ -1,30 +1,30 @@
-//! What resolv.conf(5) says.
+//! Parses resolv.conf(5).
 
 use crate::sys::fs::files;
 use crate::text::gather::Gather;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
-/// As many name servers as the C library asks.
+/// The number of name servers that are used, as in the C library.
 const MAX_SERVERS: usize = 3;
 
-/// Where to ask, and what for.
+/// Name servers and options.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ResolverSettings {
     /// The name servers, at least one.
     pub servers: Vec<SocketAddr>,
-    /// Domains that are put behind a name.
+    /// Domains to append to a name.
     search: Vec<String>,
-    /// A name with as many dots is tried as it is first.
+    /// A name with at least this many dots is first tried as it is.
     ndots: usize,
-    /// How long a server may take.
+    /// The timeout of one query.
     pub timeout: Duration,
-    /// How often all are asked.
+    /// How often to ask all servers.
     pub attempts: u32,
 }
 
 impl ResolverSettings {
-    /// Reads the text of the file; what is not understood means nothing, as ever.
+    /// Parses the file; ignores unknown entries, as usual.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut found = Self {
@@ -64,7 +64,7 @@ impl ResolverSettings {
         }
     }
 
-    /// The names to ask for, one after the other; true: the name as it was given.
+    /// Returns the names to try, in order; true: the name as given.
     #[must_use]
     pub fn candidates(&self, name: &str) -> Vec<(String, bool)> {
         let as_given = (name.to_string(), true);
@@ -85,7 +85,7 @@ impl ResolverSettings {
     }
 }
 
-/// The address of a server, with the interface that one of this link is on: `fe80::1%eth0`.
+/// Parses a server address, which may be link-local with its interface: `fe80::1%eth0`.
 fn server(text: &str) -> Option<SocketAddr> {
     let Some((address, interface)) = text.split_once('%') else {
         return text.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, 53));
