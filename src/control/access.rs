@@ -1,4 +1,4 @@
-//! Where the socket is, and who may do what there.
+//! The path of the control socket, and the access rights of its clients.
 
 use crate::config::ControlSettings;
 use crate::sys::Errno;
@@ -7,27 +7,27 @@ use crate::sys::net::local::{LocalListener, PeerCredentials};
 use crate::sys::process::credentials::{self, Accounts};
 use crate::text::gather::Gather;
 
-/// Where it is when nobody says otherwise.
+/// The default path of the socket.
 pub const DEFAULT_PATH: &str = "/run/rinit.sock";
 
-/// The number that stands for whoever has none of its own: nobody's, whatever the lists say.
+/// The uid of processes whose own uid is not mapped: it never gets access, whatever the lists say.
 const OVERFLOW_UID: u32 = 65_534;
 
-/// What a client may.
+/// What a client may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rights {
     /// Everything.
     All,
-    /// All but what tells secrets.
+    /// Everything except reading secrets.
     Orders,
-    /// Nothing but to look.
+    /// Read-only.
     Reading,
 }
 
-/// Where the socket is, and who may do what there.
+/// The path of the control socket, and the access rights of its clients.
 #[derive(Debug)]
 pub struct ControlAccess {
-    /// As somebody named it: a path, `@NAME`, or `none`.
+    /// As configured: a path, `@NAME` or `none`.
     named: Option<String>,
     own: u32,
     orders: Vec<u32>,
@@ -36,7 +36,7 @@ pub struct ControlAccess {
 }
 
 impl ControlAccess {
-    /// By `$RINIT_SOCKET` and `[control]`. Names of the lists that nobody here has are told in lines for the user.
+    /// Builds it from `$RINIT_SOCKET` and `[control]`. Also returns a message per unknown name in the access lists.
     #[must_use]
     pub fn new(variable: Option<&str>, settings: &ControlSettings) -> (Self, Vec<String>) {
         let mut faults = Vec::new();
@@ -62,7 +62,7 @@ impl ControlAccess {
         (Self { named, own, orders, reading, is_abstract: false }, faults)
     }
 
-    /// Listens, unless nobody is to.
+    /// Listens, unless disabled.
     pub(super) fn bind(&mut self) -> Result<Option<LocalListener>, String> {
         let mode = if self.orders.is_empty() && self.reading.is_empty() { 0o600 } else { 0o666 };
         if let Some(name) = &self.named {
@@ -90,7 +90,7 @@ impl ControlAccess {
         })
     }
 
-    /// Where it is.
+    /// Returns the socket's name.
     pub(super) fn name(&self) -> String {
         match &self.named {
             Some(name) => name.clone(),
@@ -99,9 +99,9 @@ impl ControlAccess {
         }
     }
 
-    /// What this client may; nothing at all where it is `None`.
+    /// Returns what a client may do; `None`: no access.
     pub(super) fn rights_of(&self, peer: PeerCredentials) -> Option<Rights> {
-        // An abstract name is seen by all containers of a network; this one's are of its pid namespace.
+        // An abstract name is visible in the whole network namespace; only accept clients of this PID namespace.
         if self.is_abstract && peer.pid == 0 {
             return None;
         }
@@ -116,7 +116,7 @@ impl ControlAccess {
     }
 }
 
-/// The abstract name of the rinit of this pid.
+/// Returns the abstract name of the rinit with this pid.
 #[must_use]
 pub fn abstract_name(pid: crate::model::Pid) -> String {
     ["@rinit-", &pid_namespace().to_string(), "-", &pid.to_string()].concat()

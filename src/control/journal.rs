@@ -1,29 +1,29 @@
-//! What has happened: the last events with their numbers, and for each service what its events add up to.
+//! The last events, numbered, and a summary of events per service.
 
 use crate::model::{ExitStatus, Moment, ServiceId};
 use crate::supervisor::event::{Next, Note, Over, StopReason};
 use std::collections::VecDeque;
 
-/// As many events are kept.
+/// How many events are kept.
 pub const MAX_EVENTS: usize = 512;
 
-/// Why a service stopped, or failed.
+/// Why a service has stopped or failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reason {
-    /// As it was brought about.
+    /// It was stopped for this reason.
     Stop(StopReason),
-    /// Its process could not be made.
+    /// Its process could not be created.
     StartFailed,
-    /// Its attempts are used up.
+    /// Its restart attempts are used up.
     GivenUp,
-    /// Its restart policy says no.
+    /// Its restart policy does not allow a restart.
     Policy,
-    /// This one, which it needs, has failed.
+    /// This dependency has failed.
     Needs(ServiceId),
 }
 
 impl Reason {
-    /// As the protocol has it.
+    /// Returns its name in the protocol.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -42,16 +42,16 @@ impl Reason {
     }
 }
 
-/// What the events of one service add up to.
+/// The summary of a service's events.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct ServiceTally {
-    /// Processes that were started.
+    /// The number of started processes.
     pub starts: u32,
-    /// How and when its process ended last.
+    /// How and when its last process ended.
     pub last_exit: Option<(ExitStatus, Moment)>,
-    /// Why it is not there, or is on its way out.
+    /// Why it is down or stopping.
     pub reason: Option<Reason>,
-    /// When it was first started, first ready, and first ended.
+    /// When it was first started, first ready and first ended.
     pub started: Option<Moment>,
     /// See above.
     pub ready: Option<Moment>,
@@ -59,53 +59,53 @@ pub struct ServiceTally {
     pub ended: Option<Moment>,
 }
 
-/// The events, and what they add up to.
+/// The events and their summaries.
 #[derive(Debug)]
 pub struct Journal {
     events: VecDeque<(Moment, Note)>,
     /// The number of the newest event.
     newest: u64,
     tallies: Vec<ServiceTally>,
-    /// When it began.
+    /// When the journal was started.
     pub began: Moment,
-    /// Orphans that were reaped.
+    /// The number of reaped orphans.
     pub orphans: u64,
 }
 
 impl Journal {
-    /// A journal of so many services.
+    /// Creates a journal for this number of services.
     #[must_use]
     pub fn new(services: usize, began: Moment) -> Self {
         let tallies = vec![ServiceTally::default(); services];
         Self { events: VecDeque::new(), newest: 0, tallies, began, orphans: 0 }
     }
 
-    /// The number of the newest event; 0: there is none.
+    /// Returns the number of the newest event; 0: none.
     #[must_use]
     pub fn newest(&self) -> u64 {
         self.newest
     }
 
-    /// The number of the oldest event that is kept.
+    /// Returns the number of the oldest event that is kept.
     #[must_use]
     pub fn oldest(&self) -> u64 {
         self.newest + 1 - u64::try_from(self.events.len()).unwrap_or(0)
     }
 
-    /// The event of this number.
+    /// Returns the event with this number.
     #[must_use]
     pub fn event(&self, number: u64) -> Option<(Moment, Note)> {
         let at = number.checked_sub(self.oldest())?;
         self.events.get(usize::try_from(at).ok()?).copied()
     }
 
-    /// What the events of a service add up to.
+    /// Returns the summary of a service's events.
     #[must_use]
     pub fn tally(&self, id: ServiceId) -> ServiceTally {
         self.tallies.get(id.index()).copied().unwrap_or_default()
     }
 
-    /// Something happened. `ready`: a daemon that has started is ready by that.
+    /// Adds an event. `ready`: a daemon is ready as soon as it has started.
     pub fn add(&mut self, now: Moment, note: Note, ready: bool) {
         if !is_event(note) {
             return;
@@ -162,7 +162,7 @@ fn after(next: Next) -> Option<Reason> {
     }
 }
 
-/// Whether a note is an event of the protocol.
+/// Returns whether a note is an event of the protocol.
 fn is_event(note: Note) -> bool {
     !matches!(
         note,
@@ -170,7 +170,7 @@ fn is_event(note: Note) -> bool {
     )
 }
 
-/// Whom an event is about.
+/// Returns the service that an event is about.
 #[must_use]
 pub fn service(note: Note) -> Option<ServiceId> {
     match note {

@@ -1,8 +1,7 @@
-//! How rinit is asked and told from outside: the socket, its protocol (`docs/control.md`), and the client,
-//! [`ctl`] (`rinitctl`).
+//! Control from outside: the socket, its protocol (`docs/control.md`), and the client, [`ctl`] (`rinitctl`).
 //!
-//! PID 1 answers between two looks for signals: one piece of one client's business at a time (`Session::turn`). Rows are
-//! made as the client reads them, so that no answer is ever held as a whole.
+//! PID 1 serves clients between two checks for signals, one small step of one client at a time (`Session::turn`). Rows
+//! are produced as the client reads them, so no answer is ever held as a whole.
 
 mod access;
 pub mod ctl;
@@ -30,41 +29,41 @@ use session::{RowStream, Rows, ServiceRows, Session, SessionTurn};
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-/// As many clients are served at once.
+/// The maximum number of clients.
 pub const MAX_CLIENTS: usize = 64;
 
-/// As many of them may follow events: the others make room for each other.
+/// The maximum number of clients that follow events: beyond that they make room for each other.
 pub const MAX_FOLLOWERS: usize = 48;
 
-/// After a connection that could not be taken; and between two looks for the socket's file.
+/// The pause after a failed accept, and between two checks of the socket's file.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Descriptors that are left for services to be started with.
+/// Descriptors reserved for starting services.
 const RESERVED_FDS: u64 = 16;
 
-/// What a client may be told of.
+/// Everything that clients can query.
 pub struct View<'v> {
-    /// The state of everything.
+    /// The state of all services.
     pub core: &'v Supervisor,
-    /// What the services are, by their ids.
+    /// The services, by id.
     pub services: &'v [RunnableService],
-    /// What has happened.
+    /// Recent events.
     pub journal: &'v Journal,
-    /// The moment.
+    /// The current time.
     pub now: Moment,
-    /// How many clients there are.
+    /// The number of clients.
     pub clients: usize,
-    /// The files of the configuration.
+    /// Returns the configuration files.
     pub files: &'v dyn Fn() -> Vec<String>,
-    /// Why the last probe of a service failed.
+    /// Returns why the last probe of a service failed.
     pub probe_failure: &'v dyn Fn(ServiceId) -> Option<String>,
-    /// The end of what a service wrote, from this position on, where rinit keeps it: where it begins, and the bytes.
+    /// Returns the end of a service's output from a position on, if rinit keeps it: the actual start, and the bytes.
     pub tail: &'v dyn Fn(ServiceId, u64) -> Option<(u64, Vec<u8>)>,
-    /// Lines, bytes and lost bytes of what a service wrote, where rinit counts them.
+    /// Returns lines, bytes and lost bytes of a service's output, if rinit counts them.
     pub log_counts: &'v dyn Fn(ServiceId) -> Option<[u64; 3]>,
-    /// How many log files could not be opened anew, `None` while that is under way; where there are files at all.
+    /// Returns how many log files could not be reopened; inner `None`: in progress; outer `None`: no log files.
     pub unopened_logs: &'v dyn Fn() -> Option<Option<u64>>,
-    /// What a service's process is made with; or why there is none.
+    /// Returns the context of a service's process, or why there is none.
     pub exec_context: &'v dyn Fn(ServiceId) -> Result<ExecContext, String>,
 }
 
@@ -74,32 +73,32 @@ impl View<'_> {
     }
 }
 
-/// What clients have ordered, to be told to the supervisor.
+/// An order of a client, to be passed to the supervisor.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Demand {
-    /// These services, each.
+    /// An order for each of these services.
     Services(Vec<ServiceId>, ControlOrder),
-    /// The container.
+    /// Stop the container.
     Shutdown(Option<u8>),
-    /// All log files are to be opened anew.
+    /// Reopen all log files.
     ReopenLogs,
 }
 
-/// The socket and its clients.
+/// The control socket and its clients.
 pub struct Server {
     access: ControlAccess,
     listener: Option<LocalListener>,
     sessions: Vec<Session>,
-    /// No connection is taken before.
+    /// Do not accept connections before this time.
     paused: Option<Moment>,
-    /// When it was last seen that the socket's file is in its place.
+    /// When the socket's file was last seen in its place.
     looked: Moment,
-    /// From this descriptor on there is no room for clients.
+    /// Descriptors from this number on are not used for clients.
     fd_limit: u64,
 }
 
 impl Server {
-    /// Listens, if it may. Why it cannot is one line for the user.
+    /// Listens, if enabled. Also returns a message for the user if that fails.
     #[must_use]
     pub fn open(access: ControlAccess, now: Moment) -> (Self, Option<String>) {
         let (soft, _) = crate::sys::process::rlimits::get("nofile").unwrap_or((256, 256));
@@ -115,19 +114,19 @@ impl Server {
         Ok(())
     }
 
-    /// Where it listens; `None`: nowhere.
+    /// Returns the socket's name; `None`: not listening.
     #[must_use]
     pub fn name(&self) -> Option<String> {
         self.listener.is_some().then(|| self.access.name())
     }
 
-    /// How many clients there are.
+    /// Returns the number of clients.
     #[must_use]
     pub fn clients(&self) -> usize {
         self.sessions.len()
     }
 
-    /// What the loop is to wait for on its behalf.
+    /// Returns the descriptors that the event loop must wait for.
     #[must_use]
     pub fn interests(&self, journal: &Journal, now: Moment) -> Vec<PollInterest> {
         let newest = journal.newest();
@@ -139,13 +138,13 @@ impl Server {
         all
     }
 
-    /// When it is to be looked at again, though nobody says anything.
+    /// Returns when it needs attention without any activity.
     #[must_use]
     pub fn deadline(&self, now: Moment) -> Option<Moment> {
         self.listener.as_ref().and_then(|_| self.opens_at(now))
     }
 
-    /// When the next connection can be taken; `None`: now.
+    /// Returns when the next connection may be accepted; `None`: now.
     fn opens_at(&self, now: Moment) -> Option<Moment> {
         let paused = self.paused.filter(|until| *until > now);
         if self.sessions.len() < MAX_CLIENTS {
@@ -155,14 +154,14 @@ impl Server {
         paused.max(free)
     }
 
-    /// The client that is the first to make room, and when.
+    /// Returns the client to drop first if room is needed, and from when.
     fn first_to_go(&self) -> Option<(usize, Moment)> {
         let sessions = self.sessions.iter().enumerate();
         sessions.filter_map(|(at, session)| Some((at, session.goes_at()?))).min_by_key(|(_, at)| *at)
     }
 
-    /// Looks whether the socket's file is in its place, and makes it anew where it is not; once a second at most.
-    /// Something for the user to know, if there is.
+    /// Checks, at most once a second, that the socket's file is in its place; recreates it if not. Returns a message
+    /// for the user, if any.
     pub fn look(&mut self, now: Moment) -> Option<String> {
         if now < self.looked.after(PAUSE) {
             return None;
@@ -180,7 +179,7 @@ impl Server {
         }
     }
 
-    /// Something can be done for this descriptor; what was ordered by that.
+    /// Handles a ready descriptor; returns the order that a client gave, if any.
     pub fn ready(&mut self, fd: RawFd, view: &View<'_>) -> Option<Demand> {
         if self.listener.as_ref().is_some_and(|listener| listener.raw() == fd) {
             self.accept(view);
@@ -203,12 +202,12 @@ impl Server {
         let Some(listener) = &self.listener else { return };
         let stream = match listener.accept() {
             Ok(stream) => stream,
-            // It went away meanwhile.
+            // The client has disconnected meanwhile.
             Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNABORTED) => return,
             Err(_) => return self.paused = Some(view.now.after(PAUSE)),
         };
         if u64::try_from(stream.raw()).unwrap_or(0) >= self.fd_limit {
-            // What is left is for services.
+            // The remaining descriptors are for services.
             self.paused = Some(view.now.after(PAUSE));
             return turn_away(&stream, "busy", "too few descriptors are left", view);
         }
@@ -228,7 +227,7 @@ impl Server {
         self.sessions.push(Session::new(stream, rights, view.now));
     }
 
-    /// Lets go of the socket: its file goes, too.
+    /// Closes the socket and removes its file.
     pub fn close(&mut self) {
         if let Some(listener) = self.listener.take() {
             listener.remove();
@@ -242,7 +241,7 @@ fn turn_away(stream: &LocalStream, error: &'static str, message: &str, view: &Vi
     let _ = stream.send(line.as_bytes());
 }
 
-/// Answers a request, or begins to; what was ordered by it.
+/// Answers a request, or starts an answer; returns the order it contains.
 fn answer(session: &mut Session, request: Request, followers: usize, view: &View<'_>) -> Option<Demand> {
     let id = request.id;
     match grant(session.rights, request, followers, view) {
@@ -265,7 +264,7 @@ fn answer(session: &mut Session, request: Request, followers: usize, view: &View
     }
 }
 
-/// What a request gets.
+/// How a request is granted.
 enum Granted {
     Rows(Rows),
     Line(Row),
@@ -340,7 +339,7 @@ fn events(since: Option<u64>, follow: bool, followers: usize, view: &View<'_>) -
     }
     let newest = view.journal.newest();
     let since = since.unwrap_or(if follow { newest } else { view.journal.oldest() - 1 });
-    // A number that was never given: what comes next is news all the same.
+    // A number that does not exist yet: start with the next event.
     let next = since.min(newest) + 1;
     Ok(Rows::Events { next, until: (!follow).then_some(newest) })
 }

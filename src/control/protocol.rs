@@ -1,74 +1,74 @@
-//! What a client may say: one request a line, as `docs/control.md` has it.
+//! Client requests: one per line, as specified in `docs/control.md`.
 
 use crate::model::Signal;
 use crate::text::json::{self, Json};
 
-/// The version of the protocol.
+/// The protocol version.
 pub const VERSION: u64 = 1;
 
-/// The longest request, its newline included.
+/// The maximum length of a request with its newline.
 pub const MAX_REQUEST_BYTES: usize = 16_384;
 
 /// One request.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Request {
-    /// What the client calls it by.
+    /// The id that the client chose for it.
     pub id: Option<u64>,
-    /// What it wants.
+    /// The operation.
     pub verb: RequestVerb,
-    /// The services that it is about; none: all.
+    /// The services that it is about; empty: all.
     pub names: Vec<String>,
 }
 
-/// What a client wants.
+/// An operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RequestVerb {
-    /// Who answers.
+    /// Version and identity of rinit.
     Version,
-    /// How the services are.
+    /// The state of services.
     Status,
-    /// The same, and totals.
+    /// The same, with totals.
     Metrics,
     /// Start services.
     Start,
-    /// Stop services; `only`: not those that need them.
+    /// Stop services; `only`: without their dependents.
     Stop {
-        /// Whether those that need them are left alone.
+        /// Whether to leave dependents running.
         only: bool,
     },
-    /// Stop and start services.
+    /// Restart services.
     Restart,
-    /// Send services a signal.
+    /// Send a signal to services.
     Signal(Signal),
     /// Stop the container.
     Shutdown {
-        /// The exit code, where one is named.
+        /// The exit code, if given.
         code: Option<u8>,
     },
-    /// What happened.
+    /// Events.
     Events {
-        /// The last one that the client knows.
+        /// The last event that the client knows.
         since: Option<u64>,
-        /// Whether what happens later is told too.
+        /// Whether to send later events too.
         follow: bool,
     },
-    /// The end of what a service wrote.
+    /// The end of a service's output.
     Logs {
-        /// From this position on.
+        /// The position to start at.
         since: Option<u64>,
     },
-    /// Open all log files anew.
+    /// Reopen all log files.
     ReopenLogs,
-    /// Who depends on whom.
+    /// The dependency graph.
     Graph,
-    /// When services first waited, started, were ready, ended.
+    /// When services first waited, started, were ready and ended.
     Timeline,
-    /// As whom, where and in which environment a service runs.
+    /// User, directory and environment of a service.
     ExecContext,
 }
 
 impl RequestVerb {
-    /// Whether it changes nothing and tells no secret.
+    /// Returns whether it is read-only and returns no secrets.
     #[must_use]
     pub fn is_reading(self) -> bool {
         match self {
@@ -89,7 +89,7 @@ impl RequestVerb {
         }
     }
 
-    /// Whether it is about services that have to be named.
+    /// Returns whether it requires service names.
     #[must_use]
     pub fn needs_names(self) -> bool {
         match self {
@@ -107,19 +107,19 @@ impl RequestVerb {
     }
 }
 
-/// Why a request is not granted.
+/// Why a request is refused.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refusal {
-    /// A word of the page's table.
+    /// An error code from the table in docs/control.md.
     pub error: &'static str,
-    /// One line.
+    /// A message of one line.
     pub message: String,
-    /// The service that it is about.
+    /// The service concerned.
     pub name: Option<String>,
 }
 
 impl Refusal {
-    /// A refusal that is about no service.
+    /// Creates a refusal that concerns no single service.
     #[must_use]
     pub fn new(error: &'static str, message: &str) -> Self {
         Self { error, message: message.into(), name: None }
@@ -130,7 +130,7 @@ fn bad(message: &str) -> Refusal {
     Refusal::new("bad-request", message)
 }
 
-/// Reads one line. What the request is called by comes with a refusal too, where it can be read.
+/// Parses a request. On failure also returns its id, if that is readable.
 pub fn parse(line: &[u8]) -> Result<Request, (Option<u64>, Refusal)> {
     let text = std::str::from_utf8(line).map_err(|_| (None, bad("not UTF-8")))?;
     let value = json::parse(text).ok_or_else(|| (None, bad("not JSON")))?;

@@ -1,4 +1,4 @@
-//! The lines of an answer: one JSON object each.
+//! The rows of an answer: one JSON object per line.
 
 use super::View;
 use super::journal::{Reason, ServiceTally, service};
@@ -12,13 +12,13 @@ use crate::text::escape::json_string;
 use crate::text::gather::Gather;
 use std::time::Duration;
 
-/// A line under way.
+/// A row being written.
 pub struct Row {
     text: String,
 }
 
 impl Row {
-    /// Begins a line of the answer to the request that the client calls by this.
+    /// Starts a row of the answer to the request with this id.
     pub fn new(id: Option<u64>) -> Self {
         let mut row = Self { text: "{".into() };
         if let Some(id) = id {
@@ -27,14 +27,14 @@ impl Row {
         row
     }
 
-    /// Begins a row of this kind.
+    /// Starts a row of this kind.
     pub fn of(kind: &str, id: Option<u64>) -> Self {
         let mut row = Self::new(id);
         row.text("row", kind);
         row
     }
 
-    /// Begins the last line.
+    /// Starts the last row.
     pub fn last(id: Option<u64>, seq: u64, refusal: Option<&Refusal>) -> Self {
         let mut row = Self::new(id);
         row.flag("ok", refusal.is_none());
@@ -53,7 +53,7 @@ impl Row {
         row
     }
 
-    /// The versions that are spoken.
+    /// Adds the supported protocol versions.
     pub fn versions(&mut self) {
         self.key("versions");
         self.text.push_str("[1]");
@@ -67,13 +67,13 @@ impl Row {
         self.text.push(':');
     }
 
-    /// A string.
+    /// Adds a string.
     pub fn text(&mut self, key: &str, value: &str) {
         self.key(key);
         json_string(value, &mut self.text);
     }
 
-    /// A string, or null.
+    /// Adds a string or null.
     pub fn maybe_text(&mut self, key: &str, value: Option<&str>) {
         match value {
             Some(value) => self.text(key, value),
@@ -81,7 +81,7 @@ impl Row {
         }
     }
 
-    /// Bytes: as a string where they are one, else under `KEY_hex`.
+    /// Adds bytes: as a string if they are UTF-8, otherwise in hexadecimal as `KEY_hex`.
     pub fn bytes(&mut self, key: &str, value: &[u8]) {
         match std::str::from_utf8(value) {
             Ok(value) => self.text(key, value),
@@ -94,12 +94,12 @@ impl Row {
         }
     }
 
-    /// A whole number.
+    /// Adds a whole number.
     pub fn number(&mut self, key: &str, value: u64) {
         self.raw(key, &value.to_string());
     }
 
-    /// A whole number, or null.
+    /// Adds a whole number or null.
     pub fn maybe_number(&mut self, key: &str, value: Option<u64>) {
         match value {
             Some(value) => self.number(key, value),
@@ -107,25 +107,25 @@ impl Row {
         }
     }
 
-    /// True or false.
+    /// Adds a boolean.
     pub fn flag(&mut self, key: &str, value: bool) {
         self.raw(key, if value { "true" } else { "false" });
     }
 
-    /// JSON that is written already.
+    /// Adds a value that is already JSON.
     pub fn raw(&mut self, key: &str, value: &str) {
         self.key(key);
         self.text.push_str(value);
     }
 
-    /// A list of numbers, or null.
+    /// Adds a list of numbers or null.
     fn numbers(&mut self, key: &str, values: Option<&[u32]>) {
         let Some(values) = values else { return self.raw(key, "null") };
         let list: Vec<String> = values.iter().map(u32::to_string).gather();
         self.raw(key, &["[", &list.join(","), "]"].concat());
     }
 
-    /// A list of strings.
+    /// Adds a list of strings.
     pub fn texts<'t>(&mut self, key: &str, values: impl Iterator<Item = &'t str>) {
         self.key(key);
         self.text.push('[');
@@ -138,7 +138,7 @@ impl Row {
         self.text.push(']');
     }
 
-    /// How a process ended, as a value.
+    /// Adds an exit status.
     fn outcome(&mut self, outcome: ExitStatus) {
         match outcome {
             ExitStatus::Code(code) => self.number("code", code.into()),
@@ -146,7 +146,7 @@ impl Row {
         }
     }
 
-    /// Ends the line.
+    /// Finishes the row.
     pub fn end(mut self) -> String {
         self.text.push_str("}\n");
         self.text
@@ -166,7 +166,7 @@ impl View<'_> {
         millis(moment.since(self.journal.began))
     }
 
-    /// The row of a service in `status`.
+    /// Returns the `status` row of a service.
     pub fn service_row(&self, id: Option<u64>, service: ServiceId) -> String {
         let (core, rules) = (self.core, self.core.rules(service));
         let tally = self.journal.tally(service);
@@ -244,7 +244,7 @@ impl View<'_> {
         row.number("last_exit_ms", millis(self.now.since(at)));
     }
 
-    /// The row of an event.
+    /// Returns the row of an event.
     pub fn event_row(&self, id: Option<u64>, number: u64, (at, note): (Moment, Note)) -> String {
         let mut row = Row::of("event", id);
         row.number("seq", number);
@@ -281,7 +281,7 @@ impl View<'_> {
         row.end()
     }
 
-    /// The row of what a service wrote.
+    /// Returns a row with a service's output.
     pub fn log_row(&self, id: Option<u64>, service: ServiceId, from: u64, bytes: &[u8]) -> String {
         let mut row = Row::of("log", id);
         row.text("service", self.name(service));
@@ -291,7 +291,7 @@ impl View<'_> {
         row.end()
     }
 
-    /// The row of what a service wrote and nobody has any more.
+    /// Returns the row for output of a service that is no longer kept.
     pub fn log_gap_row(&self, id: Option<u64>, service: ServiceId, missed: u64) -> String {
         let mut row = Row::of("gap", id);
         row.text("service", self.name(service));
@@ -299,7 +299,7 @@ impl View<'_> {
         row.end()
     }
 
-    /// The row of an edge of the graph.
+    /// Returns the row of a dependency.
     pub fn edge_row(&self, id: Option<u64>, from: ServiceId, edge: &Dependency) -> String {
         let mut row = Row::of("edge", id);
         row.text("from", self.name(from));
@@ -316,7 +316,7 @@ impl View<'_> {
         row.end()
     }
 
-    /// The row of a service in `timeline`.
+    /// Returns the `timeline` row of a service.
     pub fn timeline_row(&self, id: Option<u64>, service: ServiceId) -> String {
         let tally = self.journal.tally(service);
         let mut row = Row::of("timeline", id);
@@ -328,7 +328,7 @@ impl View<'_> {
         row.end()
     }
 
-    /// The first row of `exec-context`.
+    /// Returns the first row of `exec-context`.
     pub fn context_row(&self, id: Option<u64>, service: ServiceId, context: &ExecContext) -> String {
         let mut row = Row::of("context", id);
         row.text("name", self.name(service));
@@ -353,7 +353,7 @@ impl View<'_> {
     }
 }
 
-/// The row of a variable.
+/// Returns the row of an environment variable.
 pub fn environment_row(id: Option<u64>, entry: &[u8]) -> String {
     let mut row = Row::of("environment", id);
     let mut parts = entry.splitn(2, |byte| *byte == b'=');
@@ -362,7 +362,7 @@ pub fn environment_row(id: Option<u64>, entry: &[u8]) -> String {
     row.end()
 }
 
-/// The row of what a client has missed.
+/// Returns the row for events that the client has missed.
 pub fn gap_row(id: Option<u64>, missed: u64) -> String {
     let mut row = Row::of("gap", id);
     row.number("missed", missed);

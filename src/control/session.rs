@@ -1,4 +1,4 @@
-//! One client: what came of it, what waits for it, and where its answer stands.
+//! One client: its input, its pending output, and the position in its current answer.
 
 use super::protocol::{self, MAX_REQUEST_BYTES, Refusal, Request};
 use super::rows::{self, Row};
@@ -10,101 +10,102 @@ use crate::sys::event::poll::PollInterest;
 use crate::sys::net::local::LocalStream;
 use std::time::Duration;
 
-/// As much waits for a client to be read; above it nothing more is written, and nothing more is read of it.
+/// The limit of pending output: above it rinit neither writes nor reads more for this client.
 pub const HIGH_WATER_BYTES: usize = 16_384;
 
-/// After so long a client to which nothing is owed makes room for another one, where there is none left; and one that
-/// does not take what is owed to it.
+/// After this time an idle client may be dropped to make room for another one, if no slot is left; and so may one that
+/// does not read its output.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// As much is read at once.
+/// How much is read at once.
 const PIECE_BYTES: usize = 4096;
 
-/// An answer that is being given, row by row as the client reads.
+/// An answer in progress: one row after another as the client reads.
 pub struct RowStream {
-    /// What the client calls its request by.
+    /// The id of the client's request.
     pub id: Option<u64>,
-    /// What is told.
+    /// What it returns.
     pub rows: Rows,
 }
 
-/// What the rows of an answer are, and which is next.
+/// The kind of rows of an answer, and the position of the next one.
 pub enum Rows {
-    /// `status`, `metrics`, `timeline`: of these services (none: of all) the one at this place.
+    /// `status`, `metrics`, `timeline`: the service at `at` of these (`None`: of all).
     Services { kind: ServiceRows, ids: Option<Vec<ServiceId>>, at: usize },
-    /// `graph`: of this service this edge.
+    /// `graph`: this dependency of this service.
     Edges { at: usize, edge: usize },
-    /// `events`: this number; `until` the last one.
+    /// `events`: from number `next`; `until`: the last one.
     Events { next: u64, until: Option<u64> },
-    /// `logs`: of these services the one at this place.
+    /// `logs`: the service at `at` of these.
     Logs { ids: Vec<ServiceId>, since: Option<u64>, at: usize },
     /// `exec-context`: the context itself, then its variables.
     Context { service: ServiceId, context: Box<ExecContext>, at: usize },
 }
 
-/// A kind of rows of which each service has one.
+/// A kind of answer with one row per service.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum ServiceRows {
-    /// How it is.
+    /// The state.
     Status,
-    /// The same, with totals in the end.
+    /// The same, with totals at the end.
     Metrics,
-    /// When it first started.
+    /// The times of its first run.
     Timeline,
 }
 
-/// A client.
+/// A connected client.
 pub struct Session {
     stream: LocalStream,
-    /// What it may.
+    /// Its access rights.
     pub rights: Rights,
     input: Vec<u8>,
     output: Vec<u8>,
     answer: Option<RowStream>,
-    /// It says nothing more.
+    /// It has closed its sending side.
     ended: bool,
-    /// It is to be closed when it has got what waits for it.
+    /// To be closed once its output is sent.
     closing: bool,
-    /// When it last said or took something.
+    /// When it last sent or read something.
     heard: Moment,
 }
 
-/// What a client's turn came to.
+/// The result of one turn.
 pub enum SessionTurn {
-    /// It is still there.
+    /// The client stays.
     Open,
-    /// It is gone, or is to go.
+    /// The client has disconnected, or must be closed.
     Gone,
-    /// It has said this.
+    /// It has sent this request.
     Asked(Request),
 }
 
 impl Session {
-    /// A new client.
+    /// Creates a session.
     pub fn new(stream: LocalStream, rights: Rights, now: Moment) -> Self {
         let (input, output) = (Vec::new(), Vec::new());
         Self { stream, rights, input, output, answer: None, ended: false, closing: false, heard: now }
     }
 
-    /// Whether it gets what happens, for ever.
+    /// Returns whether it follows events.
     pub fn follows(&self) -> bool {
         matches!(self.answer, Some(RowStream { rows: Rows::Events { until: None, .. }, .. }))
     }
 
-    /// When it may make room for another one: it has said nothing, or taken nothing of what is owed to it, for a while.
+    /// Returns from when it may be dropped for another client: it has sent nothing, or not read its output, for a
+    /// while.
     pub fn goes_at(&self) -> Option<Moment> {
         let is_idle = self.answer.is_none() && self.output.is_empty() && !self.has_line();
         let patience = if is_idle { IDLE_TIMEOUT } else { STALL_TIMEOUT };
         (!self.follows()).then(|| self.heard.after(patience))
     }
 
-    /// Its descriptor.
+    /// Returns its descriptor.
     pub fn fd(&self) -> std::os::fd::RawFd {
         self.stream.raw()
     }
 
-    /// What it waits for.
+    /// Returns what to wait for.
     pub fn interest(&self, newest: u64) -> PollInterest {
         let has_rows = match &self.answer {
             Some(RowStream { rows: Rows::Events { next, until: None }, .. }) => *next <= newest,
@@ -120,7 +121,7 @@ impl Session {
         self.input.contains(&b'\n')
     }
 
-    /// Does one piece of what there is to do: reads what came, writes what fits, and takes at most one request.
+    /// Does one step: reads input, writes output, and takes at most one request.
     pub fn turn(&mut self, view: &View<'_>) -> SessionTurn {
         let interest = self.interest(view.journal.newest());
         if !interest.read && !interest.write {
@@ -143,7 +144,7 @@ impl Session {
         if over && (self.closing || self.ended) { SessionTurn::Gone } else { SessionTurn::Open }
     }
 
-    /// Reads one piece; `false`: the connection is broken.
+    /// Reads once; `false`: the connection is broken.
     fn read(&mut self, now: Moment) -> bool {
         let mut piece = [0; PIECE_BYTES];
         let room = MAX_REQUEST_BYTES.saturating_sub(self.input.len()).min(PIECE_BYTES);
@@ -159,7 +160,7 @@ impl Session {
         true
     }
 
-    /// Fills up to the mark and writes what there is room for; `false`: the connection is broken.
+    /// Fills the output up to the limit and writes as much as fits; `false`: the connection is broken.
     fn write(&mut self, view: &View<'_>) -> bool {
         self.fill(view);
         if self.output.is_empty() {
@@ -179,7 +180,7 @@ impl Session {
         }
     }
 
-    /// Takes one line. What is too long, or ends without a newline, is refused.
+    /// Takes one line. Rejects one that is too long or ends without a newline.
     fn request(&mut self) -> Option<Result<Request, (Option<u64>, Refusal)>> {
         let Some(end) = self.input.iter().position(|byte| *byte == b'\n') else {
             if self.input.len() >= MAX_REQUEST_BYTES {
@@ -196,21 +197,21 @@ impl Session {
         let rest = self.input.split_off(end + 1);
         let line = std::mem::replace(&mut self.input, rest);
         let line = line.trim_ascii();
-        // An empty line is somebody at a terminal.
+        // Ignore empty lines, as typed at a terminal.
         if line.is_empty() { None } else { Some(protocol::parse(line)) }
     }
 
-    /// The last line of an answer without rows.
+    /// Sends the last row of an answer without further rows.
     pub fn grant(&mut self, row: Row) {
         self.say(&row.end());
     }
 
-    /// The last line of an answer: no.
+    /// Sends a refusal as the last row.
     pub fn refuse(&mut self, id: Option<u64>, refusal: &Refusal, view: &View<'_>) {
         self.say(&Row::last(id, view.journal.newest(), Some(refusal)).end());
     }
 
-    /// Begins an answer of many rows.
+    /// Starts an answer with many rows.
     pub fn begin(&mut self, answer: RowStream, view: &View<'_>) {
         self.answer = Some(answer);
         self.fill(view);
@@ -220,7 +221,7 @@ impl Session {
         self.output.extend_from_slice(line.as_bytes());
     }
 
-    /// Writes rows up to the mark.
+    /// Produces rows up to the output limit.
     fn fill(&mut self, view: &View<'_>) {
         while self.output.len() < HIGH_WATER_BYTES {
             let Some(answer) = &mut self.answer else { return };
@@ -235,7 +236,7 @@ impl Session {
 }
 
 impl RowStream {
-    /// The next line, if there is one now, and whether it is the last.
+    /// Returns the next row, if available now, and whether it is the last.
     fn next(&mut self, view: &View<'_>) -> (Option<String>, bool) {
         let id = self.id;
         let row = match &mut self.rows {
@@ -294,7 +295,7 @@ impl RowStream {
     }
 }
 
-/// A gap, where something is lost, and then what there is.
+/// Returns a gap row if output was lost, then the available output.
 fn next_log(
     id: Option<u64>,
     ids: &[ServiceId],

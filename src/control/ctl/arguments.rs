@@ -1,36 +1,36 @@
-//! The words of a command line -> a verb, its options, its operands. Pure.
+//! Parses a command line into a verb, its options and operands. Pure.
 
 use super::table::{COMMON, CtlOption, CtlVerb, HELP, NAMES, Operands, SHELLS, VERBS, VERSION, verb};
 use crate::text::gather::Gather;
 use crate::text::suggest::did_you_mean;
 use std::ffi::{CStr, CString};
 
-/// What a command line asks for.
+/// A parsed command line.
 #[derive(Debug)]
 pub(super) struct Arguments {
-    /// The verb; `status` where none is given.
+    /// The verb; `status` by default.
     pub verb: &'static CtlVerb,
-    /// Its options and their values.
+    /// Its options with their values.
     pub options: Vec<(&'static str, String)>,
-    /// Names of services, or what else the verb takes.
+    /// Service names or other operands.
     pub words: Vec<String>,
-    /// What stands behind `--`.
+    /// The words after `--`.
     pub command: Vec<CString>,
 }
 
 impl Arguments {
-    /// Whether an option was given.
+    /// Returns whether an option was given.
     pub fn has(&self, option: &CtlOption) -> bool {
         self.value(option).is_some()
     }
 
-    /// The value of an option, the last one that was given.
+    /// Returns the last value given for an option.
     pub fn value(&self, option: &CtlOption) -> Option<&str> {
         self.options.iter().rev().find(|(long, _)| *long == option.long).map(|(_, value)| value.as_str())
     }
 }
 
-/// Reads the words behind the program's name. The error is one line.
+/// Parses the words after the program's name. The error is one line.
 pub(super) fn parse(words: &[&CStr]) -> Result<Arguments, String> {
     let mut verb_named: Option<&'static CtlVerb> = None;
     let mut given: Vec<(String, &'static CtlOption, String)> = Vec::new();
@@ -93,7 +93,7 @@ fn has_option(verb: &'static CtlVerb, option: &CtlOption) -> bool {
     verb.all_options().any(|known| std::ptr::eq(known, option))
 }
 
-/// The option of this name; before the verb is known, any that some verb has.
+/// Finds an option by name; before the verb is known, among those of all verbs.
 fn find(named: Option<&'static CtlVerb>, name: &str, long: bool) -> Option<&'static CtlOption> {
     let fits = |option: &&'static CtlOption| {
         if long { option.long == name } else { option.short != '\0' && name.starts_with(option.short) }
@@ -118,7 +118,7 @@ fn unknown_option(named: Option<&'static CtlVerb>, text: &str) -> String {
     format!("unknown option {text}{hint}; rinitctl {verb}{space}--help lists them")
 }
 
-/// Whether there are as many operands as the verb wants.
+/// Checks the number of operands.
 fn counted(arguments: &Arguments) -> Result<(), String> {
     let count = arguments.words.len();
     let command = !arguments.command.is_empty();
@@ -152,7 +152,7 @@ fn usage(verb: &CtlVerb) -> String {
     text
 }
 
-/// The text of `--help`: of one verb, or of all.
+/// Returns the text of `--help`, for one verb or all.
 pub(super) fn help(of: Option<&'static CtlVerb>) -> String {
     let mut text = String::new();
     let mut add = |parts: &[&str]| parts.iter().for_each(|part| text.push_str(part));
@@ -196,7 +196,7 @@ fn capital(text: &str) -> String {
     text
 }
 
-/// A text and blanks up to a width, at least one.
+/// Pads a text with spaces to a width; at least one space.
 pub(super) fn padded(text: &str, width: usize) -> String {
     let blanks = width.saturating_sub(text.chars().count()).max(1);
     [text, &" ".repeat(blanks)].concat()
@@ -248,7 +248,7 @@ mod tests {
         }
     }
 
-    /// Nothing in the table is without its line, and no verb has two options of one name.
+    /// Every entry of the table has its help line, and no verb has two options with the same name.
     #[test]
     fn the_table_is_whole() {
         for verb in VERBS {

@@ -1,4 +1,4 @@
-//! `rinitctl check`: becomes `rinit --check` with the files that PID 1 has read.
+//! `rinitctl check`: executes `rinit --check` with the files that PID 1 has read.
 
 use super::table::JSON;
 use super::{CtlError, CtlRequest, complain};
@@ -13,7 +13,7 @@ use crate::text::gather::Gather;
 use crate::text::json::Json;
 use std::ffi::CString;
 
-/// As large as an environment may be (execve(2)).
+/// The maximum size of an environment (execve(2)).
 const MAX_ENVIRONMENT: usize = 6 << 20;
 
 pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
@@ -49,7 +49,7 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     Err(CtlError::new(failure.code, failure.why))
 }
 
-/// What a process was started with, names and values.
+/// Returns the initial environment of a process.
 fn environment(pid: Pid) -> Option<Vec<(String, String)>> {
     let block = slurp(&["/proc/", &pid.to_string(), "/environ"].concat(), MAX_ENVIRONMENT).ok()?;
     let pair = |entry: &[u8]| {

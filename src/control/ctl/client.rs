@@ -1,4 +1,4 @@
-//! The client's end of the protocol that `docs/control.md` describes.
+//! The client side of the protocol in `docs/control.md`.
 
 use super::{CtlError, names};
 use crate::cli::{self, Parsed};
@@ -21,34 +21,34 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::time::Duration;
 
-/// Where rinit listens when nobody says where.
+/// The default socket of rinit.
 const DEFAULT_SOCKET: &str = "/run/rinit.sock";
-/// As much of a command line is looked at.
+/// How much of a command line is read.
 const MAX_COMMAND_LINE: usize = 64 * 1024;
-/// As many bytes of names as go into one request; rinit takes 16,384 in all.
+/// The limit of names in one request, in bytes; rinit accepts requests of 16,384 bytes in all.
 const MAX_NAMES_BYTES: usize = 12_000;
-/// Between two looks where events cannot be followed.
+/// The polling interval if events cannot be followed.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A connection to rinit.
 #[derive(Debug)]
 pub(super) struct CtlClient {
     stream: LineStream,
-    /// Where the connection leads.
+    /// The name of the connected socket.
     pub(super) socket: String,
-    /// When the whole talk is to be over.
+    /// The deadline of the whole conversation.
     until: Option<Moment>,
 }
 
 impl CtlClient {
-    /// Connects to the socket that is named, or to the first that there is; within `patience` in all, answers included.
+    /// Connects to the named socket, or to the first one found; within `patience`, answers included.
     pub(super) fn connect(named: Option<&str>, patience: Option<Duration>) -> Result<Self, CtlError> {
         let until = patience.map(|patience| clock::now().after(patience));
         let variable = args::variable("RINIT_SOCKET").and_then(|value| std::str::from_utf8(value).ok());
         let named = named.or(variable.filter(|value| !value.is_empty()));
         let guesses: [fn() -> Option<String>; 3] =
             [|| Some(DEFAULT_SOCKET.into()), abstract_name, configured_name];
-        // One after the other: a file of the configuration is read only where nobody else answers.
+        // Lazily, one after the other: a configuration file is read only if nobody else answers.
         let guessed = guesses.iter().filter(|_| named.is_none()).filter_map(|guess| guess());
         let mut failed: Option<(String, io::Error)> = None;
         for socket in named.map(str::to_string).into_iter().chain(guessed) {
@@ -58,7 +58,7 @@ impl CtlClient {
             }
             match LineStream::connect(&socket, patience) {
                 Ok(stream) => return Self::trusted(stream, socket, until),
-                // That nobody is there says less than why somebody does not answer.
+                // An error from an existing socket is more useful than "not found".
                 Err(error) if failed.is_some() && is_nobody(&error) => {}
                 Err(error) => failed = Some((socket, error)),
             }
@@ -67,7 +67,7 @@ impl CtlClient {
         Err(unreached(&socket, &error))
     }
 
-    /// Whoever listens at a name that anybody may take is to be root or this user.
+    /// Checks that the peer is root or this user, where anybody could have taken the name.
     fn trusted(stream: LineStream, socket: String, until: Option<Moment>) -> Result<Self, CtlError> {
         match stream.peer_uid() {
             Some(uid) if uid != 0 && uid != credentials::current().uid => Err(CtlError::new(
@@ -80,7 +80,7 @@ impl CtlClient {
         }
     }
 
-    /// Sends a request; `fields` is what stands behind the verb, written as JSON with a comma before each.
+    /// Sends a request; `fields` is appended after the verb: JSON members, each with a leading comma.
     fn send(&self, verb: &str, names: &[&str], fields: &str) -> Result<(), CtlError> {
         let mut line = String::from("{\"v\":1,\"verb\":");
         json_string(verb, &mut line);
@@ -96,14 +96,14 @@ impl CtlClient {
         }
         line.push_str(fields);
         line.push_str("}\n");
-        // Who refuses a client says why before it hangs up: that is read below.
+        // A server that refuses a client explains why before it closes: `read` returns that.
         match self.stream.send(line.as_bytes()) {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(late(self)),
             _ => Ok(()),
         }
     }
 
-    /// One line of an answer; `None`: `until` has passed.
+    /// Reads one row of an answer; `None`: `until` has passed.
     fn read(&mut self, until: Option<Moment>) -> Result<Option<Json>, CtlError> {
         match self.stream.line(until) {
             Ok(Some(line)) => match json::parse(&line) {
@@ -118,7 +118,7 @@ impl CtlClient {
         }
     }
 
-    /// Asks, hands over each row, and gives the last line.
+    /// Sends a request, passes each row to the callback, and returns the last row.
     pub(super) fn ask(
         &mut self,
         verb: &str,
@@ -151,14 +151,14 @@ impl CtlClient {
         }
     }
 
-    /// The rows of services.
+    /// Returns the rows of services.
     pub(super) fn services(&mut self, names: &[&str]) -> Result<(Vec<Json>, Json), CtlError> {
         let mut rows = Vec::new();
         let last = self.ask("status", names, "", &mut |row| rows.push(row))?;
         Ok((rows, last))
     }
 
-    /// The services that these words name, in rinit's order; all where there is no word.
+    /// Returns the services that these words select, in rinit's order; all if there are no words.
     pub(super) fn chosen(&mut self, words: &[String]) -> Result<(Vec<Json>, Json), CtlError> {
         let (mut rows, last) = self.services(&[])?;
         let name = |row: &Json| row.text("name").unwrap_or_default().to_string();
@@ -177,13 +177,13 @@ impl CtlClient {
         Ok((rows, last))
     }
 
-    /// Asks for all events from one on; they are read with [`CtlClient::event`].
+    /// Requests all events after `since`; read them with [`CtlClient::event`].
     pub(super) fn follow(&self, since: Option<u64>) -> Result<(), CtlError> {
         let since = since.map_or_else(String::new, |since| format!(",\"since\":{since}"));
         self.send("events", &[], &[&since, ",\"follow\":true"].concat())
     }
 
-    /// The next event, or the gap in its place; `None`: `until` has passed.
+    /// Returns the next event, or a gap row; `None`: `until` has passed.
     pub(super) fn event(&mut self, until: Option<Moment>) -> Result<Option<Json>, CtlError> {
         let line = self.read(until)?;
         match &line {
@@ -192,22 +192,22 @@ impl CtlClient {
         }
     }
 
-    /// Whether an event is here already.
+    /// Returns whether an event is already buffered.
     pub(super) fn has_event(&self) -> bool {
         self.stream.has_line()
     }
 
-    /// The pid of rinit, as it is called here.
+    /// Returns the pid of rinit in this PID namespace.
     pub(super) fn pid(&self) -> Option<Pid> {
         self.stream.peer_pid()
     }
 
-    /// The descriptor, to be waited for.
+    /// Returns the descriptor, to wait for it.
     pub(super) fn raw(&self) -> i32 {
         self.stream.raw()
     }
 
-    /// Throws away what has come; false at the end of the connection.
+    /// Discards input; returns false at the end of the connection.
     pub(super) fn skim(&self) -> bool {
         let mut thrown = Vec::new();
         crate::sys::process::fork::read_some(self.stream.raw(), &mut thrown) > 0
@@ -236,7 +236,7 @@ fn late(client: &CtlClient) -> CtlError {
     CtlError::new(TIMED_OUT, format!("{}: rinit does not answer", client.socket))
 }
 
-/// The name that rinit takes where it can make no file.
+/// Returns the name that rinit uses if it cannot create a file.
 fn abstract_name() -> Option<String> {
     let link = fs::stat::read_link("/proc/self/ns/pid").ok()?;
     let inode = link.strip_prefix("pid:[")?.strip_suffix(']')?;
@@ -247,7 +247,7 @@ fn is_nobody(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }
 
-/// Where the files that PID 1 was started with say that it listens.
+/// Returns the socket that the configuration files of PID 1 name.
 #[cold]
 fn configured_name() -> Option<String> {
     let words = fs::files::slurp("/proc/1/cmdline", MAX_COMMAND_LINE).ok()?;
@@ -257,7 +257,7 @@ fn configured_name() -> Option<String> {
         .gather();
     let words: Vec<&CStr> = words.iter().map(CString::as_c_str).gather();
     let Ok(Parsed::Run(invocation)) = cli::parse(&words, &args::variable) else { return None };
-    // Its standard input is not this process's.
+    // PID 1's standard input is not this process's.
     if invocation.config.iter().any(|path| path.starts_with("/dev/") || path.starts_with("/proc/")) {
         return None;
     }
@@ -279,7 +279,7 @@ fn configured_name() -> Option<String> {
     Table::open(&reading, String::new(), files.root.at, &files.root)?.table("control")?.text("socket")
 }
 
-/// Why nobody answers, as far as that can be seen from here.
+/// Explains a failed connection, as far as it can be seen from here.
 #[cold]
 fn unreached(socket: &str, error: &io::Error) -> CtlError {
     let why = match crate::sys::errno(error) {
@@ -301,13 +301,13 @@ fn unreached(socket: &str, error: &io::Error) -> CtlError {
     CtlError::new(UNREACHED, format!("no rinit answers at {socket} ({why}); {hint}"))
 }
 
-/// Tells when something has happened: by following the events, or where no more may follow, by looking now and then.
+/// Reports when something has happened: follows events, or polls if the limit of followers is reached.
 pub(super) struct ChangeWatch {
     events: Option<CtlClient>,
 }
 
 impl ChangeWatch {
-    /// From the event of this number on.
+    /// Starts with the event after this number.
     pub(super) fn since(named: Option<&str>, since: Option<u64>) -> Self {
         let client = CtlClient::connect(named, None).and_then(|client| client.follow(since).map(|()| client));
         Self { events: client.ok() }
@@ -322,7 +322,7 @@ impl ChangeWatch {
         };
         match events.event(until) {
             Ok(_) => {
-                // What came together is one change.
+                // Events that arrive together count as one change.
                 while events.has_event() && events.event(None).is_ok() {}
                 true
             }

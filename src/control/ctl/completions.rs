@@ -1,4 +1,4 @@
-//! `rinitctl completions`: scripts for shells, from its table and that of rinit's own options.
+//! `rinitctl completions`: shell completions, generated from rinitctl's table and rinit's options.
 
 use super::table::{COMMON, CtlOption, CtlVerb, Operands, SHELLS, VERBS};
 use super::{CtlError, CtlRequest, print};
@@ -8,16 +8,16 @@ use crate::text::gather::Gather;
 pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let text = match request.arguments.words.first().map(String::as_str) {
         Some("bash") => bash() + &rinit_in_bash(),
-        // Its last lines decide whether the file is a function of zsh, or is sourced.
+        // The last lines check whether zsh has loaded the file as a function or sourced it.
         Some("zsh") => rinit_in_zsh() + &zsh(),
         Some("fish") => fish() + &rinit_in_fish(),
-        // What the scripts ask for.
+        // Used by the scripts themselves.
         _ => return names(request),
     };
     Ok(print(&text))
 }
 
-/// The names of all services, one a line.
+/// Prints the names of all services, one per line.
 fn names(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let (rows, _) = request.connect()?.services(&[])?;
     let mut text = String::new();
@@ -27,7 +27,7 @@ fn names(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     Ok(print(&text))
 }
 
-/// Whether names of services may follow.
+/// Returns whether service names may follow.
 fn takes_names(verb: &CtlVerb) -> bool {
     matches!(
         verb.operands,
@@ -77,13 +77,13 @@ fn bash() -> String {
     text
 }
 
-/// Options whose value is one of a few words.
+/// Returns the options with a fixed list of values.
 fn options_with_words() -> impl Iterator<Item = (&'static CtlVerb, &'static CtlOption)> {
     let of = |verb: &'static CtlVerb| verb.options.iter().map(move |option| (verb, *option));
     VERBS.iter().flat_map(of).filter(|(_, option)| !option.words.is_empty())
 }
 
-/// A text within single quotes of a shell, a colon of which would end it for zsh.
+/// Quotes a text with single quotes for a shell; escapes colons, which are special in zsh.
 fn quoted(text: &str) -> String {
     text.replace('\'', "'\\''").replace(':', "\\:")
 }
@@ -167,13 +167,13 @@ fn fish() -> String {
     text
 }
 
-/// The long name of one of rinit's own options, and its letter.
+/// Returns the long and short name of one of rinit's options.
 fn names_of(option: &OptionSpec) -> impl Iterator<Item = String> {
     let short = option.short.map(|letter| ['-', letter].iter().collect());
     std::iter::once(["--", option.long].concat()).chain(short)
 }
 
-/// Options until the COMMAND, then that one's own words.
+/// Completes options up to the COMMAND, then the COMMAND's own words.
 fn rinit_in_bash() -> String {
     let list = |valued: bool, by: &str| {
         let all = OPTIONS.iter().filter(|option| !valued || option.takes_value());
@@ -191,7 +191,7 @@ fn rinit_in_bash() -> String {
     .concat()
 }
 
-/// One line of help of an option of rinit's.
+/// Returns the help of one of rinit's options on one line.
 fn help_of(option: &OptionSpec) -> String {
     option.help.replace('\n', " ")
 }

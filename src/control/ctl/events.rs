@@ -11,7 +11,7 @@ use crate::text::json::Json;
 pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let arguments = request.arguments;
     let mut client = request.connect()?;
-    // A name of which there is none is told, before nothing is waited for.
+    // Report unknown names now, rather than waiting for nothing.
     if !arguments.words.is_empty() {
         client.chosen(&arguments.words)?;
     }
@@ -36,7 +36,7 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
                 }
             }
             Ok(None) => {}
-            // The container has ended, and so have its events.
+            // The container has ended.
             Err(failure) if failure.code == UNREACHED => return Ok(0),
             Err(failure) => return Err(failure),
         }

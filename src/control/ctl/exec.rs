@@ -1,4 +1,4 @@
-//! `rinitctl exec`: becomes a command, as who and where a service runs.
+//! `rinitctl exec`: executes a command with the user, directory and environment of a service.
 
 use super::logs::unhex;
 use super::{CtlError, CtlRequest};
@@ -25,7 +25,7 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
         Some("environment") => variables.extend(variable(&row)),
         _ => {}
     })?;
-    // The whole environment: what the ids would add is in it.
+    // The environment is complete: it includes the variables that depend on the user.
     let settings = ProgramSettings { environment: variables, clear_env: true, ..settings(&context) };
     let program = Program { argv: request.arguments.command.clone(), settings: settings.into() };
     let starter = Starter::bare(request.inherited, SessionMode::Foreground);
@@ -34,12 +34,12 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     Err(CtlError::new(failure.code, failure.why))
 }
 
-/// Name and value, any bytes.
+/// Parses name and value, any bytes.
 fn variable(row: &Json) -> Option<(String, String)> {
     Some((text_of(row, "name", "name_hex")?, text_of(row, "value", "value_hex")?))
 }
 
-/// A field that may be bytes, as a text that stands for them.
+/// Returns a field that may contain any bytes, in the encoding of `bytes_as_text`.
 fn text_of(row: &Json, name: &str, hex: &str) -> Option<String> {
     match row.text(name) {
         Some(text) => Some(text.to_string()),

@@ -20,18 +20,18 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     Ok(print(&text))
 }
 
-/// From, to, and what the edge asks for.
+/// Returns source, target and condition of a dependency.
 fn parts(edge: &Json) -> (&str, &str, &str) {
     let part = |name| edge.text(name).unwrap_or("?");
     (part("from"), part("to"), part("condition"))
 }
 
-/// Whether the dependent cannot do without it.
+/// Returns whether the dependent needs it.
 fn is_required(edge: &Json) -> bool {
     edge.get("required") != Some(&Json::Bool(false))
 }
 
-/// Each service, and below it what it needs.
+/// Lists each service with its dependencies below it.
 fn text(names: &[&str], edges: &[Json]) -> String {
     let mut shown = String::new();
     for name in names {

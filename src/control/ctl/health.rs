@@ -1,4 +1,4 @@
-//! `rinitctl healthcheck`: for `HEALTHCHECK` and exec probes.
+//! `rinitctl healthcheck`, for `HEALTHCHECK` and exec probes.
 
 use super::client::CtlClient;
 use super::names::fits;
@@ -10,13 +10,13 @@ use crate::text::gather::Gather;
 use crate::text::json::Json;
 use std::time::Duration;
 
-/// kubelet waits a second by default, and not every runtime ends a probe that hangs.
+/// Below kubelet's default of one second, since not every runtime kills a probe that hangs.
 const HEALTHCHECK_TIMEOUT: Duration = Duration::from_millis(900);
-/// Docker keeps 4,096 bytes of what a probe writes.
+/// Docker keeps 4,096 bytes of a probe's output.
 const MAX_LINES: usize = 20;
 
 pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
-    // 0 or 1 and nothing else: Docker keeps 2 for itself.
+    // Only 0 or 1: Docker reserves 2.
     let failed = |failure: CtlError| CtlError::new(FAILURE, failure.text);
     let mut client =
         CtlClient::connect(request.arguments.value(&SOCKET), Some(HEALTHCHECK_TIMEOUT)).map_err(failed)?;
@@ -42,7 +42,7 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     Ok(FAILURE)
 }
 
-/// A line for each service that is not as it should be, and for the container.
+/// Returns a line for each service that is not as it should be, and for the container.
 pub(super) fn faults(rows: &[Json], last: &Json, named: &[String]) -> Vec<String> {
     if last.text("state") == Some("stopping") {
         return vec!["rinit is stopping".into()];
@@ -54,7 +54,7 @@ pub(super) fn faults(rows: &[Json], last: &Json, named: &[String]) -> Vec<String
     rows.iter().filter(is_meant).filter_map(fault).gather()
 }
 
-/// Whether a service is to run at all: it is on, and nobody has stopped it by hand.
+/// Returns whether a service should run: it is enabled and was not stopped by hand.
 fn should_run(row: &Json) -> bool {
     !row.is_true("by_hand") && row.text("state") != Some("off")
 }
@@ -81,7 +81,7 @@ fn fault(row: &Json) -> Option<String> {
     Some([row.text("name").unwrap_or("?"), ": ", shown, colon, &reason].concat())
 }
 
-/// A oneshot that runs is as it should be: who needs it to be done waits for it, and is not ready itself.
+/// A running oneshot is fine: what needs it to be completed waits for it and is not ready itself.
 fn is_working_oneshot(row: &Json, state: &str) -> bool {
     row.text("type") == Some("oneshot") && state == "running"
 }

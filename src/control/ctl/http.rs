@@ -1,5 +1,5 @@
-//! `[control] http`: what Kubernetes, load balancers and Prometheus ask, answered by a process of its own that is a client
-//! of the control socket like any other. It only looks.
+//! `[control] http`: endpoints for Kubernetes, load balancers and Prometheus, served by a helper process that is an
+//! ordinary, read-only client of the control socket.
 
 use super::client::CtlClient;
 use super::{CtlError, health, metrics, status};
@@ -7,19 +7,19 @@ use crate::sys::net::http_server;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-/// kubelet waits a second by default.
+/// Below kubelet's default of one second.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(800);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Serves for ever, by what the rinit at this socket says.
+/// Serves forever, with answers from the rinit at this socket.
 pub fn serve(listener: OwnedFd, socket: &str) -> ! {
     http_server::serve(listener, &mut |head| respond(head, &|page, open| look(socket, page, open)))
 }
 
-/// A place of the server.
+/// An endpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum HttpPage {
     Alive,
@@ -28,7 +28,7 @@ enum HttpPage {
     Status,
 }
 
-/// An answer: its status, its type, its body.
+/// A response: status, content type, body.
 type HttpAnswer = (u16, &'static str, String);
 
 fn look(socket: &str, page: HttpPage, open: bool) -> HttpAnswer {
@@ -61,7 +61,7 @@ fn asked(socket: &str, page: HttpPage, open: bool) -> Result<HttpAnswer, CtlErro
     })
 }
 
-/// The bytes of an answer to a request with this head.
+/// Returns the bytes of the response to a request.
 fn respond(head: Option<&str>, look: &dyn Fn(HttpPage, bool) -> HttpAnswer) -> Vec<u8> {
     let Some(head) = head else { return response(431, TEXT, "the request is too long\n", true) };
     let mut words = head.lines().next().unwrap_or_default().split(' ');

@@ -1,4 +1,4 @@
-//! `rinitctl logs`: what rinit keeps of each service's output, and what comes.
+//! `rinitctl logs`: shows the output that rinit keeps of each service, and follows it.
 
 use super::client::CtlClient;
 use super::picture::{CellTone, is_coloured, painted};
@@ -11,21 +11,21 @@ use crate::text::gather::Gather;
 use crate::text::json::Json;
 use std::time::Duration;
 
-/// Between two questions for what has come, for every ten services that are followed.
+/// The polling interval per ten followed services.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// As long log files may take to be opened anew; and between two looks whether they are.
+/// How long to wait until log files are reopened; and the interval of the checks.
 const REOPEN_TIMEOUT: Duration = Duration::from_secs(5);
 const REOPEN_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A service whose output is shown.
 struct Followed {
     name: String,
-    /// Up to which byte it has been shown.
+    /// The position up to which it was shown.
     to: Option<u64>,
-    /// A line that is not at its end yet, where lines of several services are shown.
+    /// An incomplete line, if lines of several services are shown.
     half: Vec<u8>,
-    /// Whether anything is kept of it.
+    /// Whether rinit keeps its output.
     kept: bool,
 }
 
@@ -79,7 +79,7 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     follow(&mut client, &mut all, width)
 }
 
-/// Shows what comes, until the container has ended.
+/// Shows new output until the container has ended.
 fn follow(client: &mut CtlClient, all: &mut [Followed], width: Option<usize>) -> Result<u8, CtlError> {
     let rounds = u32::try_from(all.len() / 10 + 1).unwrap_or(u32::MAX);
     let interval = POLL_INTERVAL.saturating_mul(rounds);
@@ -99,7 +99,7 @@ fn follow(client: &mut CtlClient, all: &mut [Followed], width: Option<usize>) ->
     }
 }
 
-/// Has all log files opened anew, and waits until they are.
+/// Orders all log files to be reopened, and waits for that.
 fn reopen(client: &mut CtlClient) -> Result<u8, CtlError> {
     client.ask("reopen-logs", &[], "", &mut |_| {})?;
     let until = clock::now().after(REOPEN_TIMEOUT);
@@ -120,7 +120,7 @@ fn reopen(client: &mut CtlClient) -> Result<u8, CtlError> {
     }
 }
 
-/// What has come of a service's output since the last time.
+/// Fetches a service's new output.
 fn fetch(client: &mut CtlClient, one: &mut Followed, bytes: &mut Vec<u8>) -> Result<(), CtlError> {
     let since = one.to.map_or_else(String::new, |to| format!(",\"since\":{to}"));
     let mut to = one.to;
@@ -143,7 +143,7 @@ fn fetch(client: &mut CtlClient, one: &mut Followed, bytes: &mut Vec<u8>) -> Res
     Ok(())
 }
 
-/// The bytes that hexadecimal digits stand for.
+/// Decodes hexadecimal digits.
 pub(super) fn unhex(text: &str) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let pair = |pair: &[u8]| match pair {
@@ -153,7 +153,7 @@ pub(super) fn unhex(text: &str) -> Vec<u8> {
     text.as_bytes().chunks(2).map_while(pair).gather()
 }
 
-/// The last lines of a text; one that is not ended is one too.
+/// Returns the last lines of a text, including an incomplete one.
 fn last_lines(bytes: &[u8], most: usize) -> &[u8] {
     let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     if most == 0 {
@@ -164,7 +164,7 @@ fn last_lines(bytes: &[u8], most: usize) -> &[u8] {
     bytes.get(start..).unwrap_or_default()
 }
 
-/// Shows output, with the service in front of each line where there are several; false when nobody reads it any more.
+/// Shows output, with the service's name before each line if there are several; false if stdout was closed.
 fn show(one: &mut Followed, bytes: &[u8], width: Option<usize>) -> bool {
     let Some(width) = width else { return crate::sys::stdio::write_all(1, bytes) };
     let mut text = Vec::new();
@@ -187,7 +187,7 @@ fn prefixed(name: &str, line: &[u8], width: usize, text: &mut Vec<u8>) {
     text.extend_from_slice(line);
 }
 
-/// Shows a half line at the end.
+/// Shows an incomplete line at the end.
 fn flush(one: &mut Followed, width: Option<usize>) {
     if let (Some(width), false) = (width, one.half.is_empty()) {
         let mut text = Vec::new();

@@ -1,5 +1,5 @@
-//! `rinitctl metrics`: OpenMetrics text (<https://prometheus.io/docs/specs/om/open_metrics_spec/>), or the older form of
-//! Prometheus.
+//! `rinitctl metrics`: OpenMetrics text (<https://prometheus.io/docs/specs/om/open_metrics_spec/>), or the older
+//! Prometheus format.
 
 use super::client::CtlClient;
 use super::table::METRICS_FORMAT;
@@ -13,7 +13,7 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     Ok(print(&of(&mut client, open)?))
 }
 
-/// The whole exposition.
+/// Returns the complete exposition.
 pub(super) fn of(client: &mut CtlClient, open: bool) -> Result<String, CtlError> {
     let mut services = Vec::new();
     let last = client.ask("metrics", &[], "", &mut |row| services.push(ServiceSample::new(row)))?;
@@ -47,12 +47,12 @@ enum MetricKind {
     StateSet,
 }
 
-/// The states of a service, as the protocol has them.
+/// The states of a service in the protocol.
 const STATES: [&str; 9] =
     ["off", "waiting", "starting", "running", "stopping", "backoff", "done", "failed", "stopped"];
 const HEALTH: [&str; 3] = ["starting", "healthy", "unhealthy"];
 
-/// What holds for rinit as a whole.
+/// Adds the metrics of rinit as a whole.
 fn whole(page: &mut Exposition, last: &Json) {
     page.family("rinit_uptime_seconds", MetricKind::Gauge, "seconds", "Since rinit was started.");
     page.sample("", "", last.number("uptime_ms").map(seconds));
@@ -135,23 +135,23 @@ fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1000, ms % 1000)
 }
 
-/// The text as it grows. A family is whole before the next begins.
+/// The text being built. Each family is completed before the next begins.
 struct Exposition {
     text: String,
     open: bool,
-    /// Of the family.
+    /// The name of the current family.
     name: &'static str,
-    /// Of its samples.
+    /// The suffix of its samples.
     suffix: &'static str,
 }
 
-/// Name, kind, unit and help of a family.
+/// Name, type, unit and help of a family.
 type Family<'a> = (&'static str, MetricKind, &'a str, &'a str);
 
 impl Exposition {
-    /// Begins a family. Its samples follow.
+    /// Begins a family; its samples follow.
     fn family(&mut self, name: &'static str, kind: MetricKind, unit: &str, help: &str) {
-        // The older form names the sample, and knows no sets of states.
+        // The older format uses the sample's name, and has no state sets.
         let (suffix, word) = match (self.open, kind) {
             (true, MetricKind::Counter) => ("", "counter"),
             (false, MetricKind::Counter) => ("_total", "counter"),
@@ -167,7 +167,7 @@ impl Exposition {
         self.suffix = if kind == MetricKind::Counter { "_total" } else { "" };
     }
 
-    /// One sample; none where nothing is known. `labels` stand in braces.
+    /// Adds a sample, if the value is known. `labels` go in braces.
     fn sample(&mut self, service: &str, state: &str, value: Option<String>) {
         let Some(value) = value else { return };
         self.text.extend([self.name, self.suffix]);
@@ -195,7 +195,7 @@ impl Exposition {
         }
     }
 
-    /// A sample for each state; one is 1.
+    /// Adds a sample per state; the current one is 1.
     fn states(
         &mut self,
         services: &[ServiceSample],
@@ -214,7 +214,7 @@ impl Exposition {
     }
 }
 
-/// The value of a label, escaped.
+/// Writes a label value, escaped.
 fn label(text: &str, out: &mut String) {
     for c in text.chars() {
         match c {
@@ -246,7 +246,7 @@ mod tests {
         render(&[web, once], &last, open)
     }
 
-    /// The name, the labels and the value of a sample, by the grammar.
+    /// Parses a sample: name, labels and value.
     fn sample(line: &str) -> (String, Vec<(String, String)>, f64) {
         let end = line.find([' ', '{']).expect("a name");
         let (name, mut rest) = line.split_at(end);
@@ -282,7 +282,7 @@ mod tests {
         (name.into(), labels, number.parse().expect(line))
     }
 
-    /// A strict reader of the exposition: each family once and whole, metadata in order, samples of its names alone.
+    /// A strict parser of the exposition: each family once and complete, metadata in order, only samples of its names.
     fn read(text: &str, open: bool) -> HashMap<String, f64> {
         assert!(text.ends_with('\n') && !text.contains("\n\n") && !text.contains('\r'));
         let body = if open { text.strip_suffix("# EOF\n").expect("the end is told") } else { text };

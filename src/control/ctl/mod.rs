@@ -1,4 +1,4 @@
-//! rinitctl: asks the rinit that is PID 1, and gives it orders. Its own process, so it may wait, and allocate; nothing
+//! rinitctl: queries and controls the rinit that is PID 1. A process of its own, so it may block and allocate; nothing
 //! here runs in PID 1.
 
 mod arguments;
@@ -30,7 +30,7 @@ use client::CtlClient;
 use std::ffi::CStr;
 use table::{HELP, SOCKET, TIMEOUT, VERSION};
 
-/// Why a verb was not done: the exit code, and a line for the user (empty: all is said).
+/// Why a verb failed: the exit code, and a line for the user (empty: already reported).
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct CtlError {
     code: u8,
@@ -43,7 +43,7 @@ impl CtlError {
     }
 }
 
-/// A command line, and how the world around it is.
+/// A parsed command line with its context.
 struct CtlRequest<'a> {
     arguments: &'a Arguments,
     inherited: Inherited,
@@ -55,7 +55,7 @@ impl CtlRequest<'_> {
         CtlClient::connect(self.arguments.value(&SOCKET), None)
     }
 
-    /// When `--timeout` is over.
+    /// Returns the deadline set by `--timeout`.
     fn deadline(&self) -> Result<Option<crate::model::Moment>, CtlError> {
         let Some(text) = self.arguments.value(&TIMEOUT) else { return Ok(None) };
         let span =
@@ -64,7 +64,7 @@ impl CtlRequest<'_> {
     }
 }
 
-/// The words behind the name, where the file is started as rinitctl, or with `--ctl`.
+/// Returns the words after the name, if started as rinitctl or with `--ctl`.
 #[must_use]
 pub fn asked<'w, 'a>(words: &'w [&'a CStr]) -> Option<&'w [&'a CStr]> {
     let (name, rest) = words.split_first()?;
@@ -76,11 +76,11 @@ pub fn asked<'w, 'a>(words: &'w [&'a CStr]) -> Option<&'w [&'a CStr]> {
     (first.to_bytes() == b"--ctl").then_some(rest)
 }
 
-/// Does what the words ask for; the exit code.
+/// Runs rinitctl; returns the exit code.
 #[cold]
 #[inline(never)]
 pub fn run(words: &[&CStr], inherited: Inherited) -> u8 {
-    // It is no init: Ctrl-C ends it, and a pipe that nobody reads.
+    // Not an init: Ctrl-C and a closed pipe end it.
     signals::give_back(&inherited);
     let arguments = match arguments::parse(words) {
         Ok(arguments) => arguments,
@@ -108,7 +108,7 @@ pub fn run(words: &[&CStr], inherited: Inherited) -> u8 {
     }
 }
 
-/// Writes to standard output; the exit code. Who closes it has seen enough.
+/// Writes to standard output; returns the exit code. A reader that closes early is no failure.
 fn print(text: &str) -> u8 {
     if stdio::write_all(1, text.as_bytes()) { 0 } else { FAILURE }
 }

@@ -1,16 +1,16 @@
-//! Patterns that stand for services.
+//! Patterns that select services.
 
-/// Whether a name fits a pattern of a shell: `*`, `?`, `[a-z]`, `[!a-z]`; `all` fits every name.
+/// Returns whether a name matches a shell pattern: `*`, `?`, `[a-z]`, `[!a-z]`; `all` matches every name.
 pub(super) fn fits(pattern: &str, name: &str) -> bool {
     pattern == name || pattern == "all" || glob(pattern.as_bytes(), name.as_bytes())
 }
 
-/// Whether it is more than a name.
+/// Returns whether a word is a pattern rather than a name.
 pub(super) fn is_pattern(word: &str) -> bool {
     word == "all" || word.contains(['*', '?', '['])
 }
 
-/// Without recursion: at a dead end the last `*` takes one byte more.
+/// Iterative: on a mismatch, lets the last `*` match one more byte.
 fn glob(pattern: &[u8], name: &[u8]) -> bool {
     let (mut rest, mut left) = (pattern, name);
     let mut retry: Option<(&[u8], &[u8])> = None;
@@ -41,7 +41,7 @@ fn glob(pattern: &[u8], name: &[u8]) -> bool {
     }
 }
 
-/// Whether a byte is in the class that begins here, and what stands behind it; `None`: it is never closed.
+/// Returns whether a byte is in the class that starts here, and the rest after it; `None`: the class is not closed.
 fn in_class(class: &[u8], byte: u8) -> Option<(bool, &[u8])> {
     let (inverted, class) = match class {
         [b'!' | b'^', rest @ ..] => (true, rest),

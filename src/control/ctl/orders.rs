@@ -1,4 +1,4 @@
-//! `rinitctl start`, `stop`, `restart`, `signal`, `shutdown`: an order, and the wait for what comes of it.
+//! `rinitctl start`, `stop`, `restart`, `signal`, `shutdown`: gives an order and waits for its result.
 
 use super::client::CtlClient;
 use super::status::why;
@@ -13,10 +13,10 @@ use crate::text::escape::{json_string, on_one_line};
 use crate::text::gather::Gather;
 use crate::text::json::Json;
 
-/// An order as it is sent and told.
+/// An order, with its name in the protocol and its messages.
 struct OrderVerb {
     verb: &'static str,
-    /// `web: started`.
+    /// As in `web: started`.
     done: &'static str,
     goal: WaitGoal,
 }
@@ -58,7 +58,7 @@ fn order(request: &CtlRequest<'_>, order: &OrderVerb) -> Result<u8, CtlError> {
     }
     let awaited = |row: &Json| {
         let name = row.text("name")?.to_string();
-        // One that was being stopped already is stopped before it is started.
+        // A service that is already stopping must be gone before it is started.
         let old = order.verb == "restart" || row.text("state") == Some("stopping");
         let before = row.number("pid").filter(|_| old && order.goal == WaitGoal::Started);
         Some(Awaited { name, before, first: None })
@@ -87,7 +87,7 @@ fn order(request: &CtlRequest<'_>, order: &OrderVerb) -> Result<u8, CtlError> {
     })
 }
 
-/// One line on a terminal that says what is waited for.
+/// A line on the terminal that shows what is waited for.
 struct ProgressLine {
     shown: bool,
     wanted: bool,
@@ -138,7 +138,7 @@ fn ended(
     socket: Option<&str>,
     until: Option<crate::model::Moment>,
 ) -> Result<u8, CtlError> {
-    // A follower is hung up on at the end; where no more may follow, this very connection is.
+    // A connection that follows events is closed at the end; if no more may follow, use this one.
     let watched =
         CtlClient::connect(socket, None).and_then(|follower| follower.follow(None).map(|()| follower));
     let watched = match &watched {

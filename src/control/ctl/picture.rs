@@ -1,9 +1,9 @@
-//! Columns and colours.
+//! Tables and colours on the terminal.
 
 use crate::sys::{args, stdio, tty};
 use crate::text::gather::Gather;
 
-/// How something is, by its colour on a terminal.
+/// The meaning of a cell, shown as a colour.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum CellTone {
     /// No colour.
@@ -14,22 +14,22 @@ pub(super) enum CellTone {
     Pending,
     /// Red.
     Bad,
-    /// Dark.
+    /// Grey.
     Faint,
 }
 
-/// Whether standard output wants colours (<https://no-color.org>).
+/// Returns whether standard output gets colours (<https://no-color.org>).
 pub(super) fn is_coloured() -> bool {
     let unwanted = args::variable("NO_COLOR").is_some_and(|value| !value.is_empty());
     stdio::is_terminal(1) && !unwanted && args::variable("TERM") != Some(b"dumb")
 }
 
-/// As wide as the terminal; `None`: there is none.
+/// Returns the width of the terminal; `None`: not a terminal.
 pub(super) fn width() -> Option<usize> {
     if stdio::is_terminal(1) { Some(tty::columns().unwrap_or(80)) } else { None }
 }
 
-/// A text in its colour.
+/// Colours a text.
 pub(super) fn painted(text: &str, tone: CellTone, coloured: bool) -> String {
     let code = match tone {
         CellTone::Good => "32",
@@ -44,10 +44,11 @@ pub(super) fn painted(text: &str, tone: CellTone, coloured: bool) -> String {
     ["\x1b[", code, "m", text, "\x1b[0m"].concat()
 }
 
-/// One place of a table.
+/// A cell of a table.
 pub(super) type TableCell = (String, CellTone);
 
-/// Rows under their heads, each column as wide as its widest; the last ends where the terminal does.
+/// Formats rows under their headings; each column is as wide as its widest cell, the last is cut at the terminal's
+/// width.
 pub(super) fn table(heads: &[&str], rows: &[Vec<TableCell>], width: Option<usize>, coloured: bool) -> String {
     let length = |text: &str| text.chars().count();
     let mut widths: Vec<usize> = heads.iter().map(|head| length(head)).gather();
@@ -76,7 +77,7 @@ pub(super) fn table(heads: &[&str], rows: &[Vec<TableCell>], width: Option<usize
     shown
 }
 
-/// A text in so many columns, `…` where it was longer.
+/// Cuts a text to a width; `…` marks a cut.
 pub(super) fn cut(text: &str, room: usize) -> String {
     if text.chars().count() <= room {
         return text.to_string();

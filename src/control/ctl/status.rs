@@ -13,7 +13,7 @@ use crate::text::json::Json;
 use crate::text::units::show_duration;
 use std::time::Duration;
 
-/// How often `--watch` shows the time that passes.
+/// How often `--watch` updates the times shown.
 const REDRAW_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
@@ -36,7 +36,7 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
             });
         };
         let written = if stdio::is_terminal(1) {
-            // To the upper left, and nothing below.
+            // Cursor to the upper left, clear the screen.
             print(&["\x1b[H\x1b[J", &text].concat())
         } else if text != before {
             print(&text)
@@ -54,12 +54,12 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     }
 }
 
-/// Whether a service has a process.
+/// Returns whether a service has a process.
 pub(super) fn runs(row: &Json) -> bool {
     row.number("pid").is_some()
 }
 
-/// The documented object: `{"state": …, "services": […]}`.
+/// Returns the documented JSON object: `{"state": …, "services": […]}`.
 pub(super) fn json(rows: &[Json], last: &Json) -> String {
     let state = last.get("state").cloned().unwrap_or(Json::Null);
     let services = rows.iter().map(|row| without(row, &["id", "row"])).gather();
@@ -70,7 +70,7 @@ pub(super) fn json(rows: &[Json], last: &Json) -> String {
     text
 }
 
-/// An object without what belongs to the protocol alone.
+/// Removes members that belong to the protocol only.
 pub(super) fn without(row: &Json, names: &[&str]) -> Json {
     match row {
         Json::Object(members) => {
@@ -113,12 +113,12 @@ fn cells(row: &Json) -> Vec<TableCell> {
     ]
 }
 
-/// A number of milliseconds as people write it.
+/// Formats a number of milliseconds.
 pub(super) fn span(row: &Json, name: &str) -> Option<String> {
     row.number(name).map(|ms| show_duration(Duration::from_millis(ms)))
 }
 
-/// How a service ended last: `exited with code 3`.
+/// Describes how a service last ended: `exited with code 3`.
 pub(super) fn last_exit(row: &Json) -> Option<String> {
     let exit = row.get("last_exit")?;
     match (exit.number("code"), exit.text("signal")) {
@@ -128,7 +128,7 @@ pub(super) fn last_exit(row: &Json) -> Option<String> {
     }
 }
 
-/// Why a service is as it is, where that is not as it should be.
+/// Explains a state that is not as it should be.
 pub(super) fn why(row: &Json) -> String {
     let name = row.text("waits_for").unwrap_or("another");
     let mut parts: Vec<String> = Vec::new();

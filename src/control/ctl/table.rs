@@ -1,61 +1,61 @@
-//! The one table of rinitctl's verbs and options: parsing, `--help` and completions come from it.
+//! The table of rinitctl's verbs and options: the source of parsing, `--help` and completions.
 
 use super::{
     CtlError, CtlRequest, check, events, exec, graph, health, logs, metrics, orders, status, timeline, wait,
 };
 
-/// An option of a verb, or of all.
+/// An option of one verb or of all.
 #[derive(Debug)]
 pub(super) struct CtlOption {
-    /// Without its dashes.
+    /// The long name, without dashes.
     pub long: &'static str,
-    /// NUL: there is none.
+    /// The short name; NUL: none.
     pub short: char,
     /// The name of its value; empty: a flag.
     pub value: &'static str,
-    /// One line.
+    /// One line of help.
     pub help: &'static str,
-    /// The words that the value is one of; empty: any.
+    /// The allowed values; empty: any.
     pub words: &'static [&'static str],
 }
 
-/// What follows the verb.
+/// The operands of a verb.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Operands {
     /// Nothing.
     None,
-    /// Services, or none for all.
+    /// Services; none means all.
     Names,
-    /// One service or more.
+    /// One or more services.
     SomeNames,
-    /// A signal, then one service or more.
+    /// A signal, then one or more services.
     SignalAndNames,
     /// A service, then a command.
     NameAndCommand,
     /// A shell.
     Shell,
-    /// Names that are no services.
+    /// Names other than services.
     Words,
 }
 
 /// A verb.
 #[derive(Debug)]
 pub(super) struct CtlVerb {
-    /// What is typed.
+    /// Its name.
     pub name: &'static str,
-    /// What follows it, as `--help` writes it.
+    /// Its operands, for `--help`.
     pub usage: &'static str,
-    /// What follows it, as completions understand it.
+    /// Its operands, for parsing and completions.
     pub operands: Operands,
-    /// One line.
+    /// One line of help.
     pub help: &'static str,
-    /// More lines, for its own `--help`.
+    /// Further lines for its own `--help`.
     pub more: &'static str,
-    /// A line that can be typed.
+    /// An example command line.
     pub example: &'static str,
-    /// Its options, besides those of all.
+    /// Its options, besides the common ones.
     pub options: &'static [&'static CtlOption],
-    /// Does it.
+    /// Runs it.
     pub run: fn(&CtlRequest<'_>) -> Result<u8, CtlError>,
 }
 
@@ -99,16 +99,16 @@ pub(super) static METRICS_FORMAT: CtlOption = CtlOption {
     ..valued("format", '\0', "FORMAT", "openmetrics or prometheus (default: openmetrics)")
 };
 
-/// Options that every verb has.
+/// Options of every verb.
 pub(super) static COMMON: [&CtlOption; 3] = [&SOCKET, &HELP, &VERSION];
 
-/// Shells that there are completions for.
+/// Shells with completions.
 pub(super) const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 
-/// What the scripts ask `completions` for: the names of the services.
+/// What the scripts request from `completions`: service names.
 pub(super) const NAMES: &str = "names";
 
-/// All verbs; the first is done where none is given.
+/// All verbs; the first is the default.
 pub(super) static VERBS: &[CtlVerb] = &[
     CtlVerb {
         name: "status",
@@ -272,13 +272,13 @@ pub(super) static VERBS: &[CtlVerb] = &[
     },
 ];
 
-/// The verb of this name.
+/// Finds a verb by name.
 pub(super) fn verb(name: &str) -> Option<&'static CtlVerb> {
     VERBS.iter().find(|verb| verb.name == name)
 }
 
 impl CtlVerb {
-    /// Its options and those of all.
+    /// Returns its own options and the common ones.
     pub(super) fn all_options(&self) -> impl Iterator<Item = &'static CtlOption> {
         self.options.iter().chain(&COMMON).copied()
     }

@@ -34,7 +34,7 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     Ok(print(&text))
 }
 
-/// The moments of one service, in milliseconds since rinit's start.
+/// The times of one service, in milliseconds since rinit's start.
 #[derive(Clone, PartialEq, Debug, Default)]
 struct TimelineBar {
     name: String,
@@ -55,7 +55,7 @@ impl TimelineBar {
         }
     }
 
-    /// What it did from when to when.
+    /// Returns its phases with start and end.
     fn parts(&self, axis: TimeAxis) -> [Option<(u64, u64, BarPart)>; 3] {
         let end = axis.end;
         let from = |a: Option<u64>, b: Option<u64>, part| {
@@ -94,14 +94,14 @@ enum BarPart {
     Ready,
 }
 
-/// From 0 to the end of the picture.
+/// The time axis, from 0 to the end of the picture.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct TimeAxis {
     end: u64,
 }
 
 impl TimeAxis {
-    /// A little longer than until the last was ready; all of it while one is on the way.
+    /// Chooses an end shortly after the last service was ready; the whole uptime while one is not ready yet.
     fn of(bars: &[TimelineBar], uptime: u64) -> Self {
         let settled = |bar: &TimelineBar| bar.ready.or(bar.ended);
         let last = bars.iter().filter_map(settled).max().unwrap_or(0);
@@ -111,12 +111,12 @@ impl TimeAxis {
         Self { end: end.max(1) }
     }
 
-    /// Where a moment is, of so many places.
+    /// Returns the column of a time.
     fn at(self, ms: u64, places: u64) -> u64 {
         ms.min(self.end) * places / self.end
     }
 
-    /// Whole steps that make five to twelve marks.
+    /// Returns a round step that gives five to twelve marks.
     fn step(self) -> u64 {
         let mut step = 1;
         loop {
@@ -130,7 +130,7 @@ impl TimeAxis {
     }
 }
 
-/// Columns of text, as wide as the terminal.
+/// Draws it as text, as wide as the terminal.
 fn text(bars: &[TimelineBar], axis: TimeAxis, width: usize, coloured: bool) -> String {
     let name_width = bars.iter().map(|bar| bar.name.chars().count()).max().unwrap_or(0).min(24);
     let told: Vec<String> = bars.iter().map(TimelineBar::told).gather();
@@ -144,7 +144,7 @@ fn text(bars: &[TimelineBar], axis: TimeAxis, width: usize, coloured: bool) -> S
         for (from, to, part) in bar.parts(axis).into_iter().flatten() {
             let place = |ms| usize::try_from(axis.at(ms, places as u64)).unwrap_or(0);
             let (from, to) = (place(from).max(at), place(to));
-            // What has been is seen, however short it was.
+            // Make every past phase visible, however short it was.
             let to = if part == BarPart::Waiting { to } else { to.max(from + 1).min(places) };
             shown.push_str(&" ".repeat(from.saturating_sub(at)));
             let (mark, tone) = match part {
@@ -163,7 +163,7 @@ fn text(bars: &[TimelineBar], axis: TimeAxis, width: usize, coloured: bool) -> S
     shown
 }
 
-/// Pixels of the picture.
+/// The height of a row in pixels.
 const ROW: u64 = 24;
 const BAR: u64 = 16;
 const LEFT: u64 = 180;
@@ -238,7 +238,7 @@ fn colour(part: BarPart) -> &'static str {
     }
 }
 
-/// A text as XML has it.
+/// Escapes a text for XML.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -1,4 +1,4 @@
-//! `rinitctl wait`, and what all that wait have in common: what a service has come to.
+//! `rinitctl wait`, and the waiting common to all verbs: the progress of a service.
 
 use super::client::{ChangeWatch, CtlClient};
 use super::status::{last_exit, why};
@@ -11,34 +11,35 @@ use crate::text::gather::Gather;
 use crate::text::json::Json;
 use std::time::Duration;
 
-/// A service that has ended before is one that did not start. (`min_uptime` of supervisord's `startsecs`.)
+/// A service that ends sooner than this counts as not started (like supervisord's `startsecs`).
 const MIN_UPTIME: Duration = Duration::from_secs(1);
 
-/// What is waited for.
+/// What to wait for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum WaitGoal {
-    /// Healthy; without a healthcheck running; done, for a oneshot.
+    /// Healthy; running if it has no healthcheck; a oneshot: done.
     Ready,
-    /// The same of a run that began after an order: it may not end before [`MIN_UPTIME`], and there is no second try.
+    /// The same, for a run that began after an order: it may not end before [`MIN_UPTIME`], and a restart does not
+    /// count.
     Started,
-    /// No process.
+    /// Without a process.
     Stopped,
-    /// Done, with success.
+    /// Completed with success.
     Completed,
 }
 
-/// How far a service is on the way to a goal.
+/// How far a service is from a goal.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum GoalProgress {
     /// There.
     Reached,
-    /// Not yet; it is to be looked at again after this time, if nothing happens before.
+    /// Not yet; check again after this time if nothing happens before.
     Pending(Option<Duration>),
-    /// It does not come there any more.
+    /// It will not get there, and why.
     Lost(String),
 }
 
-/// How far a service is. `first` is the process that was first seen in this run, for [`WaitGoal::Started`].
+/// Returns the progress of a service. `first` is the first pid seen in this run, for [`WaitGoal::Started`].
 pub(super) fn progress(goal: WaitGoal, row: &Json, first: Option<u64>) -> GoalProgress {
     let state = row.text("state").unwrap_or_default();
     let ended = matches!(state, "failed" | "stopped" | "off") || state == "done" && !is_oneshot(row);
@@ -71,7 +72,7 @@ fn started(row: &Json, state: &str, first: Option<u64>) -> GoalProgress {
     if !row.is_true("ready") || state != "running" {
         return GoalProgress::Pending(None);
     }
-    // A healthcheck that has passed says more than a second does.
+    // A passed healthcheck is better evidence than the uptime.
     let ran = Duration::from_millis(row.number("uptime_ms").unwrap_or(0));
     match MIN_UPTIME.checked_sub(ran).filter(|left| !left.is_zero()) {
         Some(left) if row.text("health").is_none() => GoalProgress::Pending(Some(left)),
@@ -83,7 +84,7 @@ fn is_oneshot(row: &Json) -> bool {
     row.text("type") == Some("oneshot")
 }
 
-/// What has become of a service, in words.
+/// Describes the state of a service.
 fn told(row: &Json) -> String {
     let state = row.text("state").unwrap_or("?");
     let reason = why(row);
@@ -96,9 +97,9 @@ fn told(row: &Json) -> String {
 /// A service that is waited for.
 pub(super) struct Awaited {
     pub name: String,
-    /// The process that is not the one meant: it ran before the order.
+    /// The pid from before the order, which does not count.
     pub before: Option<u64>,
-    /// The first process of the run that is meant.
+    /// The first pid of the run after the order.
     pub first: Option<u64>,
 }
 
@@ -108,7 +109,7 @@ impl Awaited {
         if self.before.is_some() && pid == self.before {
             return GoalProgress::Pending(None);
         }
-        // The old one is gone; while it was stopped, so was the service.
+        // The old process is gone; the service was stopping as long as it was there.
         if self.before.is_some() && pid.is_none() && row.text("state") == Some("stopping") {
             return GoalProgress::Pending(None);
         }
@@ -119,8 +120,8 @@ impl Awaited {
     }
 }
 
-/// Waits until all have come to the goal. `since`: the number of the event from which on something may happen. `tell` is
-/// called with each that is there, and with what is not yet.
+/// Waits until all have reached the goal. `since`: the number of the last event seen. `tell` is called for each that
+/// has, and for those that have not yet.
 pub(super) fn wait_for(
     client: &mut CtlClient,
     socket: Option<&str>,
@@ -182,15 +183,15 @@ pub(super) fn wait_for(
     }
 }
 
-/// What there is to say of a service that is waited for.
+/// A report on a service that is waited for.
 pub(super) enum Told<'a> {
     /// It is there.
     Reached(&'a str),
-    /// Not yet; its row.
+    /// Not yet, with its row.
     Pending(&'a str, &'a Json),
-    /// It does not come there any more, and why.
+    /// It will not get there, and why.
     Lost(&'a str, &'a str),
-    /// It was not there in time.
+    /// Not in time.
     Late(&'a str),
 }
 
@@ -279,7 +280,7 @@ mod tests {
         }
     }
 
-    /// A restart is not over before the old process is gone.
+    /// A restart is not complete before the old process is gone.
     #[test]
     fn the_run_before_an_order_is_not_meant() {
         let row = |text: &str| parse(text).expect("JSON");
