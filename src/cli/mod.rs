@@ -104,6 +104,8 @@ pub struct Invocation {
     pub only: Vec<String>,
     /// `--skip`: the same.
     pub skip: Vec<String>,
+    /// `--profile`, and `RINIT_PROFILES`.
+    pub profiles: Vec<String>,
     /// `-g`: signals go to the command's process group.
     pub group: bool,
     /// `-s`: become a subreaper, which rinit does by itself when it is not PID 1.

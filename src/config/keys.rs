@@ -70,6 +70,7 @@ pub static TABLES: &[TableSpec] = &[
         key("command", "words", "", "the program and its arguments: an array, or a string that is split as a shell would; no shell runs"),
         key("type", "word", "\"daemon\"", "\"daemon\", or \"oneshot\", which is done when it exits 0"),
         key("enabled", "bool", "true", "whether it is started"),
+        key("profiles", "names", "", "started only where one of these is on: `--profile NAME`, or `RINIT_PROFILES`"),
         key("essential", "bool", "true", "whether its end for good ends the container, with its exit code; of a oneshot only a failure counts"),
         key("depends_on", "names or table", "", "what it waits for at the start, and outlives at the stop"),
         key("after", "names", "", "order without need: waits for those that are to start at all"),

@@ -65,6 +65,8 @@ pub enum Off {
     NoCommand,
     /// `enabled = false`.
     Disabled,
+    /// None of its profiles is on: these.
+    Profiles(String),
     /// A condition (`when_*`) does not hold today: this one.
     Skipped(String),
 }
@@ -76,7 +78,7 @@ impl Off {
         match self {
             Self::NoCommand => "no COMMAND was given",
             Self::Disabled => "enabled is false",
-            Self::Skipped(why) => why,
+            Self::Skipped(why) | Self::Profiles(why) => why,
         }
     }
 }

@@ -57,7 +57,8 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
         !files.as_ref().is_some_and(|files| resolve::for_this_command(&files.root, &invocation.command));
     // Only the children of a configuration get a clean slate.
     let ignored = if plain { Vec::new() } else { crate::sys::event::signals::ignored() };
-    let start = Launch { invocation, inherited, ignored };
+    let profiles = if plain { Vec::new() } else { profiles(invocation) };
+    let start = Launch { invocation, inherited, ignored, profiles };
     start.install_log(plain);
     if !faults.is_empty() {
         files.iter().for_each(|files| redact::keep(&resolve::written_secrets(&files.root)));
@@ -157,6 +158,16 @@ struct Launch<'i> {
     inherited: Inherited,
     /// What rinit's parent ignored.
     ignored: Vec<Signal>,
+    /// The profiles that are on.
+    profiles: Vec<String>,
+}
+
+/// The profiles of the command line and of `RINIT_PROFILES`.
+fn profiles(invocation: &Invocation) -> Vec<String> {
+    let named = args::variable("RINIT_PROFILES").and_then(|value| std::str::from_utf8(value).ok());
+    let named = named.into_iter().flat_map(|names| names.split(',')).map(str::trim);
+    let all = invocation.profiles.iter().map(|name| name.trim()).chain(named);
+    all.filter(|name| !name.is_empty()).map(str::to_string).collect()
 }
 
 impl Launch<'_> {

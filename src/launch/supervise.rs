@@ -9,6 +9,7 @@ use crate::cli::{Format, LogLevel, Mode};
 use crate::config::read::interpolate::{Scope, StartFacts};
 use crate::config::read::table::ReadContext;
 use crate::config::source::diagnostic::Diagnostic;
+use crate::config::source::document::Value;
 use crate::config::source::files::Files;
 use crate::config::source::key_places::KeyPlaces;
 use crate::config::{Off, Plan, ProbeSpec, Service, resolve};
@@ -25,8 +26,10 @@ use crate::sys::container::kernel;
 use crate::sys::process::credentials;
 use crate::sys::process::spawn::SessionMode;
 use crate::sys::{allocator, args, container, stdio};
+use crate::text::escape::escaped;
 use crate::text::gather::Gather;
 use crate::text::redact;
+use crate::text::suggest::did_you_mean;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
@@ -59,6 +62,7 @@ impl Launch<'_> {
             output::line(LogLevel::Error, "", &why);
             return exit_code::USAGE;
         }
+        self.warn_of_profiles(&files);
         match self.invocation.mode {
             Mode::Validate => self.validate(&files, &plan, &given, &exported),
             Mode::Explain => {
@@ -79,6 +83,28 @@ impl Launch<'_> {
                 }
                 self.go(files, checks, given, plan, exported)
             }
+        }
+    }
+
+    /// Tells of profiles that no service has.
+    fn warn_of_profiles(&self, files: &Files) {
+        let services = files.root.get("services").map_or(&[][..], |node| node.entries());
+        let lists = services.iter().filter_map(|entry| entry.node.get("profiles"));
+        let mut known: Vec<&str> = Vec::new();
+        for list in lists {
+            match &list.value {
+                Value::Text(name) => known.push(name),
+                Value::List(items) => known.extend(items.iter().filter_map(|item| match &item.value {
+                    Value::Text(name) => Some(name.as_str()),
+                    _ => None,
+                })),
+                _ => {}
+            }
+        }
+        for name in self.profiles.iter().filter(|name| *name != "*" && !known.contains(&name.as_str())) {
+            let near = did_you_mean(name, known.iter().copied());
+            let text = ["no service has the profile \"", &escaped(name), "\"", &near].concat();
+            output::line(LogLevel::Warn, "", &text);
         }
     }
 
@@ -280,6 +306,7 @@ impl Launch<'_> {
         let start = StartFacts {
             root: Some(&files.root),
             command: &self.invocation.command,
+            profiles: &self.profiles,
             uid: || credentials::current().uid,
             arch: || kernel::uname().1,
             is_empty: super::reading::is_empty,

@@ -46,6 +46,7 @@ mod nested;
 mod order;
 mod own_lines;
 mod probe_output;
+mod profiles;
 mod quiet;
 mod races;
 mod reaching;

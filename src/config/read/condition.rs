@@ -292,6 +292,7 @@ mod tests {
         let command: Vec<_> =
             command.iter().map(|word| std::ffi::CString::new(*word).expect("no NUL")).collect();
         let start = StartFacts {
+            profiles: &[],
             root: Some(&root),
             command: &command,
             uid: || 1000,

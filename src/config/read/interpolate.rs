@@ -28,6 +28,8 @@ pub struct StartFacts<'a> {
     pub root: Option<&'a Node>,
     /// The COMMAND.
     pub command: &'a [CString],
+    /// The profiles that are on.
+    pub profiles: &'a [String],
     /// rinit's effective user.
     pub uid: fn() -> u32,
     /// The machine, as uname(1) calls it.
@@ -38,7 +40,7 @@ pub struct StartFacts<'a> {
 
 impl Default for StartFacts<'_> {
     fn default() -> Self {
-        Self { root: None, command: &[], uid: || 0, arch: String::new, is_empty: |_| false }
+        Self { root: None, command: &[], profiles: &[], uid: || 0, arch: String::new, is_empty: |_| false }
     }
 }
 

@@ -246,7 +246,7 @@ fn possible(
 ) {
     let name = &edge.name;
     // What a condition keeps from starting today counts as satisfied.
-    if let Some(off @ (Off::Disabled | Off::NoCommand)) = &target.off
+    if let Some(off @ (Off::Disabled | Off::NoCommand | Off::Profiles(_))) = &target.off
         && draft.service.off.is_none()
         && edge.required
     {

@@ -78,6 +78,7 @@ pub fn check_defaults(table: &Table<'_>, sources: &SourceMap) {
 fn off(table: &Table<'_>, command: Option<&[CString]>) -> Option<Off> {
     let enabled = table.flag("enabled");
     let is_main = command.is_some();
+    let profiles = profiles(table);
     let condition = if is_main { condition::condition_of_main(table) } else { condition::condition(table) };
     if command.is_some_and(|command| !command.is_empty()) {
         return None;
@@ -88,7 +89,25 @@ fn off(table: &Table<'_>, command: Option<&[CString]>) -> Option<Off> {
     if enabled == Some(false) {
         return Some(Off::Disabled);
     }
+    if profiles.is_some() {
+        return profiles;
+    }
     condition.err().map(Off::Skipped)
+}
+
+/// Why it is off, when it has profiles and none of them is on.
+fn profiles(table: &Table<'_>) -> Option<Off> {
+    const KEY: &str = "profiles";
+    let own = table.list(KEY)?;
+    if own.is_empty() {
+        table.fault(KEY, "is an empty list; name a profile, or drop the key");
+    }
+    let asked = table.reading().scope.start.profiles;
+    if own.is_empty() || asked.iter().any(|one| one == "*" || own.contains(one)) {
+        return None;
+    }
+    let names = own.join(" or ");
+    Some(Off::Profiles(["its profile is not on: start rinit with --profile ", &names].concat()))
 }
 
 fn fill(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft, command: Option<&[CString]>) {
