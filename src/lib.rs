@@ -46,7 +46,7 @@
 //! | `received` | `model`, `supervisor`, `sys` |
 //! | `service` | `cli`, `config`, `diagnosis`, `exit_code`, `model`, `output`, `sys`, `text` |
 //! | `checks` | `cli`, `config`, `diagnosis`, `model`, `output`, `received`, `sys`, `text` |
-//! | `prepare` | `checks`, `cli`, `config`, `diagnosis`, `exit_code`, `model`, `output`, `sys`, `text` |
+//! | `prepare` | `checks`, `cli`, `config`, `diagnosis`, `exit_code`, `model`, `output`, `service`, `sys`, `text` |
 //! | `control` | `cli`, `config`, `exit_code`, `model`, `service`, `supervisor`, `sys`, `text` |
 //! | `runtime` | `checks`, `cli`, `config`, `control`, `diagnosis`, `exit_code`, `logs`, `model`, `output`, `received`, `service`, `supervisor`, `sys`, `text` |
 //! | `launch` | `checks`, `cli`, `config`, `diagnosis`, `exit_code`, `logs`, `model`, `output`, `prepare`, `received`, `runtime`, `service`, `supervisor`, `sys`, `text` |
@@ -89,6 +89,9 @@ pub fn run(argc: c_int, argv: *const *const c_char) -> u8 {
     let arguments = sys::args::arguments(argc, argv);
     if let Some(words) = control::ctl::asked(&arguments) {
         return control::ctl::run(words, inherited);
+    }
+    if let Some(words) = prepare::hooks::oneshot::asked(&arguments) {
+        return prepare::hooks::oneshot::run(words);
     }
     let code = match cli::parse(&arguments, &sys::args::variable) {
         Ok(cli::Parsed::Help) => launch::answer(&cli::help(), exit_code::SUCCESS),

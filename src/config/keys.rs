@@ -52,6 +52,7 @@ pub static TABLES: &[TableSpec] = &[
         key("configs", "table", "", "files that are written before anything is started: `[configs.NAME]`"),
         key("secrets", "table", "", "the same of what must not be shown: `[secrets.NAME]`"),
         key("stop", "table", "", "the stop of the whole container"),
+        key("hooks", "table", "", "scripts that are run before anything is started"),
         key("control", "table", "", "the socket at which `rinitctl` reaches rinit, and who may"),
         key("signals", "table", "", "what a signal means: \"stop\", \"ignore\", another signal, or a service's"),
         key("when_idle", "word", "\"exit\"", "what follows when nothing is left to run: \"exit\" or \"stay\""),
@@ -67,7 +68,7 @@ pub static TABLES: &[TableSpec] = &[
         key("when_user", "names or numbers, one must hold", "", "who rinit runs as: \"root\", \"!root\", a name of /etc/passwd, a uid"),
     ] },
     TableSpec { path: "services.NAME", help: "One service, and the conditions above. `[defaults]` takes the same keys, but for those that are each service's own: `command`, `type`, `depends_on`, `after`, `when_command`, `export_env`.", keys: &[
-        key("command", "words", "", "the program and its arguments: an array, or a string that is split as a shell would; no shell runs"),
+        key("command", "words or table", "", "the program and its arguments: an array, or a string that is split as a shell would; no shell runs. Of a oneshot also { directory = \"/etc/cont-init.d\" }"),
         key("type", "word", "\"daemon\"", "\"daemon\", or \"oneshot\", which is done when it exits 0"),
         key("enabled", "bool", "true", "whether it is started"),
         key("profiles", "names", "", "started only where one of these is on: `--profile NAME`, or `RINIT_PROFILES`"),
@@ -103,6 +104,11 @@ pub static TABLES: &[TableSpec] = &[
         key("no_new_privileges", "bool", "false", "whether no program that it starts gets more rights than it has (set-user-ID, file capabilities)"),
         key("pdeathsig", "signal", "", "what it gets when rinit dies"),
         key("logging", "table", "", "where its output goes"),
+    ] },
+    TableSpec { path: "services.NAME.command", help: "A oneshot that is a directory of scripts, which are run as those of `[hooks]` are.", keys: &[
+        key("directory", "path", "", "where they are"),
+        key("timeout", "duration or \"none\"", "\"5m\"", "how long each may take"),
+        key("trusted", "bool", "false", "whether they are run although others in the container could have changed them"),
     ] },
     TableSpec { path: "services.NAME.depends_on.OTHER", help: "One dependency, where a condition alone does not say enough.", keys: &[
         key("condition", "word", "\"started\"; \"completed\" for a oneshot", "what it must have reached: \"started\", \"healthy\" or \"completed\" (Compose's words too)"),
@@ -176,6 +182,12 @@ pub static TABLES: &[TableSpec] = &[
     TableSpec { path: "stop", help: "", keys: &[
         key("within", "duration", "no limit", "bounds the stop of the whole container; the grace periods are cut to fit"),
     ] },
+    TableSpec { path: "hooks", help: "Scripts that are run when the checks have passed, one after the other; the first that fails is the end, with exit code 69. The conditions above hold for all of them.", keys: &[
+        key("before_start", "path or paths", "", "directories, of which all executables are run in version order (2- before 10-), and files"),
+        key("timeout", "duration or \"none\"", "\"5m\"", "how long each may take; past it, it is killed, and has failed"),
+        key("export_env", "bool or names", "true", "which of the `NAME=value` lines that one writes to the file `$RINIT_ENV` those see that follow, hooks, services and the command; those that are named may be used as `${NAME}`"),
+        key("trusted", "bool", "false", "whether they are run although others in the container could have changed them"),
+    ] },
     TableSpec { path: "control", help: "The control socket (docs/control.md). `$RINIT_SOCKET` overrides `socket`.", keys: &[
         key("socket", "path, \"@NAME\" or \"none\"", "\"/run/rinit.sock\", else an abstract name", "where it is"),
         key("allow", "names or numbers", "", "users besides root and rinit's own that may look and give orders"),
@@ -195,7 +207,8 @@ impl TableSpec {
         let mut pattern = String::from(path);
         if let Some(service) = path.strip_prefix("services.").or_else(|| path.strip_prefix("defaults")) {
             // A service's name may have dots in it: the longest table under it that fits is meant.
-            let below = ["depends_on", "restart_policy", "healthcheck", "env_file", "ulimits", "logging"];
+            let below =
+                ["command", "depends_on", "restart_policy", "healthcheck", "env_file", "ulimits", "logging"];
             let found = below.into_iter().find_map(|table| {
                 let (_, rest) = service.rsplit_once(&[".", table].concat())?;
                 match (table, rest) {
@@ -259,7 +272,7 @@ mod tests {
     const ALL: &str = "when_idle = 'stay'\nstop.within = '9s'\n[control]\nsocket = '@a'\nallow = '1'\nread_only = ['2']\nhttp = ':8081'\n[defaults]\nlogging = { driver = 'none' }
 [services.a]\ncommand = 'a'\nhealthcheck = { tcp = 1 }\nlogging = { driver = 'file', file = '/l', timestamps = true, max_size = '1M', max_file = 2 }\nrestart_policy = { delay = '1s' }
 ulimits = { nofile = { soft = 1, hard = 2 } }\nenv_file = [{ path = '/e', required = false }]
-[services.'b.1']\ncommand = 'b'\ndepends_on = { a = { condition = 'healthy' } }\n[services.main]\nwhen_command = 'm'
+[hooks]\nbefore_start = '/h'\n[services.h]\ntype = 'oneshot'\ncommand = { directory = '/h' }\n[services.'b.1']\ncommand = 'b'\ndepends_on = { a = { condition = 'healthy' } }\n[services.main]\nwhen_command = 'm'
 [configs.a]\nfile = '/a'\nvars = 'A'\ntarget = '/b'\n[secrets.b]\ngenerate = 'uuid'
 [signals]\nUSR1 = { service = 'a', signal = 'HUP' }\n";
 

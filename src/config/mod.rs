@@ -16,6 +16,7 @@ use prepared::PreparedFile;
 use source::diagnostic::Span;
 use std::ops::Deref;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Everything that is to be run, by the tree and one state of the environment.
 #[derive(Debug, Default)]
@@ -28,6 +29,30 @@ pub struct Plan {
     pub control: ControlSettings,
     /// Files that are written before anything is started.
     pub prepared: Vec<PreparedFile>,
+    /// What is run before anything is started.
+    pub hooks: HookSettings,
+}
+
+/// `[hooks]`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct HookSettings {
+    /// The condition that does not hold today, if one does not.
+    pub off: Option<String>,
+    /// Directories and files, and where each is written.
+    pub before_start: Vec<(String, Span)>,
+    /// How they are run.
+    pub rules: HookRules,
+}
+
+/// How hooks are run.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct HookRules {
+    /// The longest run of one; `None`: no limit.
+    pub timeout: Option<Duration>,
+    /// Whether it is as it should be that others could have changed them.
+    pub trusted: bool,
+    /// Which variables they may hand on; `None`: none.
+    pub export_env: Option<Box<ExportEnv>>,
 }
 
 /// `[control]`.
@@ -143,6 +168,8 @@ pub enum ExportEnv {
     All,
     /// These names, for all.
     Names(Vec<String>),
+    /// Whatever it writes, for all: another decides.
+    Any,
 }
 
 impl ExportEnv {
@@ -157,6 +184,7 @@ impl ExportEnv {
     pub fn allows(&self, name: &str) -> bool {
         match self {
             Self::All => !Self::is_rinits(name) && !name.starts_with("LD_"),
+            Self::Any => !Self::is_rinits(name),
             Self::Names(names) => names.iter().any(|known| known == name),
         }
     }

@@ -53,7 +53,8 @@ impl Launch<'_> {
         let mut checks = ManuallyDrop::new(self.read_checks(&files, &given, &mut faults));
         redact::keep(&checks::secrets(&checks, &given));
         let exported = checks::exported(&checks);
-        let plan = self.resolve(&files, &given, &exported, &mut faults);
+        let later = [exported.clone(), resolve::hook_variables(&files.root)].concat();
+        let plan = self.resolve(&files, &given, &later, &mut faults);
         if !faults.is_empty() {
             self.warn_of_missing(&files, &plan, &given);
             return refuse(&faults, &files.sources);
@@ -158,20 +159,23 @@ impl Launch<'_> {
             }
             Err(interrupted) => return interrupt(interrupted, &early),
         };
+        let by_hooks = resolve::hook_variables(&files.root);
         if !exported.is_empty() {
             // What was not known before the checks is known now.
-            let mut faults = Vec::new();
-            plan = self.resolve(&files, &environ, &[], &mut faults);
-            if !faults.is_empty() {
-                return refuse(&faults, &files.sources);
-            }
-            if let Err(why) = self.something_to_run(&plan) {
-                output::line(LogLevel::Error, "", &why);
-                return exit_code::USAGE;
-            }
+            plan = match self.resolve_again(&files, &environ, &by_hooks) {
+                Ok(plan) => plan,
+                Err(code) => return code,
+            };
         }
-        if let Err(code) = self.prepare(&files, &checks, &plan, &mut environ, &mut early) {
-            return code;
+        match self.prepare(&files, &checks, &plan, &mut environ, &mut early) {
+            Ok(false) if by_hooks.is_empty() => {}
+            Ok(_) => {
+                plan = match self.resolve_again(&files, &environ, &[]) {
+                    Ok(plan) => plan,
+                    Err(code) => return code,
+                }
+            }
+            Err(code) => return code,
         }
         let kept = early.kept;
         if self.invocation.mode == Mode::Exec {
@@ -186,7 +190,21 @@ impl Launch<'_> {
         }
     }
 
-    /// Does what is to be done before anything is started; the error is the exit code of a start that ends here.
+    /// The plan by variables that were not known before. The error is the exit code of a start that ends here.
+    fn resolve_again(&self, files: &Files, environ: &Environ, later: &[String]) -> Result<Plan, u8> {
+        let mut faults = Vec::new();
+        let plan = self.resolve(files, environ, later, &mut faults);
+        if !faults.is_empty() {
+            return Err(refuse(&faults, &files.sources));
+        }
+        self.something_to_run(&plan).map(|()| plan).map_err(|why| {
+            output::line(LogLevel::Error, "", &why);
+            exit_code::USAGE
+        })
+    }
+
+    /// Does what is to be done before anything is started; whether that has set variables. The error is the exit code of a
+    /// start that ends here.
     fn prepare(
         &self,
         files: &Files,
@@ -194,10 +212,10 @@ impl Launch<'_> {
         plan: &Plan,
         environ: &mut Environ,
         early: &mut Early<'_>,
-    ) -> Result<(), u8> {
+    ) -> Result<bool, u8> {
         let steps = prepare::steps(checks, plan);
         if steps.iter().all(|step| step.off.is_some()) {
-            return Ok(());
+            return Ok(false);
         }
         let mut crew = Workers::new(self.ignored.clone(), early);
         let done = prepare::run(&steps, &files.sources, environ, &mut crew);
@@ -205,7 +223,7 @@ impl Launch<'_> {
         redact::keep(&done.secrets);
         done.exported.iter().for_each(|(name, value)| environ.set(name, value));
         if done.code == 0 {
-            return Ok(());
+            return Ok(!done.exported.is_empty());
         }
         for fault in &done.faults {
             output::line(LogLevel::Error, "", fault);

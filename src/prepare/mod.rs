@@ -20,6 +20,7 @@
 //! stage is begun after one with a fault.
 
 mod configs;
+pub mod hooks;
 
 use crate::checks::run::{Interrupted, SpawnWorker, WorkerEvent, codec};
 use crate::checks::{Check, Finding};
@@ -137,7 +138,15 @@ pub struct Prepared {
 /// All that is to be done, in order.
 #[must_use]
 pub fn steps<'a>(_checks: &'a [Check], plan: &'a Plan) -> Vec<PrepareStep<'a>> {
-    plan.prepared.iter().map(configs::step).collect()
+    let hooks = &plan.hooks;
+    let step = |(path, at): &'a (String, Span)| PrepareStep {
+        stage: PrepareStage::Hooks,
+        at: *at,
+        what: ["hooks ", path.as_str()].concat(),
+        off: hooks.off.clone(),
+        run: Box::new(move |context| hooks::before_start(context, path, &hooks.rules)),
+    };
+    plan.prepared.iter().map(configs::step).chain(hooks.before_start.iter().map(step)).collect()
 }
 
 /// A look at the templates that are there, for `--validate`: nothing is made or changed. What `later` names will be set.

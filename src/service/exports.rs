@@ -64,7 +64,7 @@ impl EnvFile {
                     name: name.into(),
                     entry: value,
                     uid: self.uid,
-                    for_all: matches!(allowed, ExportEnv::Names(_)),
+                    for_all: *allowed != ExportEnv::All,
                 };
                 written.taken.push(entry);
             } else if !written.refused.iter().any(|known| known == name) {
@@ -93,6 +93,14 @@ pub struct ExportedVariable {
     uid: u32,
     /// Whether processes with other rights get it too: its name is listed.
     for_all: bool,
+}
+
+impl ExportedVariable {
+    /// Its name, and its value.
+    #[must_use]
+    pub fn parts(&self) -> (&str, &[u8]) {
+        (&self.name, self.entry.as_bytes().get(self.name.len() + 1..).unwrap_or_default())
+    }
 }
 
 /// All exported variables, in order of arrival.

@@ -37,6 +37,7 @@ mod graces;
 mod hangs;
 mod hard_times;
 mod health;
+mod hooks;
 mod http_bodies;
 mod init;
 mod kill_modes;

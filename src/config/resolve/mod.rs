@@ -4,6 +4,7 @@ mod control;
 mod depends_on;
 mod environment;
 mod health;
+mod hooks;
 mod logging;
 mod main;
 mod prepared;
@@ -16,6 +17,7 @@ mod ulimits;
 #[cfg(test)]
 mod tests;
 
+pub use hooks::{HOOKS_WORD, TRUSTED_WORD, names as hook_variables};
 pub use main::{alone, for_this_command};
 pub use prepared::written_secrets;
 
@@ -92,6 +94,11 @@ fn whole(root: &Table<'_>, sources: &SourceMap, command: &[CString]) -> Plan {
         table.close();
         settings
     });
+    let hooks = root.table("hooks").map(|table| {
+        let settings = hooks::read(&table);
+        table.close();
+        settings
+    });
     let signals = root.table("signals").map_or_else(Vec::new, |table| signals::read(&table, &names));
     let whole = Settings {
         main,
@@ -103,7 +110,8 @@ fn whole(root: &Table<'_>, sources: &SourceMap, command: &[CString]) -> Plan {
     };
     let services = drafts.into_iter().map(|draft| draft.service).collect();
     let prepared = prepared::read(root, sources);
-    Plan { services, whole, control: control.unwrap_or_default(), prepared }
+    let (control, hooks) = (control.unwrap_or_default(), hooks.unwrap_or_default());
+    Plan { services, whole, control, hooks, prepared }
 }
 
 /// All services as they are written, `main` last.

@@ -1,14 +1,14 @@
 //! One `[services.NAME]` table, without what it says of other services.
 
 use super::depends_on::{self, Draft};
-use super::{DEFAULTS, environment, health, logging, main, privileges, restart, ulimits, words};
+use super::{DEFAULTS, environment, health, hooks, logging, main, privileges, restart, ulimits, words};
 use crate::config::read::condition;
 use crate::config::read::interpolate::Scope;
 use crate::config::read::table::{ReadContext, Table};
 use crate::config::source::diagnostic::{SourceMap, Span};
 use crate::config::source::document::{Node, Value};
 use crate::config::{ExportEnv, Off, Program, ProgramSettings, UserSpec};
-use crate::model::{ServicePolicy, ServiceType};
+use crate::model::{KillMode, ServicePolicy, ServiceType};
 use crate::text::assignments::is_name;
 use crate::text::escape::escaped;
 use std::ffi::CString;
@@ -115,7 +115,17 @@ fn fill(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft, command: Opti
     draft.service.rules.kind = kind;
     keys(table, sources, draft);
     depends_on::read(table, draft);
+    let directory = table.node("command").is_some_and(|node| matches!(node.value, Value::Table(_)));
     let written = argv(table);
+    if directory && table.has("command") {
+        if kind != ServiceType::Oneshot {
+            table.fault("command", "a directory of scripts is for a oneshot; give it type = \"oneshot\"");
+        }
+        // Each script has a session of its own.
+        if table.node("kill_mode").is_none() {
+            draft.service.rules.kill_mode = KillMode::All;
+        }
+    }
     match command {
         Some(command) => {
             main::check_when_command(table);
@@ -139,6 +149,12 @@ fn argv(table: &Table<'_>) -> Option<Vec<CString>> {
     if !table.has("command") {
         let _ = table.node("command");
         return None;
+    }
+    if matches!(table.node("command")?.value, Value::Table(_)) {
+        let below = table.table("command")?;
+        let found = hooks::command(&below);
+        below.close();
+        return Some(words(found));
     }
     Some(words(table.command("command")?))
 }
@@ -199,7 +215,17 @@ fn export_env(table: &Table<'_>, kind: ServiceType) -> Option<Box<ExportEnv>> {
         table.ignore(&[KEY]);
         return None;
     }
-    let exports = match &table.node(KEY)?.value {
+    let exports = export_names(table)?;
+    if kind != ServiceType::Oneshot {
+        table.fault(KEY, "is for a oneshot, which is done before others start; give it type = \"oneshot\"");
+    }
+    Some(Box::new(exports))
+}
+
+/// `export_env`, as it is written; `None`: false, or a fault.
+pub fn export_names(table: &Table<'_>) -> Option<ExportEnv> {
+    const KEY: &str = "export_env";
+    Some(match &table.node(KEY)?.value {
         Value::List(items) => {
             let names = table.items(KEY, items);
             if items.is_empty() {
@@ -219,11 +245,7 @@ fn export_env(table: &Table<'_>, kind: ServiceType) -> Option<Box<ExportEnv>> {
             table.wrong(KEY, table.node(KEY)?, "true, or an array of names, such as [\"DB_HOST\"]");
             return None;
         }
-    };
-    if kind != ServiceType::Oneshot {
-        table.fault(KEY, "is for a oneshot, which is done before others start; give it type = \"oneshot\"");
-    }
-    Some(Box::new(exports))
+    })
 }
 
 fn limit(table: &Table<'_>, key: &'static str) -> Option<Duration> {

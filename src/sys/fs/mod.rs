@@ -13,3 +13,4 @@ pub mod publish;
 pub mod shared;
 pub mod stat;
 pub mod templates;
+pub mod trust;
