@@ -36,6 +36,7 @@ mod init_path;
 mod jobs;
 mod kinds;
 mod links;
+mod logs;
 mod nested;
 mod services;
 mod stops;
