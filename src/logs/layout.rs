@@ -1,86 +1,85 @@
-//! Where what lies in the memory that PID 1 and the relay share. A relay that is killed leaves it to the next one.
+//! The layout of the memory that PID 1 and the relay share. It survives a killed relay for the next one.
 //!
-//! All numbers are words of 8 bytes in the machine's order. A page of header: for standard output and error each, at
-//! [`HALF_LINE`] whether a line was begun there and not ended, at [`TORN`] whether a write is under way that may be cut; and
-//! how far the orders have come to open log files anew.
-//! Then one slot for each relayed service: 32 words, and a ring of [`RING`] bytes with the end of what it wrote. The ring
-//! is a byte string without beginning: its byte number N lies at N modulo [`RING`]; [`RING_END`] is the number of
-//! the next one, and [`RING_BEGUN`] the same before it is written, so that a reader whose bytes lie between the two
-//! knows that they may be torn.
+//! All numbers are 8-byte words in native byte order. First a header page: per stream (standard output, standard
+//! error) [`HALF_LINE`] tells whether a line was begun there and not ended, and [`TORN`] whether a write is in
+//! progress that may be cut; then the progress of orders to reopen log files. Then one slot per relayed service: 32
+//! words, and a ring of [`RING`] bytes with the end of its output. Byte number N of the output is at N modulo
+//! [`RING`]; [`RING_END`] is the number of the next byte, and [`RING_BEGUN`] the same before it is written: a reader
+//! whose bytes lie between the two knows that they may be torn.
 
-/// What comes before the slots.
+/// The size of the header.
 pub const HEADER: usize = 4096;
-/// In the header: not 0 when the stream's last line has no end yet.
+/// In the header: non-zero if the last line of the stream is incomplete.
 pub const HALF_LINE: usize = 8;
-/// In the header: not 0 while a write of several parts is under way.
+/// In the header: non-zero while a write of several parts is in progress.
 pub const TORN: usize = 24;
-/// In the header: how often all log files were ordered to be opened anew, by PID 1.
+/// In the header: the number of orders to reopen all log files, set by PID 1.
 pub const REOPENS: usize = 40;
-/// In the header: of how many of these orders the files are open.
+/// In the header: the number of these orders that are completed.
 pub const REOPENED: usize = 48;
-/// In the header: how many files could not be opened by the last of them.
+/// In the header: the number of files that could not be opened by the last of them.
 pub const UNOPENED: usize = 56;
 
-/// How much of a service's output is kept.
+/// How many bytes of a service's output are kept.
 pub const RING: usize = 4096;
-/// How many ends of runs are known at once.
+/// How many ends of runs are remembered.
 pub const MARKS: u64 = 8;
-/// A slot: its words, and its ring.
+/// The size of a slot: its words and its ring.
 pub const SLOT: usize = WORDS + RING;
-/// Where in a slot the ring begins.
+/// The offset of the ring in a slot.
 pub const WORDS: usize = 256;
 
-/// The process that runs, by PID 1.
+/// The pid of the running process, set by PID 1.
 pub const PID: usize = 0;
-/// How many runs have ended, by PID 1.
+/// The number of ended runs, set by PID 1.
 pub const ENDED: usize = 8;
-/// Of how many of them all has been written out.
+/// The number of runs whose output is written completely.
 pub const FLUSHED: usize = 16;
-/// See above.
+/// See the module documentation.
 pub const RING_BEGUN: usize = 24;
-/// See above.
+/// See the module documentation.
 pub const RING_END: usize = 32;
-/// Lines that were written out.
+/// The number of lines written.
 pub const LINES: usize = 40;
-/// Bytes that were taken from the service.
+/// The number of bytes consumed from the service.
 pub const BYTES: usize = 48;
-/// Bytes that nobody could be given.
+/// The number of bytes lost.
 pub const DROPPED: usize = 56;
 
-/// Of a stream: up to which byte an output may have begun.
+/// Per stream: the position up to which output may have begun.
 #[must_use]
 pub fn begun(stream: usize) -> usize {
     64 + stream * 32
 }
 
-/// Of a stream: up to which byte all is written out, and taken from the pipe.
+/// Per stream: the position up to which everything is written and consumed from the pipe.
 #[must_use]
 pub fn taken(stream: usize) -> usize {
     72 + stream * 32
 }
 
-/// Of a stream: whether bytes are being taken in this moment.
+/// Per stream: non-zero while bytes are being consumed.
 #[must_use]
 pub fn taking(stream: usize) -> usize {
     80 + stream * 32
 }
 
-/// Where the marks of the first stream begin in a slot.
+/// The offset of the first stream's marks in a slot.
 const MARKS_AT: usize = 0x80;
 
-/// Of a stream: at which byte the run of this number ended.
+/// Per stream: the position at which this run ended.
 #[must_use]
 pub fn mark(stream: usize, run: u64) -> usize {
     MARKS_AT + stream * 64 + usize::try_from(run % MARKS).unwrap_or(0) * 8
 }
 
-/// Where the slot of a relayed service begins, by its number among them.
+/// Returns the offset of a relayed service's slot.
 #[must_use]
 pub fn slot(channel: usize) -> usize {
     HEADER + channel * SLOT
 }
 
-/// The parts of a ring that bytes from number `from` on lie in: where, and how many of them.
+/// Returns the parts of a ring that hold `count` bytes from number `from` on: offset and length.
 #[must_use]
 pub fn ring_parts(from: u64, count: usize) -> [(usize, usize); 2] {
     let at = usize::try_from(from % RING as u64).unwrap_or(0);

@@ -1,13 +1,13 @@
-//! The output of services, where rinit has a hand in it: `logging.driver` is `prefix`, `json` or `file`.
+//! The output of services that rinit relays: `logging.driver` is `prefix`, `json` or `file`.
 //!
-//! PID 1 copies no byte. It makes two pipes for each such service, keeps both ends of them for its whole life, and starts
-//! the `relay`, a process of its own, which inherits them. So nothing is lost when the relay is killed: the bytes lie in
-//! the pipes, and the next one goes on. It looks at what is in a pipe (tee(2)), writes it out, and only then takes it; the
-//! counts are in memory that both share ([`layout`]). Killed between the two, the next relay writes a piece twice, at
-//! worst, and says so.
+//! PID 1 copies no byte. It creates two pipes per such service, keeps both ends open for its whole life, and starts
+//! the `relay`, a helper process that inherits them. So a killed relay loses nothing: the bytes stay in the pipes, and
+//! the next relay continues. The relay peeks at a pipe (tee(2)), writes the data out, and only then consumes it; the
+//! counters are in shared memory ([`layout`]). If it is killed in between, the next relay writes at most one piece
+//! twice, and says so.
 //!
-//! That the pipes never see an end, since PID 1 has them open, is why PID 1 notes at the end of each run how far into
-//! the stream it went: a line that was not ended is ended there.
+//! Since PID 1 keeps the pipes open, the relay never sees their end. So PID 1 records at the end of each run the
+//! position in the stream: an incomplete line is ended there.
 
 pub mod layout;
 mod relay;
@@ -28,16 +28,16 @@ use crate::sys::process::{aside, kill, rlimits};
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::time::Duration;
 
-/// Between two starts of the relay.
+/// The minimum time between two starts of the relay.
 const RELAY_RESTART_INTERVAL: Duration = Duration::from_millis(100);
-/// At the end: as long as the last lines may take, and as long as nothing of them may go out.
+/// At exit: the time limit for the last lines, and the limit without any progress.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 const DRAIN_STALL_TIMEOUT: Duration = Duration::from_millis(500);
-/// Beyond so many services their pipes are smaller: the kernel gives each user 1,024 pipes of full size.
+/// With more services than this their pipes are smaller: the kernel gives each user 1,024 pipes of full size.
 const MAX_FULL_PIPES: usize = 200;
 const SMALL_PIPE: i32 = 16 * 1024;
 
-/// Orders to the relay, and its answer.
+/// Orders to the relay, and its reply.
 mod order {
     pub const LOOK: u8 = b'l';
     pub const REOPEN: u8 = b'o';
@@ -45,7 +45,7 @@ mod order {
     pub const FLUSHED: u8 = b'd';
 }
 
-/// A relayed service: its two streams.
+/// A relayed service with its two streams.
 struct Channel {
     service: ServiceId,
     pipes: [Pipe; 2],
@@ -57,7 +57,7 @@ struct RelayProcess {
     socket: OwnedFd,
 }
 
-/// PID 1's part.
+/// PID 1's side.
 pub struct Logs {
     services: &'static [RunnableService],
     channels: Vec<Channel>,
@@ -65,12 +65,12 @@ pub struct Logs {
     relay: Option<RelayProcess>,
     started: Moment,
     restart_at: Option<Moment>,
-    /// Whether the relay is not to be started again: everything is being killed.
+    /// Whether the relay must not be restarted: everything is being killed.
     is_held: bool,
 }
 
 impl Logs {
-    /// `None` where no service needs it: nothing is made, and nothing costs anything.
+    /// Returns `None` if no service needs it: then it costs nothing.
     #[must_use]
     pub fn new(services: &'static [RunnableService]) -> Option<Box<Self>> {
         services.iter().any(|service| service.program.logging.driver.is_relayed()).then(|| {
@@ -86,8 +86,7 @@ impl Logs {
         })
     }
 
-    /// What becomes a service's standard output and error, for a run that is about to begin; `None` where rinit has no
-    /// hand in it.
+    /// Returns the descriptors for a service's standard output and error in its next run; `None` if it is not relayed.
     pub fn outputs(&mut self, service: ServiceId) -> Option<[RawFd; 2]> {
         let driver = self.services.get(service.index())?.program.logging.driver;
         if !driver.is_relayed() {
@@ -112,7 +111,7 @@ impl Logs {
         self.channels.binary_search_by_key(&service.index(), |channel| channel.service.index()).ok()
     }
 
-    /// Makes the pipes of all services, for the relay has those that are there when it starts.
+    /// Creates the pipes of all services, since the relay inherits those that exist when it starts.
     fn open(&mut self) -> Result<(), Errno> {
         let relayed = |service: &&RunnableService| service.program.logging.driver.is_relayed();
         let count = self.services.iter().filter(relayed).count();
@@ -163,19 +162,20 @@ impl Logs {
         }
     }
 
-    /// Whether services write to the container's output themselves, beside the relay.
+    /// Returns whether some services write to the container's output directly, beside the relay.
     fn shares_with_services(&self) -> bool {
         self.services.iter().any(|service| service.program.logging.driver == LogDriver::Inherit)
     }
 
-    /// A run has begun.
+    /// A run has started.
     pub fn run_started(&mut self, service: ServiceId, pid: Pid) {
         if let (Some(at), Some(memory)) = (self.channel(service), &self.memory) {
             memory.set_word(layout::slot(at) + layout::PID, u64::try_from(pid).unwrap_or(0));
         }
     }
 
-    /// A run has ended: what lies in its pipes now is its last. Whether the relay is told, and will answer.
+    /// A run has ended: what is in its pipes now is its last output. Returns whether the relay was told and will
+    /// reply.
     pub fn run_ended(&mut self, service: ServiceId) -> bool {
         let Some(at) = self.channel(service) else { return false };
         let (Some(channel), Some(memory)) = (self.channels.get_mut(at), &self.memory) else { return false };
@@ -190,7 +190,7 @@ impl Logs {
         self.relay.is_some()
     }
 
-    /// Opens all log files anew: somebody has moved them.
+    /// Reopens all log files: somebody has moved them.
     pub fn reopen(&self) {
         if let Some(memory) = &self.memory {
             memory.set_word(layout::REOPENS, memory.word(layout::REOPENS) + 1);
@@ -198,7 +198,7 @@ impl Logs {
         self.order(order::REOPEN);
     }
 
-    /// What came of that: how many files could not be opened; `None` while it is under way.
+    /// Returns how many files could not be reopened; `None` while in progress.
     #[must_use]
     pub fn unopened(&self) -> Option<u64> {
         let memory = self.memory.as_ref()?;
@@ -206,7 +206,7 @@ impl Logs {
         is_done.then(|| memory.word(layout::UNOPENED))
     }
 
-    /// Whether there are log files at all.
+    /// Returns whether there are any log files.
     #[must_use]
     pub fn has_files(&self) -> bool {
         self.memory.is_some()
@@ -215,24 +215,24 @@ impl Logs {
 
     fn order(&self, order: u8) {
         if let Some(relay) = &self.relay {
-            // No room: it has orders enough to look at everything.
+            // No room: it has enough orders to check everything anyway.
             let _ = pair::send(relay.socket.as_raw_fd(), &[order], None);
         }
     }
 
-    /// What the loop is to wait for.
+    /// Returns the descriptor to wait for.
     #[must_use]
     pub fn descriptor(&self) -> Option<RawFd> {
         self.relay.as_ref().map(|relay| relay.socket.as_raw_fd())
     }
 
-    /// When something is to be done.
+    /// Returns when something is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Moment> {
         self.restart_at.filter(|_| !self.is_held)
     }
 
-    /// The descriptor has something to read, or the deadline has come.
+    /// Handles a readable descriptor or a deadline.
     pub fn attend(&mut self) {
         let mut answer = [0; 16];
         while let Some(socket) = self.descriptor() {
@@ -249,7 +249,7 @@ impl Logs {
 
     fn relay_ended(&mut self) {
         let Some(relay) = self.relay.take() else { return };
-        // It is on the last steps of its exit: this does not wait.
+        // It is in the last steps of its exit: this does not block.
         let how = aside::reap(relay.pid, true);
         if self.is_held {
             return;
@@ -260,19 +260,19 @@ impl Logs {
         self.restart_at = Some(self.started.after(RELAY_RESTART_INTERVAL).max(clock::now()));
     }
 
-    /// Everything is about to be killed, the relay too: it is not started again for that.
+    /// Everything is about to be killed, including the relay: do not restart it.
     pub fn hold(&mut self) {
         self.is_held = true;
     }
 
-    /// The end: what is still in the pipes goes out, as far as it is read; what is not is counted and told.
+    /// At exit: drains the pipes as far as they are read; counts and reports what is lost.
     pub fn finish(&mut self) {
         if self.memory.is_none() {
             return;
         }
         self.attend();
         if self.relay.is_none() {
-            // Killed with all the rest.
+            // Killed with everything else.
             self.start_relay();
         }
         self.order(order::FINISH);
@@ -302,7 +302,7 @@ impl Logs {
         }
     }
 
-    /// What lies in all pipes.
+    /// Returns the number of bytes in all pipes.
     fn unread(&self) -> u64 {
         let pipes = self.channels.iter().flat_map(|channel| &channel.pipes);
         pipes.map(|end| pipe::unread(end.read.as_raw_fd())).sum()
@@ -321,10 +321,10 @@ impl Logs {
     }
 }
 
-/// How many bytes have ever gone into a pipe.
+/// Returns the number of bytes ever written to a pipe.
 fn position(memory: &SharedMemory, slot: usize, stream: usize, fd: RawFd) -> u64 {
     let mut position = 0;
-    // While bytes are being taken the two counts do not fit together; that is over in an instant, unless the relay is dead.
+    // While the relay consumes bytes the two counters are inconsistent; only briefly, unless it is dead.
     for _ in 0..50 {
         let before = memory.word(slot + layout::taken(stream));
         position = before + pipe::unread(fd);
@@ -337,7 +337,7 @@ fn position(memory: &SharedMemory, slot: usize, stream: usize, fd: RawFd) -> u64
     position
 }
 
-/// Two pipes with both ends for each service are more than the 1,024 descriptors that a process may have by default.
+/// Raises the limit of 1,024 descriptors, which two pipes with both ends per service may exceed.
 fn raise_descriptor_limit(services: usize) {
     const OTHERS: u64 = 64;
     let wanted = 4 * services as u64 + OTHERS;

@@ -1,4 +1,4 @@
-//! The end of what each relayed service wrote, for whoever asks.
+//! The end of each relayed service's output.
 
 use super::{Logs, layout};
 use crate::model::ServiceId;
@@ -7,25 +7,25 @@ use crate::text::gather::Gather;
 /// A part of a service's output.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Tail {
-    /// The number of its first byte; those from the one that was asked for up to here are not kept any more.
+    /// The number of its first byte; older bytes from the requested one on are no longer kept.
     pub from: u64,
-    /// The bytes, secrets masked.
+    /// The bytes, with secrets masked.
     pub bytes: Vec<u8>,
 }
 
 impl Tail {
-    /// The number of the byte that follows: what to ask for next time.
+    /// Returns the number of the following byte, for the next request.
     #[must_use]
     pub fn end(&self) -> u64 {
         self.from + self.bytes.len() as u64
     }
 
-    /// The last lines, at most so many and so long together.
+    /// Returns the last lines, limited in number and total length.
     #[must_use]
     pub fn last_lines(&self, lines: usize, bytes: usize) -> Vec<String> {
         let text = String::from_utf8_lossy(&self.bytes);
         let mut all: Vec<&str> = text.lines().gather();
-        // Of the first only the end may be kept.
+        // The first line may be incomplete.
         if self.from > 0 && all.len() > 1 {
             all.remove(0);
         }
@@ -44,7 +44,7 @@ impl Tail {
 }
 
 impl Logs {
-    /// What a service wrote from byte number `since` on, as far as it is kept; `None` for one without a log of rinit's.
+    /// Returns a service's output from byte `since` on, as far as it is kept; `None`: not relayed.
     #[must_use]
     pub fn tail(&self, service: ServiceId, since: u64) -> Option<Tail> {
         let memory = self.memory.as_ref()?;
@@ -60,7 +60,7 @@ impl Logs {
                 }
                 done += count;
             }
-            // What has been begun since then may have overwritten the first of them.
+            // Writes begun since then may have overwritten the first bytes.
             let begun = memory.word(slot + layout::RING_BEGUN);
             if begun <= from + layout::RING as u64 {
                 return Some(Tail { from, bytes });
@@ -70,7 +70,7 @@ impl Logs {
         Some(Tail { from: end, bytes: Vec::new() })
     }
 
-    /// Whether all that the ended runs of a service wrote has been written out.
+    /// Returns whether the output of all ended runs of a service is written.
     #[must_use]
     pub fn is_flushed(&self, service: ServiceId) -> bool {
         let (Some(memory), Some(at)) = (&self.memory, self.channel(service)) else { return true };
@@ -78,7 +78,7 @@ impl Logs {
         memory.word(slot + layout::FLUSHED) >= memory.word(slot + layout::ENDED)
     }
 
-    /// Lines, bytes and lost bytes of a service, for whoever counts.
+    /// Returns lines, bytes and lost bytes of a service.
     #[must_use]
     pub fn counts(&self, service: ServiceId) -> Option<[u64; 3]> {
         let memory = self.memory.as_ref()?;

@@ -1,4 +1,4 @@
-//! The relay's log files: opened, rotated and tried again.
+//! The relay's log files: opening, rotation, retries.
 
 use super::opener::{self, FileOrder};
 use super::sink::{LogFileSink, Sink, SinkKind};
@@ -19,7 +19,7 @@ impl Sink {
         }
     }
 
-    /// 0 or 1 for standard output and error.
+    /// Returns 0 or 1 for standard output or error.
     pub(super) fn stream(&self) -> Option<usize> {
         match self.kind {
             SinkKind::Stream { stream, .. } => Some(stream),
@@ -43,7 +43,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Opens all files, again those that are open.
+    /// Opens all files; reopens those that are open.
     pub(super) fn open_files(&mut self) {
         self.reopening = self.memory.word(layout::REOPENS);
         for sink in 0..self.sinks.len() {
@@ -55,7 +55,7 @@ impl Relay<'_> {
         self.note_opened();
     }
 
-    /// Notes for rinit that all files are open, as far as they can be.
+    /// Records for rinit that all files are open, if possible.
     fn note_opened(&self) {
         let files = || {
             self.sinks.iter().filter_map(|sink| match &sink.kind {
@@ -90,7 +90,7 @@ impl Relay<'_> {
         self.ask(sink, FileOrder::Open);
     }
 
-    /// Whether a file is to be rotated before so much is written to it; then that has been asked for.
+    /// Returns whether a file must be rotated before `more` bytes are written; if so, the rotation is requested.
     pub(super) fn rotates(&mut self, sink: usize, more: usize) -> bool {
         let Some(file) = self.file(sink) else { return false };
         let Some(max_size) = file.max_size else { return false };
@@ -98,7 +98,7 @@ impl Relay<'_> {
         if file.size == 0 || file.size + more <= max_size {
             return false;
         }
-        // Somebody may have truncated it.
+        // It may have been truncated externally.
         file.size = file.fd.as_ref().map_or(0, logfile::size);
         if file.size == 0 || file.size + more <= max_size {
             return false;
@@ -110,7 +110,7 @@ impl Relay<'_> {
         true
     }
 
-    /// The opener has answered.
+    /// Handles a reply of the opener.
     pub(super) fn file_opened(&mut self) {
         let Some(opener) = self.opener.as_ref().map(|opener| opener.as_raw_fd()) else { return };
         loop {
@@ -120,7 +120,7 @@ impl Relay<'_> {
                     self.note_opened();
                     return;
                 }
-                // It is gone, and a new one needs rights that the relay has no longer: the next relay has it.
+                // It has died, and the relay lacks the rights to start another: the next relay will.
                 Err(_) => crate::sys::exit(75),
             };
             let sink = opened.sink;
@@ -129,7 +129,7 @@ impl Relay<'_> {
             let was_moved = std::mem::take(&mut file.is_stale);
             match opened.fd {
                 Ok(fd) => {
-                    // The old one is closed only now.
+                    // The old file is closed only now.
                     file.size = logfile::size(&fd);
                     file.fd = Some(fd);
                     file.no_rotation_until = None;
@@ -140,7 +140,7 @@ impl Relay<'_> {
                     let later = clock::now().after(RETRY_INTERVAL);
                     file.no_rotation_until = Some(later);
                     if !file.is_rotating {
-                        // Until then what is written goes to a file that may have no name any more.
+                        // Until then output goes to a file that may have no name any more.
                         (file.is_stale, file.retry_at) = (true, Some(later));
                     }
                     self.fail(sink, errno, "cannot be rotated or opened anew");
@@ -157,7 +157,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Tries again what failed a while ago.
+    /// Retries what has failed earlier.
     pub(super) fn retry(&mut self) {
         let is_due = |sink: &Sink| sink.retry_at().is_some_and(|at| at <= clock::now());
         if !self.sinks.iter().any(|sink| sink.retry_at().is_some()) {
@@ -188,7 +188,7 @@ impl Relay<'_> {
         }
     }
 
-    /// A write has failed: told once.
+    /// Reports a failed write, once.
     pub(super) fn tell_of_failure(&mut self, sink: usize) {
         let Some(found) = self.sinks.get_mut(sink) else { return };
         let Some(errno) = found.failed.filter(|errno| found.told != Some(*errno)) else { return };
@@ -217,7 +217,7 @@ impl Relay<'_> {
         output::line(LogLevel::Error, "", &text);
     }
 
-    /// What failed does no longer: told once.
+    /// Reports, once, that writing works again.
     pub(super) fn tell_of_recovery(&mut self, sink: usize) {
         let Some(found) = self.sinks.get_mut(sink) else { return };
         if found.failed.is_none()

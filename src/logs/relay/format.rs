@@ -1,18 +1,18 @@
-//! From a service's bytes to what is written of them. Pure.
+//! Formats a service's output. Pure.
 
 use super::mask::SHOWN;
 use crate::sys::fs::pipe::find_byte;
 
-/// What was read, and what of it is not to be shown.
+/// Bytes read, and the ranges that must not be shown.
 #[derive(Clone, Copy)]
 pub struct Text<'b> {
     pub bytes: &'b [u8],
-    /// In order, none over another.
+    /// Ascending, not overlapping.
     pub spans: &'b [(usize, usize)],
 }
 
 impl<'b> Text<'b> {
-    /// The first line end that is not part of a secret.
+    /// Finds the first line end that is not part of a secret.
     pub fn line_end(&self, from: usize, to: usize) -> Option<usize> {
         let mut at = from;
         while let Some(step) = find_byte(self.bytes.get(at..to)?, b'\n') {
@@ -30,7 +30,7 @@ impl<'b> Text<'b> {
         self.spans.get(next).copied().filter(|(start, _)| *start <= at)
     }
 
-    /// What comes at `at`: bytes as they are, or a secret (`None`); and where that ends.
+    /// Returns the part at `at`: plain bytes, or a secret (`None`); and its end.
     fn part(&self, at: usize, to: usize) -> (Option<&'b [u8]>, usize) {
         let next = self.spans.partition_point(|(_, end)| *end <= at);
         match self.spans.get(next) {
@@ -40,7 +40,7 @@ impl<'b> Text<'b> {
         }
     }
 
-    /// Copies a range as far as there is room; how far it came.
+    /// Copies a range as far as there is room; returns where it stopped.
     pub fn copy(&self, from: usize, to: usize, mut room: usize, out: &mut Vec<u8>) -> usize {
         let mut at = from;
         while at < to {
@@ -61,8 +61,8 @@ impl<'b> Text<'b> {
         at
     }
 
-    /// The same as the inside of a JSON string, in whole characters. With `is_end` nothing follows. Also: whether something
-    /// was replaced that is not UTF-8.
+    /// Like `copy`, but escaped as the inside of a JSON string and only whole characters. `is_end`: nothing follows.
+    /// Also returns whether invalid UTF-8 was replaced.
     pub fn json(
         &self,
         from: usize,
@@ -97,7 +97,7 @@ impl<'b> Text<'b> {
     }
 }
 
-/// Escapes bytes up to a length of the output; how many, and whether some were not UTF-8.
+/// Escapes bytes up to a limit of the output; returns how many, and whether some were invalid UTF-8.
 fn json_bytes(bytes: &[u8], limit: usize, is_last: bool, out: &mut Vec<u8>) -> (usize, bool) {
     const REPLACED: &[u8] = "\u{fffd}".as_bytes();
     let (mut taken, mut lossy) = (0, false);
@@ -111,7 +111,7 @@ fn json_bytes(bytes: &[u8], limit: usize, is_last: bool, out: &mut Vec<u8>) -> (
         if invalid.is_empty() {
             continue;
         }
-        // The beginning of a character whose rest may follow.
+        // The start of a character whose rest may follow.
         let may_follow = !is_last && taken + invalid.len() == bytes.len() && taken > 0;
         if may_follow || out.len() + REPLACED.len() > limit {
             break;
@@ -161,7 +161,7 @@ fn needs_escape(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\' || byte == 0x7f
 }
 
-/// How many bytes may stand as they are. Eight at a time.
+/// Returns how many bytes need no escaping. Checks eight at a time.
 fn plain_run(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -170,7 +170,7 @@ fn plain_run(bytes: &[u8]) -> usize {
     for word in words {
         let word = u64::from_le_bytes(*word);
         let zero = |v: u64| v.wrapping_sub(ONES) & !v & HIGH;
-        // Below a space, a quote, a backslash or DEL somewhere; a false alarm only costs a look.
+        // Any control character, quote, backslash or DEL; a false positive only costs time.
         let low = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
         if low | zero(word ^ (ONES * 0x22)) | zero(word ^ (ONES * 0x5c)) | zero(word ^ (ONES * 0x7f)) != 0 {
             break;
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(out, b"y *** z");
     }
 
-    /// Whatever the bytes and the room: the pieces together are the text, and each is valid.
+    /// For any input and any room: the pieces together are the text, and each is valid.
     #[test]
     fn pieces_make_the_whole() {
         let mut state = 7u64;
@@ -260,7 +260,7 @@ mod tests {
             }
             let mut once = Vec::new();
             text.json(0, bytes.len(), 1 << 20, true, &mut once);
-            // A cut through a character that is none may replace it in two parts.
+            // A cut through an invalid sequence may replace it in two parts.
             let plain = |v: &[u8]| String::from_utf8_lossy(v).replace('\u{fffd}', "");
             assert_eq!(plain(&whole), plain(&once), "{bytes:?}");
         }

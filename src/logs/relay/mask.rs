@@ -1,13 +1,13 @@
-//! Where secrets stand in what is relayed.
+//! Finds secrets in relayed output.
 
-/// What is shown in a secret's place.
+/// The replacement of a secret.
 pub const SHOWN: &[u8] = b"***";
 
-/// The byte strings that are never shown.
+/// The secrets, as bytes.
 pub struct Mask {
-    /// The longest first.
+    /// Longest first.
     secrets: Vec<Vec<u8>>,
-    /// With which bytes one begins.
+    /// Which bytes a secret can start with.
     first: [bool; 256],
 }
 
@@ -30,7 +30,7 @@ impl Mask {
         self.first.get(usize::from(byte)) == Some(&true)
     }
 
-    /// Finds them all, from the front.
+    /// Finds all of them, from the start.
     pub fn find(&self, bytes: &[u8], spans: &mut Vec<(usize, usize)>) {
         let mut from = 0;
         while let Some(step) = bytes.get(from..).and_then(|rest| rest.iter().position(|b| self.may_begin(*b)))
@@ -47,7 +47,7 @@ impl Mask {
         }
     }
 
-    /// How much may be shown: what comes then may be the beginning of a secret, and what follows will tell.
+    /// Returns how many bytes may be shown already: the rest may be the start of a secret.
     pub fn decided(&self, bytes: &[u8], spans: &mut Vec<(usize, usize)>) -> usize {
         let longest = self.secrets.first().map_or(0, Vec::len);
         let earliest = bytes.len().saturating_sub(longest.saturating_sub(1));
@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(spans, [(2, 9), (12, 28), (29, 38)]);
     }
 
-    /// A read ends where it ends: half a secret at its end is not shown before the rest is there.
+    /// A read may end anywhere: half a secret at its end is held until the rest arrives.
     #[test]
     fn what_may_become_a_secret_is_held() {
         for (text, want) in [

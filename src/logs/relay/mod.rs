@@ -1,7 +1,7 @@
-//! The relay: a process of rinit's own that carries what services write to where it belongs.
+//! The relay: a helper process that copies the output of services to its destination.
 //!
-//! One loop over hundreds of pipes. It never waits for one reader while another could be served, holds no byte that is not
-//! in a pipe still, and has neither rights nor secrets that it does not need.
+//! One loop over hundreds of pipes. It never waits for one reader while it could serve another, holds no byte that is
+//! not also in a pipe, and has neither privileges nor secrets that it does not need.
 
 mod files;
 mod format;
@@ -32,34 +32,34 @@ use std::collections::VecDeque;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::time::Duration;
 
-/// How long a line without an end waits for it before it is shown as it is.
+/// How long to wait for the rest of an incomplete line before it is shown.
 const HALF_LINE_DELAY: Duration = Duration::from_millis(100);
-/// Between two tries of what failed.
+/// The interval of retries.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// When rinit itself is gone: as long as the last lines may take.
+/// After the death of rinit: the time limit for the last lines.
 const ORPHANED_TIMEOUT: Duration = Duration::from_secs(2);
 const NEVER: Moment = Moment(u64::MAX);
-/// As much as is looked at in one turn: what a pipe holds.
+/// How much is read at once: the capacity of a pipe.
 const BATCH: usize = 64 * 1024;
-/// A line is cut into pieces of this size, its end counted: what is longer, engines cut themselves.
+/// The maximum size of a piece of a line, including its newline: container engines split longer lines themselves.
 const MAX_PIECE: usize = 16 * 1024;
 
-/// What wakes the loop, besides a source's number.
+/// Event numbers that are not a source.
 const CONTROL: u64 = 1 << 32;
 const OPENER: u64 = CONTROL + 1;
 const SINKS: u64 = 1 << 33;
 
-/// What the relay is started with.
+/// The arguments of the relay.
 pub(super) struct Setup<'a> {
     pub services: &'static [RunnableService],
     pub channels: &'a [Channel],
     pub memory: &'a SharedMemory,
     pub control: &'a OwnedFd,
-    /// Whether services write to the container's output beside the relay.
+    /// Whether some services write to the container's output directly, beside the relay.
     pub shares_with_services: bool,
 }
 
-/// How a line is written.
+/// The format of a line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Style {
     Prefix,
@@ -76,11 +76,11 @@ struct RelayedService {
     sink: usize,
     style: Style,
     timestamps: bool,
-    /// A line that is this long and has no end yet is begun to be written: the pipe may not hold more.
+    /// An incomplete line of this length is written in pieces: the pipe may not hold more.
     piece_at: usize,
-    /// When the line that has no end yet was first seen.
+    /// When the current incomplete line was first seen.
     half_since: Option<Moment>,
-    /// Of how many runs the end has been seen.
+    /// How many ends of runs were handled.
     ended: u64,
     is_queued: bool,
     is_parked: bool,
@@ -90,31 +90,31 @@ struct Relay<'a> {
     setup: &'a Setup<'a>,
     memory: Mapping,
     epoll: Epoll,
-    /// Through which all sources are looked at.
+    /// A pipe into which sources are peeked.
     view: Pipe,
     null: OwnedFd,
     opener: Option<OwnedFd>,
     sources: Vec<RelayedService>,
     sinks: Vec<Sink>,
-    /// `web | `, for each service.
+    /// `web | `, per service.
     labels: Vec<Vec<u8>>,
     mask: Mask,
-    /// Sources to be looked at.
+    /// Sources to be checked.
     ready: VecDeque<usize>,
-    /// Sources with a line that has no end yet.
+    /// Sources with an incomplete line.
     halves: Vec<usize>,
-    /// Whether rinit is to be told that the end of a run has gone out.
+    /// Whether to tell rinit that the output of an ended run is written.
     has_flushed: bool,
-    /// Whether it is the end: until when at most.
+    /// When finishing: the deadline.
     finishing: Option<Moment>,
-    /// The order to open all files anew that is being carried out.
+    /// The order to reopen all files that is in progress.
     reopening: u64,
     buffer: Vec<u8>,
     chunk: Vec<u8>,
     spans: Vec<(usize, usize)>,
 }
 
-/// Runs until it is told to end; the exit code.
+/// Runs until it is told to end; returns the exit code.
 pub(super) fn run(setup: &Setup<'_>) -> u8 {
     output::owe_nothing();
     let Ok(mut relay) = Relay::new(setup) else { return 71 };
@@ -175,7 +175,7 @@ impl<'a> Relay<'a> {
         })
     }
 
-    /// What the relay before this one has left undone.
+    /// Reports what the previous relay has left incomplete.
     fn tell_what_was_cut(&mut self) {
         for number in 0..self.sinks.len() {
             let Some(stream) = self.sinks.get(number).and_then(Sink::stream) else { continue };
@@ -267,7 +267,7 @@ impl<'a> Relay<'a> {
             match pair::receive(self.setup.control.as_raw_fd(), &mut message, false) {
                 Ok(Some(_)) => {}
                 Err(Errno::EAGAIN) => return,
-                // rinit is gone.
+                // rinit has died.
                 Ok(None) | Err(_) => {
                     self.finish(clock::now().after(ORPHANED_TIMEOUT));
                     return;
@@ -304,7 +304,7 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Lets a source have its turn.
+    /// Queues a source for its next turn.
     fn queue(&mut self, number: usize) {
         if let Some(source) = self.sources.get_mut(number)
             && !source.is_queued
@@ -324,7 +324,7 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// A line that was begun a while ago, a prompt, is shown without its end.
+    /// Shows lines that have been incomplete for a while, such as prompts.
     fn flush_halves(&mut self) {
         if self.halves.is_empty() {
             return;
@@ -347,7 +347,7 @@ impl<'a> Relay<'a> {
         self.halves.append(&mut halves);
     }
 
-    /// A sink has room, or is to be tried again.
+    /// A sink has room, or a retry is due.
     fn sink_has_room(&mut self, number: usize) {
         let Some(sink) = self.sinks.get_mut(number) else { return };
         sink.is_blocked = false;
@@ -380,7 +380,7 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// A sink takes no more: its sources wait until it does.
+    /// A sink has no room: its sources wait.
     fn wait_for(&mut self, number: usize) {
         let Some(sink) = self.sinks.get_mut(number) else { return };
         let fd = match &mut sink.kind {
@@ -395,20 +395,20 @@ impl<'a> Relay<'a> {
         };
         let token = SINKS + u64::try_from(number).unwrap_or(0);
         if self.epoll.watch(fd, token, Interest::RoomOnce).is_err() {
-            // What cannot be waited for (a full disk behind `rinit > log`) is tried again.
+            // A file that cannot be polled (a full disk behind `rinit > log`) is retried by timer.
             self.wake(token);
         }
     }
 }
 
-/// Standard output and error; one sink where both are the same.
+/// Returns the sinks of standard output and error; one if both are the same.
 fn streams() -> Vec<Sink> {
     let stream = |stream: usize| {
         let fd = if stream == 0 { 1 } else { 2 };
         let is_terminal = stdio::is_terminal(fd);
         Sink::new(SinkKind::Stream { stream, fd, own: pipe::reopen_nonblocking(fd), is_terminal })
     };
-    // PID 1's own lines go to standard error.
+    // PID 1 logs to standard error.
     if pipe::is_same(1, 2) { vec![stream(1)] } else { vec![stream(0), stream(1)] }
 }
 
@@ -450,7 +450,7 @@ fn sources(setup: &Setup<'_>, streams: [usize; 2], sinks: &mut Vec<Sink>) -> Vec
     sources
 }
 
-/// What stands before each line of a service: its name, padded to the longest; coloured for a terminal.
+/// Returns the prefix of each service's lines: its name, padded to the longest; coloured on a terminal.
 fn labels(setup: &Setup<'_>, colored: bool) -> Vec<Vec<u8>> {
     const COLORS: [&str; 6] = ["36", "33", "32", "35", "34", "31"];
     let service = |channel: &Channel| setup.services.get(channel.service.index());

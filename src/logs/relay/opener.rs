@@ -1,5 +1,5 @@
-//! Opens and rotates log files for the relay, which has no rights, in a process that has rinit's; it may hang in that
-//! (a file system that does not answer) without anybody's line being late.
+//! Opens and rotates log files for the unprivileged relay, in a helper process with rinit's rights; that helper may
+//! hang (a file system that does not respond) without delaying any line.
 
 use crate::sys::Errno;
 use crate::sys::fs::logfile;
@@ -7,18 +7,18 @@ use crate::sys::net::pair;
 use crate::sys::process::aside;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 
-/// What is to be done with a file.
+/// A request for a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FileOrder {
-    /// It is opened, or made.
+    /// Open or create it.
     Open,
-    /// Those there are move on, and a new one is begun.
+    /// Rotate it and create a new one.
     Rotate,
 }
 
-/// What came of it.
+/// The reply.
 pub struct Opened {
-    /// Which sink asked.
+    /// The sink that asked.
     pub sink: usize,
     /// The file.
     pub fd: Result<OwnedFd, Errno>,
@@ -26,7 +26,7 @@ pub struct Opened {
 
 const HEADER: usize = 9;
 
-/// Starts the process; the relay's end of its socket.
+/// Starts the process; returns the relay's end of its socket.
 pub fn start(keep: &[RawFd]) -> Result<OwnedFd, Errno> {
     let (ours, theirs) = pair::pair()?;
     aside::fork(|| {
@@ -39,7 +39,7 @@ pub fn start(keep: &[RawFd]) -> Result<OwnedFd, Errno> {
     Ok(ours)
 }
 
-/// Asks for a file.
+/// Requests a file.
 pub fn ask(socket: RawFd, sink: usize, order: FileOrder, path: &str, max_file: u32) -> Result<(), Errno> {
     let mut message = Vec::with_capacity(HEADER + path.len());
     message.push(u8::from(order == FileOrder::Rotate));
@@ -49,7 +49,7 @@ pub fn ask(socket: RawFd, sink: usize, order: FileOrder, path: &str, max_file: u
     pair::send(socket, &message, None)
 }
 
-/// Takes an answer, if one has come; an error: there is none, or (`EPIPE`) nobody who would give one.
+/// Takes a reply, if one has arrived; EAGAIN: none yet, `EPIPE`: the opener has died.
 pub fn answer(socket: RawFd) -> Result<Opened, Errno> {
     let mut message = [0; 8];
     let Some((_, fd)) = pair::receive(socket, &mut message, false)? else { return Err(Errno::EPIPE) };

@@ -1,4 +1,4 @@
-//! One source's turn: look, write out, take.
+//! One turn of one source: peek, write, consume.
 
 use super::format::Text;
 use super::sink::{ATOMIC, Owed, SinkKind, Written};
@@ -8,26 +8,26 @@ use crate::sys::fs::pipe;
 use crate::text::timestamp::rfc3339;
 use std::os::fd::AsRawFd as _;
 
-/// What is known while one batch is written.
+/// The state of one batch.
 pub(super) struct Batch {
     number: usize,
     pub(super) source: RelayedService,
-    /// Chunks are written at this size, at a line's end.
+    /// Chunks are written at this size, at a line end.
     chunk_size: usize,
     pub(super) max_piece: usize,
     pub(super) is_terminal: bool,
     pub(super) time: Option<[u8; 27]>,
-    /// Whether the line that comes next goes on with one that was shown in part.
+    /// Whether the next line continues one that was partly shown.
     pub(super) continues: bool,
-    /// Bytes whose lines are in the chunk, and those whose lines are written out.
+    /// How many bytes have their lines in the chunk, and how many have them written.
     covered: usize,
     done: usize,
     lines: u64,
-    /// Whether the sink takes no more.
+    /// Whether the sink has no room.
     is_blocked: bool,
 }
 
-/// A line in what was read: where its text stands, whether it has an end, and where the next one begins.
+/// A line in the input: the range of its text, whether it is complete, and the start of the next one.
 struct Line {
     at: usize,
     to: usize,
@@ -36,7 +36,7 @@ struct Line {
 }
 
 impl Relay<'_> {
-    /// Carries what a source has, up to one batch. With `flush` also a line that has no end yet. Whether there may be more.
+    /// Relays up to one batch of a source; with `flush`, also an incomplete line. Returns whether there may be more.
     pub(super) fn pump(&mut self, number: usize, flush: bool) -> bool {
         let Some(source) = self.sources.get(number).copied() else { return false };
         if source.is_parked {
@@ -59,7 +59,7 @@ impl Relay<'_> {
         more
     }
 
-    /// Reads what lies in the pipe, and leaves it there.
+    /// Peeks at the pipe's content.
     fn look(&self, source: &RelayedService, buffer: &mut [u8]) -> usize {
         let Ok(count) = pipe::peek(source.fd, self.view.write.as_raw_fd(), BATCH) else { return 0 };
         let mut got = 0;
@@ -110,7 +110,7 @@ impl Relay<'_> {
         batch.done > 0
     }
 
-    /// How many of the bytes may be shown already; where secrets stand in them.
+    /// Returns how many bytes may be shown already; finds the secrets in them.
     fn decided(
         &self,
         source: &RelayedService,
@@ -128,7 +128,7 @@ impl Relay<'_> {
         if ends || self.finishing.is_some() { end } else { self.mask.decided(bytes, spans) }
     }
 
-    /// Writes the lines that are there, and ends those of runs that have ended. Whether a line without an end is left.
+    /// Writes the available lines, and ends the lines of ended runs. Returns whether an incomplete line is left.
     fn write_lines(
         &mut self,
         batch: &mut Batch,
@@ -174,7 +174,7 @@ impl Relay<'_> {
             (ATOMIC, MAX_PIECE, false, false);
         if let Some(sink) = self.sinks.get_mut(source.sink) {
             if let Some(stream) = sink.stream() {
-                // rinit has ended it, to say something itself.
+                // rinit has ended that line, to log a line itself.
                 if sink.half_line.is_some() && self.memory.word(layout::HALF_LINE + 8 * stream) == 0 {
                     sink.half_line = None;
                 }
@@ -211,16 +211,16 @@ impl Relay<'_> {
         }
     }
 
-    /// Where the next run ends, in the stream's own count.
+    /// Returns the position where the next run ends.
     fn next_mark(&self, source: &RelayedService) -> Option<u64> {
         let slot = layout::slot(source.channel);
         let ended = self.memory.word(slot + layout::ENDED);
-        // Of more ends than can be kept the first are forgotten.
+        // If there were more ends than can be kept, skip the oldest.
         let next = source.ended.max(ended.saturating_sub(layout::MARKS));
         (next < ended).then(|| self.memory.word(slot + layout::mark(source.stream, next)))
     }
 
-    /// Another line is begun in the same sink, or a run has ended: what was shown in part is ended first.
+    /// Ends a partly shown line, because another line begins in the same sink or a run has ended.
     fn end_half_line(&mut self, batch: &mut Batch) {
         self.write_chunk(batch);
         let is_half = self.sinks.get(batch.source.sink).is_some_and(|sink| sink.half_line.is_some());
@@ -246,7 +246,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Writes one line, or what there is of it, in pieces. How far it came.
+    /// Writes a line, or its available part, in pieces. Returns where it stopped.
     fn write_line(&mut self, batch: &mut Batch, text: &Text<'_>, line: &Line, flush: bool) -> usize {
         let Line { at: from, to, ends, after } = *line;
         let half_line = self.sinks.get(batch.source.sink).and_then(|sink| sink.half_line);
@@ -258,7 +258,7 @@ impl Relay<'_> {
             if batch.is_blocked {
                 return at;
             }
-            // What is left of a line without an end stays in the pipe, to become more.
+            // The rest of an incomplete line stays in the pipe until it grows.
             if !ends && !flush && to - at < batch.source.piece_at {
                 return at;
             }
@@ -275,7 +275,7 @@ impl Relay<'_> {
             batch.covered = if is_whole { after } else { reached };
             batch.lines += u64::from(is_whole);
             at = reached;
-            // A half line is written at once, for the sink must know of it.
+            // An incomplete line is written at once, since the sink must record it.
             if is_half || self.chunk.len() >= batch.chunk_size {
                 let half = (is_half && self.chunk.last() != Some(&b'\n')).then_some(batch.number);
                 self.write_chunk_with(batch, half);
@@ -288,7 +288,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Writes the first bytes of the chunk, which are whole lines.
+    /// Writes the first `count` bytes of the chunk, which are whole lines.
     fn write_front(&mut self, batch: &mut Batch, count: usize) {
         let rest = self.chunk.split_off(count);
         self.write_chunk(batch);
@@ -301,7 +301,7 @@ impl Relay<'_> {
         self.write_chunk_with(batch, None);
     }
 
-    /// Writes the chunk; after that the sink's last line is a half one of this source, or is whole.
+    /// Writes the chunk; then the sink's last line is complete, or an incomplete one of this source.
     fn write_chunk_with(&mut self, batch: &mut Batch, half: Option<usize>) {
         if self.chunk.is_empty() || batch.is_blocked {
             return;
@@ -352,7 +352,7 @@ impl Relay<'_> {
         self.chunk.clear();
     }
 
-    /// Takes what was written out, and keeps its end.
+    /// Consumes what was written, and keeps its end in the ring.
     fn commit(&mut self, batch: &Batch, base: u64, text: &Text<'_>) {
         let source = &batch.source;
         let slot = layout::slot(source.channel);

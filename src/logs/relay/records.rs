@@ -1,4 +1,4 @@
-//! From a line to the record that is written of it, and what is kept when it was.
+//! Formats a line as a record, and keeps account of what was written.
 
 use super::format::Text;
 use super::pump::Batch;
@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd as _;
 const RESET: &[u8] = b"\x1b[0m";
 
 impl Relay<'_> {
-    /// Adds one record to the chunk: a line, or a piece of one. How far in the text it came.
+    /// Appends one record to the chunk: a line or a piece of one. Returns where in the text it stopped.
     pub(super) fn record(
         &mut self,
         batch: &Batch,
@@ -44,7 +44,7 @@ impl Relay<'_> {
         let reached = text.copy(from, to, room, &mut self.chunk);
         let is_cut = reached < to;
         if ends || is_cut {
-            // A colour that a line has left on is not the next one's.
+            // Reset colours that the line has left on.
             let has_escape = |bytes: &[u8]| pipe::find_byte(bytes, 0x1b).is_some();
             if batch.is_terminal && self.chunk.get(content..).is_some_and(has_escape) {
                 self.chunk.extend_from_slice(RESET);
@@ -55,7 +55,7 @@ impl Relay<'_> {
     }
 
     fn json_record(&mut self, batch: &Batch, text: &Text<'_>, from: usize, to: usize, ends: bool) -> usize {
-        /// What may come after the line.
+        /// Room for what follows the line.
         const TAIL: usize = 48;
         let begin = self.chunk.len();
         let source = &batch.source;
@@ -105,7 +105,7 @@ impl Relay<'_> {
         self.memory.add(slot + layout::BYTES, count as u64);
     }
 
-    /// The rest of what was written in part is out.
+    /// The rest of a partial write is out: completes its accounting.
     pub(super) fn settle(&mut self, owed: Owed) {
         let Some(source) = self.sources.get(owed.source).copied() else { return };
         self.take(&source, owed.bytes);
@@ -114,7 +114,7 @@ impl Relay<'_> {
         self.memory.set_word(slot + layout::begun(source.stream), taken);
     }
 
-    /// Adds to the ring of a service.
+    /// Appends to the ring of a service.
     pub(super) fn remember(&self, slot: usize, bytes: &[u8]) {
         let end = self.memory.word(slot + layout::RING_END);
         let after = end + bytes.len() as u64;
@@ -128,7 +128,7 @@ impl Relay<'_> {
         self.memory.set_word(slot + layout::RING_END, after);
     }
 
-    /// Notes for rinit that the ends of all runs so far have gone out, on both streams.
+    /// Records for rinit that the output of all ended runs is written, on both streams.
     pub(super) fn note_flushed(&mut self, channel: usize) {
         let slot = layout::slot(channel);
         let flushed = self.memory.word(slot + layout::FLUSHED);

@@ -1,4 +1,4 @@
-//! Where the relay writes: the container's output, or a file.
+//! The relay's destinations: the container's output, or a file.
 
 use crate::model::Moment;
 use crate::sys::Errno;
@@ -6,21 +6,21 @@ use crate::sys::fs::pipe;
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 
-/// A write of so many bytes to a pipe is never mixed with another's (PIPE_BUF).
+/// Writes to a pipe up to this size are atomic (PIPE_BUF).
 pub const ATOMIC: usize = 4096;
 
-/// What became of a write.
+/// The result of a write.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Written {
-    /// All of it is out, or is lost for good.
+    /// Everything is written, or lost for good.
     All,
-    /// So much of it is, and the rest has to wait.
+    /// This many bytes are written; the rest must wait.
     Part(usize),
-    /// Nothing; the sink waits for its reader, or for better times.
+    /// Nothing; the sink waits for its reader, or for a retry.
     Nothing,
 }
 
-/// What a source is owed when the rest of a write is out: so many of its bytes are done.
+/// The accounting that is due when the rest of a partial write is out: so many bytes of the source are done.
 #[derive(Clone, Copy)]
 pub struct Owed {
     pub source: usize,
@@ -29,19 +29,19 @@ pub struct Owed {
 
 pub struct Sink {
     pub kind: SinkKind,
-    /// Begins with the rest of what was written in part.
+    /// The rest of a partial write, which goes first.
     pub rest: Vec<u8>,
     pub owed: Option<Owed>,
-    /// Whose line has no end yet.
+    /// The source whose line is incomplete.
     pub half_line: Option<usize>,
-    /// Sources that wait for this.
+    /// Sources that wait for this sink.
     pub parked: VecDeque<usize>,
     pub is_blocked: bool,
-    /// What writing it failed with, told once.
+    /// The current error, reported once.
     pub failed: Option<Errno>,
-    /// The failure that was told.
+    /// The error that was reported.
     pub told: Option<Errno>,
-    /// Bytes that nobody reads any more.
+    /// Bytes lost because there is no reader.
     pub dropped: u64,
 }
 
@@ -51,7 +51,7 @@ pub enum SinkKind {
         /// 0 or 1.
         stream: usize,
         fd: RawFd,
-        /// A description of the relay's own, on which nothing waits.
+        /// A non-blocking open file description of the relay's own.
         own: Option<OwnedFd>,
         is_terminal: bool,
     },
@@ -66,15 +66,15 @@ pub struct LogFileSink {
     pub max_file: u32,
     pub fd: Option<OwnedFd>,
     pub size: u64,
-    /// An answer of the opener is awaited.
+    /// A reply of the opener is pending.
     pub is_asked: bool,
-    /// What is awaited is a rotation.
+    /// The pending reply is for a rotation.
     pub is_rotating: bool,
-    /// It is to be opened once more: the file has been moved since it was asked for, or could not be opened anew.
+    /// It must be reopened: the file was moved since the request, or reopening failed.
     pub is_stale: bool,
-    /// Not before then is it tried again.
+    /// Do not retry before this time.
     pub retry_at: Option<Moment>,
-    /// After it could not be rotated or opened anew it goes on in the old file until then.
+    /// After a failed rotation or reopening, keep writing to the old file until this time.
     pub no_rotation_until: Option<Moment>,
 }
 
@@ -93,7 +93,7 @@ impl Sink {
         }
     }
 
-    /// Whether it is a file that there is no descriptor of, or one that is just being rotated.
+    /// Returns whether it is a file that is not open, or is being rotated.
     pub fn is_opening(&self) -> bool {
         matches!(&self.kind, SinkKind::File(file) if file.is_asked || file.fd.is_none())
     }
@@ -102,7 +102,7 @@ impl Sink {
         matches!(self.kind, SinkKind::Stream { is_terminal: true, .. })
     }
 
-    /// Writes as much as there is room for.
+    /// Writes as much as fits.
     pub fn write(&mut self, bytes: &[u8]) -> Written {
         let mut done = 0;
         while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
@@ -126,7 +126,7 @@ impl Sink {
                     self.is_blocked = true;
                     return if done == 0 { Written::Nothing } else { Written::Part(done) };
                 }
-                // Nobody reads it, and nobody ever will: services must not die, or stand still, of that.
+                // There is no reader and never will be: services must neither die nor block because of that.
                 Err(errno) => {
                     self.failed = Some(errno);
                     self.dropped += u64::try_from(rest.len()).unwrap_or(0);
@@ -141,7 +141,7 @@ impl Sink {
 fn write_stream(fd: RawFd, own: Option<&OwnedFd>, rest: &[u8]) -> Result<usize, Errno> {
     match own {
         Some(own) => pipe::write(own.as_raw_fd(), rest),
-        // A description that others have too: never more than there is room for.
+        // A shared description: never write more than fits.
         None if pipe::has_room(fd) => pipe::write(fd, rest.get(..ATOMIC).unwrap_or(rest)),
         None => Err(Errno::EAGAIN),
     }
