@@ -1,4 +1,4 @@
-//! A start in another init's name: no configuration, and that init's manners towards orphans, session and terminal.
+//! Starts in the name of another init: no configuration, and that init's behaviour for orphans, session and terminal.
 
 use super::{Launch, bare, run};
 use crate::cli::{LogLevel, Persona};
@@ -12,19 +12,19 @@ use crate::sys::process::spawn::SessionMode;
 use crate::sys::{stdio, tty};
 use crate::{output, sys};
 
-/// tini's own words: scripts and its tests look for them.
+/// tini's message, word for word: scripts and its tests look for it.
 const NOT_REAPING: &str = "\
 Tini is not running as PID 1 and isn't registered as a child subreaper.
 Zombie processes will not be re-parented to Tini, so zombie reaping won't work.
 To fix the problem, use the -s option or set the environment variable TINI_SUBREAPER to register Tini as a child subreaper, or run Tini as PID 1.";
 
-/// What dumb-init says of its variables when it is verbose.
+/// dumb-init's verbose messages about its variables.
 const DUMB_INIT_VARIABLES: [(&str, &[u8], &str); 2] = [
     ("DUMB_INIT_DEBUG", b"1", "Running in debug mode."),
     ("DUMB_INIT_SETSID", b"0", "Not running in setsid mode."),
 ];
 
-/// And of the terminal: its users look there for the HUP that was not passed on.
+/// dumb-init's verbose messages about detaching from the terminal, such as the HUP that was not forwarded.
 fn detached(letting_go: tty::LetGo) -> &'static [&'static str] {
     match letting_go {
         tty::LetGo::NoTerminal => &[
@@ -81,11 +81,11 @@ impl Launch<'_> {
         if asked.persona == Persona::Tini {
             output::line(LogLevel::Trace, "", "Exiting: child has exited");
         }
-        // A failed start is the child's end to tini, which `-e` can forgive too.
+        // To tini a failed start is the exit of the child, so `-e` applies to it.
         if asked.remap.contains(&code) { exit_code::SUCCESS } else { code }
     }
 
-    /// Whose the orphans are, and what is said of it; false when it cannot go on.
+    /// Becomes a subreaper if needed, with that init's messages; returns false if it cannot continue.
     fn adopt(&self) -> bool {
         let wanted = match self.invocation.persona {
             Persona::Tini => self.invocation.subreaper,
@@ -112,7 +112,7 @@ impl Launch<'_> {
         true
     }
 
-    /// Reaps until TERM or INT; the root of a pod.
+    /// Reaps until TERM or INT: the pause process of a pod.
     fn pause(self) -> u8 {
         let mut plan = Plan::default();
         plan.whole.stay_when_idle = true;

@@ -1,14 +1,14 @@
-//! What stays of a plan while services run.
+//! What is kept of a plan while services run.
 
 use crate::config::{Plan, Program, ProgramSettings, RunnableService};
 use crate::model::ServicePolicy;
 use crate::supervisor::Supervisor;
 use std::rc::Rc;
 
-/// The core, and what is run: a copy as small as can be, for it stays.
+/// Splits a plan into the core and the runnable services, copied as compactly as possible, since they stay in memory.
 #[inline(never)]
 pub fn divide(rules: Vec<ServicePolicy>, plan: &Plan) -> (Box<Supervisor>, Box<[RunnableService]>) {
-    /// With so many of the newest settings others are compared: services that are alike stand side by side.
+    /// Compare settings with this many of the latest only: similar services stand together.
     const MAX_COMPARED: usize = 16;
     let core = Box::new(Supervisor::new(rules, plan.whole.clone()));
     let mut known: Vec<Rc<ProgramSettings>> = Vec::new();

@@ -1,5 +1,4 @@
-//! What `--explain` shows of the configuration: the order, what is off, how long a stop may take, and
-//! every key with its place.
+//! `--explain`: the start order, what is off, how long a stop may take, and every key with its source position.
 
 use crate::config::source::diagnostic::Span;
 use crate::config::source::document::{Node, Value};
@@ -12,13 +11,13 @@ use crate::text::units::show_duration;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// Renders a plan, and the files that it comes from. Values are shown as they are written, not expanded, so that
-/// no secret of the environment is shown. The checks are others' business.
+/// Formats a plan and its files. Shows values as written, not expanded, so that no secret of the environment is shown.
+/// Checks are formatted elsewhere.
 #[must_use]
 pub fn explain(files: Option<&Files>, plan: &Plan) -> String {
     let mut text = String::new();
     let rules = plan.services.iter().map(|service| service.rules.clone()).gather();
-    // The order and the bound are what the supervisor itself would go by.
+    // Ask the supervisor itself for the order and the bound.
     let core = Supervisor::new(rules, plan.whole.clone());
     let order = core.start_order().into_iter();
     let services = order.filter_map(|id| Some((id, plan.services.get(id.index())?)));
@@ -56,7 +55,7 @@ pub fn explain(files: Option<&Files>, plan: &Plan) -> String {
     text
 }
 
-/// What an edge waits for, in words.
+/// Describes what a dependency waits for.
 fn wait(plan: &Plan, edge: &Dependency) -> Option<String> {
     let on = plan.services.get(edge.on.index())?;
     let name = &on.name;
@@ -71,7 +70,7 @@ fn wait(plan: &Plan, edge: &Dependency) -> Option<String> {
     Some(format!("{name} ({what}{optional})"))
 }
 
-/// The longest time that a stop can take.
+/// Describes the longest time that a stop can take.
 fn stop(core: &Supervisor, within: Option<Duration>) -> String {
     let bound = show_duration(core.stop_bound());
     match within.filter(|within| *within < core.stop_bound_without_within()) {
@@ -124,7 +123,7 @@ mod tests {
     use crate::config::source::files::{Io, load};
     use std::io;
 
-    /// What is told of this configuration and COMMAND.
+    /// Returns the explanation of this configuration and COMMAND.
     fn told(text: &str, command: &[std::ffi::CString]) -> String {
         let read = |_: &str| Ok(text.as_bytes().to_vec());
         let list = |_: &str| Err(io::Error::from(io::ErrorKind::NotFound));
@@ -144,13 +143,13 @@ mod tests {
         explain(files.as_ref(), &plan)
     }
 
-    /// Two chained daemons were told "at most 22s", for the kills and what is left behind were not counted; the
-    /// supervisor allows 28 s.
+    /// For two chained daemons it said "at most 22s", without the time for kills and leftovers; the supervisor allows
+    /// 28 s.
     #[test]
     fn the_bound_of_a_stop_is_the_supervisors() {
         let two = "[services.a]\ncommand = 'a'\n[services.b]\ncommand = 'b'\ndepends_on = ['a']\n";
         assert!(told(two, &[]).contains("\na stop takes at most 28s\n"), "{}", told(two, &[]));
-        // More than is needed bounds nothing.
+        // A limit that is larger than needed has no effect.
         let much = format!("stop.within = '1m'\n{two}");
         assert!(told(&much, &[]).contains("\na stop takes at most 28s\n"), "{}", told(&much, &[]));
     }

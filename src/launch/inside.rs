@@ -1,5 +1,5 @@
-//! rinit inside rinit: a service that calls it again, or `docker exec`. The configuration is PID 1's, and its services run
-//! once.
+//! rinit inside rinit: started by a service or `docker exec`. The configuration belongs to PID 1, and its services
+//! must run only once.
 
 use crate::cli::{Invocation, LogLevel, Mode, Persona};
 use crate::exit_code;
@@ -8,8 +8,8 @@ use crate::output;
 use crate::sys;
 use crate::sys::process::procfs;
 
-/// Whether this start is not meant to read the configuration that PID 1, or its own parent, has read: what it names
-/// itself (`--config`) is its own, and what is only looked at is started by nobody.
+/// Returns whether this start must not read the default configuration, because PID 1 or its parent has read it. With
+/// `--config` it has its own, and modes that only inspect are always allowed.
 #[cold]
 #[inline(never)]
 pub(super) fn another(invocation: &Invocation) -> bool {
@@ -18,15 +18,15 @@ pub(super) fn another(invocation: &Invocation) -> bool {
     starts && invocation.config.is_empty() && sys::pid() != 1 && outer().is_some()
 }
 
-/// The rinit around this one. In another init's name it would have read no configuration.
+/// Returns the pid of the outer rinit. One in the name of another init has read no configuration and does not count.
 fn outer() -> Option<Pid> {
     let is =
         |pid: &Pid| procfs::runs_this_file(*pid).is_some_and(|name| Persona::of(&name) == Persona::Rinit);
-    // One that is not PID 1 is known by being the parent, which is enough to end a chain of them.
+    // An rinit that is not PID 1 is only recognised as the parent, which is enough to end a chain.
     [1, procfs::parent()].into_iter().filter(|pid| *pid > 0).find(is)
 }
 
-/// Refuses what would start everything a second time.
+/// Refuses to start everything a second time.
 #[cold]
 pub(super) fn nothing_to_run() -> u8 {
     let outer = match outer() {

@@ -1,4 +1,4 @@
-//! From the command line to the end: read, check, resolve, run.
+//! The whole run: read, check, resolve, supervise.
 
 mod compat;
 mod divide;
@@ -34,16 +34,16 @@ use crate::text::gather::Gather;
 use crate::text::redact;
 use std::mem::ManuallyDrop;
 
-/// Does what the command line asks for; rinit's exit code.
+/// Runs what the command line asks for; returns rinit's exit code.
 pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
     let mut faults = Vec::new();
     let io = Io { read: &reading::read, list: &reading::list, why: &why_unread };
     let variable = args::variable("RINIT_CONFIG").and_then(|value| std::str::from_utf8(value).ok());
-    // What a variable names is looked at no sooner than it is clear that it is meant for this rinit.
+    // A path in a variable is only used once it is clear that it is meant for this rinit.
     let mut inside = variable.is_some() && inside::another(invocation);
     let mut files = match invocation.persona {
         Persona::Rinit if !inside => files::load(&invocation.config, variable, &io, &mut faults),
-        // None of the others reads a file.
+        // The other modes read no files.
         _ => None,
     };
     if !inside && files.is_some() && inside::another(invocation) {
@@ -51,11 +51,11 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
         faults.clear();
         files = None;
     }
-    // Not dropped but before services run: else the process ends with this function, and the kernel takes all of it back.
+    // Dropped only before services run: otherwise the process ends with this function, and the kernel frees it.
     let mut files = files.map(ManuallyDrop::new);
     let plain =
         !files.as_ref().is_some_and(|files| resolve::for_this_command(&files.root, &invocation.command));
-    // Only the children of a configuration get a clean slate.
+    // Only a configuration's children get a clean slate.
     let ignored = if plain { Vec::new() } else { crate::sys::event::signals::ignored() };
     let profiles = if plain { Vec::new() } else { profiles(invocation) };
     let start = Launch { invocation, inherited, ignored, profiles };
@@ -73,7 +73,7 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
     }
 }
 
-/// Why a file could not be read, in words that follow its name.
+/// Explains why a file could not be read; follows the file's name.
 #[cold]
 fn why_unread(path: &str, error: &std::io::Error) -> String {
     let told = match error.kind() {
@@ -83,7 +83,7 @@ fn why_unread(path: &str, error: &std::io::Error) -> String {
     told.unwrap_or_else(|| crate::text::io_error::unreadable(error))
 }
 
-/// What keeps this user from reading a path, in words that follow its name.
+/// Explains why this user may not read a path; follows the path.
 #[cold]
 fn refusal(path: &str) -> Option<String> {
     let (barrier, viewer) = access::barrier(path, Access::Read);
@@ -91,7 +91,7 @@ fn refusal(path: &str) -> Option<String> {
     Some(["cannot be read: ", &told].concat())
 }
 
-/// The link because of which a path is not there, in words that follow its name.
+/// Names the dangling link that makes a path missing; follows the path.
 #[cold]
 fn nowhere(path: &str, error: &std::io::Error) -> Option<String> {
     use crate::sys::Errno;
@@ -102,14 +102,14 @@ fn nowhere(path: &str, error: &std::io::Error) -> Option<String> {
     Some(["cannot be read: ", &told].concat())
 }
 
-/// The text of a file that the configuration names; the error is in words that follow its name.
+/// Reads a file that the configuration names; the error follows the file's name.
 fn read_text(path: &str) -> Result<String, String> {
     let read = reading::read(path);
     let link = read.as_ref().err().and_then(|error| nowhere(path, error));
     crate::sys::fs::files::text_of(read).map_err(|why| link.or_else(|| refusal(path)).unwrap_or(why))
 }
 
-/// Tells every fault, as far as anybody reads them. Nothing has been started.
+/// Reports all faults, up to a limit. Nothing was started.
 fn refuse(faults: &[Diagnostic], sources: &SourceMap) -> u8 {
     let mut told = grouping::told(faults, sources);
     let more = told.len().saturating_sub(MAX_DIAGNOSTICS);
@@ -127,9 +127,9 @@ fn refuse(faults: &[Diagnostic], sources: &SourceMap) -> u8 {
     exit_code::CONFIG
 }
 
-/// Leaves the cause of a bad end where Kubernetes looks for it, when that place exists.
+/// Writes the cause of a failure to the file where Kubernetes looks for it, if that exists.
 fn last_words(text: &str) {
-    /// What Kubernetes keeps of it.
+    /// The size limit of Kubernetes.
     const MAX_TERMINATION_LOG: usize = 4096;
     let mut text = redact::hide(["rinit: ", text].concat());
     text.truncate(text.floor_char_boundary(MAX_TERMINATION_LOG - 1));
@@ -137,7 +137,7 @@ fn last_words(text: &str) {
     crate::sys::fs::files::append("/dev/termination-log", &text, MAX_TERMINATION_LOG);
 }
 
-/// Writes an answer that was asked for to standard output. The exit code: `code`, unless it could not be written.
+/// Writes an answer to standard output. Returns `code`, unless the write has failed.
 pub fn answer(text: &str, code: u8) -> u8 {
     match write::answer(1, text.as_bytes()) {
         Ok(()) => code,
@@ -146,17 +146,17 @@ pub fn answer(text: &str, code: u8) -> u8 {
             output::install(LogLevel::Error, LogFormat::Text, Persona::Rinit);
             let why = ["standard output cannot be written: ", errno.desc()].concat();
             output::line(LogLevel::Error, "", &why);
-            // What was found out is more than that it could not be told.
+            // A failed result matters more than a failed write.
             if code == 0 { exit_code::OS_ERROR } else { code }
         }
     }
 }
 
-/// A start under way.
+/// A start in progress.
 struct Launch<'i> {
     invocation: &'i Invocation,
     inherited: Inherited,
-    /// What rinit's parent ignored.
+    /// Signals that rinit inherited as ignored.
     ignored: Vec<Signal>,
     /// The profiles that are on.
     profiles: Vec<String>,
@@ -175,7 +175,7 @@ impl Launch<'_> {
         let invocation = self.invocation;
         let named = args::variable("RINIT_LOG").and_then(|value| std::str::from_utf8(value).ok());
         let format = args::variable("RINIT_LOG_FORMAT").and_then(|value| std::str::from_utf8(value).ok());
-        // With one command and nothing else, only what tini would print.
+        // For a single command log only what tini would print.
         let usual = if plain { LogLevel::Warn } else { LogLevel::Info };
         let level = match (invocation.quiet, invocation.verbosity) {
             (true, _) => LogLevel::Error,
@@ -193,12 +193,12 @@ impl Launch<'_> {
         );
     }
 
-    /// One command, no configuration.
+    /// Runs a single command without configuration.
     fn plain(self, ignored_files: bool) -> u8 {
         if self.invocation.mode == Mode::Record {
             return record(args::environment());
         }
-        // Without a configuration, there is nothing that they could have found good.
+        // Without a configuration these modes have nothing to inspect.
         if !ignored_files && matches!(self.invocation.mode, Mode::Validate | Mode::Check | Mode::EnvDocs) {
             let text = "no configuration: neither /etc/rinit.toml nor /etc/rinit.d/*.toml exists; name one with --config FILE";
             output::line(LogLevel::Error, "", text);
@@ -225,7 +225,7 @@ impl Launch<'_> {
                 return answer(&format!("{why}: nothing is checked, the command is just run\n"), 0);
             }
         }
-        // Of the one command, what it leaves in its own group is bounded like all else that it leaves.
+        // The time for leftovers in the COMMAND's group is limited like that for all others.
         if let Some(main) = plan.services.first_mut() {
             main.rules.stop_grace = self.invocation.kill_after.unwrap_or(plan.whole.sweep_grace);
         }
@@ -239,7 +239,7 @@ impl Launch<'_> {
         )
     }
 
-    /// Becomes the command.
+    /// Replaces rinit by the command.
     fn exec(self, plan: &Plan, environ: Option<Environ>) -> u8 {
         let Some(main) = plan.whole.main.and_then(|main| plan.services.get(main.index())) else {
             return exit_code::USAGE;
@@ -260,12 +260,12 @@ fn record(environ: Environ) -> u8 {
     answer(&crate::checks::report::record::record(&crate::checks::Facts::live(environ)), 0)
 }
 
-/// What starts a COMMAND that gets everything as it was given.
+/// Creates a starter for a COMMAND that inherits everything unchanged.
 fn bare(inherited: Inherited, place: SessionMode) -> Starter {
     Starter::bare(inherited, place)
 }
 
-/// As a child of something else, orphans have to be asked for.
+/// Becomes a subreaper: a process that is not PID 1 must ask for orphans.
 fn adopt_orphans() {
     if crate::sys::pid() != 1
         && let Err(errno) = crate::sys::become_subreaper()
@@ -299,7 +299,7 @@ fn run(
     code
 }
 
-/// What options say of the container as a whole.
+/// Applies command line options to the settings of the container.
 fn by_options(invocation: &Invocation, whole: &mut Settings) {
     whole.group_signals = invocation.group;
     whole.sweep_grace = invocation.kill_after.unwrap_or(whole.sweep_grace);
@@ -308,8 +308,8 @@ fn by_options(invocation: &Invocation, whole: &mut Settings) {
     }
 }
 
-/// What the loop works with. Apart and boxed, so that the loop stands on a stack as shallow as can be: rinit's
-/// memory is a handful of pages, and the stack has its share.
+/// Assembles the event loop. Separate and boxed, to keep the loop's stack shallow: rinit uses only a handful of pages,
+/// and the stack is one of them.
 #[inline(never)]
 fn assemble(invocation: &Invocation, mut plan: Plan, starter: Starter, given: InheritedFds) -> Box<Runtime> {
     if let Some(main) = plan.whole.main.and_then(|main| plan.services.get_mut(main.index())) {
@@ -320,12 +320,12 @@ fn assemble(invocation: &Invocation, mut plan: Plan, starter: Starter, given: In
     let http = control.as_ref().and_then(|control| http_helper(&plan, control));
     plan.whole.seed = crate::sys::event::clock::now().0;
     let (main, alone) = (plan.whole.main, plan.whole.main.is_some() && plan.services.len() == 1);
-    // They are the core's from here on; the services keep what is run.
+    // The policies move to the core; the services keep what is run.
     let rules = plan.services.iter_mut().map(|service| std::mem::take(&mut service.rules)).gather();
     let (core, services) = allocator::compactly(|| divide::divide(rules, &plan));
     drop(plan);
     if starter.places.is_some() {
-        // Of the configuration nothing is left but this.
+        // This is all that is kept of the configuration.
         allocator::compactly(redact::copy);
         allocator::give_back();
     }
@@ -347,7 +347,7 @@ fn assemble(invocation: &Invocation, mut plan: Plan, starter: Starter, given: In
     })
 }
 
-/// What answers HTTP, if anything is to. What cannot be is told.
+/// Starts the HTTP helper, if configured. Reports a failure.
 #[cold]
 #[inline(never)]
 fn http_helper(plan: &Plan, control: &Control) -> Option<Box<HttpHelper>> {

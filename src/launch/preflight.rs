@@ -43,7 +43,7 @@ impl Launch<'_> {
         answer(&["the configuration has no faults", end].concat(), 0)
     }
 
-    /// Warns of all that is missing, each with its place; how much that is.
+    /// Warns about everything that is missing, with source positions; returns how many.
     #[cold]
     #[inline(never)]
     pub(super) fn warn_of_missing(&self, files: &Files, plan: &Plan, environ: &Environ) -> usize {
@@ -79,7 +79,7 @@ fn of(service: &Service, starter: &Starter, environ: &Environ, tell: &mut dyn Fn
     let program = &service.program;
     let word = program.argv.first().and_then(|word| word.to_str().ok()).unwrap_or("");
     if let Some(why) = starter.nobody(program) {
-        // Which program it is that cannot be started is another matter.
+        // The error names the program, which does not matter here.
         tell("user", why.split_once("\": ").map_or(&*why, |(_, why)| why));
     }
     if let Some(directory) =
@@ -90,7 +90,7 @@ fn of(service: &Service, starter: &Starter, environ: &Environ, tell: &mut dyn Fn
             &["there is no directory ", directory, "; make it in the image, or mount it"].concat(),
         );
     }
-    // A path below the working directory is looked at when that is there.
+    // A path relative to the working directory can only be checked if that exists.
     if word.is_empty() || word.contains('/') && !word.starts_with('/') {
         return;
     }

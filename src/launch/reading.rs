@@ -1,5 +1,6 @@
-//! Reading what the user names (the configuration, `env_file`, `when_exists`), where its file system may never answer:
-//! in a helper process then, so that a stop is heard. Where every file system is local, which is the rule, in place.
+//! Reads files that the user names (the configuration, `env_file`, `when_exists`). If their file system may hang, a
+//! helper process does it, so that a stop is heard; with only local file systems, the usual case, rinit does it
+//! itself.
 
 use crate::config::source::files::{DEFAULT_DIRECTORY, DEFAULT_FILE};
 use crate::exit_code;
@@ -18,20 +19,20 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// After this long it is told what is waited for.
+/// Report what is being waited for after this time.
 const TELL_AFTER: Duration = Duration::from_secs(5);
 
-/// The bytes of a file of the configuration.
+/// Reads a file of the configuration.
 pub fn read(path: &str) -> io::Result<Vec<u8>> {
     let here = is_default(path).then(|| files::read_on_root(path)).flatten();
     let look = || files::read(path);
     here.unwrap_or_else(|| {
-        // A pipe answers when somebody writes into it, wherever it is.
+        // A pipe answers only when somebody writes to it, on any file system.
         if may_hang() || files::is_stream(path) { in_helper(path, &look) } else { look() }
     })
 }
 
-/// The `*.toml` of a directory.
+/// Lists the `*.toml` files of a directory.
 pub fn list(path: &str) -> io::Result<Vec<String>> {
     if let Some(listed) = is_default(path).then(|| files::list_on_root(path)).flatten() {
         return listed;
@@ -41,7 +42,7 @@ pub fn list(path: &str) -> io::Result<Vec<String>> {
     Ok(names.split('\0').filter(|name| !name.is_empty()).map(str::to_string).gather())
 }
 
-/// Whether a path exists.
+/// Returns whether a path exists.
 pub fn exists(path: &str) -> bool {
     ask(path, &|| if files::exists(path) { Ok(Vec::new()) } else { Err(ErrorKind::NotFound.into()) }).is_ok()
 }
@@ -51,7 +52,7 @@ pub fn is_empty(path: &str) -> bool {
     ask(path, &|| if stat::is_empty(path) { Ok(Vec::new()) } else { Err(ErrorKind::NotFound.into()) }).is_ok()
 }
 
-/// What a start looks for that names nothing: it is to cost nothing.
+/// Returns whether it is a default path, which the user did not name: reading it must cost nothing.
 fn is_default(path: &str) -> bool {
     path == DEFAULT_FILE || path.starts_with(DEFAULT_DIRECTORY)
 }
@@ -69,7 +70,7 @@ fn in_helper(path: &str, look: &dyn Fn() -> io::Result<Vec<u8>>) -> io::Result<V
     ask_helper(path, look).unwrap_or_else(|_| look())
 }
 
-/// An error is one of the helper, not of the look.
+/// The outer error is one of the helper, the inner one of the job.
 #[inline(never)]
 fn ask_helper(path: &str, look: &dyn Fn() -> io::Result<Vec<u8>>) -> Result<io::Result<Vec<u8>>, Errno> {
     let (read, write) = fork::pipe()?;
@@ -81,8 +82,8 @@ fn ask_helper(path: &str, look: &dyn Fn() -> io::Result<Vec<u8>>) -> Result<io::
     Ok(decode(&answer(path, pid, read)))
 }
 
-/// Waits for what the helper writes, and for its end. What asks for a stop ends rinit, for nothing was started; what else
-/// comes is kept for who is, with its sender: what rinit sends itself is nobody's.
+/// Waits for the helper's output and end. A stop signal ends rinit, since nothing was started; other signals are
+/// queued with their sender. Signals caused by rinit itself are dropped.
 fn answer(path: &str, helper: Pid, pipe: OwnedFd) -> Vec<u8> {
     let mut waiter = Waiter::default();
     let mut tell_at = Some(clock::now().after(TELL_AFTER));
@@ -114,7 +115,7 @@ fn answer(path: &str, helper: Pid, pipe: OwnedFd) -> Vec<u8> {
     bytes
 }
 
-/// Reaps who has ended; whether the helper has.
+/// Reaps ended children; returns whether the helper is among them.
 fn reap(helper: Pid) -> bool {
     let mut ended = false;
     loop {
@@ -127,7 +128,7 @@ fn reap(helper: Pid) -> bool {
     }
 }
 
-/// Before it is known how lines are to look, which the configuration has a say in.
+/// Reports before the log format is known, which the configuration can set.
 fn tell(path: &str) {
     let line = ["rinit: still waiting for ", path, ": its file system does not answer\n"].concat();
     let _ = write::write_some(2, line.as_bytes());

@@ -1,4 +1,4 @@
-//! A start by a configuration: check, resolve, supervise.
+//! A start with a configuration: check, resolve, supervise.
 
 use super::{Launch, answer, by_options, explain, last_words, refuse, run};
 use crate::checks::report::Report;
@@ -33,7 +33,7 @@ use crate::text::suggest::did_you_mean;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
-/// The checks were ended by a signal: the exit code.
+/// A signal has ended the checks: returns the exit code.
 fn interrupt(interrupted: Interrupted, early: &Early<'_>) -> u8 {
     if let Some(came) = early.ended_by {
         let text = format!("stopping ({} {}); nothing was started", came.0, received::sender(came));
@@ -43,13 +43,14 @@ fn interrupt(interrupted: Interrupted, early: &Early<'_>) -> u8 {
 }
 
 impl Launch<'_> {
-    /// A configuration, with or without a command. Apart, so that its frame is not on the stack of a plain start.
+    /// Runs a configuration, with or without a command. A separate function, to keep its frame off the stack of a
+    /// plain start.
     #[inline(never)]
     pub(super) fn configured(self, files: ManuallyDrop<Files>) -> u8 {
         let given = args::environment();
         let mut faults = Vec::new();
         redact::keep(&resolve::written_secrets(&files.root));
-        // Not dropped, as the files are not.
+        // Not dropped, like the files.
         let mut checks = ManuallyDrop::new(self.read_checks(&files, &given, &mut faults));
         redact::keep(&checks::secrets(&checks, &given));
         let exported = checks::exported(&checks);
@@ -109,7 +110,7 @@ impl Launch<'_> {
         }
     }
 
-    /// Whether there is anything to start, and, with `--exec`, nothing that would need a supervisor.
+    /// Checks that there is something to start, and with `--exec` nothing that needs a supervisor.
     fn something_to_run(&self, plan: &Plan) -> Result<(), String> {
         let is_main = |at: usize| plan.whole.main.is_some_and(|main| main.index() == at);
         let mut others =
@@ -126,7 +127,7 @@ impl Launch<'_> {
                 None => Ok(()),
             };
         }
-        // What a condition keeps from running today is something to run; and what stays for nothing may be started by hand.
+        // A service that its condition turns off counts, and so do services that wait to be started by hand.
         let stays = plan.whole.stay_when_idle && !plan.services.is_empty();
         let any = |service: &Service| matches!(service.off, None | Some(Off::Skipped(_)));
         if stays || plan.services.iter().any(any) {
@@ -141,7 +142,7 @@ impl Launch<'_> {
         ))
     }
 
-    /// Checks, then what the checks were for.
+    /// Runs the checks, then starts.
     fn go(
         self,
         files: ManuallyDrop<Files>,
@@ -161,7 +162,7 @@ impl Launch<'_> {
         };
         let by_hooks = resolve::hook_variables(&files.root);
         if !exported.is_empty() {
-            // What was not known before the checks is known now.
+            // Values that were unknown before the checks are known now.
             plan = match self.resolve_again(&files, &environ, &by_hooks) {
                 Ok(plan) => plan,
                 Err(code) => return code,
@@ -239,7 +240,7 @@ impl Launch<'_> {
         Err(done.code)
     }
 
-    /// `--check`: the report and nothing else.
+    /// `--check`: only reports.
     fn report(
         &self,
         files: &Files,
@@ -263,7 +264,7 @@ impl Launch<'_> {
         answer(&text, if report.ok() { 0 } else { exit_code::CHECK_FAILED })
     }
 
-    /// Runs the checks and tells what they found.
+    /// Runs the checks and reports the result.
     fn evaluate(
         &self,
         files: &Files,
@@ -332,7 +333,7 @@ impl Launch<'_> {
         Scope { variable, exists: &super::reading::exists, read: &super::read_text, later, start }
     }
 
-    /// Runs the checks, each that may block or waits in a process of its own.
+    /// Runs the checks; those that may block or wait run in helper processes.
     fn look(
         &self,
         files: &Files,
@@ -344,13 +345,13 @@ impl Launch<'_> {
         let mut crew = Workers::new(self.ignored.clone(), early);
         let mut report = checks::run::run(checks, &mut Facts::live(given), &files.sources, &mut crew, every)?;
         redact::keep(&report.secrets);
-        // Before it is written as JSON or XML, in which a secret would look another way.
+        // Before formatting as JSON or XML, where secrets would be escaped differently.
         redact::hide_in(report.texts());
         Ok(report)
     }
 
     fn supervise(self, places: KeyPlaces, plan: Plan, environ: Environ, kept: Vec<Received>) -> u8 {
-        // A container that ends at once, and with success, is not to do so without a word.
+        // A container that exits at once with success should say why.
         if !plan.services.iter().any(Service::is_on) {
             for service in &plan.services {
                 let why = service.off.as_ref().map_or("", Off::why);
@@ -383,7 +384,7 @@ impl Launch<'_> {
     }
 }
 
-/// `web: enabled is false`.
+/// Explains why a service is off: `web: enabled is false`.
 fn why_off(service: &Service) -> String {
     [service.name.as_str(), ": ", service.off.as_ref().map_or("", Off::why)].concat()
 }
