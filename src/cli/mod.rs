@@ -1,4 +1,4 @@
-//! Arguments -> what is asked for. Pure: nothing is looked up, nothing is printed.
+//! Parses the command line. Pure: looks nothing up, prints nothing.
 
 pub use compat::{Answer, Persona, Variable};
 pub use options::help;
@@ -10,115 +10,115 @@ use options::{Applied, OPTIONS, OptionSpec};
 use std::ffi::{CStr, CString};
 use std::time::Duration;
 
-/// What the command line asks for.
+/// The result of parsing.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Parsed {
-    /// The text of `--help`.
+    /// `--help`.
     Help,
-    /// The version.
+    /// `--version`.
     Version,
-    /// What another init would write, in its name.
+    /// A fixed answer in the name of another init.
     Answer(Answer),
-    /// All else.
+    /// Anything else.
     Run(Invocation),
 }
 
-/// What is to be done with the configuration.
+/// What to do with the configuration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Mode {
     /// Check, then supervise.
     #[default]
     Supervise,
-    /// Check, then become the command.
+    /// Check, then execute the command in place of rinit.
     Exec,
     /// Check and report.
     Check,
-    /// Report the faults of the configuration.
+    /// Report faults of the configuration.
     Validate,
-    /// Tell what would be done.
+    /// Explain what would be done.
     Explain,
-    /// Write the checks that describe this container.
+    /// Write checks that describe this container.
     Record,
-    /// Write what is known of the variables.
+    /// Document the environment variables.
     EnvDocs,
 }
 
-/// How a report of checks is written.
+/// The format of a report of checks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// For people.
+    /// Human-readable.
     #[default]
     Human,
-    /// One object.
+    /// One JSON object.
     Json,
     /// Test Anything Protocol.
     Tap,
-    /// The XML of JUnit.
+    /// JUnit XML.
     Junit,
 }
 
-/// How rinit's own lines are written.
+/// The format of rinit's log lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// `rinit: web: exited with code 3`.
     #[default]
     Text,
-    /// One object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// How much rinit says.
+/// The level of rinit's log lines.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// What ends the container.
+    /// Failures that end the container.
     Error,
-    /// What is likely to be a mistake.
+    /// Likely mistakes.
     Warn,
-    /// What a service does.
+    /// Events of services.
     Info,
-    /// What rinit does.
+    /// Events of rinit itself.
     Debug,
     /// Everything.
     Trace,
 }
 
-/// A command line that asks for something to be run.
+/// A command line that runs something.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Invocation {
-    /// Whose manners are asked for, by the name that rinit was started under.
+    /// The init to imitate, from the name that rinit was started under.
     pub persona: Persona,
-    /// dumb-init's default: the command gets a session of its own, and the terminal with it.
+    /// dumb-init's default: the command gets its own session with the terminal.
     pub session: bool,
     /// catatonit's `-P`: no command; reap until TERM or INT.
     pub pause: bool,
-    /// `--config`, in order.
+    /// `--config` paths in order.
     pub config: Vec<String>,
-    /// What to do.
+    /// The mode.
     pub mode: Mode,
     /// `--format`.
     pub format: Format,
     /// `--only`: kinds or names of checks.
     pub only: Vec<String>,
-    /// `--skip`: the same.
+    /// `--skip`: kinds or names of checks.
     pub skip: Vec<String>,
     /// `--profile`, and `RINIT_PROFILES`.
     pub profiles: Vec<String>,
     /// `-g`: signals go to the command's process group.
     pub group: bool,
-    /// `-s`: become a subreaper, which rinit does by itself when it is not PID 1.
+    /// `-s`: become a subreaper; rinit does this anyway if it is not PID 1.
     pub subreaper: bool,
     /// `-p`: the signal that rinit gets when its parent dies.
     pub pdeathsig: Option<Signal>,
-    /// `-w`: tell of each orphan that is reaped.
+    /// `-w`: warn about every reaped orphan.
     pub warn_on_reap: bool,
-    /// `-e`: exit codes of the command that become 0.
+    /// `-e`: exit codes of the command that are replaced by 0.
     pub remap: Vec<u8>,
-    /// `-v`, counted.
+    /// The number of `-v`.
     pub verbosity: u8,
-    /// `-r`: a signal, and what it becomes; `None` drops it.
+    /// `-r`: a signal and its replacement; `None` drops it.
     pub rewrites: Vec<(Signal, Option<Signal>)>,
     /// `-q`.
     pub quiet: bool,
@@ -126,16 +126,16 @@ pub struct Invocation {
     pub log_level: Option<LogLevel>,
     /// `--log-format`.
     pub log_format: Option<LogFormat>,
-    /// `--kill-after`: how long what the command leaves behind may take to stop. Zero: it is left alone.
+    /// `--kill-after`: how long leftovers of the command may take to stop. Zero: they are left alone.
     pub kill_after: Option<Duration>,
-    /// The COMMAND and its arguments, byte for byte.
+    /// The COMMAND and its arguments, as bytes.
     pub command: Vec<CString>,
 }
 
-/// What `-l`, and `-L` of catatonit, print.
+/// The output of `-l`, and of catatonit's `-L`.
 const LICENSE: &str = include_str!("../../LICENSE");
 
-/// Reads the arguments, the program's name first, and the variables that stand for some of them. The error is
+/// Parses the arguments, starting with the program's name, and the variables that replace some of them. The error is
 /// one line for the user.
 pub fn parse(arguments: &[&CStr], variable: Variable<'_>) -> Result<Parsed, String> {
     let mut rest = arguments.iter();
@@ -174,11 +174,11 @@ pub fn parse(arguments: &[&CStr], variable: Variable<'_>) -> Result<Parsed, Stri
     Ok(Parsed::Run(invocation))
 }
 
-/// What to do where `docker run IMAGE --appendonly yes` hands rinit the options of the COMMAND.
+/// The hint if `docker run IMAGE --appendonly yes` passes options of the COMMAND to rinit.
 const BEHIND_DASHES: &str = "rinit --help lists them; those of the COMMAND go behind --, which an image writes as \
     ENTRYPOINT [\"/sbin/rinit\", \"--\"]";
 
-/// A configuration that was given where a COMMAND goes, to a mode that only looks at one.
+/// Rejects a configuration file in the place of the COMMAND, in a mode that only inspects.
 fn misplaced_file(invocation: &Invocation) -> Result<(), String> {
     const ENDINGS: [&str; 8] = [".toml", ".d", "/", ".yaml", ".yml", ".json", ".ini", ".conf"];
     let option = match invocation.mode {
@@ -270,7 +270,7 @@ fn signal(text: &str) -> Result<Signal, String> {
     crate::config::read::table::signal(text)
 }
 
-/// dumb-init's `FROM:TO`, with names too.
+/// Parses dumb-init's `FROM:TO`, also with signal names.
 fn rewrite(text: &str) -> Result<(Signal, Option<Signal>), String> {
     let (from, to) = text.split_once(':').ok_or("expected FROM:TO, such as 15:3 or TERM:QUIT")?;
     let to = if to.trim() == "0" { None } else { Some(signal(to)?) };

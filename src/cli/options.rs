@@ -1,5 +1,5 @@
-//! The options of the command line: one table, from which the command line is parsed, `--help` is written and the
-//! nearest name is found. README.md shows the same table; a test holds it to this one.
+//! The table of command line options: the source of parsing, `--help` and suggestions. README.md shows the same table;
+//! a test compares them.
 
 use super::{Invocation, LICENSE, Mode, Parsed, compat, mode, rewrite, signal};
 use crate::config::read::table::one_of;
@@ -8,21 +8,21 @@ use std::time::Duration;
 
 /// One option.
 pub struct OptionSpec {
-    /// Its letter, if it has one.
+    /// Its short name, if any.
     pub short: Option<char>,
     /// Its long name, without dashes.
     pub long: &'static str,
-    /// What its value is called; empty where it takes none.
+    /// The name of its value; empty: it takes none.
     pub value: &'static str,
-    /// Under which heading `--help` has it.
+    /// The heading of `--help` that lists it.
     pub section: Section,
-    /// One line of help. A line break in it is one in `--help`.
+    /// One line of help. Line breaks are kept in `--help`.
     pub help: &'static str,
-    /// What it does, given its value.
+    /// Applies it, given its value.
     pub(super) apply: fn(&mut Invocation, &str) -> Applied,
 }
 
-/// Something to answer at once, or what is wrong with the value.
+/// An immediate answer, or what is wrong with the value.
 pub(super) type Applied = Result<Option<Parsed>, String>;
 
 /// A heading of `--help`.
@@ -32,7 +32,7 @@ pub enum Section {
     Configuration,
     /// How the COMMAND is treated.
     Command,
-    /// What rinit says.
+    /// What rinit logs.
     Messages,
 }
 
@@ -42,7 +42,7 @@ const SECTIONS: [(Section, &str); 3] = [
     (Section::Messages, "Messages"),
 ];
 
-/// An option that takes no value. So that the table below reads as one.
+/// An option without a value. Keeps the table below readable.
 const fn switch(
     short: Option<char>,
     long: &'static str,
@@ -67,7 +67,7 @@ const fn valued(
 
 use Section::{Command, Configuration, Messages};
 
-/// All of them, in the order of `--help`.
+/// All options in the order of `--help`.
 #[rustfmt::skip]
 #[expect(clippy::unit_arg, reason = "a row that only sets something says no more than what it sets")]
 pub static OPTIONS: &[OptionSpec] = &[
@@ -140,31 +140,31 @@ pub static OPTIONS: &[OptionSpec] = &[
         |_, _| Ok(Some(Parsed::Version))),
 ];
 
-/// So that what an option does is one expression.
+/// Lets each option be written as a single expression.
 fn done(_: ()) -> Applied {
     Ok(None)
 }
 
 impl OptionSpec {
-    /// The option of this long name.
+    /// Finds an option by its long name.
     #[must_use]
     pub fn by_long(name: &str) -> Option<&'static Self> {
         OPTIONS.iter().find(|option| option.long == name)
     }
 
-    /// The option of this letter.
+    /// Finds an option by its short name.
     #[must_use]
     pub fn by_short(letter: char) -> Option<&'static Self> {
         OPTIONS.iter().find(|option| option.short == Some(letter))
     }
 
-    /// Whether a value follows.
+    /// Returns whether it takes a value.
     #[must_use]
     pub fn takes_value(&self) -> bool {
         !self.value.is_empty()
     }
 
-    /// As it is written, in all its forms: `-c, --config PATH`. What has no letter is indented by `no_letter`.
+    /// Formats all its forms: `-c, --config PATH`. Without a short name it is indented by `no_letter`.
     fn synopsis(&self, no_letter: &str) -> String {
         let mut text = String::new();
         match self.short {
@@ -178,10 +178,10 @@ impl OptionSpec {
     }
 }
 
-/// The text of `--help`.
+/// Returns the text of `--help`.
 #[must_use]
 pub fn help() -> String {
-    /// Where the words begin that say what an option does.
+    /// The column of the descriptions.
     const COLUMN: usize = 27;
     let mut text = String::from(
         "\
@@ -240,7 +240,7 @@ mod tests {
         }
     }
 
-    /// What README.md says of the options is this table, in the same order.
+    /// README.md lists the same options in the same order.
     #[test]
     fn the_readme_lists_the_same_options() {
         let row = |option: &OptionSpec| {

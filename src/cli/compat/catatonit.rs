@@ -1,4 +1,4 @@
-//! catatonit 0.2.1, which says that it is a tini, so that Docker can read its version.
+//! catatonit 0.2.1, whose version claims to be tini's, so that Docker can parse it.
 
 use super::{Options, Persona, Variable, answer, invocation, version};
 use crate::cli::{LogLevel, Parsed};

@@ -57,7 +57,7 @@ pub(crate) fn parse(options: &mut Options<'_>, variable: Variable<'_>) -> Result
     }
     if asked.session {
         asked.group = true;
-        // A session without a shell has nobody who would continue what the terminal's own signals stop.
+        // In a session without a shell nobody could continue what the terminal's stop signals stop.
         for signal in [Signal::TSTP, Signal::TTIN, Signal::TTOU] {
             if !asked.rewrites.iter().any(|(from, _)| *from == signal) {
                 asked.rewrites.push((signal, Some(Signal::STOP)));
@@ -68,14 +68,14 @@ pub(crate) fn parse(options: &mut Options<'_>, variable: Variable<'_>) -> Result
     Ok(Parsed::Run(asked))
 }
 
-/// Two numbers, as scanf(3) reads `%d:%d`: blanks may stand before each, and anything behind the second.
+/// Parses two numbers like scanf(3) with `%d:%d`: allows spaces before each and anything after the second.
 fn rewrite(value: &[u8]) -> Option<(Signal, Option<Signal>)> {
     let (from, rest) = number(str::from_utf8(value).ok()?)?;
     let (to, _) = number(rest.strip_prefix(':')?)?;
     Some((Signal::from_number(from)?, Signal::from_number(to)))
 }
 
-/// A signal's number or 0, and what follows it.
+/// Parses a signal number or 0; also returns the rest.
 fn number(text: &str) -> Option<(i32, &str)> {
     let text = text.trim_start();
     let sign = usize::from(text.starts_with(['+', '-']));

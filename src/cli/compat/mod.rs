@@ -1,5 +1,5 @@
-//! The command lines of the inits that rinit stands in for, taken as those programs take them. Which one is
-//! meant is told by the name that the file is started under.
+//! The command lines of the inits that rinit can replace, parsed exactly like the originals. The name that the file is
+//! started under selects one.
 
 mod catatonit;
 mod dumb_init;
@@ -13,22 +13,22 @@ use crate::text::gather::Gather;
 use std::ffi::{CStr, CString};
 use std::time::Duration;
 
-/// Whose manners rinit has: its command line, its messages, its exit codes, and how it treats its child.
+/// The init to imitate: its command line, messages, exit codes, and treatment of its child.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Persona {
-    /// Its own.
+    /// rinit itself.
     #[default]
     Rinit,
-    /// tini, which Docker calls docker-init.
+    /// tini, named docker-init by Docker.
     Tini,
     /// dumb-init.
     DumbInit,
-    /// catatonit, which Podman calls podman-init.
+    /// catatonit, named podman-init by Podman.
     Catatonit,
 }
 
 impl Persona {
-    /// By the name that the program was started under, a path or not. Releases of the four carry suffixes
+    /// Recognises the name that the program was started under, with or without a path. Releases add suffixes
     /// (tini-static, dumb-init_1.2.5_x86_64, catatonit.x86_64).
     #[must_use]
     pub fn of(name: &[u8]) -> Self {
@@ -44,21 +44,21 @@ impl Persona {
     }
 }
 
-/// What is written in place of running anything.
+/// A fixed answer in place of running anything.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Answer {
-    /// To standard output (1) or error (2).
+    /// The descriptor: standard output (1) or error (2).
     pub fd: i32,
     /// rinit's exit code.
     pub code: u8,
-    /// All of it.
+    /// The whole text.
     pub text: String,
 }
 
-/// Reads a variable of the environment.
+/// Returns the value of an environment variable.
 pub type Variable<'v> = &'v dyn Fn(&str) -> Option<&'static [u8]>;
 
-/// Reads the command line of another init. An error is one line for the user, in that init's form.
+/// Parses the command line of another init. The error is one line for the user, in that init's form.
 pub(super) fn parse(persona: Persona, arguments: &[&CStr], variable: Variable<'_>) -> Result<Parsed, String> {
     let name = arguments.first().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let mut options =
@@ -74,7 +74,7 @@ pub(super) fn answer(fd: i32, code: u8, text: String) -> Result<Parsed, String> 
     Ok(Parsed::Answer(Answer { fd, code, text }))
 }
 
-/// A version in the original's form, which scripts and Docker read, and whose it is.
+/// A version in the original's form, which scripts and Docker parse, plus the note that it is rinit.
 macro_rules! version {
     ($of:literal) => {
         concat!($of, " - rinit ", env!("CARGO_PKG_VERSION"), "\n")
@@ -82,7 +82,7 @@ macro_rules! version {
 }
 use version;
 
-/// What the four have in common: nobody waits for what the command leaves behind.
+/// Defaults common to all of them: nobody waits for leftovers of the command.
 fn invocation(persona: Persona, dropped: &[Signal]) -> Invocation {
     Invocation {
         persona,
@@ -92,27 +92,27 @@ fn invocation(persona: Persona, dropped: &[Signal]) -> Invocation {
     }
 }
 
-/// The options of a command line in the manner of getopt_long(3).
+/// Command line options in the style of getopt_long(3).
 #[derive(Default)]
 struct Options<'a> {
-    /// The name of the program, as it was called.
+    /// The program's name, as started.
     name: &'a str,
-    /// The words not yet looked at.
+    /// The words not yet parsed.
     rest: &'a [&'a CStr],
-    /// The letters; one that takes a value is followed by a colon.
+    /// The option letters; a colon follows each that takes a value.
     letters: &'static [u8],
-    /// Long names, and the letters that they stand for.
+    /// Long names with their letters.
     long: &'static [(&'static str, u8)],
-    /// Whether options may follow words that are none.
+    /// Whether options may follow non-options.
     permute: bool,
-    /// What is left of a word of several letters.
+    /// The rest of a word with several letters.
     cluster: &'a [u8],
-    /// Words that are no options, passed over.
+    /// Non-option words that were skipped.
     words: Vec<&'a CStr>,
 }
 
 impl<'a> Options<'a> {
-    /// The next option and its value.
+    /// Returns the next option and its value.
     fn next(&mut self) -> Result<Option<(u8, &'a [u8])>, String> {
         while self.cluster.is_empty() {
             let Some((word, rest)) = self.rest.split_first() else { return Ok(None) };
@@ -145,7 +145,7 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// An option with a long name, or the beginning of one that no other has.
+    /// Parses a long option, or an unambiguous prefix of one.
     fn long(&mut self, text: &'a [u8]) -> Result<(u8, &'a [u8]), String> {
         let mut parts = text.splitn(2, |b| *b == b'=');
         let name = parts.next().unwrap_or_default();
@@ -178,12 +178,12 @@ impl<'a> Options<'a> {
         [self.name, ": ", before, &String::from_utf8_lossy(what), after, "\n"].concat()
     }
 
-    /// What is left is the COMMAND.
+    /// Returns the remaining words: the COMMAND.
     fn command(&self) -> Vec<CString> {
         self.words.iter().chain(self.rest).map(|word| CString::from(*word)).gather()
     }
 
-    /// The last part of the program's path.
+    /// Returns the last component of the program's path.
     fn base(&self) -> &'a str {
         self.name.rsplit('/').next().unwrap_or(self.name)
     }

@@ -1,4 +1,4 @@
-//! What each of the four takes and refuses, as the originals do.
+//! What each of the four accepts and rejects, like the originals.
 
 use crate::cli::compat::*;
 use crate::cli::{LogLevel, parse};

@@ -1,4 +1,4 @@
-//! tini 0.19.0, and docker-init, which is the same.
+//! tini 0.19.0, and docker-init, which is identical.
 
 use super::{Options, Persona, Variable, answer, invocation, version};
 use crate::cli::{LogLevel, Parsed, signal};
@@ -46,7 +46,7 @@ pub(crate) fn parse(options: &mut Options<'_>, variable: Variable<'_>) -> Result
             Ok(None) => break,
             Ok(Some((b'p', value))) => {
                 let named = str::from_utf8(value).ok().filter(|text| text.starts_with("SIG"));
-                // It knows no real-time signal by a name.
+                // tini knows no names of real-time signals.
                 let taken = named.and_then(|text| signal(text).ok()).filter(|signal| signal.number() < 32);
                 asked.pdeathsig = Some(taken.ok_or_else(|| wrong("-p: ", value))?);
             }
@@ -76,7 +76,7 @@ fn wrong(what: &str, value: &[u8]) -> String {
     ["Not a valid option for ", what, &String::from_utf8_lossy(value)].concat()
 }
 
-/// `TINI_VERBOSITY`, which counts more than `-v`; what is no number is 0, as atoi(3) has it.
+/// Returns the level of `TINI_VERBOSITY`, which overrides `-v`; a value that is not a number is 0, as with atoi(3).
 pub(in crate::cli) fn level(variable: Variable<'_>) -> Option<LogLevel> {
     let value = variable("TINI_VERBOSITY")?;
     Some(of(str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)))
