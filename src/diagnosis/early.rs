@@ -1,5 +1,5 @@
-//! What ended a program before its time: a signal of its own, a line that only a shell understands, arguments that the
-//! kernel does not take.
+//! Explains early ends of programs: a fatal signal, a command line that only a shell understands, arguments too long
+//! for the kernel.
 
 use crate::exit_code;
 use crate::model::Signal;
@@ -10,7 +10,7 @@ use crate::text::escape::json_string;
 use crate::text::template::fill;
 use crate::text::units::show_size;
 
-/// Signals that a program brings upon itself: the number, what it means, and what usually causes it in a container.
+/// Signals that programs cause themselves: the number, its meaning, and its usual cause in a container.
 const OF_ITS_OWN: &[(u8, &str)] = &[
     (
         4,
@@ -45,18 +45,18 @@ const OF_ITS_OWN: &[(u8, &str)] = &[
     ),
 ];
 
-/// A program was killed by a signal that rinit neither sent nor passed on.
+/// Explains a kill by a signal that rinit neither sent nor forwarded.
 #[must_use]
 pub fn killed_by(signal: Signal) -> Option<String> {
     let (_, means) = OF_ITS_OWN.iter().find(|(number, _)| *number == signal.number())?;
     Some(fill!("killed by {}, and not by rinit: {}{}", &signal.to_string(), means, &room(signal)))
 }
 
-/// It ended with the code of a shell whose program was killed by a signal.
+/// Explains the exit code of a shell whose program was killed by a signal.
 #[must_use]
 pub fn told_by(code: u8) -> Option<String> {
     let signal = exit_code::signal(code)?;
-    // Who reads no more is no news behind a shell.
+    // A SIGPIPE behind a shell is normal.
     let (_, means) = OF_ITS_OWN.iter().find(|(number, _)| *number == signal.number() && *number != 13)?;
     Some(fill!(
         "it ended with {}, as a shell does whose program was killed by {}: {}{}",
@@ -67,7 +67,7 @@ pub fn told_by(code: u8) -> Option<String> {
     ))
 }
 
-/// How much of /dev/shm there is.
+/// Returns the size of /dev/shm.
 fn room(signal: Signal) -> String {
     match stat::space("/dev/shm") {
         Ok(space) if signal.number() == 7 => {
@@ -77,15 +77,15 @@ fn room(signal: Signal) -> String {
     }
 }
 
-/// Words of the shell's that are no programs.
+/// Shell builtins and keywords that are not programs.
 const OF_THE_SHELL: &str = " exec cd source . export set unset ulimit umask trap eval if for while until case [[ { ( ! \
                             alias shopt declare local readonly return exit break wait time function ";
 
-/// What stands between the commands of a shell.
+/// Operators between shell commands.
 const OPERATORS: &[&str] =
     &["|", "||", "&", "&&", ";", ">", ">>", "<", "<<", "2>&1", "2>", ">&2", "1>&2", "&>"];
 
-/// Whether a word is an operator of the shell's.
+/// Returns whether a word is a shell operator.
 #[must_use]
 pub fn is_operator(word: &[u8]) -> bool {
     OPERATORS.iter().any(|operator| operator.as_bytes() == word)
@@ -104,7 +104,7 @@ pub(super) fn list<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
     list
 }
 
-/// The words as a line that a shell understands as it was meant.
+/// Formats the words as the shell command line that was meant.
 fn line(words: &[String]) -> String {
     let [one] = words else {
         let mut line = String::new();
@@ -121,14 +121,14 @@ fn line(words: &[String]) -> String {
     one.clone()
 }
 
-/// Whether a word sets a variable, for a shell.
+/// Returns whether a word is a shell variable assignment.
 fn assigns(word: &str) -> bool {
     let name = word.split_once('=').map_or("", |(name, _)| name);
     let letters = |c: char| c.is_ascii_alphanumeric() || c == '_';
     !name.is_empty() && name.chars().all(letters) && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// A program that is none, but a word that only a shell understands.
+/// Explains a program name that only a shell understands.
 pub(super) fn shell_word(look: &ExecFacts) -> Option<String> {
     let words = if look.argv.is_empty() { std::slice::from_ref(&look.word) } else { &look.argv };
     let mut plain = look.word.split_whitespace();
@@ -168,7 +168,7 @@ pub(super) fn shell_word(look: &ExecFacts) -> Option<String> {
     None
 }
 
-/// `[npm, start]`, as it comes from a Dockerfile: how it is written.
+/// Explains `[npm, start]`, a malformed exec form in a Dockerfile.
 fn no_json(line: &str) -> Option<String> {
     let inner = line.trim().strip_prefix('[')?;
     let inner = inner.strip_suffix(']').unwrap_or(inner);
@@ -180,8 +180,8 @@ fn no_json(line: &str) -> Option<String> {
     Some(list(inner.split(',').map(|word| word.trim().trim_matches(['\'', '"', '“', '”']))))
 }
 
-/// A program that was started and failed: what of its words was meant for a shell, that did not run or could make
-/// nothing of it.
+/// Explains the failure of a program that was started: some of its arguments were meant for a shell, but no shell ran
+/// or it could not use them.
 pub(super) fn misread(look: &ExecFacts) -> Option<String> {
     if let [shell, option, line] = look.argv.as_slice()
         && shell.ends_with("sh")
@@ -202,7 +202,7 @@ pub(super) fn misread(look: &ExecFacts) -> Option<String> {
     ))
 }
 
-/// More than execve(2) takes.
+/// Explains arguments that are too long for execve(2).
 pub(super) fn too_long(found: &TooLong) -> String {
     let (bytes, limit) = (found.bytes.to_string(), found.limit.to_string());
     if found.of_one {

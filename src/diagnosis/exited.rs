@@ -1,5 +1,5 @@
-//! What an end, or a service that is never healthy, gives away: looked for when it has happened, and then in what
-//! Linux shows of processes, sockets and the cgroup.
+//! Explains how a service ended, or why it never becomes healthy, from processes, sockets and the cgroup. Used only
+//! after the fact.
 
 use super::hints;
 use crate::config::{ProbeSpec, RunnableService};
@@ -13,18 +13,18 @@ use crate::text::template::fill;
 use crate::text::units::show_size;
 use std::net::SocketAddr;
 
-/// The name of a service's program.
+/// Returns the name of a service's program.
 fn name(service: &RunnableService) -> String {
     let word = service.program.argv.first().map_or(&b""[..], |word| word.to_bytes());
     String::from_utf8_lossy(word.rsplit(|b| *b == b'/').next().unwrap_or(word)).into_owned()
 }
 
-/// A process was killed, and not by rinit: whether that was the kernel, for want of memory. `seen`: how many such
-/// kills were known before; `itself`: whether it was the service's first process, or one of its others.
+/// Explains a SIGKILL that rinit did not send: the OOM killer, if the count of its kills has grown. `seen`: the
+/// previous count; `itself`: whether the service's first process was killed, or another one of it.
 pub fn killed(service: &RunnableService, itself: bool, seen: &mut Option<u64>) -> Option<String> {
     let count = cgroup::killed_for_memory();
     let most = cgroup::most_memory();
-    // Of one command alone it is not known how many there were before. In a container of a limit there were none.
+    // For a single command the previous count is unknown; in a container with a memory limit it was 0.
     let more = count > seen.or(most.map(|_| 0)).unwrap_or(u64::MAX);
     *seen = Some(count);
     let who = [if itself { "" } else { "a process of " }, &name(service)].concat();
@@ -36,9 +36,9 @@ pub fn killed(service: &RunnableService, itself: bool, seen: &mut Option<u64>) -
     })
 }
 
-/// The process `leader` of a service ended with success: what it left running, in a group or session of its own or
-/// still in its group, has put itself into the background, where nobody can supervise it. `knows`: whether a
-/// process is some service's. `by_name`: only what is called as the program is.
+/// Explains that the process `leader` has ended with success because the program put itself into the background, where
+/// it cannot be supervised: finds what it left running, in a new group or session or still in its group. `knows`:
+/// whether a pid belongs to a service. `by_name`: consider only processes with the program's name.
 #[must_use]
 pub fn background(
     service: &RunnableService,
@@ -56,7 +56,7 @@ pub fn background(
         !process.zombie && (process.group == leader || stranger && process.session != session)
     });
     let found = left.iter().find(|process| called(process));
-    // Of others, what is younger than the service's process.
+    // Otherwise consider processes that are younger than the service's.
     let found = found.or_else(|| left.iter().find(|process| !by_name && process.pid > leader))?;
     Some(fill!(
         "it has put itself into the background: {} (pid {}) was left running, where it cannot be supervised; give it the option that keeps it in the foreground ({}), or let it be a oneshot",
@@ -66,7 +66,7 @@ pub fn background(
     ))
 }
 
-/// A daemon that ended with success as soon as it was started.
+/// Explains a daemon that ended with success right after its start.
 #[must_use]
 pub fn at_once(service: &RunnableService) -> String {
     let option = hints::foreground(&name(service));
@@ -76,7 +76,8 @@ pub fn at_once(service: &RunnableService) -> String {
     )
 }
 
-/// Why a service's healthcheck can never pass. `leader`: the service's process; `outcome`: how the probe ended.
+/// Explains why a service's healthcheck can never pass. `leader`: the service's process; `outcome`: how the probe
+/// ended.
 #[must_use]
 pub fn never_healthy(service: &RunnableService, leader: Pid, outcome: Option<ExitStatus>) -> Option<String> {
     match service.program.probe.as_ref()? {
@@ -92,12 +93,12 @@ pub fn never_healthy(service: &RunnableService, leader: Pid, outcome: Option<Exi
             _ => None,
         },
         ProbeSpec::Tcp(host, port) => elsewhere(host, *port, leader),
-        // It says itself what it found and what to do.
+        // A check reports by itself what it found and what to do.
         ProbeSpec::Check(_) => None,
     }
 }
 
-/// Where a service listens, when that is not where its healthcheck connects.
+/// Returns where a service listens, if not where its healthcheck connects.
 fn elsewhere(host: &str, port: u16, leader: Pid) -> Option<String> {
     if !host.starts_with("127.") && host != "localhost" && host != "::1" {
         return None;

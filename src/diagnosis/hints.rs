@@ -1,15 +1,15 @@
-//! What is known of other people's programs: which image has them, and how they are kept in the foreground.
+//! Knowledge about common programs: which image has them, and how to keep them in the foreground.
 
 use crate::text::gather::Gather;
 use crate::text::suggest::nearest_within;
 use crate::text::template::fill;
 
-/// The verbs of `rinitctl`, which people type as a COMMAND.
+/// The verbs of `rinitctl`, which users mistake for a COMMAND.
 pub(super) const RINITCTL: [&str; 8] =
     ["status", "start", "stop", "restart", "reload", "logs", "signal", "shutdown"];
 
-/// The program that a name was meant for: with one slip of the finger, with two in a long one, and not in its first
-/// letter. Among the hundreds of programs in PATH there is one near to every word ("stat" to "status").
+/// Returns the program that was probably meant: one typo, or two in a long name, but not in its first letter. With
+/// hundreds of programs in PATH every word is similar to one ("stat" to "status").
 pub(super) fn program_meant<'k>(word: &str, known: &mut dyn Iterator<Item = &'k str>) -> Option<&'k str> {
     let letters = |word: &str| word.chars().take(2).map(|c| c.to_ascii_lowercase()).gather();
     let begins = letters(word);
@@ -26,7 +26,7 @@ pub(super) fn program_meant<'k>(word: &str, known: &mut dyn Iterator<Item = &'k 
     nearest_within(far, word, known)
 }
 
-/// `e_machine` of the machine that this rinit is built for.
+/// `e_machine` of the machine that this rinit was built for.
 pub(super) const OWN_MACHINE: u16 = if cfg!(target_arch = "x86_64") {
     62
 } else if cfg!(target_arch = "aarch64") {
@@ -54,7 +54,7 @@ pub(super) fn machine(machine: u16) -> String {
     known.map_or_else(|| fill!("machine number {}", &machine.to_string()), |(_, name)| (*name).into())
 }
 
-/// Which base image has the loader.
+/// Names a base image that has the loader.
 pub(super) fn loader(path: &str) -> &'static str {
     if path.contains("ld-musl") {
         "it was built for musl: use an Alpine base image, install musl, or build it for glibc"
@@ -65,7 +65,7 @@ pub(super) fn loader(path: &str) -> &'static str {
     }
 }
 
-/// Which base image has the interpreter. The name may be a path.
+/// Names a base image that has the interpreter. The name may be a path.
 pub(super) fn interpreter(name: &str) -> &'static str {
     match name.rsplit('/').next().unwrap_or("") {
         "bash" => {
@@ -79,7 +79,7 @@ pub(super) fn interpreter(name: &str) -> &'static str {
     }
 }
 
-/// What keeps a program in the foreground that goes into the background by itself.
+/// Returns the option that keeps a daemonizing program in the foreground.
 pub(super) fn foreground(program: &str) -> &'static str {
     const KNOWN: &[(&str, &str)] = &[
         ("nginx", "-g 'daemon off;'"),

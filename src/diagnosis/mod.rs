@@ -1,6 +1,6 @@
-//! Why a program could not be started, in words that mend: what, where, what was found, what to do. The kernel says
-//! ENOENT for a missing file, a missing interpreter and a missing loader alike; the difference is told here. Pure:
-//! the facts are [`crate::sys::executable::lookup`]'s.
+//! Explains why a program could not be started: what, where, what was found, what to do. The kernel returns ENOENT for
+//! a missing file, a missing interpreter and a missing loader alike; this tells them apart. Pure: the facts come from
+//! [`crate::sys::executable::lookup`].
 
 mod early;
 mod exited;
@@ -25,12 +25,12 @@ pub use early::{is_operator, killed_by, told_by};
 pub use exited::{at_once, background, killed, never_healthy};
 pub use preflight::why_not;
 
-/// What is asked when a program was started and ended with 2, 126 or 127: so ends a script's interpreter, or env(1),
-/// that can make nothing of the script or its first line. Anything else has told its reason itself.
+/// Asks why a program that was started has ended with 2, 126 or 127: typical for a script's interpreter, or env(1),
+/// that cannot use the script or its first line. Other programs report errors themselves.
 pub const STARTED: SpawnError = SpawnError { stage: Stage::Exec, errno: Errno::UnknownErrno };
 
-/// The exit code for a program that could not be started: as the shell, tini and Docker have it, or that of a system
-/// that refused something before that.
+/// Returns the exit code for a program that could not be started: as the shell, tini and Docker use it, or the one for
+/// a failed system call before that.
 #[must_use]
 pub fn exit_code(error: SpawnError) -> u8 {
     match (error.stage, error.errno) {
@@ -40,7 +40,7 @@ pub fn exit_code(error: SpawnError) -> u8 {
     }
 }
 
-/// What the init that rinit stands in for would say, and its exit code.
+/// Returns the exit code and message of the init that rinit stands in for.
 #[must_use]
 pub fn as_said_by(persona: Persona, error: SpawnError, program: &str) -> (u8, String) {
     let why = error.errno.desc();
@@ -60,7 +60,7 @@ pub fn as_said_by(persona: Persona, error: SpawnError, program: &str) -> (u8, St
     }
 }
 
-/// One line: what, where, what is wrong with it, what to do.
+/// Explains the failure in one line: what, where, what is wrong, what to do.
 #[must_use]
 pub fn explain(error: SpawnError, look: &ExecFacts) -> String {
     if error == STARTED {
@@ -89,7 +89,7 @@ pub fn explain(error: SpawnError, look: &ExecFacts) -> String {
     fill!("cannot start \"{}\": {}", &look.word, &why)
 }
 
-/// The system's words for an error, lower case.
+/// Returns the system's message for an error, in lower case.
 fn word(errno: Errno) -> &'static str {
     match errno {
         Errno::ENOENT => "no such file or directory",
@@ -170,7 +170,7 @@ fn credentials(errno: Errno, look: &ExecFacts) -> String {
     )
 }
 
-/// A link that leads nowhere, and what mends it.
+/// Describes a dangling link and its remedy.
 #[must_use]
 pub fn dead_link(link: &DeadLink) -> String {
     let DeadLink { path, target, circle } = link;
@@ -202,7 +202,7 @@ fn in_the_way(obstacle: &Obstacle, look: &ExecFacts) -> String {
     }
 }
 
-/// `(mode 0640, owner root:root); chmod o+x PATH`, or what else makes it a program for the user.
+/// Returns `(mode 0640, owner root:root); chmod o+x PATH`, or another remedy that lets the user execute it.
 fn mend(found: &Found, bits: &str, look: &ExecFacts) -> String {
     let Found { path, rights, .. } = found;
     let barrier = Barrier {
@@ -222,7 +222,7 @@ fn exec(errno: Errno, look: &ExecFacts) -> String {
     if let Some(found) = look.too_long.as_ref().filter(|_| errno == Errno::E2BIG) {
         return early::too_long(found);
     }
-    // As a path it is the directory that it starts in, which is there.
+    // An empty word resolves to the working directory, which exists.
     if look.word.is_empty() {
         return "the name of the program is empty; give one".into();
     }
@@ -252,7 +252,7 @@ fn missing(look: &ExecFacts) -> String {
     }
     let path = if look.path.is_empty() { &look.word } else { &look.path };
     if let Some(link) = &look.dead {
-        // A directory that leads to it may be the link.
+        // The link may be a parent directory.
         let before = if link.path == *path { String::new() } else { fill!("no such file: {}: ", path) };
         return [&before, &*dead_link(link)].concat();
     }
@@ -267,7 +267,7 @@ fn missing(look: &ExecFacts) -> String {
     text
 }
 
-/// What may have been meant, and what to do.
+/// Suggests what may have been meant, and what to do.
 fn instead(look: &ExecFacts) -> String {
     let by_path = look.searched.is_empty();
     if let Some(path) = &look.elsewhere {
@@ -275,7 +275,7 @@ fn instead(look: &ExecFacts) -> String {
         return fill!("; it is at {}: give that path{}", path, end);
     }
     let name = look.word.rsplit('/').next().unwrap_or("");
-    // As a trait object, so that there is one copy of the search.
+    // A trait object, so that the search is compiled once.
     let known: &mut dyn Iterator<Item = &str> = &mut look.names.iter().map(String::as_str);
     if !by_path && hints::RINITCTL.contains(&name) {
         return fill!("; what a running rinit does is asked with rinitctl {}", name);
@@ -297,7 +297,7 @@ fn instead(look: &ExecFacts) -> String {
     otherwise(&hint, end)
 }
 
-/// `; did you mean "web"? If not, …`, or the second alone.
+/// Returns `; did you mean "web"? If not, …`, or only the second part.
 #[must_use]
 pub fn otherwise(hint: &str, end: &str) -> String {
     fill!("{}{}{}", hint, if hint.is_empty() { "; " } else { " If not, " }, end)
@@ -363,18 +363,18 @@ fn existing(errno: Errno, found: &Found, look: &ExecFacts) -> String {
     }
 }
 
-/// Whether it may be a script whose interpreter, run by the same user, could not open it.
+/// Returns whether it may be a script that its interpreter, run by the same user, could not read.
 fn hidden(found: &Found) -> bool {
     !found.rights.read
         && match found.content {
             Content::Script { .. } | Content::Text => true,
-            // Only a program has use for these bits.
+            // Only programs have these bits set.
             Content::Unreadable => found.rights.mode & 0o6000 == 0,
             _ => false,
         }
 }
 
-/// A script that is executable itself: it is its interpreter that cannot be started.
+/// Explains an executable script whose interpreter cannot be started.
 fn script(errno: Errno, script: &Found, look: &ExecFacts) -> String {
     let path = &script.path;
     let Content::Script { interpreter, found, asked, carriage_return } = &script.content else {
@@ -407,7 +407,7 @@ fn script(errno: Errno, script: &Found, look: &ExecFacts) -> String {
     }
 }
 
-/// Where an interpreter that is not there is, or which image has it.
+/// Returns where a missing interpreter is, or which image has it.
 fn has_interpreter(name: &str, look: &ExecFacts) -> String {
     let elsewhere = look.elsewhere.as_ref();
     let mend = elsewhere.map(|path| fill!("it is at {}: write that into the first line", path));
@@ -425,7 +425,7 @@ fn carriage(path: &str, last: &str, interpreter: &str) -> String {
     )
 }
 
-/// A script's first line has started its interpreter, or env(1), which could make nothing of what it was given.
+/// Explains a script whose first line started an interpreter, or env(1), that could not use its arguments.
 fn first_line(look: &ExecFacts) -> Option<String> {
     let found = look.found.as_ref()?;
     if hidden(found) {

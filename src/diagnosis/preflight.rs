@@ -1,11 +1,11 @@
-//! The same before anything is started: what would keep a program from running that has been looked at.
+//! Explains, before a start, why a program could not run.
 
 use super::{exec, hints};
 use crate::sys::Errno;
 use crate::sys::executable::format::Content;
 use crate::sys::executable::lookup::{ExecFacts, Found, Obstacle};
 
-/// What would be told; `None` when nothing is seen to.
+/// Returns the explanation; `None` if no problem is found.
 #[must_use]
 pub fn why_not(look: &ExecFacts) -> Option<String> {
     let Some(found) = &look.found else { return Some(exec(Errno::ENOENT, look)) };
@@ -13,7 +13,7 @@ pub fn why_not(look: &ExecFacts) -> Option<String> {
     if closed || found.directory || !found.rights.execute || found.noexec.is_some() {
         return Some(exec(Errno::EACCES, look));
     }
-    // What nobody here can read may be a program, which need not be read: it is blamed when it has failed.
+    // An unreadable file may be a program, which need not be readable: it is only blamed once it has failed.
     if look.env_fails || super::hidden(found) && found.content != Content::Unreadable {
         return super::first_line(look);
     }
@@ -24,7 +24,7 @@ fn sound(found: &Found) -> bool {
     match &found.content {
         Content::Script { found: Some(found), carriage_return: None, .. } => sound(found),
         Content::Elf { machine, loader } => {
-            // A 64-bit machine runs the programs of its 32-bit one.
+            // A 64-bit machine can run programs of its 32-bit variant.
             let kin = matches!((hints::OWN_MACHINE, machine), (62, 3) | (183, 40));
             (kin || *machine == hints::OWN_MACHINE) && loader.as_ref().is_none_or(|(_, there)| *there)
         }

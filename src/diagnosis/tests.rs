@@ -265,7 +265,7 @@ fn a_script_that_may_not_be_read() {
         "/app/run is not readable for user app, as a script must be (mode 0711, owner root:root); chmod o+rx /app/run"
     );
     assert_eq!(why_not(&hidden(0o711, true)), Some(early));
-    // A program need not be, and only one has use for a set-id bit.
+    // A program need not be readable, and only a program has a set-id bit.
     for (content, mode, told) in [
         (Content::Elf { machine: hints::OWN_MACHINE, loader: None }, 0o711, false),
         (Content::Unreadable, 0o4711, false),
@@ -277,7 +277,7 @@ fn a_script_that_may_not_be_read() {
     }
 }
 
-/// Of a script's first line; all others tell their reason themselves.
+/// Only for a script's first line; other programs report errors themselves.
 #[test]
 fn first_lines_are_told_of_when_a_program_has_ended_early() {
     let asked = |last: Option<&str>| Content::Script {

@@ -1,11 +1,11 @@
-//! What a user may not reach: whose it is, its mode, which component of the path refuses, and what mends it. One
-//! place for programs, checks, env files and the configuration; the facts are [`crate::sys::fs::access`]'s.
+//! Explains denied access: owner and mode, which component of the path denies it, and the remedy. Common to programs,
+//! checks, env files and the configuration; the facts come from [`crate::sys::fs::access`].
 
 use crate::sys::fs::access::{Barrier, Origin, Viewer};
 use crate::sys::fs::stat::Access;
 use crate::text::template::fill;
 
-/// What was found, and what mends it.
+/// Returns what was found and the remedy.
 #[must_use]
 pub fn told(barrier: &Barrier, viewer: &Viewer) -> (String, String) {
     let verb = match barrier.access {
@@ -29,14 +29,14 @@ pub fn told(barrier: &Barrier, viewer: &Viewer) -> (String, String) {
     (found, remedy(barrier, viewer, ""))
 }
 
-/// The same as one line.
+/// The same on one line.
 #[must_use]
 pub fn line(barrier: &Barrier, viewer: &Viewer) -> String {
     let (found, remedy) = told(barrier, viewer);
     [&found, "; ", &remedy].concat()
 }
 
-/// The bits that are to be given, as chmod(1) has them: those that are wanted and not there.
+/// Returns the missing permission bits in the notation of chmod(1).
 fn letters(barrier: &Barrier) -> String {
     let wanted: &[(char, Access)] = match barrier.access {
         Access::Read if barrier.dir => &[('r', Access::Read), ('x', Access::Execute)],
@@ -54,7 +54,7 @@ fn letters(barrier: &Barrier) -> String {
         .collect()
 }
 
-/// What mends it. `bits`: which are to be given, where that is not just what was refused.
+/// Returns the remedy. `bits`: the bits to add, if not just those that are missing.
 #[must_use]
 pub fn remedy(barrier: &Barrier, viewer: &Viewer, bits: &str) -> String {
     let Barrier { path, rights, .. } = barrier;
@@ -62,7 +62,7 @@ pub fn remedy(barrier: &Barrier, viewer: &Viewer, bits: &str) -> String {
     let bits = &if just_that { letters(barrier) } else { bits.to_string() };
     let (uid, gid) = (viewer.ids.0.to_string(), viewer.ids.1.to_string());
     let program = barrier.access == Access::Execute && !barrier.dir;
-    // What nobody may execute is for everybody to execute.
+    // If nobody may execute it, let everybody.
     let class = if program && rights.mode & 0o111 == 0 { "a" } else { rights.class };
     let chmod = fill!("chmod {}+{} {}", class, bits, path);
     let is_root = viewer.ids.0 == 0;
@@ -115,12 +115,12 @@ fn on_volume(barrier: &Barrier) -> &'static str {
     if barrier.rights.origin == Origin::Volume { " (on the volume)" } else { "" }
 }
 
-/// Whether who owns it may do what is asked for.
+/// Returns whether the file's owner has the access.
 fn owner_may(barrier: &Barrier) -> bool {
     barrier.rights.allows("u", barrier.access)
 }
 
-/// The mode allows it, and the kernel does not.
+/// Explains a denial although the mode allows the access.
 fn against_the_mode(barrier: &Barrier, uid: &str, bits: &str) -> String {
     if barrier.rights.acl {
         return fill!(
@@ -133,10 +133,10 @@ fn against_the_mode(barrier: &Barrier, uid: &str, bits: &str) -> String {
     "its mode allows it: SELinux or AppArmor may forbid it (see the host's log; with SELinux a bind mount wants :z), or the server of a network file system".into()
 }
 
-/// What is the host's is not to be changed from inside: who runs here is to fit it.
+/// Returns the remedy for a file of the host, which cannot be changed from inside: the container's user must fit.
 fn on_the_host(barrier: &Barrier, viewer: &Viewer, chmod: &str, just_that: bool) -> String {
     let (owner, group) = barrier.rights.ids;
-    // To be root is too much of a right for that, but of an engine's socket, which gives no less.
+    // Running as root would be too much, except for an engine's socket, which gives root anyway.
     let by_group = barrier.rights.class == "o"
         && barrier.rights.allows("g", barrier.access)
         && (barrier.socket || group != 0);
@@ -159,7 +159,7 @@ fn on_the_host(barrier: &Barrier, viewer: &Viewer, chmod: &str, just_that: bool)
         (true, false) => fill!("run as its owner (docker run --user {}:{})", &owner, &group),
         (true, true) => fill!("run as its owner (user = \"{}:{}\")", &owner, &group),
     };
-    // What is to be read or written may be a secret: it is for that user, not for everybody.
+    // A file to read or write may be a secret: give it to that user, not to everybody.
     let secret = just_that && barrier.access != Access::Execute && owner_may(barrier);
     let host = if barrier.socket {
         String::new()
