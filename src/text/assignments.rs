@@ -1,11 +1,11 @@
-//! The variables that a script hands back in the file that `RINIT_ENV` names: `NAME=value` lines, and records between two
-//! NUL bytes for values of any bytes. Nothing is unquoted, nothing is expanded, and no value is ever shown.
+//! Parses the variables that a script writes to the file named by `RINIT_ENV`: `NAME=value` lines, and records between
+//! two NUL bytes for arbitrary values. No unquoting, no expansion, and values are never shown.
 
-/// As many bytes as such a file may have.
+/// The maximum size of such a file.
 pub const MAX_ENV_FILE: usize = 64 * 1024;
 
-/// `NAME=value` entries, without a NUL in them, and what is left of one is a name. Both forms may follow each other.
-/// The error is what is wrong, in words that follow the file's name.
+/// Returns the `NAME=value` entries; none contains a NUL, and the part before `=` is a valid name. Both forms may be
+/// mixed. The error follows the file's name.
 pub fn parse(bytes: &[u8]) -> Result<Vec<&[u8]>, String> {
     if bytes.len() > MAX_ENV_FILE {
         return Err(["holds more than ", &(MAX_ENV_FILE / 1024).to_string(), " KiB"].concat());
@@ -45,14 +45,14 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<&[u8]>, String> {
     Ok(found)
 }
 
-/// Whether it can name a variable: letters, digits and `_`, no digit first.
+/// Returns whether it is a valid variable name: letters, digits and `_`, not starting with a digit.
 #[must_use]
 pub fn is_name(name: &[u8]) -> bool {
     let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     name.first().is_some_and(|first| !first.is_ascii_digit()) && name.iter().all(word)
 }
 
-/// `line 3`; `record 3` behind one with NUL bytes, for lines are none to count by then.
+/// Formats a position: `line 3`; `record 3` after NUL bytes, where lines cannot be counted.
 fn nth(bytes: &[u8], rest: &[u8], number: usize) -> String {
     let before = bytes.get(..bytes.len() - rest.len()).unwrap_or_default();
     let what = if before.contains(&0) || rest.first() == Some(&0) { "record " } else { "line " };

@@ -1,9 +1,9 @@
-//! Texts in the quotes of another language, and bytes that are no text.
+//! Escapes texts for other formats, and encodes bytes that are not UTF-8.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// A string as JSON has it, with its quotes.
+/// Writes a string as JSON, with quotes.
 pub fn json_string(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {
@@ -13,7 +13,7 @@ pub fn json_string(text: &str, out: &mut String) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            // Those above U+007F need not be, but a terminal may take them for commands.
+            // Escaping those above U+007F is optional, but a terminal may interpret them.
             c if c.is_control() => {
                 let _ = write!(out, "\\u{:04x}", u32::from(c));
             }
@@ -23,13 +23,13 @@ pub fn json_string(text: &str, out: &mut String) {
     out.push('"');
 }
 
-/// A text on one line: control characters as escapes.
+/// Escapes control characters, so that the text is on one line.
 #[must_use]
 pub fn on_one_line(text: &str) -> String {
     escape(text, "")
 }
 
-/// The same for a place between quotation marks.
+/// The same for text between quotation marks.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     escape(text, "\"\\")
@@ -49,7 +49,7 @@ fn escape(text: &str, besides: &str) -> String {
     shown
 }
 
-/// What may go to a terminal or a log: lines stay, other control characters become escapes.
+/// Makes a text safe for a terminal or log: keeps line breaks, escapes other control characters.
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
     let is_kept = |c: char| matches!(c, '\n' | '\t');
@@ -65,15 +65,15 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Of the last characters for private use each stands for a byte from 0x80 on that is not of UTF-8.
+/// The last private-use characters each stand for a byte from 0x80 on that is not valid UTF-8.
 const BYTES_FROM: u32 = 0x10_ff00;
 
-/// The byte that a character stands for in a text of [`bytes_as_text`].
+/// Returns the byte that a character of [`bytes_as_text`] stands for.
 fn byte_of(c: char) -> Option<u8> {
     u8::try_from(u32::from(c).checked_sub(BYTES_FROM)?).ok().filter(|byte| *byte >= 0x80)
 }
 
-/// Any bytes as a text: what is not UTF-8 becomes characters for private use. [`text_as_bytes`] is the way back.
+/// Encodes any bytes as text: invalid UTF-8 becomes private-use characters. [`text_as_bytes`] reverses it.
 #[must_use]
 pub fn bytes_as_text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
@@ -82,7 +82,7 @@ pub fn bytes_as_text(bytes: &[u8]) -> String {
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             if byte_of(c).is_some() {
-                // One of these characters itself: byte by byte too, so that it is found again.
+                // One of these characters itself is encoded byte by byte too, so that it can be decoded.
                 text.extend(c.encode_utf8(&mut buffer).as_bytes().iter().filter_map(stand_in));
             } else {
                 text.push(c);
@@ -93,7 +93,7 @@ pub fn bytes_as_text(bytes: &[u8]) -> String {
     text
 }
 
-/// The bytes of a text in which some may stand for what is not UTF-8.
+/// Decodes a text of [`bytes_as_text`].
 #[must_use]
 pub fn text_as_bytes(text: &str) -> Cow<'_, [u8]> {
     if !text.chars().any(|c| byte_of(c).is_some()) {
@@ -110,7 +110,8 @@ pub fn text_as_bytes(text: &str) -> Cow<'_, [u8]> {
     Cow::Owned(bytes)
 }
 
-/// A name as a key of TOML: bare where that is allowed; otherwise in quotes, within which TOML has all escapes of JSON.
+/// Formats a name as a TOML key: bare if possible; otherwise quoted, with the escapes of JSON, all of which TOML
+/// knows.
 #[must_use]
 pub fn toml_key(name: &str) -> String {
     if !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {

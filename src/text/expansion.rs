@@ -1,62 +1,61 @@
-//! `${NAME}` in texts of any bytes, as Compose has it: in the values of the configuration, where it is the only syntax,
-//! and in templates, whose own `$…` stays.
+//! Expands `${NAME}` as Compose does, in texts of any bytes: in configuration values, where it is the only syntax, and
+//! in templates, whose other `$…` are kept.
 
-/// What a name stands for.
+/// The value of a variable.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum VariableValue {
-    /// These bytes; they may be none.
+    /// It is set, maybe to an empty value.
     Set(Vec<u8>),
-    /// Nothing.
+    /// It is not set.
     Unset,
     /// It will be known later.
     Later,
 }
 
-/// How a text is expanded.
+/// How to expand a text.
 #[derive(Clone, Copy)]
 pub struct ExpansionRules<'a> {
-    /// What a name stands for.
+    /// Returns the value of a variable.
     pub value: &'a dyn Fn(&str) -> VariableValue,
-    /// `None`: every `${…}` is one of ours, `$$` is one `$`, and what cannot be expanded is a fault. Otherwise those
-    /// references are replaced whose name, with what follows it (`:-default`), is one of these; everything else stays byte
-    /// for byte, `$$` too.
+    /// `None`: every `${…}` is a reference, `$$` means `$`, and a malformed reference is a fault. Otherwise only those
+    /// references are expanded whose name and operation (`:-default`) this accepts; everything else is kept byte for
+    /// byte, including `$$`.
     pub only: OnlyNames<'a>,
 }
 
 /// See [`ExpansionRules::only`].
 pub type OnlyNames<'a> = Option<&'a dyn Fn(&str, &str) -> bool>;
 
-/// A text after expansion.
+/// An expanded text.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ExpandedBytes {
-    /// The final text, but for what is known later.
+    /// The text, final except for values known later.
     pub bytes: Vec<u8>,
-    /// Whether it needs something that is.
+    /// Whether it depends on such a value.
     pub later: bool,
 }
 
 /// Why a text cannot be expanded.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ExpansionFault {
-    /// Where, in bytes.
+    /// The byte offset.
     pub at: usize,
-    /// What is wrong, and what to do: one line.
+    /// What is wrong and what to do: one line.
     pub message: String,
 }
 
-/// How deep defaults may nest. A file must not be able to use up the stack of PID 1.
+/// How deep defaults may nest. No file must be able to exhaust the stack of PID 1.
 const MAX_DEPTH: usize = 16;
 
-/// Expands `${NAME}`, `${NAME:-default}`, `${NAME-default}`, `${NAME:?message}`, `${NAME?message}`,
-/// `${NAME:+other}`, `${NAME+other}` and, by Compose's rules, `$$`. A `$` before anything else stands for itself, so that
-/// `sh -c 'echo $HOME'` needs no doubling.
+/// Expands `${NAME}`, `${NAME:-default}`, `${NAME-default}`, `${NAME:?message}`, `${NAME?message}`, `${NAME:+other}`,
+/// `${NAME+other}` and, as in Compose, `$$`. Any other `$` is kept, so that `sh -c 'echo $HOME'` needs no doubling.
 pub fn expand(text: &[u8], rules: &ExpansionRules<'_>) -> Result<ExpandedBytes, ExpansionFault> {
     let mut out = ExpandedBytes { bytes: Vec::with_capacity(text.len()), later: false };
     expand_into(text, 0, rules, 0, &mut out)?;
     Ok(out)
 }
 
-/// Line and column of a place in a text, both from 1; the column counts characters.
+/// Returns line and column of an offset, both from 1; the column counts characters.
 #[must_use]
 pub fn line_and_column(text: &[u8], at: usize) -> (usize, usize) {
     let before = text.get(..at).unwrap_or(text);
@@ -66,7 +65,7 @@ pub fn line_and_column(text: &[u8], at: usize) -> (usize, usize) {
     (line, column)
 }
 
-/// `base` is where the text begins in the whole of it.
+/// `base` is the offset of `text` in the whole text.
 fn expand_into(
     text: &[u8],
     base: usize,
@@ -86,7 +85,7 @@ fn expand_into(
         let (plain, tail) = rest.split_at(dollar);
         out.bytes.extend_from_slice(plain);
         let at = base + (text.len() - tail.len());
-        // What is none of ours stays, and what is in it is looked at like all else.
+        // Not one of our references: keep it, and continue inside it.
         rest = tail.get(1..).unwrap_or_default();
         match rest.first() {
             Some(b'$') if rules.only.is_none() => rest = rest.get(1..).unwrap_or_default(),
@@ -126,7 +125,7 @@ fn expand_into(
     Ok(())
 }
 
-/// Where the brace that was opened just before `text` closes; `${a:-${b}}` nests.
+/// Finds the brace that closes the one before `text`; `${a:-${b}}` nests.
 fn closing_brace(text: &[u8]) -> Option<usize> {
     let (mut depth, mut before) = (0usize, 0);
     for (at, byte) in text.iter().enumerate() {
@@ -141,12 +140,12 @@ fn closing_brace(text: &[u8]) -> Option<usize> {
     None
 }
 
-/// What stands between the braces.
+/// The content of the braces.
 struct Reference<'t> {
     name: &'t str,
-    /// `:-`, `?` and so on; empty where only the name stands there.
+    /// `:-`, `?` etc.; empty if there is only a name.
     operation: &'t str,
-    /// What follows the operation.
+    /// The text after the operation.
     argument: &'t [u8],
 }
 
@@ -190,7 +189,7 @@ impl<'t> Reference<'t> {
             // With a colon an empty value counts as unset.
             VariableValue::Set(value) => Some(value).filter(|v| !v.is_empty() || !operation.starts_with(':')),
         };
-        // Behind "${", the name and the operation.
+        // After "${", the name and the operation.
         let base = at + 2 + name.len() + operation.len();
         match (operation.trim_start_matches(':'), value) {
             ("+", None) => Ok(()),
@@ -230,8 +229,8 @@ mod tests {
         expand(text, &ExpansionRules { value: &value, only }).map(|out| out.bytes)
     }
 
-    /// nginx's own words survive in both spellings, and PHP's, make's, a shell's and a regular expression's; so does what
-    /// no rule of ours can read.
+    /// Both spellings of nginx's own variables are kept, and those of PHP, make, shells and regular expressions; and
+    /// so is anything that is not a valid reference.
     #[test]
     fn what_is_not_listed_stays_byte_for_byte() {
         let only = |name: &str, _: &str| name == "A";

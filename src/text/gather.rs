@@ -1,8 +1,9 @@
-//! `collect()` for lists, compiled once for each type of item and not for each iterator, of which there are a hundred.
+//! A `collect()` for vectors that is compiled once per item type instead of once per iterator: rinit has a hundred of
+//! them.
 
-/// Every iterator.
+/// Implemented by every iterator.
 pub trait Gather: Iterator + Sized {
-    /// All items, as `collect()` makes a `Vec` of them.
+    /// Collects all items into a `Vec`.
     fn gather(mut self) -> Vec<Self::Item> {
         list_of(&mut || self.next())
     }

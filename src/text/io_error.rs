@@ -1,8 +1,8 @@
-//! Errors of reading, in words.
+//! Messages for read errors.
 
 use std::io;
 
-/// Why a file could not be read, in words that follow its name.
+/// Explains why a file could not be read; follows its name.
 #[must_use]
 pub fn unreadable(error: &io::Error) -> String {
     match error.kind() {

@@ -1,54 +1,54 @@
-//! JSON (RFC 8259): one strict, bounded parser into a tree, and the way back.
+//! JSON (RFC 8259): a strict, bounded parser into a tree, and a writer.
 
 use crate::text::escape::json_string;
 
-/// Arrays and objects within each other; deeper ones are refused, for the stack's sake.
+/// The maximum nesting of arrays and objects, to protect the stack.
 const MAX_DEPTH: u32 = 64;
 
-/// One value.
+/// A JSON value.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Json {
     /// `null`
     Null,
     /// `true`, `false`
     Bool(bool),
-    /// As written: no digit is lost.
+    /// As written, so that no digit is lost.
     Number(String),
-    /// A string, unescaped; half of a surrogate pair is U+FFFD.
+    /// A string, unescaped; a lone surrogate becomes U+FFFD.
     Text(String),
     /// An array.
     List(Vec<Json>),
-    /// An object, its members in the order in which they are written.
+    /// An object with its members in source order.
     Object(Vec<(String, Json)>),
 }
 
 impl Json {
-    /// The member of an object; of a name that is there twice, the last.
+    /// Returns a member of an object; the last one if the name is duplicated.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Self> {
         let Self::Object(members) = self else { return None };
         members.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
-    /// A member that is a string.
+    /// Returns a member that is a string.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name)?.as_text()
     }
 
-    /// A member that is a whole number, not negative.
+    /// Returns a member that is a non-negative integer.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<u64> {
         self.get(name)?.as_number()
     }
 
-    /// Whether a member is `true`.
+    /// Returns whether a member is `true`.
     #[must_use]
     pub fn is_true(&self, name: &str) -> bool {
         self.get(name) == Some(&Self::Bool(true))
     }
 
-    /// The elements of a member that is an array; none of any other.
+    /// Returns the elements of a member that is an array; empty otherwise.
     #[must_use]
     pub fn list(&self, name: &str) -> &[Self] {
         match self.get(name) {
@@ -57,7 +57,7 @@ impl Json {
         }
     }
 
-    /// A string.
+    /// Returns the string.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         match self {
@@ -66,7 +66,7 @@ impl Json {
         }
     }
 
-    /// A whole number, not negative.
+    /// Returns the non-negative integer.
     #[must_use]
     pub fn as_number(&self) -> Option<u64> {
         match self {
@@ -75,7 +75,7 @@ impl Json {
         }
     }
 
-    /// Writes it, without blanks.
+    /// Writes it without whitespace.
     pub fn write(&self, out: &mut String) {
         match self {
             Self::Null => out.push_str("null"),
@@ -109,7 +109,7 @@ impl Json {
     }
 }
 
-/// Reads a text that is one JSON value and nothing else.
+/// Parses a text that is exactly one JSON value.
 #[must_use]
 pub fn parse(text: &str) -> Option<Json> {
     let mut reader = JsonParser { rest: text.as_bytes() };
@@ -118,7 +118,7 @@ pub fn parse(text: &str) -> Option<Json> {
     reader.rest.is_empty().then_some(value)
 }
 
-/// Whether the whole text is one JSON value.
+/// Returns whether the text is exactly one JSON value.
 #[must_use]
 pub fn is_json(text: &str) -> bool {
     parse(text).is_some()
@@ -229,7 +229,7 @@ impl JsonParser<'_> {
         })
     }
 
-    /// What follows `\u`, with the second half of a pair.
+    /// Parses what follows `\u`, including a second surrogate.
     fn unicode(&mut self) -> Option<char> {
         let first = self.hex()?;
         if !(0xd800..0xdc00).contains(&first) {
@@ -273,7 +273,7 @@ impl JsonParser<'_> {
         String::from_utf8(written.to_vec()).ok().map(Json::Number)
     }
 
-    /// One digit or more.
+    /// Parses one or more digits.
     fn digits(&mut self) -> Option<()> {
         let count = self.rest.iter().take_while(|b| b.is_ascii_digit()).count();
         self.rest = self.rest.get(count..)?;
@@ -325,7 +325,7 @@ mod tests {
         assert_eq!(escapes.as_text(), Some("😀 \u{fffd}x \u{fffd} /\u{8}"));
     }
 
-    /// A form feed is no blank of JSON's, whatever Rust calls one.
+    /// A form feed is not JSON whitespace, although Rust counts it as whitespace.
     #[test]
     fn blanks_are_four() {
         assert!(is_json(" \t\r\n1 ") && !is_json("\u{c}1") && !is_json("[1,\u{c}2]"));

@@ -1,4 +1,4 @@
-//! Pure functions on texts and lists, which know nobody else in the crate.
+//! Pure functions on texts and lists, without dependencies on other modules.
 
 pub mod assignments;
 pub mod escape;

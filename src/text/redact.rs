@@ -1,31 +1,31 @@
-//! What rinit never shows: the values of secrets, wherever a text of rinit's would hold one, and the passwords in
-//! URLs and connection strings that nobody has called a secret.
+//! Hides what rinit must never show: the values of secrets in any text, and passwords in URLs and connection strings
+//! even if they were not declared as secrets.
 
 use crate::text::escape::{escaped, on_one_line, text_as_bytes};
 use std::borrow::Cow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What stands in their place.
+/// The replacement.
 const HIDDEN: &str = "***";
-/// A shorter value would be found in every other word.
+/// Shorter values would match ordinary words.
 const MIN_SECRET_LEN: usize = 4;
-/// As much of a part of a secret (a line of a key, the beginning of what was cut) as gives something away.
+/// The minimum length of a part of a secret (a line of a key, a truncated start) that is hidden too.
 const TELLING: usize = 8;
 
-/// What nothing shows from the moment on in which it is known. There is one, as there is one way out for each line.
+/// The known secrets. Global, like the log.
 static KEPT: Mutex<Secrets> = Mutex::new(Secrets::NONE);
 
 fn kept() -> MutexGuard<'static, Secrets> {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Keeps these values out of all that follows.
+/// Hides these values from now on.
 pub fn keep(values: &[String]) {
     let mut kept = kept();
     values.iter().for_each(|value| kept.add(value));
 }
 
-/// All of them, in every form in which a program may write them, the longest first.
+/// Returns all of them in every form in which a program may write them, longest first.
 #[must_use]
 pub fn byte_forms() -> Vec<Vec<u8>> {
     let mut forms: Vec<Vec<u8>> = Vec::new();
@@ -43,19 +43,19 @@ pub fn byte_forms() -> Vec<Vec<u8>> {
     forms
 }
 
-/// Copies what is kept to where the allocator now puts it: it stays.
+/// Reallocates the secrets to the allocator's current place, since they are kept.
 pub fn copy() {
     let mut kept = kept();
     kept.values = kept.values.clone();
 }
 
-/// The text without the values that are kept.
+/// Hides all known secrets in a text.
 #[must_use]
 pub fn hide(text: String) -> String {
     kept().hide(text)
 }
 
-/// The same for many texts; mostly nothing is kept, and none is looked at.
+/// The same for many texts; does nothing if there are no secrets, the usual case.
 pub fn hide_in<'t>(texts: impl Iterator<Item = &'t mut String>) {
     let kept = kept();
     if !kept.values.is_empty() {
@@ -63,17 +63,17 @@ pub fn hide_in<'t>(texts: impl Iterator<Item = &'t mut String>) {
     }
 }
 
-/// Values that must not be shown.
+/// Values that must be hidden.
 #[derive(Debug)]
 struct Secrets {
-    /// The longest first, so that one that holds another is hidden whole.
+    /// Longest first, so that a value that contains another is hidden as a whole.
     values: Vec<String>,
 }
 
 impl Secrets {
     const NONE: Self = Self { values: Vec::new() };
 
-    /// Adds a value, also as it stands in a message: on one line, line by line, without what looks like a password.
+    /// Adds a value, and its forms in messages: escaped on one line, each line, and without password-like parts.
     fn add(&mut self, value: &str) {
         if let Cow::Owned(bytes) = text_as_bytes(value) {
             self.add(&String::from_utf8_lossy(&bytes)); // as most of rinit shows what is not UTF-8
@@ -91,7 +91,7 @@ impl Secrets {
         crate::text::sort::sort_by_key(&mut self.values, |value| std::cmp::Reverse(value.len()));
     }
 
-    /// The text without them.
+    /// Hides them in a text.
     fn hide(&self, mut text: String) -> String {
         for value in &self.values {
             if text.contains(value.as_str()) {
@@ -105,7 +105,7 @@ impl Secrets {
     }
 }
 
-/// What was cut in a text may end in the beginning of a secret.
+/// Hides the start of a secret at the end of a truncated text.
 fn without_beginnings(text: &str, value: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut pieces = text.split('…').peekable();
@@ -123,9 +123,9 @@ fn without_beginnings(text: &str, value: &str) -> String {
     out
 }
 
-/// A text without the passwords that stand in it as `scheme://user:password@host`, `user:password@host` and
-/// `password=…`. What might be one is hidden: a password with a `/`, `@` or blank in it, which should have been
-/// encoded, is just the one that a message will be about.
+/// Hides the passwords of `scheme://user:password@host`, `user:password@host` and `password=…`. In doubt it hides: a
+/// password with a `/`, `@` or space that should have been encoded is just what an error message is likely to be
+/// about.
 #[must_use]
 pub fn without_passwords(text: &str) -> String {
     if !text.bytes().any(|b| matches!(b, b'@' | b'=')) {
@@ -149,7 +149,7 @@ pub fn without_passwords(text: &str) -> String {
     out
 }
 
-/// Where a password begins and ends in `rest`, whose first word is `word`.
+/// Returns the range of a password in `rest`, whose first word is `word`.
 fn password(word: &str, rest: &str) -> Option<(usize, usize)> {
     let Some(scheme) = word.find("://") else {
         let end = word.rfind('@')?;
@@ -158,7 +158,7 @@ fn password(word: &str, rest: &str) -> Option<(usize, usize)> {
     };
     let begin = scheme + 3;
     let Some(start) = word.get(begin..)?.find(':').map(|colon| begin + colon + 1) else {
-        // A user alone is a name, but on the web it is a token.
+        // A user without password is just a name, except on the web, where it may be a token.
         let web = word.get(..scheme)?.trim_end_matches('s').ends_with("http");
         return Some((begin, word.rfind('@').filter(|_| web)?));
     };
@@ -170,7 +170,7 @@ fn password(word: &str, rest: &str) -> Option<(usize, usize)> {
     (end > start).then_some((start, end))
 }
 
-/// A text without what stands behind `password=` and the like, in quotes or up to where the next name may stand.
+/// Hides what follows `password=` and the like, quoted or up to where the next name may start.
 fn without_named(text: &str) -> String {
     const NAMES: [&str; 7] = ["password", "passwd", "pwd", "secret", "token", "key", "signature"];
     let mut out = String::with_capacity(text.len());
@@ -256,7 +256,7 @@ mod tests {
             ("url=https://token@h/x", "url=https://***@h/x"),
             ("Server=db;Pwd=x;", "Server=db;Pwd=***;"),
             ("?api_key=x", "?api_key=***"),
-            // What has none stays as it is.
+            // A URL without a password is unchanged.
             ("ssh://git@host/x", "ssh://git@host/x"),
             ("http://db:80/x and me@host", "http://db:80/x and me@host"),
             ("http://db:80, me@host", "http://db:80, me@host"),
@@ -270,7 +270,7 @@ mod tests {
         }
     }
 
-    /// Whatever the user and the host, no password comes through.
+    /// No password gets through, for any user and host.
     #[test]
     fn no_password_comes_through() {
         let parts = ["a", "/", "@", ":", "?", "#", " ", "80", "//", "&", "=", ","];
@@ -279,7 +279,7 @@ mod tests {
                 for c in parts {
                     let password = ["S3", a, b, c, "cret"].concat();
                     let mut told = vec![format!("amqp://me:{password}@host/x")];
-                    // Where a name and an "=" stand before it, it ends where the next may stand.
+                    // After a name and "=" it ends where the next name may start.
                     if ![" ", "&"].iter().any(|end| password.contains(end)) {
                         told.push(format!("host=db password={password}"));
                         told.push(format!("jdbc:x://db:80/x?user=a&password={password}&ssl=1"));

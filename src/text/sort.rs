@@ -1,7 +1,7 @@
-//! One sort for every list: heapsort behind a call by pointer. The standard library's is compiled anew for each type of
-//! item, 2 KB and more a time; nothing that rinit sorts is long enough for its speed to be felt.
+//! A heapsort for all lists, using dynamic dispatch. The standard library's sort is compiled per item type, at 2 KB or
+//! more each; rinit sorts nothing long enough to need its speed.
 
-/// Sorts by a key, in place. Items with equal keys end in no particular order.
+/// Sorts by a key, in place. Not stable.
 pub fn sort_by_key<T, K: Ord>(items: &mut [T], key: impl Fn(&T) -> K) {
     let len = items.len();
     heapsort(len, &mut |step| match step {
@@ -28,7 +28,7 @@ pub fn sort<T: Ord>(items: &mut [T]) {
     });
 }
 
-/// What the algorithm asks of the list: indices alone, so that it is compiled once.
+/// The operations of the algorithm on the list: by index only, so that it is compiled once.
 enum SortStep {
     IsLess(usize, usize),
     Swap(usize, usize),
@@ -44,7 +44,7 @@ fn heapsort(len: usize, list: &mut dyn FnMut(SortStep) -> bool) {
     }
 }
 
-/// Moves an item down until neither of its children is larger.
+/// Moves an item down until no child is larger.
 fn sift_down(mut root: usize, len: usize, list: &mut dyn FnMut(SortStep) -> bool) {
     loop {
         let mut child = 2 * root + 1;

@@ -1,14 +1,14 @@
-//! The word that was probably meant: a name within few slips of the one that was written.
+//! Suggests the word that was probably meant: a known name within a few typos.
 
 use crate::text::gather::Gather;
-/// The known name that is nearest to `word`, when one is near enough to be a slip of the finger.
+/// Returns the known name nearest to `word`, if it is near enough to be a typo.
 #[must_use]
 pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    // A word of one or two letters is near to everything.
+    // A word of one or two letters is similar to everything.
     nearest_within((word.chars().count() / 3).min(3), word, known)
 }
 
-/// The same with at most so many slips.
+/// The same with a given maximum of typos.
 #[must_use]
 pub fn nearest_within<'k>(
     far: usize,
@@ -24,7 +24,7 @@ pub fn nearest_within<'k>(
 }
 
 fn closer<'k>(word: &str, name: &'k str, best: &mut (usize, Option<&'k str>)) {
-    /// No slip of the finger is found in what nobody types, but much time is lost.
+    /// Longer words were not typed, and would take too long.
     const MAX_WORD_LEN: usize = 256;
     let longer = name.chars().count().abs_diff(word.chars().count());
     if longer >= best.0 || word.len() > MAX_WORD_LEN {
@@ -46,7 +46,7 @@ fn suggest(name: Option<&str>) -> String {
     name.map_or_else(String::new, |name| format!("; did you mean \"{name}\"?"))
 }
 
-/// Edits (insert, delete, replace, swap of neighbours) from `a` to `b`: optimal string alignment.
+/// Returns the number of edits (insert, delete, replace, swap neighbours) from `a` to `b`: optimal string alignment.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().gather();
     let mut before: Vec<usize> = Vec::new();

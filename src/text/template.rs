@@ -1,7 +1,7 @@
-//! Texts with places for others: `{}` is replaced by the next part, and the two are counted when rinit is compiled.
+//! Templates: each `{}` is replaced by the next argument; their number is checked at compile time.
 
-/// A template with each `{}` replaced by the next of the parts, of which there are as many: `fill!("{} of {}", a, b)`.
-/// The parts are texts; what does the work is not generic, for there are many templates.
+/// Fills a template: `fill!("{} of {}", a, b)`. The arguments are strings; the work is done by a non-generic function,
+/// since there are many templates.
 macro_rules! fill {
     ($template:expr $(, $part:expr)* $(,)?) => {{
         const TEMPLATE: &str = $template;
@@ -10,7 +10,7 @@ macro_rules! fill {
     }};
 }
 
-/// How many arguments it has.
+/// Counts its arguments.
 macro_rules! count {
     () => { 0 };
     ($first:expr $(, $rest:expr)*) => { 1 + $crate::text::template::count!($($rest),*) };
@@ -18,7 +18,7 @@ macro_rules! count {
 
 pub(crate) use {count, fill};
 
-/// How many places a template has.
+/// Counts the `{}` of a template.
 #[must_use]
 pub const fn places(template: &str) -> usize {
     let bytes = template.as_bytes();
@@ -32,12 +32,12 @@ pub const fn places(template: &str) -> usize {
     count
 }
 
-/// Refuses a template that has more or fewer places than there are parts for it.
+/// Fails to compile if the numbers of `{}` and arguments differ.
 pub const fn check(template: &str, parts: usize) {
     assert!(places(template) == parts, "a template has more or fewer places than there are parts");
 }
 
-/// Replaces each `{}` by the next of the parts; for [`fill!`] and its like, which count them.
+/// Replaces each `{}` by the next argument; used by [`fill!`] and similar macros, which count them.
 #[must_use]
 #[inline(never)]
 pub fn fill_places(template: &str, parts: &[&str]) -> String {

@@ -1,6 +1,6 @@
-//! A moment of the calendar as text (RFC 3339, UTC).
+//! Formats timestamps (RFC 3339, UTC).
 
-/// `2026-11-29T21:19:23.123456Z`, into 27 bytes.
+/// Formats `2026-11-29T21:19:23.123456Z` into 27 bytes.
 #[must_use]
 pub fn rfc3339(seconds: u64, nanoseconds: u32) -> [u8; 27] {
     let mut out = *b"0000-00-00T00:00:00.000000Z";
@@ -24,7 +24,7 @@ pub fn rfc3339(seconds: u64, nanoseconds: u32) -> [u8; 27] {
     out
 }
 
-/// Year, month and day of a day since 1970 (Howard Hinnant's algorithm, years that begin in March).
+/// Converts days since 1970 to year, month and day (Howard Hinnant's algorithm, with years that start in March).
 fn civil(days: u64) -> (u64, u64, u64) {
     let day = days + 719_468;
     let era = day / 146_097;

@@ -1,9 +1,9 @@
-//! Small texts with a grammar: a command line, a duration, a size, a user.
+//! Parses small texts: command lines, durations, sizes, users.
 
 use std::time::Duration;
 
-/// Splits a command line into words as a shell would: blanks separate, quotes and backslashes protect.
-/// No shell runs, so an operator of the shell is an error and not an argument that surprises.
+/// Splits a command line into words like a shell: separated by spaces, with quotes and backslashes. No shell runs, so
+/// a shell operator is an error rather than a surprising argument.
 pub fn split(line: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -32,7 +32,7 @@ pub fn split(line: &str) -> Result<Vec<String>, String> {
     Ok(words)
 }
 
-/// What follows a `$`: the blanks in `${NAME:-a default}` separate no words. `$${` begins no such thing.
+/// Parses what follows a `$`: the spaces in `${NAME:-a default}` do not separate words. `$${` is not a reference.
 fn reference(chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), String> {
     word.push('$');
     let begun = |chars: &std::str::Chars<'_>| chars.as_str().starts_with('{');
@@ -82,16 +82,16 @@ fn finish(words: &mut Vec<String>, word: &mut Option<String>, quoted: bool) -> R
     Ok(())
 }
 
-/// A number with the text that it was written as, which is what messages show.
+/// A number with its source text, which messages show.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Number {
-    /// Near enough to compare by: of a number with more than 15 digits, the last may be off.
+    /// Accurate enough for comparisons: beyond 15 digits the last ones may be off.
     pub value: f64,
     /// As written.
     pub text: String,
 }
 
-/// A finite decimal number: `-1.5`, `1e3`.
+/// Parses a finite decimal number: `-1.5`, `1e3`.
 pub fn number(text: &str) -> Option<Number> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (digits, exponent) = match digits.split_once(['e', 'E']) {
@@ -106,7 +106,7 @@ pub fn number(text: &str) -> Option<Number> {
     for digit in whole.chars().chain(part.chars()) {
         value = value * 10.0 + f64::from(digit.to_digit(10)?);
     }
-    // The powers up to 22 are exact, and so the one division rounds as it should.
+    // Powers up to 22 are exact, so the single division rounds correctly.
     let shift = exponent.saturating_sub(i32::try_from(part.len()).ok()?);
     let power = 10f64.powi(shift.saturating_abs());
     value = if shift < 0 { value / power } else { value * power };
@@ -116,10 +116,10 @@ pub fn number(text: &str) -> Option<Number> {
     value.is_finite().then(|| Number { value, text: text.to_string() })
 }
 
-/// A duration with units, as Compose and systemd write them: `500ms`, `1m30s`, `1.5s`, `0s`.
+/// Parses a duration with units, as in Compose and systemd: `500ms`, `1m30s`, `1.5s`, `0s`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     const EXPECTED: &str = "a duration with its unit, such as \"500ms\", \"10s\" or \"1m30s\"";
-    /// What 64 bits of microseconds hold.
+    /// The range of 64-bit microseconds.
     const MAX_SECONDS: f64 = 1.8e19;
     let mut total = 0f64;
     let mut rest = text.trim();
@@ -145,7 +145,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         total += value * scale;
         rest = tail.trim_start();
     }
-    // Rounded to a microsecond: 0.1 has no exact float.
+    // Rounded to microseconds: 0.1 has no exact float.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "is in range")]
     match total * 1e6 + 0.5 {
         micros if micros < MAX_SECONDS => Ok(Duration::from_micros(micros as u64)),
@@ -153,7 +153,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A duration as people write it: the inverse of [`duration`], to the millisecond.
+/// Formats a duration; the inverse of [`duration`], to the millisecond.
 #[must_use]
 pub fn show_duration(span: Duration) -> String {
     let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
@@ -179,7 +179,7 @@ pub fn show_duration(span: Duration) -> String {
     shown
 }
 
-/// A size in bytes: `64MiB`, `64M` and `64m` (powers of 1024, as Docker has them), `64MB` (powers of 1000), `512`.
+/// Parses a size in bytes: `64MiB`, `64M` and `64m` (powers of 1024, as in Docker), `64MB` (powers of 1000), `512`.
 pub fn size(text: &str) -> Result<u64, String> {
     const EXPECTED: &str = "expected a size such as \"64MiB\", \"1G\" or \"512\"";
     let text = text.trim();
@@ -208,13 +208,13 @@ pub fn size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("too large; {EXPECTED}"))
 }
 
-/// A limit as `docker run --ulimit` takes it: -1 for none.
+/// Formats a limit as for `docker run --ulimit`: -1 for unlimited.
 #[must_use]
 pub fn show_ulimit(limit: u64) -> String {
     if limit == u64::MAX { "-1".into() } else { limit.to_string() }
 }
 
-/// A size as people write it.
+/// Formats a size.
 #[must_use]
 pub fn show_size(bytes: u64) -> String {
     for (unit, shift) in [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)] {

@@ -1,8 +1,8 @@
-//! A small regular expression for `pattern`: it matches the whole text, in time linear in the text,
-//! whatever the pattern (a set of states, no backtracking).
+//! A small regular expression engine for `pattern`: it matches the whole text, in linear time for every pattern (state
+//! sets, no backtracking).
 //!
-//! Known: characters, `.`, `[a-z]`, `[^…]`, `\d \w \s` and their opposites, `\n \r \t`, `( )`, `(?: )`, `|`,
-//! `*`, `+`, `?`, `{m}`, `{m,}`, `{m,n}`, `^`, `$`. Not known: back references, look-around, flags.
+//! Supported: characters, `.`, `[a-z]`, `[^…]`, `\d \w \s` and their negations, `\n \r \t`, `( )`, `(?: )`, `|`, `*`,
+//! `+`, `?`, `{m}`, `{m,}`, `{m,n}`, `^`, `$`. Not supported: back references, look-around, flags.
 
 /// A compiled pattern.
 #[derive(Debug)]
@@ -12,15 +12,15 @@ pub struct Pattern {
 
 #[derive(Clone, Debug)]
 enum Instruction {
-    /// Takes one character of the set.
+    /// Consumes one character of the set.
     Take(CharSet),
-    /// Goes on at both.
+    /// Continues at both.
     Split(usize, usize),
-    /// Goes on there.
+    /// Continues there.
     Jump(usize),
-    /// Only at the beginning.
+    /// Matches only at the start.
     Start,
-    /// Only at the end.
+    /// Matches only at the end.
     End,
     Match,
 }
@@ -42,15 +42,15 @@ enum Tree {
     Repeat(Box<Tree>, u32, Option<u32>),
 }
 
-/// The longest program; a pattern such as `(a{999}){999}` is refused.
+/// The maximum program length; a pattern such as `(a{999}){999}` is rejected.
 const MAX_STEPS: usize = 10_000;
-/// The most a `{m,n}` may say.
+/// The maximum count in `{m,n}`.
 const MAX_COUNT: u32 = 1000;
-/// Groups within groups.
+/// The maximum nesting of groups.
 const MAX_DEPTH: u32 = 50;
 
 impl Pattern {
-    /// Reads a pattern. The error is one line for the user.
+    /// Compiles a pattern. The error is one line for the user.
     pub fn new(text: &str) -> Result<Self, String> {
         let mut parser = Parser { rest: text, depth: 0 };
         let tree = parser.choice()?;
@@ -63,7 +63,7 @@ impl Pattern {
         Ok(Self { program })
     }
 
-    /// Whether the whole text matches.
+    /// Returns whether the whole text matches.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         let mut now = States::new(self.program.len());
@@ -84,7 +84,7 @@ impl Pattern {
         now.list.iter().any(|state| matches!(self.program.get(*state), Some(Instruction::Match)))
     }
 
-    /// Adds a state, and all that follow from it without a character.
+    /// Adds a state, and all states reachable from it without consuming a character.
     fn follow(&self, from: usize, start: bool, end: bool, states: &mut States) {
         let mut open = vec![from];
         while let Some(state) = open.pop() {
@@ -134,7 +134,7 @@ impl CharSet {
         self.ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != self.negated
     }
 
-    /// The set with all characters that are in `self` for `[…]`, where sets cannot be nested: its ranges.
+    /// Returns the ranges of this set, for use inside `[…]`.
     fn into_ranges(mut self) -> Vec<(char, char)> {
         if !self.negated {
             return self.ranges;
@@ -214,7 +214,7 @@ impl Parser<'_> {
         } else {
             self.rest = self.rest.split_once('}').map_or("", |(_, rest)| rest);
         }
-        // As few as possible: the same when the whole text must match.
+        // Lazy quantifiers give the same result, since the whole text must match.
         self.eat("?");
         if self.rest.starts_with(['*', '+', '?']) {
             return Err("a repetition of a repetition; put the inner one in ( )".into());
@@ -222,7 +222,7 @@ impl Parser<'_> {
         Ok(Tree::Repeat(Box::new(item), min, max))
     }
 
-    /// What `{m}`, `{m,}` or `{m,n}` at this place says; `None` when the brace is a character.
+    /// Parses `{m}`, `{m,}` or `{m,n}` here; `None` if the brace is an ordinary character.
     fn counts(&self) -> Result<Option<(u32, Option<u32>)>, String> {
         let Some((inside, _)) = self.rest.strip_prefix('{').and_then(|rest| rest.split_once('}')) else {
             return Ok(None);
