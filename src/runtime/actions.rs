@@ -115,6 +115,7 @@ impl EventLoop {
         }
         match started {
             Ok(Started::Running(pid)) => {
+                self.just_started = true;
                 if is_main {
                     self.main_pid = Some(pid);
                     self.original_spawned(program, pid);

@@ -97,6 +97,7 @@ impl Runtime {
             code: None,
             main_pid: None,
             sayings: VecDeque::new(),
+            just_started: false,
             ended: None,
             short_of_memory: None,
             came: 0,
@@ -180,6 +181,8 @@ struct EventLoop {
     /// Files to which running oneshots write variables.
     env_files: Vec<exports::OpenEnvFile>,
     sayings: VecDeque<DeferredLine>,
+    /// Whether a process was started since the last line.
+    just_started: bool,
 }
 
 /// A line to be logged when all other work is done.
@@ -210,6 +213,10 @@ impl EventLoop {
                 self.step(event);
                 1
             } else if let Some(saying) = self.sayings.pop_front() {
+                // A new process may be waiting for this very CPU; lines, and what is looked up for them, can wait.
+                if std::mem::take(&mut self.just_started) {
+                    std::thread::yield_now();
+                }
                 self.utter(saying);
                 1
             } else {
