@@ -6,7 +6,7 @@ macro_rules! fill {
     ($template:expr $(, $part:expr)* $(,)?) => {{
         const TEMPLATE: &str = $template;
         const _: () = $crate::text::template::check(TEMPLATE, $crate::text::template::count!($($part),*));
-        $crate::text::template::fill_places(TEMPLATE, &[$($part),*])
+        $crate::text::template::fill_places(TEMPLATE, &[$(&$part),*])
     }};
 }
 
@@ -41,13 +41,19 @@ pub const fn check(template: &str, parts: usize) {
 #[must_use]
 #[inline(never)]
 pub fn fill_places(template: &str, parts: &[&str]) -> String {
-    let mut pieces = template.split("{}");
-    let mut text = pieces.next().unwrap_or("").to_string();
-    let mut parts = parts.iter();
-    for piece in pieces {
-        text.push_str(parts.next().unwrap_or(&""));
-        text.push_str(piece);
+    let room =
+        parts.iter().fold(template.len(), |room, part| room + part.len()).saturating_sub(2 * parts.len());
+    let (mut text, mut rest) = (String::with_capacity(room), template);
+    for part in parts {
+        let place = rest.as_bytes().windows(2).position(|pair| pair == b"{}");
+        let Some((before, after)) = place.and_then(|at| Some((rest.get(..at)?, rest.get(at + 2..)?))) else {
+            break;
+        };
+        text.push_str(before);
+        text.push_str(part);
+        rest = after;
     }
+    text.push_str(rest);
     text
 }
 
