@@ -26,13 +26,15 @@ impl GroupLooks {
     }
 
     /// Starts a check of all groups; it includes those left over from the last check.
-    pub(super) fn look(&mut self, core: &Supervisor, now: Moment) {
+    pub(super) fn look(&mut self, core: &Supervisor, now: fn() -> Moment) {
         self.queue.clear();
         self.queue.extend(core.lingering());
-        let overdue = self.due.is_none_or(|due| due <= now);
         if self.queue.is_empty() {
             (self.due, self.pause) = (None, Duration::ZERO);
-        } else if overdue {
+            return;
+        }
+        let now = now();
+        if self.due.is_none_or(|due| due <= now) {
             self.pause = (self.pause * 2).clamp(MIN_PAUSE, MAX_PAUSE);
             self.due = Some(now.after(self.pause));
         }

@@ -327,7 +327,7 @@ impl EventLoop {
             self.tell_last_lines(false);
         }
         if self.groups.deadline().is_some_and(|moment| moment <= now) {
-            self.groups.look(&self.runtime.core, now);
+            self.groups.look(&self.runtime.core, clock::now);
         }
         // Otherwise the supervisor may not know these processes yet.
         if self.events.is_empty() && self.actions.is_empty() {
@@ -402,7 +402,7 @@ impl EventLoop {
         if !self.env_files.is_empty() {
             self.look_at_env_files();
         }
-        self.groups.look(&self.runtime.core, clock::now());
+        self.groups.look(&self.runtime.core, clock::now);
     }
 
     /// Checks one group whose leader is gone; returns false if none is left to check.
