@@ -22,6 +22,7 @@ use crate::config::source::diagnostic::Span;
 use crate::model::environ::Environ;
 use crate::text::escape::on_one_line;
 use crate::text::redact;
+use crate::text::words::words;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -231,8 +232,7 @@ impl Finding {
 }
 
 /// How much a failed check weighs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Level {
     /// The container does not start: exit code 69.
     #[default]
@@ -240,6 +240,8 @@ pub enum Level {
     /// It is told.
     Warn,
 }
+
+words!(Level { "error" => Error, "warn" => Warn });
 
 /// One check of the configuration.
 pub struct Check {

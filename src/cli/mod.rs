@@ -6,6 +6,7 @@ pub use options::help;
 use crate::model::Signal;
 use crate::text::gather::Gather;
 use crate::text::suggest::did_you_mean;
+use crate::text::words::words;
 use options::{Applied, OPTIONS, OptionSpec};
 use std::ffi::{CStr, CString};
 use std::time::Duration;
@@ -44,8 +45,7 @@ pub enum Mode {
 }
 
 /// The format of a report of checks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Format {
     /// Human-readable.
     #[default]
@@ -58,9 +58,10 @@ pub enum Format {
     Junit,
 }
 
+words!(Format { "human" => Human, "json" => Json, "tap" => Tap, "junit" => Junit });
+
 /// The format of rinit's log lines.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum LogFormat {
     /// `rinit: web: exited with code 3`.
     #[default]
@@ -69,9 +70,10 @@ pub enum LogFormat {
     Json,
 }
 
+words!(LogFormat { "text" => Text, "json" => Json });
+
 /// The level of rinit's log lines.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum LogLevel {
     /// Failures that end the container.
     Error,
@@ -84,6 +86,8 @@ pub enum LogLevel {
     /// Everything.
     Trace,
 }
+
+words!(LogLevel { "error" => Error, "warn" => Warn, "info" => Info, "debug" => Debug, "trace" => Trace });
 
 /// A command line that runs something.
 #[derive(Clone, PartialEq, Debug, Default)]

@@ -12,6 +12,7 @@ pub use source::files::Files;
 
 use crate::model::privileges::ExecPrivileges;
 use crate::model::{ServicePolicy, Settings, Ulimit};
+use crate::text::words::words;
 use prepared::PreparedFile;
 use source::diagnostic::Span;
 use std::ops::Deref;
@@ -215,8 +216,7 @@ pub struct Logging {
 }
 
 /// `logging.driver`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum LogDriver {
     /// To rinit's own stdout and stderr, by the service itself.
     #[default]
@@ -230,6 +230,8 @@ pub enum LogDriver {
     /// Nowhere.
     None,
 }
+
+words!(LogDriver { "inherit" => Inherit, "prefix" => Prefix, "json" => Json, "file" => File, "none" => None });
 
 impl LogDriver {
     /// Whether the relay carries it.

@@ -3,6 +3,7 @@
 pub mod environ;
 pub mod privileges;
 
+use crate::text::words::words;
 use std::fmt;
 use std::time::Duration;
 
@@ -194,8 +195,7 @@ impl fmt::Display for ExitStatus {
 }
 
 /// The kind of work of a service.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum ServiceType {
     /// Runs until it is stopped; an end by itself is unexpected.
     #[default]
@@ -204,20 +204,20 @@ pub enum ServiceType {
     Oneshot,
 }
 
+words!(ServiceType { "daemon" => Daemon, "oneshot" => Oneshot });
+
 /// The state that a dependency must reach before its dependent starts (Compose's `condition`).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Condition {
     /// Its process runs (or has ended with success).
-    #[serde(alias = "service_started")]
     Started,
     /// Its healthcheck has passed.
-    #[serde(alias = "service_healthy")]
     Healthy,
     /// It has exited with success.
-    #[serde(alias = "service_completed_successfully")]
     Completed,
 }
+
+words!(Condition { "started" => Started, "service_started" => Started, "healthy" => Healthy, "service_healthy" => Healthy, "completed" => Completed, "service_completed_successfully" => Completed });
 
 /// One edge of the dependency graph.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -233,8 +233,7 @@ pub struct Dependency {
 }
 
 /// When an ended service is restarted (Compose's `restart`).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Restart {
     /// Never.
     No,
@@ -245,6 +244,8 @@ pub enum Restart {
     /// Like `always`, but not after a stop by hand.
     UnlessStopped,
 }
+
+words!(Restart { "no" => No, "always" => Always, "on-failure" => OnFailure, "unless-stopped" => UnlessStopped });
 
 /// `restart` and `restart_policy` of one service.
 #[derive(Clone, PartialEq, Debug)]
@@ -286,8 +287,7 @@ impl Default for RestartPolicy {
 }
 
 /// What happens to a service whose healthcheck has failed `retries` times in a row.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum OnUnhealthy {
     /// It is stopped, which counts as a failure; then its restart policy decides.
     #[default]
@@ -297,6 +297,8 @@ pub enum OnUnhealthy {
     /// It is stopped for good, as a failure.
     Stop,
 }
+
+words!(OnUnhealthy { "restart" => Restart, "ignore" => Ignore, "stop" => Stop });
 
 /// The timing of a healthcheck; the shell knows the probe itself.
 #[derive(Clone, PartialEq, Debug)]
@@ -316,8 +318,7 @@ pub struct HealthRules {
 }
 
 /// Which processes of a service a stop reaches (`kill_mode`).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum KillMode {
     /// The stop signal goes to the first process only; when that has ended, TERM to the rest of its group; KILL to
     /// all.
@@ -330,6 +331,8 @@ pub enum KillMode {
     /// Like `Mixed`, and also processes that have left the group.
     All,
 }
+
+words!(KillMode { "mixed" => Mixed, "group" => Group, "process" => Process, "all" => All });
 
 /// The settings of a service that the supervisor uses. What it runs, and as which user, is only known to the shell
 /// ([`crate::config::Program`]).

@@ -13,3 +13,4 @@ pub mod suggest;
 pub(crate) mod template;
 pub mod timestamp;
 pub mod units;
+pub mod words;

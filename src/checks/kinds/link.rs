@@ -9,6 +9,7 @@ use crate::model::environ::Environ;
 use crate::sys::net::Protocol;
 use crate::text::gather::Gather;
 use crate::text::template::fill;
+use crate::text::words::words;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -28,8 +29,7 @@ pub const KEYS: &[&[KeySpec]] = &[&[
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What `export` hands on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 enum As {
     /// The alias; the address where the alias does not resolve.
     #[default]
@@ -39,6 +39,8 @@ enum As {
     /// `tcp://HOST:PORT`
     Url,
 }
+
+words!(As { "host" => Host, "address" => Address, "port" => Port, "url" => Url });
 
 struct Link {
     alias: String,

@@ -12,6 +12,7 @@ use crate::sys::fs::stat::Access;
 use crate::sys::{Errno, errno};
 use crate::text::gather::Gather;
 use crate::text::template::fill;
+use crate::text::words::words;
 
 /// `mount`
 pub const KIND: Kind = Kind { name: "mount", hang_hint: SLOW_FILES, read, ..Kind::PLAIN };
@@ -28,12 +29,13 @@ pub const KEYS: &[&[KeySpec]] = &[&[
     key("volume", "name or bool", "either", "the name of the engine's volume; true: any, false: none"),
 ]];
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum MountMode {
     Rw,
     Ro,
 }
+
+words!(MountMode { "rw" => Rw, "ro" => Ro });
 
 struct MountCheck {
     path: String,

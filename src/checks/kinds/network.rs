@@ -7,6 +7,7 @@ use crate::config::read::table::Table;
 use crate::sys::net::Interface;
 use crate::text::gather::Gather;
 use crate::text::template::fill;
+use crate::text::words::words;
 use std::net::IpAddr;
 
 /// `network`
@@ -24,12 +25,13 @@ pub const KEYS: &[&[KeySpec]] = &[&[
     key("ipv6", "bool", "either", "whether it speaks IPv6"),
 ]];
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Family {
     Ipv4,
     Ipv6,
 }
+
+words!(Family { "ipv4" => Ipv4, "ipv6" => Ipv6 });
 
 struct Network {
     /// `None`: any but the loopback.

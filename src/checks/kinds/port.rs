@@ -7,6 +7,7 @@ use crate::config::read::table::Table;
 use crate::sys::net::Protocol;
 use crate::sys::{Errno, errno};
 use crate::text::template::fill;
+use crate::text::words::words;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -26,13 +27,14 @@ pub const KEYS: &[&[KeySpec]] = &[&[
 /// How long a connection may take where /proc does not tell who listens.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 enum PortState {
     #[default]
     Free,
     Listening,
 }
+
+words!(PortState { "free" => Free, "listening" => Listening });
 
 struct Port {
     port: u16,

@@ -5,7 +5,7 @@ use crate::config::source::document::Value;
 use crate::model::Signal;
 use crate::text::gather::Gather;
 use crate::text::suggest::did_you_mean;
-use serde::Deserialize;
+use crate::text::words::Word;
 
 /// A number or bool as its text.
 pub fn scalar(value: &Value) -> Option<String> {
@@ -38,39 +38,19 @@ pub fn mode(table: &Table<'_>, key: &'static str) -> Option<u32> {
     mode
 }
 
-/// Reads a word as a variant of `T`; the error lists the words there are, or the nearest one.
-pub fn one_of<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, String> {
-    let words = serde::de::value::StrDeserializer::<UnknownWord>::new(text);
-    T::deserialize(words).map_err(|unknown| unknown.explain(text))
+/// Reads a word as a value of `T`; the error lists the words there are, or the nearest one.
+pub fn one_of<T: Word>(text: &str) -> Result<T, String> {
+    let found = word_number(text, T::NAMES)?;
+    T::VALUES.get(found).copied().ok_or_else(String::new)
 }
 
-/// serde's complaint about an unknown variant, reduced to the words that it knows.
-#[derive(Debug)]
-struct UnknownWord(&'static [&'static str]);
-
-impl UnknownWord {
-    fn explain(&self, text: &str) -> String {
+/// Which of the words it is.
+#[inline(never)]
+pub(super) fn word_number(text: &str, names: &'static [&'static str]) -> Result<usize, String> {
+    names.iter().position(|name| *name == text).ok_or_else(|| {
         // Compose's name of a condition is known, but not advertised.
-        let words = self.0.iter().filter(|word| !word.starts_with("service_"));
-        let expected: Vec<String> = words.map(|word| format!("\"{word}\"")).gather();
-        format!("expected {}{}", expected.join(" or "), did_you_mean(text, self.0.iter().copied()))
-    }
-}
-
-impl std::fmt::Display for UnknownWord {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("unknown word")
-    }
-}
-
-impl std::error::Error for UnknownWord {}
-
-impl serde::de::Error for UnknownWord {
-    fn custom<T: std::fmt::Display>(_: T) -> Self {
-        Self(&[])
-    }
-
-    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
-        Self(expected)
-    }
+        let words = names.iter().filter(|word| !word.starts_with("service_"));
+        let expected = words.map(|word| fill!("\"{}\"", word)).gather();
+        fill!("expected {}{}", expected.join(" or "), did_you_mean(text, names.iter().copied()))
+    })
 }

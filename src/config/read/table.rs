@@ -7,6 +7,7 @@
 pub use super::context::ReadContext;
 use super::foreign;
 use super::interpolate::{Expanded, OnlyNames, Scope, StartFacts, expand_only};
+use super::scalar::word_number;
 pub use super::scalar::{one_of, scalar, signal};
 use crate::config::source::diagnostic::Span;
 use crate::config::source::document::{Entry, Node, Value};
@@ -15,7 +16,7 @@ use crate::model::Signal;
 use crate::text::gather::Gather;
 use crate::text::suggest::did_you_mean;
 use crate::text::units::{self, Number};
-use serde::Deserialize;
+use crate::text::words::Word;
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
@@ -322,9 +323,10 @@ impl<'a> Table<'a> {
         self.parse(key, "a signal's name or number, 1 to 64", other, signal)
     }
 
-    /// One word of a closed list: the variants of `T`, as serde names them.
-    pub fn word<T: for<'de> Deserialize<'de>>(&self, key: &'static str) -> Option<T> {
-        self.parse(key, "a word", |_| None, one_of)
+    /// One word of a closed list.
+    pub fn word<T: Word>(&self, key: &'static str) -> Option<T> {
+        let number = self.parse(key, "a word", |_| None, |text| word_number(text, T::NAMES))?;
+        T::VALUES.get(number).copied()
     }
 
     /// A string or an array of strings, each expanded. Elements that are not known yet, or faulty, are left out; where

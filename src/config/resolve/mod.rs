@@ -30,6 +30,7 @@ use super::{Plan, Service};
 use crate::model::{ServiceId, Settings};
 use crate::text::escape::escaped;
 use crate::text::escape::text_as_bytes;
+use crate::text::words::words;
 use depends_on::Draft;
 use std::ffi::CString;
 
@@ -42,12 +43,13 @@ pub use super::read::command_line::MAIN;
 static NOTHING: Node = Node { value: Value::Table(Vec::new()), at: Span { file: 0, start: 0, end: 0 } };
 
 /// `when_idle`: what follows when nothing is left to run.
-#[derive(serde::Deserialize, PartialEq)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq)]
 enum WhenIdle {
     Exit,
     Stay,
 }
+
+words!(WhenIdle { "exit" => Exit, "stay" => Stay });
 
 /// Resolves the configuration, and the COMMAND with it, for one state of the environment. `files` is `None`
 /// when there is no configuration, or when it is not meant for this COMMAND ([`for_this_command`]). The plan

@@ -8,6 +8,7 @@ pub mod pair;
 pub mod resolver;
 
 use crate::text::gather::Gather;
+use crate::text::words::words;
 use nix::errno::Errno;
 use std::ffi::CStr;
 use std::io;
@@ -16,8 +17,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 /// A transport protocol.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Protocol {
     /// TCP.
     #[default]
@@ -25,6 +25,8 @@ pub enum Protocol {
     /// UDP.
     Udp,
 }
+
+words!(Protocol { "tcp" => Tcp, "udp" => Udp });
 
 impl Protocol {
     /// Returns `tcp` or `udp`.

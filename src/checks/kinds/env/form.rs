@@ -7,11 +7,11 @@ use crate::text::gather::Gather;
 use crate::text::json;
 use crate::text::regex::Pattern;
 use crate::text::units::{self, Number};
+use crate::text::words::words;
 use std::net::IpAddr;
 
 /// What a value must be.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Type {
     #[default]
     String,
@@ -33,6 +33,8 @@ pub enum Type {
     Base64,
     List,
 }
+
+words!(Type { "string" => String, "int" => Int, "float" => Float, "bool" => Bool, "port" => Port, "url" => Url, "host" => Host, "host_port" => HostPort, "ip" => Ip, "path" => Path, "duration" => Duration, "size" => Size, "email" => Email, "uuid" => Uuid, "semver" => Semver, "json" => Json, "base64" => Base64, "list" => List });
 
 /// All that is asked of a value.
 #[derive(Default)]
