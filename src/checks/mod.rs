@@ -22,6 +22,7 @@ use crate::config::source::diagnostic::Span;
 use crate::model::environ::Environ;
 use crate::text::escape::on_one_line;
 use crate::text::redact;
+use crate::text::template::fill;
 use crate::text::words::words;
 use std::rc::Rc;
 use std::time::Duration;
@@ -283,7 +284,7 @@ pub(crate) fn quoted(value: &str) -> String {
     let value = redact::without_passwords(value.get(..end).unwrap_or_default());
     let cut = value.char_indices().nth(MAX_LISTED).and_then(|(end, _)| value.get(..end));
     let end = if cut.is_some() { "…\"" } else { "\"" };
-    ["\"", &on_one_line(cut.unwrap_or(&value)), end].concat()
+    fill!("\"{}{}", &on_one_line(cut.unwrap_or(&value)), end)
 }
 
 /// `a, b or c`, each in quotes.

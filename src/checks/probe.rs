@@ -10,15 +10,16 @@ use crate::config::source::document::{self, Node, Value};
 use crate::model::environ::Environ;
 use crate::text::escape::toml_key;
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 
 /// Finds the check that a probe names below `[checks]`, and notes the faults of one that has keys of its own.
 pub fn complete(probe: &mut CheckProbe, service: &str, written: Option<&Node>, reading: &ReadContext<'_>) {
-    let path = ["services.", service, ".healthcheck"].concat();
+    let path = fill!("services.{}.healthcheck", service);
     if !probe.kind.is_empty() {
         let (_, faults) = parse(probe, &reading.scope);
         for message in faults {
             let message = message.strip_prefix("checks.").unwrap_or(&message);
-            reading.fault(probe.at, [&path, ".", message].concat());
+            reading.fault(probe.at, fill!("{}.{}", path, message));
         }
         return;
     }
@@ -28,7 +29,7 @@ pub fn complete(probe: &mut CheckProbe, service: &str, written: Option<&Node>, r
     let found = if name.is_empty() { of_kind } else { of_kind.and_then(|node| node.get(name)) };
     let Some(found) = found else {
         let example = "; expected \"KIND.NAME\", such as \"tcp.db\" for [checks.tcp.db]";
-        reading.fault(probe.at, [&path, ".check: no check is called \"", &named, "\"", example].concat());
+        reading.fault(probe.at, fill!("{}.check: no check is called \"{}\"{}", path, named, example));
         return;
     };
     (probe.kind, probe.name) = (kind.into(), name.into());
@@ -55,13 +56,13 @@ pub fn judge(probe: &CheckProbe, environ: Environ) -> Result<(), String> {
     let remedy = finding.remedy.replace(", or keep trying with wait", "");
     let end = if remedy.is_empty() { "" } else { "; " };
     let (subject, expected) = (&*check.spec.subject, &*check.spec.expected);
-    Err([subject, ": found ", &finding.found, ", expected ", expected, end, &remedy].concat())
+    Err(fill!("{}: found {}, expected {}{}{}", subject, finding.found, expected, end, remedy))
 }
 
 /// The check of a probe, and the messages of its faults.
 fn parse(probe: &CheckProbe, scope: &Scope<'_>) -> (Vec<Check>, Vec<String>) {
-    let name = if probe.name.is_empty() { String::new() } else { [".", &toml_key(&probe.name)].concat() };
-    let text = ["[checks.", &toml_key(&probe.kind), &name, "]\n", &probe.table].concat();
+    let name = if probe.name.is_empty() { String::new() } else { fill!(".{}", &toml_key(&probe.name)) };
+    let text = fill!("[checks.{}{}]\n{}", &toml_key(&probe.kind), name, probe.table);
     let mut sources = SourceMap::default();
     let file = sources.add(String::new(), text);
     let mut faults = Vec::new();

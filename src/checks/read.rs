@@ -10,6 +10,7 @@ use crate::config::source::document::{Entry, Node, Value};
 use crate::model::environ::Environ;
 use crate::text::gather::Gather;
 use crate::text::suggest::did_you_mean;
+use crate::text::template::fill;
 use crate::text::units::show_duration;
 use std::time::Duration;
 
@@ -33,10 +34,10 @@ pub fn read<'a>(root: Option<&'a Node>, reading: &'a ReadContext<'a>) -> Vec<Che
                 let names = || KINDS.iter().map(|kind| kind.name);
                 let mut hint = did_you_mean(&entry.key, names());
                 if hint.is_empty() {
-                    hint = format!("; there are {}", names().gather().join(", "));
+                    hint = fill!("; there are {}", names().gather().join(", "));
                 }
                 reading
-                    .fault(entry.at, format!("checks: no kind of check is called \"{}\"{hint}", entry.key));
+                    .fault(entry.at, fill!("checks: no kind of check is called \"{}\"{}", entry.key, hint));
             }
         }
     }
@@ -90,12 +91,12 @@ pub fn secrets(checks: &[Check], environ: &Environ) -> Vec<String> {
 pub fn explain(checks: &[Check], sources: &SourceMap) -> String {
     let mut text = String::new();
     for check in checks {
-        let what = format!("{}: expected {}", check.spec.subject, check.spec.expected);
-        let off = check.off.as_ref().map_or_else(String::new, |why| format!(" (off: {why})"));
-        let wait = check.wait.map_or_else(String::new, |wait| format!(", within {}", show_duration(wait)));
-        text.push_str(&format!("      {what}{wait}{off} ({})\n", sources.file_line(check.at)));
+        let what = fill!("{}: expected {}", check.spec.subject, check.spec.expected);
+        let off = check.off.as_ref().map_or_else(String::new, |why| fill!(" (off: {})", why));
+        let wait = check.wait.map_or_else(String::new, |wait| fill!(", within {}", show_duration(wait)));
+        text.push_str(&fill!("      {}{}{} ({})\n", what, wait, off, sources.file_line(check.at)));
     }
-    if text.is_empty() { text } else { format!("checks:\n{text}") }
+    if text.is_empty() { text } else { fill!("checks:\n{}", text) }
 }
 
 /// The checks of one kind.
@@ -105,7 +106,7 @@ fn find<'a>(
     reading: &ReadContext<'_>,
     written: &mut Vec<Written<'a>>,
 ) {
-    let path = || format!("checks.{}", entry.key);
+    let path = || fill!("checks.{}", entry.key);
     let Value::Table(entries) = &entry.node.value else {
         // Opened for its fault.
         let _ = Table::open(reading, path(), entry.at, &entry.node);
@@ -116,7 +117,7 @@ fn find<'a>(
         written.push((kind, entry, None));
     } else if entries.is_empty() {
         let path = path();
-        reading.fault(entry.at, format!("{path}: says nothing; expected [{path}.NAME]"));
+        reading.fault(entry.at, fill!("{}: says nothing; expected [{}.NAME]", path, path));
     }
 }
 
@@ -127,14 +128,14 @@ fn is_named(kind: &Kind, one: &Entry) -> bool {
 }
 
 fn read_named(kind: &'static Kind, entry: &Entry, one: &Entry, reading: &ReadContext<'_>) -> Option<Check> {
-    let path = ["checks.", &entry.key, ".", &one.key].concat();
+    let path = fill!("checks.{}.{}", entry.key, one.key);
     match expand(&one.key, &reading.scope) {
         Ok(Expanded::Text(name)) if !name.is_empty() => {
             let table = Table::open(reading, path, one.at, &one.node)?;
             return read_check(kind, name, table);
         }
-        Ok(_) => reading.fault(one.at, format!("{path}: an empty name")),
-        Err(why) => reading.fault(one.at, format!("{path}: {why}")),
+        Ok(_) => reading.fault(one.at, fill!("{}: an empty name", path)),
+        Err(why) => reading.fault(one.at, fill!("{}: {}", path, why)),
     }
     None
 }
@@ -143,7 +144,7 @@ fn read_nameless(kind: &'static Kind, entry: &Entry, reading: &ReadContext<'_>) 
     let Value::Table(entries) = &entry.node.value else { return None };
     let own = entries.iter().filter(|one| !is_named(kind, one)).cloned().gather();
     let node = Node { value: Value::Table(own), at: entry.node.at };
-    let table = Table::open(reading, format!("checks.{}", entry.key), entry.at, &node)?;
+    let table = Table::open(reading, fill!("checks.{}", entry.key), entry.at, &node)?;
     read_check(kind, String::new(), table)
 }
 

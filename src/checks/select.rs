@@ -2,6 +2,7 @@
 
 use super::{Check, quoted};
 use crate::text::suggest::did_you_mean;
+use crate::text::template::fill;
 
 /// Keeps the checks that a word of `only` means (all when there is none) and that none of `skip` does. A word is a
 /// kind (`file`), a name (`DATABASE_URL`), or `kind.name`; one that means nothing is an error.
@@ -16,7 +17,7 @@ pub fn select(checks: &mut Vec<Check>, only: &[String], skip: &[String]) -> Resu
             if hint.is_empty() {
                 hint.push_str("; --explain shows them all");
             }
-            return Err([option, &quoted(word), ": no check has this kind or name", &hint].concat());
+            return Err(fill!("{}{}: no check has this kind or name{}", option, &quoted(word), hint));
         }
     }
     checks.retain(|check| {

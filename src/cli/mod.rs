@@ -6,6 +6,7 @@ pub use options::help;
 use crate::model::Signal;
 use crate::text::gather::Gather;
 use crate::text::suggest::did_you_mean;
+use crate::text::template::fill;
 use crate::text::words::words;
 use options::{Applied, OPTIONS, OptionSpec};
 use std::ffi::{CStr, CString};
@@ -193,8 +194,12 @@ fn misplaced_file(invocation: &Invocation) -> Result<(), String> {
         Mode::Supervise | Mode::Exec | Mode::Record => return Ok(()),
     };
     match invocation.command.first().and_then(|word| word.to_str().ok()) {
-        Some(file) if ENDINGS.iter().any(|ending| file.ends_with(ending)) => Err(format!(
-            "{option}: {file} stands where a COMMAND goes; a configuration is named with --config: rinit {option} --config {file}"
+        Some(file) if ENDINGS.iter().any(|ending| file.ends_with(ending)) => Err(fill!(
+            "{}: {} stands where a COMMAND goes; a configuration is named with --config: rinit {} --config {}",
+            option,
+            file,
+            option,
+            file
         )),
         _ => Ok(()),
     }
@@ -217,11 +222,11 @@ fn long_option(
         return Err(format!("unknown option --{name}{hint}; {BEHIND_DASHES}"));
     };
     if option.takes_value() {
-        return apply(invocation, option, &value(&format!("--{name}"), inline, rest)?);
+        return apply(invocation, option, &value(&fill!("--{}", name), inline, rest)?);
     }
     match inline {
         None => apply(invocation, option, ""),
-        Some(_) => Err(format!("--{name} takes no value")),
+        Some(_) => Err(fill!("--{} takes no value", name)),
     }
 }
 
@@ -249,13 +254,13 @@ fn value(option: &str, given: Option<&str>, rest: &mut Rest<'_, '_>) -> Result<S
     if let Some(value) = given {
         return Ok(value.to_string());
     }
-    let next = rest.next().ok_or_else(|| format!("{option} needs a value"))?;
-    next.to_str().map(str::to_string).map_err(|_| format!("{option}: the value is not UTF-8"))
+    let next = rest.next().ok_or_else(|| fill!("{} needs a value", option))?;
+    next.to_str().map(str::to_string).map_err(|_| fill!("{}: the value is not UTF-8", option))
 }
 
 fn apply(invocation: &mut Invocation, option: &OptionSpec, value: &str) -> Applied {
     (option.apply)(invocation, value).map_err(|why| match option.takes_value() {
-        true => format!("--{} {value}: {why}", option.long),
+        true => fill!("--{} {}: {}", option.long, value, why),
         false => why,
     })
 }

@@ -3,6 +3,7 @@
 
 use super::{Invocation, LICENSE, Mode, Parsed, compat, mode, rewrite, signal};
 use crate::config::read::table::one_of;
+use crate::text::template::fill;
 use crate::text::units;
 use std::time::Duration;
 
@@ -196,7 +197,7 @@ forwards signals, reaps orphans, and ends with the command's exit code.
             text.push_str(part);
         }
         for option in OPTIONS.iter().filter(|option| option.section == section) {
-            let mut left = ["  ", &option.synopsis("    ")].concat();
+            let mut left = fill!("  {}", &option.synopsis("    "));
             for line in option.help.split('\n') {
                 text.push_str(&left);
                 (left.len()..COLUMN).for_each(|_| text.push(' '));

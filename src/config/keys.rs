@@ -4,6 +4,7 @@
 //! A reader that asks for a key that is not listed here fails the tests, and so does a key that no reader asks for.
 //! `docs/configuration.md` is written from these lists.
 
+use crate::text::template::fill;
 /// One key.
 #[derive(Clone, Copy, Debug)]
 pub struct KeySpec {
@@ -210,7 +211,7 @@ impl TableSpec {
             let below =
                 ["command", "depends_on", "restart_policy", "healthcheck", "env_file", "ulimits", "logging"];
             let found = below.into_iter().find_map(|table| {
-                let (_, rest) = service.rsplit_once(&[".", table].concat())?;
+                let (_, rest) = service.rsplit_once(&fill!(".{}", table))?;
                 match (table, rest) {
                     ("depends_on", name) if name.starts_with('.') => Some("depends_on.OTHER"),
                     ("ulimits", name) if name.starts_with('.') => Some("ulimits.LIMIT"),
@@ -219,9 +220,9 @@ impl TableSpec {
                     _ => None,
                 }
             });
-            pattern = ["services.NAME", found.map_or("", |_| "."), found.unwrap_or("")].concat();
+            pattern = fill!("services.NAME{}{}", found.map_or("", |_| "."), found.unwrap_or(""));
         } else if let Some(table) = ["configs.", "secrets."].iter().find(|table| path.starts_with(**table)) {
-            pattern = [table, "NAME"].concat();
+            pattern = fill!("{}NAME", table);
         } else if path.starts_with("signals.") {
             pattern = "signals.SIGNAL".into();
         }

@@ -6,6 +6,7 @@ use crate::sys::container::pid_namespace;
 use crate::sys::net::local::{LocalListener, PeerCredentials};
 use crate::sys::process::credentials::{self, Accounts};
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 
 /// The default path of the socket.
 pub const DEFAULT_PATH: &str = "/run/rinit.sock";
@@ -48,7 +49,7 @@ impl ControlAccess {
                 if uid.is_none() {
                     let why =
                         if accounts.uid(name).is_some() { "is let in by no list" } else { "is nobody here" };
-                    faults.push(["[control] ", key, ": \"", name, "\" ", why].concat());
+                    faults.push(fill!("[control] {}: \"{}\" {}", key, name, why));
                 }
                 uid
             };
@@ -73,7 +74,7 @@ impl ControlAccess {
             let why = |errno: Errno| {
                 let reason =
                     if errno == Errno::EADDRINUSE { "somebody else listens there" } else { errno.desc() };
-                ["no control socket at ", name, " (", reason, "): rinitctl cannot reach this rinit"].concat()
+                fill!("no control socket at {} ({}): rinitctl cannot reach this rinit", name, reason)
             };
             return LocalListener::bind(name, mode).map(Some).map_err(why);
         }
@@ -84,9 +85,8 @@ impl ControlAccess {
         self.is_abstract = true;
         let name = abstract_name(crate::sys::pid());
         LocalListener::bind(&name, mode).map(Some).map_err(|errno| {
-            let places = [DEFAULT_PATH, " or ", &name].concat();
-            ["no control socket at ", &places, " (", errno.desc(), "): rinitctl cannot reach this rinit"]
-                .concat()
+            let places = fill!("{} or {}", DEFAULT_PATH, name);
+            fill!("no control socket at {} ({}): rinitctl cannot reach this rinit", places, errno.desc())
         })
     }
 
@@ -119,7 +119,7 @@ impl ControlAccess {
 /// Returns the abstract name of the rinit with this pid.
 #[must_use]
 pub fn abstract_name(pid: crate::model::Pid) -> String {
-    ["@rinit-", &pid_namespace().to_string(), "-", &pid.to_string()].concat()
+    fill!("@rinit-{}-{}", &pid_namespace().to_string(), &pid.to_string())
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use crate::sys::event::poll::PollInterest;
 use crate::sys::net::local::{LocalListener, LocalStream};
 use crate::text::escape::escaped;
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use journal::Journal;
 use protocol::{Refusal, Request, RequestVerb};
 use rows::Row;
@@ -174,7 +175,7 @@ impl Server {
             Ok(()) => Some("the control socket was removed; it is made again".into()),
             Err(why) => {
                 self.listener = None;
-                Some(["the control socket was removed: ", &why].concat())
+                Some(fill!("the control socket was removed: {}", why))
             }
         }
     }
@@ -312,7 +313,7 @@ fn lookup(names: &[String], view: &View<'_>) -> Result<Vec<ServiceId>, Refusal> 
         let id = at.and_then(|at| u16::try_from(at).ok()).map(ServiceId);
         let unknown = || Refusal {
             error: "unknown",
-            message: ["there is no service \"", &escaped(name), "\""].concat(),
+            message: fill!("there is no service \"{}\"", &escaped(name)),
             name: Some(name.clone()),
         };
         ids.push(id.ok_or_else(unknown)?);
@@ -324,7 +325,7 @@ fn order(ids: Vec<ServiceId>, order: ControlOrder, view: &View<'_>) -> Result<Gr
     if let ControlOrder::Signal(_) = order {
         let idle = ids.iter().find(|id| view.core.leader_of(**id).is_none());
         if let Some(name) = idle.and_then(|id| view.services.get(id.index())).map(|service| &service.name) {
-            let message = [name.as_str(), " does not run"].concat();
+            let message = fill!("{} does not run", name.as_str());
             return Err(Refusal { error: "not-running", message, name: Some(name.clone()) });
         }
     } else if view.core.is_stopping() {

@@ -2,6 +2,7 @@
 
 use crate::model::Signal;
 use crate::text::json::{self, Json};
+use crate::text::template::fill;
 
 /// The protocol version.
 pub const VERSION: u64 = 1;
@@ -159,7 +160,7 @@ fn verb(value: &Json, verb: &str) -> Result<RequestVerb, Refusal> {
     let flag = |name| match value.get(name) {
         None | Some(Json::Null | Json::Bool(false)) => Ok(false),
         Some(Json::Bool(true)) => Ok(true),
-        Some(_) => Err(bad(&[name, " is not true or false"].concat())),
+        Some(_) => Err(bad(&fill!("{} is not true or false", name))),
     };
     let number = |name| optional(value, name, "a whole number", Json::as_number);
     Ok(match verb {
@@ -212,7 +213,7 @@ fn optional<'v, T>(
 ) -> Result<Option<T>, Refusal> {
     match value.get(name) {
         None | Some(Json::Null) => Ok(None),
-        Some(found) => read(found).map(Some).ok_or_else(|| bad(&[name, " is not ", expected].concat())),
+        Some(found) => read(found).map(Some).ok_or_else(|| bad(&fill!("{} is not {}", name, expected))),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::supervisor::ServiceStatus;
 use crate::supervisor::event::{ControlOrder, Next, Note};
 use crate::text::escape::json_string;
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use std::time::Duration;
 
 /// A row being written.
@@ -89,7 +90,7 @@ impl Row {
                 let digit = |n: u8| char::from_digit(u32::from(n), 16).unwrap_or('0');
                 let hex: String =
                     value.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
-                self.text(&[key, "_hex"].concat(), &hex);
+                self.text(&fill!("{}_hex", key), &hex);
             }
         }
     }
@@ -122,7 +123,7 @@ impl Row {
     fn numbers(&mut self, key: &str, values: Option<&[u32]>) {
         let Some(values) = values else { return self.raw(key, "null") };
         let list: Vec<String> = values.iter().map(u32::to_string).gather();
-        self.raw(key, &["[", &list.join(","), "]"].concat());
+        self.raw(key, &fill!("[{}]", &list.join(",")));
     }
 
     /// Adds a list of strings.
@@ -348,7 +349,7 @@ impl View<'_> {
         }
         row.maybe_number("umask", context.umask.map(u64::from));
         let limits: Vec<String> = context.ulimits.iter().map(limit).gather();
-        row.raw("ulimits", &["[", &limits.join(","), "]"].concat());
+        row.raw("ulimits", &fill!("[{}]", &limits.join(",")));
         row.end()
     }
 }

@@ -111,7 +111,7 @@ fn line(words: &[String]) -> String {
         for (n, word) in words.iter().enumerate() {
             line.push_str(if n > 0 { " " } else { "" });
             if word.contains(|c: char| c.is_whitespace() || c == '"') || word.is_empty() {
-                line.push_str(&["'", &word.replace('\'', "'\\''"), "'"].concat());
+                line.push_str(&fill!("'{}'", &word.replace('\'', "'\\''")));
             } else {
                 line.push_str(word);
             }
@@ -159,10 +159,10 @@ pub(super) fn shell_word(look: &ExecFacts) -> Option<String> {
             &shell()
         ));
     }
-    let own = OF_THE_SHELL.contains(&[" ", first, " "].concat());
+    let own = OF_THE_SHELL.contains(&fill!(" {} ", first));
     if own || plain.any(|word| is_operator(word.as_bytes())) {
         let what =
-            if own { [first, " is a word of the shell's"].concat() } else { "this is a line for one".into() };
+            if own { fill!("{} is a word of the shell's", first) } else { "this is a line for one".into() };
         return Some(fill!("no shell runs, and {}; let one: {}", &what, &shell()));
     }
     None

@@ -28,8 +28,7 @@ pub fn killed(service: &RunnableService, itself: bool, seen: &mut Option<u64>) -
     let more = count > seen.or(most.map(|_| 0)).unwrap_or(u64::MAX);
     *seen = Some(count);
     let who = [if itself { "" } else { "a process of " }, &name(service)].concat();
-    let peak =
-        cgroup::peak_memory().map_or_else(String::new, |bytes| [", used ", &show_size(bytes)].concat());
+    let peak = cgroup::peak_memory().map_or_else(String::new, |bytes| fill!(", used {}", &show_size(bytes)));
     more.then(|| match most {
         Some(most) => fill!("{} was killed by the kernel: out of memory, limit {}{}; raise that (docker run --memory), or let it use less", &who, &show_size(most), &peak),
         None => fill!("{} was killed by the kernel: out of memory; the container has no limit of its own{}, so the machine ran out, or what holds the container: set a limit, or let it use less", &who, &peak),

@@ -33,7 +33,7 @@ pub fn told(barrier: &Barrier, viewer: &Viewer) -> (String, String) {
 #[must_use]
 pub fn line(barrier: &Barrier, viewer: &Viewer) -> String {
     let (found, remedy) = told(barrier, viewer);
-    [&found, "; ", &remedy].concat()
+    fill!("{}; {}", found, remedy)
 }
 
 /// Returns the missing permission bits in the notation of chmod(1).

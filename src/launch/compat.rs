@@ -10,6 +10,7 @@ use crate::runtime::InheritedFds;
 use crate::sys::event::signals;
 use crate::sys::process::spawn::SessionMode;
 use crate::sys::{stdio, tty};
+use crate::text::template::fill;
 use crate::{output, sys};
 
 /// tini's message, word for word: scripts and its tests look for it.
@@ -102,7 +103,7 @@ impl Launch<'_> {
             output::line(
                 LogLevel::Error,
                 "",
-                &format!("Failed to register as child subreaper: {}", errno.desc()),
+                &fill!("Failed to register as child subreaper: {}", errno.desc()),
             );
             return false;
         }

@@ -7,6 +7,7 @@ use crate::model::{Condition, Dependency, ServiceType};
 use crate::supervisor::Supervisor;
 use crate::text::escape::toml_key;
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use crate::text::units::show_duration;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -60,14 +61,14 @@ fn wait(plan: &Plan, edge: &Dependency) -> Option<String> {
     let on = plan.services.get(edge.on.index())?;
     let name = &on.name;
     let what = match edge.condition {
-        _ if !on.is_on() => return Some(format!("{name} (off)")),
+        _ if !on.is_on() => return Some(fill!("{} (off)", name)),
         None => "if it starts",
         Some(Condition::Started) => "started",
         Some(Condition::Healthy) => "healthy",
         Some(Condition::Completed) => "completed",
     };
     let optional = if edge.required || edge.condition.is_none() { "" } else { ", not required" };
-    Some(format!("{name} ({what}{optional})"))
+    Some(fill!("{} ({}{})", name, what, optional))
 }
 
 /// Describes the longest time that a stop can take.
@@ -76,11 +77,13 @@ fn stop(core: &Supervisor, within: Option<Duration>) -> String {
     match within.filter(|within| *within < core.stop_bound_without_within()) {
         Some(_) => {
             let alone = show_duration(core.stop_bound_without_within());
-            format!(
-                "a stop takes at most {bound} (stop.within; the grace periods alone would allow {alone})\n"
+            fill!(
+                "a stop takes at most {} (stop.within; the grace periods alone would allow {})\n",
+                bound,
+                alone
             )
         }
-        None => format!("a stop takes at most {bound}\n"),
+        None => fill!("a stop takes at most {}\n", bound),
     }
 }
 
@@ -91,7 +94,7 @@ fn keys(files: &Files, node: &Node, path: &str, at: Span, text: &mut String) {
                 entries.iter().any(|entry| entry.key == "secret" && entry.node.value != Value::Bool(false));
             for entry in entries {
                 let key = toml_key(&entry.key);
-                let path = if path.is_empty() { key } else { format!("{path}.{key}") };
+                let path = if path.is_empty() { key } else { fill!("{}.{}", path, key) };
                 let is_value = path.starts_with("secrets.") && entry.key == "content";
                 if is_value || secret && entry.key == "default" {
                     let place = files.sources.file_line(entry.node.at);

@@ -7,6 +7,7 @@ use crate::model::Pid;
 use crate::output;
 use crate::sys;
 use crate::sys::process::procfs;
+use crate::text::template::fill;
 
 /// Returns whether this start must not read the default configuration, because PID 1 or its parent has read it. With
 /// `--config` it has its own, and modes that only inspect are always allowed.
@@ -33,8 +34,9 @@ pub(super) fn nothing_to_run() -> u8 {
         Some(pid) if pid != 1 => format!("its parent (pid {pid})"),
         _ => "PID 1".into(),
     };
-    let text = format!(
-        "nothing to run: {outer} is rinit already and has the configuration; ask that one with rinitctl, run a program beside it with rinit -- COMMAND, or name another configuration with --config"
+    let text = fill!(
+        "nothing to run: {} is rinit already and has the configuration; ask that one with rinitctl, run a program beside it with rinit -- COMMAND, or name another configuration with --config",
+        outer
     );
     output::line(LogLevel::Error, "", &text);
     exit_code::USAGE

@@ -32,6 +32,7 @@ use crate::sys::write::{self, Unwritten};
 use crate::sys::{args, stdio};
 use crate::text::gather::Gather;
 use crate::text::redact;
+use crate::text::template::fill;
 use std::mem::ManuallyDrop;
 
 /// Runs what the command line asks for; returns rinit's exit code.
@@ -88,7 +89,7 @@ fn why_unread(path: &str, error: &std::io::Error) -> String {
 fn refusal(path: &str) -> Option<String> {
     let (barrier, viewer) = access::barrier(path, Access::Read);
     let told = unreachable::line(&barrier?, &viewer);
-    Some(["cannot be read: ", &told].concat())
+    Some(fill!("cannot be read: {}", told))
 }
 
 /// Names the dangling link that makes a path missing; follows the path.
@@ -99,7 +100,7 @@ fn nowhere(path: &str, error: &std::io::Error) -> Option<String> {
         return None;
     }
     let told = crate::diagnosis::dead_link(&crate::sys::links::dead_link(path)?);
-    Some(["cannot be read: ", &told].concat())
+    Some(fill!("cannot be read: {}", told))
 }
 
 /// Reads a file that the configuration names; the error follows the file's name.
@@ -121,7 +122,7 @@ fn refuse(faults: &[Diagnostic], sources: &SourceMap) -> u8 {
         output::line(LogLevel::Error, "", &format!("and {more} more faults"));
     }
     let count = if faults.len() == 1 { "1 fault".into() } else { format!("{} faults", faults.len()) };
-    output::line(LogLevel::Error, "", &format!("{count} in the configuration; nothing was started"));
+    output::line(LogLevel::Error, "", &fill!("{} in the configuration; nothing was started", count));
     let first = faults.first().map_or_else(String::new, |fault| sources.render(fault));
     last_words(&first);
     exit_code::CONFIG
@@ -131,7 +132,7 @@ fn refuse(faults: &[Diagnostic], sources: &SourceMap) -> u8 {
 fn last_words(text: &str) {
     /// The size limit of Kubernetes.
     const MAX_TERMINATION_LOG: usize = 4096;
-    let mut text = redact::hide(["rinit: ", text].concat());
+    let mut text = redact::hide(fill!("rinit: {}", text));
     text.truncate(text.floor_char_boundary(MAX_TERMINATION_LOG - 1));
     text.push('\n');
     crate::sys::fs::files::append("/dev/termination-log", &text, MAX_TERMINATION_LOG);
@@ -144,7 +145,7 @@ pub fn answer(text: &str, code: u8) -> u8 {
         Err(Unwritten::Signal(signal)) => exit_code::of_signal(signal),
         Err(Unwritten::Refused(errno)) => {
             output::install(LogLevel::Error, LogFormat::Text, Persona::Rinit);
-            let why = ["standard output cannot be written: ", errno.desc()].concat();
+            let why = fill!("standard output cannot be written: {}", errno.desc());
             output::line(LogLevel::Error, "", &why);
             // A failed result matters more than a failed write.
             if code == 0 { exit_code::OS_ERROR } else { code }
@@ -222,7 +223,7 @@ impl Launch<'_> {
                 } else {
                     "there is no configuration"
                 };
-                return answer(&format!("{why}: nothing is checked, the command is just run\n"), 0);
+                return answer(&fill!("{}: nothing is checked, the command is just run\n", why), 0);
             }
         }
         // The time for leftovers in the COMMAND's group is limited like that for all others.
@@ -273,7 +274,7 @@ fn adopt_orphans() {
         output::line(
             LogLevel::Warn,
             "",
-            &format!(
+            &fill!(
                 "not PID 1, and orphans cannot be adopted ({}): they go to PID 1, which must reap them",
                 errno.desc()
             ),

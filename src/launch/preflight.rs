@@ -20,6 +20,7 @@ use crate::service::launcher::Starter;
 use crate::sys::executable::lookup;
 use crate::sys::fs::stat;
 use crate::sys::process::spawn::SessionMode;
+use crate::text::template::fill;
 
 impl Launch<'_> {
     /// `--validate`, of a configuration whose tables have no faults: the templates that it names, and what is missing.
@@ -40,7 +41,7 @@ impl Launch<'_> {
             }
         }
         let end = if missing > 0 { ", but the warnings above\n" } else { "\n" };
-        answer(&["the configuration has no faults", end].concat(), 0)
+        answer(&fill!("the configuration has no faults{}", end), 0)
     }
 
     /// Warns about everything that is missing, with source positions; returns how many.
@@ -53,7 +54,7 @@ impl Launch<'_> {
         for service in plan.services.iter().filter(|service| service.is_on()) {
             of(service, &starter, environ, &mut |key, why| {
                 if let Some(at) = files.at_of(&service.name, key) {
-                    let message = ["services.", &service.name, ".", key, ": ", why].concat();
+                    let message = fill!("services.{}.{}: {}", service.name, key, why);
                     missing.push(Diagnostic { at: Some(at), message });
                 }
             });
@@ -63,8 +64,7 @@ impl Launch<'_> {
                 && stat::stat(path).is_err()
             {
                 let message =
-                    [&file.path, ".file: there is no ", path, "; put it into the image, or mount it"]
-                        .concat();
+                    fill!("{}.file: there is no {}; put it into the image, or mount it", file.path, path);
                 missing.push(Diagnostic { at: Some(file.source_at), message });
             }
         }
@@ -85,10 +85,7 @@ fn of(service: &Service, starter: &Starter, environ: &Environ, tell: &mut dyn Fn
     if let Some(directory) =
         program.working_dir.as_deref().filter(|path| !stat::stat(path).is_ok_and(|found| found.dir))
     {
-        tell(
-            "working_dir",
-            &["there is no directory ", directory, "; make it in the image, or mount it"].concat(),
-        );
+        tell("working_dir", &fill!("there is no directory {}; make it in the image, or mount it", directory));
     }
     // A path relative to the working directory can only be checked if that exists.
     if word.is_empty() || word.contains('/') && !word.starts_with('/') {
@@ -97,6 +94,6 @@ fn of(service: &Service, starter: &Starter, environ: &Environ, tell: &mut dyn Fn
     let own = program.environment.iter().rev().find(|(name, _)| name == "PATH");
     let path = own.map(|(_, value)| value.as_bytes()).or_else(|| environ.bytes("PATH"));
     if let Some(why) = diagnosis::why_not(&lookup::look_for(word, path)) {
-        tell("command", &["\"", word, "\": ", &why].concat());
+        tell("command", &fill!("\"{}\": {}", word, why));
     }
 }

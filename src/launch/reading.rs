@@ -14,6 +14,7 @@ use crate::sys::process::reap::{self, Reaped};
 use crate::sys::process::{fork, kill};
 use crate::sys::{Errno, stdio, write};
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::OnceLock;
@@ -130,7 +131,7 @@ fn reap(helper: Pid) -> bool {
 
 /// Reports before the log format is known, which the configuration can set.
 fn tell(path: &str) {
-    let line = ["rinit: still waiting for ", path, ": its file system does not answer\n"].concat();
+    let line = fill!("rinit: still waiting for {}: its file system does not answer\n", path);
     let _ = write::write_some(2, line.as_bytes());
 }
 

@@ -30,6 +30,7 @@ use crate::text::escape::escaped;
 use crate::text::gather::Gather;
 use crate::text::redact;
 use crate::text::suggest::did_you_mean;
+use crate::text::template::fill;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
@@ -105,7 +106,7 @@ impl Launch<'_> {
         }
         for name in self.profiles.iter().filter(|name| *name != "*" && !known.contains(&name.as_str())) {
             let near = did_you_mean(name, known.iter().copied());
-            let text = ["no service has the profile \"", &escaped(name), "\"", &near].concat();
+            let text = fill!("no service has the profile \"{}\"{}", &escaped(name), near);
             output::line(LogLevel::Warn, "", &text);
         }
     }
@@ -117,7 +118,7 @@ impl Launch<'_> {
             plan.services.iter().enumerate().filter(|(at, _)| !is_main(*at)).map(|(_, service)| service);
         if self.invocation.mode == Mode::Exec {
             return match others.find(|service| service.is_on()) {
-                Some(service) => Err(format!(
+                Some(service) => Err(fill!(
                     "--exec leaves no rinit behind to supervise the service {}; drop --exec, or the services",
                     service.name
                 )),
@@ -137,8 +138,9 @@ impl Launch<'_> {
             [] => "the configuration has no services".into(),
             services => services.iter().map(why_off).gather().join(", "),
         };
-        Err(format!(
-            "nothing to run: {why}; name a COMMAND (rinit -- COMMAND; in an image CMD [\"app\"]), or give a service a command: [services.main] command = [\"app\"]"
+        Err(fill!(
+            "nothing to run: {}; name a COMMAND (rinit -- COMMAND; in an image CMD [\"app\"]), or give a service a command: [services.main] command = [\"app\"]",
+            why
         ))
     }
 
@@ -278,7 +280,7 @@ impl Launch<'_> {
             output::line(level, "", &line);
         }
         if !report.ok() {
-            output::line(LogLevel::Error, "", &format!("{}; nothing was started", report.summary()));
+            output::line(LogLevel::Error, "", &fill!("{}; nothing was started", report.summary()));
         }
         Ok(report)
     }
@@ -355,7 +357,7 @@ impl Launch<'_> {
         if !plan.services.iter().any(Service::is_on) {
             for service in &plan.services {
                 let why = service.off.as_ref().map_or("", Off::why);
-                output::line(LogLevel::Warn, &service.name, &["not started: ", why].concat());
+                output::line(LogLevel::Warn, &service.name, &fill!("not started: {}", why));
             }
         }
         let fds = stdio::open_above_stderr();
@@ -386,7 +388,7 @@ impl Launch<'_> {
 
 /// Explains why a service is off: `web: enabled is false`.
 fn why_off(service: &Service) -> String {
-    [service.name.as_str(), ": ", service.off.as_ref().map_or("", Off::why)].concat()
+    fill!("{}: {}", service.name.as_str(), service.off.as_ref().map_or("", Off::why))
 }
 
 /// Writes a text to standard output.

@@ -6,6 +6,7 @@ use crate::supervisor::Wait;
 use crate::supervisor::event::{ControlOrder, Next, Note, Over, StopReason};
 use crate::text::escape::toml_key;
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use crate::text::units::show_duration;
 use std::time::Duration;
 
@@ -68,7 +69,7 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
         }
         Note::NotStarted { service, next } => {
             let (level, what) = following(next);
-            (level, Some(service), format!("not started; {what}"))
+            (level, Some(service), fill!("not started; {}", what))
         }
         Note::SlowStart { service, after, given_up } => {
             let (level, text) = slow_start(&show_duration(after), given_up);
@@ -77,21 +78,18 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
         Note::Unreachable { service, needs } => (
             LogLevel::Error,
             Some(service),
-            format!(
-                "not started: it needs {}, which failed; required = false starts it without",
-                name(needs)
-            ),
+            fill!("not started: it needs {}, which failed; required = false starts it without", name(needs)),
         ),
         Note::Stopping { service, cause } => {
             let level = match cause {
                 StopReason::Shutdown | StopReason::ByHand => LogLevel::Debug,
                 _ => LogLevel::Warn,
             };
-            (level, Some(service), format!("stopping{}", because(cause, &name)))
+            (level, Some(service), fill!("stopping{}", because(cause, &name)))
         }
         Note::Killing { service, after, leader } => {
             let who = if leader { "it" } else { "its process group" };
-            let text = format!("did not stop within {}; killing {who}", show_duration(after));
+            let text = fill!("did not stop within {}; killing {}", show_duration(after), who);
             (LogLevel::Warn, Some(service), text)
         }
         Note::Stuck { service } => (LogLevel::Error, Some(service), STUCK.into()),
@@ -101,7 +99,7 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
         Note::StoppedIdle { service } => (LogLevel::Info, Some(service), "stopped (it did not run)".into()),
         Note::ShuttingDown { because: None } => (LogLevel::Info, None, "stopping".into()),
         Note::ShuttingDown { because: Some(service) } => {
-            (LogLevel::Info, None, format!("stopping, because {} has ended", name(service)))
+            (LogLevel::Info, None, fill!("stopping, because {} has ended", name(service)))
         }
         Note::KillingAll => (LogLevel::Warn, None, "asked to stop again; killing everything".into()),
         Note::Sweeping { signal } => {
@@ -141,7 +139,7 @@ pub fn waits<'n>(waits: &[Wait], name: &impl Fn(ServiceId) -> &'n str) -> String
             None => "to be ready",
         };
         let span = show_duration(Duration::from_secs(wait.span.as_secs()));
-        lines.push(format!("{} {verb} for {} {what} ({span})", list(&who), name(wait.on)));
+        lines.push(fill!("{} {} for {} {} ({})", list(&who), verb, name(wait.on), what, span));
     }
     lines.join("; ")
 }
@@ -151,13 +149,13 @@ pub fn stops<'n>(stops: &[(ServiceId, Option<Duration>)], name: &impl Fn(Service
     let shown = |(id, left): &(ServiceId, Option<Duration>)| {
         let left = left.map_or_else(
             || "killed".into(),
-            |left| format!("KILL in {}", show_duration(Duration::from_secs(left.as_secs()))),
+            |left| fill!("KILL in {}", show_duration(Duration::from_secs(left.as_secs()))),
         );
-        format!("{} ({left})", name(*id))
+        fill!("{} ({})", name(*id), left)
     };
     let who: Vec<String> = stops.iter().map(shown).gather();
     let who: Vec<&str> = who.iter().map(String::as_str).gather();
-    format!("still stopping: {}", list(&who))
+    fill!("still stopping: {}", list(&who))
 }
 
 fn list(names: &[&str]) -> String {
@@ -191,11 +189,11 @@ fn ended<'n>(
     name: &impl Fn(ServiceId) -> &'n str,
 ) -> (LogLevel, String) {
     // The run and the stop are timed separately.
-    let ran = || format!("(ran {after}, stop took {})", show_duration(took));
+    let ran = || fill!("(ran {}, stop took {})", after, show_duration(took));
     if cause == StopReason::Shutdown || cause == StopReason::ByHand && next == Next::Stopped {
         // Nothing is restarted now, whatever the policy says.
         return if asked_for(outcome) || next == Next::Stopped {
-            (LogLevel::Info, format!("stopped {}", ran()))
+            (LogLevel::Info, fill!("stopped {}", ran()))
         } else {
             (LogLevel::Warn, format!("stopped with a failure {}: {outcome}", ran()))
         };
@@ -203,7 +201,7 @@ fn ended<'n>(
     let (level, what) = following(next);
     let reason = because(cause, name);
     let text = if next == Next::Stopped && reason.is_empty() && asked_for(outcome) {
-        format!("stopped {}", ran())
+        fill!("stopped {}", ran())
     } else if next == Next::Done || next == Next::Stopped && reason.is_empty() {
         format!("{outcome} after {after}")
     } else {
@@ -222,9 +220,9 @@ fn asked_for(outcome: ExitStatus) -> bool {
 
 fn slow_start(after: &str, given_up: bool) -> (LogLevel, String) {
     if given_up {
-        (LogLevel::Error, format!("its program was not loaded within {after}; killing it"))
+        (LogLevel::Error, fill!("its program was not loaded within {}; killing it", after))
     } else {
-        (LogLevel::Warn, format!("its program is not loaded after {after}"))
+        (LogLevel::Warn, fill!("its program is not loaded after {}", after))
     }
 }
 
@@ -236,14 +234,14 @@ fn ordered(service: ServiceId, order: ControlOrder, name: &str, because: Service
         ControlOrder::Restart => ("restart by hand", ""),
         ControlOrder::Signal(_) => ("signal by hand", ""),
     };
-    if service == because { what.into() } else { [what, ": ", name, why].concat() }
+    if service == because { what.into() } else { fill!("{}: {}{}", what, name, why) }
 }
 
 fn following(next: Next) -> (LogLevel, String) {
     match next {
         Next::Restarting { delay, attempt, of } => {
             let count = of.map_or_else(|| format!("{attempt}"), |of| format!("{attempt} of {of}"));
-            (LogLevel::Warn, format!("restarting in {} ({count})", show_duration(delay)))
+            (LogLevel::Warn, fill!("restarting in {} ({})", show_duration(delay), count))
         }
         Next::Done => (LogLevel::Info, "done".into()),
         Next::Failed => (LogLevel::Error, "failed, and its restart policy does not start it again".into()),
@@ -267,6 +265,6 @@ fn because<'n>(cause: StopReason, name: &impl Fn(ServiceId) -> &'n str) -> Strin
         StopReason::StartTimeout => " (not ready within start_timeout)".into(),
         StopReason::RunTimeout => " (ran longer than run_timeout)".into(),
         StopReason::Unhealthy => " (unhealthy)".into(),
-        StopReason::Dependency(on) => format!(" (because {} is restarted)", name(on)),
+        StopReason::Dependency(on) => fill!(" (because {} is restarted)", name(on)),
     }
 }

@@ -11,6 +11,7 @@ use crate::sys::fs::shared;
 use crate::sys::write::{pause, write_some};
 use crate::text::escape::{json_string, printable};
 use crate::text::redact;
+use crate::text::template::fill;
 use crate::text::timestamp::rfc3339;
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -185,7 +186,7 @@ impl Backlog {
         if self.dropped > 0 && self.rest.is_empty() {
             let what = if self.dropped == 1 { "1 line was" } else { &format!("{} lines were", self.dropped) };
             let stream = if self.fd == 1 { "output" } else { "error" };
-            let message = [what, " dropped here: standard ", stream, " was not read"].concat();
+            let message = fill!("{} dropped here: standard {} was not read", what, stream);
             let mut line = String::new();
             let (format, persona) = self.style;
             let fields = Fields { message, ..Fields::default() };

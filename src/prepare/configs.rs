@@ -50,7 +50,7 @@ fn what(file: &PreparedFile) -> String {
     let source = match &file.source {
         FileSource::Content(_) => "its content".into(),
         FileSource::File(path) => path.clone(),
-        FileSource::Environment(name) => ["the variable ", name].concat(),
+        FileSource::Environment(name) => fill!("the variable {}", name),
         FileSource::Generate(_) => "random bytes, where it is missing".into(),
     };
     let mode = format!("{:04o}", file.mode());
@@ -59,7 +59,7 @@ fn what(file: &PreparedFile) -> String {
         (None, None) => String::new(),
         (uid, gid) => {
             let word = |id: &Option<String>| id.clone().unwrap_or_default();
-            [", owner ", &word(uid), ":", &word(gid)].concat()
+            fill!(", owner {}:{}", &word(uid), &word(gid))
         }
     };
     fill!("{}: {} from {}{}, mode {}{}", &file.path, &file.target, &source, keep, &mode, &owner)
@@ -261,7 +261,7 @@ impl Writer<'_> {
     }
 
     fn tell(&self, level: LogLevel, path: &Path, line: &str) {
-        self.context.tell(level, &[&self.file.path, ": ", &path.to_string_lossy(), " ", line].concat());
+        self.context.tell(level, &fill!("{}: {} {}", self.file.path, &path.to_string_lossy(), line));
     }
 
     /// Tells what is not as it was asked for.
@@ -308,7 +308,7 @@ impl Writer<'_> {
             .then(|| access::barrier(&shown, Access::Read));
         let why = match barrier {
             Some((Some(barrier), viewer)) => {
-                ["cannot be read: ", &unreachable::line(&barrier, &viewer)].concat()
+                fill!("cannot be read: {}", &unreachable::line(&barrier, &viewer))
             }
             _ => unreadable(error),
         };
@@ -371,9 +371,9 @@ fn unwritten(path: &Path, target: &Path, errno: Errno) -> String {
             let parent = path.parent().map_or_else(|| "/".into(), Path::to_string_lossy);
             match access::barrier(&parent, Access::Write) {
                 (Some(barrier), viewer) => {
-                    ["cannot be written: ", &unreachable::line(&barrier, &viewer)].concat()
+                    fill!("cannot be written: {}", &unreachable::line(&barrier, &viewer))
                 }
-                _ => ["cannot be written: ", why].concat(),
+                _ => fill!("cannot be written: {}", why),
             }
         }
         Errno::EISDIR => {
@@ -384,7 +384,7 @@ fn unwritten(path: &Path, target: &Path, errno: Errno) -> String {
         Errno::ENOSPC | Errno::EDQUOT => {
             fill!("cannot be written: {}; make room there: what was there stays as it was", why)
         }
-        _ => ["cannot be written: ", why].concat(),
+        _ => fill!("cannot be written: {}", why),
     }
 }
 
@@ -412,7 +412,7 @@ fn read_only(shown: &str, target: &Path) -> String {
         return fill!(
             "cannot be written: the root file system is read-only, and {} is no place for a mount; name a target in a directory of its own, such as {}, with docker run --tmpfs for that directory, in Kubernetes an emptyDir",
             &dir,
-            &["/run/config/", &target.file_name().unwrap_or_default().to_string_lossy()].concat()
+            &fill!("/run/config/{}", &target.file_name().unwrap_or_default().to_string_lossy())
         );
     }
     let hides = stat::list(&dir).is_ok_and(|names| !names.is_empty());

@@ -32,6 +32,7 @@ use crate::model::environ::Environ;
 use crate::output;
 use crate::text::gather::Gather as _;
 use crate::text::redact;
+use crate::text::template::fill;
 use std::time::Duration;
 
 /// How often it is looked whether the helper is still at work, where nothing else wakes rinit.
@@ -142,7 +143,7 @@ pub fn steps<'a>(_checks: &'a [Check], plan: &'a Plan) -> Vec<PrepareStep<'a>> {
     let step = |(path, at): &'a (String, Span)| PrepareStep {
         stage: PrepareStage::Hooks,
         at: *at,
-        what: ["hooks ", path.as_str()].concat(),
+        what: fill!("hooks {}", path.as_str()),
         off: hooks.off.clone(),
         run: Box::new(move |context| hooks::before_start(context, path, &hooks.rules)),
     };
@@ -163,8 +164,8 @@ pub fn explain(steps: &[PrepareStep<'_>], sources: &SourceMap) -> String {
         if text.is_empty() {
             text.push_str("prepared before the start:\n");
         }
-        let off = step.off.as_ref().map_or_else(String::new, |why| [" (off: ", why, ")"].concat());
-        text.push_str(&["      ", &step.what, &off, " (", &sources.file_line(step.at), ")\n"].concat());
+        let off = step.off.as_ref().map_or_else(String::new, |why| fill!(" (off: {})", why));
+        text.push_str(&fill!("      {}{} ({})\n", step.what, off, &sources.file_line(step.at)));
     }
     text
 }

@@ -12,6 +12,7 @@ use crate::supervisor::event::{Action, Event, Next, Note};
 use crate::sys::process::{fork, kill, reap};
 use crate::sys::{args, stdio};
 use crate::text::redact;
+use crate::text::template::fill;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 impl EventLoop {
@@ -186,7 +187,7 @@ impl EventLoop {
             Err(failure) => {
                 if !self.told.contains(&service) {
                     let never = if failure.lasting { "; as it is, it can never pass" } else { "" };
-                    let text = format!("healthcheck: {}{never}", failure.why);
+                    let text = fill!("healthcheck: {}{}", failure.why, never);
                     self.say_later(LogLevel::Warn, Some(service), text);
                     // Warn once per service: every probe would repeat it.
                     if failure.lasting {

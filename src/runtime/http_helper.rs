@@ -8,6 +8,7 @@ use crate::model::{Moment, Pid, Signal};
 use crate::sys::event::clock;
 use crate::sys::net::http_server;
 use crate::sys::process::{fork, kill};
+use crate::text::template::fill;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ impl HttpHelper {
     pub fn open(address: &str, socket: &str) -> Result<Self, String> {
         let listener = http_server::listen(address).map_err(|error| {
             let why = crate::sys::errno(&error).desc();
-            ["[control] http: cannot listen at ", address, " (", why, "): nobody answers there"].concat()
+            fill!("[control] http: cannot listen at {} ({}): nobody answers there", address, why)
         })?;
         let socket = socket.to_string();
         Ok(Self { listener, socket, pid: None, start_at: Moment(0), sweep: None, over: false })

@@ -7,6 +7,7 @@ use crate::supervisor::event::{Next, Note, Over, StopReason};
 use crate::sys::event::clock;
 use crate::text::escape::on_one_line;
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use std::time::Duration;
 
 /// How long to wait for the relay.
@@ -59,8 +60,7 @@ impl EventLoop {
         let due: Vec<AwaitedLines> = due;
         for AwaitedLines { service, .. } in due {
             let lines = logs.tail(service, 0).unwrap_or_default().last_lines(MAX_TOLD_LINES, MAX_TOLD);
-            let shown: Vec<String> =
-                lines.iter().map(|line| ["\"", &on_one_line(line), "\""].concat()).gather();
+            let shown: Vec<String> = lines.iter().map(|line| fill!("\"{}\"", &on_one_line(line))).gather();
             if !shown.is_empty() {
                 let what = if shown.len() == 1 { "its last line was " } else { "its last lines were " };
                 self.say(LogLevel::Error, Some(service), &[what, &shown.join(", ")].concat());

@@ -9,6 +9,7 @@ use crate::supervisor::ServiceStatus;
 use crate::sys::event::clock;
 use crate::sys::fs::files;
 use crate::sys::process::spawn::{Loading, LoadingStep};
+use crate::text::template::fill;
 use std::time::Duration;
 
 const MIN_LOOK: Duration = Duration::from_millis(1);
@@ -133,6 +134,6 @@ impl EventLoop {
         } else {
             ""
         };
-        Some(format!("no answer from the file system under {} ({what}){or}", path.to_string_lossy()))
+        Some(fill!("no answer from the file system under {} ({}){}", path.to_string_lossy(), what, or))
     }
 }

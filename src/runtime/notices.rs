@@ -14,6 +14,7 @@ use crate::sys::event::clock;
 use crate::sys::process::reap;
 use crate::text::escape::on_one_line;
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use std::time::Duration;
 
 /// Explains a SIGKILL that the kernel has no record of.
@@ -37,7 +38,7 @@ impl EventLoop {
         self.list_those_meant(note, &mut words.text);
         let slow = if let Note::SlowStart { service, .. } = note { self.why_slow(service) } else { None };
         if let Some(why) = &slow {
-            words.text = [&words.text, ": ", why].concat();
+            words.text = fill!("{}: {}", words.text, why);
         }
         match (note, self.heard) {
             (Note::ShuttingDown { because: None } | Note::KillingAll, Some(heard)) => {
@@ -50,12 +51,12 @@ impl EventLoop {
         if let Some(why) = self.why_by_probe(note) {
             words.text.push_str(&why);
         }
-        let who = words.service.map_or_else(String::new, |id| format!("{}: ", name(id)));
+        let who = words.service.map_or_else(String::new, |id| fill!("{}: ", name(id)));
         // Other inits print no such lines.
         let hint = if self.runtime.persona == Persona::Rinit { self.hint(note) } else { None };
         if words.level <= LogLevel::Error {
-            let more = hint.as_ref().map_or_else(String::new, |(_, text)| format!("; {text}"));
-            self.last_words = format!("{who}{}{more}", words.text);
+            let more = hint.as_ref().map_or_else(String::new, |(_, text)| fill!("; {}", text));
+            self.last_words = fill!("{}{}{}", who, words.text, more);
             self.last_failed = words.service;
         }
         // As with any init, the end of a single command is not logged.

@@ -8,6 +8,7 @@ use crate::supervisor::ServiceStatus;
 use crate::supervisor::event::{Note, StopReason};
 use crate::sys::process::fork;
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use crate::text::units::show_duration;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::time::Duration;
@@ -64,7 +65,7 @@ impl RunningProbe {
         if let Some(line) = last.filter(|_| self.is_check) {
             return line.to_string();
         }
-        last.map_or_else(|| what.to_string(), |line| [what, ", and said ", &quoted(line)].concat())
+        last.map_or_else(|| what.to_string(), |line| fill!("{}, and said {}", what, &quoted(line)))
     }
 }
 
@@ -91,7 +92,7 @@ impl EventLoop {
         if let Some(health) = self.runtime.core.rules(service).health.as_ref()
             && matches!(self.runtime.core.state_of(service), ServiceStatus::Running { .. })
         {
-            let what = ["over its timeout of ", &show_duration(health.timeout)].concat();
+            let what = fill!("over its timeout of {}", &show_duration(health.timeout));
             let why = probe.why(&what);
             self.probe_failed(service, why);
         }
@@ -128,7 +129,7 @@ impl EventLoop {
         let is_known = |failure: &ProbeFailure| failure.service == service && failure.why == why;
         let is_news = !self.failures.iter().any(is_known);
         let level = if is_healthy && retries > 1 && is_news { LogLevel::Info } else { LogLevel::Debug };
-        self.say(level, Some(service), &["healthcheck failed: ", &why].concat());
+        self.say(level, Some(service), &fill!("healthcheck failed: {}", why));
         match known_mut(&mut self.failures, service) {
             Some(known) => (known.why, known.is_over) = (why, false),
             None => self.failures.push(ProbeFailure { service, why, is_over: false }),

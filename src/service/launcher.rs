@@ -191,7 +191,7 @@ impl Starter {
     #[must_use]
     pub fn place_of(&self, service: ServiceId, key: &str) -> String {
         let place = self.places.as_ref().and_then(|places| places.of(service, key));
-        place.map_or_else(String::new, |place| [" (", &place, ")"].concat())
+        place.map_or_else(String::new, |place| fill!(" ({})", place))
     }
 
     /// Replaces rinit by the program. Returns only on failure.
@@ -294,7 +294,7 @@ impl Starter {
         };
         let name = if spec.user.is_empty() { own.uid.to_string() } else { spec.user.clone() };
         let group = spec.group.as_ref();
-        let full = group.map_or_else(|| name.clone(), |group| [&name, ":", group].concat());
+        let full = group.map_or_else(|| name.clone(), |group| fill!("{}:{}", name, group));
         let mut ids = accounts.identity(&full).map_err(|why| match group {
             Some(group) if accounts.uid(&name).is_some() => no_group(group),
             _ => wrong(&why, &name, &mut accounts.users.iter().map(|user| user.name.as_str())),

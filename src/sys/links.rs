@@ -1,6 +1,7 @@
 //! Dangling symbolic links, anywhere on a path (path_resolution(7)).
 
 use super::fs::stat;
+use crate::text::template::fill;
 use std::io;
 
 /// The kernel's limit of links to follow.
@@ -54,7 +55,7 @@ pub(super) fn joined(link: &str, target: &str) -> String {
     if target.starts_with('/') || !link.contains('/') {
         return target.into();
     }
-    [dir, "/", target].concat()
+    fill!("{}/{}", dir, target)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Parses the variables that a script writes to the file named by `RINIT_ENV`: `NAME=value` lines, and records between
 //! two NUL bytes for arbitrary values. No unquoting, no expansion, and values are never shown.
 
+use crate::text::template::fill;
 /// The maximum size of such a file.
 pub const MAX_ENV_FILE: usize = 64 * 1024;
 
@@ -8,7 +9,7 @@ pub const MAX_ENV_FILE: usize = 64 * 1024;
 /// mixed. The error follows the file's name.
 pub fn parse(bytes: &[u8]) -> Result<Vec<&[u8]>, String> {
     if bytes.len() > MAX_ENV_FILE {
-        return Err(["holds more than ", &(MAX_ENV_FILE / 1024).to_string(), " KiB"].concat());
+        return Err(fill!("holds more than {} KiB", &(MAX_ENV_FILE / 1024).to_string()));
     }
     let mut found = Vec::new();
     let (mut rest, mut number) = (bytes, 1);

@@ -1,6 +1,7 @@
 //! Expands `${NAME}` as Compose does, in texts of any bytes: in configuration values, where it is the only syntax, and
 //! in templates, whose other `$…` are kept.
 
+use crate::text::template::fill;
 /// The value of a variable.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum VariableValue {
@@ -199,7 +200,7 @@ impl<'t> Reference<'t> {
                 Ok(())
             }
             ("?", None) if !argument.is_empty() => {
-                let message = format!("{name} is not set: {}", String::from_utf8_lossy(argument));
+                let message = fill!("{} is not set: {}", name, String::from_utf8_lossy(argument));
                 Err(ExpansionFault { at, message })
             }
             (_, None) => {

@@ -1,5 +1,6 @@
 //! Messages for read errors.
 
+use crate::text::template::fill;
 use std::io;
 
 /// Explains why a file could not be read; follows its name.
@@ -18,7 +19,7 @@ pub fn unreadable(error: &io::Error) -> String {
         _ if error.raw_os_error().is_some() => {
             let text = error.to_string();
             let plain = text.split(" (os error").next().unwrap_or(&text);
-            format!("cannot be read: {}", plain.to_ascii_lowercase())
+            fill!("cannot be read: {}", plain.to_ascii_lowercase())
         }
         _ => error.to_string(),
     }

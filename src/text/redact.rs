@@ -2,6 +2,7 @@
 //! even if they were not declared as secrets.
 
 use crate::text::escape::{escaped, on_one_line, text_as_bytes};
+use crate::text::template::fill;
 use std::borrow::Cow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -116,8 +117,8 @@ fn without_beginnings(text: &str, value: &str) -> String {
         }
         let starts = value.char_indices().map(|(at, _)| at).filter(|at| *at >= TELLING);
         match starts.rev().find_map(|at| piece.strip_suffix(value.get(..at)?)) {
-            Some(kept) => out.push_str(&[kept, HIDDEN, "…"].concat()),
-            None => out.push_str(&[piece, "…"].concat()),
+            Some(kept) => out.push_str(&fill!("{}{}…", kept, HIDDEN)),
+            None => out.push_str(&fill!("{}…", piece)),
         }
     }
     out
@@ -176,7 +177,7 @@ fn without_named(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((name, value)) = rest.split_once('=') {
-        out.push_str(&[name, "="].concat());
+        out.push_str(&fill!("{}=", name));
         let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''));
         let end = match quote {
             Some(quote) => value.match_indices(quote).nth(1).map_or(value.len(), |(at, _)| at + 1),

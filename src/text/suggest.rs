@@ -1,6 +1,7 @@
 //! Suggests the word that was probably meant: a known name within a few typos.
 
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 /// Returns the known name nearest to `word`, if it is near enough to be a typo.
 #[must_use]
 pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
@@ -43,7 +44,7 @@ pub fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) ->
 }
 
 fn suggest(name: Option<&str>) -> String {
-    name.map_or_else(String::new, |name| format!("; did you mean \"{name}\"?"))
+    name.map_or_else(String::new, |name| fill!("; did you mean \"{}\"?", name))
 }
 
 /// Returns the number of edits (insert, delete, replace, swap neighbours) from `a` to `b`: optimal string alignment.

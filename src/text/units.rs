@@ -1,5 +1,6 @@
 //! Parses small texts: command lines, durations, sizes, users.
 
+use crate::text::template::fill;
 use std::time::Duration;
 
 /// Splits a command line into words like a shell: separated by spaces, with quotes and backslashes. No shell runs, so
@@ -73,8 +74,9 @@ fn finish(words: &mut Vec<String>, word: &mut Option<String>, quoted: bool) -> R
     const OPERATORS: &[&str] = &["|", "||", "&", "&&", ";", ">", ">>", "<", "2>&1", "2>"];
     if let Some(word) = word.take() {
         if !quoted && OPERATORS.contains(&word.as_str()) {
-            return Err(format!(
-                "\"{word}\" means something to a shell, but no shell runs; write [\"sh\", \"-c\", \"…\"]"
+            return Err(fill!(
+                "\"{}\" means something to a shell, but no shell runs; write [\"sh\", \"-c\", \"…\"]",
+                word
             ));
         }
         words.push(word);

@@ -8,6 +8,7 @@ use crate::checks::{Blocking, CheckSpec, Facts, Kind, LOOK_TIMEOUT, LookResult, 
 use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::text::regex::Pattern;
+use crate::text::template::fill;
 use std::time::Duration;
 
 /// `command`
@@ -40,7 +41,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     argv.extend(args.unwrap_or_else(|| vec!["--version".into()]));
     let version = version.map(|(_, pattern)| pattern);
     Some(CheckSpec::new(
-        ["command ", argv.first().map_or("", String::as_str)].concat(),
+        fill!("command {}", argv.first().map_or("", String::as_str)),
         expected,
         if version.is_some() { Blocking::Within(LOOK_TIMEOUT) } else { Blocking::Never },
         Box::new(move |facts| look(&argv, version.as_ref(), facts)),

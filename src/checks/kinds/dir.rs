@@ -7,6 +7,7 @@ use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::{Access, Stat};
 use crate::sys::{Errno, errno};
+use crate::text::template::fill;
 
 /// `dir`
 pub const KIND: Kind = Kind { name: "dir", looks_at_paths: true, hang_hint: SLOW_FILES, read, ..Kind::PLAIN };
@@ -38,7 +39,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
         table.fault_here("asserts nothing, for there is always a root; expected a key, such as mode");
     }
     Some(CheckSpec::new(
-        ["dir ", &place.path].concat(),
+        fill!("dir {}", place.path),
         expected,
         Blocking::Never,
         Box::new(move |facts| place.look(facts, &|stat| look(&place, empty, stat, facts))),

@@ -8,6 +8,7 @@ use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::net::resolver::Resolved;
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use std::net::IpAddr;
 
 /// `dns`
@@ -41,7 +42,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
         add(&mut expected, &["one of ", &list.join(", ")]);
     }
     Some(CheckSpec::new(
-        ["dns ", &host].concat(),
+        fill!("dns {}", host),
         expected,
         Blocking::Within(LOOK_TIMEOUT),
         Box::new(move |facts| look(&host, family, &wanted, facts)),

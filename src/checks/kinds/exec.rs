@@ -8,6 +8,7 @@ use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::model::ExitStatus;
 use crate::text::regex::Pattern;
+use crate::text::template::fill;
 use std::time::Duration;
 
 /// `exec`
@@ -62,7 +63,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let exec = Exec { argv: argv?, codes, matches: matches.map(|(_, pattern)| pattern), timeout, secret };
     // Its own end comes first, and kills what it has started.
     let mut spec = CheckSpec::new(
-        ["exec ", name].concat(),
+        fill!("exec {}", name),
         expected,
         Blocking::Within(timeout.saturating_add(Duration::from_secs(5))),
         Box::new(move |facts| exec.look(facts)),
@@ -79,12 +80,12 @@ impl Exec {
         // The last words on standard error are most often the reason.
         let said = match first_line(err.lines().rev()) {
             text if text.is_empty() || self.secret => String::new(),
-            text => [", saying ", &quoted(text)].concat(),
+            text => fill!(", saying {}", &quoted(text)),
         };
         let end = match ran.outcome {
             Some(ExitStatus::Code(code)) if self.codes.contains(&code) => None,
-            Some(ExitStatus::Code(code)) => Some(["exit code ", &code.to_string()].concat()),
-            Some(ExitStatus::Signal(signal)) => Some(["killed by ", &signal.to_string()].concat()),
+            Some(ExitStatus::Code(code)) => Some(fill!("exit code {}", &code.to_string())),
+            Some(ExitStatus::Signal(signal)) => Some(fill!("killed by {}", &signal.to_string())),
             None => Some(String::new()),
         };
         if let Some(end) = end {

@@ -12,6 +12,7 @@ use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::{Access, Stat};
 use crate::sys::{Errno, errno};
+use crate::text::template::fill;
 use crate::text::units::show_size;
 
 /// `file`
@@ -49,7 +50,7 @@ struct File {
 
 fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let kind = word(table, "type", TYPES);
-    let mut expected = ["a ", kind.unwrap_or("file")].concat();
+    let mut expected = fill!("a {}", kind.unwrap_or("file"));
     let place = PathSubject::read(name, table, &mut expected);
     let own = ["type", "non_empty", "min_size", "sha256", "contains", "lacks"];
     if table.flag("absent") == Some(true) && own.iter().any(|key| table.has(key)) {
@@ -82,7 +83,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     Some(
         // Its whole content may be a lot to read; and what is on a volume may hang with it.
         CheckSpec::new(
-            ["file ", &file.place.path].concat(),
+            fill!("file {}", file.place.path),
             expected,
             if file.sha256.is_some() {
                 Blocking::Within(LOOK_TIMEOUT.saturating_mul(6))

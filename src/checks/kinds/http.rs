@@ -9,6 +9,7 @@ use crate::checks::{Blocking, CheckSpec, Facts, Kind, LookResult, quoted};
 use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::config::source::document::Value;
+use crate::text::template::fill;
 use std::time::Duration;
 
 /// `http`
@@ -46,7 +47,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     if method == "HEAD" && !contains.is_empty() {
         table.fault("contains", "asks for a content, which HEAD does not give; leave one of them out");
     }
-    let mut expected = ["an answer of status ", &written].concat();
+    let mut expected = fill!("an answer of status {}", written);
     contains.iter().for_each(|text| add(&mut expected, &["with ", &quoted(text)]));
     let timeout = timeout(table, TIMEOUT);
     let headers = headers(table);
@@ -59,22 +60,18 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let host = shown.strip_suffix(":80").unwrap_or(&shown);
     // A body of its own length, so that no server waits for one.
     let body = if matches!(method.as_str(), "GET" | "HEAD") { "" } else { "Content-Length: 0\r\n" };
-    let request = [
+    let request = fill!(
+        "{} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: rinit\r\nConnection: close\r\n{}{}\r\n",
         method.as_str(),
-        " ",
-        &path,
-        " HTTP/1.1\r\nHost: ",
+        path,
         host,
-        "\r\nUser-Agent: rinit\r\nConnection: close\r\n",
         body,
-        &headers,
-        "\r\n",
-    ]
-    .concat();
+        headers
+    );
     let url = url.split(['?', '#']).next().unwrap_or_default().to_string();
     let http = Http { peer, url, request, status, contains, timeout };
     Some(CheckSpec::new(
-        ["http ", &http.url].concat(),
+        fill!("http {}", http.url),
         expected,
         Blocking::Within(timeout.saturating_mul(4)),
         Box::new(move |facts| http.look(facts)),
@@ -168,9 +165,9 @@ impl Http {
             let found = if answer.is_empty() { "no answer" } else { "an answer that is no HTTP" };
             return fail!("{}", found; "look at what listens at {}", &self.peer.shown());
         };
-        let shown = ["status ", &status.to_string()].concat();
+        let shown = fill!("status {}", &status.to_string());
         if !self.status.iter().any(|(low, high)| (*low..=*high).contains(&status)) {
-            let to = header(&head, "location").map_or_else(String::new, |to| [" to ", &quoted(to)].concat());
+            let to = header(&head, "location").map_or_else(String::new, |to| fill!(" to {}", &quoted(to)));
             return fail!("{}{}", &shown, &to; "mend what {} reports, or correct status", url);
         }
         let body = body.unwrap_or_default();

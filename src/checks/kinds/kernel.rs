@@ -13,6 +13,7 @@ use crate::sys::fs::stat::Access;
 use crate::sys::{Errno, errno};
 use crate::text::gather::Gather;
 use crate::text::suggest::did_you_mean;
+use crate::text::template::fill;
 use crate::text::units::show_size;
 
 /// `kernel`
@@ -91,7 +92,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let faulty = ASKING.split(", ").any(|key| table.has(key) && !matches!(key, "entropy" | "sysctl"));
     must_ask(table, faulty || !wanted.is_empty(), ASKING);
     Some(CheckSpec::new(
-        ["kernel ", name].concat(),
+        fill!("kernel {}", name),
         expected,
         Blocking::Never,
         Box::new(move |facts| all(wanted.iter().map(|one| one.evaluate(facts)).gather(), "")),
@@ -104,7 +105,7 @@ fn sysctls(prefix: &str, entries: &[Entry], table: &Table<'_>, wanted: &mut Vec<
         let name = [prefix, &entry.key].concat();
         let value = match &entry.node.value {
             Value::Table(entries) => {
-                sysctls(&[&name, "."].concat(), entries, table, wanted);
+                sysctls(&fill!("{}.", name), entries, table, wanted);
                 continue;
             }
             Value::Integer(least) => Ok(*least),
@@ -149,7 +150,7 @@ impl WantedKernel {
         match self {
             Self::Version(least) => {
                 let (release, _) = facts.system.uname();
-                let found = ["version ", &release].concat();
+                let found = fill!("version {}", release);
                 if numbers(&release) >= numbers(least) {
                     return Ok(found);
                 }
@@ -171,7 +172,7 @@ impl WantedKernel {
                 let size = facts.system.space("/dev/shm").map_or(0, |space| space.size);
                 let shown = show_size(size);
                 if size >= *least {
-                    return Ok(["/dev/shm of ", &shown].concat());
+                    return Ok(fill!("/dev/shm of {}", shown));
                 }
                 Err(failure!("/dev/shm of {}", &shown; "docker run --shm-size {}", &docker_size(*least)))
             }
@@ -193,7 +194,7 @@ impl WantedKernel {
 fn sysctl(name: &str, wanted: &Result<i64, String>, facts: &Facts) -> Result<String, CheckFailure> {
     // As sysctl(8): with slashes, a dot is part of a name (net/ipv4/conf/eth0.1/forwarding).
     let below = if name.contains('/') { name.to_string() } else { name.replace('.', "/") };
-    let text = text(facts, &["/proc/sys/", &below].concat()).map_err(|error| {
+    let text = text(facts, &fill!("/proc/sys/{}", below)).map_err(|error| {
         failure!("no {}: {}", name, &facts::why(&error); "correct the name, or run it on a kernel that has {}", name)
     })?;
     let value = text.split_whitespace().gather().join(" ");
@@ -201,7 +202,7 @@ fn sysctl(name: &str, wanted: &Result<i64, String>, facts: &Facts) -> Result<Str
         Ok(least) => (value.parse::<i64>().is_ok_and(|value| value >= *least), least.to_string()),
         Err(text) => (value == *text, text.clone()),
     };
-    let found = [name, " = ", &value].concat();
+    let found = fill!("{} = {}", name, value);
     if fits {
         return Ok(found);
     }
@@ -244,7 +245,7 @@ fn bare_zone(zone: &str) -> &str {
 
 /// The zone that programs take: TZ, else /etc/localtime; one that the image does not have is UTC for them.
 fn time_zone(zone: &str, facts: &Facts) -> Result<String, CheckFailure> {
-    let file = [ZONES, "/", zone].concat();
+    let file = fill!("{}/{}", ZONES, zone);
     let set = facts.environ.get_full("TZ").map(|tz| tz.trim_start_matches(':').to_string());
     let linked = || {
         let target = facts.system.read_link("/etc/localtime").ok()?;
@@ -258,7 +259,7 @@ fn time_zone(zone: &str, facts: &Facts) -> Result<String, CheckFailure> {
     if !there && facts.system.stat(ZONES).is_ok() {
         // The data is there: the name is wrong.
         let (region, name) = zone.rsplit_once('/').unwrap_or(("", zone));
-        let dir = if region.is_empty() { ZONES.to_string() } else { [ZONES, "/", region].concat() };
+        let dir = if region.is_empty() { ZONES.to_string() } else { fill!("{}/{}", ZONES, region) };
         let names = facts.system.list(&dir).or_else(|_| facts.system.list(ZONES)).unwrap_or_default();
         let hint = did_you_mean(name, names.iter().map(String::as_str));
         return fail!(
@@ -276,7 +277,7 @@ fn time_zone(zone: &str, facts: &Facts) -> Result<String, CheckFailure> {
             "install tzdata in the image"
         );
     }
-    Ok(["time zone ", zone].concat())
+    Ok(fill!("time zone {}", zone))
 }
 
 /// `6.1.0-18-amd64` -> 6, 1, 0

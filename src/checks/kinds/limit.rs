@@ -8,6 +8,7 @@ use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::process::status;
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use crate::text::units::{self, show_size, show_ulimit};
 
 /// `limit`
@@ -79,7 +80,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
         "memory, cpus, pids, nofile, nproc, core, memlock, stack",
     );
     Some(CheckSpec::new(
-        ["limit ", name].concat(),
+        fill!("limit {}", name),
         expected,
         Blocking::Never,
         Box::new(move |facts| all(wanted.iter().map(|one| look(*one, facts)).gather(), "")),
@@ -89,7 +90,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
 /// `1.5` -> 1500
 pub(in crate::checks) fn thousandths(text: &str) -> Option<u64> {
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
-    let part: u64 = [part, "000"].concat().get(..3)?.parse().ok()?;
+    let part: u64 = fill!("{}000", part).get(..3)?.parse().ok()?;
     whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(part)
 }
 
@@ -119,7 +120,7 @@ fn look((key, unit, wanted): WantedLimit, facts: &Facts) -> Result<String, Check
             Some(_) => " of the container",
             None => " of the machine",
         };
-        let found = [key, " ", &unit.show(least), whose].concat();
+        let found = fill!("{} {}{}", key, &unit.show(least), whose);
         if least >= wanted {
             return Ok(found);
         }
@@ -152,10 +153,10 @@ fn resource((key, unit, wanted): WantedLimit, facts: &Facts) -> Result<String, C
         .map_err(|error| failure!("no limit of {}: {}", key, &facts::why(&error); "leave it out"))?;
     let (soft_shown, hard_shown, shown) = (unit.show(soft), unit.show(hard), unit.show(wanted));
     if soft >= wanted {
-        return Ok([key, " ", &soft_shown].concat());
+        return Ok(fill!("{} {}", key, soft_shown));
     }
     let (least, most) = (show_ulimit(wanted), show_ulimit(hard.max(wanted)));
-    let limits = [" (docker run --ulimit ", key, "=", &least, ":", &most, ")"].concat();
+    let limits = fill!(" (docker run --ulimit {}={}:{})", key, least, most);
     Err(if hard < wanted {
         failure!("{} {}, hard limit {}", key, &soft_shown, &hard_shown; "raise the hard limit to {}{}", &shown, &limits)
     } else {

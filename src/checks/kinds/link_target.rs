@@ -6,6 +6,7 @@ use crate::checks::{Blocking, CheckSpec, Facts, Kind, LookResult, SLOW_FILES};
 use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::Stat;
+use crate::text::template::fill;
 
 /// `link_target`
 pub const KIND: Kind =
@@ -34,9 +35,9 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
         add(&mut expected, &["to ", target]);
     }
     let mut place = place?;
-    place.make = Some(["ln -s ", target.as_deref().unwrap_or(ANY)].concat());
+    place.make = Some(fill!("ln -s {}", target.as_deref().unwrap_or(ANY)));
     Some(CheckSpec::new(
-        ["link_target ", &place.path].concat(),
+        fill!("link_target {}", place.path),
         expected,
         Blocking::Never,
         Box::new(move |facts| place.look(facts, &|stat| look(&place, target.as_deref(), stat, facts))),

@@ -68,7 +68,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
             options.fault_here("asserts nothing; expected has or lacks");
         }
         if let Some(both) = has.iter().find(|option| lacks.contains(option)) {
-            options.fault_here(&format!("\"{both}\" cannot be there and not be there"));
+            options.fault_here(&fill!("\"{}\" cannot be there and not be there", both));
         }
         options.close();
     }
@@ -99,7 +99,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     }
     let check = MountCheck { path: path?, mode, fstype, has, lacks, source, propagation, volume };
     Some(CheckSpec::new(
-        ["mount ", &check.path].concat(),
+        fill!("mount {}", check.path),
         check.expected(),
         Blocking::At(check.path.clone()),
         Box::new(move |facts| check.look(facts)),
@@ -115,16 +115,16 @@ impl MountCheck {
             None => "a mount",
         });
         if !self.fstype.is_empty() {
-            expected.push_str(&format!(" of type {}", listed(&self.fstype)));
+            expected.push_str(&fill!(" of type {}", listed(&self.fstype)));
         }
         if !self.has.is_empty() {
-            expected.push_str(&format!(" with {}", self.has.join(",")));
+            expected.push_str(&fill!(" with {}", self.has.join(",")));
         }
         if !self.lacks.is_empty() {
-            expected.push_str(&format!(" without {}", self.lacks.join(",")));
+            expected.push_str(&fill!(" without {}", self.lacks.join(",")));
         }
         if !self.source.is_empty() {
-            expected.push_str(&format!(" of {}", listed(&self.source)));
+            expected.push_str(&fill!(" of {}", listed(&self.source)));
         }
         if let Some(word) = self.propagation {
             add(&mut expected, &[word]);
@@ -151,11 +151,11 @@ impl MountCheck {
             Some(MountedVolume::Named(name)) => volume_option(path, name) + mode,
             Some(MountedVolume::Any) => volume_option(path, "") + mode,
             Some(MountedVolume::None) => {
-                ["docker run --tmpfs ", path, mode, ", or bind a directory of the host there"].concat()
+                fill!("docker run --tmpfs {}{}, or bind a directory of the host there", path, mode)
             }
-            None if is_tmpfs => ["docker run --tmpfs ", path, mode].concat(),
+            None if is_tmpfs => fill!("docker run --tmpfs {}{}", path, mode),
             None if self.fstype.is_empty() && self.source.is_empty() => {
-                [&volume_option(path, ""), mode, ", or --tmpfs ", path, mode].concat()
+                fill!("{}{}, or --tmpfs {}{}", &volume_option(path, ""), mode, path, mode)
             }
             None => volume_option(path, "") + mode,
         }
@@ -165,7 +165,7 @@ impl MountCheck {
         let path = &self.path;
         let mode = |read_only| {
             let mode = if read_only { "ro" } else { "rw" };
-            [&mount.fstype, " at ", path, ", ", mode].concat()
+            fill!("{} at {}, {}", mount.fstype, path, mode)
         };
         let nothing = |()| String::new();
         let looks = vec![
@@ -267,7 +267,7 @@ impl MountedVolume {
         if fits {
             return Ok(());
         }
-        let whole = [&mount.fstype, " of ", &mount.source].concat();
+        let whole = fill!("{} of {}", mount.fstype, mount.source);
         let found = match is {
             // What the engine calls a volume that nobody has named; the beginning is enough to find it by.
             Some(id) if id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit()) => {

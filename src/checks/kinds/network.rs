@@ -108,7 +108,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     // No IPv4 interface may have less than 68, nor any more than the loopback.
     let mtu = table.integer("mtu", 69, 65536).and_then(|mtu| u32::try_from(mtu).ok());
     let default_route = table.flag("default_route");
-    let subject = ["network ", interface.as_deref().unwrap_or_default()].concat();
+    let subject = fill!("network {}", interface.as_deref().unwrap_or_default());
     let network = Network { interface, address, family, default_route, cidr, mtu, ipv6 };
     Some(CheckSpec::new(
         subject,
@@ -222,14 +222,14 @@ impl Network {
 
     fn link_layer(&self, name: &str, facts: &Facts) -> Result<(), CheckFailure> {
         if let Some(wanted) = self.mtu {
-            let mtu = text(facts, &["/sys/class/net/", name, "/mtu"].concat())
+            let mtu = text(facts, &fill!("/sys/class/net/{}/mtu", name))
                 .map_err(|error| {
                     failure!("{}, whose mtu cannot be told: {}", name, &facts::why(&error); "mount /sys in the container")
                 })?
                 .trim()
                 .to_string();
             if mtu.parse::<u32>().unwrap_or(0) < wanted {
-                let driver = ["--opt com.docker.network.driver.mtu=", &wanted.to_string()].concat();
+                let driver = fill!("--opt com.docker.network.driver.mtu={}", &wanted.to_string());
                 return fail!("{} with an mtu of {}", name, &mtu; "raise the mtu of the network (docker network create {})", &driver);
             }
         }
@@ -259,7 +259,7 @@ impl Network {
 
 /// Whether an interface speaks IPv6: by its own switch, which the one for all sets, or else by its addresses.
 fn has_ipv6(name: &str, facts: &Facts) -> bool {
-    let switch = |name: &str| text(facts, &["/proc/sys/net/ipv6/conf/", name, "/disable_ipv6"].concat());
+    let switch = |name: &str| text(facts, &fill!("/proc/sys/net/ipv6/conf/{}/disable_ipv6", name));
     match switch(name).or_else(|_| switch("all")) {
         Ok(disabled) => disabled.trim() == "0",
         Err(_) => text(facts, "/proc/net/if_inet6")

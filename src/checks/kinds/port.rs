@@ -82,7 +82,7 @@ impl Port {
     fn subject(&self) -> String {
         let port = self.port.to_string();
         let protocol = if self.protocol == Protocol::Udp { "/udp" } else { "" };
-        let at = self.address.map_or_else(String::new, |_| [" at ", &self.place()].concat());
+        let at = self.address.map_or_else(String::new, |_| fill!(" at {}", &self.place()));
         fill!("port {}{}{}", &port, protocol, &at)
     }
 
@@ -95,7 +95,7 @@ impl Port {
 
     fn place(&self) -> String {
         self.address.map_or_else(
-            || ["port ", &self.port.to_string()].concat(),
+            || fill!("port {}", &self.port.to_string()),
             |at| SocketAddr::new(at, self.port).to_string(),
         )
     }

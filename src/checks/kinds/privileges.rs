@@ -11,6 +11,7 @@ use crate::sys::process::status::number;
 use crate::sys::{Errno, errno};
 use crate::text::gather::Gather;
 use crate::text::suggest::did_you_mean;
+use crate::text::template::fill;
 
 /// `privileges`
 pub const KIND: Kind = Kind {
@@ -121,7 +122,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     must_ask(table, ASKING.split(", ").any(|key| table.has(key)), ASKING);
     let walks = wanted.iter().any(|one| matches!(one, WantedPrivilege::NoSetuid(..)));
     Some(CheckSpec::new(
-        ["privileges ", name].concat(),
+        fill!("privileges {}", name),
         expected,
         if walks { Blocking::Within(LOOK_TIMEOUT.saturating_mul(6)) } else { Blocking::Never },
         Box::new(move |facts| all(wanted.iter().map(|one| one.look(facts)).gather(), "")),
@@ -137,21 +138,21 @@ fn capabilities(table: &Table<'_>, wanted: &mut Vec<WantedPrivilege>, expected: 
         for name in asserting(table, key) {
             match capability_number(&name) {
                 Some(number) if had.iter().any(|(_, other)| *other == number) => {
-                    table.fault(key, &["\"", &name, "\" cannot be there and not be there"].concat());
+                    table.fault(key, &fill!("\"{}\" cannot be there and not be there", name));
                 }
                 Some(number) => list.push((name.clone(), number)),
                 None if !has && name.eq_ignore_ascii_case("ALL") => {
                     // As with Docker's options: all are dropped, and some are given back.
                     list.extend(capability_names().map(str::to_string).zip(0..));
                     list.retain(|one| had.iter().all(|(_, number)| *number != one.1));
-                    let kept: String = had.iter().map(|(name, _)| [" --cap-add ", name].concat()).collect();
-                    drop = Some(["--cap-drop ALL", &kept].concat());
+                    let kept: String = had.iter().map(|(name, _)| fill!(" --cap-add {}", name)).collect();
+                    drop = Some(fill!("--cap-drop ALL{}", kept));
                     add(expected, &[if had.is_empty() { "no capability" } else { "no other capability" }]);
                     continue;
                 }
                 None => {
                     let hint = did_you_mean(name.strip_prefix("CAP_").unwrap_or(&name), capability_names());
-                    let message = ["no capability is called \"", &name, "\"", &hint].concat();
+                    let message = fill!("no capability is called \"{}\"{}", name, hint);
                     table.fault(key, &message);
                 }
             }
@@ -208,7 +209,7 @@ fn capabilities_of(
     } else {
         ("with ", "--cap-drop ", ", or run as another user")
     };
-    let option = drop.map_or_else(|| [verb, &names.join(&[" ", verb].concat())].concat(), str::to_string);
+    let option = drop.map_or_else(|| [verb, &names.join(&fill!(" {}", verb))].concat(), str::to_string);
     Err(failure!("uid {} {}{}", &uid, which, &names.join(", "); "docker run {}{}", &option, how))
 }
 
@@ -219,7 +220,7 @@ fn apparmor(wanted: &str, facts: &Facts) -> Result<String, CheckFailure> {
     let text = own.trim_matches(['\0', '\n']);
     // `docker-default (enforce)`
     let profile = text.split(" (").next().filter(|name| !name.is_empty()).unwrap_or("unconfined");
-    let found = ["apparmor ", profile].concat();
+    let found = fill!("apparmor {}", profile);
     let fits = match wanted {
         "true" => profile != "unconfined",
         "false" => profile == "unconfined",
@@ -260,7 +261,7 @@ fn setuid(paths: &[String], allow: &[String], facts: &Facts) -> Result<String, C
     let shown_all = over.len() == shown.len();
     let more = if shown_all { "" } else { " …" };
     let mend = if shown_all {
-        ["chmod a-s ", &shown.join(" ")].concat()
+        fill!("chmod a-s {}", &shown.join(" "))
     } else {
         ["find ", &paths.join(" "), " -xdev -type f -perm /6000 -exec chmod a-s {} +"].concat()
     };

@@ -6,6 +6,7 @@ use super::common::peer::{Peer, TIMEOUT};
 use crate::checks::{Blocking, CheckSpec, Kind};
 use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
+use crate::text::template::fill;
 
 /// `tcp`
 pub const KIND: Kind = Kind { name: "tcp", read, ..Kind::PLAIN };
@@ -33,7 +34,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let peer = peer?;
     let shown = peer.shown();
     Some(CheckSpec::new(
-        ["tcp ", &shown].concat(),
+        fill!("tcp {}", shown),
         "somebody who accepts connections".into(),
         Blocking::Within(timeout.saturating_mul(4)),
         Box::new(move |facts| {

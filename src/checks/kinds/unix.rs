@@ -7,6 +7,7 @@ use crate::checks::{Blocking, CheckSpec, Facts, Kind, LOOK_TIMEOUT, LookResult, 
 use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::{Errno, errno};
+use crate::text::template::fill;
 
 /// `unix`
 pub const KIND: Kind = Kind { name: "unix", read, ..Kind::PLAIN };
@@ -20,7 +21,7 @@ pub const KEYS: &[&[KeySpec]] = &[&[
 fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let path = absolute_path(name, table)?;
     Some(CheckSpec::new(
-        ["unix ", &path].concat(),
+        fill!("unix {}", path),
         "a socket on which somebody listens".into(),
         Blocking::Within(LOOK_TIMEOUT),
         Box::new(move |facts| look(&path, facts)),
@@ -42,7 +43,7 @@ fn look(path: &str, facts: &Facts) -> LookResult {
         Errno::EPROTOTYPE => return held!("{} takes messages", path; path),
         Errno::EACCES => denied(path, &stat, "writable", &error, facts, ""),
         Errno::ECONNREFUSED => start("a socket on which nobody listens"),
-        _ => start(&["a socket that does not answer: ", &facts::why(&error)].concat()),
+        _ => start(&fill!("a socket that does not answer: {}", &facts::why(&error))),
     })
 }
 

@@ -11,6 +11,7 @@ use crate::config::read::table::Table;
 use crate::sys::fs::mounts::mount_of;
 use crate::sys::fs::stat::{Access, Stat};
 use crate::sys::{Errno, errno};
+use crate::text::template::fill;
 use crate::text::units::show_size;
 
 /// `volume`
@@ -66,7 +67,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     }
     let volume = VolumeCheck { path: path?, readable, writable, min_free, min_free_inodes, empty, rights };
     Some(CheckSpec::new(
-        ["volume ", &volume.path].concat(),
+        fill!("volume {}", volume.path),
         expected,
         Blocking::At(volume.path.clone()),
         Box::new(move |facts| volume.look(facts)),
@@ -124,17 +125,17 @@ impl VolumeCheck {
         let mount = mount_of(facts.system.mounts(), path);
         let larger = match mount.map(|mount| mount.fstype.as_str()) {
             Some("tmpfs") if path == "/dev/shm" && what == "size" => {
-                ["docker run --shm-size ", &need].concat()
+                fill!("docker run --shm-size {}", need)
             }
-            Some("tmpfs") => ["docker run --tmpfs ", path, ":", what, "=", &need].concat(),
-            _ if what == "size" => ["give it a volume of ", &need, " or more"].concat(),
-            _ => ["give it a volume with ", &need, " inodes or more"].concat(),
+            Some("tmpfs") => fill!("docker run --tmpfs {}:{}={}", path, what, need),
+            _ if what == "size" => fill!("give it a volume of {} or more", need),
+            _ => fill!("give it a volume with {} inodes or more", need),
         };
         if whole < wanted {
             return larger;
         }
         let verb = if what == "size" { "make room in " } else { "remove files from " };
-        [verb, path, ", or ", &larger].concat()
+        fill!("{}{}, or {}", verb, path, larger)
     }
 
     /// What mounts one there.

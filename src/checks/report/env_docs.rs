@@ -3,6 +3,7 @@
 use crate::checks::Check;
 use crate::text::escape::on_one_line;
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 
 /// What is known of a variable.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -54,25 +55,25 @@ pub fn render(checks: &[Check]) -> String {
         }
         what.push_str(&doc.form);
         if !doc.any_of.is_empty() {
-            what.push_str(&["; one is needed for: ", &on_one_line(&doc.any_of)].concat());
+            what.push_str(&fill!("; one is needed for: {}", &on_one_line(&doc.any_of)));
         }
         if doc.secret {
             what.push_str("; secret");
         }
         if let Some(file) = &doc.file {
-            what.push_str(&["; or ", &code(file), ", the path of a file that holds it"].concat());
+            what.push_str(&fill!("; or {}, the path of a file that holds it", &code(file)));
         }
         let cells = [&code(&doc.name), required, &default, &what].map(|cell| cell.replace('|', "\\|"));
-        text.push_str(&["| ", &cells.join(" | "), " |\n"].concat());
+        text.push_str(&fill!("| {} |\n", &cells.join(" | ")));
     }
     text.push_str("\n```sh\n");
     for doc in &docs {
         let value = if doc.example.is_empty() { doc.default.as_deref().unwrap_or("") } else { &doc.example };
         let off = if doc.required { "" } else { "# " };
         if !doc.description.is_empty() {
-            text.push_str(&["# ", &on_one_line(&doc.description), "\n"].concat());
+            text.push_str(&fill!("# {}\n", &on_one_line(&doc.description)));
         }
-        text.push_str(&[off, &doc.name, "=", &on_one_line(value), "\n"].concat());
+        text.push_str(&fill!("{}{}={}\n", off, doc.name, &on_one_line(value)));
     }
     text.push_str("```\n");
     text
@@ -81,7 +82,7 @@ pub fn render(checks: &[Check]) -> String {
 /// A text as code of Markdown, which is closed by as many backquotes as it is opened by.
 fn code(text: &str) -> String {
     let text = on_one_line(text);
-    if text.contains('`') { ["`` ", &text, " ``"].concat() } else { ["`", &text, "`"].concat() }
+    if text.contains('`') { fill!("`` {} ``", text) } else { fill!("`{}`", text) }
 }
 
 #[cfg(test)]

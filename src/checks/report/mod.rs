@@ -7,6 +7,7 @@ pub mod record;
 use super::Level;
 use crate::model::environ::Environ;
 use crate::text::escape::{json_string, on_one_line};
+use crate::text::template::fill;
 use std::fmt::Write as _;
 
 /// How a check came out.
@@ -205,7 +206,7 @@ impl Report {
             let not = if entry.status == CheckStatus::Fail { "not " } else { "" };
             let subject = on_one_line(&entry.subject).replace('\\', "\\\\").replace('#', "\\#");
             let skip = match entry.status {
-                CheckStatus::Skip => [" # SKIP ", &on_one_line(&entry.found)].concat(),
+                CheckStatus::Skip => fill!(" # SKIP {}", &on_one_line(&entry.found)),
                 _ => String::new(),
             };
             let _ = writeln!(out, "{not}ok {} - {subject}{skip}", n + 1);
@@ -256,7 +257,7 @@ impl CheckEntry {
     /// `check env X failed: found …, expected …; what to do (file:line)`
     fn text(&self) -> String {
         let failed = if self.status == CheckStatus::Fail { " failed" } else { "" };
-        let mut text = format!("check {}{failed}: ", self.subject);
+        let mut text = fill!("check {}{}: ", self.subject, failed);
         // A group's finding says what it is.
         let _ = match self.kind {
             ANY_OF => write!(text, "{}", self.found),
@@ -316,7 +317,7 @@ impl CheckStatus {
             Self::Skip => ("skip  ", "\x1b[2m"),
         };
         if colour {
-            text.push_str(&[code, word, "\x1b[0m"].concat());
+            text.push_str(&fill!("{}{}\x1b[0m", code, word));
         } else {
             text.push_str(word);
         }

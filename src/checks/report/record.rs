@@ -5,6 +5,7 @@ use crate::checks::Facts;
 use crate::sys::fs::stat::Access;
 use crate::text::escape::toml_key;
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 
 /// Variables that every shell or engine sets: they say nothing of this image.
 const EVERYBODYS: &[&str] =
@@ -30,7 +31,7 @@ pub fn record(facts: &Facts) -> String {
         // One that is empty would have to be optional, which says nothing; "*" stands for many.
         let says = facts.environ.has_full(name) && crate::checks::read::variable_name(name) && name != "*";
         if says && !EVERYBODYS.contains(&name.as_str()) {
-            text.push_str(&["\n[checks.env.", &key(name), "]\n"].concat());
+            text.push_str(&fill!("\n[checks.env.{}]\n", &key(name)));
         }
     }
     text
@@ -44,7 +45,7 @@ fn key(name: &str) -> String {
 fn user(facts: &Facts, text: &mut String) {
     let now = facts.system.current();
     text.push_str("\n[checks.user]\n");
-    text.push_str(&["uid = ", &now.uid.to_string(), "\ngid = ", &now.gid.to_string(), "\n"].concat());
+    text.push_str(&fill!("uid = {}\ngid = {}\n", &now.uid.to_string(), &now.gid.to_string()));
     if now.uid != 0 {
         text.push_str("root = false\n");
     }
@@ -63,7 +64,7 @@ fn mounts(facts: &Facts, text: &mut String) {
             point == *known || point.strip_prefix(*known).is_some_and(|rest| rest.starts_with('/'))
         };
         if point == "/" {
-            text.push_str(&["\n[checks.mount.\"/\"]\nmode = \"", mode, "\"\n"].concat());
+            text.push_str(&fill!("\n[checks.mount.\"/\"]\nmode = \"{}\"\n", mode));
         } else if !ENGINES.iter().any(of_engine) && facts.system.stat(point).is_ok_and(|stat| stat.dir) {
             // What this user may do there, which the mount's own flags do not tell.
             let may = |access| facts.system.access(point, access).is_ok();
@@ -71,7 +72,7 @@ fn mounts(facts: &Facts, text: &mut String) {
             // A directory that cannot be entered is of no use, but it is there.
             let usable = may(Access::Execute) || !read && !write;
             let kind = if usable { "volume" } else { "mount" };
-            text.push_str(&["\n[checks.", kind, ".", &key(point), "]\n"].concat());
+            text.push_str(&fill!("\n[checks.{}.{}]\n", kind, &key(point)));
             for (word, may) in [("readable", read), ("writable", write)] {
                 let line = if may { " = true\n" } else { " = false\n" };
                 if usable && (word == "writable" || !may) {

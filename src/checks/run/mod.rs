@@ -8,6 +8,7 @@ use crate::model::environ::Environ;
 use crate::model::{Moment, Pid, Signal};
 use crate::sys::fs::mounts;
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use pool::WorkerPool;
 use std::io;
 
@@ -170,7 +171,7 @@ fn exports(
             continue;
         }
         if given.get_full(name).is_some() {
-            warnings.push((*n, format!("{name} is set and overrides {}", check.spec.subject)));
+            warnings.push((*n, fill!("{} is set and overrides {}", name, check.spec.subject)));
         } else if environ.get_full(name).is_none() {
             environ.set(name, value);
         }
@@ -220,13 +221,13 @@ fn group(label: &str, members: &[(&Check, Option<&Finding>)]) -> CheckEntry {
     let judged: Vec<(&Check, &Finding)> =
         members.iter().filter_map(|(check, finding)| finding.map(|finding| (*check, finding))).gather();
     let holding: Vec<&(&Check, &Finding)> = judged.iter().filter(|(_, finding)| finding.ok).gather();
-    let told = |(check, finding): &(&Check, &Finding)| format!("{} ({})", check.spec.subject, finding.found);
+    let told = |(check, finding): &(&Check, &Finding)| fill!("{} ({})", check.spec.subject, finding.found);
     let mut hints = String::new();
     let found;
     if !holding.is_empty() {
         found = holding.iter().map(|one| told(one)).gather().join("; ");
     } else if !judged.is_empty() {
-        found = format!("none of: {}", judged.iter().map(told).gather().join("; "));
+        found = fill!("none of: {}", judged.iter().map(told).gather().join("; "));
         // The user's own words, if there are any, say it for all.
         let mut own: Vec<String> = judged.iter().filter_map(|(check, _)| check.hint.clone()).gather();
         if own.is_empty() {
@@ -244,7 +245,7 @@ fn group(label: &str, members: &[(&Check, Option<&Finding>)]) -> CheckEntry {
     CheckEntry {
         kind: ANY_OF,
         name: label.to_string(),
-        subject: format!("\"{label}\""),
+        subject: fill!("\"{}\"", label),
         status: match (judged.is_empty(), holds, grave) {
             (true, ..) => CheckStatus::Skip,
             (_, true, _) => CheckStatus::Pass,
@@ -253,7 +254,7 @@ fn group(label: &str, members: &[(&Check, Option<&Finding>)]) -> CheckEntry {
         },
         holds,
         found,
-        expected: format!("one of {}", subjects.join(", ")),
+        expected: fill!("one of {}", subjects.join(", ")),
         hint: hints,
         warnings: holding.iter().flat_map(|(_, finding)| finding.warnings.clone()).gather(),
         file: String::new(),

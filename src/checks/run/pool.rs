@@ -9,6 +9,7 @@ use crate::checks::{Check, CheckFailure, Facts, Finding, facts};
 use crate::model::{Moment, Pid};
 use crate::sys::{Errno, errno};
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use crate::text::units::show_duration;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -90,7 +91,7 @@ impl<'c> WorkerPool<'c> {
                 // Processes may be scarce: another try when one has ended.
                 Err(_) if !self.live.is_empty() => return,
                 Err(error) => {
-                    let found = format!("no process to look with: {}", facts::why(&error));
+                    let found = fill!("no process to look with: {}", facts::why(&error));
                     let remedy = "raise the limit of processes (docker run --pids-limit)".into();
                     self.put(n, Finding::fail(found, remedy));
                 }
@@ -174,10 +175,10 @@ impl<'c> WorkerPool<'c> {
                 0 => "looking for the last time".into(),
                 left => show_duration(Duration::from_secs(left)) + " left",
             };
-            waited.push([check.spec.subject.as_str(), " (", &left, ")"].concat());
+            waited.push(fill!("{} ({})", check.spec.subject.as_str(), left));
         }
         if !waited.is_empty() {
-            self.helpers.tell(&["waiting for ", &waited.join(", ")].concat());
+            self.helpers.tell(&fill!("waiting for {}", &waited.join(", ")));
         }
     }
 
@@ -187,7 +188,7 @@ impl<'c> WorkerPool<'c> {
         let late: Vec<RunningCheck> = self.live.extract_if(.., |live| live.until <= now).gather();
         for RunningCheck { helper, n, turn, begun, until } in late {
             self.helpers.kill(helper);
-            let found = format!("no answer within {}", show_duration(until.since(begun)));
+            let found = fill!("no answer within {}", show_duration(until.since(begun)));
             let remedy = self.checks.get(n).map_or("", |check| check.kind.hang_hint);
             self.found(n, turn, Finding::fail(found, remedy.into()));
         }
@@ -233,7 +234,7 @@ pub(in crate::checks) fn attempt(check: &Check, wait: Option<Duration>, facts: &
         }
         if left.is_zero() {
             if let Some(whole) = check.wait.filter(|_| wait.is_some()) {
-                finding.found.push_str(&format!(", still after {}", show_duration(whole)));
+                finding.found.push_str(&fill!(", still after {}", show_duration(whole)));
             }
             if check.wait.is_some() {
                 // It has been tried.
@@ -259,12 +260,12 @@ fn become_user(user: &str, facts: &Facts) -> Result<(), CheckFailure> {
         return Ok(());
     }
     facts.system.switch_to(&who).map_err(|error| {
-        let found = format!("no right to judge as {user}: {}", facts::why(&error));
+        let found = fill!("no right to judge as {}: {}", user, facts::why(&error));
         let how = match errno(&error) {
             Errno::EPERM if now.uid == 0 => "docker run --cap-add SETUID --cap-add SETGID",
             Errno::EPERM => "run as root, or as that user itself",
             _ => "use one that the user namespace has (/proc/self/uid_map, gid_map)",
         };
-        CheckFailure::for_good(found, [how, ", or leave out as_user"].concat())
+        CheckFailure::for_good(found, fill!("{}, or leave out as_user", how))
     })
 }

@@ -3,6 +3,7 @@
 use super::{Options, Persona, Variable, answer, invocation, version};
 use crate::cli::{LogLevel, Parsed};
 use crate::model::Signal;
+use crate::text::template::fill;
 
 const VERSION: &str = version!("tini version 0.2.1_catatonit");
 
@@ -36,7 +37,7 @@ pub(crate) fn parse(options: &mut Options<'_>, variable: Variable<'_>) -> Result
     if asked.pause {
         asked.command.clear();
     } else if asked.command.is_empty() {
-        return Err(["missing program name\n", USAGE.trim_ascii_end()].concat());
+        return Err(fill!("missing program name\n{}", USAGE.trim_ascii_end()));
     }
     let debug = variable("CATATONIT_DEBUG").is_some();
     asked.log_level = Some(if debug { LogLevel::Debug } else { LogLevel::Error });

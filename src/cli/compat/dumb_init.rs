@@ -3,6 +3,7 @@
 use super::{Options, Persona, Variable, answer, invocation, version};
 use crate::cli::{LogLevel, Parsed};
 use crate::model::Signal;
+use crate::text::template::fill;
 
 const VERSION: &str = version!("dumb-init v1.2.5");
 
@@ -47,7 +48,7 @@ pub(crate) fn parse(options: &mut Options<'_>, variable: Variable<'_>) -> Result
             Ok(Some((b'v', _))) => verbose = true,
             Ok(Some((b'c', _))) => asked.session = false,
             Ok(Some((b'V', _))) => return answer(2, 0, VERSION.into()),
-            Ok(Some(_)) => return answer(2, 0, [VERSION, "Usage: ", name, HELP].concat()),
+            Ok(Some(_)) => return answer(2, 0, fill!("{}Usage: {}{}", VERSION, name, HELP)),
         }
     }
     asked.command = options.command();

@@ -10,6 +10,7 @@ pub(super) use tini::level as tini_level;
 use super::{Invocation, Parsed};
 use crate::model::Signal;
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use std::ffi::{CStr, CString};
 use std::time::Duration;
 
@@ -175,7 +176,7 @@ impl<'a> Options<'a> {
     }
 
     fn wrong(&self, before: &str, what: &[u8], after: &str) -> String {
-        [self.name, ": ", before, &String::from_utf8_lossy(what), after, "\n"].concat()
+        fill!("{}: {}{}{}\n", self.name, before, &String::from_utf8_lossy(what), after)
     }
 
     /// Returns the remaining words: the COMMAND.

@@ -3,6 +3,7 @@
 use super::{Options, Persona, Variable, answer, invocation, version};
 use crate::cli::{LogLevel, Parsed, signal};
 use crate::model::Signal;
+use crate::text::template::fill;
 
 const VERSION: &str = version!("tini version 0.19.0");
 
@@ -36,7 +37,7 @@ pub(crate) fn parse(options: &mut Options<'_>, variable: Variable<'_>) -> Result
     options.letters = b"p:hvwgle:s";
     let base = options.base();
     let usage = |fd, code, why: &str| {
-        answer(fd, code, [why, base, " (", VERSION.trim_ascii_end(), ")\nUsage: ", base, USAGE].concat())
+        answer(fd, code, fill!("{}{} ({})\nUsage: {}{}", why, base, VERSION.trim_ascii_end(), base, USAGE))
     };
     let mut asked = invocation(Persona::Tini, &[Signal::TTIN, Signal::TTOU]);
     let mut verbosity = 1_i32;
@@ -73,7 +74,7 @@ pub(crate) fn parse(options: &mut Options<'_>, variable: Variable<'_>) -> Result
 }
 
 fn wrong(what: &str, value: &[u8]) -> String {
-    ["Not a valid option for ", what, &String::from_utf8_lossy(value)].concat()
+    fill!("Not a valid option for {}{}", what, &String::from_utf8_lossy(value))
 }
 
 /// Returns the level of `TINI_VERBOSITY`, which overrides `-v`; a value that is not a number is 0, as with atoi(3).

@@ -7,6 +7,7 @@ use super::table::{ReadContext, Table};
 use crate::config::source::diagnostic::Span;
 use crate::config::source::document::{Node, Value};
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 
 /// How one key is judged.
 struct ConditionRule {
@@ -143,7 +144,7 @@ fn one_of_any(table: &Table<'_>, item: &Node) -> Held {
 }
 
 fn fault_at(reading: &ReadContext<'_>, at: Span, path: &str, fault: &str) {
-    reading.fault(at, [path, ": ", fault].concat());
+    reading.fault(at, fill!("{}: {}", path, fault));
 }
 
 impl<'t> ConditionText<'t> {
@@ -206,7 +207,7 @@ fn environment(scope: &Scope<'_>, text: &ConditionText<'_>) -> Held {
     let text = ConditionText { text: wanted.unwrap_or("set"), negated: text.negated != differs };
     let what = [name, " is{} "].concat();
     match wanted {
-        None => text.answer(value.is_some(), || [&what, "set"].concat()),
+        None => text.answer(value.is_some(), || fill!("{}set", what)),
         Some(_) => text.one_of(&what, |word| word == value.as_deref().unwrap_or("")),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::interpolate::{Expanded, Scope, expand};
 use crate::text::escape::escaped;
+use crate::text::template::fill;
 
 /// One variable of an env file. `None`: the name alone, which passes on what is set.
 pub type EnvFileEntry = (String, Option<String>);
@@ -164,7 +165,7 @@ pub fn check_name(name: &str) -> Result<(), String> {
         return Err("a variable without a name; expected NAME=value".into());
     }
     if name.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '=' | '$')) {
-        return Err(format!("\"{}\" is no name of a variable; expected NAME=value", escaped(name)));
+        return Err(fill!("\"{}\" is no name of a variable; expected NAME=value", escaped(name)));
     }
     Ok(())
 }

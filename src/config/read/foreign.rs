@@ -1,5 +1,6 @@
 //! Words of other supervisors' configurations, and what says the same here; and files that are theirs altogether.
 
+use crate::text::template::fill;
 use std::ops::Range;
 
 /// What is known of the keys of a service: `=` begins whose words follow, then `word word: what to do`. One text, which
@@ -140,7 +141,7 @@ pub fn format(text: &str) -> Option<(Range<usize>, String)> {
             let start =
                 line.as_ptr() as usize - text.as_ptr() as usize + line.len() - line.trim_start().len();
             let remedy = "expected TOML: a program is a table [services.NAME] with command = [\"program\", \"argument\"]";
-            return Some((start..start + trimmed.len(), format!("found {found}, {remedy}")));
+            return Some((start..start + trimmed.len(), fill!("found {}, {}", found, remedy)));
         }
         first = false;
     }

@@ -5,6 +5,7 @@ use crate::config::source::document::Value;
 use crate::model::Signal;
 use crate::text::gather::Gather;
 use crate::text::suggest::did_you_mean;
+use crate::text::template::fill;
 use crate::text::words::Word;
 
 /// A number or bool as its text.
@@ -22,7 +23,7 @@ pub fn signal(text: &str) -> Result<Signal, String> {
     Signal::parse(text).ok_or_else(|| {
         let name = text.to_ascii_uppercase();
         let hint = did_you_mean(name.strip_prefix("SIG").unwrap_or(&name), Signal::names());
-        format!("no such signal; expected a name such as \"SIGTERM\" or a number from 1 to 64{hint}")
+        fill!("no such signal; expected a name such as \"SIGTERM\" or a number from 1 to 64{}", hint)
     })
 }
 

@@ -15,6 +15,7 @@ use crate::config::source::grouping::KNOWN_HERE;
 use crate::model::Signal;
 use crate::text::gather::Gather;
 use crate::text::suggest::did_you_mean;
+use crate::text::template::fill;
 use crate::text::units::{self, Number};
 use crate::text::words::Word;
 use std::cell::{Cell, RefCell};
@@ -83,7 +84,7 @@ impl<'a> Table<'a> {
         match &node.value {
             Value::Table(entries) => Some(Self::of(reading, path, at, entries)),
             other => {
-                reading.fault(node.at, format!("{path}: found {}, expected a table", other.kind()));
+                reading.fault(node.at, fill!("{}: found {}, expected a table", path, other.kind()));
                 None
             }
         }
@@ -166,12 +167,12 @@ impl<'a> Table<'a> {
     /// Notes a fault at a key's value, or at the table when the key is not there.
     pub fn fault(&self, key: &'static str, message: &str) {
         let at = self.node(key).map_or(self.at, |node| node.at);
-        self.reading.fault(at, format!("{}: {message}", self.path_of(key)));
+        self.reading.fault(at, fill!("{}: {}", self.path_of(key), message));
     }
 
     /// Notes a fault about the table as a whole.
     pub fn fault_here(&self, message: &str) {
-        self.reading.fault(self.at, format!("{}: {message}", self.path));
+        self.reading.fault(self.at, fill!("{}: {}", self.path, message));
     }
 
     /// The key with the path of the table that says it: `services.web.restart`, `defaults.restart`.
@@ -179,13 +180,13 @@ impl<'a> Table<'a> {
     pub fn path_of(&self, key: &str) -> String {
         let said = self.has(key) || self.inherited(key).is_none();
         let path = if said { &self.path } else { &self.fallback_path };
-        if path.is_empty() { key.to_string() } else { format!("{path}.{key}") }
+        if path.is_empty() { key.to_string() } else { fill!("{}.{}", path, key) }
     }
 
     /// Notes that a node (the key's value, or an element of it) is of the wrong kind.
     pub fn wrong(&self, key: &'static str, node: &Node, expected: &str) {
         let found = node.value.kind();
-        self.reading.fault(node.at, format!("{}: found {found}, expected {expected}", self.path_of(key)));
+        self.reading.fault(node.at, fill!("{}: found {}, expected {}", self.path_of(key), found, expected));
     }
 
     /// Expands a text node. `None`: not known before the checks, or a fault (noted).
@@ -200,7 +201,7 @@ impl<'a> Table<'a> {
             Ok(Expanded::Later) => None,
             Err(_) if self.reading.forgives() && only_unset(text, only) => None,
             Err(message) => {
-                self.reading.fault(node.at, format!("{}: {message}", self.path_of(key)));
+                self.reading.fault(node.at, fill!("{}: {}", self.path_of(key), message));
                 None
             }
         }
@@ -245,7 +246,7 @@ impl<'a> Table<'a> {
         match (&node.value, why) {
             // The expanded value may be a secret: only what stands in the file is shown.
             (Value::Text(raw), Some(why)) => {
-                self.reading.fault(node.at, format!("{}: \"{raw}\": {why}", self.path_of(key)));
+                self.reading.fault(node.at, fill!("{}: \"{}\": {}", self.path_of(key), raw, why));
             }
             _ => self.wrong(key, node, expected),
         }
@@ -280,7 +281,7 @@ impl<'a> Table<'a> {
             (min, max) => format!("an integer from {min} to {max}"),
         };
         let number = self.parse(key, &expected, other, |text| {
-            text.trim().parse().map_err(|_| format!("expected {expected}"))
+            text.trim().parse().map_err(|_| fill!("expected {}", expected))
         })?;
         if (min..=max).contains(&number) {
             return Some(number);
@@ -410,7 +411,7 @@ impl<'a> Table<'a> {
         };
         if let Some(Entry { node: Node { value: Value::Table(entries), .. }, .. }) = below {
             table.fallback = Keys::of(entries);
-            table.fallback_path = format!("{}.{key}", self.fallback_path);
+            table.fallback_path = fill!("{}.{}", self.fallback_path, key);
         }
         Some(table)
     }

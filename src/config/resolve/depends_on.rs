@@ -9,6 +9,7 @@ use crate::model::{Condition, Dependency, Restart, ServiceId, ServicePolicy, Ser
 use crate::supervisor::graph;
 use crate::text::gather::Gather;
 use crate::text::suggest::did_you_mean;
+use crate::text::template::fill;
 
 /// A service whose dependencies are still names.
 pub struct Draft {
@@ -84,11 +85,11 @@ fn depends_on(table: &Table<'_>) -> Vec<Edge> {
     let mut edges = Vec::with_capacity(entries.len());
     for entry in entries {
         let mut edge = plain(entry.key.clone(), entry.at);
-        let path = format!("{}.{}", table.path_of(KEY), entry.key);
+        let path = fill!("{}.{}", table.path_of(KEY), entry.key);
         match &entry.node.value {
             Value::Text(text) => match table.expand_node(KEY, &entry.node, text).as_deref().map(one_of) {
                 Some(Ok(condition)) => edge.condition = Some(condition),
-                Some(Err(why)) => reading.fault(entry.node.at, format!("{path}: \"{text}\": {why}")),
+                Some(Err(why)) => reading.fault(entry.node.at, fill!("{}: \"{}\": {}", path, text, why)),
                 None => {}
             },
             Value::Table(_) => {
@@ -176,7 +177,7 @@ fn order(
     graph::order(&deps, &mut |way, edge| {
         let Some(last) = way.last().map(|id| id.index()) else { return };
         let names = way.iter().chain(way.first()).map(|id| name_of(drafts, id.index()));
-        let message = format!(
+        let message = fill!(
             "services.{}: each would wait for the next: {}; drop one of these dependencies",
             name_of(drafts, last),
             names.gather().join(" -> ")
@@ -252,7 +253,7 @@ fn possible(
     {
         let why = off.why();
         let remedy = format!("write {name} = {{ required = false }} when it can do without");
-        fault(reading, draft, edge, &format!("is off ({why}), so that this could never start; {remedy}"));
+        fault(reading, draft, edge, &fill!("is off ({}), so that this could never start; {}", why, remedy));
     }
     match condition {
         Some(Condition::Healthy) if target.rules.health.is_none() => {
@@ -290,12 +291,12 @@ fn unknown(reading: &ReadContext<'_>, draft: &Draft, edge: &Edge, drafts: &[Draf
     }
     let known = drafts.iter().map(|known| known.service.name.as_str());
     let hint = if reading.has_many() { String::new() } else { did_you_mean(&edge.name, known) };
-    fault(reading, draft, edge, &format!("is no service{hint}"));
+    fault(reading, draft, edge, &fill!("is no service{}", hint));
 }
 
 fn fault(reading: &ReadContext<'_>, draft: &Draft, edge: &Edge, why: &str) {
     let key = if edge.after { "after" } else { "depends_on" };
-    reading.fault(edge.at, format!("services.{}.{key}: \"{}\" {why}", draft.service.name, edge.name));
+    reading.fault(edge.at, fill!("services.{}.{}: \"{}\" {}", draft.service.name, key, edge.name, why));
 }
 
 /// Services by name.

@@ -5,6 +5,7 @@ use crate::config::read::env_file::{self, check_name};
 use crate::config::read::table::{ReadContext, Table};
 use crate::config::source::diagnostic::{SourceMap, Span};
 use crate::config::source::document::{Node, Value};
+use crate::text::template::fill;
 
 /// All variables in order: those of the files, of `[defaults]`, of the service; a later one replaces an earlier one.
 pub fn read(table: &Table<'_>, sources: &SourceMap, clear_env: bool) -> Vec<(String, String)> {
@@ -12,7 +13,7 @@ pub fn read(table: &Table<'_>, sources: &SourceMap, clear_env: bool) -> Vec<(Str
     files(table, sources, &mut variables);
     for (inherited, node) in table.layers("environment") {
         let path = if inherited { DEFAULTS } else { &table.path };
-        variables.read(table, node, &format!("{path}.environment"));
+        variables.read(table, node, &fill!("{}.environment", path));
     }
     variables.list
 }
@@ -43,7 +44,7 @@ impl Variables {
     fn read(&mut self, table: &Table<'_>, node: &Node, path: &str) {
         const KEY: &str = "environment";
         let reading = table.reading();
-        let fault = |at: Span, why: &str| reading.fault(at, format!("{path}: {why}"));
+        let fault = |at: Span, why: &str| reading.fault(at, fill!("{}: {}", path, why));
         match &node.value {
             Value::Table(entries) => {
                 for entry in entries {
@@ -114,7 +115,7 @@ fn files(table: &Table<'_>, sources: &SourceMap, variables: &mut Variables) {
 pub fn beside(sources: &SourceMap, at: Span, path: &str) -> String {
     let (file, ..) = sources.place(at);
     match file.rsplit_once('/') {
-        Some((directory, _)) if !path.starts_with('/') => format!("{directory}/{path}"),
+        Some((directory, _)) if !path.starts_with('/') => fill!("{}/{}", directory, path),
         _ => path.to_string(),
     }
 }
@@ -131,17 +132,17 @@ fn load(table: &Table<'_>, at: Span, path: &str, required: bool, variables: &mut
         Err(_) if !required && !(reading.scope.exists)(path) => return,
         Err(why) => {
             let remedy = if required { "; expected a file, or { path, required = false }" } else { "" };
-            reading.fault(at, format!("{key}: {path} {why}{remedy}"));
+            reading.fault(at, fill!("{}: {} {}{}", key, path, why, remedy));
             return;
         }
     };
     let (found, faults) = env_file::parse(&text, &reading.scope);
-    faults.into_iter().for_each(|why| reading.fault(at, format!("{key}: {path}: {why}")));
+    faults.into_iter().for_each(|why| reading.fault(at, fill!("{}: {}: {}", key, path, why)));
     for (name, value) in found {
         match value {
             None => variables.pass(reading, &name),
             Some(value) if value.contains('\0') => {
-                reading.fault(at, format!("{key}: {path}: {name} holds a NUL character; take it out"));
+                reading.fault(at, fill!("{}: {}: {} holds a NUL character; take it out", key, path, name));
             }
             Some(value) => variables.set(&name, value),
         }

@@ -6,6 +6,7 @@ use crate::config::source::document::{Node, Value};
 use crate::config::{CheckProbe, ProbeSpec};
 use crate::model::{HealthRules, ServiceType};
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use std::ffi::CString;
 use std::time::Duration;
 
@@ -46,9 +47,10 @@ pub fn read(table: &Table<'_>, kind: ServiceType) -> Option<(HealthRules, Option
 pub fn check_defaults(table: &Table<'_>) {
     let Some(below) = table.table("healthcheck") else { return };
     for entry in below.entries().iter().filter(|entry| PROBES.contains(&entry.key.as_str())) {
-        let message = format!(
+        let message = fill!(
             "{}.{}: is each service's own; write it under [services.NAME.healthcheck]",
-            below.path, entry.key
+            below.path,
+            entry.key
         );
         table.reading().fault(entry.at, message);
     }
@@ -63,7 +65,7 @@ fn latest(table: &Table<'_>, keys: &[&'static str]) -> &'static str {
     let mut of_newest = keys.iter().filter(|key| file(key) == newest);
     let first = of_newest.next().copied().unwrap_or("tcp");
     if let Some(second) = of_newest.next() {
-        table.fault(second, &format!("found {first} too; a healthcheck has one probe, keep one of them"));
+        table.fault(second, &fill!("found {} too; a healthcheck has one probe, keep one of them", first));
     }
     first
 }

@@ -5,6 +5,7 @@ use crate::config::read::condition;
 use crate::config::read::table::Table;
 use crate::config::source::document::{Node, Value};
 use crate::config::{ExportEnv, HookRules, HookSettings};
+use crate::text::template::fill;
 use std::time::Duration;
 
 /// How long a hook may take where nothing else is said.
@@ -76,7 +77,7 @@ pub fn command(table: &Table<'_>) -> Vec<String> {
         Some(_) => {}
     }
     let timeout =
-        timeout(table).map_or_else(|| "none".into(), |span| [&span.as_millis().to_string(), "ms"].concat());
+        timeout(table).map_or_else(|| "none".into(), |span| fill!("{}ms", &span.as_millis().to_string()));
     let trusted = table.flag("trusted").unwrap_or(false).then(|| TRUSTED_WORD.to_string());
     let words = ["/proc/self/exe".into(), HOOKS_WORD.into(), timeout, directory.unwrap_or_default()];
     words.into_iter().chain(trusted).collect()

@@ -10,6 +10,7 @@ use crate::config::read::scalar;
 use crate::config::read::table::{ReadContext, Table};
 use crate::config::source::diagnostic::{SourceMap, Span};
 use crate::config::source::document::{Node, Value};
+use crate::text::template::fill;
 
 /// The keys that say what is in a file, of which each has one.
 const SOURCES: [&str; 4] = ["content", "file", "environment", "generate"];
@@ -22,7 +23,7 @@ pub fn read(root: &Table<'_>, sources: &SourceMap) -> Vec<PreparedFile> {
         for entry in table.entries() {
             let outer = root.reading();
             let reading = ReadContext::new(outer.scope);
-            let path = [key, ".", &entry.key].concat();
+            let path = fill!("{}.{}", key, entry.key);
             if let Some(one) = Table::open(&reading, path.clone(), entry.at, &entry.node) {
                 let file = read_one(&one, path, &entry.key, secret, sources);
                 one.close();
@@ -52,7 +53,7 @@ fn check_target(reading: &ReadContext<'_>, file: &PreparedFile, others: &[Prepar
     };
     if let Some(other) = others.iter().find(same) {
         let message =
-            format!("{}: {} is the target of {} too; keep one of them", file.path, file.target, other.path);
+            fill!("{}: {} is the target of {} too; keep one of them", file.path, file.target, other.path);
         reading.fault(file.at, message);
     }
 }
@@ -130,11 +131,11 @@ fn source(
     let mut said = known.iter().filter_map(|key| Some((*key, table.node(key)?)));
     let Some((key, node)) = said.next() else {
         let rest = if secret { ", environment or generate" } else { " or environment" };
-        table.fault_here(&["says nothing of what is in it; expected content, file", rest].concat());
+        table.fault_here(&fill!("says nothing of what is in it; expected content, file{}", rest));
         return None;
     };
     if let Some((other, _)) = said.next() {
-        table.fault(other, &["found beside ", key, "; expected one of them"].concat());
+        table.fault(other, &fill!("found beside {}; expected one of them", key));
     }
     let source = match (key, &node.value) {
         ("content", Value::Text(raw)) => {
@@ -189,7 +190,7 @@ fn variable(table: &Table<'_>) -> Option<String> {
     let is_known = scope.later.contains(&name) || (scope.variable)(&name).is_some();
     if !is_known && !table.reading().forgives() {
         let remedy = ["; set it, or write when_env = \"", &name, "\", so that nothing is written without it"];
-        table.fault(KEY, &[&name, " is not set", &remedy.concat()].concat());
+        table.fault(KEY, &fill!("{} is not set{}", name, &remedy.concat()));
     }
     Some(name)
 }
@@ -198,7 +199,7 @@ fn target(table: &Table<'_>, name: &str, secret: bool) -> Option<String> {
     const KEY: &str = "target";
     if table.node(KEY).is_none() {
         if secret && !name.contains('/') && !matches!(name, "" | "." | "..") {
-            return Some(["/run/secrets/", name].concat());
+            return Some(fill!("/run/secrets/{}", name));
         }
         table.fault_here("has no target; expected the absolute path at which it is written");
         return None;

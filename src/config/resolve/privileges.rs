@@ -4,6 +4,7 @@ use crate::config::read::table::Table;
 use crate::config::source::document::Value;
 use crate::model::privileges::{ExecPrivileges, capability_names, capability_number};
 use crate::text::suggest::did_you_mean;
+use crate::text::template::fill;
 
 /// The highest number of a processor that is taken.
 const MAX_CPU: u16 = 8191;
@@ -38,7 +39,7 @@ fn ionice(table: &Table<'_>) -> Option<u16> {
                 ("realtime", Some(level)) => Ok(1 << 13 | level),
                 ("best-effort", Some(level)) => Ok(2 << 13 | level),
                 ("idle", _) if text == "idle" => Ok(3 << 13),
-                _ => Err(["expected ", EXPECTED].concat()),
+                _ => Err(fill!("expected {}", EXPECTED)),
             }
         },
     )
@@ -90,7 +91,7 @@ fn capabilities(table: &Table<'_>, key: &'static str) -> u64 {
             }
             None => {
                 let near = did_you_mean(&name, capability_names());
-                table.fault(key, &["found \"", &name, "\", which is no capability", &near].concat());
+                table.fault(key, &fill!("found \"{}\", which is no capability{}", name, near));
             }
         }
     }

@@ -3,6 +3,7 @@
 use crate::config::read::table::{Table, one_of, signal};
 use crate::config::source::document::Value;
 use crate::model::{ExitStatus, Restart, RestartPolicy, ServiceType};
+use crate::text::template::fill;
 use std::ops::RangeInclusive;
 
 /// Reads both. What `[defaults]` says of `restart` does not hold for `main`, which ends when its program does.
@@ -19,7 +20,7 @@ pub fn read(table: &Table<'_>, kind: ServiceType, is_main: bool) -> RestartPolic
                 None if is_main => "main is not restarted by itself; add restart = \"on-failure\"",
                 None => "a oneshot is not restarted by itself; add restart = \"on-failure\"",
             };
-            table.fault("restart_policy", &format!("its max_attempts and delays can never act: {why}"));
+            table.fault("restart_policy", &fill!("its max_attempts and delays can never act: {}", why));
         }
         below.close();
     }
@@ -77,7 +78,7 @@ fn limits(table: &Table<'_>, policy: &mut RestartPolicy) {
             ExitStatus::Code(code) => code.to_string(),
             ExitStatus::Signal(signal) => signal.to_string(),
         };
-        table.fault("always_on", &format!("{end} is in never_on too; keep it in one of them"));
+        table.fault("always_on", &fill!("{} is in never_on too; keep it in one of them", end));
     }
 }
 
@@ -86,7 +87,7 @@ fn share(table: &Table<'_>, key: &'static str, range: RangeInclusive<f64>, least
     if range.contains(&number.value) {
         return Some(number.value);
     }
-    table.fault(key, &format!("found {}, expected at least {least}", number.text));
+    table.fault(key, &fill!("found {}, expected at least {}", number.text, least));
     None
 }
 
@@ -125,7 +126,7 @@ pub fn outcomes(table: &Table<'_>, key: &'static str) -> Vec<ExitStatus> {
         };
         match end {
             Ok(end) => ends.push(end),
-            Err(why) => table.reading().fault(item.at, format!("{}: {why}", table.path_of(key))),
+            Err(why) => table.reading().fault(item.at, fill!("{}: {}", table.path_of(key), why)),
         }
     }
     ends

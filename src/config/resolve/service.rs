@@ -11,6 +11,7 @@ use crate::config::{ExportEnv, Off, Program, ProgramSettings, UserSpec};
 use crate::model::{KillMode, ServicePolicy, ServiceType};
 use crate::text::assignments::is_name;
 use crate::text::escape::escaped;
+use crate::text::template::fill;
 use std::ffi::CString;
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ pub fn read(outer: &ReadContext<'_>, place: &ServiceSite<'_>, command: Option<&[
         _ => (outer.scope.variable)(name),
     };
     let reading = ReadContext::new(Scope { variable: &variable, ..outer.scope });
-    let path = format!("services.{}", place.name);
+    let path = fill!("services.{}", place.name);
     let mut draft = Draft::new(place.name, place.at, command.is_some());
     if let Some(table) = Table::open(&reading, path, place.at.unwrap_or_default(), place.node) {
         let table = table.with_fallback(place.defaults);
@@ -56,7 +57,7 @@ pub fn check_defaults(table: &Table<'_>, sources: &SourceMap) {
     let reading = table.reading();
     for entry in table.entries().iter().filter(|entry| OWN.contains(&entry.key.as_str())) {
         let key = &entry.key;
-        let message = format!("defaults.{key}: is each service's own; write it under [services.NAME]");
+        let message = fill!("defaults.{}: is each service's own; write it under [services.NAME]", key);
         reading.fault(entry.at, message);
     }
     health::check_defaults(table);
@@ -107,7 +108,7 @@ fn profiles(table: &Table<'_>) -> Option<Off> {
         return None;
     }
     let names = own.join(" or ");
-    Some(Off::Profiles(["its profile is not on: start rinit with --profile ", &names].concat()))
+    Some(Off::Profiles(fill!("its profile is not on: start rinit with --profile {}", names)))
 }
 
 fn fill(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft, command: Option<&[CString]>) {
@@ -233,9 +234,9 @@ pub fn export_names(table: &Table<'_>) -> Option<ExportEnv> {
             }
             for name in &names {
                 if !is_name(name.as_bytes()) {
-                    table.fault(KEY, &format!("\"{}\" is no name of a variable", escaped(name)));
+                    table.fault(KEY, &fill!("\"{}\" is no name of a variable", escaped(name)));
                 } else if ExportEnv::is_rinits(name) {
-                    table.fault(KEY, &format!("{name} is for rinit alone to set"));
+                    table.fault(KEY, &fill!("{} is for rinit alone to set", name));
                 }
             }
             ExportEnv::Names(names)

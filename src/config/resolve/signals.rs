@@ -4,6 +4,7 @@ use crate::config::read::table::{Table, signal};
 use crate::config::source::document::{Entry, Value};
 use crate::model::{ServiceId, Signal, SignalRule};
 use crate::text::suggest::did_you_mean;
+use crate::text::template::fill;
 
 const EXPECTED: &str = "\"stop\", \"ignore\", another signal, or { service = \"web\", signal = \"USR1\" }";
 
@@ -11,7 +12,7 @@ const EXPECTED: &str = "\"stop\", \"ignore\", another signal, or { service = \"w
 pub fn read(table: &Table<'_>, services: &[&str]) -> Vec<(Signal, SignalRule)> {
     let mut rules: Vec<(Signal, SignalRule)> = Vec::new();
     for entry in table.entries() {
-        let fault = |why: String| table.reading().fault(entry.at, format!("signals.{}: {why}", entry.key));
+        let fault = |why: String| table.reading().fault(entry.at, fill!("signals.{}: {}", entry.key, why));
         let received = match signal(&entry.key) {
             Ok(Signal::KILL | Signal::STOP) => {
                 fault("no process can catch it; expected another signal".into());
@@ -38,9 +39,9 @@ pub fn read(table: &Table<'_>, services: &[&str]) -> Vec<(Signal, SignalRule)> {
 }
 
 fn rule(table: &Table<'_>, entry: &Entry, received: Signal, services: &[&str]) -> Option<SignalRule> {
-    let path = format!("signals.{}", entry.key);
+    let path = fill!("signals.{}", entry.key);
     let reading = table.reading();
-    let fault = |why: &str| reading.fault(entry.node.at, format!("{path}: {why}"));
+    let fault = |why: &str| reading.fault(entry.node.at, fill!("{}: {}", path, why));
     match &entry.node.value {
         Value::Text(raw) => match table.expand_node(&entry.key, &entry.node, raw)?.as_str() {
             "stop" => Some(SignalRule::Stop),
@@ -69,7 +70,7 @@ fn rule(table: &Table<'_>, entry: &Entry, received: Signal, services: &[&str]) -
                 let index = services.iter().position(|known| *known == name);
                 if index.is_none() {
                     let hint = did_you_mean(&name, services.iter().copied());
-                    below.fault("service", &format!("there is no service \"{name}\"{hint}"));
+                    below.fault("service", &fill!("there is no service \"{}\"{}", name, hint));
                 }
                 index.and_then(|index| u16::try_from(index).ok())
             });

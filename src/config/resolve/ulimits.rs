@@ -4,6 +4,7 @@ use crate::config::read::table::Table;
 use crate::config::source::document::Value;
 use crate::model::{ULIMITS, Ulimit};
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use crate::text::units;
 
 /// Reads the table: a number for both limits, or the soft and the hard one.
@@ -27,9 +28,8 @@ fn one(table: &Table<'_>, name: &'static str) -> Option<Ulimit> {
     let (soft, hard) = (bound(&limits, "soft"), bound(&limits, "hard"));
     for key in ["soft", "hard"] {
         if limits.node(key).is_none() {
-            limits.fault_here(
-                &["lacks ", key, "; expected { soft = N, hard = N }, or one number for both"].concat(),
-            );
+            limits
+                .fault_here(&fill!("lacks {}; expected { soft = N, hard = N }, or one number for both", key));
         }
     }
     let limit = Ulimit { name, soft: soft?, hard: hard? };
@@ -49,6 +49,6 @@ fn bound(table: &Table<'_>, key: &'static str) -> Option<u64> {
     };
     table.parse(key, expected, number, |text| match text {
         "unlimited" | "-1" => Ok(u64::MAX),
-        text => units::size(text).map_err(|_| ["expected ", expected].concat()),
+        text => units::size(text).map_err(|_| fill!("expected {}", expected)),
     })
 }

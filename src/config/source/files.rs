@@ -2,6 +2,7 @@
 
 use super::diagnostic::{Diagnostic, SourceMap, Span};
 use super::document::{self, Node, Value};
+use crate::text::template::fill;
 use std::io;
 
 /// What is read when nobody says what to read, as far as it exists.
@@ -74,20 +75,24 @@ impl Loader<'_> {
                 let listed = (self.io.list)(path);
                 match listed {
                     Ok(found) if found.is_empty() => {
-                        self.fault(format!(
-                            "{by}: the directory {path} holds no *.toml; put a file into it, or name another"
+                        self.fault(fill!(
+                            "{}: the directory {} holds no *.toml; put a file into it, or name another",
+                            by,
+                            path
                         ));
                     }
                     Ok(found) => found.iter().for_each(|file| self.member(file)),
                     Err(error) => {
-                        self.fault(format!("{by}: the directory {path} {}", (self.io.why)(path, &error)))
+                        self.fault(fill!("{}: the directory {} {}", by, path, (self.io.why)(path, &error)))
                     }
                 }
             }
             Err(error) => {
                 let refused = error.kind() == io::ErrorKind::PermissionDenied;
-                self.fault(format!(
-                    "{by}: {path} {}{}",
+                self.fault(fill!(
+                    "{}: {} {}{}",
+                    by,
+                    path,
                     (self.io.why)(path, &error),
                     if refused { "" } else { "; expected a file, or a directory with *.toml" }
                 ));
@@ -121,7 +126,7 @@ impl Loader<'_> {
     fn member(&mut self, file: &str) {
         match (self.io.read)(file) {
             Ok(bytes) => self.add(file, bytes),
-            Err(error) => self.fault(format!("{file} {}", (self.io.why)(file, &error))),
+            Err(error) => self.fault(fill!("{} {}", file, (self.io.why)(file, &error))),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::diagnostic::{Diagnostic, SourceMap};
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use std::fmt::Write as _;
 
 /// Before the list of all keys that a table may have, at the end of a message.
@@ -49,7 +50,7 @@ fn one<'f>(
     let mut fault_shown = None;
     if let Some((message, list)) = fault.message.split_once(KNOWN_HERE) {
         if lists.contains(&list) {
-            let message = format!("{message}; the keys that are known here stand above");
+            let message = fill!("{}; the keys that are known here stand above", message);
             fault_shown = Some(Diagnostic { at: fault.at, message });
         } else {
             lists.push(list);

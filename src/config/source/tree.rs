@@ -5,6 +5,7 @@ use super::diagnostic::{Diagnostic, Span};
 use super::document::{Node, Value, place};
 use super::open_table::{Key, OpenTable, OpenValue};
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use std::borrow::Cow;
 use std::num::IntErrorKind;
 use toml_parser::decoder::ScalarKind;
@@ -40,7 +41,7 @@ pub(super) fn read(text: &str, file: u16) -> Document {
 
 /// An error of the parser as a fault of the file.
 fn told(error: &ParseError, file: u16) -> Diagnostic {
-    let mut message = ["not TOML: ", error.description()].concat();
+    let mut message = fill!("not TOML: {}", error.description());
     if let Some(expected) = error.expected() {
         message.push_str(", expected ");
         if expected.is_empty() {
@@ -82,7 +83,7 @@ impl TreeReader<'_> {
     }
 
     fn error(&mut self, at: Span, message: &str) {
-        self.errors.push(Diagnostic { at: Some(at), message: ["not TOML: ", message].concat() });
+        self.errors.push(Diagnostic { at: Some(at), message: fill!("not TOML: {}", message) });
     }
 
     fn document(&mut self, root: &mut OpenTable) {
@@ -205,7 +206,7 @@ impl TreeReader<'_> {
                 }
                 OpenValue::Tables(tables) if !inline => &mut tables.last_mut()?.1,
                 _ => {
-                    let message = ["cannot extend value of type ", kind, " with a dotted key"].concat();
+                    let message = fill!("cannot extend value of type {} with a dotted key", kind);
                     self.error(key.at, &message);
                     return None;
                 }

@@ -3,6 +3,7 @@
 use super::table::{COMMON, CtlOption, CtlVerb, HELP, NAMES, Operands, SHELLS, VERBS, VERSION, verb};
 use crate::text::gather::Gather;
 use crate::text::suggest::did_you_mean;
+use crate::text::template::fill;
 use std::ffi::{CStr, CString};
 
 /// A parsed command line.
@@ -65,15 +66,15 @@ pub(super) fn parse(words: &[&CStr]) -> Result<Arguments, String> {
         let option = find(verb_named, name, long).ok_or_else(|| unknown_option(verb_named, text))?;
         let value = match (option.value.is_empty(), inline) {
             (true, None) => String::new(),
-            (true, Some(_)) => return Err(format!("--{} takes no value", option.long)),
+            (true, Some(_)) => return Err(fill!("--{} takes no value", option.long)),
             (false, Some(value)) => value.strip_prefix('=').unwrap_or(value).to_string(),
             (false, None) => {
-                let next = rest.next().ok_or_else(|| format!("--{} needs a value", option.long))?;
-                next.to_str().map_err(|_| format!("--{}: not UTF-8", option.long))?.to_string()
+                let next = rest.next().ok_or_else(|| fill!("--{} needs a value", option.long))?;
+                next.to_str().map_err(|_| fill!("--{}: not UTF-8", option.long))?.to_string()
             }
         };
         if !option.words.is_empty() && !option.words.contains(&value.as_str()) {
-            return Err(format!("--{} {value}: expected one of {}", option.long, option.words.join(", ")));
+            return Err(fill!("--{} {}: expected one of {}", option.long, value, option.words.join(", ")));
         }
         given.push((text.to_string(), option, value));
     }
@@ -106,7 +107,7 @@ fn find(named: Option<&'static CtlVerb>, name: &str, long: bool) -> Option<&'sta
 
 fn unknown_verb(text: &str) -> String {
     let hint = did_you_mean(text, VERBS.iter().map(|verb| verb.name));
-    format!("unknown verb {text}{hint}; rinitctl --help lists them")
+    fill!("unknown verb {}{}; rinitctl --help lists them", text, hint)
 }
 
 fn unknown_option(named: Option<&'static CtlVerb>, text: &str) -> String {
@@ -115,7 +116,7 @@ fn unknown_option(named: Option<&'static CtlVerb>, text: &str) -> String {
     let known = named.into_iter().flat_map(CtlVerb::all_options).map(|option| option.long);
     let hint = did_you_mean(bare, known).replace('"', "").replace("mean ", "mean --");
     let space = if verb.is_empty() { "" } else { " " };
-    format!("unknown option {text}{hint}; rinitctl {verb}{space}--help lists them")
+    fill!("unknown option {}{}; rinitctl {}{}--help lists them", text, hint, verb, space)
 }
 
 /// Checks the number of operands.
@@ -137,11 +138,11 @@ fn counted(arguments: &Arguments) -> Result<(), String> {
         return Ok(());
     }
     let all = if arguments.verb.operands == Operands::SomeNames { " (all names every service)" } else { "" };
-    Err(format!("usage: {}{all}", usage(arguments.verb)))
+    Err(fill!("usage: {}{}", usage(arguments.verb), all))
 }
 
 fn usage(verb: &CtlVerb) -> String {
-    let mut text = format!("rinitctl {}", verb.name);
+    let mut text = fill!("rinitctl {}", verb.name);
     if !verb.options.is_empty() {
         text.push_str(" [OPTIONS]");
     }
@@ -170,7 +171,7 @@ pub(super) fn help(of: Option<&'static CtlVerb>) -> String {
                    NAME may be a pattern (*, ?, [a-z]) or all.\n\nVerbs:\n",
             ]);
             for verb in VERBS {
-                add(&["  ", &padded(&[verb.name, " ", verb.usage].concat(), 32), verb.help, "\n"]);
+                add(&["  ", &padded(&fill!("{} {}", verb.name, verb.usage), 32), verb.help, "\n"]);
             }
         }
     }
@@ -182,7 +183,7 @@ pub(super) fn help(of: Option<&'static CtlVerb>) -> String {
     for option in options {
         let short = if option.short == '\0' { "    ".into() } else { format!("-{}, ", option.short) };
         let value = if option.value.is_empty() { "" } else { " " };
-        let left = [&short, "--", option.long, value, option.value].concat();
+        let left = fill!("{}--{}{}{}", short, option.long, value, option.value);
         add(&["  ", &padded(&left, 24), option.help, "\n"]);
     }
     text

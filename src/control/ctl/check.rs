@@ -11,6 +11,7 @@ use crate::sys::process::spawn::SessionMode;
 use crate::text::escape::bytes_as_text;
 use crate::text::gather::Gather;
 use crate::text::json::Json;
+use crate::text::template::fill;
 use std::ffi::CString;
 
 /// The maximum size of an environment (execve(2)).
@@ -51,7 +52,7 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
 
 /// Returns the initial environment of a process.
 fn environment(pid: Pid) -> Option<Vec<(String, String)>> {
-    let block = slurp(&["/proc/", &pid.to_string(), "/environ"].concat(), MAX_ENVIRONMENT).ok()?;
+    let block = slurp(&fill!("/proc/{}/environ", &pid.to_string()), MAX_ENVIRONMENT).ok()?;
     let pair = |entry: &[u8]| {
         let at = entry.iter().position(|byte| *byte == b'=')?;
         Some((bytes_as_text(entry.get(..at)?), bytes_as_text(entry.get(at + 1..)?)))

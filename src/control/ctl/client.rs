@@ -17,6 +17,7 @@ use crate::text::gather::Gather;
 use crate::text::io_error;
 use crate::text::json::{self, Json};
 use crate::text::suggest::did_you_mean;
+use crate::text::template::fill;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::time::Duration;
@@ -54,7 +55,7 @@ impl CtlClient {
         for socket in named.map(str::to_string).into_iter().chain(guessed) {
             if socket == "none" {
                 let by = if named.is_some() { "RINIT_SOCKET=none" } else { "[control] socket = \"none\"" };
-                return Err(CtlError::new(UNREACHED, [by, ": rinit has no control socket here"].concat()));
+                return Err(CtlError::new(UNREACHED, fill!("{}: rinit has no control socket here", by)));
             }
             match LineStream::connect(&socket, patience) {
                 Ok(stream) => return Self::trusted(stream, socket, until),
@@ -109,7 +110,7 @@ impl CtlClient {
             Ok(Some(line)) => match json::parse(&line) {
                 Some(value) => Ok(Some(value)),
                 None => {
-                    Err(CtlError::new(UNREACHED, format!("{}: what answers there is no rinit", self.socket)))
+                    Err(CtlError::new(UNREACHED, fill!("{}: what answers there is no rinit", self.socket)))
                 }
             },
             Ok(None) => Err(CtlError::new(UNREACHED, "rinit has closed the connection")),
@@ -169,7 +170,7 @@ impl CtlClient {
             let kind = if names::is_pattern(word) { "fits" } else { "is called" };
             let known: Vec<String> = rows.iter().map(name).gather();
             let hint = did_you_mean(word, known.iter().map(String::as_str));
-            return Err(CtlError::new(UNKNOWN_SERVICE, format!("no service {kind} \"{word}\"{hint}")));
+            return Err(CtlError::new(UNKNOWN_SERVICE, fill!("no service {} \"{}\"{}", kind, word, hint)));
         }
         if !words.is_empty() {
             rows.retain(|row| words.iter().any(|word| names::fits(word, &name(row))));
@@ -180,7 +181,7 @@ impl CtlClient {
     /// Requests all events after `since`; read them with [`CtlClient::event`].
     pub(super) fn follow(&self, since: Option<u64>) -> Result<(), CtlError> {
         let since = since.map_or_else(String::new, |since| format!(",\"since\":{since}"));
-        self.send("events", &[], &[&since, ",\"follow\":true"].concat())
+        self.send("events", &[], &fill!("{},\"follow\":true", since))
     }
 
     /// Returns the next event, or a gap row; `None`: `until` has passed.
@@ -233,14 +234,14 @@ impl CtlClient {
 }
 
 fn late(client: &CtlClient) -> CtlError {
-    CtlError::new(TIMED_OUT, format!("{}: rinit does not answer", client.socket))
+    CtlError::new(TIMED_OUT, fill!("{}: rinit does not answer", client.socket))
 }
 
 /// Returns the name that rinit uses if it cannot create a file.
 fn abstract_name() -> Option<String> {
     let link = fs::stat::read_link("/proc/self/ns/pid").ok()?;
     let inode = link.strip_prefix("pid:[")?.strip_suffix(']')?;
-    Some(["@rinit-", inode, "-1"].concat())
+    Some(fill!("@rinit-{}-1", inode))
 }
 
 fn is_nobody(error: &io::Error) -> bool {
@@ -295,10 +296,10 @@ fn unreached(socket: &str, error: &io::Error) -> CtlError {
             "PID 1 is rinit; has it a configuration, and no other socket (RINIT_SOCKET, [control] socket)?"
                 .into()
         }
-        (None, Some(name)) => format!("PID 1 is {name}, not rinit; name the socket of another with --socket"),
+        (None, Some(name)) => fill!("PID 1 is {}, not rinit; name the socket of another with --socket", name),
         (None, None) => "name the socket with --socket or $RINIT_SOCKET".into(),
     };
-    CtlError::new(UNREACHED, format!("no rinit answers at {socket} ({why}); {hint}"))
+    CtlError::new(UNREACHED, fill!("no rinit answers at {} ({}); {}", socket, why, hint))
 }
 
 /// Reports when something has happened: follows events, or polls if the limit of followers is reached.

@@ -4,6 +4,7 @@ use super::table::{COMMON, CtlOption, CtlVerb, Operands, SHELLS, VERBS};
 use super::{CtlError, CtlRequest, print};
 use crate::cli::options::{OPTIONS, OptionSpec};
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 
 pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let text = match request.arguments.words.first().map(String::as_str) {
@@ -37,7 +38,7 @@ fn takes_names(verb: &CtlVerb) -> bool {
 
 fn words_of(option: &CtlOption) -> Vec<String> {
     let short = (option.short != '\0').then(|| format!("-{}", option.short));
-    std::iter::once(["--", option.long].concat()).chain(short).gather()
+    std::iter::once(fill!("--{}", option.long)).chain(short).gather()
 }
 
 fn bash() -> String {
@@ -49,7 +50,7 @@ fn bash() -> String {
     );
     let mut line = |pattern: &str, words: &[String], names: bool| {
         let names = if names { " names=1" } else { "" };
-        text.push_str(&format!("        {pattern}) words='{}'{names};;\n", words.join(" ")));
+        text.push_str(&fill!("        {}) words='{}'{};;\n", pattern, words.join(" "), names));
     };
     let common: Vec<String> = COMMON.iter().flat_map(|option| words_of(option)).gather();
     let verbs = VERBS.iter().map(|verb| verb.name.to_string());
@@ -63,7 +64,7 @@ fn bash() -> String {
     }
     text.push_str("    esac\n    case \"$verb $prev\" in\n");
     for (verb, option) in options_with_words() {
-        text.push_str(&format!(
+        text.push_str(&fill!(
             "        '{} --{}') words='{}' names=;;\n",
             verb.name,
             option.long,
@@ -95,25 +96,26 @@ fn zsh() -> String {
          *) verb=$words[i]; break;;\n        esac\n    done\n    case $verb in\n        '')\n            choices=(\n",
     );
     for verb in VERBS {
-        text.push_str(&format!("                '{}:{}'\n", verb.name, quoted(verb.help)));
+        text.push_str(&fill!("                '{}:{}'\n", verb.name, quoted(verb.help)));
     }
     text.push_str("            )\n            _describe verb choices\n            ;;\n");
     for verb in VERBS {
-        text.push_str(&format!("        {})\n            choices=(\n", verb.name));
+        text.push_str(&fill!("        {})\n            choices=(\n", verb.name));
         for option in verb.all_options() {
             for word in words_of(option) {
-                text.push_str(&format!("                '{word}:{}'\n", quoted(option.help)));
+                text.push_str(&fill!("                '{}:{}'\n", word, quoted(option.help)));
             }
         }
         text.push_str("            )\n            _describe option choices\n");
         if verb.operands == Operands::Shell {
-            text.push_str(&format!("            compadd -- {}\n", SHELLS.join(" ")));
+            text.push_str(&fill!("            compadd -- {}\n", SHELLS.join(" ")));
         }
         for option in verb.options.iter().filter(|option| !option.words.is_empty()) {
             let words = option.words.join(" ");
-            text.push_str(&format!(
-                "            [[ $words[CURRENT-1] == --{} ]] && compadd -- {words}\n",
-                option.long
+            text.push_str(&fill!(
+                "            [[ $words[CURRENT-1] == --{} ]] && compadd -- {}\n",
+                option.long,
+                words
             ));
         }
         if takes_names(verb) {
@@ -136,21 +138,24 @@ fn fish() -> String {
         let value = match (option.value.is_empty(), option.words) {
             (true, _) => String::new(),
             (false, []) => " -r".into(),
-            (false, words) => format!(" -x -a '{}'", words.join(" ")),
+            (false, words) => fill!(" -x -a '{}'", words.join(" ")),
         };
-        text.push_str(&format!(
-            "complete -c rinitctl{when} -l {}{short}{value} -d '{}'\n",
+        text.push_str(&fill!(
+            "complete -c rinitctl{} -l {}{}{} -d '{}'\n",
+            when,
             option.long,
+            short,
+            value,
             quote(option.help)
         ));
     };
     COMMON.iter().for_each(|option| option_line("", option));
     for verb in VERBS {
-        let when = format!(" -n '__fish_seen_subcommand_from {}'", verb.name);
+        let when = fill!(" -n '__fish_seen_subcommand_from {}'", verb.name);
         verb.options.iter().for_each(|option| option_line(&when, option));
     }
     for verb in VERBS {
-        let line = format!(
+        let line = fill!(
             "complete -c rinitctl -n __fish_use_subcommand -a {} -d '{}'\n",
             verb.name,
             quote(verb.help)
@@ -158,19 +163,15 @@ fn fish() -> String {
         text.push_str(&line);
     }
     let with_names: Vec<&str> = VERBS.iter().filter(|verb| takes_names(verb)).map(|verb| verb.name).gather();
-    text.push_str(&format!(
-        "complete -c rinitctl -n '__fish_seen_subcommand_from {}' -a 'all (rinitctl completions names 2>/dev/null)'\n\
-         complete -c rinitctl -n '__fish_seen_subcommand_from completions' -a '{}'\n",
-        with_names.join(" "),
-        SHELLS.join(" ")
-    ));
+    text.push_str(&fill!("complete -c rinitctl -n '__fish_seen_subcommand_from {}' -a 'all (rinitctl completions names 2>/dev/null)'\n\
+         complete -c rinitctl -n '__fish_seen_subcommand_from completions' -a '{}'\n", with_names.join(" "), SHELLS.join(" ")));
     text
 }
 
 /// Returns the long and short name of one of rinit's options.
 fn names_of(option: &OptionSpec) -> impl Iterator<Item = String> {
     let short = option.short.map(|letter| ['-', letter].iter().collect());
-    std::iter::once(["--", option.long].concat()).chain(short)
+    std::iter::once(fill!("--{}", option.long)).chain(short)
 }
 
 /// Completes options up to the COMMAND, then the COMMAND's own words.
@@ -179,16 +180,13 @@ fn rinit_in_bash() -> String {
         let all = OPTIONS.iter().filter(|option| !valued || option.takes_value());
         all.flat_map(names_of).collect::<Vec<_>>().join(by)
     };
-    [
+    fill!(
         "_rinit() {\n    local cur=${COMP_WORDS[COMP_CWORD]} i\n    \
-         for ((i = 1; i < COMP_CWORD; i++)); do\n        case ${COMP_WORDS[i]} in\n            ",
+         for ((i = 1; i < COMP_CWORD; i++)); do\n        case ${COMP_WORDS[i]} in\n            {}) ((i++));;\n            --) ((i++)); break;;\n            -*) ;;\n            *) return;;\n        esac\n    done\n    \
+         ((i > COMP_CWORD)) && return\n    if [[ $cur == -* && ${COMP_WORDS[i-1]} != -- ]]; then\n        COMPREPLY=($(compgen -W '{}' -- \"$cur\"))\n    else\n        COMPREPLY=($(compgen -c -- \"$cur\"))\n    fi\n}\ncomplete -o default -F _rinit rinit\n",
         &list(true, "|"),
-        ") ((i++));;\n            --) ((i++)); break;;\n            -*) ;;\n            *) return;;\n        esac\n    done\n    \
-         ((i > COMP_CWORD)) && return\n    if [[ $cur == -* && ${COMP_WORDS[i-1]} != -- ]]; then\n        COMPREPLY=($(compgen -W '",
-        &list(false, " "),
-        "' -- \"$cur\"))\n    else\n        COMPREPLY=($(compgen -c -- \"$cur\"))\n    fi\n}\ncomplete -o default -F _rinit rinit\n",
-    ]
-    .concat()
+        &list(false, " ")
+    )
 }
 
 /// Returns the help of one of rinit's options on one line.
@@ -199,8 +197,7 @@ fn help_of(option: &OptionSpec) -> String {
 fn rinit_in_zsh() -> String {
     let mut text = String::from("#compdef rinitctl rinit\n_rinit() {\n    _arguments -s -S \\\n");
     for option in OPTIONS {
-        let value =
-            if option.takes_value() { [":", option.value, ":_files"].concat() } else { String::new() };
+        let value = if option.takes_value() { fill!(":{}:_files", option.value) } else { String::new() };
         let help = quoted(&help_of(option)).replace('[', "\\[").replace(']', "\\]");
         for name in names_of(option) {
             text.extend(["        '*", &name, "[", &help, "]", &value, "' \\\n"]);

@@ -8,6 +8,7 @@ use super::{CtlError, CtlRequest};
 use crate::exit_code::FAILURE;
 use crate::text::gather::Gather;
 use crate::text::json::Json;
+use crate::text::template::fill;
 use std::time::Duration;
 
 /// Below kubelet's default of one second, since not every runtime kills a probe that hangs.
@@ -78,7 +79,7 @@ fn fault(row: &Json) -> Option<String> {
         reason
     };
     let colon = if reason.is_empty() { "" } else { ": " };
-    Some([row.text("name").unwrap_or("?"), ": ", shown, colon, &reason].concat())
+    Some(fill!("{}: {}{}{}", row.text("name").unwrap_or("?"), shown, colon, reason))
 }
 
 /// A running oneshot is fine: what needs it to be completed waits for it and is not ready itself.

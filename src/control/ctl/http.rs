@@ -4,6 +4,7 @@
 use super::client::CtlClient;
 use super::{CtlError, health, metrics, status};
 use crate::sys::net::http_server;
+use crate::text::template::fill;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ enum HttpPage {
 type HttpAnswer = (u16, &'static str, String);
 
 fn look(socket: &str, page: HttpPage, open: bool) -> HttpAnswer {
-    asked(socket, page, open).unwrap_or_else(|error| (503, TEXT, [&error.text, "\n"].concat()))
+    asked(socket, page, open).unwrap_or_else(|error| (503, TEXT, fill!("{}\n", error.text)))
 }
 
 fn asked(socket: &str, page: HttpPage, open: bool) -> Result<HttpAnswer, CtlError> {

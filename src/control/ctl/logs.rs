@@ -9,6 +9,7 @@ use crate::sys::event::clock;
 use crate::sys::net::line_stream::readable;
 use crate::text::gather::Gather;
 use crate::text::json::Json;
+use crate::text::template::fill;
 use std::time::Duration;
 
 /// The polling interval per ten followed services.
@@ -38,7 +39,7 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
         None => usize::MAX,
         Some(text) => text
             .parse()
-            .map_err(|_| CtlError::new(USAGE, format!("--lines {text}: expected a number of lines")))?,
+            .map_err(|_| CtlError::new(USAGE, fill!("--lines {}: expected a number of lines", text)))?,
     };
     let mut client = request.connect()?;
     let (rows, _) = client.chosen(&arguments.words)?;
@@ -182,7 +183,7 @@ fn show(one: &mut Followed, bytes: &[u8], width: Option<usize>) -> bool {
 
 fn prefixed(name: &str, line: &[u8], width: usize, text: &mut Vec<u8>) {
     let blanks = " ".repeat(width.saturating_sub(name.chars().count()));
-    let prefix = [name, &blanks, " | "].concat();
+    let prefix = fill!("{}{} | ", name, blanks);
     text.extend_from_slice(painted(&prefix, CellTone::Faint, is_coloured()).as_bytes());
     text.extend_from_slice(line);
 }

@@ -24,6 +24,7 @@ use crate::exit_code::{FAILURE, USAGE};
 use crate::sys::event::clock;
 use crate::sys::event::signals::{self, Inherited};
 use crate::sys::stdio;
+use crate::text::template::fill;
 use crate::text::units;
 use arguments::Arguments;
 use client::CtlClient;
@@ -58,8 +59,8 @@ impl CtlRequest<'_> {
     /// Returns the deadline set by `--timeout`.
     fn deadline(&self) -> Result<Option<crate::model::Moment>, CtlError> {
         let Some(text) = self.arguments.value(&TIMEOUT) else { return Ok(None) };
-        let span =
-            units::duration(text).map_err(|why| CtlError::new(USAGE, format!("--timeout {text}: {why}")))?;
+        let span = units::duration(text)
+            .map_err(|why| CtlError::new(USAGE, fill!("--timeout {}: {}", text, why)))?;
         Ok(Some(clock::now().after(span)))
     }
 }
@@ -115,6 +116,6 @@ fn print(text: &str) -> u8 {
 
 /// Writes a line to standard error.
 fn complain(text: &str) {
-    let line = ["rinitctl: ", &crate::text::escape::printable(text), "\n"].concat();
+    let line = fill!("rinitctl: {}\n", &crate::text::escape::printable(text));
     stdio::write_all(2, line.as_bytes());
 }

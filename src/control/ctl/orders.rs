@@ -12,6 +12,7 @@ use crate::sys::stdio;
 use crate::text::escape::{json_string, on_one_line};
 use crate::text::gather::Gather;
 use crate::text::json::Json;
+use crate::text::template::fill;
 
 /// An order, with its name in the protocol and its messages.
 struct OrderVerb {
@@ -72,16 +73,16 @@ fn order(request: &CtlRequest<'_>, order: &OrderVerb) -> Result<u8, CtlError> {
             Told::Reached(name) => {
                 line.clear();
                 if stdio::is_terminal(1) {
-                    super::print(&[name, ": ", order.done, "\n"].concat());
+                    super::print(&fill!("{}: {}\n", name, order.done));
                 }
             }
             Told::Lost(name, why) => {
                 line.clear();
-                complain(&[name, ": not ", order.done, ": ", why].concat());
+                complain(&fill!("{}: not {}: {}", name, order.done, why));
             }
             Told::Late(name) => {
                 line.clear();
-                complain(&[name, ": not ", order.done, " within the time; it goes on"].concat());
+                complain(&fill!("{}: not {} within the time; it goes on", name, order.done));
             }
         };
     })
@@ -101,9 +102,9 @@ impl ProgressLine {
         let state = row.text("state").unwrap_or("?");
         let reason = why(row);
         let colon = if reason.is_empty() { "" } else { ": " };
-        let text = [verb, " ", name, ": ", state, colon, &reason].concat();
+        let text = fill!("{} {}: {}{}{}", verb, name, state, colon, reason);
         let line = super::picture::cut(&on_one_line(&text), super::picture::width().unwrap_or(80));
-        self.shown = stdio::write_all(2, ["\r\x1b[K", &line].concat().as_bytes());
+        self.shown = stdio::write_all(2, fill!("\r\x1b[K{}", line).as_bytes());
     }
 
     fn clear(&mut self) {
@@ -119,7 +120,7 @@ pub(super) fn shutdown(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
         None => String::new(),
         Some(text) => {
             let code: u8 = text.parse().map_err(|_| {
-                CtlError::new(USAGE, format!("--code {text}: expected an exit code, 0 to 255"))
+                CtlError::new(USAGE, fill!("--code {}: expected an exit code, 0 to 255", text))
             })?;
             format!(",\"code\":{code}")
         }

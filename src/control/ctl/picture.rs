@@ -2,6 +2,7 @@
 
 use crate::sys::{args, stdio, tty};
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 
 /// The meaning of a cell, shown as a colour.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,7 +42,7 @@ pub(super) fn painted(text: &str, tone: CellTone, coloured: bool) -> String {
     if !coloured || code.is_empty() || text.is_empty() {
         return text.to_string();
     }
-    ["\x1b[", code, "m", text, "\x1b[0m"].concat()
+    fill!("\x1b[{}m{}\x1b[0m", code, text)
 }
 
 /// A cell of a table.

@@ -10,6 +10,7 @@ use crate::sys::stdio;
 use crate::text::escape::on_one_line;
 use crate::text::gather::Gather;
 use crate::text::json::Json;
+use crate::text::template::fill;
 use crate::text::units::show_duration;
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
         };
         let written = if stdio::is_terminal(1) {
             // Cursor to the upper left, clear the screen.
-            print(&["\x1b[H\x1b[J", &text].concat())
+            print(&fill!("\x1b[H\x1b[J{}", text))
         } else if text != before {
             print(&text)
         } else {
@@ -123,7 +124,7 @@ pub(super) fn last_exit(row: &Json) -> Option<String> {
     let exit = row.get("last_exit")?;
     match (exit.number("code"), exit.text("signal")) {
         (Some(code), _) => Some(format!("exited with code {code}")),
-        (None, Some(signal)) => Some(format!("killed by {signal}")),
+        (None, Some(signal)) => Some(fill!("killed by {}", signal)),
         (None, None) => None,
     }
 }
@@ -136,7 +137,7 @@ pub(super) fn why(row: &Json) -> String {
         "start-failed" => "could not be started".into(),
         "given-up" => "given up".into(),
         "policy" => "is not restarted".into(),
-        "needs" => format!("needs {name}, which is not to be had"),
+        "needs" => fill!("needs {}, which is not to be had", name),
         "shutdown" => "the container stops".into(),
         "start-timeout" => "was not ready within start_timeout".into(),
         "run-timeout" => "ran longer than run_timeout".into(),
@@ -148,10 +149,10 @@ pub(super) fn why(row: &Json) -> String {
     };
     let reason = row.text("reason").map(told).unwrap_or_default();
     match row.text("state").unwrap_or_default() {
-        "waiting" => parts.push(["waits for ", name].concat()),
+        "waiting" => parts.push(fill!("waits for {}", name)),
         "backoff" => {
             parts.push(match span(row, "restart_in_ms") {
-                Some(left) => ["starts again in ", &left].concat(),
+                Some(left) => fill!("starts again in {}", left),
                 None => "starts again".into(),
             });
         }
@@ -168,7 +169,7 @@ pub(super) fn why(row: &Json) -> String {
         _ => row.get("last_exit").is_some_and(|exit| exit.number("code") != Some(0)),
     };
     if told_exit && let Some(exit) = last_exit(row) {
-        let ago = span(row, "last_exit_ms").map_or_else(String::new, |ago| [" ", &ago, " ago"].concat());
+        let ago = span(row, "last_exit_ms").map_or_else(String::new, |ago| fill!(" {} ago", ago));
         parts.push([exit, ago].concat());
     }
     parts.retain(|part| !part.is_empty());

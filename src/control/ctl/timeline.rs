@@ -8,6 +8,7 @@ use crate::sys::stdio;
 use crate::text::escape::on_one_line;
 use crate::text::gather::Gather;
 use crate::text::json::Json;
+use crate::text::template::fill;
 use crate::text::units::show_duration;
 use std::time::Duration;
 
@@ -79,10 +80,10 @@ impl TimelineBar {
             (None, ..) if self.waiting.is_some() => "waits".into(),
             (None, ..) => "not started".into(),
             (Some(started), Some(ready), _) => {
-                format!("ready at {} (+{})", ms(ready), ms(ready.saturating_sub(started)))
+                fill!("ready at {} (+{})", ms(ready), ms(ready.saturating_sub(started)))
             }
-            (Some(_), None, Some(ended)) => format!("ended at {}", ms(ended)),
-            (Some(started), None, None) => format!("started at {}", ms(started)),
+            (Some(_), None, Some(ended)) => fill!("ended at {}", ms(ended)),
+            (Some(started), None, None) => fill!("started at {}", ms(started)),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::model::Moment;
 use crate::sys::event::clock;
 use crate::text::gather::Gather;
 use crate::text::json::Json;
+use crate::text::template::fill;
 use std::time::Duration;
 
 /// A service that ends sooner than this counts as not started (like supervisord's `startsecs`).
@@ -91,7 +92,7 @@ fn told(row: &Json) -> String {
     let exit = last_exit(row).filter(|exit| !reason.contains(exit.as_str()));
     let parts = [Some(reason).filter(|reason| !reason.is_empty()), exit];
     let parts: Vec<String> = parts.into_iter().flatten().gather();
-    if parts.is_empty() { state.to_string() } else { format!("{state}: {}", parts.join("; ")) }
+    if parts.is_empty() { state.to_string() } else { fill!("{}: {}", state, parts.join("; ")) }
 }
 
 /// A service that is waited for.
@@ -214,8 +215,8 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let left = rows.iter().filter_map(awaited).gather();
     wait_for(&mut client, arguments.value(&SOCKET), goal, left, last.number("seq"), until, &mut |told| {
         match told {
-            Told::Lost(name, why) => super::complain(&[name, ": ", why].concat()),
-            Told::Late(name) => super::complain(&[name, ": not within the time"].concat()),
+            Told::Lost(name, why) => super::complain(&fill!("{}: {}", name, why)),
+            Told::Late(name) => super::complain(&fill!("{}: not within the time", name)),
             Told::Reached(_) | Told::Pending(..) => {}
         }
     })

@@ -9,6 +9,7 @@ use crate::output;
 use crate::sys::Errno;
 use crate::sys::event::clock;
 use crate::sys::fs::logfile;
+use crate::text::template::fill;
 use std::os::fd::{AsRawFd as _, RawFd};
 
 impl Sink {
@@ -194,24 +195,18 @@ impl Relay<'_> {
         let Some(errno) = found.failed.filter(|errno| found.told != Some(*errno)) else { return };
         found.told = Some(errno);
         let text = match &found.kind {
-            SinkKind::File(file) => [
-                "the log ",
-                &file.path,
-                " cannot be written: ",
-                errno.desc(),
-                "; its services wait, trying again",
-            ]
-            .concat(),
+            SinkKind::File(file) => fill!(
+                "the log {} cannot be written: {}; its services wait, trying again",
+                file.path,
+                errno.desc()
+            ),
             SinkKind::Stream { stream, .. } => {
                 let which = if *stream == 0 { "output" } else { "error" };
-                [
-                    "standard ",
+                fill!(
+                    "standard {} cannot be written: {}; what services write there is lost",
                     which,
-                    " cannot be written: ",
-                    errno.desc(),
-                    "; what services write there is lost",
-                ]
-                .concat()
+                    errno.desc()
+                )
             }
         };
         output::line(LogLevel::Error, "", &text);
@@ -224,7 +219,7 @@ impl Relay<'_> {
             && found.told.take().is_some()
             && let SinkKind::File(file) = &found.kind
         {
-            output::line(LogLevel::Info, "", &["the log ", &file.path, " is written again"].concat());
+            output::line(LogLevel::Info, "", &fill!("the log {} is written again", file.path));
         }
     }
 }

@@ -26,6 +26,7 @@ use crate::sys::process::aside;
 use crate::sys::stdio;
 use crate::text::gather::Gather;
 use crate::text::redact;
+use crate::text::template::fill;
 use mask::Mask;
 use sink::{LogFileSink, Sink, SinkKind};
 use std::collections::VecDeque;
@@ -198,7 +199,7 @@ impl<'a> Relay<'a> {
             let (begun, taken) = (slot + layout::begun(source.stream), slot + layout::taken(source.stream));
             let twice = self.memory.word(begun).saturating_sub(self.memory.word(taken));
             if twice > 0 {
-                let what = ["up to ", &twice.to_string(), " bytes of its output may be there twice"].concat();
+                let what = fill!("up to {} bytes of its output may be there twice", &twice.to_string());
                 output::line(LogLevel::Warn, self.name(source.channel), &what);
             }
             self.memory.set_word(begun, self.memory.word(taken));
@@ -462,12 +463,9 @@ fn labels(setup: &Setup<'_>, colored: bool) -> Vec<Vec<u8>> {
         let name = service(channel).map_or("", |service| service.name.as_str());
         let padding = " ".repeat(width.saturating_sub(name.chars().count()));
         let color = COLORS.get(at % COLORS.len()).copied().unwrap_or_default();
-        let [begin, end] = if colored {
-            [["\x1b[", color, "m"].concat(), "\x1b[0m".into()]
-        } else {
-            <[String; 2]>::default()
-        };
-        [&begin, name, &padding, " | ", &end].concat().into_bytes()
+        let [begin, end] =
+            if colored { [fill!("\x1b[{}m", color), "\x1b[0m".into()] } else { <[String; 2]>::default() };
+        fill!("{}{}{} | {}", begin, name, padding, end).into_bytes()
     };
     setup.channels.iter().enumerate().map(label).gather()
 }

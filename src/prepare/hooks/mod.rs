@@ -63,7 +63,7 @@ pub fn before_start(
     for (name, value) in hooks.process.exported {
         context.export(&name, &value);
     }
-    done.map_err(|failure| PrepareFailure::does_not_hold(["hooks.before_start: ", &failure.why].concat()))
+    done.map_err(|failure| PrepareFailure::does_not_hold(fill!("hooks.before_start: {}", failure.why)))
 }
 
 impl<'a> Hooks<'a> {
@@ -91,11 +91,11 @@ impl<'a> Hooks<'a> {
         self.check_trust(path)?;
         if !found.dir {
             let name = path.rsplit('/').next().unwrap_or(path).to_string();
-            let hook = self.hook(path, name).map_err(|why| HookFailure::new([path, ": ", &why].concat()))?;
+            let hook = self.hook(path, name).map_err(|why| HookFailure::new(fill!("{}: {}", path, why)))?;
             return self.process.run(&hook.name, &hook.words, self.rules);
         }
         let names =
-            stat::list(path).map_err(|error| HookFailure::new([path, ": ", &facts::why(&error)].concat()))?;
+            stat::list(path).map_err(|error| HookFailure::new(fill!("{}: {}", path, &facts::why(&error))))?;
         let mut names: Vec<VersionName> = names.into_iter().map(VersionName).collect();
         sort(&mut names);
         let mut skipped = Vec::new();
@@ -104,7 +104,7 @@ impl<'a> Hooks<'a> {
                 skipped.push((name, why.to_string()));
                 continue;
             }
-            let full = [path.trim_end_matches('/'), "/", &name].concat();
+            let full = fill!("{}/{}", path.trim_end_matches('/'), name);
             self.check_trust(&full)?;
             match self.hook(&full, name.clone()) {
                 Ok(hook) => self.process.run(&hook.name, &hook.words, self.rules)?,
@@ -146,7 +146,7 @@ impl<'a> Hooks<'a> {
     fn check_trust(&self, path: &str) -> Result<(), HookFailure> {
         let own = credentials::current();
         let (_, loophole) = trust::look(path, (own.uid, own.gid))
-            .map_err(|error| HookFailure::new([path, ": ", &facts::why(&error)].concat()))?;
+            .map_err(|error| HookFailure::new(fill!("{}: {}", path, &facts::why(&error))))?;
         let Some(at) = loophole.filter(|_| !self.rules.trusted) else { return Ok(()) };
         Err(HookFailure::new(fill!(
             "{}: not run, for others in this container could have changed it: {} has the owner {}, the group {} and the mode 0{}; chown root: and chmod go-w it, mount it read-only, or say trusted = true",

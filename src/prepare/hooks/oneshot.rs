@@ -10,6 +10,7 @@ use crate::output;
 use crate::service::exports::VARIABLE;
 use crate::sys::{args, stdio};
 use crate::text::escape::text_as_bytes;
+use crate::text::template::fill;
 use crate::text::units;
 use std::ffi::CStr;
 
@@ -39,7 +40,7 @@ pub fn run(words: &[&CStr]) -> u8 {
     let mut hooks = Hooks::new(&rules, environ);
     let done = hooks.run(directory);
     if let Err(failure) = done {
-        output::line(LogLevel::Error, "", &["hook ", &failure.why].concat());
+        output::line(LogLevel::Error, "", &fill!("hook {}", failure.why));
         return exit_code::of_failure(failure.code);
     }
     let records = hooks

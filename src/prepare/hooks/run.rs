@@ -114,7 +114,7 @@ impl HookProcess {
                 tell = None;
                 let bound = rules.timeout.map_or_else(
                     || "without a bound".into(),
-                    |bound| ["at most ", &show_duration(bound)].concat(),
+                    |bound| fill!("at most {}", &show_duration(bound)),
                 );
                 output::line(LogLevel::Info, "", &fill!("hook {}: still runs ({})", name, &bound));
             }
@@ -267,7 +267,7 @@ impl RunningHook<'_> {
             (None, ..) => (exit_code::OS_ERROR, "lost".into()),
         };
         let said: Vec<String> =
-            self.last_lines.iter().map(|line| ["\"", &on_one_line(line), "\""].concat()).collect();
+            self.last_lines.iter().map(|line| fill!("\"{}\"", &on_one_line(line))).collect();
         let last = match said.len() {
             0 => String::new(),
             1 => "; its last line was ".into(),

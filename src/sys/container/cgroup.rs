@@ -1,6 +1,7 @@
 //! The resource limits of this container and its OOM kills: cgroups(7), v1 and v2. Nothing is known if neither is
 //! mounted. Only read after something has failed.
 
+use crate::text::template::fill;
 /// Reads a file of this process's cgroup: by its v2 name, or by its v1 controller and name.
 fn read(v2: &str, controller: &str, v1: &str) -> Option<String> {
     let own = crate::sys::fs::files::system_text("/proc/self/cgroup").ok()?;
@@ -16,13 +17,13 @@ pub fn places(own: &str, v2: &str, controller: &str, v1: &str) -> Vec<String> {
         let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
         let (root, file) = match controllers {
             "" => (String::new(), v2),
-            names if names.split(',').any(|name| name == controller) => (["/", controller].concat(), v1),
+            names if names.split(',').any(|name| name == controller) => (fill!("/{}", controller), v1),
             _ => continue,
         };
         // In a container the path is often the host's, while the mount starts below it.
         let path = path.trim_end_matches('/');
         let paths = if path.is_empty() { &[""][..] } else { &[path, ""] };
-        places.extend(paths.iter().map(|path| ["/sys/fs/cgroup", &root, path, "/", file].concat()));
+        places.extend(paths.iter().map(|path| fill!("/sys/fs/cgroup{}{}/{}", root, path, file)));
     }
     places
 }

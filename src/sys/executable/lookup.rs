@@ -12,6 +12,7 @@ use crate::sys::process::credentials::{self, Identity};
 use crate::sys::process::rlimits::{TooHigh, TooLong};
 use crate::sys::process::spawn;
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use std::ffi::{CStr, CString};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::PathBuf;
@@ -107,7 +108,7 @@ pub fn look(ask: &ExecQuery<'_>) -> ExecFacts {
     let mut look = ExecFacts {
         viewer: eyes.viewer(ask.ids.is_some()),
         argv: ask.argv.iter().map(|word| word.to_string_lossy().into_owned()).gather(),
-        no_directory: eyes.way(&[&directory, "/"].concat()),
+        no_directory: eyes.way(&fill!("{}/", directory)),
         root: own.uid == 0,
         lacks,
         ..ExecFacts::default()
@@ -119,7 +120,7 @@ pub fn look(ask: &ExecQuery<'_>) -> ExecFacts {
     for path in &paths {
         let directory = directory_of(path);
         if first != word && !first.is_empty() {
-            look.whole_line |= exists(first) || exists(&[directory, "/", first].concat());
+            look.whole_line |= exists(first) || exists(&fill!("{}/{}", directory, first));
         }
         look.found = look.found.or_else(|| eyes.found(path, 2));
         if by_path {
@@ -192,7 +193,7 @@ fn below(directory: &str, path: &CStr) -> String {
         return path.into_owned();
     }
     let directory = if directory == "/" { "" } else { directory };
-    [directory, "/", path.strip_prefix("./").unwrap_or(&path)].concat()
+    fill!("{}/{}", directory, path.strip_prefix("./").unwrap_or(&path))
 }
 
 fn directory_of(path: &str) -> &str {
@@ -251,9 +252,9 @@ fn elsewhere(word: &str, directory: &str) -> Option<String> {
     for parent in ["/opt", "/usr/local", "/usr/lib/postgresql", "/usr/lib"] {
         let mut own = Vec::new();
         names(parent, &mut own);
-        directories.extend(own.iter().map(|name| [parent, "/", name, "/bin"].concat()));
+        directories.extend(own.iter().map(|name| fill!("{}/{}/bin", parent, name)));
     }
-    directories.into_iter().map(|directory| [&directory, "/", name].concat()).find(|path| {
+    directories.into_iter().map(|directory| fill!("{}/{}", directory, name)).find(|path| {
         let meta = std::fs::metadata(path);
         meta.is_ok_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0)
     })

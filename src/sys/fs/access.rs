@@ -6,6 +6,7 @@ use super::stat::{self, Access, Stat};
 use crate::sys::links::{DeadLink, dead_link, joined};
 use crate::sys::process::credentials::{self, Accounts, Identity};
 use crate::sys::{Errno, errno};
+use crate::text::template::fill;
 use std::ffi::CString;
 use std::path::Path;
 
@@ -124,7 +125,7 @@ impl<'a> AccessView<'a> {
     pub fn viewer(&self, configured: bool) -> Viewer {
         let Identity { uid, gid, .. } = *self.ids;
         Viewer {
-            who: if uid == 0 { "root".into() } else { ["user ", &self.accounts.user_name(uid)].concat() },
+            who: if uid == 0 { "root".into() } else { fill!("user {}", &self.accounts.user_name(uid)) },
             ids: (uid, gid),
             lacks_override: uid == 0 && !self.bypasses_dac,
             configured,
@@ -169,7 +170,7 @@ impl<'a> AccessView<'a> {
             if let Ok(target) = stat::read_link(dir)
                 && let Some(links) = links.checked_sub(1)
                 && let Some(found @ Obstacle::Closed(_)) =
-                    self.way_over(&[&joined(dir, &target), "/"].concat(), links)
+                    self.way_over(&fill!("{}/", &joined(dir, &target)), links)
             {
                 return Some(found);
             }
@@ -276,7 +277,7 @@ pub fn rights(who: &Identity, bypasses_dac: bool, accounts: &Accounts, stat: &St
     let bits = stat.mode >> shift;
     // Root bypasses all bits, but executing a file needs at least one x bit.
     let execute = if bypasses_dac { stat.dir || stat.mode & 0o111 != 0 } else { bits & 1 != 0 };
-    let owner = [&accounts.user_name(stat.uid), ":", &accounts.group_name(stat.gid)].concat();
+    let owner = fill!("{}:{}", &accounts.user_name(stat.uid), &accounts.group_name(stat.gid));
     FileRights {
         mode: stat.mode,
         owner,

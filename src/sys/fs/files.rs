@@ -3,6 +3,7 @@
 use crate::model::Moment;
 use crate::sys::event::clock;
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
@@ -162,7 +163,7 @@ pub fn list_toml(dir: &str) -> io::Result<Vec<String>> {
     }
     crate::text::sort::sort(&mut names);
     let dir = dir.trim_end_matches('/');
-    Ok(names.into_iter().map(|name| format!("{dir}/{name}")).gather())
+    Ok(names.into_iter().map(|name| fill!("{}/{}", dir, name)).gather())
 }
 
 /// Returns whether a path is a stream that another process writes (a pipe, a terminal, a socket).
@@ -196,7 +197,7 @@ pub fn append(path: &str, text: &str, most: usize) {
         let read = unsafe { libc::pread(file.as_raw_fd(), last.as_mut_ptr().cast(), 1, stat.st_size - 1) };
         read == 1 && last == *b"\n"
     };
-    let text = if begins_line { text.to_string() } else { ["\n", text].concat() };
+    let text = if begins_line { text.to_string() } else { fill!("\n{}", text) };
     let room = text.floor_char_boundary(most.saturating_sub(size));
     let _ = nix::unistd::write(&file, text.get(..room).unwrap_or_default().as_bytes());
 }

@@ -1,6 +1,7 @@
 //! Log files: opened so that no line is lost when somebody truncates or moves them, and rotated.
 
 use crate::sys::Errno;
+use crate::text::template::fill;
 use std::ffi::CString;
 use std::os::fd::{FromRawFd as _, OwnedFd};
 
@@ -22,7 +23,7 @@ pub fn open(path: &str, emptied: bool) -> Result<OwnedFd, Errno> {
 /// Renames `path` to `path.1`, that to `path.2` and so on, up to `max_file` files; returns the new file. An error
 /// loses nothing: the current file is renamed last.
 pub fn rotate(path: &str, max_file: u32) -> Result<OwnedFd, Errno> {
-    let name = |n: u32| if n == 0 { path.to_string() } else { [path, ".", &n.to_string()].concat() };
+    let name = |n: u32| if n == 0 { path.to_string() } else { fill!("{}.{}", path, &n.to_string()) };
     for n in (0..max_file.saturating_sub(1)).rev() {
         match nix::fcntl::renameat(
             nix::fcntl::AT_FDCWD,

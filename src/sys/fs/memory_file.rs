@@ -2,6 +2,7 @@
 //! read-only root, and reading it does not depend on any file system.
 
 use crate::sys::Errno;
+use crate::text::template::fill;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 
 /// The lowest descriptor to use: scripts use lower ones themselves (`exec 3>&1`), and shells use free ones.
@@ -42,7 +43,7 @@ impl MemoryFile {
     /// Returns its path, for a process that has the descriptor.
     #[must_use]
     pub fn path(&self) -> String {
-        ["/proc/self/fd/", &self.raw_fd().to_string()].concat()
+        fill!("/proc/self/fd/{}", &self.raw_fd().to_string())
     }
 
     /// Returns its size in bytes.

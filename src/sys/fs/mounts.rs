@@ -2,6 +2,7 @@
 
 use crate::sys::Errno;
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
@@ -40,7 +41,7 @@ impl Mount {
     pub fn has(&self, option: &str) -> bool {
         match option {
             "rw" => !self.read_only(),
-            "exec" | "suid" | "dev" => !self.lists(&format!("no{option}")),
+            "exec" | "suid" | "dev" => !self.lists(&fill!("no{}", option)),
             option => self.lists(option),
         }
     }

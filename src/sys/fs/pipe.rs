@@ -2,6 +2,7 @@
 
 use crate::sys::Errno;
 use crate::sys::process::fork;
+use crate::text::template::fill;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 
 /// Both ends of a pipe, close-on-exec.
@@ -35,7 +36,7 @@ impl Pipe {
 /// Reopens a pipe or terminal for writing, with a new open file description.
 #[must_use]
 pub fn reopen(fd: RawFd, flags: libc::c_int) -> Option<OwnedFd> {
-    let path = std::ffi::CString::new(["/proc/self/fd/", &fd.to_string()].concat()).ok()?;
+    let path = std::ffi::CString::new(fill!("/proc/self/fd/{}", &fd.to_string())).ok()?;
     let flags = libc::O_WRONLY | libc::O_CLOEXEC | libc::O_NOCTTY | flags;
     // SAFETY: a new descriptor, owned from here on.
     unsafe {

@@ -1,6 +1,7 @@
 //! Who could have changed what lies at a path, besides root and the user that is to run it.
 
 use crate::sys::Errno;
+use crate::text::template::fill;
 use std::ffi::CString;
 use std::fs::Metadata;
 use std::io;
@@ -35,7 +36,7 @@ pub fn look(path: &str, own: (u32, u32)) -> io::Result<(String, Option<Loophole>
             at.truncate(at.rfind('/').unwrap_or(0).max(1));
             continue;
         }
-        let next = [at.trim_end_matches('/'), "/", &name].concat();
+        let next = fill!("{}/{}", at.trim_end_matches('/'), name);
         let data = std::fs::symlink_metadata(&next)?;
         let is_link = data.is_symlink();
         found = found.or_else(|| weakness(&next, &data, own, ahead.is_empty() && !is_link));

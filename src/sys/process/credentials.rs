@@ -5,6 +5,7 @@ use crate::model::Signal;
 use crate::sys::fs::files;
 use crate::sys::{Errno, raw};
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use std::time::Duration;
 
 /// A line of passwd(5).
@@ -149,10 +150,10 @@ impl Accounts {
             Some((user, group)) => (user, Some(group).filter(|group| !group.is_empty())),
             None => (spec, None),
         };
-        let uid = self.uid(user).ok_or_else(|| format!("no user \"{user}\" in /etc/passwd"))?;
+        let uid = self.uid(user).ok_or_else(|| fill!("no user \"{}\" in /etc/passwd", user))?;
         let entry = self.user(user);
         if let Some(group) = group {
-            let gid = self.gid(group).ok_or_else(|| format!("no group \"{group}\" in /etc/group"))?;
+            let gid = self.gid(group).ok_or_else(|| fill!("no group \"{}\" in /etc/group", group))?;
             return Ok(Identity { uid, gid, groups: vec![gid] });
         }
         let gid = entry.map_or(0, |user| user.gid);

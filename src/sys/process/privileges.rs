@@ -3,6 +3,7 @@
 use super::{caps, rlimits};
 use crate::model::privileges::{ExecPrivileges, capabilities_of};
 use crate::sys::{Errno, raw};
+use crate::text::template::fill;
 use std::ffi::c_long;
 
 /// A system call that takes integers alone.
@@ -97,24 +98,22 @@ pub fn refusal(privileges: &ExecPrivileges) -> Option<(&'static str, String)> {
     let lacks = |name: &str| !caps::has(rights, name);
     let needs = |key: &'static str, value: &str, name: &str, or: &str| {
         let blank = if value.is_empty() { "" } else { " " };
-        let text = [
+        let text = fill!(
+            "{}{}{} needs CAP_{}, which this container is not given; docker run --cap-add {}{}",
             key,
             blank,
             value,
-            " needs CAP_",
             name,
-            ", which this container is not given; docker run --cap-add ",
             name,
-            or,
-        ]
-        .concat();
+            or
+        );
         Some((key, text))
     };
     if let Some(nice) = privileges.nice {
         let (own, most) = niceness();
         let least = own.min(20 - most);
         if i64::from(nice) < least && lacks("SYS_NICE") {
-            let or = [", or ask for at least ", &least.to_string()].concat();
+            let or = fill!(", or ask for at least {}", &least.to_string());
             return needs("nice", &nice.to_string(), "SYS_NICE", &or);
         }
     }
@@ -124,24 +123,22 @@ pub fn refusal(privileges: &ExecPrivileges) -> Option<(&'static str, String)> {
     if let Some(adj) = privileges.oom_score_adj {
         let own = oom_score_adj();
         if i64::from(adj) < own && lacks("SYS_RESOURCE") {
-            let or = [", or ask for at least ", &own.to_string()].concat();
+            let or = fill!(", or ask for at least {}", &own.to_string());
             return needs("oom_score_adj", &adj.to_string(), "SYS_RESOURCE", &or);
         }
     }
     let missing: Vec<&str> = capabilities_of(privileges.cap_add & !caps::permitted()).collect();
     if !missing.is_empty() {
-        let or = [", or drop ", if missing.len() == 1 { "it" } else { "them" }, " from cap_add"].concat();
+        let or = fill!(", or drop {} from cap_add", if missing.len() == 1 { "it" } else { "them" });
         let names = missing.join(" and CAP_");
         return Some((
             "cap_add",
-            [
-                "cap_add: this container is not given CAP_",
-                &names,
-                "; docker run --cap-add ",
+            fill!(
+                "cap_add: this container is not given CAP_{}; docker run --cap-add {}{}",
+                names,
                 &missing.join(" --cap-add "),
-                &or,
-            ]
-            .concat(),
+                or
+            ),
         ));
     }
     if privileges.cap_drop & !privileges.cap_add != 0 && lacks("SETPCAP") {
@@ -171,6 +168,6 @@ fn oom_score_adj() -> i64 {
 
 /// Sets the value of a process that has memory of its own: of one that shares memory the kernel sets it for all that do.
 pub fn set_oom_score_adj(pid: crate::model::Pid, adj: i16) -> Result<(), Errno> {
-    let path = ["/proc/", &pid.to_string(), "/oom_score_adj"].concat();
+    let path = fill!("/proc/{}/oom_score_adj", &pid.to_string());
     std::fs::write(path, adj.to_string()).map_err(|error| crate::sys::errno(&error))
 }

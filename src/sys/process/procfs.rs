@@ -4,6 +4,7 @@ use crate::model::Pid;
 use crate::sys::fs::dir;
 use crate::sys::net::{self, Protocol};
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -112,14 +113,14 @@ pub fn name(pid: Pid) -> Option<String> {
 /// executable may not be read.
 #[must_use]
 pub fn runs_this_file(pid: Pid) -> Option<Vec<u8>> {
-    let file = |of: &str| std::fs::metadata(format!("/proc/{of}/exe")).map(|file| (file.dev(), file.ino()));
+    let file = |of: &str| std::fs::metadata(fill!("/proc/{}/exe", of)).map(|file| (file.dev(), file.ino()));
     let other = pid.to_string();
     let same = match (file("self"), file(&other)) {
         (Ok(own), Ok(other)) => own == other,
         _ => name(pid)? == name(crate::sys::pid())?,
     };
     let words =
-        crate::sys::fs::files::slurp(&format!("/proc/{other}/cmdline"), 4096).ok().filter(|_| same)?;
+        crate::sys::fs::files::slurp(&fill!("/proc/{}/cmdline", other), 4096).ok().filter(|_| same)?;
     words.split(|byte| *byte == 0).next().map(<[u8]>::to_vec)
 }
 

@@ -3,6 +3,7 @@
 use crate::model::Ulimit;
 use crate::sys::{Errno, raw};
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use std::ffi::CString;
 use std::sync::{Mutex, PoisonError};
 
@@ -38,7 +39,7 @@ pub fn too_long(argv: &[CString], entries: &[CString]) -> Option<TooLong> {
     let arguments = argv.iter().enumerate().map(|(n, word)| (size(word), format!("argument {n}")));
     let variables = entries.iter().map(|entry| {
         let name = entry.as_bytes().split(|b| *b == b'=').next().unwrap_or_default();
-        (size(entry), ["the variable ", &String::from_utf8_lossy(name)].concat())
+        (size(entry), fill!("the variable {}", &String::from_utf8_lossy(name)))
     });
     let all: Vec<(u64, String)> = arguments.chain(variables).gather();
     // Each entry also takes a pointer.

@@ -6,6 +6,7 @@ use crate::config::read::table::Table;
 use crate::text::gather::Gather;
 use crate::text::regex::Pattern;
 use crate::text::suggest::did_you_mean;
+use crate::text::template::fill;
 use std::time::Duration;
 
 /// Keys that every kind has, besides the conditions.
@@ -34,7 +35,7 @@ pub(in crate::checks) fn word(
     if known.is_none() {
         let hint = did_you_mean(&text, words.iter().copied());
         let listed: Vec<String> = words.iter().map(|word| quoted(word)).gather();
-        table.fault(key, &["expected ", &listed.join(" or "), &hint].concat());
+        table.fault(key, &fill!("expected {}{}", &listed.join(" or "), hint));
     }
     known.copied()
 }
@@ -82,7 +83,7 @@ pub(in crate::checks) fn at_least(table: &Table<'_>, key: &'static str) -> Optio
 pub(in crate::checks) fn pattern(table: &Table<'_>, key: &'static str) -> Option<(String, Pattern)> {
     let text = table.text(key)?;
     // By itself first: a "(" of its own must not be closed by one of ours.
-    let anywhere = ["(?:.|\n)*(?:", &text, ")(?:.|\n)*"].concat();
+    let anywhere = fill!("(?:.|\n)*(?:{})(?:.|\n)*", text);
     match Pattern::new(&text).and_then(|_| Pattern::new(&anywhere)) {
         Ok(pattern) => {
             // Found in nothing and in what nobody writes, it is found in everything: `.*`, `x?`.
@@ -128,7 +129,7 @@ pub(in crate::checks) fn must_ask(table: &Table<'_>, asks: bool, keys: &str) {
         key.starts_with("when_") || keys.split(", ").chain(COMMON.split(", ")).any(|known| known == key)
     };
     if !asks && table.entries().iter().all(|entry| known(&entry.key)) {
-        table.fault_here(&["asserts nothing; expected one of ", keys].concat());
+        table.fault_here(&fill!("asserts nothing; expected one of {}", keys));
     }
 }
 

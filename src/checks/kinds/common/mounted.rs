@@ -4,6 +4,7 @@ use crate::checks::{CheckFailure, Facts, facts};
 use crate::sys::fs::mounts::Mount;
 use crate::sys::fs::stat::Access;
 use crate::sys::{Errno, errno};
+use crate::text::template::fill;
 
 /// What is mounted at a path, or the finding that nothing is; `how` mounts it.
 pub(in crate::checks) fn mounted_at<'f>(
@@ -11,14 +12,14 @@ pub(in crate::checks) fn mounted_at<'f>(
     how: &str,
     facts: &'f Facts,
 ) -> Result<&'f Mount, CheckFailure> {
-    let remedy = || format!("mount something at {path} ({how})");
+    let remedy = || fill!("mount something at {} ({})", path, how);
     let mount = facts.system.mount_of(path).map_err(|error| {
         if errno(&error) == Errno::EACCES {
             return super::path::unreachable(path, Access::Execute, facts);
         }
         let why = match errno(&error) {
             Errno::ENOENT => " is not there".to_string(),
-            _ => [" cannot be looked at: ", &facts::why(&error)].concat(),
+            _ => fill!(" cannot be looked at: {}", &facts::why(&error)),
         };
         CheckFailure::new([path, &why].concat(), remedy())
     })?;
@@ -29,7 +30,7 @@ pub(in crate::checks) fn mounted_at<'f>(
         Some((mount, true)) => return Ok(mount),
         Some((mount, false)) => mount,
     };
-    let found = format!("{path}, which is part of the {} at {}", mount.fstype, mount.point);
+    let found = fill!("{}, which is part of the {} at {}", path, mount.fstype, mount.point);
     Err(CheckFailure::new(found, remedy()))
 }
 

@@ -10,6 +10,7 @@ use crate::diagnosis;
 use crate::sys::fs::mounts::mount_of;
 use crate::sys::fs::stat::{Access, Stat};
 use crate::sys::{Errno, errno};
+use crate::text::template::fill;
 use std::io;
 
 /// Keys of what is at a path.
@@ -89,7 +90,7 @@ impl PathRights {
         };
         // All that is to be done: the mode last, for chown takes bits of it.
         let mut remedies: Vec<String> = Vec::new();
-        let mut mend = |verb: &str, to: &str| remedies.push([verb, to, " ", path].concat());
+        let mut mend = |verb: &str, to: &str| remedies.push(fill!("{}{} {}", verb, to, path));
         if let Some(owner) = &self.owner
             && accounts.uid(owner).ok_or_else(|| no_such("user", owner))? != stat.uid
         {
@@ -155,7 +156,7 @@ impl PathSubject {
             return fail!("a link to {}, which is not there", &target; "remove it: rm {}", path);
         }
         if let Some(link) = facts.system.dead_link(path) {
-            let which = if link.path == *path { "" } else { &*[&link.path, " is "].concat() };
+            let which = if link.path == *path { "" } else { &*fill!("{} is ", link.path) };
             return fail!(
                 "{}a link to {}, which is not there", which, &link.target;
                 "put it at {}, or correct the link", &link.target
@@ -172,7 +173,7 @@ impl PathSubject {
         let dirs = if first == path || self.make.is_none() {
             String::new()
         } else {
-            ["mkdir -p ", above, " && "].concat()
+            fill!("mkdir -p {} && ", above)
         };
         fail!("{} is not there", first; "{}{} {}", &dirs, remedy, path)
     }
@@ -291,7 +292,7 @@ pub(in crate::checks) fn denied(
 pub(in crate::checks) fn shown(stat: &Stat, facts: &Facts) -> String {
     let accounts = facts.system.accounts();
     let (user, group) = (accounts.user_name(stat.uid), accounts.group_name(stat.gid));
-    ["owned by ", &user, ":", &group, ", mode ", &octal(stat.mode)].concat()
+    fill!("owned by {}:{}, mode {}", user, group, &octal(stat.mode))
 }
 
 /// What kind of file it is.

@@ -39,7 +39,7 @@ impl Peer {
     /// `host:port`
     pub fn shown(&self) -> String {
         let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
-        [open, &self.host, close, ":", &self.port.to_string()].concat()
+        fill!("{}{}{}:{}", open, self.host, close, &self.port.to_string())
     }
 
     /// Tries each address of the host until one does.
@@ -53,7 +53,7 @@ impl Peer {
         for address in addresses {
             let Err(error) = attempt(SocketAddr::new(address, self.port)) else { return Ok(()) };
             let comma = if why.is_empty() { "" } else { ", " };
-            why.push_str(&[comma, &address.to_string(), ": ", &facts::why(&error)].concat());
+            why.push_str(&fill!("{}{}: {}", comma, &address.to_string(), &facts::why(&error)));
         }
         why.push_str(&but(&trouble));
         let shown = self.shown();
@@ -93,7 +93,7 @@ pub(in crate::checks) fn addresses(host: &str, facts: &Facts) -> Result<Resolved
 
 /// What did not answer, behind what did.
 pub(in crate::checks) fn but(trouble: &str) -> String {
-    if trouble.is_empty() { String::new() } else { [" (", trouble, ")"].concat() }
+    if trouble.is_empty() { String::new() } else { fill!(" ({})", trouble) }
 }
 
 #[cfg(test)]

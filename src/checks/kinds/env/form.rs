@@ -6,6 +6,7 @@ use crate::config::source::document::{Node, Value};
 use crate::text::gather::Gather;
 use crate::text::json;
 use crate::text::regex::Pattern;
+use crate::text::template::fill;
 use crate::text::units::{self, Number};
 use crate::text::words::words;
 use std::net::IpAddr;
@@ -88,7 +89,7 @@ pub fn read(table: &Table<'_>) -> Form {
         let list = table.list(key);
         // No value that is judged is empty.
         if list.as_ref().is_some_and(|list| list.is_empty() || list.iter().any(String::is_empty)) {
-            table.fault(key, &["is empty, so that ", what].concat());
+            table.fault(key, &fill!("is empty, so that {}", what));
         }
         list.unwrap_or_default()
     };
@@ -240,7 +241,7 @@ impl Form {
         let mut form =
             if self.one_of.is_empty() { self.kind.words().to_string() } else { listed(&self.one_of) };
         if self.kind == Type::List && self.of != Type::String {
-            form = ["a list, each item of it ", self.of.words()].concat();
+            form = fill!("a list, each item of it {}", self.of.words());
         }
         let mut add = |before: &str, what: Option<String>| {
             if let Some(what) = what {
@@ -322,9 +323,9 @@ impl Type {
 /// ` from 1 to 10`, ` of at least 1`, ` of at most 10`.
 fn range(min: Option<String>, max: Option<String>, unit: &str) -> Option<String> {
     match (min, max) {
-        (Some(min), Some(max)) => Some(format!(" from {min} to {max}{unit}")),
-        (Some(min), None) => Some(format!(" of at least {min}{unit}")),
-        (None, Some(max)) => Some(format!(" of at most {max}{unit}")),
+        (Some(min), Some(max)) => Some(fill!(" from {} to {}{}", min, max, unit)),
+        (Some(min), None) => Some(fill!(" of at least {}{}", min, unit)),
+        (None, Some(max)) => Some(fill!(" of at most {}{}", max, unit)),
         (None, None) => None,
     }
 }

@@ -4,6 +4,7 @@ use crate::checks::kinds::common::keys::{no_export, no_wait};
 use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Finding, LookResult};
 use crate::config::read::table::Table;
 use crate::text::suggest::did_you_mean;
+use crate::text::template::fill;
 
 pub fn read(table: &Table<'_>) -> Option<CheckSpec> {
     no_wait(table);
@@ -13,7 +14,7 @@ pub fn read(table: &Table<'_>) -> Option<CheckSpec> {
         table.fault("prefix", "is missing; expected what the names begin with, such as \"APP_\"");
     }
     Some(CheckSpec::new(
-        ["env ", &prefix, "*"].concat(),
+        fill!("env {}*", prefix),
         "only variables that a check knows".into(),
         Blocking::Never,
         Box::new(move |facts| look(&prefix, facts)),

@@ -5,6 +5,7 @@ use super::{A, AAAA, NO_ERROR, NX_DOMAIN, ResolverSettings};
 use crate::model::Moment;
 use crate::sys::event::clock;
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd as _;
@@ -74,9 +75,9 @@ impl SearchStep {
         let (first, second) = (v4.trouble(settings), v6.trouble(settings));
         match (first.is_empty(), second.is_empty()) {
             (false, false) if first == second => first,
-            (false, false) => [v4.name, ": ", &first, "; ", v6.name, ": ", &second].concat(),
-            (false, true) => [v4.name, ": ", &first].concat(),
-            (true, false) => [v6.name, ": ", &second].concat(),
+            (false, false) => fill!("{}: {}; {}: {}", v4.name, first, v6.name, second),
+            (false, true) => fill!("{}: {}", v4.name, first),
+            (true, false) => fill!("{}: {}", v6.name, second),
             (true, true) => String::new(),
         }
     }

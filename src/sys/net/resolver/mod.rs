@@ -10,6 +10,7 @@ use crate::sys::event::clock;
 use crate::sys::fs::files;
 use crate::sys::net;
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use message::{A, AAAA, NO_ERROR, NX_DOMAIN};
 use settings::ResolverSettings;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
@@ -109,7 +110,7 @@ fn search(name: &str, settings: &ResolverSettings) -> Result<(Vec<IpAddr>, Strin
             why = Unresolved { why: "no name server answers".into(), by: Authority::Silence };
         } else if !trouble.is_empty() {
             // For a step of the search list, report that step's full name.
-            let whose = if is_as_given { "" } else { &*[" for ", &candidate].concat() };
+            let whose = if is_as_given { "" } else { &*fill!(" for {}", candidate) };
             why = Unresolved { why: [&trouble, whose].concat(), by: Authority::Failed };
         } else if step.is_known {
             why.why = "it has no address".into();

@@ -2,6 +2,7 @@
 
 use crate::sys::fs::files;
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
@@ -76,7 +77,7 @@ impl ResolverSettings {
         for domain in &self.search {
             let domain = domain.trim_matches('.');
             if !domain.is_empty() {
-                list.push(([name, ".", domain].concat(), false));
+                list.push((fill!("{}.{}", name, domain), false));
             }
         }
         let at = if dots >= self.ndots { 0 } else { list.len() };
@@ -90,7 +91,7 @@ fn server(text: &str) -> Option<SocketAddr> {
     let Some((address, interface)) = text.split_once('%') else {
         return text.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, 53));
     };
-    let index = files::system_text(&["/sys/class/net/", interface, "/ifindex"].concat()).ok();
+    let index = files::system_text(&fill!("/sys/class/net/{}/ifindex", interface)).ok();
     let index = index.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
     address.parse().ok().map(|address| SocketAddrV6::new(address, 53, 0, index).into())
 }

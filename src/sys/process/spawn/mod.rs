@@ -12,6 +12,7 @@ use crate::model::{Pid, Signal, Ulimit};
 use crate::sys::event::signals;
 use crate::sys::{Errno, raw};
 use crate::text::gather::Gather;
+use crate::text::template::fill;
 use child::{ExecOrder, exec, prepare};
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
@@ -303,7 +304,7 @@ impl<'a> Loading<'a> {
         if self.order().shares.load(Ordering::Acquire) == 0 {
             return true;
         }
-        let exe = |pid: &str| std::fs::read_link(["/proc/", pid, "/exe"].concat()).ok();
+        let exe = |pid: &str| std::fs::read_link(fill!("/proc/{}/exe", pid)).ok();
         let left = exe(&self.pid.to_string()).is_some_and(|path| Some(path) != exe("self"));
         if left {
             SUSPENDS.store(true, Ordering::Relaxed);
