@@ -182,6 +182,7 @@ pub static TABLES: &[TableSpec] = &[
     ] },
     TableSpec { path: "stop", help: "", keys: &[
         key("within", "duration", "no limit", "bounds the stop of the whole container; the grace periods are cut to fit"),
+        key("delay", "duration", "\"0s\"", "how long everything still serves after a stop request, so that a load balancer can drain; status and /ready say stopping at once"),
     ] },
     TableSpec { path: "hooks", help: "Scripts that are run when the checks have passed, one after the other; the first that fails is the end, with exit code 69. The conditions above hold for all of them.", keys: &[
         key("before_start", "path or paths", "", "directories, of which all executables are run in version order (2- before 10-), and files"),

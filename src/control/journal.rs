@@ -190,6 +190,7 @@ pub fn service(note: Note) -> Option<ServiceId> {
         | Note::Forwarded { service, .. } => Some(service),
         Note::ShuttingDown { because } => because,
         Note::KillingAll
+        | Note::Draining { .. }
         | Note::Sweeping { .. }
         | Note::StillWaiting
         | Note::StillStopping

@@ -328,7 +328,7 @@ fn order(ids: Vec<ServiceId>, order: ControlOrder, view: &View<'_>) -> Result<Gr
             let message = fill!("{} does not run", name.as_str());
             return Err(Refusal { error: "not-running", message, name: Some(name.clone()) });
         }
-    } else if view.core.is_stopping() {
+    } else if view.core.is_stopping() || view.core.is_draining() {
         return Err(Refusal::new("stopping", "the container stops"));
     }
     Ok(Granted::Order(Demand::Services(ids, order)))

@@ -405,6 +405,7 @@ fn event_word(note: Note) -> &'static str {
         Note::Stopping { .. } => "stopping",
         Note::Killing { .. } => "killing",
         Note::Stuck { .. } => "stuck",
+        Note::Draining { .. } => "draining",
         Note::ShuttingDown { .. } => "shutting-down",
         Note::KillingAll => "killing-all",
         Note::Sweeping { .. } => "sweeping",

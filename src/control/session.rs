@@ -282,7 +282,10 @@ impl RowStream {
         match self.rows {
             Rows::Services { kind: ServiceRows::Timeline, .. } => row.number("uptime_ms", view.uptime_ms()),
             Rows::Services { kind, .. } => {
-                row.text("state", if view.core.is_stopping() { "stopping" } else { "up" });
+                row.text(
+                    "state",
+                    if view.core.is_stopping() || view.core.is_draining() { "stopping" } else { "up" },
+                );
                 if kind == ServiceRows::Metrics {
                     row.number("uptime_ms", view.uptime_ms());
                     row.number("orphans_reaped", view.journal.orphans);

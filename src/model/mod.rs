@@ -444,6 +444,8 @@ pub struct Settings {
     pub main: Option<ServiceId>,
     /// `[stop] within`: the time limit of a whole stop, from the request to rinit's exit.
     pub stop_within: Option<Duration>,
+    /// `[stop] delay`: how long everything still serves after a stop request.
+    pub stop_delay: Duration,
     /// How long leftover processes may take to stop, once every service is gone, before they are killed.
     pub sweep_grace: Duration,
     /// What happens to processes that the COMMAND leaves behind.
@@ -466,6 +468,7 @@ impl Default for Settings {
         Self {
             main: None,
             stop_within: None,
+            stop_delay: Duration::ZERO,
             sweep_grace: Duration::from_secs(2),
             leftovers: Leftovers::Stop,
             signals: Vec::new(),

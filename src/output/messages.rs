@@ -34,6 +34,7 @@ pub fn event_name(note: Note) -> &'static str {
         Note::Stopping { .. } => "stopping",
         Note::Killing { .. } => "killing",
         Note::Stuck { .. } => "stuck",
+        Note::Draining { .. } => "draining",
         Note::ShuttingDown { .. } => "shutting_down",
         Note::KillingAll => "killing_all",
         Note::Sweeping { .. } => "sweeping",
@@ -97,6 +98,10 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
             (LogLevel::Info, Some(service), ordered(service, order, name(because), because))
         }
         Note::StoppedIdle { service } => (LogLevel::Info, Some(service), "stopped (it did not run)".into()),
+        Note::Draining { delay } => {
+            let delay = show_duration(delay);
+            (LogLevel::Info, None, ["stopping in ", &delay, "; everything serves until then"].concat())
+        }
         Note::ShuttingDown { because: None } => (LogLevel::Info, None, "stopping".into()),
         Note::ShuttingDown { because: Some(service) } => {
             (LogLevel::Info, None, fill!("stopping, because {} has ended", name(service)))

@@ -41,7 +41,10 @@ impl EventLoop {
             words.text = fill!("{}: {}", words.text, why);
         }
         match (note, self.heard) {
-            (Note::ShuttingDown { because: None } | Note::KillingAll, Some(heard)) => {
+            (
+                Note::ShuttingDown { because: None } | Note::Draining { .. } | Note::KillingAll,
+                Some(heard),
+            ) => {
                 words.text.push_str(&format!(" ({} {})", heard.0, received::sender(heard)));
             }
             // A terminal is resized whenever its client likes.

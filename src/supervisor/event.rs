@@ -169,6 +169,8 @@ pub enum Note {
     Killing { service: ServiceId, after: Duration, leader: bool },
     /// A killed process does not go away (uninterruptible sleep); rinit no longer waits for it.
     Stuck { service: ServiceId },
+    /// A stop was asked for; everything serves for so long (`[stop] delay`).
+    Draining { delay: Duration },
     /// The whole container stops; `because` is the service whose end caused it, if any.
     ShuttingDown { because: Option<ServiceId> },
     /// A second stop request: everything is killed at once.

@@ -235,6 +235,12 @@ impl Supervisor {
         }
     }
 
+    /// Returns whether a stop was asked for and everything still serves (`[stop] delay`).
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.stop.is_draining()
+    }
+
     /// Updates the counters of waiting and stopping services for one in this state.
     fn count(&mut self, state: ServiceState, change: fn(usize, usize) -> usize) {
         let (waits, stops) = (state == ServiceState::Waiting, matches!(state, ServiceState::Stopping(_)));
@@ -335,6 +341,8 @@ impl Step<'_> {
                 self.fire_whole();
                 quiet = false;
             }
+            // What was told to others may have asked one to stop that gets no time for it.
+            quiet = quiet && self.core.first_due(ServiceId(0), self.now).is_none();
         }
         if self.core.progress_due().is_some_and(|at| at <= self.now) && self.core.phase != Phase::Halted {
             self.tell_progress();

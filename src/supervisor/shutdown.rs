@@ -12,6 +12,9 @@ use std::time::Duration;
 /// The share of `within` that services may take to stop by themselves. Then the rest is killed.
 const SHARE_OF_WITHIN: f64 = 0.9;
 
+/// The share of `within` that is left for graces, however long `delay` is.
+const MIN_SHARE: f64 = 0.01;
+
 /// An INT or QUIT this soon after the first does not count as a second request: a client may send it twice.
 const REPEAT_WINDOW: Duration = Duration::from_secs(1);
 
@@ -41,13 +44,19 @@ pub(super) struct Stop {
     /// Deadlines of `within`: when to kill everything, and when to exit in any case.
     pub(super) kill_at: Option<Moment>,
     halt_at: Option<Moment>,
+    /// While everything still serves after a request (`[stop] delay`): when the stop begins.
+    drained_at: Option<Moment>,
 }
 
 impl Stop {
+    pub(super) fn is_draining(&self) -> bool {
+        self.drained_at.is_some()
+    }
+
     /// Lets a test compare states regardless of time.
     #[cfg(test)]
-    pub(super) fn moments(&mut self) -> [&mut Option<Moment>; 3] {
-        [&mut self.kill_at, &mut self.halt_at, &mut self.first_interrupt]
+    pub(super) fn moments(&mut self) -> [&mut Option<Moment>; 4] {
+        [&mut self.kill_at, &mut self.halt_at, &mut self.drained_at, &mut self.first_interrupt]
     }
 }
 
@@ -71,7 +80,8 @@ impl Supervisor {
             ServiceState::Off => Duration::ZERO,
             _ => scaled(self.rules[id].stop_grace, share).saturating_add(KILL_TIMEOUT),
         });
-        services.saturating_add(self.whole.sweep_grace).saturating_add(KILL_TIMEOUT)
+        let rest = self.whole.sweep_grace.saturating_add(KILL_TIMEOUT).saturating_add(self.whole.stop_delay);
+        services.saturating_add(rest)
     }
 
     /// Returns the factor by which grace periods shrink so that a stop fits into `within`.
@@ -81,7 +91,9 @@ impl Supervisor {
             ServiceState::Off => Duration::ZERO,
             _ => self.rules[id].stop_grace,
         });
-        let share = SHARE_OF_WITHIN * within.as_secs_f64() / chain.as_secs_f64();
+        let left = SHARE_OF_WITHIN * within.as_secs_f64() - self.whole.stop_delay.as_secs_f64();
+        // Never nothing at all: who is asked to stop hears it before KILL.
+        let share = left.max(MIN_SHARE * within.as_secs_f64()) / chain.as_secs_f64();
         // NaN: both are zero.
         if share.is_nan() { 1.0 } else { share.min(1.0) }
     }
@@ -99,20 +111,17 @@ impl Supervisor {
             Phase::New | Phase::Up | Phase::Stopping => None,
             Phase::Halted => return None,
         };
-        [sweep, self.stop.kill_at, self.stop.halt_at].into_iter().flatten().min()
+        [sweep, self.stop.kill_at, self.stop.halt_at, self.stop.drained_at].into_iter().flatten().min()
     }
 }
 
 impl Step<'_> {
     /// Handles a stop request from outside. Returns whether it was a repeated one that killed everything.
     pub(super) fn request_stop(&mut self, signal: Signal, code: Option<u8>) -> bool {
-        if !self.core.is_stopping() {
-            self.core.code = self.core.code.or(code);
-            self.tell(Note::ShuttingDown { because: None });
-            self.shut_down();
-        }
+        self.drain(code);
         let again = self.is_second_interrupt(signal);
         if again {
+            self.end_drain();
             self.kill_all();
         }
         again
@@ -133,12 +142,42 @@ impl Step<'_> {
 
     /// Handles a stop order of a control client, optionally with an exit code.
     pub(super) fn shut_down_by_hand(&mut self, code: Option<u8>) {
-        if self.core.phase == Phase::New || self.core.is_stopping() {
+        if self.core.phase != Phase::New {
+            self.drain(code);
+        }
+    }
+
+    /// Begins a stop that was asked for: what runs serves on for `[stop] delay`, so that a load balancer can drain.
+    fn drain(&mut self, code: Option<u8>) {
+        if self.core.is_stopping() || self.core.is_draining() {
             return;
         }
         self.core.code = self.core.code.or(code);
-        self.tell(Note::ShuttingDown { because: None });
-        self.shut_down();
+        self.bound_stop();
+        let delay = self.core.whole.stop_delay;
+        if delay.is_zero() || self.core.busy == 0 {
+            self.tell(Note::ShuttingDown { because: None });
+            self.shut_down();
+        } else {
+            self.core.stop.drained_at = Some(self.now.after(delay));
+            self.tell(Note::Draining { delay });
+        }
+    }
+
+    /// Ends the delay, if there is one.
+    fn end_drain(&mut self) {
+        if self.core.is_draining() {
+            self.tell(Note::ShuttingDown { because: None });
+            self.shut_down();
+        }
+    }
+
+    /// Sets the deadlines of `within`, which count from the request.
+    fn bound_stop(&mut self) {
+        if let Some(within) = self.core.whole.stop_within.filter(|_| self.core.stop.halt_at.is_none()) {
+            self.core.stop.kill_at = Some(self.now.after(scaled(within, SHARE_OF_WITHIN)));
+            self.core.stop.halt_at = Some(self.now.after(within));
+        }
     }
 
     /// Stops for a reason of rinit's own.
@@ -153,11 +192,9 @@ impl Step<'_> {
     /// Begins to stop: waiting services never start, and running ones stop as soon as no live service depends on them.
     pub(super) fn shut_down(&mut self) {
         self.core.phase = Phase::Stopping;
+        self.core.stop.drained_at = None;
         self.begin_wait();
-        if let Some(within) = self.core.whole.stop_within {
-            self.core.stop.kill_at = Some(self.now.after(scaled(within, SHARE_OF_WITHIN)));
-            self.core.stop.halt_at = Some(self.now.after(within));
-        }
+        self.bound_stop();
         for id in self.core.records.ids() {
             self.core.records[id].held =
                 u32::try_from(self.core.graph.dependents[id].len()).unwrap_or(u32::MAX);
@@ -299,7 +336,10 @@ impl Step<'_> {
         if past(self.core.stop.halt_at) {
             self.halt();
         } else if past(self.core.stop.kill_at) {
+            self.end_drain();
             self.kill_what_is_left(true);
+        } else if past(self.core.stop.drained_at) {
+            self.end_drain();
         } else {
             match self.core.phase {
                 Phase::Sweeping { killed: true, .. } => self.halt(),

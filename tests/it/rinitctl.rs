@@ -510,3 +510,31 @@ fn logs_follow_without_a_gap_or_a_double() {
     let asked = server.join().unwrap();
     assert!(asked[3].contains("\"since\":11") && asked[4].contains("\"since\":2"), "{asked:?}");
 }
+
+/// `[stop] delay`: a load balancer that asks is told at once, and what runs serves on.
+#[test]
+fn what_drains_serves_and_says_that_it_stops() {
+    let config = r#"
+        [stop]
+        delay = "3s"
+        [services.web]
+        command = ["sh", "-c", "trap 'echo down; exit 0' TERM; echo up; while :; do sleep 0.01; done"]
+    "#;
+    let run = with_http(config);
+    run.wait_for("up");
+    let get = |path: &str| http(&run, &format!("GET {path} HTTP/1.0\r\n\r\n"));
+    eventually("ready", || get("/ready").starts_with("HTTP/1.1 200 "));
+    let asked = Instant::now();
+    run.signal(libc::SIGTERM);
+    run.wait_for_err("rinit: stopping in 3s; everything serves until then (SIGTERM ");
+    assert!(get("/ready").starts_with("HTTP/1.1 503 ") && get("/alive").starts_with("HTTP/1.1 200 "));
+    let mut client = Client::of(&run);
+    assert_eq!(client.state("web"), "running");
+    assert_eq!(client.refused(r#"{"verb":"stop","names":["web"]}"#), "stopping");
+    assert!(!run.out().contains("down"));
+    let ended = run.end().expect(0);
+    let took = ended.at - asked;
+    assert!(ended.out.contains("down") && took >= Duration::from_secs(3), "{took:?} {}", ended.story());
+    let ended = Init::config("[stop]\nwithin = \"5s\"\ndelay = \"5s\"\n").run().expect(78);
+    ended.tells(&["stop.delay: leaves no time to stop: it is part of stop.within, and must be less"]);
+}

@@ -82,13 +82,17 @@ fn whole(root: &Table<'_>, sources: &SourceMap, command: &[CString]) -> Plan {
     let main = drafts.last().filter(|draft| draft.is_main && draft.service.off.is_none());
     let main = main.and_then(|_| id(drafts.len() - 1));
     depends_on::link(root.reading(), &mut drafts);
-    let within = root.table("stop").and_then(|table| {
-        let within = table.duration("within");
+    let (within, delay) = root.table("stop").map_or((None, None), |table| {
+        let (within, delay) = (table.duration("within"), table.duration("delay"));
         if within.is_some_and(|span| span.is_zero()) {
             table.fault("within", "found no time at all, expected how long a stop may take, such as \"9s\"");
+        } else if let (Some(within), Some(delay)) = (within, delay)
+            && delay >= within
+        {
+            table.fault("delay", "leaves no time to stop: it is part of stop.within, and must be less");
         }
         table.close();
-        within
+        (within, delay)
     });
     let names: Vec<&str> = drafts.iter().map(|draft| draft.service.name.as_str()).collect();
     let control = root.table("control").map(|table| {
@@ -105,6 +109,7 @@ fn whole(root: &Table<'_>, sources: &SourceMap, command: &[CString]) -> Plan {
     let whole = Settings {
         main,
         stop_within: within,
+        stop_delay: delay.unwrap_or_default(),
         signals,
         term_stops_main: true,
         stay_when_idle: root.word("when_idle") == Some(WhenIdle::Stay),

@@ -359,3 +359,39 @@ fn what_the_command_leaves_is_stopped_told_or_left() {
         assert_eq!(swept, leftovers == Leftovers::Stop);
     }
 }
+
+/// A load balancer sends requests for some seconds after it was told to stop: everything serves, and what dies is restarted.
+#[test]
+fn everything_serves_while_it_drains() {
+    let whole = || Settings { stop_delay: 5 * S, stop_within: Some(20 * S), ..Settings::default() };
+    let mut w = up_with(vec![daemon(), restarting(Restart::Always)], whole());
+    let pid = w.pid(0);
+    w.signal(Signal::TERM);
+    assert!(told(&w, Note::Draining { delay: 5 * S }) && w.core.is_draining() && !w.core.is_stopping());
+    w.wait(2 * S);
+    w.exit(1, 1);
+    w.wait(S);
+    w.answer();
+    w.signal(Signal::TERM);
+    assert!(w.runs(0) && w.runs(1) && w.signals_to(pid).is_empty());
+    w.wait(2 * S);
+    assert!(w.core.is_stopping() && !w.core.is_draining());
+    assert_eq!(w.signals_to(pid), [Signal::TERM]);
+    assert_eq!(w.finish(), 0);
+    // `within` counts from the request, and a second Ctrl-C does not wait.
+    let mut w = up_with(vec![daemon()], whole());
+    let pid = w.pid(0);
+    w.signal(Signal::INT);
+    w.wait(S);
+    w.signal(Signal::INT);
+    assert!(told(&w, Note::KillingAll) && w.signals_to(pid).last() == Some(&Signal::KILL));
+    // What ends for good ends the container as ever.
+    let mut w = up_with(vec![essential(daemon())], whole());
+    w.signal(Signal::TERM);
+    w.exit(0, 3);
+    assert_eq!(w.finish(), 3);
+    // Where nothing runs there is nothing to drain.
+    let mut w = up_with(vec![], Settings { stay_when_idle: true, ..whole() });
+    w.signal(Signal::TERM);
+    assert_eq!(w.finish(), 0);
+}

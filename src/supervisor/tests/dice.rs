@@ -101,6 +101,7 @@ impl Dice {
         let whole = Settings {
             main: self.chance(30).then(|| ServiceId(self.one(&order))),
             stop_within: self.chance(30).then(|| self.span()),
+            stop_delay: if self.chance(30) { self.span() } else { Duration::ZERO },
             sweep_grace: self.span(),
             leftovers: self.one(&[Leftovers::Stop, Leftovers::Tell(Signal::TERM), Leftovers::Leave]),
             signals: if self.chance(30) { vec![(Signal::HUP, self.one(&signal_rules))] } else { Vec::new() },

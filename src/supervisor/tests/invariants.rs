@@ -171,6 +171,8 @@ impl World {
                 rule(!self.stopping, "stops twice")?;
                 self.stopping = true;
             }
+            Note::Draining { .. } if !self.stopping && !self.draining => self.draining = true,
+            Note::Draining { .. } => return Err("drains twice, or while it stops"),
             Note::Stopping { .. }
             | Note::Unhealthy { .. }
             | Note::Killing { .. }

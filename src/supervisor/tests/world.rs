@@ -67,6 +67,7 @@ pub(super) struct World {
     pub steps: u64,
     pub known: Vec<Known>,
     pub stopping: bool,
+    pub draining: bool,
     pub swept: bool,
     /// When the first INT or QUIT came.
     pub interrupted: Option<Moment>,
@@ -109,6 +110,7 @@ impl World {
             fault: None,
             steps: 0,
             stopping: false,
+            draining: false,
             swept: false,
             interrupted: None,
             said: Moment(NOON),
