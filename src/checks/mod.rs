@@ -14,6 +14,7 @@ pub mod select;
 
 pub use facts::Facts;
 pub use kinds::KINDS;
+pub use kinds::common::ensure::{EnsureKind, EnsureSpec, refused_path};
 pub use read::{explain, exported, given_secrets, read, secrets};
 pub use report::env_docs::Doc;
 
@@ -71,6 +72,8 @@ pub struct CheckSpec {
     pub expected: String,
     /// Whether a look may take longer than a system call on local data.
     pub blocking: Blocking,
+    /// What is made so where it is not (`ensure`).
+    pub ensure: Option<EnsureSpec>,
     /// Whether the value that it finds must not be shown.
     pub secret: bool,
     /// What else is known where the check is about a variable.
@@ -119,7 +122,7 @@ impl CheckSpec {
         look: Box<dyn Fn(&Facts) -> LookResult>,
     ) -> Self {
         subject.truncate(subject.trim_end().len());
-        Self { subject, expected, blocking, secret: false, variable: None, look }
+        Self { subject, expected, blocking, ensure: None, secret: false, variable: None, look }
     }
 
     /// Looks once and judges.
@@ -165,6 +168,8 @@ pub struct Finding {
     pub remedy: String,
     /// Whether looking again could find something else (a peer that is not up yet). False ends a `wait` early.
     pub may_change: bool,
+    /// Whether `ensure` can make it so; of one that holds: will only have made it so before the start.
+    pub mendable: bool,
     /// The value that `export` hands on (for a link: host, `export_as` has chosen).
     pub value: Option<String>,
     /// Variables to set besides `export` (the `default` of an `env` check).
@@ -184,12 +189,14 @@ pub struct CheckFailure {
     pub remedy: String,
     /// As [`Finding::may_change`].
     pub may_change: bool,
+    /// As [`Finding::mendable`].
+    pub mendable: bool,
 }
 
 impl From<CheckFailure> for Finding {
     #[inline(never)]
-    fn from(CheckFailure { found, remedy, may_change }: CheckFailure) -> Self {
-        Self { found, remedy, may_change, ..Self::default() }
+    fn from(CheckFailure { found, remedy, may_change, mendable }: CheckFailure) -> Self {
+        Self { found, remedy, may_change, mendable, ..Self::default() }
     }
 }
 
@@ -198,14 +205,14 @@ impl CheckFailure {
     #[inline(never)]
     #[must_use]
     pub fn new(found: String, remedy: String) -> Self {
-        Self { found, remedy, may_change: true }
+        Self { found, remedy, may_change: true, mendable: false }
     }
 
     /// It never will in this container.
     #[inline(never)]
     #[must_use]
     pub fn for_good(found: String, remedy: String) -> Self {
-        Self { found, remedy, may_change: false }
+        Self { found, remedy, may_change: false, mendable: false }
     }
 }
 

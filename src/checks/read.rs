@@ -174,6 +174,14 @@ fn read_check(kind: &'static Kind, name: String, table: Table<'_>) -> Option<Che
         named
     });
     let spec = (kind.read)(&name, &table);
+    if let Some(ensure) = spec.as_ref().and_then(|spec| spec.ensure.as_ref()) {
+        for key in ["as_user", "any_of"].into_iter().filter(|key| table.has(key)) {
+            table.fault(key, "contradicts ensure, which makes it so for its owner; leave one of them out");
+        }
+        if table.has("wait") && ensure.from.is_none() {
+            table.fault("wait", "waits for what ensure makes so at once; leave one of them out");
+        }
+    }
     table.close();
     Some(Check {
         kind,

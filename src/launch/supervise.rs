@@ -71,7 +71,7 @@ impl Launch<'_> {
             Mode::Explain => {
                 let mut plan = plan;
                 by_options(self.invocation, &mut plan.whole);
-                let prepared = prepare::explain(&prepare::steps(&checks, &plan), &files.sources);
+                let prepared = prepare::explain(&prepare::steps(&checks, &plan), &checks, &files.sources);
                 let text = [checks::explain(&checks, &files.sources), prepared].concat()
                     + &explain::explain(Some(&files), &plan);
                 tell(text)

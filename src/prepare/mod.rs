@@ -20,10 +20,11 @@
 //! stage is begun after one with a fault.
 
 mod configs;
+mod ensure;
 pub mod hooks;
 
 use crate::checks::run::{Interrupted, SpawnWorker, WorkerEvent, codec};
-use crate::checks::{Check, Finding};
+use crate::checks::{Check, Facts, Finding};
 use crate::cli::LogLevel;
 use crate::config::Plan;
 use crate::config::source::diagnostic::{Diagnostic, SourceMap, Span};
@@ -33,10 +34,11 @@ use crate::output;
 use crate::text::gather::Gather as _;
 use crate::text::redact;
 use crate::text::template::fill;
+use crate::text::units::show_duration;
 use std::time::Duration;
 
-/// How often it is looked whether the helper is still at work, where nothing else wakes rinit.
-const WAIT_INTERVAL: Duration = Duration::from_secs(3600);
+/// How often it is told that the preparation goes on: a file system may never answer.
+const WAIT_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The stages, in the order in which they are run.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -138,7 +140,7 @@ pub struct Prepared {
 
 /// All that is to be done, in order.
 #[must_use]
-pub fn steps<'a>(_checks: &'a [Check], plan: &'a Plan) -> Vec<PrepareStep<'a>> {
+pub fn steps<'a>(checks: &'a [Check], plan: &'a Plan) -> Vec<PrepareStep<'a>> {
     let hooks = &plan.hooks;
     let step = |(path, at): &'a (String, Span)| PrepareStep {
         stage: PrepareStage::Hooks,
@@ -147,7 +149,11 @@ pub fn steps<'a>(_checks: &'a [Check], plan: &'a Plan) -> Vec<PrepareStep<'a>> {
         off: hooks.off.clone(),
         run: Box::new(move |context| hooks::before_start(context, path, &hooks.rules)),
     };
-    plan.prepared.iter().map(configs::step).chain(hooks.before_start.iter().map(step)).collect()
+    let ensures = checks.iter().filter_map(|check| Some(ensure::step(check, check.spec.ensure.as_ref()?)));
+    ensures
+        .chain(plan.prepared.iter().map(configs::step))
+        .chain(hooks.before_start.iter().map(step))
+        .collect()
 }
 
 /// A look at the templates that are there, for `--validate`: nothing is made or changed. What `later` names will be set.
@@ -158,7 +164,7 @@ pub fn templates<'a>(plan: &'a Plan, later: &'a [String]) -> Vec<PrepareStep<'a>
 
 /// What would be done, for `--explain`.
 #[must_use]
-pub fn explain(steps: &[PrepareStep<'_>], sources: &SourceMap) -> String {
+pub fn explain(steps: &[PrepareStep<'_>], checks: &[Check], sources: &SourceMap) -> String {
     let mut text = String::new();
     for step in steps {
         if text.is_empty() {
@@ -166,6 +172,11 @@ pub fn explain(steps: &[PrepareStep<'_>], sources: &SourceMap) -> String {
         }
         let off = step.off.as_ref().map_or_else(String::new, |why| fill!(" (off: {})", why));
         text.push_str(&fill!("      {}{} ({})\n", step.what, off, &sources.file_line(step.at)));
+        let check = checks.iter().find(|check| check.at == step.at && step.off.is_none());
+        let ensure = check.and_then(|check| check.spec.ensure.as_ref());
+        if let Some(warning) = ensure.and_then(|ensure| ensure.warning(&Facts::live(Environ::default()))) {
+            text.push_str(&["      warning: ", &warning, "\n"].concat());
+        }
     }
     text
 }
@@ -190,9 +201,10 @@ pub fn run(
             return Ok(failed(told.concat()));
         }
     };
+    let begun = helpers.now();
+    let mut tell_at = begun.after(WAIT_INTERVAL);
     loop {
-        let until = helpers.now().after(WAIT_INTERVAL);
-        match helpers.wait(until) {
+        match helpers.wait(tell_at) {
             WorkerEvent::Done(pid, bytes) if pid == helper => {
                 let found = bytes.and_then(|bytes| codec::decode(&bytes));
                 return Ok(found.map_or_else(
@@ -204,7 +216,12 @@ pub fn run(
                 helpers.kill(helper);
                 return Err(Interrupted(signal));
             }
-            WorkerEvent::Done(..) | WorkerEvent::Due => {}
+            WorkerEvent::Done(..) => {}
+            WorkerEvent::Due => {
+                let passed = show_duration(helpers.now().since(begun));
+                helpers.tell(&["still preparing the start, after ", &passed].concat());
+                tell_at = helpers.now().after(WAIT_INTERVAL);
+            }
         }
     }
 }
@@ -274,10 +291,59 @@ mod tests {
             })
             .collect();
         let found = work(&steps, &SourceMap::default(), &Environ::default());
-        let shown = explain(&steps, &SourceMap::default());
+        let shown = explain(&steps, &[], &SourceMap::default());
         assert_eq!(shown.lines().count(), plan.len() + 1, "{shown}");
         drop(steps);
         (ran.into_inner(), received(found))
+    }
+
+    /// Helpers that are never done but as a test has it.
+    struct Told {
+        events: Vec<WorkerEvent>,
+        now: u64,
+        log: Vec<String>,
+    }
+
+    impl SpawnWorker for Told {
+        fn start(&mut self, _: &mut dyn FnMut(&mut Vec<u8>)) -> std::io::Result<crate::model::Pid> {
+            Ok(7)
+        }
+        fn wait(&mut self, until: crate::model::Moment) -> WorkerEvent {
+            let event = self.events.remove(0);
+            if matches!(event, WorkerEvent::Due) {
+                self.now = until.0;
+            }
+            event
+        }
+        fn kill(&mut self, helper: crate::model::Pid) {
+            self.log.push(format!("kill {helper}"));
+        }
+        fn now(&self) -> crate::model::Moment {
+            crate::model::Moment(self.now)
+        }
+        fn tell(&mut self, line: &str) {
+            self.log.push(line.into());
+        }
+    }
+
+    /// A stop ends it at once; a file system that never answers is told; a helper that dies is a fault and no more.
+    #[test]
+    fn the_helper_is_waited_for_and_ended() {
+        use crate::model::Signal;
+        let run = |events: Vec<WorkerEvent>| {
+            let mut helpers = Told { events, now: 0, log: Vec::new() };
+            let done = super::run(&[], &SourceMap::default(), &Environ::default(), &mut helpers);
+            (done.map(|done| (done.code, done.faults.len())), helpers.log)
+        };
+        let (done, log) =
+            run(vec![WorkerEvent::Due, WorkerEvent::Done(3, None), WorkerEvent::Signal(Signal::TERM)]);
+        assert_eq!(done, Err(Interrupted(Signal::TERM)));
+        assert_eq!(log, ["still preparing the start, after 30s", "kill 7"]);
+        let (died, _) = run(vec![WorkerEvent::Done(7, None)]);
+        assert_eq!(died, Ok((exit_code::OS_ERROR, 1)));
+        let mut bytes = Vec::new();
+        codec::encode(&Finding { ok: true, ..Finding::default() }, &mut bytes);
+        assert_eq!(run(vec![WorkerEvent::Done(7, Some(bytes))]).0, Ok((0, 0)));
     }
 
     #[test]

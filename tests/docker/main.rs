@@ -32,6 +32,7 @@ mod configs;
 mod control;
 mod dockerfile;
 mod ends;
+mod ensure;
 mod init_path;
 mod jobs;
 mod kinds;

@@ -105,7 +105,7 @@ impl Fake {
         for (name, value) in environ {
             known.set(name, value);
         }
-        Facts { environ: known, known: Vec::new(), system: Box::new(self) }
+        Facts { environ: known, known: Vec::new(), rights_are_settled: false, system: Box::new(self) }
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Facts {
     pub environ: Environ,
     /// The variables that a check speaks of.
     pub known: Vec<String>,
+    /// Whether owner, group and mode are as they can be: `ensure` was refused, and who is to work there can.
+    pub rights_are_settled: bool,
     /// All else.
     pub system: Box<dyn System>,
 }
@@ -34,7 +36,12 @@ impl Facts {
     /// The facts of the container that this process runs in.
     #[must_use]
     pub fn live(environ: Environ) -> Self {
-        Self { environ, known: Vec::new(), system: Box::new(live::LiveSystem::default()) }
+        Self {
+            environ,
+            known: Vec::new(),
+            rights_are_settled: false,
+            system: Box::new(live::LiveSystem::default()),
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! `[checks.dir.PATH]`: a directory is there (or is not), and who is to use it can.
 
+use super::common::ensure::{ENSURE_DIR_KEYS, ENSURE_KEY, EnsureKind};
 use super::common::finding::{add, fail, failure};
-use super::common::path::{PATH_KEYS, PathSubject, RIGHTS_KEYS, unreachable, what};
+use super::common::path::{PATH_KEYS, PathSubject, RIGHTS_KEYS, absent, unreachable, what};
 use crate::checks::{Blocking, CheckSpec, Facts, Kind, LookResult, SLOW_FILES, facts};
 use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
@@ -14,7 +15,7 @@ pub const KIND: Kind = Kind { name: "dir", looks_at_paths: true, hang_hint: SLOW
 
 /// The keys that are its own.
 #[rustfmt::skip]
-pub const KEYS: &[&[KeySpec]] = &[PATH_KEYS, RIGHTS_KEYS, &[
+pub const KEYS: &[&[KeySpec]] = &[PATH_KEYS, RIGHTS_KEYS, ENSURE_KEY, ENSURE_DIR_KEYS, &[
     key("empty", "bool", "either", "whether nothing is in it"),
     key("non_empty", "bool", "either", "the same, the other way round"),
 ]];
@@ -28,7 +29,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     }
     let empty = empty.or(non_empty.map(|full| !full));
     if let Some(empty) = empty {
-        if table.flag("absent") == Some(true) {
+        if absent(table).0 {
             table
                 .fault("absent", "contradicts what is asked of the directory besides; leave one of them out");
         }
@@ -38,12 +39,14 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     if place.path == "/" && expected == "a directory" {
         table.fault_here("asserts nothing, for there is always a root; expected a key, such as mode");
     }
-    Some(CheckSpec::new(
+    let ensure = place.ensure(table, EnsureKind::Dir, true);
+    let spec = CheckSpec::new(
         fill!("dir {}", place.path),
         expected,
         Blocking::Never,
         Box::new(move |facts| place.look(facts, &|stat| look(&place, empty, stat, facts))),
-    ))
+    );
+    Some(CheckSpec { ensure, ..spec })
 }
 
 fn look(place: &PathSubject, empty: Option<bool>, stat: &Stat, facts: &Facts) -> LookResult {

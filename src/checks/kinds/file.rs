@@ -1,9 +1,10 @@
 //! `[checks.file.PATH]`: a file is there (or is not), is what it should be, and holds what it should.
 
 use super::common::content::holds;
+use super::common::ensure::{ENSURE_KEY, EnsureKind};
 use super::common::finding::{add, fail, failure};
 use super::common::keys::{asserting, at_least, word};
-use super::common::path::{PATH_KEYS, PathSubject, RIGHTS_KEYS, unreachable, what};
+use super::common::path::{PATH_KEYS, PathSubject, RIGHTS_KEYS, absent, unreachable, what};
 use super::common::program;
 use crate::checks::{
     Blocking, CheckFailure, CheckSpec, Facts, Kind, LOOK_TIMEOUT, LookResult, SLOW_FILES, facts, quoted,
@@ -21,7 +22,7 @@ pub const KIND: Kind =
 
 /// The keys that are its own.
 #[rustfmt::skip]
-pub const KEYS: &[&[KeySpec]] = &[PATH_KEYS, RIGHTS_KEYS, &[
+pub const KEYS: &[&[KeySpec]] = &[PATH_KEYS, RIGHTS_KEYS, ENSURE_KEY, &[
     key("type", "word", "any but a directory", "\"file\", \"socket\", \"fifo\" or \"device\""),
     key("non_empty", "bool", "either", "whether it has a size"),
     key("min_size", "size", "", "the least size"),
@@ -53,7 +54,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let mut expected = fill!("a {}", kind.unwrap_or("file"));
     let place = PathSubject::read(name, table, &mut expected);
     let own = ["type", "non_empty", "min_size", "sha256", "contains", "lacks"];
-    if table.flag("absent") == Some(true) && own.iter().any(|key| table.has(key)) {
+    if absent(table).0 && own.iter().any(|key| table.has(key)) {
         table.fault("absent", "contradicts what is asked of the file besides; leave one of them out");
     }
     let full = table.flag("non_empty");
@@ -79,22 +80,26 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let (contains, lacks) = (asserting(table, "contains"), asserting(table, "lacks"));
     contains.iter().for_each(|text| add(&mut expected, &["with ", &quoted(text)]));
     lacks.iter().for_each(|text| add(&mut expected, &["without ", &quoted(text)]));
-    let file = File { place: place?, kind, empty: full == Some(false), min_size, sha256, contains, lacks };
-    Some(
-        // Its whole content may be a lot to read; and what is on a volume may hang with it.
-        CheckSpec::new(
-            fill!("file {}", file.place.path),
-            expected,
-            if file.sha256.is_some() {
-                Blocking::Within(LOOK_TIMEOUT.saturating_mul(6))
-            } else if file.looks_inside() {
-                Blocking::Within(LOOK_TIMEOUT)
-            } else {
-                Blocking::Never
-            },
-            Box::new(move |facts| file.place.look(facts, &|stat| file.look(stat, facts))),
-        ),
-    )
+    let place = place?;
+    // An empty file would not be what is asked for.
+    let makes =
+        kind.is_none_or(|kind| kind == "file") && min_size == 0 && sha256.is_none() && contains.is_empty();
+    let ensure = place.ensure(table, EnsureKind::File, makes);
+    let file = File { place, kind, empty: full == Some(false), min_size, sha256, contains, lacks };
+    // Its whole content may be a lot to read; and what is on a volume may hang with it.
+    let spec = CheckSpec::new(
+        fill!("file {}", file.place.path),
+        expected,
+        if file.sha256.is_some() {
+            Blocking::Within(LOOK_TIMEOUT.saturating_mul(6))
+        } else if file.looks_inside() {
+            Blocking::Within(LOOK_TIMEOUT)
+        } else {
+            Blocking::Never
+        },
+        Box::new(move |facts| file.place.look(facts, &|stat| file.look(stat, facts))),
+    );
+    Some(CheckSpec { ensure, ..spec })
 }
 
 impl File {

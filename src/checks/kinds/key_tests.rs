@@ -168,8 +168,14 @@ kernel          | version = "3"                             | entropy = true    
 "#;
 
 /// Keys that say nothing of whether a check holds: how it is told, and what is done when it does.
-const OTHERS: &[(&str, &[&str])] =
-    &[("env", &["default", "deprecated", "description", "example", "pass", "secret"]), ("exec", &["secret"])];
+const OTHERS: &[(&str, &[&str])] = &[
+    ("env", &["default", "deprecated", "description", "example", "pass", "secret"]),
+    ("exec", &["secret"]),
+    ("dir", &["ensure", "recursive", "file_mode", "dir_mode", "from", "ignore"]),
+    ("volume", &["ensure", "recursive", "file_mode", "dir_mode", "from", "ignore"]),
+    ("file", &["ensure"]),
+    ("link_target", &["ensure"]),
+];
 
 /// Keys whose text may be empty: it is shown, or it is a name, which nobody has then, so that the check fails.
 const EMPTY: &[&str] = &[

@@ -1,8 +1,9 @@
 //! `[checks.link_target.PATH]`: a symbolic link is there and leads where it should.
 
-use super::common::finding::{add, fail, held};
-use super::common::path::{PATH_KEYS, PathSubject, RIGHTS_KEYS, shown, what};
-use crate::checks::{Blocking, CheckSpec, Facts, Kind, LookResult, SLOW_FILES};
+use super::common::ensure::{ENSURE_KEY, EnsureKind};
+use super::common::finding::{add, fail, failure, held};
+use super::common::path::{PATH_KEYS, PathSubject, RIGHTS_KEYS, absent, shown, what};
+use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, LookResult, SLOW_FILES};
 use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::Stat;
@@ -14,7 +15,7 @@ pub const KIND: Kind =
 
 /// The keys that are its own.
 #[rustfmt::skip]
-pub const KEYS: &[&[KeySpec]] = &[PATH_KEYS, RIGHTS_KEYS, &[
+pub const KEYS: &[&[KeySpec]] = &[PATH_KEYS, RIGHTS_KEYS, ENSURE_KEY, &[
     key("target", "path", "any", "where it leads"),
 ]];
 
@@ -26,7 +27,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let place = PathSubject::read(name, table, &mut expected);
     let target = table.text("target");
     if let Some(target) = &target {
-        if table.flag("absent") == Some(true) {
+        if absent(table).0 {
             table.fault("absent", "contradicts target; leave one of them out");
         }
         if target.is_empty() {
@@ -36,12 +37,17 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     }
     let mut place = place?;
     place.make = Some(fill!("ln -s {}", target.as_deref().unwrap_or(ANY)));
-    Some(CheckSpec::new(
+    let ensure = place.ensure(table, EnsureKind::Link(target.clone().unwrap_or_default()), true);
+    if ensure.is_some() && target.is_none() {
+        table.fault("ensure", "makes no link without a target; say where it leads");
+    }
+    let spec = CheckSpec::new(
         fill!("link_target {}", place.path),
         expected,
         Blocking::Never,
         Box::new(move |facts| place.look(facts, &|stat| look(&place, target.as_deref(), stat, facts))),
-    ))
+    );
+    Some(CheckSpec { ensure, ..spec })
 }
 
 fn look(place: &PathSubject, target: Option<&str>, stat: &Stat, facts: &Facts) -> LookResult {
@@ -61,7 +67,8 @@ fn look(place: &PathSubject, target: Option<&str>, stat: &Stat, facts: &Facts) -
         && leads != target
         && facts.system.real_path(path).ok().as_deref() != Some(target)
     {
-        return fail!("a link to {}", &leads; "ln -sfn {} {}", to, path);
+        let failure = failure!("a link to {}", &leads; "ln -sfn {} {}", to, path);
+        return Err(CheckFailure { mendable: true, ..failure });
     }
     place.rights(stat, facts)?;
     held!("a link to {}", &leads; &leads)

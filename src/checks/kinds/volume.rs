@@ -1,6 +1,7 @@
 //! `[checks.volume.PATH]`: a volume is mounted there, and who is to use it can.
 
 use super::common::docker::{docker_size, volume_option};
+use super::common::ensure::{ENSURE_DIR_KEYS, ENSURE_KEY, EnsureKind, EnsureSpec};
 use super::common::finding::{add, fail, failure, held};
 use super::common::keys::{absolute_path, at_least};
 use super::common::mounted::mounted_at;
@@ -19,7 +20,7 @@ pub const KIND: Kind = Kind { name: "volume", hang_hint: SLOW_FILES, read, ..Kin
 
 /// The keys that are its own.
 #[rustfmt::skip]
-pub const KEYS: &[&[KeySpec]] = &[RIGHTS_KEYS, &[
+pub const KEYS: &[&[KeySpec]] = &[RIGHTS_KEYS, ENSURE_KEY, ENSURE_DIR_KEYS, &[
     key("path", "path", "NAME", "where it is mounted, where NAME is only a label"),
     key("readable", "bool", "true", "whether this user can read it"),
     key("writable", "bool", "true", "whether this user can write it"),
@@ -65,13 +66,26 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     if let Some(empty) = empty {
         add(&mut expected, &[if empty { "empty" } else { "not empty" }]);
     }
-    let volume = VolumeCheck { path: path?, readable, writable, min_free, min_free_inodes, empty, rights };
-    Some(CheckSpec::new(
+    let path = path?;
+    let mut ensure = EnsureSpec::read(table, EnsureKind::Dir, &path, &rights);
+    if let Some(ensure) = &mut ensure {
+        // What is not mounted is not made.
+        (ensure.makes, ensure.writes) = (false, writable);
+        if ensure.words().is_empty() {
+            table.fault(
+                "ensure",
+                "makes nothing so; expected owner, group, mode, max_mode, recursive or from",
+            );
+        }
+    }
+    let volume = VolumeCheck { path, readable, writable, min_free, min_free_inodes, empty, rights };
+    let spec = CheckSpec::new(
         fill!("volume {}", volume.path),
         expected,
         Blocking::At(volume.path.clone()),
         Box::new(move |facts| volume.look(facts)),
-    ))
+    );
+    Some(CheckSpec { ensure, ..spec })
 }
 
 impl VolumeCheck {

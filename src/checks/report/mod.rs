@@ -37,6 +37,8 @@ pub struct CheckEntry {
     pub status: CheckStatus,
     /// Whether it holds; a check that is off does.
     pub holds: bool,
+    /// Whether it holds only because `ensure` will have made it so.
+    pub is_foreseen: bool,
     /// What was found, or why it is off.
     pub found: String,
     /// What must hold.
@@ -127,7 +129,7 @@ impl Report {
         let mut text = String::new();
         for entry in &self.entries {
             let quiet = matches!(entry.status, CheckStatus::Pass | CheckStatus::Skip);
-            if every || !quiet {
+            if every || !quiet || entry.is_foreseen {
                 entry.block(colour, &mut text);
             }
         }
@@ -363,6 +365,7 @@ mod tests {
             subject: format!("env {name}"),
             status,
             holds: status != CheckStatus::Fail,
+            is_foreseen: false,
             found: "no \"such\" variable".into(),
             expected: "a <string>".into(),
             hint: format!("set {name}"),

@@ -6,12 +6,16 @@ use crate::checks::Finding;
 const OK: u8 = 1;
 const MAY_CHANGE: u8 = 2;
 const VALUE: u8 = 4;
+const MENDABLE: u8 = 8;
 
 /// Appends a finding.
 pub fn encode(finding: &Finding, out: &mut Vec<u8>) {
     let flag = |set: bool, bit: u8| if set { bit } else { 0 };
     out.push(
-        flag(finding.ok, OK) | flag(finding.may_change, MAY_CHANGE) | flag(finding.value.is_some(), VALUE),
+        flag(finding.ok, OK)
+            | flag(finding.may_change, MAY_CHANGE)
+            | flag(finding.value.is_some(), VALUE)
+            | flag(finding.mendable, MENDABLE),
     );
     text(&finding.found, out);
     text(&finding.remedy, out);
@@ -44,6 +48,7 @@ pub fn decode(bytes: &[u8]) -> Option<Finding> {
         found,
         remedy,
         may_change: flags & MAY_CHANGE != 0,
+        mendable: flags & MENDABLE != 0,
         value: (flags & VALUE != 0).then_some(value),
         sets,
         unsets,
@@ -97,6 +102,7 @@ mod tests {
             found: "föund".into(),
             remedy: String::new(),
             may_change: true,
+            mendable: true,
             value: Some("v".repeat(70_000)),
             sets: vec![("A".into(), "1".into()), ("B".into(), String::new())],
             unsets: vec!["A_FILE".into()],

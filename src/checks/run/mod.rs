@@ -80,6 +80,10 @@ pub fn run(
 /// Looks once. A value that no variable can hold is a failure where it is to become one: it could only be dropped.
 fn look(check: &Check, facts: &Facts) -> Finding {
     let finding = check.spec.evaluate(facts);
+    let finding = match &check.spec.ensure {
+        Some(ensure) => ensure.foresee(finding, facts),
+        None => finding,
+    };
     let exported = finding.value.iter().filter(|_| check.export.is_some());
     let mut values = exported.chain(finding.sets.iter().map(|(_, value)| value));
     if finding.ok && values.any(|value| value.contains('\0')) {
@@ -199,7 +203,8 @@ fn single(check: &Check, finding: Option<Finding>, every: bool) -> CheckEntry {
         (_, false, Level::Error) => CheckStatus::Fail,
     };
     // An export may yet get a warning.
-    let told = every || !finding.ok || !finding.warnings.is_empty() || check.export.is_some();
+    let told =
+        every || !finding.ok || finding.mendable || !finding.warnings.is_empty() || check.export.is_some();
     let words = |words: &dyn Fn() -> String| if told { words() } else { String::new() };
     CheckEntry {
         kind: check.kind.name,
@@ -207,6 +212,7 @@ fn single(check: &Check, finding: Option<Finding>, every: bool) -> CheckEntry {
         subject: words(&|| check.spec.subject.clone()),
         status,
         holds: finding.ok,
+        is_foreseen: finding.ok && finding.mendable,
         expected: words(&|| check.spec.expected.clone()),
         hint: if finding.ok { String::new() } else { check.hint.clone().unwrap_or(finding.remedy) },
         found: finding.found,
@@ -253,6 +259,7 @@ fn group(label: &str, members: &[(&Check, Option<&Finding>)]) -> CheckEntry {
             (_, false, false) => CheckStatus::Warn,
         },
         holds,
+        is_foreseen: false,
         found,
         expected: fill!("one of {}", subjects.join(", ")),
         hint: hints,

@@ -1,6 +1,7 @@
 //! Helper processes for work that may block: probes, checks that wait. They are reaped like every other child; if one
 //! hangs it is killed, if one crashes its job has failed, and PID 1 is not affected.
 
+use super::credentials::{self, Identity};
 use crate::model::{Pid, Signal};
 use crate::sys::Errno;
 use crate::sys::event::{clock, signals};
@@ -56,6 +57,25 @@ pub fn answer(ignored: &[Signal], timeout: Duration, job: &dyn Fn(&mut Vec<u8>))
             return None;
         }
     }
+}
+
+/// Runs `job` as another user, in a process of its own, and waits for the code that it returns. `None`: this process may
+/// not become that user. For helpers alone: PID 1 waits for nobody.
+#[must_use]
+pub fn run_as(who: &Identity, job: &dyn Fn() -> u8) -> Option<u8> {
+    const NOBODY: u8 = 255;
+    let child = fork(&[], || credentials::switch_to(who, false).map_or(NOBODY, |()| job())).ok()?;
+    let mut status = 0;
+    loop {
+        // SAFETY: a child of ours; the status is ours.
+        match unsafe { libc::waitpid(child, &raw mut status, 0) } {
+            -1 if Errno::last() == Errno::EINTR => {}
+            -1 => return None,
+            _ if libc::WIFEXITED(status) => break,
+            _ => return None,
+        }
+    }
+    u8::try_from(libc::WEXITSTATUS(status)).ok().filter(|code| *code != NOBODY)
 }
 
 /// Creates a pipe with both ends close-on-exec: the read end, the write end.

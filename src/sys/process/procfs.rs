@@ -54,6 +54,17 @@ pub fn parse(pid: Pid, stat: &str) -> Option<Process> {
     Some(Process { pid, name: name.to_string(), parent, group, session, zombie, started })
 }
 
+/// When a process was started, in seconds since 1970.
+#[must_use]
+pub fn started_at(process: &Process) -> Option<i64> {
+    let text = crate::sys::fs::files::system_text("/proc/stat").ok()?;
+    let boot: i64 = text.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    // SAFETY: a query by number.
+    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    let ticks = u64::try_from(ticks).unwrap_or(100).max(1);
+    Some(boot.saturating_add(i64::try_from(process.started / ticks).unwrap_or(0)))
+}
+
 /// Resources that processes use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Usage {

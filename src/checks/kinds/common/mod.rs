@@ -2,6 +2,7 @@
 
 pub(crate) mod content;
 pub(crate) mod docker;
+pub mod ensure;
 pub(crate) mod finding;
 pub(crate) mod keys;
 pub(crate) mod mounted;

@@ -1,11 +1,13 @@
 //! What the kinds that are about a path share: whether something is there, whose it is, and who may use it.
 
+use super::ensure::{EnsureKind, EnsureSpec};
 use super::finding::{add, fail, failure, held};
 use super::keys::absolute_path;
 use crate::checks::{CheckFailure, Facts, LookResult, facts};
 use crate::config::keys::{KeySpec, key};
 use crate::config::read::scalar::mode;
 use crate::config::read::table::Table;
+use crate::config::source::document::Value;
 use crate::diagnosis;
 use crate::sys::fs::mounts::mount_of;
 use crate::sys::fs::stat::{Access, Stat};
@@ -17,7 +19,7 @@ use std::io;
 #[rustfmt::skip]
 pub const PATH_KEYS: &[KeySpec] = &[
     key("path", "path", "NAME", "where it is, where NAME is only a label"),
-    key("absent", "bool", "false", "whether nothing must be there"),
+    key("absent", "bool or \"always\"", "false", "whether nothing must be there; with `ensure` a stale pid or lock file is removed, with \"always\" even from a volume that another container may use"),
     key("readable", "bool", "either", "whether this user can read it"),
     key("writable", "bool", "either", "whether this user can write it"),
     key("executable", "bool", "either", "whether this user can run it, or enter the directory"),
@@ -35,10 +37,10 @@ pub const RIGHTS_KEYS: &[KeySpec] = &[
 /// Owner, group and mode that are asked for.
 #[derive(Default)]
 pub(in crate::checks) struct PathRights {
-    owner: Option<String>,
-    group: Option<String>,
-    mode: Option<u32>,
-    max_mode: Option<u32>,
+    pub owner: Option<String>,
+    pub group: Option<String>,
+    pub mode: Option<u32>,
+    pub max_mode: Option<u32>,
 }
 
 /// What a user may do, the word for it, and whether it must be so or must not.
@@ -52,6 +54,8 @@ const ACCESS: [(&str, Access); 3] =
 pub(in crate::checks) struct PathSubject {
     pub path: String,
     absent: bool,
+    /// `absent = "always"`.
+    always: bool,
     rights: PathRights,
     access: Vec<Allowed>,
     /// What makes it when it is not there, up to its path.
@@ -105,10 +109,11 @@ impl PathRights {
         if let Some(mode) = mode.filter(|mode| *mode != stat.mode) {
             mend("chmod ", &octal(mode));
         }
-        if remedies.is_empty() {
+        if remedies.is_empty() || facts.rights_are_settled {
             return Ok(());
         }
-        fail!("{}", &shown(stat, facts); "{}", &remedies.join("; "))
+        let failure = failure!("{}", &shown(stat, facts); "{}", &remedies.join("; "));
+        Err(CheckFailure { mendable: true, ..failure })
     }
 }
 
@@ -116,7 +121,7 @@ impl PathSubject {
     /// Reads the keys that all these kinds share; `expected` begins with what the kind is.
     pub fn read(name: &str, table: &Table<'_>, expected: &mut String) -> Option<Self> {
         let path = absolute_path(name, table);
-        let absent = table.flag("absent").unwrap_or(false);
+        let (absent, always) = absent(table);
         let before = expected.len();
         let rights = PathRights::read(table, expected);
         let mut access = Vec::new();
@@ -132,7 +137,27 @@ impl PathSubject {
             }
             *expected = String::from("nothing there");
         }
-        Some(Self { path: path?, absent, rights, access, make: None })
+        Some(Self { path: path?, absent, always, rights, access, make: None })
+    }
+
+    /// What `ensure` is to make so, if it is asked for. `kind` is what is to be there; `makes`: whether it is made where
+    /// it is missing.
+    pub fn ensure(&self, table: &Table<'_>, kind: EnsureKind, makes: bool) -> Option<EnsureSpec> {
+        let is_file = kind == EnsureKind::File;
+        let spec = EnsureSpec::read(table, kind, &self.path, &self.rights);
+        if self.always && spec.is_none() {
+            table.fault("absent", "says \"always\", which does nothing without ensure = true");
+        }
+        let mut spec = spec?;
+        if self.absent {
+            if !is_file {
+                table.fault("absent", "with ensure removes files alone; expected [checks.file.PATH]");
+            }
+            spec.kind = EnsureKind::Absent(self.always);
+        }
+        let denied = |(word, _, wanted): &Allowed| *word == "writable" && !wanted;
+        (spec.makes, spec.writes) = (makes, !self.access.iter().any(denied));
+        Some(spec)
     }
 
     /// Looks at what is there, and on at what the kind asks besides when it is as asked so far.
@@ -141,7 +166,9 @@ impl PathSubject {
         match facts.system.stat(path) {
             Ok(stat) if self.absent => {
                 let rm = if stat.dir { "rm -r" } else { "rm" };
-                fail!("{} {}", what(&stat), &shown(&stat, facts); "remove it: {} {}", rm, path)
+                let failure =
+                    failure!("{} {}", what(&stat), &shown(&stat, facts); "remove it: {} {}", rm, path);
+                Err(CheckFailure { mendable: !stat.dir, ..failure })
             }
             Ok(stat) => besides(&stat),
             Err(error) if matches!(errno(&error), Errno::ENOENT | Errno::ENOTDIR) => self.missing(facts),
@@ -157,10 +184,13 @@ impl PathSubject {
         }
         if let Some(link) = facts.system.dead_link(path) {
             let which = if link.path == *path { "" } else { &*fill!("{} is ", link.path) };
-            return fail!(
+            let failure = failure!(
                 "{}a link to {}, which is not there", which, &link.target;
                 "put it at {}, or correct the link", &link.target
             );
+            // A link may be made to say something else; what it leads to is not made by that.
+            let mendable = self.make.is_some() && link.path == *path;
+            return Err(CheckFailure { mendable, ..failure });
         }
         let mut first = path.as_str();
         while let Some((above, _)) = first.rsplit_once('/').filter(|(above, _)| !above.is_empty())
@@ -175,7 +205,8 @@ impl PathSubject {
         } else {
             fill!("mkdir -p {} && ", above)
         };
-        fail!("{} is not there", first; "{}{} {}", &dirs, remedy, path)
+        let failure = failure!("{} is not there", first; "{}{} {}", &dirs, remedy, path);
+        Err(CheckFailure { mendable: true, ..failure })
     }
 
     /// Whether owner, mode and access are as asked.
@@ -197,7 +228,20 @@ impl PathSubject {
     }
 }
 
-fn octal(mode: u32) -> String {
+/// Whether nothing is to be there, and whether even what another container may use is to go.
+pub(in crate::checks) fn absent(table: &Table<'_>) -> (bool, bool) {
+    const KEY: &str = "absent";
+    let other = |value: &Value| if let Value::Bool(flag) = value { Some((*flag, false)) } else { None };
+    let read = table.parse(KEY, "true, false or \"always\"", other, |text| match text {
+        "always" => Ok((true, true)),
+        "true" | "yes" | "on" | "1" => Ok((true, false)),
+        "false" | "no" | "off" | "0" | "" => Ok((false, false)),
+        _ => Err("expected true or false, or \"always\"".into()),
+    });
+    read.unwrap_or_default()
+}
+
+pub(in crate::checks) fn octal(mode: u32) -> String {
     format!("{mode:04o}")
 }
 
@@ -232,7 +276,11 @@ pub(in crate::checks) fn allows(
     on: &str,
 ) -> Result<(), CheckFailure> {
     match (facts.system.access(path, access), wanted) {
-        (Err(error), true) => return Err(denied(path, stat, word, &error, facts, on)),
+        (Err(error), true) => {
+            // Who owns it may be about to change; that nothing can be written to the mount is not.
+            let mendable = errno(&error) == Errno::EACCES;
+            return Err(CheckFailure { mendable, ..denied(path, stat, word, &error, facts, on) });
+        }
         (Ok(()), true) | (Err(_), false) => return Ok(()),
         (Ok(()), false) => {}
     }
