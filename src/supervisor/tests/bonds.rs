@@ -1,4 +1,4 @@
-//! What must always hold between services, and between them and processes.
+//! Invariants between services, and between services and processes.
 
 use super::invariants::rule;
 use super::world::World;
@@ -7,7 +7,7 @@ use crate::supervisor::process_table::Owner;
 use crate::supervisor::service::{FinalState, Order, ProbeState, ServiceState};
 
 impl World {
-    /// Every pid that is known is somebody's now.
+    /// Every known pid has an owner now.
     pub(super) fn check_owners(&self) -> Result<(), &'static str> {
         for (pid, owner) in self.core.pids.all() {
             let theirs = match owner {
@@ -27,7 +27,7 @@ impl World {
         Ok(())
     }
 
-    /// Whether something lives that needs this service and is to stop before it.
+    /// Returns whether a live service needs this one and must stop before it.
     pub(super) fn is_held(&self, id: ServiceId) -> bool {
         self.core.records.ids().any(|by| {
             let edges = &self.rules[by.index()].depends_on;
@@ -36,7 +36,7 @@ impl World {
         })
     }
 
-    /// Whether a waiting service has something to wait for, and nothing that will never come.
+    /// Returns whether a waiting service waits for something, and for nothing that will never come.
     pub(super) fn waits_rightly(&self, id: ServiceId) -> bool {
         let mut blocked = false;
         for edge in &self.rules[id.index()].depends_on {

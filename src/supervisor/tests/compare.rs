@@ -1,4 +1,4 @@
-//! When two states of the world are the same.
+//! When two states of the world are equal.
 
 use super::world::{NOON, World};
 use crate::model::*;
@@ -8,8 +8,8 @@ use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 impl World {
-    /// Set the clock back to noon: two states are the same when they differ by the time alone.
-    /// What is longer ago than `memory` is that long ago.
+    /// Sets the clock back to noon: states that differ only in time are equal. Moments longer ago than `memory` are
+    /// clamped to it.
     pub fn rebase(&mut self, memory: Duration) {
         let now = self.now.0;
         let memory = u64::try_from(memory.as_nanos()).unwrap();
@@ -66,7 +66,7 @@ impl World {
     }
 }
 
-/// A hash that is quick without an optimiser, of two halves: a million states have a key of their own each.
+/// A hash that is fast without optimisation; its two halves give a million states distinct keys.
 #[derive(Default)]
 struct Mix(u64, u64);
 

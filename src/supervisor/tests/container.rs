@@ -1,4 +1,4 @@
-//! Each rule of the container as a whole, as a short story.
+//! The rules of the container as a whole, one short story each.
 
 use super::scenes::*;
 use super::world::{S, World};
@@ -109,7 +109,7 @@ fn a_signal_that_nobody_uses_is_told_once() {
         }
     }
     let unused = |number| Action::Tell(Note::Unused { signal: Signal::from_number(number).unwrap() });
-    // All but CONT.
+    // All except CONT.
     assert_eq!(w.seen, [1, 10, 12, 28, 64].map(unused));
 }
 
@@ -146,7 +146,8 @@ fn the_sweep_asks_kills_and_ends() {
     assert_eq!(w.core.deadline(), None);
 }
 
-/// An INT once more, when only strangers are left: they are killed at once. TERM once more changes nothing here either.
+/// A second INT while only foreign processes are left: they are killed at once. A second TERM changes nothing here
+/// either.
 #[test]
 fn a_second_request_in_the_sweep_means_what_it_means_before() {
     for (signal, kills) in [(Signal::INT, true), (Signal::QUIT, true), (Signal::TERM, false)] {
@@ -165,7 +166,7 @@ fn a_second_request_in_the_sweep_means_what_it_means_before() {
     }
 }
 
-/// Who is on its way out has no more time than those that are asked only now.
+/// A service that is already stopping gets no more time than those that are asked only now.
 #[test]
 fn within_cuts_the_grace_of_what_ends_already() {
     let slow = ServicePolicy { start_timeout: Some(S), ..probed() };
@@ -277,7 +278,7 @@ fn before_main_runs_a_request_stops_everything() {
         if let Some(code) = code {
             assert_eq!(w.finish(), code);
         } else {
-            // It is for main, which gets it when it is there.
+            // It is for main, which gets it once its process exists.
             w.exit(0, 0);
             let pid = w.answer();
             assert_eq!(w.signals_to(pid), [Signal::from_number(number).unwrap()]);

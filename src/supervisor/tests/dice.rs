@@ -1,11 +1,11 @@
-//! Random sets of services, and random things that happen to them.
+//! Random sets of services, and random events.
 
 use super::world::{Group, S, World};
 use crate::model::*;
 use crate::supervisor::event::{ControlOrder, Event};
 use std::time::Duration;
 
-/// Numbers at random, the same for the same seed, and what they make happen.
+/// Random numbers, reproducible from the seed, and the events they choose.
 pub(super) struct Dice(pub u64);
 
 impl Dice {
@@ -89,7 +89,7 @@ impl Dice {
             order.swap(at, other);
         }
         let mut rules: Vec<ServicePolicy> = (0..count).map(|id| self.rules(id, &order)).collect();
-        // The configuration refuses to wait for the health of what has no healthcheck.
+        // The configuration rejects waiting for the health of a service without a healthcheck.
         let probed: Vec<bool> = rules.iter().map(|rules| rules.health.is_some()).collect();
         for edge in rules.iter_mut().flat_map(|rules| &mut rules.depends_on) {
             if edge.condition == Some(Condition::Healthy) && !probed[edge.on.index()] {
@@ -113,7 +113,7 @@ impl Dice {
         World::new(rules, whole)
     }
 
-    /// Something happens.
+    /// Makes something happen.
     pub fn event(&mut self, world: &mut World) {
         let signals =
             [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT, Signal::from_number(10).unwrap()];
@@ -189,7 +189,7 @@ impl Dice {
         }
     }
 
-    /// An orphan that nobody knows ends: nothing changes.
+    /// An unknown orphan ends: nothing changes.
     fn stranger(&mut self, world: &mut World) {
         let (before, seen) = (world.key(), world.seen.len());
         world.feed(Event::Exited { pid: 9, outcome: self.outcome(), group_left: self.chance(10) });

@@ -1,4 +1,4 @@
-//! How a service is stopped, as short stories: whom it reaches, when it is killed, what is left.
+//! How a service is stopped, as short stories: which processes are reached, when it is killed, what is left.
 
 use super::scenes::*;
 use super::world::S;
@@ -22,7 +22,7 @@ fn a_stop_is_asked_for_then_killed_then_given_up() {
     assert!(w.seen.contains(&Action::Sweep { signal: Signal::TERM }));
 }
 
-/// A master that finishes with its workers was given up by them: the whole group had got TERM at once.
+/// The whole group got TERM at once, so the workers quit although their master was waiting for them to finish.
 #[test]
 fn kill_mode_says_whom_a_stop_reaches() {
     let pid = 100;
@@ -52,7 +52,7 @@ fn kill_mode_says_whom_a_stop_reaches() {
         w.wait(6 * S);
         w.end(pid, ExitStatus::Code(0), true);
         assert_eq!(w.core.lingering().count(), usize::from(kill_mode != KillMode::Process));
-        // The rest has the rest of the grace.
+        // The rest gets the remaining grace period.
         w.wait(3 * S);
         assert!(!w.signals_to(pid).contains(&kill));
         w.wait(S);
@@ -63,7 +63,7 @@ fn kill_mode_says_whom_a_stop_reaches() {
     }
 }
 
-/// `-g` is for the COMMAND's whole group, what a configuration makes of TERM too.
+/// `-g` reaches the COMMAND's whole group, also where the configuration replaces TERM.
 #[test]
 fn a_stop_of_main_reaches_its_group_where_signals_do() {
     for group_signals in [false, true] {

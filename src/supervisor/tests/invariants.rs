@@ -1,5 +1,5 @@
-//! What must always hold, checked for every action and after every step. What the core may do is
-//! judged by the world alone; how it keeps its books, by a look inside.
+//! Invariants, checked for every action and after every step. Actions are judged by the world alone; the core's
+//! bookkeeping, by looking inside.
 
 use super::world::{Ask, Group, Known, S, World};
 use crate::model::*;
@@ -72,7 +72,7 @@ impl World {
         Ok(())
     }
 
-    /// Whom a signal to a service may reach. `alone`: what its first process is asked is not for the others yet.
+    /// Checks which processes a signal to a service may reach. `alone`: so far only the first process may be asked.
     fn check_reach(&self, of: ServiceId, group: bool, alone: bool) -> Result<(), &'static str> {
         let whole = &self.core.whole;
         let all = whole.group_signals && whole.main == Some(of);
@@ -130,7 +130,7 @@ impl World {
                 self.known[service.index()] = match next {
                     Next::Restarting { .. } => Known::Restarting,
                     Next::Done => Known::Done,
-                    // Given up after an end that was a success in itself: `always` ran out.
+                    // Given up after an end that was a success in itself: the attempts of `always` are used up.
                     Next::GivenUp { .. } => match self.core.state_of(service) {
                         ServiceStatus::Done => Known::Done,
                         _ => Known::Failed,
@@ -209,7 +209,7 @@ impl World {
         rule(!self.is_by_hand(needs), "given up, for what was only stopped by hand")
     }
 
-    /// What was ordered to start while it stopped is started again.
+    /// A service that was ordered to start while it was stopping is started again.
     fn check_wanted(&mut self, id: ServiceId, next: Next) -> Result<(), &'static str> {
         let bit = 1 << id.0;
         let wanted = self.wanted & bit != 0 && !self.core.is_stopping();
@@ -225,7 +225,7 @@ impl World {
         Ok(())
     }
 
-    /// Those that need a service and were stopped with it are gone before it is asked.
+    /// Dependents that were stopped with a service are gone before it is asked to stop.
     fn check_stop_by_hand(&self, id: ServiceId) -> Result<(), &'static str> {
         if !self.is_by_hand(id) || self.alone & (1 << id.0) != 0 {
             return Ok(()); // A restart, or by its own wish.
@@ -238,7 +238,7 @@ impl World {
         rule(!self.groups.values().any(holds), "stopped by hand before what needs it")
     }
 
-    /// What must hold of a process that has not loaded its program.
+    /// The invariants of a process that has not loaded its program.
     fn check_load(&self, id: ServiceId, load: Load, event: Event) -> Result<(), &'static str> {
         let group = self.groups.get(&load.pid).ok_or("what loads is gone")?;
         rule(group.leader && !group.probe, "what loads is dead")?;
@@ -269,7 +269,7 @@ impl World {
         Ok(())
     }
 
-    /// What the world remembers of a signal that is about to be told.
+    /// Records what the world expects of a signal before it is sent.
     pub(super) fn expect(&mut self, event: Event) {
         let Event::Signal(signal) = event else { return };
         self.usr1_left += u32::from(signal.number() == 10);
@@ -292,11 +292,11 @@ impl World {
         }
     }
 
-    /// What came for the main service before it ran reaches it as soon as it does, once.
+    /// Signals that came for the main service before it ran reach it as soon as it does, once.
     pub(super) fn check_kept(&mut self, event: Event, out: &[Action]) -> Result<(), &'static str> {
         let Some(main) = self.core.whole.main else { return Ok(()) };
         if matches!(self.core.records[main].state, ServiceState::Down(_)) {
-            // It may be started again, by order; what came before is not for that run.
+            // It may be started again by an order; earlier signals are not for that run.
             self.kept.clear();
         }
         match (event, self.core.records[main].state.leader()) {
@@ -316,7 +316,7 @@ impl World {
         }
     }
 
-    /// What must hold between two steps.
+    /// The invariants between two steps.
     #[expect(clippy::too_many_lines, reason = "one table")]
     pub(super) fn check_state(&mut self, event: Event) -> Result<(), &'static str> {
         let deadline = self.core.deadline();

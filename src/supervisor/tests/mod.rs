@@ -1,5 +1,5 @@
-//! Tests of the core: rules one by one ([`services`], [`container`]), every state of small sets and
-//! random walks over larger ones ([`walk`]), and faults put in on purpose that the walks must find.
+//! Tests of the core: single rules ([`services`], [`container`]), every state of small sets and random walks over
+//! larger ones ([`walk`]), and injected faults that the walks must find.
 
 mod bonds;
 mod compare;
@@ -13,52 +13,52 @@ mod services;
 mod walk;
 mod world;
 
-/// Faults that a test injects to show that the invariants catch them.
+/// Faults that a test injects to prove that the invariants detect them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Mutant {
-    /// The timers stay as they were.
+    /// Timers are not updated.
     ForgetTimers,
-    /// What was stopped by hand is started again by its restart policy.
+    /// The restart policy restarts a service that was stopped by hand.
     ForgetStopped,
-    /// What was stopped by hand is taken for failed by those that need it.
+    /// Dependents treat a service that was stopped by hand as failed.
     GiveUpStopped,
-    /// A start that is ordered while the service stops is forgotten.
+    /// An order to start is forgotten if the service is still stopping.
     ForgetAgain,
-    /// What a service needs is stopped by hand before it.
+    /// A stop by hand stops a dependency before its dependents.
     StopNeedsFirst,
-    /// When everything was stopped by hand rinit ends.
+    /// rinit exits when all services were stopped by hand.
     EndWhenStopped,
-    /// A child that died before its pid was known is taken to run.
+    /// A child that died before its pid was known is considered running.
     DropEarlyExit,
-    /// After the kill nobody looks again.
+    /// There is no timer after the kill.
     LoseKillTimer,
-    /// A service that has started does not tell those that wait for it.
+    /// A service that has started does not notify its dependents.
     ForgetDependents,
-    /// A restart that was due goes on while the container stops.
+    /// A restart that is due happens while the container stops.
     SpawnDuringStop,
     /// The stop does not wait for dependents.
     StopAllAtOnce,
-    /// What reaches its grace while it waits to be gone is not killed but asked again for ever.
+    /// A service that exceeds its grace period is asked again forever, and never killed.
     NeverEscalate,
-    /// A probe outlives the service that it was for.
+    /// A probe outlives its service.
     LeaveProbe,
-    /// A timer that fired stays armed.
+    /// A timer that has fired stays armed.
     BusyLoop,
-    /// The group of a service is given up with its first process.
+    /// The group of a service is forgotten with its first process.
     ForgetGroup,
-    /// What the first process leaves is not asked to stop.
+    /// What the first process leaves behind is not asked to stop.
     ForgetRest,
-    /// The whole group is asked at once, whatever `kill_mode` says.
+    /// The whole group is asked at once, regardless of `kill_mode`.
     AskAllAtOnce,
-    /// A start that never loads its program is waited for for ever.
+    /// A start that never loads its program is waited for forever.
     NeverGiveUp,
     /// A stop waits for a start to load its program.
     AwaitLoad,
-    /// TERM again kills.
+    /// A second TERM kills.
     KillAtSecondTerm,
-    /// What came for the main service before it ran is lost.
+    /// Signals for the main service that came before it ran are lost.
     LosePending,
-    /// Nobody is told who waits for what.
+    /// Waits are never reported.
     SilentWait,
 }
 

@@ -1,4 +1,4 @@
-//! Orders from outside, as short stories.
+//! Orders of control clients, as short stories.
 
 use super::Mutant;
 use super::scenes::*;
@@ -26,7 +26,7 @@ fn what_needs_it_stops_first_and_nothing_comes_back() {
     w.wait(100 * S);
     assert_eq!([w.status(0), w.status(1)], [ServiceStatus::Stopped; 2]);
     assert_eq!((w.halted, w.fault.clone()), (None, None));
-    // What it needs comes with it.
+    // Its dependencies are started with it.
     w.order(1, ControlOrder::Start);
     w.answer_all();
     assert!(w.runs(0) && w.runs(1));
@@ -62,12 +62,12 @@ fn a_stop_before_anything_runs_holds_too() {
     w.order(0, STOP);
     assert_eq!(w.status(1), ServiceStatus::Stopped);
     assert!(told(&w, Note::StoppedIdle { service: ServiceId(1) }));
-    // Its process is made, and asked at once.
+    // Its process is created, and asked to stop at once.
     w.answer_all();
     assert_eq!(w.signals_to(w.pid(0)), [Signal::TERM]);
     w.die(0, Signal::TERM);
     assert_eq!((w.status(0), w.halted), (ServiceStatus::Stopped, None));
-    // A start that fails is no reason to try again.
+    // A failed start must not be retried.
     w.order(0, ControlOrder::Start);
     w.order(0, STOP);
     w.refuse(false, 127);

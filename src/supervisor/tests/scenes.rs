@@ -1,4 +1,4 @@
-//! What the stories begin with, and what they ask in the end.
+//! Common beginnings of the stories, and common questions at their end.
 
 use super::world::{S, World};
 use crate::model::*;
@@ -49,7 +49,7 @@ pub(super) fn after(on: u16, rules: ServicePolicy) -> ServicePolicy {
     ServicePolicy { depends_on: vec![edge], ..rules }
 }
 
-/// A world that has begun and in which every process that was asked for runs.
+/// Creates a world that has begun, with all requested processes running.
 pub(super) fn up(rules: Vec<ServicePolicy>) -> World {
     up_with(rules, Settings::default())
 }

@@ -1,4 +1,4 @@
-//! Each rule of one service's life, as a short story: what happens, and what must come of it.
+//! The rules of a single service, one short story each.
 
 use super::scenes::*;
 use super::world::{S, World};
@@ -41,7 +41,7 @@ fn off(rules: ServicePolicy) -> ServicePolicy {
     ServicePolicy { enabled: false, ..rules }
 }
 
-/// A oneshot with `when_missing` kept everything that needs it from the second start.
+/// A oneshot with `when_missing` blocked all its dependents from the second start on.
 #[test]
 fn what_needs_a_service_that_is_off_goes_without() {
     let probed = ServicePolicy { health: super::scenes::probed().health, ..daemon() };
@@ -283,7 +283,7 @@ fn probes_follow_the_clock() {
     assert_eq!(probes(&w), 6);
 }
 
-/// `docker pause`: the probe's timeout ran out while nobody ran, and a healthy service was restarted.
+/// `docker pause`: the probe's timeout passed while everything was frozen, and a healthy service was restarted.
 #[test]
 fn what_is_overdue_after_a_pause_gets_its_time_once_more() {
     let mut rules = probed();
@@ -302,7 +302,7 @@ fn what_is_overdue_after_a_pause_gets_its_time_once_more() {
     let before = probes(&w);
     w.wait(10 * S);
     assert_eq!(probes(&w), before + 1);
-    // A grace counts anew, too.
+    // A grace period starts anew, too.
     w.signal(Signal::TERM);
     let pid = w.pid(1);
     w.now = w.now.after(100 * S);
@@ -361,7 +361,7 @@ fn a_probe_does_not_outlive_its_service() {
     assert_eq!(w.seen.len(), actions);
 }
 
-/// Its pid is not its own for ever: an end of it is looked for no longer.
+/// Its pid may be reused: its end no longer matters.
 #[test]
 fn a_killed_probe_is_forgotten_with_its_service() {
     let mut w = up(vec![probed(), daemon()]);

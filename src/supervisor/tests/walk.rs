@@ -1,4 +1,4 @@
-//! Every reachable state of two services, and a million random steps of more.
+//! Visits every reachable state of two services, and makes a million random steps with more.
 
 use super::Mutant;
 use super::dice::Dice;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 // Breadth first.
 
-/// Everything that can happen next, as small programs on a copy of the world.
+/// Returns the worlds after everything that can happen next.
 #[expect(clippy::too_many_lines, reason = "one table")]
 fn futures(world: &World) -> Vec<World> {
     let mut all = Vec::new();
@@ -83,7 +83,7 @@ fn futures(world: &World) -> Vec<World> {
     }
     then(&|w| w.signal(Signal::TERM));
     if !is_plain {
-        // Where nobody has a use for it, that it was told would make two states of each.
+        // Without a main service the signal would only double the states: reported or not.
         if world.core.whole.main.is_some() {
             then(&|w| w.signal(Signal::HUP));
         }
@@ -101,7 +101,7 @@ fn futures(world: &World) -> Vec<World> {
     all
 }
 
-/// Visit every state that can be reached; how many there are, or the first fault.
+/// Visits every reachable state; returns how many there are, or the first fault.
 fn visit(start: &World, memory: Duration) -> Result<usize, String> {
     let mut start = start.clone();
     start.begin();
@@ -115,11 +115,11 @@ fn visit(start: &World, memory: Duration) -> Result<usize, String> {
             }
             next.seen.clear();
             next.rebase(memory);
-            // What was given up is nobody's any more; the random walk lets it end.
+            // A process that was given up has no owner any more; the random walk lets it end.
             next.groups.retain(|_, group| !group.given_up);
             if known.insert(next.key()) {
                 ends(&next)?;
-                // A stop takes no orders, and is walked by others.
+                // A stop takes no orders; other walks cover it.
                 if !(next.is_plain() && next.core.is_stopping()) {
                     queue.push_back(next);
                 }
@@ -129,7 +129,7 @@ fn visit(start: &World, memory: Duration) -> Result<usize, String> {
     Ok(known.len())
 }
 
-/// From here a stop ends within the bound, whatever the processes do.
+/// From here a stop ends within its bound, whatever the processes do.
 fn ends(world: &World) -> Result<(), String> {
     for (react, obey_kill) in [(false, false), (false, true), (true, true)] {
         stop_in_time(&mut world.clone(), react, obey_kill)?;
@@ -137,7 +137,7 @@ fn ends(world: &World) -> Result<(), String> {
     Ok(())
 }
 
-/// Stop `world`, whose processes `react` to the request, or not even to a kill.
+/// Stops `world`, whose processes `react` to the request or not, and `obey_kill` or not.
 fn stop_in_time(world: &mut World, react: bool, obey_kill: bool) -> Result<(), String> {
     let begin = world.now;
     let bound = begin.after(world.core.stop_bound());
@@ -236,7 +236,7 @@ fn every_state_of_a_probed_service_and_its_dependent() {
     );
 }
 
-/// Every order at every state.
+/// Every order in every state.
 #[test]
 fn every_state_of_a_service_that_is_ordered_about() {
     for (enabled, kind) in [(true, ServiceType::Daemon), (false, ServiceType::Oneshot)] {
@@ -249,7 +249,7 @@ fn every_state_of_a_service_that_is_ordered_about() {
     }
 }
 
-/// Of two, as far as one needs the other; all that may happen to a single one is left to the walk above.
+/// Two services, as far as one needs the other; the walk above covers a single one.
 #[test]
 fn every_state_of_two_services_that_are_ordered_about() {
     for tied in [false, true] {
@@ -277,7 +277,7 @@ fn health() -> HealthRules {
 
 // At random.
 
-/// One random life, from the start to a stop, twice. How many steps it took.
+/// One random life from the start to a stop, twice. Returns the number of steps.
 fn life(seed: u64, mutant: Option<Mutant>) -> Result<u64, String> {
     let mut dice = Dice(seed);
     let mut world = dice.world().with(mutant);
@@ -323,7 +323,7 @@ fn a_million_random_steps() {
     println!("{seed} lives, {steps} steps");
 }
 
-/// The walks are worth something only if they find what is wrong.
+/// The walks are only worth something if they find every injected fault.
 #[test]
 fn the_invariants_find_every_fault_that_is_put_in() {
     for mutant in Mutant::ALL {

@@ -1,5 +1,5 @@
-//! A world of simulated processes around the core, driven by a script or by dice. What must hold in
-//! it after every step is in [`super::invariants`].
+//! A world of simulated processes around the core, driven by a script or at random. [`super::invariants`] has what
+//! must hold after every step.
 
 use super::Mutant;
 use crate::model::*;
@@ -12,33 +12,33 @@ use std::rc::Rc;
 use std::time::Duration;
 
 pub(super) const S: Duration = Duration::from_secs(1);
-/// Where every state's clock stands, when states are compared.
+/// The time of every state's clock when states are compared.
 pub(super) const NOON: u64 = 1_000_000_000_000;
 
-/// A process group that lives.
+/// A live process group.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Group {
     pub of: ServiceId,
     pub probe: bool,
     pub leader: bool,
     pub members: bool,
-    /// All of it was sent a signal.
+    /// All of it has been sent a signal.
     pub asked: bool,
-    /// Its leader has not loaded its program.
+    /// Its leader has not loaded its program yet.
     pub loading: bool,
     pub killed: bool,
-    /// The core has said that it waits for it no longer.
+    /// The core has stopped waiting for it.
     pub given_up: bool,
 }
 
-/// What the core has asked for and the world has not answered.
+/// A request of the core that the world has not answered yet.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Ask {
     Spawn(ServiceId),
     Probe(ServiceId),
 }
 
-/// What the core has let be known of a service.
+/// What the core has reported about a service.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Known {
     New,
@@ -54,7 +54,7 @@ pub(super) enum Known {
 #[derive(Clone)]
 pub(super) struct World {
     pub core: Supervisor,
-    /// As the core has them; shared by all copies of a world, like `above`.
+    /// The core's policies; shared by all copies of a world, like `above`.
     pub rules: Rc<[ServicePolicy]>,
     pub now: Moment,
     pub groups: BTreeMap<Pid, Group>,
@@ -62,7 +62,7 @@ pub(super) struct World {
     pub seen: Vec<Action>,
     pub events: Option<Vec<(Moment, Event)>>,
     pub halted: Option<u8>,
-    /// The first rule that was broken.
+    /// The first violated rule.
     pub fault: Option<String>,
     pub steps: u64,
     pub known: Vec<Known>,
@@ -71,20 +71,20 @@ pub(super) struct World {
     pub swept: bool,
     /// When the first INT or QUIT came.
     pub interrupted: Option<Moment>,
-    /// When the last line was told, and a wait last began that may be told.
+    /// When something was last reported, or a wait that may be reported last began.
     pub said: Moment,
-    /// What the main service is to get when it runs.
+    /// Signals for the main service when it runs.
     pub kept: Vec<Signal>,
-    /// How many USR1 came that were not passed on, or not yet.
+    /// How many USR1 were not forwarded, or not yet.
     pub usr1_left: u32,
-    /// For each service the ones that depend on it, also by others.
+    /// For each service its direct and indirect dependents.
     pub above: Rc<[u16]>,
-    /// Services that were stopped by hand, and those of them that were so without those that need them.
+    /// Services that were stopped by hand, and those of them stopped without their dependents.
     pub by_hand: u16,
     /// Services that are stopping and were ordered to start.
     pub wanted: u16,
     pub alone: u16,
-    /// Whether the walk of all states orders services about.
+    /// Whether the walk of all states includes orders.
     pub orders: bool,
 }
 
@@ -124,7 +124,7 @@ impl World {
         }
     }
 
-    /// Whether the walk of all states is about orders alone.
+    /// Returns whether the walk of all states is about orders only.
     pub fn is_plain(&self) -> bool {
         self.orders && self.rules.len() > 1
     }
@@ -140,14 +140,14 @@ impl World {
         self.feed(Event::Begin);
     }
 
-    /// Answer all that was asked for: every process starts.
+    /// Answers all requests: every process starts.
     pub fn answer_all(&mut self) {
         while !self.asks.is_empty() {
             self.answer();
         }
     }
 
-    /// Answer the oldest question: the process starts.
+    /// Answers the oldest request: the process starts.
     pub fn answer(&mut self) -> Pid {
         let ask = self.asks.remove(0);
         let pid = self.free_pid();
@@ -155,7 +155,7 @@ impl World {
         pid
     }
 
-    /// Answer the oldest question, if it is for a service: there is a process, and its program is not loaded yet.
+    /// Answers the oldest request, if it is for a service: the process exists, but its program is not loaded yet.
     pub fn answer_slowly(&mut self) {
         let Ask::Spawn(of) = self.asks[0] else { return };
         self.asks.remove(0);
@@ -182,7 +182,7 @@ impl World {
         self.feed(Event::Spawned { service, pid });
     }
 
-    /// A process has ended without its program, and has left word.
+    /// A process ends without loading its program, and reports why.
     pub fn load_fails(&mut self, pid: Pid, lasting: bool) {
         let service = self.groups.remove(&pid).unwrap().of;
         self.feed(Event::SpawnFailed { service, lasting, code: 127 });
@@ -195,7 +195,7 @@ impl World {
         }
     }
 
-    /// What is asked first is left undone, as a shell does with spawns once the container stops.
+    /// Skips the oldest request, as the shell does with spawns once the container stops.
     pub fn skip(&mut self) {
         match self.asks.remove(0) {
             Ask::Spawn(service) if self.core.is_stopping() => self.feed(Event::SpawnSkipped { service }),
@@ -204,7 +204,7 @@ impl World {
         }
     }
 
-    /// The oldest question is answered by a process that has ended before.
+    /// Answers the oldest request with a process that has already ended.
     pub fn answer_early(&mut self, outcome: ExitStatus, group_left: bool) {
         let pid = self.free_pid();
         self.feed(Event::Exited { pid, outcome, group_left });
@@ -258,11 +258,11 @@ impl World {
     }
 
     fn free_pid(&self) -> Pid {
-        // The kernel gives no pid anew so soon that its last owner's end is still being told.
+        // The kernel does not reuse a pid while the end of its last owner is still being reported.
         (100..).find(|pid| !self.groups.contains_key(pid) && !self.core.pids.has_early(*pid)).unwrap()
     }
 
-    /// The pid of a service's group.
+    /// Returns the pid of a service's group.
     pub fn pid(&self, id: u16) -> Pid {
         let mine = |(_, group): &(&Pid, &Group)| group.of == ServiceId(id) && !group.probe && !group.given_up;
         *self.groups.iter().find(mine).unwrap_or_else(|| panic!("{id} runs not: {:?}", self.seen)).0
@@ -324,7 +324,7 @@ impl World {
         self.now = until;
     }
 
-    /// Time passes until something is due.
+    /// Advances the time until a timer is due.
     pub fn tick(&mut self) -> bool {
         let Some(at) = self.core.deadline() else { return false };
         self.now = at.max(self.now);
@@ -367,7 +367,7 @@ impl World {
         self.seen.iter().filter_map(to).collect()
     }
 
-    /// Every process goes as asked, in whatever order it takes; the code that rinit ends with.
+    /// Lets every process stop as asked, in any order; returns rinit's exit code.
     pub fn finish(&mut self) -> u8 {
         for _ in 0..1000 {
             assert_eq!(self.fault, None);
