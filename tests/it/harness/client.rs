@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-/// A connection to the socket `c.sock` of a [`Running`], which `RINIT_SOCKET` names.
+/// A connection to the socket `c.sock` of a [`Running`]; `RINIT_SOCKET` must name it.
 #[derive(Debug)]
 pub struct Client {
     pub stream: UnixStream,
@@ -14,7 +14,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// What [`Client::of`] wants `RINIT_SOCKET` to be.
+    /// The value of `RINIT_SOCKET` that [`Client::of`] expects.
     pub const SOCKET: &str = "/mnt/files/c.sock";
 
     #[track_caller]
@@ -42,7 +42,7 @@ impl Client {
         self.stream.write_all(b"\n").unwrap();
     }
 
-    /// The next line; `None` at the end.
+    /// Returns the next line; `None` at the end.
     #[track_caller]
     pub fn line(&mut self) -> Option<Json> {
         let mut line = String::new();
@@ -52,7 +52,7 @@ impl Client {
         }
     }
 
-    /// A request and its rows, and the last line.
+    /// Sends a request; returns its rows and the last line.
     #[track_caller]
     pub fn ask(&mut self, line: &str) -> (Vec<Json>, Json) {
         self.send(line);
@@ -66,7 +66,7 @@ impl Client {
         }
     }
 
-    /// An order that is taken; the number of the event before it.
+    /// Sends an order that must be accepted; returns `seq` of the answer.
     #[track_caller]
     pub fn order(&mut self, line: &str) -> u64 {
         let (rows, last) = self.ask(line);
@@ -74,7 +74,7 @@ impl Client {
         last.number("seq").unwrap()
     }
 
-    /// The error that a request gets.
+    /// Returns the error of a request that must be refused.
     #[track_caller]
     pub fn refused(&mut self, line: &str) -> String {
         let (_, last) = self.ask(line);
@@ -82,7 +82,7 @@ impl Client {
         last.text("error").unwrap().to_owned()
     }
 
-    /// The row of a service.
+    /// Returns the row of a service.
     #[track_caller]
     pub fn service(&mut self, name: &str) -> Json {
         let (mut rows, last) = self.ask(&format!("{{\"verb\":\"status\",\"names\":[\"{name}\"]}}"));
@@ -90,13 +90,13 @@ impl Client {
         rows.remove(0)
     }
 
-    /// The state of a service.
+    /// Returns the state of a service.
     #[track_caller]
     pub fn state(&mut self, name: &str) -> String {
         self.service(name).text("state").unwrap().to_owned()
     }
 
-    /// Waits until a service is in this state.
+    /// Waits until a service has this state.
     #[track_caller]
     pub fn wait_for(&mut self, name: &str, state: &str) {
         eventually(&format!("{name} is {state}"), || self.state(name) == state);

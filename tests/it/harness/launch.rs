@@ -1,4 +1,4 @@
-//! What to start, and in which surroundings.
+//! What to start, and in which environment.
 
 use super::running::Running;
 use super::sandbox::{Plan, Stdio};
@@ -10,14 +10,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// One start of an init. Made by [`Init::launch`], ended by [`Launch::start`].
+/// One start of an init: created by [`Init::launch`], executed by [`Launch::start`].
 #[derive(Debug)]
 pub struct Launch {
     init: Init,
     args: Vec<String>,
     env: Vec<(String, String)>,
     files: Files,
-    /// A name for the init other than its path (argv[0]).
+    /// The init's argv[0], if not its path.
     name: Option<String>,
     pub(super) plan: Plan,
 }
@@ -37,28 +37,28 @@ impl Launch {
         }
     }
 
-    /// Arguments, after those that are there.
+    /// Appends arguments.
     pub fn args(mut self, words: &[&str]) -> Self {
         self.args.extend(words.iter().map(|&word| word.to_owned()));
         self
     }
 
-    /// `--` and these words.
+    /// Appends `--` and these words.
     pub fn command(self, words: &[&str]) -> Self {
         self.args(&["--"]).args(words)
     }
 
-    /// `--` and this shell script.
+    /// Appends `--` and this shell script.
     pub fn sh(self, script: &str) -> Self {
         self.command(&["sh", "-c", script])
     }
 
-    /// A file in [`FILES`], and nothing else: the test names it where it needs it.
+    /// Creates a file in [`FILES`]; the test refers to it where needed.
     pub fn file(self, name: &str, text: &str) -> Self {
         self.file_with_mode(name, text, 0o644)
     }
 
-    /// A file with this mode.
+    /// Creates a file with this mode.
     pub fn file_with_mode(self, name: &str, text: &str, mode: u32) -> Self {
         let path = self.files.0.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -67,71 +67,72 @@ impl Launch {
         self
     }
 
-    /// What a file that is there already holds, any bytes.
+    /// Replaces the content of such a file; any bytes.
     pub fn bytes(self, name: &str, bytes: &[u8]) -> Self {
         fs::write(self.files.0.join(name), bytes).unwrap();
         self
     }
 
-    /// The configuration, as `rinit.toml` in [`FILES`].
+    /// Sets the configuration, as `rinit.toml` in [`FILES`].
     ///
-    /// Where nothing else is said its control socket is in [`FILES`] too, not the machine's, which all starts would share.
+    /// By default its control socket is in [`FILES`] too, rather than at the machine's default path, which all starts
+    /// would share.
     pub fn config(self, text: &str) -> Self {
         let is_said = text.contains("socket") || self.env.iter().any(|(name, _)| name == "RINIT_SOCKET");
         let own = if is_said { self } else { self.env("RINIT_SOCKET", &format!("{FILES}/.rinit.sock")) };
         own.file("rinit.toml", text).args(&["--config", &format!("{FILES}/rinit.toml")])
     }
 
-    /// One variable of the environment more, or another value for it.
+    /// Sets an environment variable.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.retain(|(known, _)| known != name);
         self.env.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// The init sees itself called by this name.
+    /// Sets the init's argv[0].
     pub fn called(mut self, name: &str) -> Self {
         self.name = Some(name.to_owned());
         self
     }
 
-    /// Not PID 1, but a child of a PID 1 that only waits; what the init leaves behind stays visible.
+    /// Starts it as a child of a PID 1 that only waits; processes that the init leaves behind stay visible.
     pub fn nested(mut self) -> Self {
         self.plan.nested = true;
         self
     }
 
-    /// As PID 1 or not, as `pid_1` says.
+    /// Starts it as PID 1 or nested.
     pub fn pid_1(mut self, pid_1: bool) -> Self {
         self.plan.nested = !pid_1;
         self
     }
 
-    /// Read-only root, no `/run`, no `/tmp`. What `RINIT_BARE=1` does to all.
+    /// Read-only root, no `/run`, no `/tmp`: what `RINIT_BARE=1` does to every start.
     pub fn bare(mut self) -> Self {
         self.plan.bare = true;
         self
     }
 
-    /// A network of its own, with nothing but a loopback.
+    /// Its own network namespace with only a loopback.
     pub fn network(mut self) -> Self {
         self.plan.network = true;
         self
     }
 
-    /// This directory is empty.
+    /// Makes this directory empty.
     pub fn hide(mut self, directory: &str) -> Self {
         self.plan.hidden.push(CString::new(directory).unwrap());
         self
     }
 
-    /// Descriptors 0, 1 and 2 are a terminal, which controls the session of the init.
+    /// Descriptors 0, 1 and 2 are a terminal: the controlling terminal of the init's session.
     pub fn tty(mut self) -> Self {
         self.plan.stdio = Stdio::Tty;
         self
     }
 
-    /// Nobody reads standard output and error: a write gets SIGPIPE, or EPIPE.
+    /// Standard output and error have no reader: a write gets SIGPIPE or EPIPE.
     pub fn without_reader(mut self) -> Self {
         self.plan.stdio = Stdio::Deaf;
         self
@@ -143,63 +144,63 @@ impl Launch {
         self
     }
 
-    /// This descriptor is open in the init under that number.
+    /// Opens this descriptor in the init under that number.
     pub fn fd(mut self, fd: OwnedFd, number: i32) -> Self {
         self.plan.fds.push((fd, number));
         self
     }
 
-    /// Signals that are ignored from the start.
+    /// Signals that are ignored at the start.
     pub fn ignoring(mut self, signals: &[i32]) -> Self {
         self.plan.ignored.extend_from_slice(signals);
         self
     }
 
-    /// Signals that are blocked from the start.
+    /// Signals that are blocked at the start.
     pub fn blocking(mut self, signals: &[i32]) -> Self {
         self.plan.blocked.extend_from_slice(signals);
         self
     }
 
-    /// The init's supplementary groups, as `docker run --group-add` gives them.
+    /// The init's supplementary groups, as from `docker run --group-add`.
     pub fn groups(mut self, groups: &[u32]) -> Self {
         super::needs_root();
         self.plan.groups = groups.to_vec();
         self
     }
 
-    /// The init runs as this user and this group, with no others than [`Self::groups`].
+    /// Runs the init as this user and group, with only the supplementary groups of [`Self::groups`].
     pub fn user(mut self, id: u32) -> Self {
         super::needs_root();
         self.plan.user = Some(id);
         self
     }
 
-    /// The init's working directory, when it is not [`FILES`].
+    /// The init's working directory; default: [`FILES`].
     pub fn cwd(mut self, directory: &str) -> Self {
         self.plan.cwd = CString::new(directory).unwrap();
         self
     }
 
-    /// A resource limit, soft and hard.
+    /// Sets a resource limit, soft and hard.
     pub fn limit(self, resource: u32, value: u64) -> Self {
         self.soft_limit(resource, value, value)
     }
 
-    /// A resource limit: the soft one, and the hard one.
+    /// Sets the soft and hard value of a resource limit.
     pub fn soft_limit(mut self, resource: u32, soft: u64, hard: u64) -> Self {
         self.plan.limits.push((resource, soft, hard));
         self
     }
 
-    /// The kernel answers these system calls of the init, and of all that it starts, with these errors (seccomp(2)): as
-    /// an old kernel, a sandbox, or an engine whose profile is older than the call.
+    /// Makes these system calls fail with these errors in the init and all its descendants (seccomp(2)): like an old
+    /// kernel, a sandbox, or an engine whose profile does not know the call.
     pub fn refusing(mut self, calls: &[(libc::c_long, i32)]) -> Self {
         self.plan.refused.extend_from_slice(calls);
         self
     }
 
-    /// Starts it. Returns when the kernel has begun to run it: it has not done anything yet.
+    /// Starts it. Returns when execve is done; the init has not run any code yet.
     #[track_caller]
     pub fn start(mut self) -> Running {
         let name = self.name.as_deref().unwrap_or(self.init.path);
@@ -220,7 +221,7 @@ impl Launch {
     }
 }
 
-/// The directory that is [`FILES`] inside; gone with the start that it was made for.
+/// The directory that is [`FILES`] inside; removed with the start it belongs to.
 #[derive(Debug)]
 pub(super) struct Files(pub PathBuf);
 

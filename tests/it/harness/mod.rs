@@ -1,15 +1,15 @@
-//! Real processes in real namespaces: what every integration test stands on.
+//! Runs real processes in real namespaces: the basis of all integration tests.
 //!
-//! A test says what is to be started ([`Launch`]), looks at what runs ([`Running`]) and waits for
-//! conditions ([`eventually`]); it never sleeps to be in step. Each start is a fresh PID and mount
-//! namespace with a `/proc` of its own, so that nothing a test leaves behind outlives it:
+//! A test describes a start ([`Launch`]), inspects what runs ([`Running`]) and waits for conditions ([`eventually`]);
+//! it never sleeps to synchronise. Each start has a new PID and mount namespace with its own `/proc`, so nothing that
+//! a test leaves behind survives it:
 //!
 //! ```text
 //! test process ── PID 1: the init under test          Launch::start
 //!              └─ PID 1: nanny ── the init under test Launch::nested: not PID 1, survivors stay visible
 //! ```
 //!
-//! Inside, whatever the machine's directories are called, stand
+//! Inside the namespace, regardless of the machine's directories:
 //!
 //! | path | what |
 //! | --- | --- |
@@ -18,13 +18,13 @@
 //! | [`PROBE`] | a helper that reports what it was given ([`probe`]); it is the test's own executable |
 //! | [`FILES`] | this start's own directory, the only place that is always writable |
 //!
-//! With `RINIT_BARE=1` every start happens on a read-only root with an empty, read-only `/run` and
-//! `/tmp`, which is how careful people run containers: the whole suite must pass there too.
+//! With `RINIT_BARE=1` every start has a read-only root with an empty, read-only `/run` and `/tmp`, like a hardened
+//! container: the whole suite must pass there too.
 //!
-//! Root is needed for more than one user id; otherwise a user namespace is made and the tests of
-//! `user = …` say that they cannot be run.
+//! More than one user id needs root; otherwise a user namespace is used, and the tests of `user = …` report that they
+//! cannot run.
 
-// Each test file compiles its own copy and uses a part of it.
+// Not every helper is used in every build.
 #![allow(dead_code, unused_imports, missing_docs)]
 #![allow(
     clippy::unwrap_used,
@@ -53,31 +53,32 @@ pub use running::{Ended, Running};
 
 use std::time::{Duration, Instant};
 
-/// The binary under test, inside.
+/// The path of the binary under test, inside.
 pub const INIT: &str = "/mnt/rinit";
-/// The helper program, inside.
+/// The path of the helper program, inside.
 pub const PROBE: &str = "/mnt/probe";
 /// The directory of this start's files, inside.
 pub const FILES: &str = "/mnt/files";
 
-/// How long anything may take that has no bound of its own. Generous: it is reached by bugs alone.
+/// The default time limit. Generous: only bugs reach it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Milliseconds, shorter.
+/// Returns a duration in milliseconds.
 pub const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// A stop with nothing to wait for. Far below every grace, far above a busy machine's hiccup.
+/// The time limit of a stop with nothing to wait for. Far below every grace period, far above delays of a busy
+/// machine.
 pub const AT_ONCE: Duration = ms(1500);
 
-/// Waits until `condition` holds, and fails the test when it does not within [`PATIENCE`].
+/// Waits until `condition` holds; fails the test after [`PATIENCE`].
 #[track_caller]
 pub fn eventually(what: &str, condition: impl FnMut() -> bool) {
     eventually_within(PATIENCE, what, condition);
 }
 
-/// Waits until `condition` holds, and fails the test when it does not within `patience`.
+/// Waits until `condition` holds; fails the test after `patience`.
 #[track_caller]
 pub fn eventually_within(patience: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -87,16 +88,16 @@ pub fn eventually_within(patience: Duration, what: &str, mut condition: impl FnM
     }
 }
 
-/// Fails the test unless more than one user id is at hand.
+/// Fails the test if only one user id is available.
 #[track_caller]
 pub fn needs_root() {
-    // SAFETY: reads a number.
+    // SAFETY: no arguments.
     let uid = unsafe { libc::geteuid() };
     assert_eq!(uid, 0, "this test gives processes to other users: run `cargo test` as root");
 }
 
-/// Every signal that a process can catch, except SIGCHLD, which means something else to an init,
-/// and 32 and 33, which belong to the C library.
+/// All signals that a process can catch, except SIGCHLD, which is special for an init, and 32 and 33, which the C
+/// library uses.
 pub fn catchable_signals() -> impl Iterator<Item = i32> {
     (1..=64).filter(|n| ![libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD, 32, 33].contains(n))
 }

@@ -1,8 +1,8 @@
-//! The helper program: the test's own executable, started under the name `probe`.
+//! The helper program: the test executable itself, started under the name `probe`.
 //!
-//! A function in `.init_array` runs before Rust's start-up code, which would set SIGPIPE to ignored
-//! and open what is closed: what the probe reports is what it was given. So there is nothing to
-//! build or to find: wherever a test runs, its helper is there.
+//! A function in `.init_array` runs before Rust's start-up code, which would ignore SIGPIPE and open closed
+//! descriptors: the probe reports what it was really given. There is nothing to build or to find: wherever a test
+//! runs, its helper is there.
 //!
 //! | words | what it does |
 //! | --- | --- |
@@ -24,14 +24,14 @@ use std::ptr;
 static BEFORE_MAIN: extern "C" fn(c_int, *const *const c_char) = before_main;
 
 extern "C" fn before_main(argc: c_int, argv: *const *const c_char) {
-    // SAFETY: the C library hands over what main gets. (glibc does; musl does not, and these tests are not for it.)
+    // SAFETY: glibc passes the arguments of main. (musl does not; the tests do not support it.)
     let words = unsafe { std::slice::from_raw_parts(argv, usize::try_from(argc).unwrap_or(0)) };
     // SAFETY: as above.
     let words: Vec<_> = words.iter().map(|&word| unsafe { CStr::from_ptr(word) }.to_string_lossy()).collect();
     if words.first().is_some_and(|name| name == "probe" || name.ends_with("/probe")) {
         let words: Vec<&str> = words.iter().skip(1).map(AsRef::as_ref).collect();
         let code = act(&words);
-        // SAFETY: ends the process, whatever state it is in.
+        // SAFETY: ends the process in any state.
         unsafe { libc::_exit(code) };
     }
 }
@@ -53,9 +53,9 @@ fn act(words: &[&str]) -> c_int {
     0
 }
 
-/// A FUSE whose daemon reads nothing: whoever touches a path below it waits.
+/// Mounts a FUSE file system whose daemon never reads: any access below it blocks.
 fn hang(directory: &str) {
-    // SAFETY: strings that end in NUL; the descriptor stays open until the end.
+    // SAFETY: NUL-terminated strings; the descriptor stays open until the end.
     unsafe {
         let fd = libc::open(c"/dev/fuse".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
         let place = std::ffi::CString::new(directory).unwrap();
@@ -72,16 +72,16 @@ fn hang(directory: &str) {
     }
 }
 
-/// One line in one write: the lines of several processes never mix.
+/// Writes a line with a single write: lines of several processes never mix.
 fn say(line: &str) {
     let line = format!("{line}\n");
-    // SAFETY: the bytes are there.
+    // SAFETY: the bytes are borrowed for the call.
     unsafe { libc::write(1, line.as_ptr().cast(), line.len()) };
 }
 
-/// CLOCK_MONOTONIC, which is the same for all processes of the machine.
+/// Returns CLOCK_MONOTONIC, which is the same for all processes of the machine.
 pub fn now_ns() -> u64 {
-    // SAFETY: the structure is ours.
+    // SAFETY: a structure of ours.
     unsafe {
         let mut time = std::mem::zeroed();
         libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time);
@@ -90,7 +90,7 @@ pub fn now_ns() -> u64 {
 }
 
 fn report() {
-    // SAFETY: reads numbers; the mask of files is put back.
+    // SAFETY: integers only; the umask is restored.
     let [pid, parent, group, session, foreground, umask] = unsafe {
         let umask = libc::umask(0);
         libc::umask(umask);
@@ -123,7 +123,7 @@ fn report() {
 }
 
 fn blocked() -> Vec<c_int> {
-    // SAFETY: the set is ours, and filled before it is read.
+    // SAFETY: a set of ours, filled before it is read.
     unsafe {
         let mut set = std::mem::zeroed();
         libc::sigprocmask(libc::SIG_SETMASK, ptr::null(), &raw mut set);
@@ -133,7 +133,7 @@ fn blocked() -> Vec<c_int> {
 
 fn ignored() -> Vec<c_int> {
     let is_ignored = |&signal: &c_int| {
-        // SAFETY: the structure is ours, and filled before it is read.
+        // SAFETY: a structure of ours, filled before it is read.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             libc::sigaction(signal, ptr::null(), &raw mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
@@ -143,11 +143,11 @@ fn ignored() -> Vec<c_int> {
 }
 
 fn open_fds() -> Vec<c_int> {
-    // SAFETY: asks for flags.
+    // SAFETY: integers only.
     (0..1024).filter(|&fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } >= 0).collect()
 }
 
-/// Everything blocked, to be fetched with sigwait: no signal is lost and none acts by itself.
+/// Blocks all signals, to take them with sigwait: none is lost and none acts by itself.
 fn all_blocked() -> libc::sigset_t {
     // SAFETY: sigfillset makes the set valid before it is used.
     unsafe {
@@ -160,7 +160,7 @@ fn all_blocked() -> libc::sigset_t {
 
 fn wait_for(set: &libc::sigset_t, wanted: &[c_int]) -> c_int {
     loop {
-        // SAFETY: a valid set; nobody asks for the details.
+        // SAFETY: a valid set; no details are requested.
         let signal = unsafe { libc::sigwaitinfo(ptr::from_ref(set), ptr::null_mut()) };
         if signal > 0 && (wanted.is_empty() || wanted.contains(&signal)) {
             return signal;
@@ -194,11 +194,11 @@ fn listen(port: u64, wait_ms: u64) {
     }
 }
 
-/// Whoever reads it, its parent, gives way to it on one processor: the pipe is full again before the next read.
+/// On one CPU it preempts its reader, which is its parent: the pipe is full again before the next read.
 fn chatter() {
     say("first");
     let piece = [b'\n'; 1 << 16];
-    // SAFETY: structures of ours and bytes that are there; this process has one thread.
+    // SAFETY: structures and bytes of ours; this process has one thread.
     unsafe {
         let mut here: libc::cpu_set_t = std::mem::zeroed();
         libc::CPU_SET(usize::try_from(libc::sched_getcpu()).unwrap_or(0), &mut here);
@@ -215,13 +215,13 @@ fn chatter() {
     }
 }
 
-/// A process in between makes them and ends. They share its memory and own no more than a stack,
-/// so that tens of thousands cost little.
+/// An intermediate process creates them and exits. They share its memory and have only a stack of their own, so tens
+/// of thousands are cheap.
 fn orphans(count: u64) {
     let set = all_blocked();
     let mut ends = [0; 2];
     let mut made = [0; 2];
-    // SAFETY: two pairs of numbers.
+    // SAFETY: two arrays of two integers.
     unsafe { (libc::pipe(ends.as_mut_ptr()), libc::pipe(made.as_mut_ptr())) };
     // SAFETY: this process has one thread.
     let between = unsafe { libc::fork() };
@@ -232,21 +232,20 @@ fn orphans(count: u64) {
                 say("probe: cannot make more orphans");
             }
         }
-        // SAFETY: ends this process alone.
+        // SAFETY: ends only this process.
         unsafe { libc::_exit(0) };
     }
-    // SAFETY: our child; every one of its children has been made when it has ended.
+    // SAFETY: a child of ours; when it has ended, all its children exist.
     unsafe { (libc::waitpid(between, ptr::null_mut(), 0), libc::close(ends[0])) };
     say("ready");
     wait_for(&set, &[libc::SIGUSR1]);
-    // SAFETY: ours. Without a writer each orphan's read returns.
+    // SAFETY: a descriptor of ours. Without a writer each orphan's read returns.
     unsafe { libc::close(ends[1]) };
     say("released");
     wait_for(&set, &[libc::SIGTERM]);
 }
 
-/// One process that shares our memory, waits until no writer of the pipe is left, and ends.
-/// One orphan after the other, without end.
+/// Creates one orphan after the other, without end.
 fn breed() {
     loop {
         // SAFETY: this process has one thread; its children end at once, without exit handlers.
@@ -264,7 +263,7 @@ fn breed() {
 fn orphan(ends: [c_int; 2]) -> c_int {
     extern "C" fn wait(ends: *mut libc::c_void) -> c_int {
         let ends = ends.cast::<[c_int; 2]>();
-        // SAFETY: the pair lives on the heap for good; the descriptors are this process's own copies.
+        // SAFETY: the pair is on the heap and never freed; the descriptors are this process's own copies.
         unsafe {
             libc::close((*ends)[1]);
             libc::read((*ends)[0], [0u8].as_mut_ptr().cast(), 1);
@@ -274,7 +273,7 @@ fn orphan(ends: [c_int; 2]) -> c_int {
     const STACK: usize = 16 * 1024;
     let stack = Vec::leak(vec![0u8; STACK]);
     let ends = Box::leak(Box::new(ends));
-    // SAFETY: a stack of its own that is never freed, aligned by hand.
+    // SAFETY: its own stack, never freed, aligned by hand.
     unsafe {
         let top = stack.as_mut_ptr().add(STACK - STACK % 16);
         let top = top.sub(top.addr() % 16);

@@ -1,9 +1,9 @@
-//! A process of the namespace, read from its own `/proc`.
+//! A process of the namespace, as its `/proc` shows it.
 
 use std::fs;
 use std::path::PathBuf;
 
-/// What `/proc/PID` told at one moment. Pids are those of the namespace.
+/// A snapshot of `/proc/PID`. Pids are those of the namespace.
 #[derive(Clone, Debug)]
 pub struct Process {
     pub pid: i32,
@@ -12,13 +12,13 @@ pub struct Process {
     pub session: i32,
     /// `R`, `S`, `D`, `T`, `Z`, …
     pub state: char,
-    /// The command line, words joined by a space; the name in brackets for a zombie.
+    /// The command line joined by spaces; for a zombie its name in brackets.
     pub command: String,
     directory: PathBuf,
 }
 
 impl Process {
-    /// The process in this directory of a `/proc`; `None` when it is gone.
+    /// Reads a process directory of a `/proc`; `None` if the process is gone.
     pub(super) fn read(directory: PathBuf) -> Option<Self> {
         let pid = directory.file_name()?.to_str()?.parse().ok()?;
         let stat = fs::read_to_string(directory.join("stat")).ok()?;
@@ -38,19 +38,19 @@ impl Process {
         self.state == 'Z'
     }
 
-    /// A line of `/proc/PID/status`, such as `SigBlk` or `Groups`; empty when the process is gone.
+    /// Returns a field of `/proc/PID/status`, such as `SigBlk` or `Groups`; empty if the process is gone.
     pub fn status(&self, key: &str) -> String {
         let text = fs::read_to_string(self.directory.join("status")).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
         line.unwrap_or_default().trim().to_owned()
     }
 
-    /// A mask of `/proc/PID/status`: bit 0 is signal 1.
+    /// Returns a signal mask of `/proc/PID/status`: bit 0 is signal 1.
     pub fn mask(&self, key: &str) -> u64 {
         u64::from_str_radix(&self.status(key), 16).unwrap_or(0)
     }
 
-    /// Its open descriptors and what each is.
+    /// Returns its open descriptors with their targets.
     pub fn fds(&self) -> Vec<(i32, String)> {
         let entries = fs::read_dir(self.directory.join("fd")).into_iter().flatten().flatten();
         let mut fds: Vec<_> = entries
@@ -63,19 +63,19 @@ impl Process {
         fds
     }
 
-    /// Where it stands.
+    /// Returns its working directory.
     pub fn cwd(&self) -> String {
         let link = fs::read_link(self.directory.join("cwd")).unwrap_or_default();
         link.to_string_lossy().into_owned()
     }
 
-    /// A field of `/proc/PID/sched`-free accounting: how often it has been put to sleep and woken.
+    /// Returns the number of its voluntary context switches.
     pub fn switches(&self) -> u64 {
         self.status("voluntary_ctxt_switches").parse().unwrap_or(0)
     }
 }
 
-/// Whether a mask contains a signal.
+/// Returns whether a mask contains a signal.
 pub fn has_signal(mask: u64, signal: i32) -> bool {
     mask >> (signal - 1) & 1 == 1
 }

@@ -1,4 +1,4 @@
-//! An init that runs, or has ended.
+//! An init that is running or has ended.
 
 use super::launch::Files;
 use super::process::Process;
@@ -14,12 +14,12 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// An init that was started. Dropped, it takes its whole namespace with it.
+/// A started init. Dropping it kills its whole namespace.
 #[derive(Debug)]
 pub struct Running {
     first: libc::pid_t,
     init: libc::pid_t,
-    /// Of PID 1, open until it is reaped.
+    /// Of PID 1; open until it is reaped.
     pidfd: OwnedFd,
     status: Option<File>,
     streams: Vec<Stream>,
@@ -29,28 +29,28 @@ pub struct Running {
     reaped: bool,
 }
 
-/// How an init ended, and all that was written until then.
+/// How an init ended, and its whole output.
 #[derive(Debug)]
 pub struct Ended {
     pub status: ExitStatus,
-    /// Standard output, or all of the terminal.
+    /// Standard output, or the output of the terminal.
     pub out: String,
     pub err: String,
     /// From the start to the end.
     pub after: Duration,
-    /// The moment of the end.
+    /// The time of the end.
     pub at: Instant,
-    /// Who is left in the namespace. Always empty for PID 1: the kernel sees to that.
+    /// The processes left in the namespace. Always empty for PID 1: the kernel kills them.
     pub left: Vec<Process>,
 }
 
 impl Ended {
-    /// The exit code; when a signal killed the init itself, 1000 and the signal, which no case expects.
+    /// Returns the exit code; 1000 + signal if the init itself was killed, which no test expects.
     pub fn code(&self) -> i32 {
         self.status.code().unwrap_or_else(|| 1000 + self.status.signal().unwrap_or(0))
     }
 
-    /// Fails the test when the exit code is another.
+    /// Fails the test if the exit code is a different one.
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(self.code(), code, "exit code\n{}", self.story());
@@ -66,7 +66,7 @@ impl Ended {
         self
     }
 
-    /// Everything that was written, for a message.
+    /// Returns the whole output, for a failure message.
     pub fn story(&self) -> String {
         format!("after {:?}\n--- out\n{}--- err\n{}---", self.after, self.out, self.err)
     }
@@ -77,7 +77,7 @@ impl Running {
     pub(super) fn start(plan: Plan, files: Files) -> Self {
         let started = Instant::now();
         let Started { first, init, status, output } = sandbox::start(plan).unwrap();
-        // SAFETY: our own child, not reaped; the descriptor is owned by nobody else.
+        // SAFETY: a child of ours, not reaped; the descriptor has no other owner.
         let pidfd = unsafe {
             let fd = libc::syscall(libc::SYS_pidfd_open, first, 0);
             OwnedFd::from_raw_fd(i32::try_from(fd).unwrap())
@@ -87,29 +87,29 @@ impl Running {
         Self { first, init, pidfd, status, streams, files, started, ended: None, reaped: false }
     }
 
-    // ------------------------------------------------------------------------------ looking
+    // ------------------------------------------------------------------------------ inspecting
 
-    /// What the init and its children wrote to standard output so far, or the terminal shows.
+    /// Returns standard output so far, or the output of the terminal.
     pub fn out(&self) -> String {
         self.streams.first().map(Stream::text).unwrap_or_default()
     }
 
-    /// What they wrote to standard error so far.
+    /// Returns standard error so far.
     pub fn err(&self) -> String {
         self.streams.get(1).map(Stream::text).unwrap_or_default()
     }
 
-    /// The directory that is [`super::FILES`] inside.
+    /// Returns the directory that is [`super::FILES`] inside.
     pub fn directory(&self) -> &Path {
         &self.files.0
     }
 
-    /// A file in that directory; empty when it is not there.
+    /// Returns the content of a file in that directory; empty if it does not exist.
     pub fn file(&self, name: &str) -> String {
         fs::read_to_string(self.directory().join(name)).unwrap_or_default()
     }
 
-    /// Waits until standard output contains this.
+    /// Waits until standard output contains this text.
     #[track_caller]
     pub fn wait_for(&self, text: &str) {
         let start = Instant::now();
@@ -119,7 +119,7 @@ impl Running {
         }
     }
 
-    /// Waits until standard error contains this.
+    /// Waits until standard error contains this text.
     #[track_caller]
     pub fn wait_for_err(&self, text: &str) {
         let start = Instant::now();
@@ -137,42 +137,42 @@ impl Running {
         PathBuf::from(format!("/proc/{}/root/proc", self.first))
     }
 
-    /// Every process of the namespace, the init too; without it, and the nanny, see [`Self::others`].
+    /// Returns every process of the namespace, including the init; see [`Self::others`].
     pub fn processes(&self) -> Vec<Process> {
         let entries = fs::read_dir(self.proc()).into_iter().flatten().flatten();
         let numbers = entries.filter(|entry| entry.file_name().as_encoded_bytes()[0].is_ascii_digit());
         numbers.filter_map(|entry| Process::read(entry.path())).collect()
     }
 
-    /// Every process but PID 1 and the init.
+    /// Returns every process except PID 1 and the init.
     pub fn others(&self) -> Vec<Process> {
         let own = if self.first == self.init { 1 } else { 2 };
         self.processes().into_iter().filter(|process| process.pid > own).collect()
     }
 
-    /// The init itself, as a process.
+    /// Returns the process of the init.
     #[track_caller]
     pub fn init(&self) -> Process {
         let pid = if self.first == self.init { "1" } else { "2" };
         Process::read(self.proc().join(pid)).unwrap_or_else(|| panic!("the init is gone\n{}", self.story()))
     }
 
-    /// The init's pid as the test sees it, for a tool that looks at it.
+    /// Returns the init's pid outside the namespace, for tools.
     pub fn pid_outside(&self) -> i32 {
         self.init
     }
 
-    /// How many wait to be reaped.
+    /// Returns the number of zombies.
     pub fn zombies(&self) -> usize {
         self.processes().iter().filter(|process| process.is_zombie()).count()
     }
 
-    /// The processes whose command line contains this.
+    /// Returns the processes whose command line contains this text.
     pub fn find(&self, command: &str) -> Vec<Process> {
         self.others().into_iter().filter(|process| process.command.contains(command)).collect()
     }
 
-    /// The one process whose command line contains this; waits for it.
+    /// Waits for the one process whose command line contains this text.
     #[track_caller]
     pub fn the(&self, command: &str) -> Process {
         let mut found = Vec::new();
@@ -185,18 +185,18 @@ impl Running {
 
     // ------------------------------------------------------------------------------ acting
 
-    /// Sends a signal to the init, from outside of its namespace as an engine does.
+    /// Sends a signal to the init from outside its namespace, as an engine does.
     #[track_caller]
     pub fn signal(&self, signal: i32) {
-        // SAFETY: numbers; the process is a child that is not reaped, or below one.
+        // SAFETY: integers only; the process is a child that is not reaped, or below one.
         let result = unsafe { libc::kill(self.init, signal) };
         // A nanny may have reaped it: then it needs no signal.
         assert!(result == 0 || self.status.is_some(), "kill: {}", std::io::Error::last_os_error());
     }
 
-    /// Waits until the init can take this signal: has a handler for it, or blocks it to fetch it later
-    /// (the kernel does not show what a process blocks while sigwait stands open for it; by then there
-    /// is a child). Before that moment the kernel drops what is sent to a PID 1.
+    /// Waits until the init handles this signal or blocks it to take it later (the kernel does not show signals
+    /// blocked while sigwait waits for them; by then the init has a child). Before that, the kernel drops signals to
+    /// PID 1.
     #[track_caller]
     pub fn wait_until_it_takes(&self, signal: i32) {
         let start = Instant::now();
@@ -214,19 +214,19 @@ impl Running {
     /// Sends a signal to any process of the namespace.
     #[track_caller]
     pub fn signal_to(&self, process: &Process, signal: i32) {
-        // SAFETY: numbers.
+        // SAFETY: integers only.
         let result = unsafe { libc::kill(self.outside(process.pid), signal) };
         assert_eq!(result, 0, "kill {process:?}: {}", std::io::Error::last_os_error());
     }
 
-    /// The same for one that may have ended; whether it was there.
+    /// The same for a process that may have ended; returns whether it existed.
     pub fn try_signal_to(&self, process: &Process, signal: i32) -> bool {
         let outside = self.find_outside(process.pid);
-        // SAFETY: numbers.
+        // SAFETY: integers only.
         outside.is_some_and(|pid| unsafe { libc::kill(pid, signal) } == 0)
     }
 
-    /// The pid that a process of the namespace has outside.
+    /// Returns the outer pid of a process of the namespace.
     #[track_caller]
     fn outside(&self, pid: i32) -> i32 {
         self.find_outside(pid).expect("the process is gone")
@@ -253,34 +253,34 @@ impl Running {
         self.streams[0].file.write_all(text.as_bytes()).unwrap();
     }
 
-    /// Gives the terminal another size, which its foreground group hears of.
+    /// Resizes the terminal, which signals its foreground group.
     #[track_caller]
     pub fn resize(&self, rows: u16, columns: u16) {
         let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        // SAFETY: the structure is ours.
+        // SAFETY: a structure of ours.
         let result =
             unsafe { libc::ioctl(self.streams[0].file.as_raw_fd(), libc::TIOCSWINSZ as _, &raw const size) };
         assert_eq!(result, 0);
     }
 
-    /// Stops reading standard output or error (1, 2): the pipe fills up, as behind a log driver that hangs.
+    /// Stops reading standard output or error (1, 2): the pipe fills up, as with a log driver that hangs.
     pub fn stop_reading(&self, fd: usize) {
         *self.streams[fd - 1].paused.lock().unwrap() = true;
     }
 
-    /// Reads it again.
+    /// Resumes reading.
     pub fn read_on(&self, fd: usize) {
         *self.streams[fd - 1].paused.lock().unwrap() = false;
     }
 
     // ------------------------------------------------------------------------------ the end
 
-    /// Whether the init has ended, without waiting.
+    /// Returns whether the init has ended; does not wait.
     pub fn has_ended(&mut self) -> bool {
         self.poll(Duration::ZERO)
     }
 
-    /// Sends TERM: rinit ends [`AT_ONCE`].
+    /// Sends TERM; rinit must end within [`AT_ONCE`].
     #[track_caller]
     pub fn stops_at_once(self) -> Ended {
         let asked = Instant::now();
@@ -291,13 +291,13 @@ impl Running {
         ended
     }
 
-    /// Waits for the end, within [`PATIENCE`].
+    /// Waits for the end; fails the test after [`PATIENCE`].
     #[track_caller]
     pub fn end(self) -> Ended {
         self.end_within(PATIENCE)
     }
 
-    /// Waits for the end, and fails the test when it does not come in time.
+    /// Waits for the end; fails the test after `patience`.
     #[track_caller]
     pub fn end_within(mut self, patience: Duration) -> Ended {
         assert!(self.poll(patience), "it has not ended within {patience:?}\n{}", self.story());
@@ -309,14 +309,14 @@ impl Running {
         Ended { status, out, err, after: at - self.started, at, left }
     }
 
-    /// SIGTERM, and the end.
+    /// Sends SIGTERM and waits for the end.
     #[track_caller]
     pub fn stop(self) -> Ended {
         self.signal(libc::SIGTERM);
         self.end()
     }
 
-    /// Waits for the end of the init at most this long; whether it has come.
+    /// Waits for the end of the init, at most this long; returns whether it has ended.
     fn poll(&mut self, patience: Duration) -> bool {
         if self.ended.is_some() {
             return true;
@@ -324,7 +324,7 @@ impl Running {
         let fd = self.status.as_ref().map_or(self.pidfd.as_raw_fd(), AsRawFd::as_raw_fd);
         let mut wanted = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
         let span = i32::try_from(patience.as_millis()).unwrap();
-        // SAFETY: one structure, and its count is one.
+        // SAFETY: an array of one entry.
         if unsafe { libc::poll(&raw mut wanted, 1, span) } <= 0 {
             return false;
         }
@@ -340,16 +340,16 @@ impl Running {
 
     fn reap(&mut self) {
         let mut status = 0;
-        // SAFETY: our own child, reaped once.
+        // SAFETY: a child of ours, reaped once.
         unsafe { libc::waitpid(self.first, &raw mut status, 0) };
         self.reaped = true;
         self.ended.get_or_insert(ExitStatus::from_raw(status));
     }
 
-    /// Ends the namespace.
+    /// Kills the namespace.
     fn kill(&mut self) {
         if !self.reaped {
-            // SAFETY: our own child, not reaped.
+            // SAFETY: a child of ours, not reaped.
             unsafe { libc::kill(self.first, libc::SIGKILL) };
             self.reap();
         }
@@ -362,7 +362,7 @@ impl Drop for Running {
     }
 }
 
-/// A pipe or terminal that a thread reads, so that no writer ever waits for the test.
+/// A pipe or terminal read by a thread, so that no writer waits for the test.
 #[derive(Debug)]
 struct Stream {
     file: File,
@@ -383,7 +383,7 @@ impl Stream {
                 while *wait.lock().unwrap() {
                     std::thread::sleep(ms(1));
                 }
-                // A terminal whose other side is gone says EIO.
+                // A terminal whose other end is closed returns EIO.
                 match source.read(&mut chunk) {
                     Ok(0) | Err(_) => return,
                     Ok(count) => kept.lock().unwrap().extend_from_slice(&chunk[..count]),
@@ -397,7 +397,7 @@ impl Stream {
         String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
     }
 
-    /// Reads to the end, which has come when every writer is gone.
+    /// Reads to the end: until every writer has closed it.
     fn finish(&mut self) -> String {
         *self.paused.lock().unwrap() = false;
         if let Some(reader) = self.reader.take() {

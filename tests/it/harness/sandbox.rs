@@ -1,9 +1,9 @@
-//! From a [`Plan`] to a process in namespaces of its own.
+//! Turns a [`Plan`] into a process in its own namespaces.
 //!
-//! The test process has threads, so between clone and exec only system calls are made: everything
-//! that needs memory is prepared before (`Ready`), and a step that fails is told through a pipe. Where
-//! the C library does more than the call (it makes all threads follow a `setgroups`, under a lock that
-//! another thread may have held at the clone), the call is made without it.
+//! The test process has threads, so between clone and exec only system calls are allowed: everything that needs memory
+//! is prepared before (`Ready`), and a failed step is reported through a pipe. If the C library does more than the
+//! system call (for `setgroups` it synchronises all threads, with a lock that another thread may have held at the
+//! clone), the raw call is used.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fs;
@@ -11,21 +11,21 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
-/// What descriptors 0, 1 and 2 are.
+/// Descriptors 0, 1 and 2.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) enum Stdio {
     /// /dev/null and two pipes that the test reads.
     #[default]
     Pipes,
-    /// /dev/null and two pipes whose reader is gone.
+    /// /dev/null and two pipes without a reader.
     Deaf,
     /// A terminal that the test types on.
     Tty,
-    /// Nothing.
+    /// Closed.
     Closed,
 }
 
-/// What to start; see [`super::Launch`] for the words.
+/// What to start; the methods of [`super::Launch`] explain the fields.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub program: CString,
@@ -45,26 +45,26 @@ pub(super) struct Plan {
     pub groups: Vec<u32>,
     pub cwd: CString,
     pub limits: Vec<(u32, u64, u64)>,
-    /// System calls, and the errors that they are answered with.
+    /// System calls, with the errors that they fail with.
     pub refused: Vec<(libc::c_long, c_int)>,
 }
 
-/// What was started.
+/// A started init.
 pub(super) struct Started {
-    /// PID 1 of the namespace, as the test sees it.
+    /// PID 1 of the namespace, by its outer pid.
     pub first: libc::pid_t,
-    /// The init under test, as the test sees it: the same, or the nanny's child.
+    /// The init under test, by its outer pid: the same, or the nanny's child.
     pub init: libc::pid_t,
-    /// Where a nanny reports the wait status of the init.
+    /// The pipe where a nanny reports the wait status of the init.
     pub status: Option<OwnedFd>,
     /// What the test reads: standard output and error, or the terminal.
     pub output: Vec<OwnedFd>,
 }
 
-/// Descriptors of the child's are kept above those that a test asks for.
+/// The child's own descriptors are at least this, above those that a test requests.
 const HIGH: RawFd = 200;
 
-/// Everything that the child needs, in the form that system calls want.
+/// Everything that the child needs, in the form of the system calls.
 struct Ready<'a> {
     plan: &'a Plan,
     argv: Vec<*const c_char>,
@@ -76,14 +76,14 @@ struct Ready<'a> {
     fds: Vec<(OwnedFd, RawFd)>,
     mask: libc::sigset_t,
     filter: Vec<libc::sock_filter>,
-    /// One byte is one leave to go on.
+    /// Each byte allows the child to continue with one step.
     go: OwnedFd,
-    /// (step, errno) when a step fails.
+    /// Receives (step, errno) if a step fails.
     fault: OwnedFd,
     status: Option<OwnedFd>,
 }
 
-/// Starts it; an error says which step failed.
+/// Starts it; an error names the step that failed.
 pub(super) fn start(mut plan: Plan) -> io::Result<Started> {
     let (go_read, go_write) = pipe()?;
     let (fault_read, fault_write) = pipe()?;
@@ -110,24 +110,24 @@ pub(super) fn start(mut plan: Plan) -> io::Result<Started> {
     match release(first, plan.nested, go_write, fault_read) {
         Ok(init) => Ok(Started { first, init, status: status_read, output }),
         Err(error) => {
-            // SAFETY: our own child, which is not reaped yet.
+            // SAFETY: a child of ours that is not reaped yet.
             unsafe { (libc::kill(first, libc::SIGKILL), libc::waitpid(first, ptr::null_mut(), 0)) };
             Err(error)
         }
     }
 }
 
-/// The clone itself. Returns in the test alone.
+/// Clones. Returns only in the test.
 fn spawn(ready: &Ready) -> io::Result<libc::pid_t> {
     let mut flags = libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::SIGCHLD;
     if ready.plan.network {
         flags |= libc::CLONE_NEWNET;
     }
-    // SAFETY: reads a number.
+    // SAFETY: no arguments.
     if unsafe { libc::geteuid() } != 0 {
         flags |= libc::CLONE_NEWUSER;
     }
-    // SAFETY: without CLONE_VM this is fork; the child makes system calls until it execs or exits.
+    // SAFETY: without CLONE_VM this is a fork; the child makes only system calls until it execs or exits.
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
     match pid {
         0 => child(ready),
@@ -136,9 +136,9 @@ fn spawn(ready: &Ready) -> io::Result<libc::pid_t> {
     }
 }
 
-/// Lets the child go on, step by step, until the init runs. Returns the init's pid.
+/// Lets the child continue, step by step, until the init runs. Returns the init's pid.
 fn release(first: libc::pid_t, nested: bool, go: OwnedFd, fault: OwnedFd) -> io::Result<libc::pid_t> {
-    // SAFETY: reads two numbers.
+    // SAFETY: no arguments.
     let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
     if uid != 0 {
         fs::write(format!("/proc/{first}/setgroups"), "deny")?;
@@ -153,10 +153,10 @@ fn release(first: libc::pid_t, nested: bool, go: OwnedFd, fault: OwnedFd) -> io:
         let children = format!("/proc/{first}/task/{first}/children");
         super::eventually("the nanny has its child", || {
             let text = fs::read_to_string(&children).unwrap_or_default();
-            // A nanny that is gone has failed; the pipe knows where.
+            // If the nanny is gone it has failed; the pipe says where.
             text.trim().parse().map(|pid| init = pid).is_ok() || is_gone(first)
         });
-        // Nobody reads it when a step has failed.
+        // No reader if a step has failed.
         let _ = go.write_all(b"2");
     }
     let mut told = [0; 5];
@@ -176,14 +176,14 @@ fn is_gone(pid: libc::pid_t) -> bool {
 
 // ---------------------------------------------------------------- in the child: system calls only
 
-/// A call that must succeed; its number is what a failure is known by.
+/// System calls that must succeed; the number identifies a failed one.
 struct Step<'a>(&'a Ready<'a>, u8);
 
 impl Step<'_> {
     fn must(&mut self, result: c_int) -> c_int {
         self.1 += 1;
         if result < 0 {
-            // SAFETY: errno is thread local and there; the buffer is ours.
+            // SAFETY: errno is thread-local; the buffer is ours.
             unsafe {
                 let errno = (*libc::__errno_location()).to_ne_bytes();
                 let told = [self.1, errno[0], errno[1], errno[2], errno[3]];
@@ -202,19 +202,19 @@ impl Step<'_> {
     }
 
     fn mount(&mut self, source: &CStr, target: &CStr, kind: &CStr, flags: u64) {
-        // SAFETY: strings that live until the call returns.
+        // SAFETY: strings that outlive the call.
         let result =
             unsafe { libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, ptr::null()) };
         self.must(result);
     }
 
-    /// Sets or clears read-only on a mount, or on all below it.
+    /// Sets or clears read-only on a mount, or on all mounts below it.
     fn read_only(&mut self, target: &CStr, set: bool, all: bool) {
         const MOUNT_ATTR_RDONLY: u64 = 1;
         // struct mount_attr: set, clear, propagation, user namespace.
         let attr = [u64::from(set) * MOUNT_ATTR_RDONLY, u64::from(!set) * MOUNT_ATTR_RDONLY, 0, 0];
         let recursive = if all { libc::AT_RECURSIVE } else { 0 };
-        // SAFETY: the structure is as long as its length says.
+        // SAFETY: a structure of the given length.
         let result = unsafe {
             libc::syscall(
                 libc::SYS_mount_setattr,
@@ -234,11 +234,11 @@ fn child(ready: &Ready) -> ! {
     step.wait_for_leave(); // 1
     surroundings(&mut step, ready.plan, &ready.probe);
     step.1 = 50;
-    // Nothing outlives the test.
-    // SAFETY: no memory is involved.
+    // Die with the test.
+    // SAFETY: integers only.
     step.must(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) });
     if ready.plan.nested {
-        // SAFETY: as the first clone.
+        // SAFETY: like the first clone.
         let pid = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
         if pid != 0 {
             step.must(if pid < 0 { -1 } else { 0 });
@@ -252,7 +252,7 @@ fn child(ready: &Ready) -> ! {
     descriptors(&mut step);
     step.1 = 80;
     refuse(&mut step);
-    // SAFETY: null-terminated arrays of null-terminated strings, the mask is a valid set.
+    // SAFETY: null-terminated arrays of NUL-terminated strings; the mask is a valid set.
     step.must(unsafe {
         libc::sigprocmask(libc::SIG_SETMASK, &raw const ready.mask, ptr::null_mut());
         libc::execve(ready.plan.program.as_ptr(), ready.argv.as_ptr(), ready.envp.as_ptr())
@@ -262,21 +262,21 @@ fn child(ready: &Ready) -> ! {
     unsafe { libc::_exit(125) }
 }
 
-/// Mounts and network, steps 2 to 49.
+/// Sets up mounts and network: steps 2 to 49.
 fn surroundings(step: &mut Step, plan: &Plan, probe: &CStr) {
     step.mount(c"none", c"/", c"none", libc::MS_REC | libc::MS_PRIVATE);
     step.mount(c"proc", c"/proc", c"proc", 0);
     step.mount(c"tmpfs", c"/mnt", c"tmpfs", 0);
     for (from, to) in [(plan.rinit.as_c_str(), c"/mnt/rinit"), (probe, c"/mnt/probe")] {
-        // SAFETY: a string that lives; the descriptor is closed at once.
+        // SAFETY: a string that outlives the call; the descriptor is closed at once.
         unsafe { libc::close(step.must(libc::open(to.as_ptr(), libc::O_CREAT | libc::O_CLOEXEC, 0o755))) };
         step.mount(from, to, c"none", libc::MS_BIND);
     }
     for name in [c"/mnt/tini", c"/mnt/dumb-init", c"/mnt/catatonit"] {
-        // SAFETY: strings that live.
+        // SAFETY: strings that outlive the call.
         step.must(unsafe { libc::symlink(c"rinit".as_ptr(), name.as_ptr()) });
     }
-    // SAFETY: a string that lives.
+    // SAFETY: a string that outlives the call.
     step.must(unsafe { libc::mkdir(c"/mnt/files".as_ptr(), 0o755) });
     step.mount(&plan.directory, c"/mnt/files", c"none", libc::MS_BIND);
     for directory in &plan.hidden {
@@ -298,7 +298,7 @@ fn surroundings(step: &mut Step, plan: &Plan, probe: &CStr) {
 
 /// Brings `lo` up, which gives it 127.0.0.1.
 fn loopback(step: &mut Step) {
-    // SAFETY: all zeros is a valid request; the union's flags are what SIOCSIFFLAGS reads.
+    // SAFETY: zero is a valid request; SIOCSIFFLAGS reads the flags of the union.
     unsafe {
         let mut request: libc::ifreq = std::mem::zeroed();
         request.ifr_name[0] = c_char::from_ne_bytes(*b"l");
@@ -310,14 +310,14 @@ fn loopback(step: &mut Step) {
     }
 }
 
-/// Session, signals, limits and user, steps from 60.
+/// Sets up session, signals, limits and user: steps from 60.
 fn person(step: &mut Step) {
     let plan = step.0.plan;
-    // SAFETY: numbers, and a string that lives.
+    // SAFETY: integers, and a string that outlives the call.
     unsafe {
         step.must(libc::setsid());
         for signal in 1..=64 {
-            // Some cannot be set; those stand at their default anyway.
+            // Some cannot be set; these have their default anyway.
             let how = if plan.ignored.contains(&signal) { libc::SIG_IGN } else { libc::SIG_DFL };
             // The kernel's structure: handler, flags, restorer, mask.
             let action = [how, 0, 0, 0];
@@ -341,10 +341,10 @@ fn person(step: &mut Step) {
     }
 }
 
-/// Descriptors, steps from 70.
+/// Sets up descriptors: steps from 70.
 fn descriptors(step: &mut Step) {
     let ready = step.0;
-    // SAFETY: numbers of descriptors that this process owns a copy of.
+    // SAFETY: descriptors of which this process has its own copy.
     unsafe {
         step.must(if libc::syscall(libc::SYS_close_range, 3, c_int::MAX, libc::CLOSE_RANGE_CLOEXEC) == 0 {
             0
@@ -366,7 +366,7 @@ fn descriptors(step: &mut Step) {
     }
 }
 
-/// Installs the filter of system calls, steps from 80.
+/// Installs the seccomp filter: steps from 80.
 fn refuse(step: &mut Step) {
     let filter = &step.0.filter;
     if step.0.plan.refused.is_empty() {
@@ -377,7 +377,7 @@ fn refuse(step: &mut Step) {
         filter: filter.as_ptr().cast_mut(),
     };
     let how = libc::c_ulong::from(libc::SECCOMP_MODE_FILTER);
-    // SAFETY: numbers, and a program that lives during the call.
+    // SAFETY: integers, and a program that outlives the call.
     unsafe {
         if libc::geteuid() != 0 {
             step.must(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
@@ -386,10 +386,10 @@ fn refuse(step: &mut Step) {
     }
 }
 
-/// PID 1 where the init under test is not: reaps, tells how the init ended, and stays.
+/// PID 1 if the init under test is not: reaps, reports how the init ended, and stays.
 fn nanny(ready: &Ready, init: i64) -> ! {
-    // SAFETY: numbers, and a buffer of our own. Every descriptor but the status pipe is let go of,
-    // so that the test sees the end of the streams.
+    // SAFETY: integers and a buffer of ours. Closes every descriptor except the status pipe, so that the test sees the
+    // end of the streams.
     unsafe {
         let status_fd = libc::dup2(ready.status.as_ref().map_or(-1, AsRawFd::as_raw_fd), 3);
         libc::syscall(libc::SYS_close_range, 0, 2, 0);
@@ -412,7 +412,7 @@ fn pointers(words: &[CString]) -> Vec<*const c_char> {
     words.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect()
 }
 
-/// The program of a seccomp(2) filter: an error for each of these, and leave for all others.
+/// Builds a seccomp(2) filter: an error for each of these calls; all others are allowed.
 fn filter(refused: &[(libc::c_long, c_int)]) -> Vec<libc::sock_filter> {
     let step = |code: u32, k: u32, jump_false: u8| libc::sock_filter {
         code: u16::try_from(code).unwrap(),
@@ -420,7 +420,7 @@ fn filter(refused: &[(libc::c_long, c_int)]) -> Vec<libc::sock_filter> {
         jf: jump_false,
         k,
     };
-    // The number of the call is what the structure begins with.
+    // The structure starts with the number of the call.
     let mut program = vec![step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)];
     for &(call, errno) in refused {
         let answer = libc::SECCOMP_RET_ERRNO | u32::try_from(errno).unwrap();
@@ -432,7 +432,7 @@ fn filter(refused: &[(libc::c_long, c_int)]) -> Vec<libc::sock_filter> {
 }
 
 fn signal_set(signals: &[c_int]) -> libc::sigset_t {
-    // SAFETY: sigemptyset makes the set valid before it is used.
+    // SAFETY: sigemptyset initialises the set before it is used.
     unsafe {
         let mut set = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);
@@ -443,10 +443,10 @@ fn signal_set(signals: &[c_int]) -> libc::sigset_t {
     }
 }
 
-/// A pipe that no other start inherits.
+/// Creates a pipe that no other start inherits.
 pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends = [0; 2];
-    // SAFETY: two numbers are written, and owned by nobody else.
+    // SAFETY: an array of two integers; the descriptors have no other owner.
     unsafe {
         if libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) < 0 {
             return Err(io::Error::last_os_error());
@@ -455,9 +455,9 @@ pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     }
 }
 
-/// The same descriptor, at [`HIGH`] or above.
+/// Duplicates a descriptor to [`HIGH`] or above.
 fn high(fd: OwnedFd) -> io::Result<OwnedFd> {
-    // SAFETY: a new descriptor, owned by nobody else.
+    // SAFETY: a new descriptor without other owner.
     unsafe {
         match libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, HIGH) {
             -1 => Err(io::Error::last_os_error()),
@@ -466,7 +466,7 @@ fn high(fd: OwnedFd) -> io::Result<OwnedFd> {
     }
 }
 
-/// The child's 0, 1 and 2, and what the test reads.
+/// Creates the child's 0, 1 and 2, and the ends that the test reads.
 fn standard_streams(kind: Stdio) -> io::Result<(Option<[OwnedFd; 3]>, Vec<OwnedFd>)> {
     match kind {
         Stdio::Closed => Ok((None, Vec::new())),
@@ -484,9 +484,9 @@ fn standard_streams(kind: Stdio) -> io::Result<(Option<[OwnedFd; 3]>, Vec<OwnedF
     }
 }
 
-/// A pseudo terminal: the test's end and the child's.
+/// Creates a pseudo terminal: the test's end and the child's.
 fn terminal() -> io::Result<(OwnedFd, OwnedFd)> {
-    // SAFETY: each descriptor is checked and owned once; the size is a plain structure.
+    // SAFETY: each descriptor is checked and has one owner; the size is a plain structure.
     unsafe {
         let master = libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC);
         if master < 0 {
