@@ -1,7 +1,7 @@
 //! What checks cost: `cargo bench --bench checks [-- [--markdown] [--quick] SUBJECT…]`.
 //!
-//! Every program takes its turn after the others in every round; a time is from exec to the end. What is measured, and
-//! against which bar, is said by the subjects:
+//! In every round each program runs once, in turn; times are from exec to exit. The subjects define what is measured,
+//! and the bars:
 //!
 //! | subject | file | what |
 //! | --- | --- | --- |
@@ -10,8 +10,8 @@
 //! | `waits` | `running.rs` | 20 checks that wait 2 s each, beside one `sleep 2` |
 //! | `reading` | `reading.rs` | a file of 2,000 lines, beside a bare TOML parser |
 //!
-//! Root is needed for mounts, which nobody else sees. `RINIT_BIN` and `RINIT_SMALL` name the binaries under test, as for
-//! the peers.
+//! Needs root for mounts in its own namespace. `RINIT_BIN` and `RINIT_SMALL` name the binaries under test, as in the
+//! peers benchmark.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -31,7 +31,7 @@ mod running;
 use common::{Options, Subject};
 use place::Place;
 
-/// What stands above the tables in `benches/CHECKS.md`.
+/// The text above the tables in `benches/CHECKS.md`.
 const PREFACE: &str = "\
 # What checks cost
 

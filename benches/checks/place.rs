@@ -1,4 +1,4 @@
-//! The place that the checks describe: files, mounts and variables, all as they are expected.
+//! The environment that the checks describe: files, mounts and variables, all as expected.
 
 use super::common;
 use std::ffi::CString;
@@ -8,24 +8,24 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// How many checks of each of the four kinds there are.
+/// The number of checks of each of the four kinds.
 const EACH: usize = 50;
 
-/// Services, of ten lines each, beside 200 checks of five: 2,000 lines.
+/// Services of ten lines each, with 200 checks of five: 2,000 lines.
 const SERVICES: usize = 100;
 
-/// Everything that is measured.
+/// The environment of all measurements.
 pub struct Place {
-    /// A directory of ours on the disk.
+    /// A temporary directory on disk.
     pub directory: PathBuf,
     /// The binaries under test.
     pub ours: Vec<(&'static str, String)>,
-    /// The environment: what the checks look for.
+    /// The environment variables that the checks expect.
     pub variables: Vec<String>,
 }
 
 impl Place {
-    /// Makes it. The mounts are this process's own and go with it.
+    /// Creates it. The mounts belong to this process and end with it.
     pub fn new() -> Self {
         let directory = common::directory("checks");
         own_mounts();
@@ -40,18 +40,18 @@ impl Place {
         fs::create_dir(directory.join("data")).unwrap();
         tmpfs(&directory.join("state"), false);
         let ours = common::ours(&directory);
-        // What was written is on the disk before anybody's time counts.
+        // Write everything to disk before anything is measured.
         // SAFETY: no arguments.
         unsafe { libc::sync() };
         Self { directory, ours, variables }
     }
 
-    /// A path below the directory.
+    /// Returns a path below the directory.
     pub fn path(&self, name: &str) -> String {
         self.directory.join(name).to_str().unwrap().to_owned()
     }
 
-    /// Writes a configuration and tells its path.
+    /// Writes a configuration; returns its path.
     pub fn config(&self, name: &str, text: &str) -> String {
         file(&self.directory.join(name), text, 0o644);
         self.path(name)
@@ -76,7 +76,7 @@ impl Place {
         text
     }
 
-    /// The same and 100 services.
+    /// The same, with 100 services.
     pub fn long(&self) -> String {
         let mut text = self.many();
         for n in 0..SERVICES {
@@ -101,7 +101,7 @@ impl Place {
     }
 }
 
-/// The keys of a check of a variable, on two lines, and a value that holds.
+/// Returns the keys of a variable check, on two lines, and a valid value.
 fn form(n: usize) -> (&'static str, &'static str, &'static str) {
     [
         ("type = \"int\"", "min = 1", "17"),
@@ -112,7 +112,7 @@ fn form(n: usize) -> (&'static str, &'static str, &'static str) {
     ][n % 5]
 }
 
-/// What `ten.toml` and `ten.sh` look for.
+/// Returns the variables for `ten.toml` and `ten.sh`.
 fn ten_variables(directory: &Path) -> Vec<String> {
     let app = format!("APP={}", directory.to_str().unwrap());
     let url = "DATABASE_URL=postgres://app:secret@db:5432/app";
@@ -124,9 +124,9 @@ fn file(path: &Path, text: &str, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// A mount namespace whose mounts nobody else sees.
+/// Enters a private mount namespace.
 fn own_mounts() {
-    // SAFETY: numbers, and constant strings.
+    // SAFETY: integers and constant strings.
     unsafe {
         assert_eq!(libc::unshare(libc::CLONE_NEWNS), 0, "{}", io::Error::last_os_error());
         let private = libc::MS_REC | libc::MS_PRIVATE;

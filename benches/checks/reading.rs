@@ -1,4 +1,4 @@
-//! A file of 2,000 lines: read and resolved in this process, and by the whole program.
+//! A file of 2,000 lines: parsed and resolved in this process, and by the whole program.
 
 use super::common::start::{Quiet, Space, Start, now, start};
 use super::common::table::{Samples, Table, rows};
@@ -13,7 +13,7 @@ use rinit::config::source::files::Files;
 use rinit::config::{Plan, resolve};
 use std::hint::black_box;
 
-/// From the text to what is to be checked and run, as a start does it.
+/// From the text to the checks and the plan, as at a start.
 fn ours(text: &str) -> (usize, Plan) {
     let variable = |name: &str| (name == "APP").then(|| "/opt/app".to_owned());
     let scope = Scope {
@@ -36,8 +36,8 @@ fn ours(text: &str) -> (usize, Plan) {
     (checks.len(), plan)
 }
 
-/// In this process, again and again: what is compared is the work, and the memory is there already. What a start adds to
-/// that, `whole` shows.
+/// Measures repeatedly in this process: compares the work itself, with memory already touched. `whole` shows the
+/// additional cost of a start.
 pub fn reading(place: &Place, options: &Options) -> Vec<Table> {
     let _quiet = Quiet::new();
     let text = place.long();
@@ -58,14 +58,14 @@ pub fn reading(place: &Place, options: &Options) -> Vec<Table> {
     vec![library, whole(place, &text, options)]
 }
 
-/// How long something takes; what it makes is dropped within that time.
+/// Measures a function; includes the time to drop its result.
 fn time<T>(mut what: impl FnMut() -> T) -> u64 {
     let start = now();
     drop(black_box(what()));
     now() - start
 }
 
-/// The program, which reads the file from the disk too. For comparison, without a bar.
+/// Measures the program, which also reads the file from disk. For comparison; no bar.
 fn whole(place: &Place, text: &str, options: &Options) -> Table {
     let long = place.config("long.toml", text);
     let empty = place.config("empty.toml", "");

@@ -1,4 +1,4 @@
-//! The whole program with its checks, from exec to its end.
+//! The whole program with its checks, from exec to exit.
 
 use super::common::start::{Quiet, Space, Start, start};
 use super::common::table::{Samples, Table, rows};
@@ -6,7 +6,7 @@ use super::common::{Options, micros};
 use super::place::Place;
 use std::fmt::Write as _;
 
-/// One that takes its turn: its name, its words, and the exit code that it must end with.
+/// A program to measure: its name, its arguments, and its expected exit code.
 struct Turn {
     name: &'static str,
     words: Vec<String>,
@@ -19,7 +19,7 @@ impl Turn {
     }
 }
 
-/// Each binary under test on a configuration, and the first on an empty one, which is the floor.
+/// Each binary under test with a configuration, and the first with an empty one as the baseline.
 fn checks(place: &Place, config: &str, code: i32) -> Vec<Turn> {
     let of = |name: &'static str, path: &str, config: &str, code: i32| {
         Turn::new(name, &[path, "--config", config, "--check"], code)
@@ -30,7 +30,7 @@ fn checks(place: &Place, config: &str, code: i32) -> Vec<Turn> {
     turns
 }
 
-/// Starts each in turn, `count` times, after `warm` rounds that do not count; what it took, in µs.
+/// Runs each in turn, `count` times after `warm` warm-up rounds; returns the times in µs.
 fn measure(place: &Place, turns: &[Turn], warm: usize, count: usize) -> Vec<(String, Samples)> {
     let mut rows = rows(turns.iter().map(|turn| turn.name));
     for round in 0..count + warm {
@@ -54,7 +54,7 @@ fn measure(place: &Place, turns: &[Turn], warm: usize, count: usize) -> Vec<(Str
     rows
 }
 
-/// 200 checks of four kinds, all of which hold.
+/// 200 checks of four kinds; all pass.
 pub fn many(place: &Place, options: &Options) -> Vec<Table> {
     let _quiet = Quiet::new();
     let config = place.config("many.toml", &place.many());
@@ -65,7 +65,7 @@ pub fn many(place: &Place, options: &Options) -> Vec<Table> {
     vec![Table::new(title, "µs", rows).bar(1.5, &["sh"])]
 }
 
-/// Ten checks, and the script that does the same ten.
+/// Ten checks, and a script that does the same ones.
 pub fn ten(place: &Place, options: &Options) -> Vec<Table> {
     let _quiet = Quiet::new();
     let config = place.config("ten.toml", include_str!("ten.toml"));
@@ -77,7 +77,7 @@ pub fn ten(place: &Place, options: &Options) -> Vec<Table> {
     vec![Table::new(title, "µs", rows).bar(0.25, &["script"])]
 }
 
-/// 20 files that never come, each waited for 2 s: side by side, and no longer.
+/// 20 files that never appear, each waited for 2 s: concurrently, so no longer than that.
 pub fn waits(place: &Place, options: &Options) -> Vec<Table> {
     let mut text = String::new();
     for n in 0..20 {

@@ -1,6 +1,6 @@
-//! What the benchmarks share: how a program is started, how samples are shown, and the command line.
+//! Common to all benchmarks: starting programs, showing samples, the command line.
 
-// Each benchmark compiles its own copy and uses a part of it.
+// Each benchmark compiles its own copy and uses parts of it.
 #![allow(dead_code)]
 
 pub mod start;
@@ -11,19 +11,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use table::Table;
 
-/// What the command line asks for.
+/// The parsed command line.
 pub struct Options {
     pub markdown: bool,
-    /// A tenth of the samples: to see whether it works.
+    /// A tenth of the samples: a quick check that it works.
     pub quick: bool,
     wanted: Vec<String>,
 }
 
-/// What can be measured, by its name.
+/// Something to measure, with its name.
 pub type Subject<T> = (&'static str, fn(&T, &Options) -> Vec<Table>);
 
 impl Options {
-    /// Reads the arguments; ends the benchmark when they are wrong, or when it is not run by root.
+    /// Parses the arguments; exits if they are wrong, or without root.
     pub fn read<T>(subjects: &[Subject<T>]) -> Self {
         let mut options = Self { markdown: false, quick: false, wanted: Vec::new() };
         for word in std::env::args().skip(1) {
@@ -41,7 +41,7 @@ impl Options {
                 }
             }
         }
-        // SAFETY: reads a number.
+        // SAFETY: no arguments.
         if unsafe { libc::geteuid() } != 0 {
             eprintln!("a namespace of its own needs root");
             std::process::exit(77);
@@ -49,13 +49,13 @@ impl Options {
         options
     }
 
-    /// How many samples are taken where a careful run takes `count`.
+    /// Returns the number of samples for a full run's `count`.
     pub fn samples(&self, count: usize) -> usize {
         if self.quick { (count / 10).max(3) } else { count }
     }
 
-    /// Measures what is wanted and prints it: the tables as they come, then the bars; as Markdown, below `preface`,
-    /// the bars first.
+    /// Measures the selected subjects and prints the tables as they come, then the bars; as Markdown: below `preface`,
+    /// with the bars first.
     pub fn measure<T>(&self, subjects: &[Subject<T>], of: &T, preface: impl FnOnce() -> String) {
         let mut bars = Vec::new();
         let mut tables = String::new();
@@ -82,7 +82,7 @@ impl Options {
     }
 }
 
-/// A new directory on the disk.
+/// Creates a temporary directory on disk.
 pub fn directory(name: &str) -> PathBuf {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&directory);
@@ -90,7 +90,7 @@ pub fn directory(name: &str) -> PathBuf {
     directory
 }
 
-/// The binaries under test, copied into a directory: `$RINIT_BIN`, else the musl release build, and `$RINIT_SMALL`.
+/// Copies the binaries under test into a directory: `$RINIT_BIN` or else the musl release build, and `$RINIT_SMALL`.
 pub fn ours(directory: &Path) -> Vec<(&'static str, String)> {
     let built = format!("{}/../x86_64-unknown-linux-musl/release/rinit", env!("CARGO_TARGET_TMPDIR"));
     let ours = std::env::var("RINIT_BIN").unwrap_or(built);
@@ -107,7 +107,7 @@ pub fn ours(directory: &Path) -> Vec<(&'static str, String)> {
     std::iter::once(copy("rinit", &ours)).chain(small).collect()
 }
 
-/// When and where it was measured, and how large the binaries are.
+/// Describes when and where it was measured, and the size of the binaries.
 pub fn circumstances<'a>(ours: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let cpus = std::thread::available_parallelism().unwrap();
     let (date, kernel) = (output("date", &["-u", "+%Y-%m-%d"]), output("uname", &["-rm"]));
@@ -119,7 +119,7 @@ pub fn circumstances<'a>(ours: impl Iterator<Item = (&'a str, &'a str)>) -> Stri
     text
 }
 
-/// What a program says.
+/// Returns the output of a program.
 pub fn output(program: &str, words: &[&str]) -> String {
     let out = Command::new(program).args(words).output().unwrap();
     String::from_utf8_lossy(&out.stdout).trim().to_owned()

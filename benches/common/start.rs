@@ -1,31 +1,31 @@
-//! A program, started so that nothing but its own time counts; as PID 1 of a fresh PID namespace, if that is asked for.
+//! Starts a program so that only its own time counts; optionally as PID 1 of a new PID namespace.
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
-/// Nanoseconds of CLOCK_MONOTONIC, the clock of the probe too.
+/// Returns CLOCK_MONOTONIC in nanoseconds, the same clock as the probe's.
 pub fn now() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the time is ours.
+    // SAFETY: a structure of ours.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
     time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
 }
 
-/// While this lives, this process and what it starts has one CPU for itself: pinned there, and as SCHED_RR
-/// (where that is allowed) not put aside for whatever else the machine does.
+/// While this exists, this process and its children are pinned to one CPU, and run under SCHED_RR (if allowed), so
+/// that nothing else on the machine preempts them.
 pub struct Quiet(());
 
 impl Quiet {
-    /// All CPUs instead of one: for what may use more.
+    /// All CPUs instead of one: for programs that can use more.
     pub fn everywhere() -> Self {
         schedule(libc::SCHED_RR, 1);
         Self(())
     }
 
     pub fn new() -> Self {
-        // The last, which has the fewest interrupts to serve.
+        // The last CPU handles the fewest interrupts.
         let last = std::thread::available_parallelism().map_or(0, |count| count.get() - 1);
         pin(last..=last);
         if !schedule(libc::SCHED_RR, 1) {
@@ -43,12 +43,12 @@ impl Drop for Quiet {
 }
 
 fn schedule(policy: c_int, priority: c_int) -> bool {
-    // SAFETY: one number of ours is all that the kernel reads. The call itself, for musl's function does nothing.
+    // SAFETY: the kernel reads one integer of ours. A raw call, because musl's function always fails.
     unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, policy, &raw const priority) == 0 }
 }
 
 fn pin(cpus: std::ops::RangeInclusive<usize>) {
-    // SAFETY: a set of ours that is valid when zero.
+    // SAFETY: a set of ours, for which zero is valid.
     unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         cpus.for_each(|cpu| libc::CPU_SET(cpu, &mut set));
@@ -56,38 +56,38 @@ fn pin(cpus: std::ops::RangeInclusive<usize>) {
     }
 }
 
-/// What is to be started.
+/// What to start.
 #[derive(Default)]
 pub struct Start<'a> {
     /// Program and arguments.
     pub words: &'a [String],
-    /// Variables beside the few that everybody has: `NAME=value`.
+    /// Additional variables: `NAME=value`.
     pub variables: &'a [String],
-    /// Standard output; /dev/null without one.
+    /// Standard output; default: /dev/null.
     pub out: Option<&'a OwnedFd>,
-    /// Where it runs.
+    /// Its namespaces.
     pub space: Space,
 }
 
-/// What of its own it has.
+/// The namespaces of a process.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub enum Space {
-    /// Nothing.
+    /// None.
     Shared,
     /// A PID namespace.
     #[default]
     Pid,
-    /// And a mount namespace with a `/proc` of that. (Its end costs time that is not the program's.)
+    /// Also a mount namespace with its own `/proc`. (Removing it takes time that is not the program's.)
     Proc,
 }
 
-/// Something that runs; killed when it is dropped.
+/// A running program; killed on drop.
 pub struct Running {
-    /// Its pid out here.
+    /// Its outer pid.
     pub pid: libc::pid_t,
-    /// The clock right before execve(2).
+    /// The time just before execve(2).
     pub start: u64,
-    /// What waitpid(2) told, once it has ended.
+    /// The status of waitpid(2), once it has ended.
     pub status: c_int,
     ended: bool,
 }
@@ -102,7 +102,7 @@ struct Order {
     errno: c_int,
 }
 
-/// Starts it. When this returns, the program has been loaded.
+/// Starts it. Returns when the program is loaded.
 pub fn start(what: &Start) -> Running {
     let words: Vec<CString> = what.words.iter().map(|word| CString::new(word.as_str()).unwrap()).collect();
     let common =
@@ -127,7 +127,7 @@ pub fn start(what: &Start) -> Running {
     };
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD | own;
     let top = stack.as_mut_ptr_range().end;
-    // SAFETY: CLONE_VFORK: this waits until the child has left our memory; the benchmark has one thread.
+    // SAFETY: CLONE_VFORK waits until the child has left our memory; the benchmark has one thread.
     let pid = unsafe { libc::clone(child, top.cast::<c_void>(), flags, (&raw mut order).cast::<c_void>()) };
     assert!(pid > 0, "no process: {}", io::Error::last_os_error());
     let running = Running { pid, start: order.start, status: 0, ended: false };
@@ -136,7 +136,7 @@ pub fn start(what: &Start) -> Running {
 }
 
 extern "C" fn child(order: *mut c_void) -> c_int {
-    // SAFETY: `start` passed its own order and waits; system calls only.
+    // SAFETY: `start` passed its own order and waits; only system calls.
     unsafe {
         let order = &mut *order.cast::<Order>();
         let mut mask = std::mem::zeroed();
@@ -144,7 +144,7 @@ extern "C" fn child(order: *mut c_void) -> c_int {
         libc::sigprocmask(libc::SIG_SETMASK, &raw const mask, std::ptr::null_mut());
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
         libc::setsid();
-        // A benchmark that is broken off leaves nothing behind.
+        // An interrupted benchmark leaves nothing behind.
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         if order.proc {
             let private = libc::MS_REC | libc::MS_PRIVATE;
@@ -167,9 +167,9 @@ impl Running {
         unsafe { libc::kill(self.pid, signal) };
     }
 
-    /// Waits for its end; the clock then.
+    /// Waits for its end; returns the time.
     pub fn end(&mut self) -> u64 {
-        // SAFETY: a child of ours; the kernel writes one number, ours.
+        // SAFETY: a child of ours; the kernel writes one integer of ours.
         while !self.ended && unsafe { libc::waitpid(self.pid, &raw mut self.status, 0) } == -1 {}
         self.ended = true;
         now()

@@ -1,8 +1,8 @@
-//! Samples, and how they are shown.
+//! Samples and their tables.
 
 use std::fmt::Write as _;
 
-/// What was measured of one program.
+/// The samples of one program.
 #[derive(Clone, Debug, Default)]
 pub struct Samples(Vec<f64>);
 
@@ -11,12 +11,12 @@ impl Samples {
         self.0.push(value);
     }
 
-    /// In another unit.
+    /// Converts to another unit.
     pub fn scale(&mut self, factor: f64) {
         self.0.iter_mut().for_each(|value| *value *= factor);
     }
 
-    /// The value below which this part of the samples lies.
+    /// Returns a quantile.
     fn quantile(&self, part: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -34,23 +34,23 @@ impl Samples {
     }
 }
 
-/// Which figure of a subject a bar is about.
+/// The statistic that a bar applies to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Of {
     Median,
     P99,
 }
 
-/// What rinit's figure may be at most: this many times the best of these programs', or just this.
+/// The upper bound of rinit's figure: a multiple of the best of these programs, or a plain value.
 #[derive(Clone, Debug)]
 pub struct Bar {
     pub of: Of,
     pub times: f64,
-    /// The best of those that were measured counts; with none named it is a plain limit.
+    /// The best one that was measured counts; if empty: a plain limit.
     pub peers: &'static [&'static str],
 }
 
-/// A bar and what came of it.
+/// A bar with its result.
 pub struct Judged {
     subject: String,
     who: String,
@@ -59,7 +59,7 @@ pub struct Judged {
     met: Option<bool>,
 }
 
-/// One subject.
+/// The results of one subject.
 #[derive(Debug)]
 pub struct Table {
     title: String,
@@ -68,7 +68,7 @@ pub struct Table {
     bars: Vec<Bar>,
 }
 
-/// For each program of a list a place for samples.
+/// Creates empty samples for each program.
 pub fn rows<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<(String, Samples)> {
     names.into_iter().map(|name| (name.to_owned(), Samples::default())).collect()
 }
@@ -78,7 +78,7 @@ impl Table {
         Self { title: title.to_owned(), unit, rows, bars: Vec::new() }
     }
 
-    /// The median may be this many times the best of these.
+    /// Sets a bar for the median: at most this many times the best of these.
     pub fn bar(self, times: f64, peers: &'static [&'static str]) -> Self {
         self.bar_of(Of::Median, times, peers)
     }
@@ -96,7 +96,7 @@ impl Table {
             .min_by(|a, b| a.1.total_cmp(&b.1))
     }
 
-    /// Each program a line; the ratio is to the best peer, which neither rinit nor a bare thing is.
+    /// Formats one line per program; the ratio is to the best peer, other than rinit and bare programs.
     pub fn text(&self, markdown: bool) -> String {
         let peer = self.best(Of::Median, |name| !is_ours(name) && !is_bare(name));
         let mut lines = vec![["program", "median", "p99", "to the best peer", "n"].map(str::to_owned)];
@@ -124,7 +124,7 @@ impl Table {
                     Some((peer, value)) => (
                         format!("≤ {} × {peer}", bar.times),
                         format!("{:.3} × ({} : {} {})", own / value, number(own), number(value), self.unit),
-                        // Nothing against nothing is no worse.
+                        // Zero against zero passes.
                         Some(own <= value * bar.times),
                     ),
                     None if bar.peers.is_empty() => (
@@ -159,7 +159,7 @@ fn is_bare(name: &str) -> bool {
     name == "bare" || name == "direct"
 }
 
-/// All bars in one table.
+/// Formats all bars as one table.
 pub fn bars(bars: &[Judged], markdown: bool) -> String {
     let mut lines = vec![["subject", "of", "bar", "measured", "met"].map(str::to_owned)];
     for bar in bars {

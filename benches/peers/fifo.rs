@@ -1,4 +1,4 @@
-//! What probes have to say.
+//! Reports of probes.
 
 use super::common::start::now;
 use std::ffi::CString;
@@ -7,22 +7,22 @@ use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::path::Path;
 
-/// Where probes report: a FIFO.
+/// A FIFO where probes report.
 pub struct Fifo {
     fd: OwnedFd,
 }
 
-/// What a probe wrote.
+/// A report of a probe.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
-    /// Its clock, as its first act.
+    /// The time, read as its first action.
     pub at: u64,
-    /// Its pid in its namespace, or what else it had to say.
+    /// Its pid in its namespace, or other data.
     pub more: u64,
 }
 
 impl Fifo {
-    /// A new one at this path. With `keep`, it never reads as ended when its writers are gone.
+    /// Creates one at this path. With `keep` it has no end of file, even without writers.
     pub fn new(path: &Path, keep: bool) -> Self {
         let _ = fs::remove_file(path);
         let name = CString::new(path.to_str().unwrap()).unwrap();
@@ -37,7 +37,7 @@ impl Fifo {
         }
     }
 
-    /// A pipe, and its end for writing.
+    /// Creates a pipe; also returns its write end.
     pub fn pipe() -> (Self, OwnedFd) {
         let mut ends = [0; 2];
         // SAFETY: two new descriptors, owned from here on.
@@ -48,7 +48,7 @@ impl Fifo {
         }
     }
 
-    /// The next mark, waiting at most so long (milliseconds).
+    /// Returns the next report, waiting up to `patience` milliseconds.
     pub fn next(&self, patience: u64) -> Option<Mark> {
         let end = now() + patience * 1_000_000;
         loop {
@@ -62,7 +62,7 @@ impl Fifo {
                 return None;
             }
             if count == 0 {
-                // No writer at the moment: nothing to wait on.
+                // Currently no writer: nothing to poll for.
                 std::thread::sleep(std::time::Duration::from_micros(200));
             } else {
                 self.poll(end);
@@ -78,7 +78,7 @@ impl Fifo {
         set.revents
     }
 
-    /// Waits until no writer is left; the clock then.
+    /// Waits until no writer is left; returns the time.
     pub fn deserted(&self, patience: u64) -> Option<u64> {
         let end = now() + patience * 1_000_000;
         while now() < end {

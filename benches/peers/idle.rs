@@ -1,4 +1,4 @@
-//! What a minute costs in which nothing happens.
+//! The cost of an idle minute.
 
 use super::common::Options;
 use super::common::start::{Running, Space, Start, start};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 const COUNT: usize = 100;
 
-/// 100 services under each supervisor, one command under each init, all in the same minute.
+/// 100 services under each supervisor, and one command under each init, all in the same minute.
 #[allow(clippy::cast_precision_loss)]
 pub fn idle(programs: &Programs, options: &Options) -> Vec<Table> {
     let path = |name: &str| programs.directory.join(format!("idle-{name}.fifo"));
@@ -27,7 +27,7 @@ pub fn idle(programs: &Programs, options: &Options) -> Vec<Table> {
     for init in &programs.inits {
         stand.push(start(&Start { words: &init.words(&command), space: Space::Proc, ..Start::default() }));
     }
-    // What follows a start (s6's readiness, supervisord's startsecs) is over after this.
+    // By then all work after a start (s6's readiness, supervisord's startsecs) is done.
     std::thread::sleep(Duration::from_secs(if options.quick { 1 } else { 10 }));
     let supervision = |run: &Running| -> Vec<i32> {
         let ours = |pid: &i32| *pid == run.pid || !procs::runs(*pid, &programs.probe);

@@ -1,4 +1,4 @@
-//! From exec to the command, and from exec to the end.
+//! From exec to the command, and from exec to exit.
 
 use super::common::start::{Quiet, Space, Start, start};
 use super::common::table::{Samples, Table, rows};
@@ -7,7 +7,7 @@ use super::fifo::Fifo;
 use super::programs::{Init, Programs};
 use super::services;
 
-/// Starts each in turn, `count` times, after some rounds that do not count; what `one` measures is in µs.
+/// Runs each in turn, `count` times after a few warm-up rounds; `one` returns µs.
 fn rounds(programs: &Programs, count: usize, mut one: impl FnMut(&Init) -> u64) -> Vec<(String, Samples)> {
     let _quiet = Quiet::new();
     let mut rows = rows(programs.names());
@@ -22,7 +22,7 @@ fn rounds(programs: &Programs, count: usize, mut one: impl FnMut(&Init) -> u64) 
     rows
 }
 
-/// exec of the init → first instruction of the command.
+/// From exec of the init to the first instruction of the command.
 pub fn launch(programs: &Programs, options: &Options) -> Vec<Table> {
     let command = programs.probe(&["mark"]);
     let (reader, writer) = Fifo::pipe();
@@ -35,7 +35,7 @@ pub fn launch(programs: &Programs, options: &Options) -> Vec<Table> {
     vec![table.bar(0.4, &["tini-static"])]
 }
 
-/// exec of the init → its end is known to its parent.
+/// From exec of the init until its parent sees its end.
 pub fn run(programs: &Programs, options: &Options) -> Vec<Table> {
     let commands = [
         ("a command without a C library, exec to reap", programs.probe(&["exit"]), 0.5),

@@ -1,7 +1,7 @@
 //! rinit beside its peers: `cargo bench --bench peers [-- [--markdown] [--quick] SUBJECT…]`.
 //!
-//! Every program is PID 1 of a fresh PID namespace (so root is needed), takes its turn after the others
-//! in every round, and lies on a disk. What is measured, and against which bar, is said by the subjects:
+//! Each program is on disk, and runs as PID 1 of a new PID namespace (so root is needed), once per round, in turn. The
+//! subjects define what is measured, and the bars:
 //!
 //! | subject | file |
 //! | --- | --- |
@@ -13,8 +13,8 @@
 //! | `thousand` | `thousand.rs` |
 //! | `idle` | `idle.rs` |
 //!
-//! `RINIT_BIN` names the binary under test (else the musl release build is taken), `RINIT_SMALL` a second
-//! one, e.g. the one that is released.
+//! `RINIT_BIN` names the binary under test (default: the musl release build), `RINIT_SMALL` a second one, e.g. the
+//! released one.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

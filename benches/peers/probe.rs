@@ -1,5 +1,5 @@
-//! The program that the inits start: no C library, a handful of pages, the clock read as its first act.
-//! Built by the benchmark itself, with rustc alone; not a part of any crate.
+//! The program that the inits start: no C library, a handful of pages, and it reads the clock as its first action.
+//! Built by the benchmark with rustc alone; not part of any crate.
 //!
 //! | words | what it does |
 //! | --- | --- |
@@ -21,8 +21,8 @@ fn panic(_: &core::panic::PanicInfo) -> ! {
     exit(101)
 }
 
-// The stack at the start: argc, argv…, null, environment…, null. `spawn_raw(function, stack, flags, argument)`
-// is clone(2) with a child that runs the function on that stack.
+// The stack at the start: argc, argv…, null, environment…, null. `spawn_raw(function, stack, flags, argument)` is
+// clone(2) with a child that runs the function on that stack.
 global_asm!(
     ".globl _start",
     "_start:",
@@ -57,7 +57,7 @@ unsafe extern "C" {
 
 type Argv = *const u8;
 
-// What <sys/syscall.h> and <signal.h> call these.
+// Numbers from <sys/syscall.h> and <signal.h>.
 const READ: usize = 0;
 const WRITE: usize = 1;
 const OPEN: usize = 2;
@@ -78,7 +78,7 @@ const FORK: usize = 17;
 
 fn call(number: usize, words: [usize; 4]) -> isize {
     let answer;
-    // SAFETY: the callers pass what the call of that number wants.
+    // SAFETY: the callers pass valid arguments for that call.
     unsafe {
         asm!("syscall", inlateout("rax") number => answer, in("rdi") words[0], in("rsi") words[1],
             in("rdx") words[2], in("r10") words[3], out("rcx") _, out("r11") _);
@@ -113,14 +113,14 @@ fn pause() -> ! {
     }
 }
 
-/// For writing; standard output without a path.
+/// Opens a path for writing; without a path: standard output.
 fn open(path: Argv) -> usize {
     if path.is_null() { 1 } else { call(OPEN, [path as usize, 1, 0, 0]).unsigned_abs() }
 }
 
 fn number(mut word: Argv) -> usize {
     let mut value = 0;
-    // SAFETY: a string that ends in NUL.
+    // SAFETY: a NUL-terminated string.
     unsafe {
         while *word != 0 {
             value = value * 10 + usize::from(*word - b'0');
@@ -131,11 +131,11 @@ fn number(mut word: Argv) -> usize {
 }
 
 fn is(word: Argv, text: &[u8]) -> bool {
-    // SAFETY: a string that ends in NUL, where the comparison stops; `text` ends in one.
+    // SAFETY: a NUL-terminated string, where the comparison stops; `text` ends with a NUL too.
     unsafe { (0..text.len()).all(|n| *word.add(n) == text[n]) }
 }
 
-/// How old the stack of a child is does not matter: parents wait for the exec.
+/// The child's stack may be reused: parents wait for the exec.
 static mut STACK: [u8; 4096] = [0; 4096];
 static mut ENVIRONMENT: *const Argv = core::ptr::null();
 static mut OUT: usize = 1;
@@ -148,9 +148,9 @@ fn spawn(run: extern "C" fn(*const Argv) -> !, argument: *const Argv, flags: usi
 #[unsafe(no_mangle)]
 unsafe extern "C" fn begin(stack: *const usize) -> ! {
     let now = clock();
-    // SAFETY: laid out by the kernel.
+    // SAFETY: set up by the kernel.
     let (argc, argv) = unsafe { (*stack, stack.add(1).cast::<Argv>()) };
-    // SAFETY: single thread; argc strings, a null, the environment.
+    // SAFETY: single-threaded; argc strings, a null, the environment.
     unsafe { ENVIRONMENT = argv.add(argc + 1) };
     let word = |n: usize| if n < argc { unsafe { *argv.add(n) } } else { core::ptr::null() };
     let what = word(1);
@@ -164,7 +164,7 @@ unsafe extern "C" fn begin(stack: *const usize) -> ! {
     } else if is(what, b"wait\0") {
         pause()
     } else if is(what, b"signal\0") {
-        // SAFETY: single thread, before the handler is there.
+        // SAFETY: single-threaded, before the handler is installed.
         unsafe { OUT = open(word(2)) };
         handle(10, note);
         write(unsafe { OUT }, [now, 0]);
@@ -197,7 +197,7 @@ unsafe extern "C" {
 
 extern "C" fn note() {
     let now = clock();
-    // SAFETY: written before the handler was there.
+    // SAFETY: written before the handler was installed.
     write(unsafe { OUT }, [now, 1]);
 }
 
@@ -210,7 +210,7 @@ extern "C" fn one(_: *const Argv) -> ! {
     exit(0)
 }
 
-/// N orphans in one group that read from a pipe; when it is closed, all end.
+/// Creates N orphans in one group that read from a pipe; closing it ends them all.
 fn blow(count: usize) {
     let mut ends = [0u32; 2];
     call(PIPE, [(&raw mut ends) as usize, 0, 0, 0]);
@@ -228,7 +228,7 @@ fn blow(count: usize) {
 }
 
 extern "C" fn make(words: *const Argv) -> ! {
-    // SAFETY: three numbers of the caller's, copied with its memory.
+    // SAFETY: three integers of the caller, copied with its memory.
     let (count, read, write) = unsafe { (*words as usize, *words.add(1) as usize, *words.add(2) as usize) };
     call(SETPGID, [0; 4]);
     call(CLOSE, [write, 0, 0, 0]);
@@ -247,14 +247,14 @@ extern "C" fn read_to_end(fd: *const Argv) -> ! {
 static mut STOPPED: bool = false;
 
 extern "C" fn stop() {
-    // SAFETY: single thread; a flag.
+    // SAFETY: single-threaded; a flag.
     unsafe { STOPPED = true };
     call(KILL, [usize::MAX, 15, 0, 0]);
 }
 
 fn bare(count: usize, argv: *const Argv) {
     let mut after = argv;
-    // SAFETY: a list that a null ends. The `--` is replaced by a null, which the kernel's memory allows.
+    // SAFETY: a null-terminated list. Replaces `--` by a null, since the kernel's memory is writable.
     unsafe {
         while !(*after).is_null() && !is(*after, b"--\0") {
             after = after.add(1);

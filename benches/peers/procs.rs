@@ -1,9 +1,9 @@
-//! What /proc tells of the processes of a PID namespace.
+//! Processes of a PID namespace, from /proc.
 
 use std::fs;
 use std::path::Path;
 
-/// The processes of the namespace whose PID 1 has this pid out here.
+/// Returns the processes of the namespace whose PID 1 has this outer pid.
 pub fn inside(first: libc::pid_t) -> Vec<libc::pid_t> {
     let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
     let Some(wanted) = namespace(&first.to_string()) else { return Vec::new() };
@@ -16,25 +16,25 @@ pub fn inside(first: libc::pid_t) -> Vec<libc::pid_t> {
         .collect()
 }
 
-/// Whether this process runs this program.
+/// Returns whether this process runs this program.
 pub fn runs(pid: libc::pid_t, program: &str) -> bool {
     fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|path| path == Path::new(program))
 }
 
-/// Kilobytes that are this process's own and written to.
+/// Returns the private dirty memory of a process in KiB.
 pub fn private_dirty(pid: libc::pid_t) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("Private_Dirty:"));
     line.and_then(|rest| rest.trim().trim_end_matches(" kB").trim().parse().ok()).unwrap_or(0)
 }
 
-/// Nanoseconds that a process has run.
+/// Returns the CPU time of a process in nanoseconds.
 pub fn cpu(pid: libc::pid_t) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
     text.split_ascii_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0)
 }
 
-/// How often the threads of a process have been switched away from: each wakeup ends in one.
+/// Returns the number of context switches of all threads: each wakeup ends with one.
 pub fn switches(pid: libc::pid_t) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let texts = tasks.filter_map(|task| fs::read_to_string(task.path().join("status")).ok());

@@ -1,11 +1,11 @@
-//! What is measured: where it is, and how it is asked to start a command.
+//! The programs under test: their paths, and how each is asked to start a command.
 
 use super::common;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What stands above the tables in `benches/RESULTS.md`.
+/// The text above the tables in `benches/RESULTS.md`.
 const PREFACE: &str = "\
 # rinit beside its peers
 
@@ -30,12 +30,12 @@ it, is told in docs/performance.md too.
 pub struct Init {
     pub name: &'static str,
     path: String,
-    /// What stands between its name and the command.
+    /// The arguments between its name and the command.
     before: &'static [&'static str],
 }
 
 impl Init {
-    /// The words that start this command under it.
+    /// Returns the words that start this command under it.
     pub fn words(&self, command: &[&str]) -> Vec<String> {
         let path = (!self.path.is_empty()).then_some(self.path.as_str());
         path.into_iter()
@@ -50,14 +50,14 @@ impl Init {
     }
 }
 
-/// Everything that was found.
+/// All programs that were found.
 pub struct Programs {
-    /// rinit, its peers for one command, and `direct`, which is no init at all, and `bare`, which
-    /// has no C library and only does vfork, exec and wait.
+    /// rinit, its peers for one command, `direct`, which is no init at all, and `bare`, which has no C library and
+    /// only does vfork, exec and wait.
     pub inits: Vec<Init>,
     /// The program that they start.
     pub probe: String,
-    /// A directory of ours on the disk.
+    /// A temporary directory on disk.
     pub directory: PathBuf,
 }
 
@@ -77,7 +77,7 @@ impl Programs {
                 None => eprintln!("{name} is not installed"),
             }
         }
-        // Pages of a file that is not yet on the disk would count as private and dirty.
+        // Pages of a file that is not written to disk yet would count as private and dirty.
         // SAFETY: no arguments.
         unsafe { libc::sync() };
         Self { inits, probe, directory }
@@ -87,17 +87,17 @@ impl Programs {
         self.inits.iter().map(|init| init.name)
     }
 
-    /// rinit itself, and the second one, if any.
+    /// rinit, and the second binary if any.
     pub fn ours(&self) -> impl Iterator<Item = &Init> {
         self.inits.iter().filter(|init| init.name.starts_with("rinit"))
     }
 
-    /// The words of the probe for one of its roles.
+    /// Returns the probe's words for one of its roles.
     pub fn probe<'a>(&'a self, role: &[&'a str]) -> Vec<&'a str> {
         [&[self.probe.as_str()], role].concat()
     }
 
-    /// What stands above the tables.
+    /// Returns the text above the tables.
     pub fn preface(&self) -> String {
         let mut text = String::from(PREFACE);
         text.push_str(&common::circumstances(self.ours().map(|init| (init.name, init.path()))));
@@ -109,14 +109,14 @@ impl Programs {
     }
 }
 
-/// Where a program is installed.
+/// Returns the path of an installed program.
 pub fn find(name: &str) -> Option<String> {
     let path = std::env::var("PATH").unwrap_or_default();
     let places = path.split(':').map(|directory| format!("{directory}/{name}"));
     places.into_iter().find(|path| Path::new(path).is_file())
 }
 
-/// The probe has no C library; what cargo knows of targets is of no use to it.
+/// Builds the probe, which has no C library: cargo's targets do not help there.
 fn build_probe(directory: &Path) -> String {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/probe.rs");
     let target = directory.join("probe").to_str().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! Orphans: what they cost PID 1, and how soon none is left.
+//! Orphans: their CPU cost for PID 1, and the time until all are reaped.
 
 use super::common::start::{Space, Start, start};
 use super::common::table::{Of, Table, rows};
@@ -8,8 +8,8 @@ use super::procs;
 use super::programs::Programs;
 use std::time::Duration;
 
-/// 50,000 orphans, one after the other: CPU time of PID 1. The maker stays when it is done,
-/// so that its init can be looked at.
+/// 50,000 orphans, one after the other: CPU time of PID 1. Their parent stays when it is done, so that its init can be
+/// inspected.
 pub fn orphans(programs: &Programs, options: &Options) -> Vec<Table> {
     let inits: Vec<_> = programs.inits.iter().filter(|init| init.name != "direct").collect();
     let mut rows = rows(inits.iter().map(|init| init.name));
@@ -25,7 +25,7 @@ pub fn orphans(programs: &Programs, options: &Options) -> Vec<Table> {
                 ..Start::default()
             });
             reader.next(120_000).expect("the maker's mark");
-            // What was made last is reaped by then.
+            // By then the last one is reaped.
             std::thread::sleep(Duration::from_millis(100));
             samples.push(micros(procs::cpu(run.pid)) / 1000.0);
         }
@@ -34,7 +34,7 @@ pub fn orphans(programs: &Programs, options: &Options) -> Vec<Table> {
     vec![Table::new(&title, "ms", rows).bar(1.0, &["tini"])]
 }
 
-/// 1,000 that end together.
+/// 1,000 orphans that end together.
 pub fn blow(programs: &Programs, options: &Options) -> Vec<Table> {
     let inits: Vec<_> = programs.inits.iter().filter(|init| init.name != "direct").collect();
     let mut rows = rows(inits.iter().map(|init| init.name));
@@ -57,6 +57,6 @@ pub fn blow(programs: &Programs, options: &Options) -> Vec<Table> {
         }
     }
     let table = Table::new("1,000 zombies at one blow: until none is left", "ms", rows);
-    // The last of all samples within 200 ms: the bar is a plain limit on the largest but one percent.
+    // "Reaped within 200 ms" applies to the 99th percentile, as a plain limit.
     vec![table.bar(1.1, &["tini"]).bar_of(Of::P99, 200.0, &[])]
 }

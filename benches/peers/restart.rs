@@ -1,4 +1,4 @@
-//! From kill -9 of a service to the first instruction of the next.
+//! From kill -9 of a service to the first instruction of its next run.
 
 use super::common::start::{Quiet, Running, Space, Start, now, start};
 use super::common::table::{Table, rows};
@@ -61,9 +61,9 @@ fn one(
                 inside.into_iter().find(|pid| *pid != run.pid && procs::runs(*pid, &programs.probe));
             let service = service.expect("the service runs");
             let before = now();
-            // SAFETY: a process of this benchmark's making, by its pid.
+            // SAFETY: a process started by this benchmark.
             unsafe { libc::kill(service, libc::SIGKILL) };
-            // A second is usual with some; a service that never comes back is no figure.
+            // Some take a second; a service that never comes back cannot be measured.
             let Some(mark) = fifo.next(10_000) else { panic!("the service does not come back") };
             *born = mark.at;
             samples.push(micros(mark.at - before));

@@ -1,4 +1,4 @@
-//! What costs without anything happening: the file, and memory with one command.
+//! The cost at rest: file size, and memory with one command.
 
 use super::common::Options;
 use super::common::start::{Space, Start, start};
@@ -8,7 +8,7 @@ use super::programs::Programs;
 use std::fs;
 use std::time::Duration;
 
-/// The file.
+/// The file size.
 #[allow(clippy::cast_precision_loss)]
 pub fn size(programs: &Programs, _: &Options) -> Vec<Table> {
     let inits = programs.inits.iter().filter(|init| !matches!(init.name, "direct" | "bare"));
@@ -19,12 +19,12 @@ pub fn size(programs: &Programs, _: &Options) -> Vec<Table> {
     });
     let (small, plain): (Vec<_>, Vec<_>) = sized.partition(|(name, _)| name == "rinit-small");
     let plain = Table::new("size of the file", "KiB", plain).bar(1024.0, &[]);
-    // 400 KB as the page says it: thousands of bytes.
+    // As on the page, KB are thousands of bytes.
     let small = Table::new("size of the file that is released", "KiB", small).bar(400_000.0 / 1024.0, &[]);
     vec![plain, small]
 }
 
-/// One command that does nothing.
+/// An idle command.
 #[allow(clippy::cast_precision_loss)]
 pub fn memory(programs: &Programs, options: &Options) -> Vec<Table> {
     let mut rows = rows(programs.names());

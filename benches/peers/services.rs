@@ -1,6 +1,6 @@
-//! The same services for every supervisor that is installed: each is the probe, which stays.
+//! The same services for every installed supervisor: each runs the probe, which stays.
 //!
-//! s6, runit and daemontools are given them as their users write them, a two-line script that execs.
+//! Services of s6, runit and daemontools are written as usual: a two-line script that execs.
 
 use super::programs::{Programs, find};
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Ten checks as an image has them: most of variables, one of the user, one of a mount.
+/// Ten typical checks: most of variables, one of the user, one of a mount.
 pub const CHECKS: &str = r#"
 [checks.env.HOME]
 type = "path"
@@ -39,24 +39,24 @@ root = true
 mode = "rw"
 "#;
 
-/// How a supervisor is asked to end.
+/// How to stop a supervisor.
 pub enum Stop {
-    /// This signal to PID 1.
+    /// Send this signal to PID 1.
     Signal(i32),
-    /// This command, with every service's directory behind it.
+    /// Run this command with the directories of all services.
     Command(Vec<String>),
 }
 
-/// A supervisor with its services laid out.
+/// A supervisor with its services set up.
 pub struct Supervisor {
     pub name: &'static str,
     pub words: Vec<String>,
     pub stop: Stop,
-    /// Its services' directories, if it has such.
+    /// The directories of its services, if any.
     pub directories: Vec<String>,
 }
 
-/// The file for rinit.
+/// Returns the configuration for rinit.
 pub fn rinit_config(programs: &Programs, count: usize, fifo: &str, more: &str) -> String {
     let mut text = String::from(more);
     text.push_str("[defaults]\nrestart = \"always\"\nrestart_policy = { delay = \"0s\" }\n");
@@ -73,7 +73,7 @@ fn write(path: &Path, text: &str, mode: u32) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// A directory for each service with its `run`.
+/// Creates a directory with a `run` file for each service.
 fn tree(programs: &Programs, name: &str, count: usize, fifo: &str) -> (String, Vec<String>) {
     let root = programs.directory.join(name);
     let _ = fs::remove_dir_all(&root);
@@ -87,12 +87,12 @@ fn tree(programs: &Programs, name: &str, count: usize, fifo: &str) -> (String, V
     (root.to_str().unwrap().to_owned(), directories)
 }
 
-/// A program that supervises what it finds in a directory.
+/// A program that supervises the services in a directory.
 struct Scanner {
     name: &'static str,
     program: &'static str,
     options: &'static [&'static str],
-    /// What ends its services, when no signal does.
+    /// The command that stops its services, if no signal does.
     stop: Option<&'static [&'static str]>,
 }
 
@@ -102,7 +102,7 @@ const SCANNERS: [Scanner; 3] = [
     Scanner { name: "daemontools", program: "svscan", options: &[], stop: Some(&["svc", "-d"]) },
 ];
 
-/// Lays out `count` services, which report to `fifo`, for every supervisor in `wanted` that is installed.
+/// Sets up `count` services, which report to `fifo`, for every installed supervisor in `wanted`.
 pub fn all(
     programs: &Programs,
     count: usize,
@@ -189,7 +189,7 @@ fn horust(programs: &Programs, count: usize, fifo: &str) -> Option<Supervisor> {
 }
 
 impl Supervisor {
-    /// Asks for the end, from outside.
+    /// Stops it from outside.
     pub fn stop(&self, pid: libc::pid_t) {
         match &self.stop {
             // SAFETY: the caller holds the child, which is not reaped.
@@ -199,13 +199,13 @@ impl Supervisor {
             Stop::Command(words) => {
                 let mut command = Command::new(&words[0]);
                 command.args(&words[1..]).args(&self.directories).stdout(Stdio::null()).stderr(Stdio::null());
-                // What it answers is seen by the services' end.
+                // The end of the services shows its result.
                 let _ = command.status();
             }
         }
     }
 
-    /// As new, for another start: what it has written into its services' directories goes.
+    /// Restores it for another start: removes what it has written to its services' directories.
     pub fn renew(&self) {
         for directory in &self.directories {
             for leftover in ["supervise", "event"] {

@@ -1,4 +1,4 @@
-//! From a signal to PID 1 to the handler in its command.
+//! From a signal to PID 1 to the handler of its command.
 
 use super::common::start::{Quiet, Start, now, start};
 use super::common::table::{Of, Table, rows};
@@ -6,10 +6,10 @@ use super::common::{Options, micros};
 use super::fifo::Fifo;
 use super::programs::Programs;
 
-/// All inits stand side by side and get one signal each in every round.
+/// All inits run side by side; in every round each gets one signal.
 pub fn signal(programs: &Programs, options: &Options) -> Vec<Table> {
     let _quiet = Quiet::new();
-    // The kernel protects PID 1 from signals it has no handler for; `direct` has one, `bare` forwards nothing.
+    // The kernel drops signals that PID 1 has no handler for; `direct` has one, `bare` forwards nothing.
     let inits: Vec<_> = programs.inits.iter().filter(|init| init.name != "bare").collect();
     let command = programs.probe(&["signal"]);
     let stand: Vec<_> = inits

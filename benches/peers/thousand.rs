@@ -1,4 +1,4 @@
-//! A thousand services: until all run, until all are gone, and what it takes.
+//! A thousand services: until all run, until all are gone, and the resources they need.
 
 use super::common::start::{Quiet, Space, Start, now, start};
 use super::common::table::{Samples, Table};
@@ -47,7 +47,7 @@ pub fn thousand(programs: &Programs, options: &Options) -> Vec<Table> {
             let inside = procs::inside(run.pid);
             let cpu: u64 = inside.iter().map(|pid| procs::cpu(*pid)).sum();
             figures.cpu.push(micros(cpu) / 1000.0);
-            // `bare` is the probe too.
+            // `bare` is the probe program too.
             let ours = |pid: &&i32| **pid == run.pid || !procs::runs(**pid, &programs.probe);
             let memory: u64 = inside.iter().filter(ours).map(|pid| procs::private_dirty(*pid)).sum();
             figures.memory.push(memory as f64);
