@@ -159,11 +159,11 @@ struct Launch<'i> {
     inherited: Inherited,
     /// Signals that rinit inherited as ignored.
     ignored: Vec<Signal>,
-    /// The profiles that are on.
+    /// The active profiles.
     profiles: Vec<String>,
 }
 
-/// The profiles of the command line and of `RINIT_PROFILES`.
+/// Returns the profiles of the command line and of `RINIT_PROFILES`.
 fn profiles(invocation: &Invocation) -> Vec<String> {
     let named = args::variable("RINIT_PROFILES").and_then(|value| std::str::from_utf8(value).ok());
     let named = named.into_iter().flat_map(|names| names.split(',')).map(str::trim);
@@ -282,7 +282,7 @@ fn adopt_orphans() {
     }
 }
 
-/// Supervises until the end.
+/// Supervises until rinit exits.
 fn run(
     invocation: &Invocation,
     plan: Plan,

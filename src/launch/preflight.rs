@@ -1,5 +1,5 @@
-//! What the image lacks of what the configuration names: users, directories, programs, templates. A warning, for a volume or
-//! a oneshot may bring it. And the faults of templates that are there.
+//! Warns about users, directories, programs and templates in the configuration that the image lacks. Only a warning,
+//! since a volume or a oneshot may provide them. Also reports faults of existing templates.
 
 use super::{Launch, answer, bare};
 use crate::checks::run::Interrupted;
@@ -23,7 +23,7 @@ use crate::sys::process::spawn::SessionMode;
 use crate::text::template::fill;
 
 impl Launch<'_> {
-    /// `--validate`, of a configuration whose tables have no faults: the templates that it names, and what is missing.
+    /// `--validate`, for a configuration without other faults: checks its templates, and warns about what is missing.
     #[cold]
     pub(super) fn validate(&self, files: &Files, plan: &Plan, environ: &Environ, later: &[String]) -> u8 {
         let missing = self.warn_of_missing(files, plan, environ);

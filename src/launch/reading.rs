@@ -48,7 +48,7 @@ pub fn exists(path: &str) -> bool {
     ask(path, &|| if files::exists(path) { Ok(Vec::new()) } else { Err(ErrorKind::NotFound.into()) }).is_ok()
 }
 
-/// Whether nothing is at a path, or an empty directory or file.
+/// Returns whether a path is missing, or is an empty directory or file.
 pub fn is_empty(path: &str) -> bool {
     ask(path, &|| if stat::is_empty(path) { Ok(Vec::new()) } else { Err(ErrorKind::NotFound.into()) }).is_ok()
 }

@@ -89,7 +89,7 @@ impl Launch<'_> {
         }
     }
 
-    /// Tells of profiles that no service has.
+    /// Warns about profiles that no service has.
     fn warn_of_profiles(&self, files: &Files) {
         let services = files.root.get("services").map_or(&[][..], |node| node.entries());
         let lists = services.iter().filter_map(|entry| entry.node.get("profiles"));
@@ -193,7 +193,8 @@ impl Launch<'_> {
         }
     }
 
-    /// The plan by variables that were not known before. The error is the exit code of a start that ends here.
+    /// Resolves the plan again with variables that were unknown before. The error is the exit code if the start ends
+    /// here.
     fn resolve_again(&self, files: &Files, environ: &Environ, later: &[String]) -> Result<Plan, u8> {
         let mut faults = Vec::new();
         let plan = self.resolve(files, environ, later, &mut faults);
@@ -206,8 +207,7 @@ impl Launch<'_> {
         })
     }
 
-    /// Does what is to be done before anything is started; whether that has set variables. The error is the exit code of a
-    /// start that ends here.
+    /// Prepares the start; returns whether that has set variables. The error is the exit code if the start ends here.
     fn prepare(
         &self,
         files: &Files,
@@ -317,7 +317,7 @@ impl Launch<'_> {
         plan
     }
 
-    /// What the configuration may know: these variables, the files of this system, and what this start is.
+    /// Returns the scope for expansion: these variables, the files of this system, and facts about this start.
     fn scope<'a>(
         &'a self,
         files: &'a Files,

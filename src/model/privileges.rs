@@ -1,40 +1,40 @@
-//! What the kernel lets a process do, beyond its user and its limits.
+//! Privileges and scheduling attributes of a process, beyond its user and limits.
 
 use super::Signal;
 
-/// The rights of one service's process, as far as they differ from what it would inherit.
+/// The privileges of a service's process, as far as they differ from what it inherits.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ExecPrivileges {
-    /// Its niceness, -20 to 19 (setpriority(2)).
+    /// The niceness, -20 to 19 (setpriority(2)).
     pub nice: Option<i8>,
-    /// Its I/O class and level, as ioprio_set(2) takes them.
+    /// The I/O class and level for ioprio_set(2).
     pub ionice: Option<u16>,
-    /// What makes it a victim of the kernel's want of memory, -1000 to 1000 (proc(5)).
+    /// The adjustment of its OOM score, -1000 to 1000 (proc(5)).
     pub oom_score_adj: Option<i16>,
-    /// The processors it may run on, a bit each (sched_setaffinity(2)); empty: all that rinit may.
+    /// The bit mask of CPUs it may run on (sched_setaffinity(2)); empty: unchanged.
     pub cpus: Box<[u64]>,
-    /// Capabilities that it has although its user would not, one bit each.
+    /// The bit mask of capabilities that it gets although its user would not have them.
     pub cap_add: u64,
-    /// Capabilities that neither it nor what it starts can have.
+    /// The bit mask of capabilities that neither it nor its descendants can have.
     pub cap_drop: u64,
-    /// Whether no program that it starts gets more rights than it has (prctl(2), PR_SET_NO_NEW_PRIVS).
+    /// Whether execve(2) can never give it more privileges (prctl(2), PR_SET_NO_NEW_PRIVS).
     pub no_new_privileges: bool,
-    /// What it gets when rinit dies (prctl(2), PR_SET_PDEATHSIG).
+    /// The signal that it gets when rinit dies (prctl(2), PR_SET_PDEATHSIG).
     pub pdeathsig: Option<Signal>,
 }
 
-/// In the order of their numbers (capabilities(7)).
+/// Indexed by capability number (capabilities(7)).
 const CAPABILITIES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE \
     NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE \
     SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL \
     SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE";
 
-/// All names of capabilities, in the order of their numbers, without `CAP_`.
+/// Returns all capability names without `CAP_`, by capability number.
 pub fn capability_names() -> impl Iterator<Item = &'static str> {
     CAPABILITIES.split(' ')
 }
 
-/// The number of a capability, with or without `CAP_`.
+/// Returns the number of a capability, given with or without `CAP_`.
 #[must_use]
 pub fn capability_number(name: &str) -> Option<u8> {
     let name = name.to_ascii_uppercase();
@@ -42,7 +42,7 @@ pub fn capability_number(name: &str) -> Option<u8> {
     capability_names().position(|known| known == name).and_then(|number| u8::try_from(number).ok())
 }
 
-/// The names of a set of capabilities, one bit each.
+/// Returns the names of the capabilities in a bit mask.
 pub fn capabilities_of(set: u64) -> impl Iterator<Item = &'static str> {
     capability_names().enumerate().filter(move |(bit, _)| set >> bit & 1 == 1).map(|(_, name)| name)
 }

@@ -164,7 +164,7 @@ impl Backlog {
             }
             Err(error) => {
                 if let Some(shared) = shared.as_ref().filter(|_| ends_half) {
-                    // It is a half line still.
+                    // The line is still incomplete.
                     shared::write_word(shared.memory, shared.half_line, 1);
                 }
                 self.may_pass = matches!(error, Errno::EAGAIN | Errno::ETIMEDOUT);

@@ -199,7 +199,7 @@ impl EventLoop {
         }
     }
 
-    /// Starts a process that judges a check, and gives the pipe in which it says what it found.
+    /// Starts a process that evaluates a check; returns the pipe with its result.
     fn judge(&self, check: &CheckProbe) -> Result<(Started<'static>, Option<OwnedFd>), StartFailure> {
         let (read, write) = fork::pipe().ok().unzip();
         let starter = self.runtime.starter;

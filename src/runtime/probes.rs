@@ -25,7 +25,7 @@ pub(super) struct RunningProbe {
     output: Vec<u8>,
     /// Whether it has been killed.
     is_killed: bool,
-    /// Whether it is a check, which says itself why it failed.
+    /// Whether it is a check, which explains its failure itself.
     is_check: bool,
 }
 

@@ -41,7 +41,7 @@ pub struct StartFailure {
     pub why: String,
     /// The kernel's error, if it was a system call that failed.
     pub error: Option<SpawnError>,
-    /// The key of the service that it comes of; empty: none.
+    /// The service's key that caused it; empty: none.
     pub key: &'static str,
 }
 
@@ -422,7 +422,7 @@ fn recover<'a>(
         }
     }
     let code = diagnosis::exit_code(error);
-    // A name from outside may hold anything.
+    // A name from outside may contain any bytes.
     let key = match error.stage {
         Stage::Credentials => "user",
         Stage::Exec => "command",

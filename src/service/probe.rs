@@ -1,4 +1,4 @@
-//! The process of one probe of a service's health, where that is a program or a connection.
+//! Starts a health probe that is a program or a connection.
 
 use super::launcher::{Role, StartFailure, Started, Starter};
 use crate::config::{ProbeSpec, Program};
@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
 impl StartFailure {
-    /// No process could be made for a probe.
+    /// The process of a probe could not be created.
     #[must_use]
     pub fn no_probe(errno: Errno) -> Self {
         let why = fill!("no process for a probe: {}", errno.desc());
@@ -19,7 +19,7 @@ impl StartFailure {
 }
 
 impl Starter {
-    /// Starts one probe of a service's health, and gives the pipe that its output goes to: it is not for the log.
+    /// Starts one health probe; returns the pipe with its output, which does not go to the log.
     pub fn probe<'a>(
         &'a self,
         program: &'a Program,
@@ -28,7 +28,7 @@ impl Starter {
         match &program.probe {
             Some(ProbeSpec::Exec(argv)) => {
                 let mut recipe = self.recipe(program, argv, Role::Service)?;
-                // Without a pipe its output is for nobody.
+                // Without a pipe its output is discarded.
                 let (read, write) = fork::pipe().ok().unzip();
                 let null = self.null.as_ref().map(|fd| fd.as_raw_fd());
                 let out = write.as_ref().map(|fd: &OwnedFd| fd.as_raw_fd()).or(null);
@@ -40,7 +40,7 @@ impl Starter {
                     .map(|pid| (Started::Running(pid), None))
                     .map_err(StartFailure::no_probe)
             }
-            // A check is judged by those who know checks.
+            // Checks are evaluated elsewhere.
             Some(ProbeSpec::Check(_)) | None => Err(StartFailure {
                 lasting: true,
                 code: exit_code::OS_ERROR,

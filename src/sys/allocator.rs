@@ -1,11 +1,11 @@
 //! The allocator: size-class free lists over bump arenas.
 //!
-//! rinit in front of one command needs a few KiB and so never asks the kernel for memory: the first place lies in
-//! the file's own .bss, and its data on two or three pages side by side, where malloc(3) would touch a page for each
-//! size of object. Reading a configuration makes and drops thousands of small texts: a block that is given back is
-//! the next one of its size to be handed out, still in the cache, so that few pages are touched and none is mapped or
-//! unmapped on the way. What is large is a mapping of its own and goes back to the kernel. malloc(3) of the C library leads
-//! here too, so that there is one heap, and 9 KB less in the file.
+//! In front of a single command rinit needs a few KiB and never asks the kernel for memory: the first arena is in
+//! .bss, and all data shares two or three pages, where malloc(3) would touch a page per size class. Reading a
+//! configuration creates and drops thousands of small strings: a freed block is the next one of its size to be reused,
+//! still in the cache, so few pages are touched and none is mapped or unmapped meanwhile. A large block is its own
+//! mapping, which is unmapped when freed. malloc(3) of the C library uses this heap too, which makes the file 9 KB
+//! smaller.
 //!
 //! Reading a configuration needs far more memory than its result. So afterwards the result is copied into fresh,
 //! contiguous memory ([`compactly`]), everything else is dropped, and pages without live blocks are returned to the
@@ -43,11 +43,11 @@ const MAX_BLOCK: usize = 8 * 1024;
 /// The number of size classes: 32 fine ones, and four per doubling from 512 to 8192.
 const SIZES: usize = FINE / UNIT + 4 * (MAX_BLOCK / FINE).ilog2() as usize;
 
-/// Mappings begin on a page, and no type is aligned to more.
+/// A mapping starts on a page; no type needs a larger alignment.
 const MAX_ALIGN: usize = 4096;
 
-/// The size of the block that a layout gets, and its number; `None` for a mapping of its own. The answer depends on
-/// the layout alone, so that a block goes back to where it came from.
+/// Returns the block size and size class of a layout; `None` if it gets its own mapping. Depends on the layout alone,
+/// so that a block is freed where it was allocated.
 fn class(layout: Layout) -> Option<(usize, usize)> {
     let size = layout.size().max(1);
     if layout.align() > UNIT || size > MAX_BLOCK {
@@ -142,7 +142,7 @@ impl HeapState {
             return block;
         }
         if self.left < size && !self.grow() {
-            // All places are full: a page of its own, which comes to the list of its size.
+            // All arenas are full: map a page for it; when freed it joins the free list of its size.
             return map(size).unwrap_or(null_mut());
         }
         let block = self.from;
@@ -217,13 +217,13 @@ fn map(size: usize) -> Option<*mut u8> {
     (place != libc::MAP_FAILED).then(|| place.cast())
 }
 
-/// The mapping with another size, wherever there is room for it; null where there is none.
+/// Resizes a mapping, which may move; null if there is no room.
 ///
 /// # Safety
 ///
-/// It was mapped with the old size, and is used by the new address alone from here on.
+/// It must be a mapping of the old size; afterwards only the new address is valid.
 unsafe fn remap(place: *mut u8, old: usize, new: usize) -> *mut u8 {
-    // SAFETY: the caller's own promise.
+    // SAFETY: the caller's contract.
     let moved = unsafe { libc::mremap(place.cast(), old, new, libc::MREMAP_MAYMOVE) };
     if moved == libc::MAP_FAILED { null_mut() } else { moved.cast() }
 }
@@ -340,7 +340,7 @@ impl HeapState {
 /// The program's heap.
 static HEAP: Heap = Heap::over(PLACE.0.get().cast(), FIRST);
 
-/// Makes `HEAP` the program's allocator.
+/// The global allocator, which uses `HEAP`.
 pub struct GlobalHeap;
 
 // SAFETY: see `Heap`.
@@ -384,8 +384,8 @@ pub fn give_back_much() {
     });
 }
 
-// SAFETY: a block is of at least the layout's size and alignment; it is cut from a place once, and handed out again only
-// when it was given back. What is mapped is unmapped, for `class` knows which is which.
+// SAFETY: a block has at least the layout's size and alignment; it is cut from an arena once, and reused only after it
+// was freed. Mappings are unmapped, since `class` distinguishes them by layout.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match class(layout) {

@@ -1,14 +1,14 @@
-//! Random bytes of the kernel.
+//! Random bytes from the kernel.
 
 use super::Errno;
 use super::fs::files;
 
-/// So many, fit for secrets (getrandom(2)); where that call is forbidden or not known, those of `/dev/urandom`.
+/// Returns random bytes fit for secrets (getrandom(2)); if that call is blocked or unknown, from `/dev/urandom`.
 pub fn bytes(count: usize) -> std::io::Result<Vec<u8>> {
     let mut bytes = vec![0; count];
     let mut done = 0;
     while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        // SAFETY: a place of ours and its size.
+        // SAFETY: a buffer of ours and its size.
         match Errno::result(unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), 0) }) {
             Ok(more) => done += more.unsigned_abs(),
             Err(Errno::EINTR) => {}

@@ -16,7 +16,7 @@ pub fn names(path: impl AsRef<Path>) -> io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// Whether there is no name but that of what every file system has.
+/// Returns whether a directory is empty, except for names that every file system has.
 pub fn is_empty(path: &str) -> io::Result<bool> {
     let mut empty = true;
     each(path.as_ref(), &mut |name| {
@@ -26,7 +26,7 @@ pub fn is_empty(path: &str) -> io::Result<bool> {
     Ok(empty)
 }
 
-/// Shows all names but `.` and `..`, until `more` has seen enough.
+/// Calls `more` for each name except `.` and `..`, until it returns false.
 fn each(path: &Path, more: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), Errno> {
     let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::ENOENT)?;
     // SAFETY: a string of ours; the result is ours until it is closed below.

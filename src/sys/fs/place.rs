@@ -1,5 +1,5 @@
-//! The directory and the name at which a file is to be written, found component by component: a link on the way is followed
-//! only where whoever made it could have written there anyway.
+//! Finds the directory and the name under which to write a file, one component at a time: follows a symbolic link only
+//! if its owner could have written to the target anyway.
 
 use crate::sys::Errno;
 use crate::text::gather::Gather as _;
@@ -10,32 +10,32 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-/// As many links as the kernel follows.
+/// The kernel's limit of links to follow.
 const MAX_LINKS: usize = 40;
 
-/// Where a file is to be.
+/// Where to write a file.
 #[derive(Debug)]
 pub struct FilePlace {
-    /// Its directory (O_PATH).
+    /// The directory (O_PATH).
     pub dir: OwnedFd,
-    /// Its name there.
+    /// The name in it.
     pub name: OsString,
-    /// The path without the links that were followed.
+    /// The path with links resolved.
     pub path: PathBuf,
 }
 
-/// Why there is no such place.
+/// Why no place was found.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum NoPlace {
-    /// This link belongs to neither root nor this process's user, and so may lead anywhere.
+    /// This link belongs neither to root nor to this process's user, and so cannot be trusted.
     ForeignLink(PathBuf, u32),
-    /// The system's word on this directory.
+    /// The error of a system call on this directory.
     Refused(PathBuf, Errno),
 }
 
-/// Finds the place of an absolute path. Directories that are missing are made, 0755.
+/// Finds the place of an absolute path. Creates missing directories with mode 0755.
 pub fn find(path: &Path) -> Result<FilePlace, NoPlace> {
-    // The next one last.
+    // In reverse: the next component is the last item.
     let mut rest = parts(path).rev().gather();
     let (mut dir, mut here, mut links) = (root()?, PathBuf::from("/"), 0);
     loop {
@@ -83,7 +83,7 @@ pub fn find(path: &Path) -> Result<FilePlace, NoPlace> {
 }
 
 impl FilePlace {
-    /// What is there, without following a link.
+    /// Returns the metadata of a name, without following a link.
     pub fn stat(&self, name: &OsStr) -> Result<FileStat, Errno> {
         nix::sys::stat::fstatat(&self.dir, name, nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW)
     }
@@ -102,18 +102,18 @@ fn make(dir: &OwnedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
     let mode = Mode::from_bits_truncate(0o755);
     match mkdirat(dir, name, mode) {
         Ok(()) => {
-            // Whatever the umask.
+            // Independent of the umask.
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
             fchmod(openat(dir, name, flags, Mode::empty())?, mode)?;
         }
-        // Another has just made it.
+        // Another process has just created it.
         Err(Errno::EEXIST) => {}
         Err(errno) => return Err(errno),
     }
     open(dir, name)
 }
 
-/// The components of a path that lead anywhere.
+/// Returns the significant components of a path.
 fn parts(path: &Path) -> impl DoubleEndedIterator<Item = OsString> {
     let bytes = path.as_os_str().as_bytes();
     let parts = bytes.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".");

@@ -1,5 +1,5 @@
-//! Files that are there whole or not at all: written beside their place, with owner and mode before the first byte, and
-//! moved there.
+//! Writes files atomically: to a temporary file next to the target, with owner and mode set before the first byte,
+//! then moved into place.
 
 use super::place::{self, FilePlace, NoPlace};
 use crate::sys::Errno;
@@ -13,74 +13,74 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How the name of a file begins that is not yet in its place: no pattern of a program's matches it.
+/// The prefix of temporary names; chosen so that no program's glob pattern matches it.
 const TEMPORARY: &str = ".rinit-";
 
-/// One that is older was left behind by somebody who was killed.
+/// Older temporary files were left behind by a killed process.
 const MAX_TEMPORARY_AGE: i64 = 30;
 
-/// How long one that is empty may be one that is being written, where it cannot be made at once.
+/// How long an empty file may still be one that is being written, on file systems without an atomic way to create it.
 const EMPTY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What is to be there.
+/// The file to write.
 #[derive(Clone, Copy, Debug)]
 pub struct FileSpec<'a> {
     /// An absolute path.
     pub path: &'a Path,
-    /// Whom it is given to.
+    /// Its owner.
     pub uid: Option<u32>,
-    /// Which group it is given to.
+    /// Its group.
     pub gid: Option<u32>,
-    /// Permission bits of a new one.
+    /// The permission bits of a new file.
     pub mode: u32,
-    /// Whether one that stays gets these bits too.
+    /// Whether an existing file that is kept gets these bits too.
     pub sets_mode: bool,
-    /// Whether what is there already stays as it is.
+    /// Whether an existing file is kept.
     pub keep: bool,
 }
 
-/// What came of it.
+/// The result of writing a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Publication {
-    /// It was so already; nothing was touched.
+    /// It had the right content, owner and mode already.
     Unchanged,
-    /// It was there, and stays as it is.
+    /// It existed and was kept.
     Kept,
-    /// The bytes were the same, owner or mode were given.
+    /// It had the right content; owner or mode were changed.
     Given,
-    /// It was made, or took the place of another.
+    /// It was created or replaced.
     Written,
-    /// It is a mount itself, and was written where it is.
+    /// It is a mount point, and was overwritten in place.
     InPlace,
 }
 
-/// What was done, and what could not be.
+/// The details of a written file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Published {
-    /// What came of it.
+    /// What was done.
     pub how: Publication,
-    /// Why it does not belong to whom it was to be given to.
+    /// Why its owner could not be set.
     pub not_given: Option<Errno>,
     /// Its permission bits.
     pub mode: u32,
-    /// Where it is, links followed.
+    /// Its path with links resolved.
     pub path: PathBuf,
 }
 
-/// Why it is not there.
+/// Why a file could not be written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Unpublished {
-    /// No place for it.
+    /// No place was found for it.
     NoPlace(NoPlace),
-    /// Something that is no file is in its place.
+    /// There is something other than a regular file.
     NoFile(PathBuf),
-    /// Only whom it could not be given to may read it.
+    /// Its owner could not be set, and nobody else may read it.
     NotGiven(PathBuf, Errno),
-    /// The system's word.
+    /// The error of a system call.
     Refused(PathBuf, Errno),
 }
 
-/// Has these bytes there. Another file in its place is replaced, all at once.
+/// Writes a file with this content. Replaces an existing file atomically.
 pub fn publish(spec: &FileSpec<'_>, bytes: &[u8]) -> Result<Published, Unpublished> {
     let place = place::find(spec.path).map_err(Unpublished::NoPlace)?;
     let there = existing(&place)?;
@@ -105,8 +105,8 @@ pub fn publish(spec: &FileSpec<'_>, bytes: &[u8]) -> Result<Published, Unpublish
     Ok(published(Publication::Written, not_given, mode, &place))
 }
 
-/// Has something there that is made once: `make` is asked for it only where nothing is there yet, and of several that make
-/// it at once one wins. The bytes that are there in the end, and whether an empty file was replaced.
+/// Creates a file that is generated only once: calls `make` only if it does not exist; if several processes create it
+/// at the same time, one wins. Returns the final content, and whether an empty file was replaced.
 pub fn publish_once(
     spec: &FileSpec<'_>,
     make: &dyn Fn() -> std::io::Result<Vec<u8>>,
@@ -122,7 +122,7 @@ pub fn publish_once(
                 let bytes = bytes.map_err(|error| refused(&place, crate::sys::errno(&error)))?;
                 return Ok((stays(&place, spec, &file, &stat)?, bytes, was_empty));
             }
-            // Where neither rename nor link can do it, it is empty for the moment in which it is written.
+            // On a file system without an atomic way it is briefly empty while another process writes it.
             Some((_, stat)) if age(&stat) < 2 && clock::now() < until => {
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -147,7 +147,7 @@ pub fn publish_once(
                         let how = published(Publication::Written, not_given, mode, &place);
                         return Ok((how, bytes, was_empty));
                     }
-                    // The other's is read.
+                    // Use the file of the other process.
                     Err(Errno::EEXIST) => {}
                     Err(errno) => return Err(refused(&place, errno)),
                 }
@@ -164,7 +164,7 @@ fn refused(place: &FilePlace, errno: Errno) -> Unpublished {
     Unpublished::Refused(place.path.clone(), errno)
 }
 
-/// The file that is there, open where it may be read.
+/// Opens the existing file if it is readable.
 fn existing(place: &FilePlace) -> Result<Option<(Option<OwnedFd>, FileStat)>, Unpublished> {
     let stat = match place.stat(&place.name) {
         Ok(stat) => stat,
@@ -176,7 +176,7 @@ fn existing(place: &FilePlace) -> Result<Option<(Option<OwnedFd>, FileStat)>, Un
     }
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let file = openat(&place.dir, place.name.as_os_str(), flags, Mode::empty()).ok();
-    // What was opened is what counts.
+    // The file may have been replaced: use the metadata of the open one.
     let stat = file.as_ref().and_then(|file| fstat(file).ok()).unwrap_or(stat);
     Ok(Some((file, stat)))
 }
@@ -186,7 +186,7 @@ fn holds(file: &OwnedFd, stat: &FileStat, bytes: &[u8]) -> bool {
         && super::files::read_all(file, bytes.len()).is_ok_and(|found| found == bytes)
 }
 
-/// Gives a file that stays whom it is for, and its mode, where they differ.
+/// Sets owner and mode of a file that is kept, if they differ.
 fn stays(
     place: &FilePlace,
     spec: &FileSpec<'_>,
@@ -205,8 +205,8 @@ fn stays(
     Ok(published(how, not_given, mode, place))
 }
 
-/// Mode, then owner: what is given away can no longer be changed without CAP_FOWNER. Why the owner could not be given; an
-/// error where nobody else may read it.
+/// Sets the mode, then the owner: after chown(2) the mode can only be changed with CAP_FOWNER. Returns why the owner
+/// could not be set; an error if then nobody else may read the file.
 fn give(
     place: &FilePlace,
     spec: &FileSpec<'_>,
@@ -214,7 +214,7 @@ fn give(
     mode: u32,
 ) -> Result<Option<Errno>, Unpublished> {
     let bits = Mode::from_bits_truncate(mode);
-    // Where modes are fiction, what came of it is told.
+    // Some file systems do not store modes: the actual mode is reported.
     let _ = fchmod(file, bits);
     let own = fstat(file).map_or((u32::MAX, u32::MAX), |stat| (stat.st_uid, stat.st_gid));
     let uid = spec.uid.filter(|uid| *uid != own.0);
@@ -224,7 +224,7 @@ fn give(
     }
     match fchown(file, uid.map(Uid::from_raw), gid.map(Gid::from_raw)) {
         Ok(()) => {
-            // chown(2) takes the set-id bits away.
+            // chown(2) clears the set-id bits.
             if mode & 0o6000 != 0 {
                 let _ = fchmod(file, bits);
             }
@@ -237,7 +237,7 @@ fn give(
     }
 }
 
-/// Writes into the file that is there, where no other can take its place.
+/// Overwrites an existing file that cannot be replaced.
 fn in_place(place: &FilePlace, spec: &FileSpec<'_>, bytes: &[u8]) -> Result<Published, Unpublished> {
     let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let refuse = |errno| refused(place, errno);
@@ -252,7 +252,7 @@ fn in_place(place: &FilePlace, spec: &FileSpec<'_>, bytes: &[u8]) -> Result<Publ
     Ok(published(Publication::InPlace, not_given, mode, place))
 }
 
-/// Takes an empty file out of the way, unless somebody has filled it meanwhile.
+/// Removes an empty file, unless another process has filled it meanwhile.
 fn set_aside(place: &FilePlace) -> Result<(), Errno> {
     let aside = temporary_name();
     match renameat(&place.dir, place.name.as_os_str(), &place.dir, aside.as_os_str()) {
@@ -267,7 +267,7 @@ fn set_aside(place: &FilePlace) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Seconds since it was written.
+/// Returns the seconds since its last modification.
 fn age(stat: &FileStat) -> i64 {
     i64::try_from(clock::calendar().0).unwrap_or(0).saturating_sub(stat.st_mtime)
 }
@@ -279,7 +279,7 @@ fn temporary_name() -> OsString {
     format!("{TEMPORARY}{number:016x}").into()
 }
 
-/// A file that is not yet in its place; gone when it is dropped before.
+/// A temporary file; removed on drop unless it was moved into place.
 struct Temporary<'p> {
     place: &'p FilePlace,
     name: OsString,
@@ -297,7 +297,7 @@ impl Drop for Temporary<'_> {
 }
 
 impl<'p> Temporary<'p> {
-    /// Makes it, whole.
+    /// Creates it with its whole content.
     fn write(place: &'p FilePlace, spec: &FileSpec<'_>, bytes: &[u8]) -> Result<Self, Unpublished> {
         remove_old(place);
         let (name, refuse) = (temporary_name(), |errno| refused(place, errno));
@@ -318,19 +318,19 @@ impl<'p> Temporary<'p> {
         Ok(())
     }
 
-    /// Its mode, as it has become.
+    /// Returns its actual mode.
     fn mode(&self) -> u32 {
         fstat(&self.file).map_or(0, |stat| stat.st_mode)
     }
 
-    /// Takes the place of what is there.
+    /// Moves it into place; replaces an existing file.
     fn replace(&self) -> Result<(), Errno> {
         let (dir, name) = (&self.place.dir, self.place.name.as_os_str());
         renameat(dir, self.name.as_os_str(), dir, name)
     }
 
-    /// Takes its place if nothing is there; EEXIST where something is. Where the file system can do that with neither
-    /// rename nor link, it is written there.
+    /// Moves it into place if there is no file; EEXIST if there is. Where the file system supports neither that kind
+    /// of rename nor links, writes the target directly.
     fn publish_new(&self, spec: &FileSpec<'_>, bytes: &[u8]) -> Result<(), Errno> {
         let cannot = |errno| {
             matches!(errno, Errno::EINVAL | Errno::ENOSYS | Errno::EPERM | Errno::EOPNOTSUPP | Errno::EMLINK)
@@ -342,7 +342,7 @@ impl<'p> Temporary<'p> {
         }
         match linkat(dir, from, dir, to, AtFlags::empty()) {
             Err(errno) if cannot(errno) => {}
-            // The name that it had goes with this.
+            // The rename has removed the temporary name.
             done => return done,
         }
         let file = create(self.place, to)?;
@@ -354,18 +354,18 @@ impl<'p> Temporary<'p> {
         written
     }
 
-    /// It is in its place: the directory is to remember that too. What is left of its old name goes.
+    /// Syncs the directory after the move, and removes the temporary name if it still exists.
     fn settle(self) {
         if self.is_durable {
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-            // EINVAL on some file systems in user space, and nothing to be done about anything else.
+            // EINVAL on some FUSE file systems; no other error can be handled either.
             let dir = openat(&self.place.dir, ".", flags, Mode::empty());
             let _ = dir.and_then(|dir| nix::unistd::fsync(&dir));
         }
     }
 }
 
-/// A file that was not there, for nobody else yet.
+/// Creates a new file that only the owner may access.
 fn create(place: &FilePlace, name: &OsStr) -> Result<OwnedFd, Errno> {
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     openat(&place.dir, name, flags, Mode::from_bits_truncate(0o600))
@@ -381,8 +381,7 @@ fn rename_new(dir: &OwnedFd, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
     Errno::result(done).map(drop)
 }
 
-/// Whether what is written there is there after the machine has lost its power, and matters then: not in memory, and not
-/// in the layer of a container.
+/// Returns whether the file's data should survive a power failure: it is neither in memory nor in a container's layer.
 fn is_durable(file: &OwnedFd) -> bool {
     let kind = nix::sys::statfs::fstatfs(file).map(|stat| stat.filesystem_type());
     use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC};
@@ -400,7 +399,7 @@ fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Removes what was left behind in this directory by those who were killed.
+/// Removes temporary files in this directory that killed processes have left behind.
 fn remove_old(place: &FilePlace) {
     let names = place.path.parent().map(super::dir::names);
     for name in names.into_iter().flatten().flatten() {

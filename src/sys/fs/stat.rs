@@ -67,7 +67,7 @@ pub fn stat(path: &str) -> io::Result<Stat> {
     })
 }
 
-/// Whether nothing is there, or an empty file, or a directory with nothing of anybody's in it.
+/// Returns whether a path is missing, an empty file, or a directory without entries other than `lost+found`.
 #[must_use]
 pub fn is_empty(path: &str) -> bool {
     match stat(path) {

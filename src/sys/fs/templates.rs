@@ -1,4 +1,4 @@
-//! The templates of a directory.
+//! Finds the templates in a directory.
 
 use super::dir;
 use crate::sys::Errno;
@@ -8,21 +8,21 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// How the name of a template ends.
+/// The suffix of templates.
 const ENDING: &[u8] = b".template";
 
-/// No directory of templates holds more.
+/// The maximum number of templates.
 const MAX_TEMPLATES: usize = 10_000;
 
-/// No directory of templates is deeper.
+/// The maximum depth of directories.
 const MAX_DEPTH: usize = 64;
 
-/// A template, and the path of what is made of it, below the target.
+/// A template, and the path of its output relative to the target.
 pub type FoundTemplate = (PathBuf, PathBuf);
 
-/// All templates in a directory and in those below, in the order of their names. Links are followed, for a ConfigMap has
-/// nothing else; names that begin with `..`, where it keeps the same files once more, are not. An error comes with the
-/// path that could not be looked at.
+/// Finds all templates below a directory, ordered by name. Follows links, since a ConfigMap consists of links; skips
+/// names that start with `..`, where a ConfigMap keeps the actual files. An error includes the path that could not be
+/// read.
 pub fn find(top: &Path) -> Result<Vec<FoundTemplate>, (PathBuf, io::Error)> {
     let mut found = Vec::new();
     look(top, Path::new(""), &mut Vec::new(), &mut found)?;
@@ -39,7 +39,7 @@ fn look(
     let unread = |error| (at.to_path_buf(), error);
     let own = std::fs::metadata(at).map_err(unread)?;
     let own = (own.dev(), own.ino());
-    // A link that leads up leads nowhere new.
+    // A link to a parent directory adds nothing new.
     if above.contains(&own) {
         return Ok(());
     }
@@ -55,9 +55,9 @@ fn look(
         let stem = stem(&name);
         match std::fs::metadata(&path) {
             Ok(stat) if stat.is_dir() => look(&path, &below.join(&name), above, found)?,
-            // A device or a pipe is no template, whatever its name.
+            // Devices and pipes are not templates, whatever their name.
             Ok(stat) => found.extend(stem.filter(|_| stat.is_file()).map(|stem| (path, below.join(stem)))),
-            // Of what is no template it does not matter.
+            // Errors only matter for templates.
             Err(error) if stem.is_some() => return Err((path, error)),
             Err(_) => {}
         }
@@ -66,13 +66,13 @@ fn look(
     Ok(())
 }
 
-/// What is made of a template of this name.
+/// Returns the output name of a template.
 fn stem(name: &OsStr) -> Option<OsString> {
     let stem = name.as_bytes().strip_suffix(ENDING)?;
     Some(OsStr::from_bytes(stem).to_owned()).filter(|stem| !stem.is_empty())
 }
 
-/// The bytes of a file, and nothing of a directory.
+/// Reads a file; `None` for a directory.
 pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let Some(path) = path.to_str() else {
         return Err(Errno::EILSEQ.into());

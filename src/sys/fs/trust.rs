@@ -1,4 +1,4 @@
-//! Who could have changed what lies at a path, besides root and the user that is to run it.
+//! Checks who could have modified the file at a path, besides root and the user who is to run it.
 
 use crate::sys::Errno;
 use crate::text::template::fill;
@@ -7,10 +7,10 @@ use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 
-/// As many links as the kernel follows.
+/// The kernel's limit of links to follow.
 const MAX_LINKS: u32 = 40;
 
-/// Where somebody could have put something else.
+/// A place where another user could have replaced the file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Loophole {
     /// The directory, link or file.
@@ -23,8 +23,8 @@ pub struct Loophole {
     pub mode: u32,
 }
 
-/// Goes a path as the kernel does; the path without links, and the first loophole on the way. Whoever has the
-/// ids `own`, and root with its group, may change what they like; what lies on a read-only mount nobody does.
+/// Follows a path like the kernel; returns the path with links resolved, and the first loophole. The user and group in
+/// `own`, and root with its group, are trusted; a read-only mount cannot be modified by anybody.
 pub fn look(path: &str, own: (u32, u32)) -> io::Result<(String, Option<Loophole>)> {
     let parts = |text: &str| -> Vec<String> {
         text.split('/').rev().filter(|part| !part.is_empty() && *part != ".").map(str::to_string).collect()
@@ -59,7 +59,7 @@ pub fn look(path: &str, own: (u32, u32)) -> io::Result<(String, Option<Loophole>
 
 fn weakness(path: &str, data: &Metadata, own: (u32, u32), is_last: bool) -> Option<Loophole> {
     let (uid, gid, mode) = (data.uid(), data.gid(), data.mode() & 0o7777);
-    // What lies in a directory with this bit nobody but its owner moves away.
+    // In a sticky directory only its owner can move an entry.
     let keeps = data.is_dir() && !is_last && mode & 0o1000 != 0;
     let (group, others) =
         if data.is_symlink() { (false, false) } else { (mode & 0o020 != 0, mode & 0o002 != 0) };
@@ -69,11 +69,11 @@ fn weakness(path: &str, data: &Metadata, own: (u32, u32), is_last: bool) -> Opti
     (weak && !is_read_only(path)).then(|| Loophole { path: path.into(), uid, gid, mode })
 }
 
-/// Whether nothing can be written where this path lies: the mount, or all of its file system.
+/// Returns whether a path is read-only: its mount or its whole file system.
 #[must_use]
 pub fn is_read_only(path: &str) -> bool {
     let Ok(path) = CString::new(path) else { return false };
-    // SAFETY: a string of ours, and a plain structure for which all zero is valid, which the kernel fills.
+    // SAFETY: a string of ours, and a structure for which zero is valid and that the kernel fills.
     unsafe {
         let mut found: libc::statvfs = std::mem::zeroed();
         libc::statvfs(path.as_ptr(), &raw mut found) == 0 && found.f_flag & libc::ST_RDONLY != 0
@@ -94,7 +94,7 @@ mod tests {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("a mode");
             path.to_str().expect("text").to_string()
         };
-        // SAFETY: reads numbers.
+        // SAFETY: no arguments.
         let own = unsafe { (libc::geteuid(), libc::getegid()) };
         let (good, open) = (made("good", 0o755), made("open", 0o777));
         let (sticky, below, under) =

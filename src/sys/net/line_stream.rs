@@ -57,19 +57,19 @@ impl LineStream {
         }
     }
 
-    /// The uid of who listens.
+    /// Returns the uid of the listening process.
     #[must_use]
     pub fn peer_uid(&self) -> Option<u32> {
         self.peer().map(|who| who.uid)
     }
 
-    /// The process that listens, as it is called here; `None`: it is of another pid namespace.
+    /// Returns the pid of the listening process in this PID namespace; `None`: it is in another one.
     #[must_use]
     pub fn peer_pid(&self) -> Option<Pid> {
         self.peer().map(|who| who.pid).filter(|pid| *pid > 0)
     }
 
-    /// Who listens (SO_PEERCRED).
+    /// Returns the credentials of the listening process (SO_PEERCRED).
     fn peer(&self) -> Option<libc::ucred> {
         let mut who = libc::ucred { pid: 0, uid: 0, gid: 0 };
         let mut length = size_of::<libc::ucred>() as libc::socklen_t;

@@ -195,8 +195,8 @@ pub fn current() -> Identity {
     }
 }
 
-/// Takes on other ids for good: groups, then group, then user, for the last takes the right to the others
-/// away. Async-signal-safe. Raw system calls: this process has one thread, and a C library would look for more.
+/// Switches to other ids for good: groups, then group, then user, since the last step drops the right to the others.
+/// Async-signal-safe. Raw system calls: a C library would synchronise threads that do not exist here.
 pub fn switch_to(who: &Identity, keeps_capabilities: bool) -> Result<(), Errno> {
     let (uid, gid) = (who.uid, who.gid);
     if uid == u32::MAX || gid == u32::MAX {

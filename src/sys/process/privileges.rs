@@ -1,4 +1,4 @@
-//! Niceness, processors, capabilities: what a child sets for itself between clone and execve.
+//! Niceness, CPUs and capabilities: what a child sets for itself between clone and execve.
 
 use super::{caps, rlimits};
 use crate::model::privileges::{ExecPrivileges, capabilities_of};
@@ -6,9 +6,9 @@ use crate::sys::{Errno, raw};
 use crate::text::template::fill;
 use std::ffi::c_long;
 
-/// A system call that takes integers alone.
+/// Makes a system call that takes only integers.
 fn call(number: c_long, arguments: &[usize]) -> Result<usize, Errno> {
-    // SAFETY: no memory is touched.
+    // SAFETY: no pointers.
     unsafe { raw::call(number, arguments) }
 }
 
@@ -16,7 +16,7 @@ fn prctl(option: i32, argument: usize) -> Result<(), Errno> {
     call(libc::SYS_prctl, &[raw::number(option), argument, 0, 0, 0]).map(drop)
 }
 
-/// What has to come before the user is taken on, for it may need rights. Async-signal-safe.
+/// Applies what must precede the switch of users, since it may need privileges. Async-signal-safe.
 pub fn before_user(privileges: &ExecPrivileges) -> Result<(), Errno> {
     if let Some(nice) = privileges.nice {
         call(libc::SYS_setpriority, &[0, 0, raw::number(i32::from(nice))])?;
@@ -27,7 +27,7 @@ pub fn before_user(privileges: &ExecPrivileges) -> Result<(), Errno> {
     }
     if !privileges.cpus.is_empty() {
         let mask = &privileges.cpus;
-        // SAFETY: the kernel reads the mask, which is ours.
+        // SAFETY: the kernel reads a mask of ours.
         unsafe {
             raw::call(
                 libc::SYS_sched_setaffinity,
@@ -35,9 +35,9 @@ pub fn before_user(privileges: &ExecPrivileges) -> Result<(), Errno> {
             )?;
         }
     }
-    // The bounding set can be made smaller only by one who has SETPCAP still.
+    // Removing from the bounding set needs SETPCAP, which the switch of users drops.
     for bit in (0..64).filter(|bit| (privileges.cap_drop & !privileges.cap_add) >> bit & 1 == 1) {
-        // Past the last one that this kernel has: EINVAL.
+        // EINVAL: beyond the last capability of this kernel.
         match prctl(libc::PR_CAPBSET_READ, bit) {
             Err(_) => break,
             Ok(()) => drop_bounding(bit)?,
@@ -54,18 +54,18 @@ fn drop_bounding(bit: usize) -> Result<(), Errno> {
     if has == Ok(1) { prctl(libc::PR_CAPBSET_DROP, bit) } else { Ok(()) }
 }
 
-/// What the change of the user would undo. Async-signal-safe.
+/// Applies what the switch of users would undo. Async-signal-safe.
 pub fn after_user(privileges: &ExecPrivileges, is_other: bool) -> Result<(), Errno> {
     let (add, drop) = (privileges.cap_add, privileges.cap_drop & !privileges.cap_add);
     if add != 0 || drop != 0 {
         // SAFETY: no arguments.
         let is_root = unsafe { libc::geteuid() } == 0;
-        // Of one that root has become only those that were added are left of root's.
+        // After root has switched to another user, only added capabilities remain.
         let keep = if is_other && !is_root { add } else { caps::permitted() & !drop };
         if keep & add != add {
             return Err(Errno::EPERM);
         }
-        // For root execve gives all that the bounding set leaves; another has the ambient ones, which must be inheritable.
+        // execve gives root the whole bounding set; other users get the ambient set, which must be inheritable.
         let inheritable = caps::inheritable() & keep | add;
         caps::set(keep, inheritable)?;
         for bit in 0..64 {
@@ -91,7 +91,7 @@ fn ambient(what: i32, bit: usize) -> Result<(), Errno> {
     call(libc::SYS_prctl, &[raw::number(libc::PR_CAP_AMBIENT), raw::number(what), bit, 0, 0]).map(drop)
 }
 
-/// Why this process may not give such rights, if so: the key, and words that follow `cannot start "web": `.
+/// Returns why this process cannot grant such privileges: the key, and a text that follows `cannot start "web": `.
 #[must_use]
 pub fn refusal(privileges: &ExecPrivileges) -> Option<(&'static str, String)> {
     let rights = caps::effective();
@@ -152,21 +152,21 @@ pub fn refusal(privileges: &ExecPrivileges) -> Option<(&'static str, String)> {
     None
 }
 
-/// The niceness of this process, and its limit of it (getrlimit(2), RLIMIT_NICE).
+/// Returns this process's niceness, and its lower limit (getrlimit(2), RLIMIT_NICE).
 fn niceness() -> (i64, i64) {
-    // The kernel's own answer is 20 less the niceness.
+    // The raw system call returns 20 - niceness.
     let own = call(libc::SYS_getpriority, &[0, 0]).ok().and_then(|raw| i64::try_from(raw).ok());
     let most = rlimits::get("nice").ok().and_then(|(soft, _)| i64::try_from(soft).ok());
     (20 - own.unwrap_or(20), most.unwrap_or(0))
 }
 
-/// What makes this process a victim, as proc(5) has it.
+/// Returns this process's OOM score adjustment (proc(5)).
 fn oom_score_adj() -> i64 {
     let text = crate::sys::fs::files::system_text("/proc/self/oom_score_adj");
     text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
-/// Sets the value of a process that has memory of its own: of one that shares memory the kernel sets it for all that do.
+/// Sets it for a process with its own memory: the kernel sets it for all processes that share one.
 pub fn set_oom_score_adj(pid: crate::model::Pid, adj: i16) -> Result<(), Errno> {
     let path = fill!("/proc/{}/oom_score_adj", &pid.to_string());
     std::fs::write(path, adj.to_string()).map_err(|error| crate::sys::errno(&error))

@@ -162,7 +162,7 @@ pub(crate) fn prepare(order: &ExecOrder<'_>) -> Result<(), SpawnError> {
         privileges::before_user(rights).map_err(at(Stage::Privileges))?;
     }
     if let Some(ids) = &recipe.ids {
-        // Whoever adds capabilities sets them all.
+        // With added capabilities, `after_user` sets all of them.
         let keeps = recipe.privileges.is_some_and(|rights| rights.cap_add != 0);
         credentials::switch_to(ids, keeps).map_err(at(Stage::Credentials))?;
     }

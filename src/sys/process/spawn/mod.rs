@@ -131,9 +131,9 @@ pub struct ExecSpec<'a> {
     pub umask: Option<u32>,
     /// Resource limits.
     pub ulimits: &'a [Ulimit],
-    /// What else it may do, or not.
+    /// Privileges and scheduling attributes.
     pub privileges: Option<&'a ExecPrivileges>,
-    /// The limit of open files that rinit was given, where it has another now.
+    /// The inherited limit of open files, if rinit has changed its own.
     pub open_files: Option<Ulimit>,
     /// Descriptors that become 0, 1 and 2; `None`: rinit's own.
     pub stdio: [Option<RawFd>; 3],
@@ -344,14 +344,14 @@ impl<'a> Loading<'a> {
     }
 }
 
-/// Once the process has memory of its own. Whether rinit may was looked at before.
+/// Applied once the process has its own memory. Whether rinit may do this was checked before.
 fn set_oom_score_adj(pid: Pid, recipe: &ExecSpec<'_>) {
     if let Some(adj) = recipe.privileges.and_then(|rights| rights.oom_score_adj) {
         let _ = super::privileges::set_oom_score_adj(pid, adj);
     }
 }
 
-/// Takes a block back that no child uses.
+/// Reclaims a block that no child uses any more.
 fn close<'a>(block: NonNull<Block<'a>>, as_other: bool) -> ExecSpec<'a> {
     LOADING.fetch_sub(1, Ordering::Relaxed);
     if as_other && LOADING_AS_OTHERS.fetch_sub(1, Ordering::Relaxed) == 1 && DUMPABLE.load(Ordering::Relaxed)
