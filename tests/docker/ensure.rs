@@ -311,3 +311,26 @@ fn the_example_is_restarted() {
     assert!(!logs.out.contains("stale") && logs.out.matches("www-data").count() == 2, "{logs:?}");
     assert!(logs.err.contains("apache2.pid: removed, for it was stale"), "{logs:?}");
 }
+
+/// What the image brings lies on an overlay, where device numbers differ without a mount: it is one tree. What is right
+/// already is not copied into the container's layer.
+#[test]
+fn a_directory_of_the_image_is_one_tree_and_is_not_copied_for_nothing() {
+    let of = |owner: &str| {
+        format!("[checks.dir.\"/usr/share/vim\"]\nowner = \"{owner}\"\nensure = true\nrecursive = true\n")
+    };
+    let look = [
+        "sh",
+        "-c",
+        "touch /usr/share/vim/x; find /usr/share/vim ! -user redis | wc -l; find /usr/share/vim | wc -l",
+    ];
+    let ran = started(&of("redis"), &[], &look);
+    let mut counts = ran.out.lines();
+    assert_eq!((ran.code, counts.next()), (0, Some("1")), "{ran:?}");
+    assert!(counts.next().is_some_and(|all| all.parse::<u32>().is_ok_and(|all| all > 10)), "{ran:?}");
+    let config = Config::new(&of("root"));
+    let container = Container::start(&[&config.mount], debian(), &["--", "true"]);
+    assert_eq!(docker_ok(&["wait", &container.name]), "0", "{:?}", container.logs());
+    let changed = docker_ok(&["diff", &container.name]);
+    assert!(!changed.contains("/usr"), "{changed}");
+}

@@ -319,3 +319,14 @@ fn a_long_walk_tells_how_far_it_is() {
     let ended = prints(script(&config, text).expect(0), "1234:0 644\n");
     ended.tells(&[" entries looked at so far, ", "3000 of 3000 entries below it given away"]);
 }
+
+/// Who is to own it may come from the environment, and where it is may go there.
+#[test]
+fn owners_are_expanded_and_paths_exported() {
+    needs_root();
+    let config = check("dir", "d", "owner = \"${PUID:-1000}\"\ngroup = \"${PGID:-1000}\"\nexport = \"DATA\"");
+    let look = "stat -c '%u:%g' $DATA";
+    prints(Init::config(&config).sh(look).run().expect(0), "1000:1000\n");
+    let launch = Init::config(&config).env("PUID", "99").env("PGID", "100");
+    prints(launch.args(&["--exec"]).sh(look).run().expect(0), "99:100\n");
+}

@@ -86,14 +86,15 @@ impl Wanted {
         if let Some(first) = mode.map(|mode| mode & 0o1777 | set_id).filter(|first| *first != now.mode) {
             given.note("chmod", held.chmod(first));
         }
-        if owner_differs {
-            self.hand_over(held, mode, &mut given);
-        }
+        let is_fresh = owner_differs && self.hand_over(held, mode, &mut given);
         if let Some(refused) = &mut given.refused {
             refused.immutable = now.immutable;
         }
-        given.changed = held.look().is_ok_and(|after| after != now);
+        if !is_fresh {
+            let _ = held.look();
+        }
         let after = held.stat;
+        given.changed = after != now;
         if given.refused.is_none() {
             if self.owner_differs(&after) {
                 given.refused = Some(Refused::forgotten("chown"));
@@ -104,7 +105,8 @@ impl Wanted {
         given
     }
 
-    fn hand_over(&self, held: &mut Pinned, mode: Option<u32>, given: &mut Given) {
+    /// Gives it to another; whether nothing has been done to it since it was looked at last.
+    fn hand_over(&self, held: &mut Pinned, mode: Option<u32>, given: &mut Given) -> bool {
         let before = held.stat;
         let is_program = before.kind == FileKind::File && before.mode & 0o111 != 0;
         let capabilities = if is_program { held.capabilities() } else { None };
@@ -112,21 +114,23 @@ impl Wanted {
         let gid = self.gid.filter(|gid| differs(before.gid, *gid, "gid_map"));
         given.note("chown", held.chown(uid, gid));
         if given.refused.is_some_and(|refused| refused.what == "chown") {
-            return;
+            return false;
         }
-        let Ok(after) = held.look() else { return };
+        let Ok(after) = held.look() else { return false };
         // The kernel takes set-id bits and capabilities from a program that changes hands. Those of root's stay: nobody
         // else has had it in hand.
         let is_roots = before.uid == 0;
         let kept = if is_roots { before.mode } else { after.mode };
         let wanted = mode.unwrap_or(kept);
-        if before.kind != FileKind::Link && wanted != after.mode {
+        let is_lost = before.kind != FileKind::Link && wanted != after.mode;
+        if is_lost {
             given.note("chmod", held.chmod(wanted));
         }
         given.lost_bits = mode.is_none() && !is_roots && before.mode & 0o6000 != after.mode & 0o6000;
         if let Some(value) = capabilities {
             given.lost_bits |= !is_roots || held.set_capabilities(&value).is_err();
         }
+        !is_lost
     }
 }
 
