@@ -162,7 +162,8 @@ pub fn parse(arguments: &[&CStr], variable: Variable<'_>) -> Result<Parsed, Stri
         if word == b"--" {
             break;
         }
-        let text = argument.to_str().map_err(|_| format!("unknown option {argument:?}"))?;
+        let text =
+            argument.to_str().map_err(|_| fill!("unknown option \"{}\"", argument.to_string_lossy()))?;
         let special = match text.strip_prefix("--") {
             Some(long) => long_option(&mut invocation, long, &mut rest)?,
             None => short_options(&mut invocation, text.strip_prefix('-').unwrap_or(text), &mut rest)?,

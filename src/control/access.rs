@@ -72,8 +72,11 @@ impl ControlAccess {
             }
             self.is_abstract = name.starts_with('@');
             let why = |errno: Errno| {
-                let reason =
-                    if errno == Errno::EADDRINUSE { "somebody else listens there" } else { errno.desc() };
+                let reason = if errno == Errno::EADDRINUSE {
+                    "somebody else listens there"
+                } else {
+                    crate::sys::describe(errno)
+                };
                 fill!("no control socket at {} ({}): rinitctl cannot reach this rinit", name, reason)
             };
             return LocalListener::bind(name, mode).map(Some).map_err(why);
@@ -86,7 +89,11 @@ impl ControlAccess {
         let name = abstract_name(crate::sys::pid());
         LocalListener::bind(&name, mode).map(Some).map_err(|errno| {
             let places = fill!("{} or {}", DEFAULT_PATH, name);
-            fill!("no control socket at {} ({}): rinitctl cannot reach this rinit", places, errno.desc())
+            fill!(
+                "no control socket at {} ({}): rinitctl cannot reach this rinit",
+                places,
+                crate::sys::describe(errno)
+            )
         })
     }
 

@@ -43,7 +43,7 @@ pub fn exit_code(error: SpawnError) -> u8 {
 /// Returns the exit code and message of the init that rinit stands in for.
 #[must_use]
 pub fn as_said_by(persona: Persona, error: SpawnError, program: &str) -> (u8, String) {
-    let why = error.errno.desc();
+    let why = crate::sys::describe(error.errno);
     let unmade = error.stage == Stage::Fork;
     match persona {
         _ if unmade => (1, ["fork failed: ", why].concat()),
@@ -82,7 +82,7 @@ pub fn explain(error: SpawnError, look: &ExecFacts) -> String {
         }
         Stage::Privileges => fill!(
             "nice, ionice, cpu_affinity, cap_add or cap_drop: {}; this container does not allow it",
-            error.errno.desc()
+            crate::sys::describe(error.errno)
         ),
         Stage::Group | Stage::Stdio => word(error.errno).into(),
     };
@@ -106,7 +106,7 @@ fn word(errno: Errno) -> &'static str {
         Errno::E2BIG => "its arguments and environment are too long",
         Errno::ELOOP => "too many symbolic links, or interpreters of interpreters",
         Errno::ETXTBSY => "the file is open for writing",
-        other => other.desc(),
+        other => crate::sys::describe(other),
     }
 }
 
@@ -166,7 +166,7 @@ fn credentials(errno: Errno, look: &ExecFacts) -> String {
     fill!(
         "it cannot be run as {}: {}; the user namespace does not have that user or group, or forbids it (/proc/self/uid_map, gid_map, setgroups)",
         &look.viewer.who,
-        errno.desc()
+        crate::sys::describe(errno)
     )
 }
 

@@ -103,7 +103,7 @@ impl Launch<'_> {
             output::line(
                 LogLevel::Error,
                 "",
-                &fill!("Failed to register as child subreaper: {}", errno.desc()),
+                &fill!("Failed to register as child subreaper: {}", crate::sys::describe(errno)),
             );
             return false;
         }

@@ -145,7 +145,7 @@ pub fn answer(text: &str, code: u8) -> u8 {
         Err(Unwritten::Signal(signal)) => exit_code::of_signal(signal),
         Err(Unwritten::Refused(errno)) => {
             output::install(LogLevel::Error, LogFormat::Text, Persona::Rinit);
-            let why = fill!("standard output cannot be written: {}", errno.desc());
+            let why = fill!("standard output cannot be written: {}", crate::sys::describe(errno));
             output::line(LogLevel::Error, "", &why);
             // A failed result matters more than a failed write.
             if code == 0 { exit_code::OS_ERROR } else { code }
@@ -276,7 +276,7 @@ fn adopt_orphans() {
             "",
             &fill!(
                 "not PID 1, and orphans cannot be adopted ({}): they go to PID 1, which must reap them",
-                errno.desc()
+                crate::sys::describe(errno)
             ),
         );
     }

@@ -95,7 +95,11 @@ impl Logs {
         if self.memory.is_none()
             && let Err(errno) = self.open()
         {
-            let text = ["no pipes for the output of services: ", errno.desc(), "; it goes out as it is"];
+            let text = [
+                "no pipes for the output of services: ",
+                crate::sys::describe(errno),
+                "; it goes out as it is",
+            ];
             output::line(LogLevel::Error, "", &text.concat());
             self.channels.clear();
         }
@@ -155,7 +159,11 @@ impl Logs {
         match started {
             Ok(relay) => self.relay = Some(relay),
             Err(errno) => {
-                let text = ["no process to relay the output of services: ", errno.desc(), "; trying again"];
+                let text = [
+                    "no process to relay the output of services: ",
+                    crate::sys::describe(errno),
+                    "; trying again",
+                ];
                 output::line(LogLevel::Error, "", &text.concat());
                 self.restart_at = Some(self.started.after(RELAY_RESTART_INTERVAL));
             }

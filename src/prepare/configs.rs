@@ -358,13 +358,13 @@ fn not_given(errno: Errno) -> String {
         Errno::EINVAL => "; this user namespace has no such user or group (/proc/self/uid_map)",
         _ => "",
     };
-    [errno.desc(), remedy].concat()
+    [crate::sys::describe(errno), remedy].concat()
 }
 
 /// Why a file could not be written, in words that follow its name, and what to do.
 fn unwritten(path: &Path, target: &Path, errno: Errno) -> String {
     let shown = path.to_string_lossy();
-    let why = errno.desc();
+    let why = crate::sys::describe(errno);
     match errno {
         Errno::EROFS => read_only(&shown, target),
         Errno::EACCES | Errno::EPERM => {

@@ -31,7 +31,7 @@ impl HttpHelper {
     /// Listens on an address. The error is one line for the user.
     pub fn open(address: &str, socket: &str) -> Result<Self, String> {
         let listener = http_server::listen(address).map_err(|error| {
-            let why = crate::sys::errno(&error).desc();
+            let why = crate::sys::describe(crate::sys::errno(&error));
             fill!("[control] http: cannot listen at {} ({}): nobody answers there", address, why)
         })?;
         let socket = socket.to_string();

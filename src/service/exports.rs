@@ -31,7 +31,10 @@ impl EnvFile {
         let file = MemoryFile::new(owner).map_err(|errno| StartFailure {
             lasting: false,
             code: exit_code::OS_ERROR,
-            why: fill!("no file for what it writes to RINIT_ENV: memfd_create: {}", errno.desc()),
+            why: fill!(
+                "no file for what it writes to RINIT_ENV: memfd_create: {}",
+                crate::sys::describe(errno)
+            ),
             error: None,
             key: "export_env",
         })?;

@@ -476,7 +476,7 @@ fn without_a_look(recipe: &ExecSpec<'_>, error: SpawnError) -> String {
     let word = recipe.argv.first().map_or_else(String::new, |word| word.to_string_lossy().into_owned());
     let most = match error.stage {
         Stage::Fork => (cgroup::most_processes(), cgroup::most_memory()),
-        _ => return fill!("cannot start \"{}\": {}", &word, error.errno.desc()),
+        _ => return fill!("cannot start \"{}\": {}", &word, crate::sys::describe(error.errno)),
     };
     diagnosis::explain(error, &ExecFacts { word, most, ..ExecFacts::default() })
 }

@@ -13,7 +13,7 @@ impl StartFailure {
     /// The process of a probe could not be created.
     #[must_use]
     pub fn no_probe(errno: Errno) -> Self {
-        let why = fill!("no process for a probe: {}", errno.desc());
+        let why = fill!("no process for a probe: {}", crate::sys::describe(errno));
         Self { lasting: false, code: exit_code::OS_ERROR, why, error: None, key: "" }
     }
 }

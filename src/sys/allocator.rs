@@ -285,8 +285,7 @@ impl FreePages<'_> {
 impl HeapState {
     /// Returns pages that hold only free blocks to the kernel.
     fn give_back(&mut self) {
-        // SAFETY: takes an integer.
-        let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(FURTHER);
+        let page = super::auxiliary(libc::AT_PAGESZ, 4096);
         let places = self.places;
         let count = FreePages::count(&places, page);
         let Some(table) = map(count * size_of::<u32>()) else { return };

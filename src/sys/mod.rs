@@ -25,6 +25,41 @@ pub fn errno(error: &std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(0))
 }
 
+/// What an error is called: in the C library's words, which are in the file in any case, but where they are unusual.
+#[must_use]
+pub fn describe(errno: Errno) -> &'static str {
+    match errno {
+        Errno::UnknownErrno => "Unknown errno",
+        Errno::EADDRINUSE => "Address already in use",
+        Errno::EADDRNOTAVAIL => "Cannot assign requested address",
+        Errno::EAGAIN => "Try again",
+        Errno::EBUSY => "Device or resource busy",
+        Errno::EDQUOT => "Disc quota exceeded",
+        Errno::EHOSTUNREACH => "No route to host",
+        Errno::ELIBBAD => "Accessing a corrupted shared library",
+        Errno::ELOOP => "Too many symbolic links encountered",
+        Errno::EMFILE => "Too many open files",
+        Errno::ENAMETOOLONG => "File name too long",
+        Errno::ENFILE => "File table overflow",
+        Errno::ENETUNREACH => "Network is unreachable",
+        Errno::EOPNOTSUPP => "Operation not supported",
+        Errno::ETIMEDOUT => "Connection timed out",
+        Errno::EUCLEAN => "Structure needs cleaning",
+        _ => {
+            // SAFETY: the text of a number that the C library knows is a constant of its own.
+            let text = unsafe { std::ffi::CStr::from_ptr(libc::strerror(errno as i32)) };
+            text.to_str().unwrap_or_default()
+        }
+    }
+}
+
+/// A number that the kernel has handed over with the program (`AT_PAGESZ`, `AT_CLKTCK`); sysconf(3) would be 1 KB.
+fn auxiliary(kind: std::ffi::c_ulong, usual: usize) -> usize {
+    // SAFETY: asks for a number.
+    let number = unsafe { libc::getauxval(kind) };
+    usize::try_from(number).ok().filter(|number| *number != 0).unwrap_or(usual)
+}
+
 /// Returns this process's id; 1 in a container.
 #[must_use]
 pub fn pid() -> crate::model::Pid {

@@ -39,7 +39,7 @@ pub(super) fn parse(words: &[&CStr]) -> Result<Arguments, String> {
     let mut command = Vec::new();
     let mut rest = words.iter();
     while let Some(word) = rest.next() {
-        let text = word.to_str().map_err(|_| format!("{word:?} is not UTF-8"))?;
+        let text = word.to_str().map_err(|_| fill!("\"{}\" is not UTF-8", word.to_string_lossy()))?;
         if text == "--" {
             command = rest.map(|word| CString::from(*word)).gather();
             break;

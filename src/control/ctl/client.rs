@@ -285,7 +285,7 @@ fn configured_name() -> Option<String> {
 fn unreached(socket: &str, error: &io::Error) -> CtlError {
     let why = match crate::sys::errno(error) {
         crate::sys::Errno::UnknownErrno => error.to_string(),
-        errno => errno.desc().to_string(),
+        errno => crate::sys::describe(errno).to_string(),
     };
     let hint = match (procfs::runs_this_file(1), procfs::name(1)) {
         (Some(_), _) => {

@@ -184,7 +184,17 @@ impl Relay<'_> {
         found.told = Some(errno);
         if is_news && let Some(file) = self.file(sink) {
             let held = if file.fd.is_some() { "going on in the old one" } else { "its services wait" };
-            let text = ["the log ", &file.path, " ", what, ": ", errno.desc(), "; ", held, ", trying again"];
+            let text = [
+                "the log ",
+                &file.path,
+                " ",
+                what,
+                ": ",
+                crate::sys::describe(errno),
+                "; ",
+                held,
+                ", trying again",
+            ];
             output::line(LogLevel::Error, "", &text.concat());
         }
     }
@@ -198,14 +208,14 @@ impl Relay<'_> {
             SinkKind::File(file) => fill!(
                 "the log {} cannot be written: {}; its services wait, trying again",
                 file.path,
-                errno.desc()
+                crate::sys::describe(errno)
             ),
             SinkKind::Stream { stream, .. } => {
                 let which = if *stream == 0 { "output" } else { "error" };
                 fill!(
                     "standard {} cannot be written: {}; what services write there is lost",
                     which,
-                    errno.desc()
+                    crate::sys::describe(errno)
                 )
             }
         };

@@ -75,8 +75,8 @@ impl HookProcess {
         let program = Program { argv, settings: settings.into() };
         let mut file = None;
         let failed = |why: String| HookFailure::new(fill!("{}: {}", name, &why));
-        let (out, out_end) = fork::pipe().map_err(|errno| failed(errno.desc().into()))?;
-        let (err, err_end) = fork::pipe().map_err(|errno| failed(errno.desc().into()))?;
+        let (out, out_end) = fork::pipe().map_err(|errno| failed(crate::sys::describe(errno).into()))?;
+        let (err, err_end) = fork::pipe().map_err(|errno| failed(crate::sys::describe(errno).into()))?;
         let ends = [out_end.as_raw_fd(), err_end.as_raw_fd()];
         let mut started = self
             .starter

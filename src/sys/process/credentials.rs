@@ -187,12 +187,13 @@ fn group_line(line: &str) -> Option<Group> {
 /// Returns the effective ids of this process.
 #[must_use]
 pub fn current() -> Identity {
-    let groups = nix::unistd::getgroups().unwrap_or_default();
-    Identity {
-        uid: nix::unistd::geteuid().as_raw(),
-        gid: nix::unistd::getegid().as_raw(),
-        groups: groups.into_iter().map(nix::unistd::Gid::as_raw).gather(),
-    }
+    // SAFETY: without a list the kernel tells how long it is.
+    let count = unsafe { libc::getgroups(0, std::ptr::null_mut()) };
+    let mut groups = vec![0; usize::try_from(count).unwrap_or(0)];
+    // SAFETY: the list is as long as is said.
+    let count = unsafe { libc::getgroups(count.max(0), groups.as_mut_ptr()) };
+    groups.truncate(usize::try_from(count).unwrap_or(0));
+    Identity { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw(), groups }
 }
 
 /// Switches to other ids for good: groups, then group, then user, since the last step drops the right to the others.

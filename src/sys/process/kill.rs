@@ -7,9 +7,9 @@
 use super::procfs::{self, Process};
 use super::{caps, status};
 use crate::model::{Pid, Signal};
-use crate::sys::Errno;
 use crate::sys::event::clock;
 use crate::sys::fs::files;
+use crate::sys::{Errno, raw};
 use crate::text::gather::Gather;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
@@ -136,14 +136,18 @@ fn in_their_names(meant: &dyn Fn(&Process) -> bool, target: Pid, signals: &[Sign
 
 /// Sends signals as `user`, then switches back to `own`.
 fn send_as(user: u32, own: u32, target: Pid, signals: &[Signal]) {
-    // SAFETY: integers only. seteuid keeps the real and saved uid, which allow the way back.
-    unsafe {
-        if libc::seteuid(user) == 0 {
-            for signal in signals {
-                libc::kill(target, i32::from(signal.number()));
-            }
-            libc::seteuid(own);
+    // The real and saved uid stay, which allow the way back. The C library's own would ask all threads, of which there is one.
+    let become_user = |user: u32| {
+        let kept = raw::number(-1);
+        // SAFETY: integers only.
+        unsafe { raw::call(libc::SYS_setresuid, &[kept, user as usize, kept]) }
+    };
+    if become_user(user).is_ok() {
+        for signal in signals {
+            // SAFETY: integers only.
+            unsafe { libc::kill(target, i32::from(signal.number())) };
         }
+        let _ = become_user(own);
     }
 }
 

@@ -79,9 +79,10 @@ pub struct Usage {
 /// Lists every process of this PID namespace: pid, parent, usage.
 #[must_use]
 pub fn usage_of_all() -> Vec<(Pid, Pid, Usage)> {
-    // SAFETY: takes integers only.
-    let (ticks, page) = unsafe { (libc::sysconf(libc::_SC_CLK_TCK), libc::sysconf(libc::_SC_PAGESIZE)) };
-    let (ticks, page) = (u64::try_from(ticks).unwrap_or(100).max(1), u64::try_from(page).unwrap_or(4096));
+    let (ticks, page) = (
+        crate::sys::auxiliary(libc::AT_CLKTCK, 100) as u64,
+        crate::sys::auxiliary(libc::AT_PAGESZ, 4096) as u64,
+    );
     let names = dir::names("/proc").unwrap_or_default();
     let pids = names.iter().filter_map(|name| name.to_str()?.parse().ok());
     pids.filter_map(|pid: Pid| {

@@ -55,7 +55,7 @@ pub(in crate::checks) fn output_of(
         Errno::EAGAIN => {
             failure!("no process for {}", &path; "raise the limit of processes (docker run --pids-limit)")
         }
-        errno => failure!("{} cannot be started: {}", &path, errno.desc(); "mend that, or try it by hand"),
+        errno => failure!("{} cannot be started: {}", &path, crate::sys::describe(errno); "mend that, or try it by hand"),
     })?;
     if ran.outcome.is_none() {
         return fail!("{} still running after {}, and killed", &path, &show_duration(timeout); "look why it hangs, or give it a longer timeout");
