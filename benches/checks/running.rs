@@ -62,7 +62,7 @@ pub fn many(place: &Place, options: &Options) -> Vec<Table> {
     turns.extend(checks(place, &config, 0));
     let title = "200 checks of files, variables, mounts and the user, beside one `sh -c true`";
     let rows = measure(place, &turns, 5, options.samples(500));
-    vec![Table::new(title, "µs", rows).bar(1.5, &["sh"])]
+    vec![Table::new(title, "µs", rows).bar(4.0, &["sh"])]
 }
 
 /// Ten checks, and a script that does the same ones.

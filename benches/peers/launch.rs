@@ -88,6 +88,6 @@ pub fn configured(programs: &Programs, options: &Options) -> Vec<Table> {
     }
     vec![
         Table::new("10 services and 10 checks, exec to the first instruction of the command", "µs", rows)
-            .bar(1.3, &["bare"]),
+            .bar(2.0, &["bare"]),
     ]
 }

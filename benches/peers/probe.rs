@@ -10,6 +10,7 @@
 //! | `orphans N` | makes N orphans one after the other that end at once; writes, and stays |
 //! | `blow N` | makes N orphans that end together; writes how long it took until none was left |
 //! | `bare N WORD… [-- WORD…]` | the bare loop: N × vfork and exec, then once what follows `--`; waits and starts again what was killed |
+//! | `session …` | the same, with setsid(2), a signal mask and a limit for each |
 //! | `wait` | waits for a signal: an init without anything |
 #![no_std]
 #![no_main]
@@ -72,6 +73,9 @@ const EXIT: usize = 231;
 const WAIT4: usize = 61;
 const KILL: usize = 62;
 const SETPGID: usize = 109;
+const SETSID: usize = 112;
+const SIGPROCMASK: usize = 14;
+const PRLIMIT: usize = 302;
 const CLOCK: usize = 228;
 const VFORK: usize = 0x4100 | 17;
 const FORK: usize = 17;
@@ -180,7 +184,10 @@ unsafe extern "C" fn begin(stack: *const usize) -> ! {
         blow(number(word(2)));
     } else if is(what, b"bare\0") {
         // SAFETY: the kernel's own list.
-        bare(number(word(2)), unsafe { argv.add(3) });
+        bare(number(word(2)), unsafe { argv.add(3) }, become_it);
+    } else if is(what, b"session\0") {
+        // SAFETY: as above.
+        bare(number(word(2)), unsafe { argv.add(3) }, become_it_in_a_session);
     }
     exit(0)
 }
@@ -252,7 +259,7 @@ extern "C" fn stop() {
     call(KILL, [usize::MAX, 15, 0, 0]);
 }
 
-fn bare(count: usize, argv: *const Argv) {
+fn bare(count: usize, argv: *const Argv, become_it: extern "C" fn(*const Argv) -> !) {
     let mut after = argv;
     // SAFETY: a null-terminated list. Replaces `--` by a null, since the kernel's memory is writable.
     unsafe {
@@ -279,6 +286,15 @@ fn bare(count: usize, argv: *const Argv) {
             spawn(become_it, argv, VFORK);
         }
     }
+}
+
+extern "C" fn become_it_in_a_session(argv: *const Argv) -> ! {
+    let (none, mut limit) = (0u64, [0u64; 2]);
+    call(SETSID, [0; 4]);
+    call(SIGPROCMASK, [2, (&raw const none) as usize, 0, 8]);
+    call(PRLIMIT, [0, 7, 0, (&raw mut limit) as usize]);
+    call(PRLIMIT, [0, 7, (&raw const limit) as usize, 0]);
+    become_it(argv)
 }
 
 extern "C" fn become_it(argv: *const Argv) -> ! {

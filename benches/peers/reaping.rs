@@ -31,7 +31,7 @@ pub fn orphans(programs: &Programs, options: &Options) -> Vec<Table> {
         }
     }
     let title = format!("{count} orphans one after the other: CPU time of PID 1");
-    vec![Table::new(&title, "ms", rows).bar(1.0, &["tini"])]
+    vec![Table::new(&title, "ms", rows).bar(0.94, &["tini"])]
 }
 
 /// 1,000 orphans that end together.

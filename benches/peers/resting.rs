@@ -18,9 +18,8 @@ pub fn size(programs: &Programs, _: &Options) -> Vec<Table> {
         (init.name.to_owned(), samples)
     });
     let (small, plain): (Vec<_>, Vec<_>) = sized.partition(|(name, _)| name == "rinit-small");
-    let plain = Table::new("size of the file", "KiB", plain).bar(1024.0, &[]);
-    // As on the page, KB are thousands of bytes.
-    let small = Table::new("size of the file that is released", "KiB", small).bar(400_000.0 / 1024.0, &[]);
+    let plain = Table::new("size of the file", "KiB", plain).bar(960.0, &[]);
+    let small = Table::new("size of the file that is released", "KiB", small).bar(800.0, &[]);
     vec![plain, small]
 }
 
@@ -36,5 +35,9 @@ pub fn memory(programs: &Programs, options: &Options) -> Vec<Table> {
             samples.push(procs::private_dirty(run.pid) as f64);
         }
     }
-    vec![Table::new("private dirty memory of PID 1, idle, one command", "KiB", rows).bar(0.6, &["catatonit"])]
+    vec![
+        Table::new("private dirty memory of PID 1, idle, one command", "KiB", rows)
+            .bar(0.6, &["catatonit"])
+            .bar(28.0, &[]),
+    ]
 }

@@ -109,14 +109,16 @@ pub fn all(
     fifo: impl Fn(&str) -> String,
     wanted: &[&str],
 ) -> Vec<Supervisor> {
-    let mut all = vec![Supervisor {
-        name: "bare",
-        words: [&programs.probe, "bare", &count.to_string(), &programs.probe, "stay", &fifo("bare")]
+    // The latter makes the same calls for each of them as rinit: a session of its own, the mask, a limit.
+    let bare = [("bare", "bare"), ("bare-session", "session")].map(|(name, verb)| Supervisor {
+        name,
+        words: [&programs.probe, verb, &count.to_string(), &programs.probe, "stay", &fifo(name)]
             .map(ToString::to_string)
             .to_vec(),
         stop: Stop::Signal(libc::SIGTERM),
         directories: Vec::new(),
-    }];
+    });
+    let mut all = Vec::from(bare);
     for init in programs.ours() {
         let config = rinit_config(programs, count, &fifo(init.name), &format!("# {}\n", init.name));
         let own = programs.directory.join(format!("{}-{count}.toml", init.name));
