@@ -156,7 +156,7 @@ fn is_ours(name: &str) -> bool {
 }
 
 fn is_bare(name: &str) -> bool {
-    name == "bare" || name == "direct"
+    name.starts_with("bare") || name == "direct"
 }
 
 /// Formats all bars as one table.

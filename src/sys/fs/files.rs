@@ -45,7 +45,10 @@ pub fn slurp(path: &str, most: usize) -> io::Result<Vec<u8>> {
 /// this kernel cannot tell.
 fn open_on_root(path: &str, flags: OFlag) -> Option<io::Result<OwnedFd>> {
     let path_c = std::ffi::CString::new(path).ok()?;
-    let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+    // With O_PATH openat2 refuses what has no meaning there, and a start would cost one more call.
+    let quiet =
+        if flags.contains(OFlag::O_PATH) { OFlag::empty() } else { OFlag::O_NOCTTY | OFlag::O_NONBLOCK };
+    let flags = flags | OFlag::O_CLOEXEC | quiet;
     // struct open_how: flags, mode, resolve.
     let how = [u64::from(flags.bits().cast_unsigned()), 0, libc::RESOLVE_NO_XDEV];
     // SAFETY: a NUL-terminated path, and a structure of ours with its size.
