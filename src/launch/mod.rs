@@ -168,7 +168,7 @@ fn profiles(invocation: &Invocation) -> Vec<String> {
     let named = args::variable("RINIT_PROFILES").and_then(|value| std::str::from_utf8(value).ok());
     let named = named.into_iter().flat_map(|names| names.split(',')).map(str::trim);
     let all = invocation.profiles.iter().map(|name| name.trim()).chain(named);
-    all.filter(|name| !name.is_empty()).map(str::to_string).collect()
+    all.filter(|name| !name.is_empty()).map(str::to_string).gather()
 }
 
 impl Launch<'_> {

@@ -5,6 +5,7 @@ use crate::config::read::condition;
 use crate::config::read::table::Table;
 use crate::config::source::document::{Node, Value};
 use crate::config::{ExportEnv, HookRules, HookSettings};
+use crate::text::gather::Gather;
 use crate::text::template::fill;
 use std::time::Duration;
 
@@ -63,7 +64,7 @@ pub fn names(root: &Node) -> Vec<String> {
     let listed = root.get("hooks").and_then(|hooks| hooks.get("export_env"));
     let Some(Node { value: Value::List(items), .. }) = listed else { return Vec::new() };
     let text = |item: &Node| if let Value::Text(name) = &item.value { Some(name.clone()) } else { None };
-    items.iter().filter_map(text).collect()
+    items.iter().filter_map(text).gather()
 }
 
 /// The words that run a directory, from `command`'s table.
@@ -80,5 +81,5 @@ pub fn command(table: &Table<'_>) -> Vec<String> {
         timeout(table).map_or_else(|| "none".into(), |span| fill!("{}ms", &span.as_millis().to_string()));
     let trusted = table.flag("trusted").unwrap_or(false).then(|| TRUSTED_WORD.to_string());
     let words = ["/proc/self/exe".into(), HOOKS_WORD.into(), timeout, directory.unwrap_or_default()];
-    words.into_iter().chain(trusted).collect()
+    words.into_iter().chain(trusted).gather()
 }

@@ -10,6 +10,7 @@ use crate::config::read::scalar;
 use crate::config::read::table::{ReadContext, Table};
 use crate::config::source::diagnostic::{SourceMap, Span};
 use crate::config::source::document::{Node, Value};
+use crate::text::gather::Gather;
 use crate::text::template::fill;
 
 /// The keys that say what is in a file, of which each has one.
@@ -44,7 +45,7 @@ pub fn written_secrets(root: &Node) -> Vec<String> {
     let tables = root.get("secrets").map_or(&[][..], Node::entries);
     // What is expanded is a secret once it is.
     let texts = tables.iter().filter_map(|entry| written(entry.node.get("content")?));
-    texts.filter(|text| !text.contains("${")).collect()
+    texts.filter(|text| !text.contains("${")).gather()
 }
 
 fn check_target(reading: &ReadContext<'_>, file: &PreparedFile, others: &[PreparedFile]) {

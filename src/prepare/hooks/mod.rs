@@ -18,6 +18,7 @@ use crate::output;
 use crate::service::launcher::Starter;
 use crate::sys::fs::{files, mounts, stat, trust};
 use crate::sys::process::credentials;
+use crate::text::gather::Gather;
 use crate::text::sort::sort;
 use crate::text::template::fill;
 use names::VersionName;
@@ -96,7 +97,7 @@ impl<'a> Hooks<'a> {
         }
         let names =
             stat::list(path).map_err(|error| HookFailure::new(fill!("{}: {}", path, &facts::why(&error))))?;
-        let mut names: Vec<VersionName> = names.into_iter().map(VersionName).collect();
+        let mut names: Vec<VersionName> = names.into_iter().map(VersionName).gather();
         sort(&mut names);
         let mut skipped = Vec::new();
         for VersionName(name) in names {
@@ -172,7 +173,7 @@ fn tell_skipped(path: &str, skipped: &[(String, String)]) {
         .iter()
         .filter(|(_, why)| !why.is_empty())
         .map(|(name, why)| fill!("{} ({})", name, why))
-        .collect();
+        .gather();
     if told.is_empty() {
         return;
     }

@@ -1,5 +1,6 @@
 //! Which names in a directory of hooks are meant, and in which order. Pure.
 
+use crate::text::gather::Gather;
 use std::cmp::Ordering;
 
 /// Why a file of this name is no hook. `Some("")`: not worth a word.
@@ -81,7 +82,7 @@ pub fn interpreter(text: &[u8]) -> Option<Vec<String>> {
     let (program, argument) = line.split_once([' ', '\t']).unwrap_or((line, ""));
     let words = [program, argument.trim_matches([' ', '\t'])];
     let words: Vec<String> =
-        words.iter().filter(|word| !word.is_empty()).map(|word| word.to_string()).collect();
+        words.iter().filter(|word| !word.is_empty()).map(|word| word.to_string()).gather();
     Some(words).filter(|words| !words.is_empty())
 }
 

@@ -10,6 +10,7 @@ use crate::output;
 use crate::service::exports::VARIABLE;
 use crate::sys::{args, stdio};
 use crate::text::escape::text_as_bytes;
+use crate::text::gather::Gather;
 use crate::text::template::fill;
 use crate::text::units;
 use std::ffi::CStr;
@@ -48,7 +49,7 @@ pub fn run(words: &[&CStr]) -> u8 {
         .exported
         .iter()
         .map(|(name, value)| [b"\0", name.as_bytes(), b"=", &text_as_bytes(value), b"\0"].concat());
-    let records: Vec<u8> = records.flatten().collect();
+    let records: Vec<u8> = records.flatten().gather();
     // It is a descriptor of this process, whether or not there is a /proc.
     let fd = file.and_then(|path| path.rsplit('/').next()?.parse().ok());
     if fd.is_some_and(|fd| !stdio::write_all(fd, &records)) {

@@ -14,6 +14,7 @@ use crate::sys::process::reap::{self, Reaped};
 use crate::sys::process::{fork, kill, procfs};
 use crate::sys::stdio;
 use crate::text::escape::{bytes_as_text, on_one_line, text_as_bytes};
+use crate::text::gather::Gather;
 use crate::text::redact;
 use crate::text::template::fill;
 use crate::text::units::show_duration;
@@ -70,7 +71,7 @@ impl HookProcess {
     pub fn run(&mut self, name: &str, words: &[String], rules: &HookRules) -> Result<(), HookFailure> {
         let since = clock::now();
         let deadline = rules.timeout.map(|timeout| since.after(timeout));
-        let argv = words.iter().filter_map(|word| CString::new(word.as_bytes()).ok()).collect();
+        let argv = words.iter().filter_map(|word| CString::new(word.as_bytes()).ok()).gather();
         let settings = ProgramSettings { export_env: rules.export_env.clone(), ..ProgramSettings::default() };
         let program = Program { argv, settings: settings.into() };
         let mut file = None;
@@ -162,11 +163,11 @@ impl HookProcess {
             .iter()
             .filter(|process| process.parent == own && !self.left.contains(&process.pid))
             .map(|process| process.pid)
-            .collect();
+            .gather();
         let shown: Vec<String> = new
             .iter()
             .filter_map(|pid| Some(fill!("{} (pid {})", &procfs::name(*pid)?, &pid.to_string())))
-            .collect();
+            .gather();
         if !shown.is_empty() {
             let text = "leaves behind what nobody looks after, and what it writes is read by nobody; make it a service";
             output::line(LogLevel::Warn, "", &fill!("hook {}: {}: {}", name, text, &shown.join(", ")));
@@ -186,7 +187,7 @@ impl RunningHook<'_> {
             .streams
             .iter()
             .filter_map(|stream| Some(PollInterest::reading(stream.pipe.as_ref()?.as_raw_fd())))
-            .collect();
+            .gather();
         let until = [deadline.filter(|_| !self.killed), look].into_iter().flatten().min();
         match waiter.wait(until, &fds) {
             Wake::Ready(fd) => self.pass_on(fd),
@@ -267,7 +268,7 @@ impl RunningHook<'_> {
             (None, ..) => (exit_code::OS_ERROR, "lost".into()),
         };
         let said: Vec<String> =
-            self.last_lines.iter().map(|line| fill!("\"{}\"", &on_one_line(line))).collect();
+            self.last_lines.iter().map(|line| fill!("\"{}\"", &on_one_line(line))).gather();
         let last = match said.len() {
             0 => String::new(),
             1 => "; its last line was ".into(),

@@ -2,6 +2,7 @@
 
 use super::pin::{EntryStat, FileKind, Pinned, link_target};
 use crate::sys::Errno;
+use crate::text::gather::Gather;
 use std::ffi::CString;
 
 /// Links on links are followed this deep, as the kernel does.
@@ -86,7 +87,7 @@ fn root() -> Result<Pinned, PathRefusal> {
 /// The components of a path, the first one last.
 fn components(path: &[u8]) -> Vec<CString> {
     let parts = path.rsplit(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".");
-    parts.filter_map(|part| CString::new(part).ok()).collect()
+    parts.filter_map(|part| CString::new(part).ok()).gather()
 }
 
 /// Whether nobody but root and this process's user can have made this link. What such a user may do is no more than any

@@ -1,6 +1,7 @@
 //! Checks who could have modified the file at a path, besides root and the user who is to run it.
 
 use crate::sys::Errno;
+use crate::text::gather::Gather;
 use crate::text::template::fill;
 use std::ffi::CString;
 use std::fs::Metadata;
@@ -27,7 +28,7 @@ pub struct Loophole {
 /// `own`, and root with its group, are trusted; a read-only mount cannot be modified by anybody.
 pub fn look(path: &str, own: (u32, u32)) -> io::Result<(String, Option<Loophole>)> {
     let parts = |text: &str| -> Vec<String> {
-        text.split('/').rev().filter(|part| !part.is_empty() && *part != ".").map(str::to_string).collect()
+        text.split('/').rev().filter(|part| !part.is_empty() && *part != ".").map(str::to_string).gather()
     };
     let (mut at, mut ahead, mut links) = (String::from("/"), parts(path), 0);
     let mut found = weakness(&at, &std::fs::symlink_metadata("/")?, own, false);

@@ -3,6 +3,7 @@
 use super::{caps, rlimits};
 use crate::model::privileges::{ExecPrivileges, capabilities_of};
 use crate::sys::{Errno, raw};
+use crate::text::gather::Gather;
 use crate::text::template::fill;
 use std::ffi::c_long;
 
@@ -127,7 +128,7 @@ pub fn refusal(privileges: &ExecPrivileges) -> Option<(&'static str, String)> {
             return needs("oom_score_adj", &adj.to_string(), "SYS_RESOURCE", &or);
         }
     }
-    let missing: Vec<&str> = capabilities_of(privileges.cap_add & !caps::permitted()).collect();
+    let missing: Vec<&str> = capabilities_of(privileges.cap_add & !caps::permitted()).gather();
     if !missing.is_empty() {
         let or = fill!(", or drop {} from cap_add", if missing.len() == 1 { "it" } else { "them" });
         let names = missing.join(" and CAP_");
