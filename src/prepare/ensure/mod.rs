@@ -159,7 +159,7 @@ impl Deed<'_> {
             ));
         }
         let (is_dir, wants_dir) = (held.stat.kind == FileKind::Dir, self.spec.kind == EnsureKind::Dir);
-        if is_dir != wants_dir || held.stat.kind == FileKind::Device {
+        if is_dir != wants_dir || matches!(held.stat.kind, FileKind::Device | FileKind::Link) {
             return Ok(false);
         }
         self.wanted.mode = self.spec.mode_of(held.stat.mode, held.stat.is_mount_root);
@@ -207,15 +207,15 @@ impl Deed<'_> {
     fn make_one(&self, above: &Pinned, name: &CStr, is_subject: bool) -> Result<Pinned, EnsureFailure> {
         let is_file = is_subject && self.spec.kind == EnsureKind::File;
         let dir = above.raw();
-        let made = match if is_file { pin::make_file(dir, name) } else { pin::make_dir(dir, name, 0o700) } {
-            Err(Errno::EACCES | Errno::EPERM) if !is_file => self.make_as_user(dir, name),
-            made => made,
-        };
+        let made = if is_file { pin::make_file(dir, name) } else { self.make_dir(dir, name) };
         let is_new = made.is_ok();
-        // Another start may have been quicker.
-        let made = made.or_else(|errno| if errno == Errno::EEXIST { Ok(()) } else { Err(errno) });
-        let mut held = made.and_then(|()| Pinned::at(dir, name)).map_err(|errno| self.unmade(name, errno))?;
-        if is_new && held.stat.kind != FileKind::Link {
+        let mut held = match made {
+            // Another start was quicker.
+            Err(Errno::EEXIST) => Pinned::at(dir, name),
+            made => made,
+        }
+        .map_err(|errno| self.unmade(name, errno))?;
+        if is_new {
             let usual = if is_file { 0o644 } else { 0o755 } | held.stat.mode & 0o2000;
             let mode = self.spec.mode_of(usual, false).filter(|_| is_subject).unwrap_or(usual);
             let _ = Wanted { mode: Some(mode & 0o3777), ..Wanted::default() }.give(&mut held);
@@ -224,6 +224,17 @@ impl Deed<'_> {
             return Err(self.unmade(name, Errno::ENOTDIR));
         }
         Ok(held)
+    }
+
+    /// Makes a directory for nobody else yet.
+    fn make_dir(&self, dir: i32, name: &CStr) -> Result<Pinned, Errno> {
+        match pin::make_dir(dir, name, 0o700) {
+            Err(Errno::EACCES | Errno::EPERM) => self.make_as_user(dir, name)?,
+            made => made?,
+        }
+        let held = Pinned::at(dir, name)?;
+        // In a directory that is another's, its name may mean something else by now.
+        if held.stat.kind == FileKind::Dir { Ok(held) } else { Err(Errno::ESTALE) }
     }
 
     /// Where root may not (an NFS server that makes it nobody), its owner may.

@@ -119,7 +119,7 @@ impl Deed<'_> {
             // Another start was quicker, from the look to the end.
             return pin::remove_dir(held.raw(), STAGING).map_err(failed);
         } else {
-            let made = pin::make_file(staging.raw(), BEGUN);
+            let made = pin::make_file(staging.raw(), BEGUN).map(drop);
             made.or_else(|errno| if errno == Errno::EEXIST { Ok(()) } else { Err(errno) }).map_err(failed)?;
         }
         for name in walk::names(source).map_err(failed)? {

@@ -347,9 +347,9 @@ pub fn can_work(path: &str, is_dir: bool, writes: bool) -> Result<(), Errno> {
     }
 }
 
-/// Makes an empty file that nobody else can use yet. Never one that is there already.
-pub fn make_file(dir: RawFd, name: &CStr) -> Result<(), Errno> {
-    open_at(dir, name, libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY, 0o600).map(drop)
+/// Makes an empty file that nobody else can use yet, and holds it. Never one that is there already.
+pub fn make_file(dir: RawFd, name: &CStr) -> Result<Pinned, Errno> {
+    open_at(dir, name, libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY, 0o600).and_then(Pinned::of)
 }
 
 /// How a file is opened to be read: a FIFO that has taken its place would not be waited for.
