@@ -64,6 +64,13 @@ pub fn taking(stream: usize) -> usize {
     80 + stream * 32
 }
 
+/// Of a stream: how many bytes the relay has taken from the pipe and not written out yet. Not 0 only where the kernel
+/// refuses tee(2), so that a pipe cannot be peeked into.
+#[must_use]
+pub fn held(stream: usize) -> usize {
+    88 + stream * 32
+}
+
 /// The offset of the first stream's marks in a slot.
 const MARKS_AT: usize = 0x80;
 

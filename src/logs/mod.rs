@@ -37,6 +37,11 @@ const DRAIN_STALL_TIMEOUT: Duration = Duration::from_millis(500);
 const MAX_FULL_PIPES: usize = 200;
 const SMALL_PIPE: i32 = 16 * 1024;
 
+/// How often in a row PID 1 counts what has gone into a pipe; when it does so again where that was in vain, and how long.
+const MAX_POSITION_ATTEMPTS: u32 = 8;
+const POSITION_RETRY_INTERVAL: Duration = Duration::from_millis(1);
+const POSITION_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// Orders to the relay, and its reply.
 mod order {
     pub const LOOK: u8 = b'l';
@@ -49,7 +54,17 @@ mod order {
 struct Channel {
     service: ServiceId,
     pipes: [Pipe; 2],
+    /// How many runs have ended, and are marked.
     runs: u64,
+    /// When the run ended whose end is not marked yet.
+    ended_at: Option<Moment>,
+}
+
+impl Channel {
+    /// What lies in its pipes.
+    fn unread(&self) -> u64 {
+        self.pipes.iter().map(|end| pipe::unread(end.read.as_raw_fd())).sum()
+    }
 }
 
 struct RelayProcess {
@@ -65,6 +80,8 @@ pub struct Logs {
     relay: Option<RelayProcess>,
     started: Moment,
     restart_at: Option<Moment>,
+    /// When ends of runs are to be marked that could not be.
+    mark_at: Option<Moment>,
     /// Whether the relay must not be restarted: everything is being killed.
     is_held: bool,
 }
@@ -81,6 +98,7 @@ impl Logs {
                 relay: None,
                 started: Moment(0),
                 restart_at: None,
+                mark_at: None,
                 is_held: false,
             })
         })
@@ -104,6 +122,7 @@ impl Logs {
             self.channels.clear();
         }
         let at = self.channel(service)?;
+        self.mark_end(at, true);
         let channel = self.channels.get_mut(at)?;
         if channel.runs > 0 {
             channel.pipes.iter_mut().for_each(Pipe::renew);
@@ -133,7 +152,7 @@ impl Logs {
                 }
             }
             let service = ServiceId(u16::try_from(at).unwrap_or(u16::MAX));
-            self.channels.push(Channel { service, pipes, runs: 0 });
+            self.channels.push(Channel { service, pipes, runs: 0, ended_at: None });
         }
         output::share_stderr(memory.raw_fd(), layout::HALF_LINE + 8, layout::TORN + 8);
         self.memory = Some(memory);
@@ -186,16 +205,39 @@ impl Logs {
     /// reply.
     pub fn run_ended(&mut self, service: ServiceId) -> bool {
         let Some(at) = self.channel(service) else { return false };
-        let (Some(channel), Some(memory)) = (self.channels.get_mut(at), &self.memory) else { return false };
+        let Some(channel) = self.channels.get_mut(at) else { return false };
+        channel.ended_at = Some(clock::now());
+        self.mark_end(at, false);
+        self.relay.is_some()
+    }
+
+    /// Notes how far a run went that has ended. Where that is not certain it is tried again soon, unless it `must` be now.
+    fn mark_end(&mut self, at: usize, must: bool) {
+        let (Some(channel), Some(memory)) = (self.channels.get_mut(at), &self.memory) else { return };
+        let Some(ended_at) = channel.ended_at else { return };
         let slot = layout::slot(at);
-        for (stream, end) in channel.pipes.iter().enumerate() {
-            let until = position(memory, slot, stream, end.read.as_raw_fd());
-            memory.set_word(slot + layout::mark(stream, channel.runs), until);
+        let ends = [0, 1].map(|stream| {
+            let fd = channel.pipes.get(stream).map_or(-1, |end| end.read.as_raw_fd());
+            position(memory, slot, stream, fd)
+        });
+        let now = clock::now();
+        let is_certain = ends.iter().all(|(_, is_certain)| *is_certain);
+        if !is_certain && !must && now < ended_at.after(POSITION_TIMEOUT) {
+            self.mark_at = Some(now.after(POSITION_RETRY_INTERVAL));
+            return;
         }
+        for (stream, (position, _)) in ends.into_iter().enumerate() {
+            memory.set_word(slot + layout::mark(stream, channel.runs), position);
+        }
+        channel.ended_at = None;
         channel.runs += 1;
         memory.set_word(slot + layout::ENDED, channel.runs);
         self.order(order::LOOK);
-        self.relay.is_some()
+    }
+
+    fn mark_ends(&mut self) {
+        self.mark_at = None;
+        (0..self.channels.len()).for_each(|at| self.mark_end(at, false));
     }
 
     /// Reopens all log files: somebody has moved them.
@@ -237,7 +279,7 @@ impl Logs {
     /// Returns when something is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Moment> {
-        self.restart_at.filter(|_| !self.is_held)
+        self.restart_at.filter(|_| !self.is_held).into_iter().chain(self.mark_at).min()
     }
 
     /// Handles a readable descriptor or a deadline.
@@ -250,8 +292,12 @@ impl Logs {
                 Ok(None) | Err(_) => self.relay_ended(),
             }
         }
-        if self.deadline().is_some_and(|moment| moment <= clock::now()) {
+        let now = clock::now();
+        if self.restart_at.is_some_and(|moment| moment <= now && !self.is_held) {
             self.start_relay();
+        }
+        if self.mark_at.is_some_and(|moment| moment <= now) {
+            self.mark_ends();
         }
     }
 
@@ -263,7 +309,9 @@ impl Logs {
             return;
         }
         let how = how.unwrap_or(ExitStatus::Code(0)).to_string();
-        let text = ["the relay of the services' output was ", &how, "; starting another: nothing is lost"];
+        // Without tee(2) what the relay held is lost: the next one says of which service.
+        let end = if self.held() == 0 { ": nothing is lost" } else { "" };
+        let text = ["the relay of the services' output was ", &how, "; starting another", end];
         output::line(LogLevel::Warn, "", &text.concat().replace("was exited", "exited"));
         self.restart_at = Some(self.started.after(RELAY_RESTART_INTERVAL).max(clock::now()));
     }
@@ -282,6 +330,11 @@ impl Logs {
         if self.relay.is_none() {
             // Killed with everything else.
             self.start_relay();
+        }
+        self.mark_ends();
+        while self.mark_at.is_some() {
+            std::thread::sleep(POSITION_RETRY_INTERVAL);
+            self.mark_ends();
         }
         self.order(order::FINISH);
         self.wait_for_relay();
@@ -310,15 +363,24 @@ impl Logs {
         }
     }
 
-    /// Returns the number of bytes in all pipes.
+    /// What lies in all pipes, or is held by the relay.
     fn unread(&self) -> u64 {
-        let pipes = self.channels.iter().flat_map(|channel| &channel.pipes);
-        pipes.map(|end| pipe::unread(end.read.as_raw_fd())).sum()
+        self.channels.iter().enumerate().map(|(at, channel)| channel.unread() + self.held_of(at)).sum()
+    }
+
+    /// What the relay has taken from the pipes of a service and not written out.
+    fn held_of(&self, at: usize) -> u64 {
+        let Some(memory) = &self.memory else { return 0 };
+        [0, 1].map(|stream| memory.word(layout::slot(at) + layout::held(stream))).iter().sum()
+    }
+
+    fn held(&self) -> u64 {
+        (0..self.channels.len()).map(|at| self.held_of(at)).sum()
     }
 
     fn tell_of_loss(&self) {
-        for channel in &self.channels {
-            let lost: u64 = channel.pipes.iter().map(|end| pipe::unread(end.read.as_raw_fd())).sum();
+        for (at, channel) in self.channels.iter().enumerate() {
+            let lost = channel.unread() + self.held_of(at);
             if lost > 0 {
                 let name = self.services.get(channel.service.index()).map_or("", |found| &found.name);
                 let text =
@@ -329,20 +391,21 @@ impl Logs {
     }
 }
 
-/// Returns the number of bytes ever written to a pipe.
-fn position(memory: &SharedMemory, slot: usize, stream: usize, fd: RawFd) -> u64 {
+/// How many bytes have ever gone into a pipe, and whether that is certain: while bytes are being taken the counts do not
+/// fit together, and the relay may be preempted, or killed, in the middle of that.
+fn position(memory: &SharedMemory, slot: usize, stream: usize, fd: RawFd) -> (u64, bool) {
+    let counts = || [layout::taken(stream), layout::held(stream)].map(|at| memory.word(slot + at));
     let mut position = 0;
-    // While the relay consumes bytes the two counters are inconsistent; only briefly, unless it is dead.
-    for _ in 0..50 {
-        let before = memory.word(slot + layout::taken(stream));
-        position = before + pipe::unread(fd);
+    for _ in 0..MAX_POSITION_ATTEMPTS {
+        let before = counts();
+        position = before.iter().sum::<u64>() + pipe::unread(fd);
         let is_taking = memory.word(slot + layout::taking(stream)) != 0;
-        if !is_taking && memory.word(slot + layout::taken(stream)) == before {
-            break;
+        if !is_taking && counts() == before {
+            return (position, true);
         }
         std::thread::yield_now();
     }
-    position
+    (position, false)
 }
 
 /// Raises the limit of 1,024 descriptors, which two pipes with both ends per service may exceed.

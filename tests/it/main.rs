@@ -47,6 +47,7 @@ mod http_bodies;
 mod init;
 mod kill_modes;
 mod log_files;
+mod log_lines;
 mod logs;
 mod nested;
 mod order;

@@ -93,7 +93,10 @@ struct Relay<'a> {
     epoll: Epoll,
     /// A pipe into which sources are peeked.
     view: Pipe,
-    null: OwnedFd,
+    null: Option<OwnedFd>,
+    /// Whether the kernel refuses tee(2); what was read of each source is then held here until it is written out.
+    cannot_peek: bool,
+    held: Vec<Vec<u8>>,
     opener: Option<OwnedFd>,
     sources: Vec<RelayedService>,
     sinks: Vec<Sink>,
@@ -127,7 +130,7 @@ pub(super) fn run(setup: &Setup<'_>) -> u8 {
 impl<'a> Relay<'a> {
     fn new(setup: &'a Setup<'a>) -> Result<Self, Errno> {
         let view = Pipe::new()?;
-        let null = stdio::open_null().ok_or(Errno::ENOENT)?;
+        let null = stdio::open_null();
         let mut sinks = streams();
         let out_of = |stream: usize| if sinks.len() == 1 { 0 } else { stream };
         let colors = [0, 1].map(|stream| sinks.get(out_of(stream)).is_some_and(Sink::is_terminal));
@@ -148,7 +151,8 @@ impl<'a> Relay<'a> {
             epoll.watch(source.fd, number, Interest::NewInput)?;
         }
         let mut keep: Vec<RawFd> = sources.iter().map(|source| source.fd).gather();
-        keep.extend([&view.read, &view.write, &null, setup.control].map(|fd| fd.as_raw_fd()));
+        keep.extend([&view.read, &view.write, setup.control].map(|fd| fd.as_raw_fd()));
+        keep.extend(null.iter().map(|fd| fd.as_raw_fd()));
         keep.extend(opener.iter().map(|fd| fd.as_raw_fd()));
         keep.extend([epoll.raw_fd(), setup.memory.raw_fd()]);
         keep.extend(sinks.iter().filter_map(Sink::own_fd));
@@ -159,6 +163,8 @@ impl<'a> Relay<'a> {
             epoll,
             view,
             null,
+            cannot_peek: false,
+            held: vec![Vec::new(); sources.len()],
             opener,
             ready: (0..sources.len()).collect(),
             halves: Vec::new(),
@@ -198,9 +204,16 @@ impl<'a> Relay<'a> {
             let slot = layout::slot(source.channel);
             let (begun, taken) = (slot + layout::begun(source.stream), slot + layout::taken(source.stream));
             let twice = self.memory.word(begun).saturating_sub(self.memory.word(taken));
-            if twice > 0 {
+            if twice > 0 && self.memory.word(slot + layout::held(source.stream)) == 0 {
                 let what = fill!("up to {} bytes of its output may be there twice", &twice.to_string());
                 output::line(LogLevel::Warn, self.name(source.channel), &what);
+            }
+            let held = self.memory.word(slot + layout::held(source.stream));
+            if held > 0 {
+                let what = fill!("{} bytes of its output were lost with the relay", &held.to_string());
+                output::line(LogLevel::Warn, self.name(source.channel), &what);
+                self.memory.add(taken, held);
+                self.memory.set_word(slot + layout::held(source.stream), 0);
             }
             self.memory.set_word(begun, self.memory.word(taken));
             self.memory.set_word(slot + layout::taking(source.stream), 0);

@@ -3,6 +3,7 @@
 use super::format::Text;
 use super::sink::{ATOMIC, Owed, SinkKind, Written};
 use super::{BATCH, MAX_PIECE, Relay, RelayedService, Style, layout};
+use crate::sys::Errno;
 use crate::sys::event::clock;
 use crate::sys::fs::pipe;
 use crate::text::timestamp::rfc3339;
@@ -52,7 +53,7 @@ impl Relay<'_> {
         }
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut spans = std::mem::take(&mut self.spans);
-        let count = self.look(&source, &mut buffer);
+        let count = self.look(number, &source, &mut buffer);
         let more = self.carry(number, source, buffer.get(..count).unwrap_or_default(), &mut spans, flush);
         self.buffer = buffer;
         self.spans = spans;
@@ -60,8 +61,18 @@ impl Relay<'_> {
     }
 
     /// Peeks at the pipe's content.
-    fn look(&self, source: &RelayedService, buffer: &mut [u8]) -> usize {
-        let Ok(count) = pipe::peek(source.fd, self.view.write.as_raw_fd(), BATCH) else { return 0 };
+    fn look(&mut self, number: usize, source: &RelayedService, buffer: &mut [u8]) -> usize {
+        if self.cannot_peek {
+            return self.look_and_hold(number, source, buffer);
+        }
+        let count = match pipe::peek(source.fd, self.view.write.as_raw_fd(), BATCH) {
+            Ok(count) => count,
+            Err(Errno::EAGAIN) => return 0,
+            Err(_) => {
+                self.cannot_peek = true;
+                return self.look_and_hold(number, source, buffer);
+            }
+        };
         let mut got = 0;
         while got < count {
             let Some(rest) = buffer.get_mut(got..count) else { break };
@@ -71,6 +82,33 @@ impl Relay<'_> {
             }
         }
         got
+    }
+
+    /// The same without tee(2): what is read is held until it is written out, and lost when the relay is killed. PID 1
+    /// is told how much that is.
+    fn look_and_hold(&mut self, number: usize, source: &RelayedService, buffer: &mut [u8]) -> usize {
+        let Some(held) = self.held.get_mut(number) else { return 0 };
+        let (known, rest) = buffer.split_at_mut(held.len().min(buffer.len()));
+        known.copy_from_slice(held.get(..known.len()).unwrap_or_default());
+        let slot = layout::slot(source.channel);
+        let taking = slot + layout::taking(source.stream);
+        self.memory.set_word(taking, 1);
+        let count = pipe::read_available(source.fd, rest);
+        held.extend_from_slice(rest.get(..count).unwrap_or_default());
+        self.memory.set_word(slot + layout::held(source.stream), held.len() as u64);
+        self.memory.set_word(taking, 0);
+        held.len()
+    }
+
+    /// The first bytes of what is held of a source are written out.
+    pub(super) fn drop_held(&mut self, source: &RelayedService, count: usize) {
+        let Some(held) = self.held.get_mut(2 * source.channel + source.stream) else { return };
+        held.drain(..count.min(held.len()));
+        if held.is_empty() {
+            *held = Vec::new();
+        }
+        let word = layout::slot(source.channel) + layout::held(source.stream);
+        self.memory.set_word(word, held.len() as u64);
     }
 
     fn carry(

@@ -5,7 +5,7 @@ use super::pump::Batch;
 use super::sink::Owed;
 use super::{MAX_PIECE, Relay, RelayedService, Style, layout};
 use crate::sys::fs::pipe;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::AsRawFd;
 
 const RESET: &[u8] = b"\x1b[0m";
 
@@ -95,11 +95,15 @@ impl Relay<'_> {
         reached
     }
 
-    pub(super) fn take(&self, source: &RelayedService, count: usize) {
+    pub(super) fn take(&mut self, source: &RelayedService, count: usize) {
         let slot = layout::slot(source.channel);
         let taking = slot + layout::taking(source.stream);
         self.memory.set_word(taking, 1);
-        pipe::discard(source.fd, self.null.as_raw_fd(), count);
+        if self.cannot_peek {
+            self.drop_held(source, count);
+        } else {
+            pipe::discard(source.fd, self.null.as_ref().map(AsRawFd::as_raw_fd), count);
+        }
         self.memory.add(slot + layout::taken(source.stream), count as u64);
         self.memory.set_word(taking, 0);
         self.memory.add(slot + layout::BYTES, count as u64);

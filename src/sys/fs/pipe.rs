@@ -117,19 +117,35 @@ pub fn peek(from: RawFd, to: RawFd, most: usize) -> Result<usize, Errno> {
     }
 }
 
-/// Consumes that many bytes of a pipe and discards them; `null` is `/dev/null`.
-pub fn discard(from: RawFd, null: RawFd, mut count: usize) {
+/// Consumes that many bytes of a pipe, which holds them, and discards them; `null` is `/dev/null`, if there is one.
+pub fn discard(from: RawFd, null: Option<RawFd>, mut count: usize) {
+    let null = null.unwrap_or(-1);
     while count > 0 {
         let to = std::ptr::null_mut();
         // SAFETY: descriptors and integers; no offsets.
         let moved =
             unsafe { libc::splice(from, std::ptr::null_mut(), null, to, count, libc::SPLICE_F_NONBLOCK) };
-        match Errno::result(moved) {
-            Err(Errno::EINTR) => {}
-            Ok(0) | Err(_) => return,
-            Ok(moved) => count = count.saturating_sub(moved.unsigned_abs()),
+        let moved = match Errno::result(moved) {
+            Err(Errno::EINTR) => continue,
+            Ok(moved) if moved > 0 => moved.unsigned_abs(),
+            // The kernel has no such call, or there is no device to write to.
+            _ => {
+                let mut scratch = [0; 4096];
+                let most = count.min(scratch.len());
+                read_available(from, scratch.get_mut(..most).unwrap_or_default())
+            }
+        };
+        if moved == 0 {
+            return;
         }
+        count = count.saturating_sub(moved);
     }
+}
+
+/// Reads what a pipe holds already, without waiting for more; nobody else may read it.
+pub fn read_available(from: RawFd, into: &mut [u8]) -> usize {
+    let most = usize::try_from(unread(from)).unwrap_or(0).min(into.len());
+    if most == 0 { 0 } else { read(from, into.get_mut(..most).unwrap_or_default()) }
 }
 
 /// Reads up to the buffer's size; returns 0 at the end or on an error.
@@ -199,9 +215,14 @@ mod tests {
             let count = read(view.read.as_raw_fd(), &mut seen);
             assert_eq!(seen.get(..count), Some(want));
             assert_eq!(unread(fd), want.len() as u64);
-            discard(fd, null.as_raw_fd(), 4);
+            discard(fd, Some(null.as_raw_fd()), 4);
         }
         assert_eq!(unread(fd), 0);
+        assert_eq!(write(source.write.as_raw_fd(), b"three\nfour"), Ok(10));
+        discard(fd, None, 6);
+        let mut seen = [0; 100];
+        assert_eq!((read_available(fd, &mut seen), seen.get(..4)), (4, Some(b"four".as_slice())));
+        assert_eq!(read_available(fd, &mut seen), 0);
     }
 
     /// Node leaves O_NONBLOCK set on its standard output, and the next program lost what it wrote.
