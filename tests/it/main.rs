@@ -17,6 +17,7 @@ mod harness;
 
 mod blocked_looks;
 mod checks;
+mod clients;
 mod command;
 mod compliance;
 mod conditions;
