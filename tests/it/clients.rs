@@ -98,7 +98,7 @@ fn visit(path: &Path, number: usize) {
     stream.set_read_timeout(Some(ms(100))).unwrap();
     stream.set_write_timeout(Some(ms(100))).unwrap();
     let _ = stream.write_all(ASKS[number % ASKS.len()].as_bytes());
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         let _ = stream.shutdown(std::net::Shutdown::Write);
     }
     let mut answer = [0; 2000];

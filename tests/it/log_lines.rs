@@ -55,8 +55,8 @@ fn shown(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).replace('\u{fffd}', "")
 }
 
-/// Three services a driver, one run.
-fn round(seed: u64, launch: impl Fn(Launch) -> Launch) {
+/// Three services a driver: the configuration, and what each writes.
+fn services(seed: u64) -> (String, Vec<(String, Vec<u8>)>) {
     let mut dice = Dice(seed);
     let mut config = String::from("[checks.env.TOKEN]\nsecret = true\n");
     let mut written = Vec::new();
@@ -75,6 +75,12 @@ fn round(seed: u64, launch: impl Fn(Launch) -> Launch) {
             written.push((name, anything(&mut dice, driver != "prefix")));
         }
     }
+    (config, written)
+}
+
+/// One run of them.
+fn round(seed: u64, launch: impl Fn(Launch) -> Launch) {
+    let (config, written) = services(seed);
     let mut launched = Init::config(&config).env("TOKEN", TOKEN).file("writer", WRITER);
     for (name, bytes) in &written {
         launched = launched.bytes(name, bytes);
