@@ -23,11 +23,11 @@ pub const UNOPENED: usize = 56;
 /// How many bytes of a service's output are kept.
 pub const RING: usize = 4096;
 /// How many ends of runs are remembered.
-pub const MARKS: u64 = 8;
+pub const MARKS: u64 = 32;
 /// The size of a slot: its words and its ring.
 pub const SLOT: usize = WORDS + RING;
 /// The offset of the ring in a slot.
-pub const WORDS: usize = 256;
+pub const WORDS: usize = MARKS_AT + 2 * STREAM_MARKS;
 
 /// The pid of the running process, set by PID 1.
 pub const PID: usize = 0;
@@ -73,11 +73,13 @@ pub fn held(stream: usize) -> usize {
 
 /// The offset of the first stream's marks in a slot.
 const MARKS_AT: usize = 0x80;
+/// The bytes of one stream's marks.
+const STREAM_MARKS: usize = 8 * MARKS as usize;
 
 /// Per stream: the position at which this run ended.
 #[must_use]
 pub fn mark(stream: usize, run: u64) -> usize {
-    MARKS_AT + stream * 64 + usize::try_from(run % MARKS).unwrap_or(0) * 8
+    MARKS_AT + stream * STREAM_MARKS + usize::try_from(run % MARKS).unwrap_or(0) * 8
 }
 
 /// Returns the offset of a relayed service's slot.

@@ -20,7 +20,7 @@ fn lines_of_three_writers_of_one_pipe_are_whole() {
         command = ["sh", "-c", "printf half >&2; exit 1"]
         essential = false
         restart = "always"
-        restart_policy = { delay = "1ms", max_delay = "1ms" }
+        restart_policy = { delay = "20ms", max_delay = "20ms" }
         [services.talks]
         command = ["sh", "-c", "while ! [ -e /mnt/files/enough ]; do :; done"]
         type = "oneshot"

@@ -39,6 +39,9 @@ const HALF_LINE_DELAY: Duration = Duration::from_millis(100);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// After the death of rinit: the time limit for the last lines.
 const ORPHANED_TIMEOUT: Duration = Duration::from_secs(2);
+/// Lines that come faster than this are a burst, and are carried together; the timer's slack (50 µs) makes up the pause.
+const BURST_INTERVAL: Duration = Duration::from_micros(100);
+const BURST_PAUSE: Duration = Duration::from_micros(1);
 const NEVER: Moment = Moment(u64::MAX);
 /// How much is read at once: the capacity of a pipe.
 const BATCH: usize = 64 * 1024;
@@ -243,10 +246,25 @@ impl<'a> Relay<'a> {
                 return;
             }
             let until = if self.ready.is_empty() { self.deadline() } else { Some(Moment(0)) };
+            let begin = clock::now();
             self.epoll.wait(until, &mut woken);
+            if self.ready.is_empty() && clock::now().since(begin) < BURST_INTERVAL {
+                self.let_more_come(&woken);
+            }
             for number in woken.drain(..) {
                 self.wake(number);
             }
+        }
+    }
+
+    /// In a burst each write of a service would be a wake-up, and a line that is carried alone: a moment later there are
+    /// many in the pipe. Not where it is half full already.
+    fn let_more_come(&self, woken: &[u64]) {
+        let source = |number: &u64| self.sources.get(usize::try_from(*number).ok()?);
+        let mut sources = woken.iter().filter_map(source).peekable();
+        let is_burst = sources.peek().is_some() && self.finishing.is_none();
+        if is_burst && sources.all(|source| pipe::unread(source.fd) < source.piece_at as u64) {
+            std::thread::sleep(BURST_PAUSE);
         }
     }
 
