@@ -218,6 +218,8 @@ impl Relay<'_> {
                 }
                 if shared {
                     max_piece = ATOMIC;
+                } else {
+                    chunk_size = sink.chunk_size().min(BATCH);
                 }
             }
             if let SinkKind::File(file) = &sink.kind {
@@ -350,9 +352,10 @@ impl Relay<'_> {
             return;
         }
         let Some(sink) = self.sinks.get_mut(batch.source.sink) else { return };
-        let torn =
-            sink.stream().filter(|_| self.chunk.len() > ATOMIC).map(|stream| layout::TORN + 8 * stream);
-        if let Some(torn) = torn {
+        let torn = sink.stream().map(|stream| layout::TORN + 8 * stream);
+        // What an empty pipe holds is written whole.
+        let may_tear = torn.filter(|_| self.chunk.len() > batch.chunk_size.max(ATOMIC));
+        if let Some(torn) = may_tear {
             self.memory.set_word(torn, 1);
         }
         let (failed, dropped) = (sink.failed, sink.dropped);
@@ -368,11 +371,20 @@ impl Relay<'_> {
         if lost > 0 {
             self.memory.add(layout::slot(batch.source.channel) + layout::DROPPED, lost);
         }
-        if let (Some(torn), false) = (torn, matches!(written, Written::Part(_))) {
+        if let (Some(torn), Written::Part(_)) = (torn, written) {
+            self.memory.set_word(torn, 1);
+        } else if let Some(torn) = may_tear {
             self.memory.set_word(torn, 0);
         }
         match written {
-            Written::All => batch.done = batch.covered,
+            Written::All => {
+                batch.done = batch.covered;
+                if let Some(sink) = self.sinks.get(batch.source.sink).filter(|sink| sink.stream().is_some())
+                    && !self.setup.shares_with_services
+                {
+                    batch.chunk_size = sink.chunk_size().min(BATCH);
+                }
+            }
             Written::Nothing => batch.is_blocked = true,
             Written::Part(count) => {
                 batch.is_blocked = true;

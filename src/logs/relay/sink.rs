@@ -102,6 +102,17 @@ impl Sink {
         matches!(self.kind, SinkKind::Stream { is_terminal: true, .. })
     }
 
+    /// Returns how much is written at once, up to a line's end, so that all of it is taken or nothing: as much as an empty
+    /// pipe holds, else [`ATOMIC`].
+    pub fn chunk_size(&self) -> usize {
+        match &self.kind {
+            SinkKind::Stream { own: Some(own), .. } if pipe::unread(own.as_raw_fd()) == 0 => {
+                pipe::capacity(own.as_raw_fd()).max(ATOMIC)
+            }
+            _ => ATOMIC,
+        }
+    }
+
     /// Writes as much as fits.
     pub fn write(&mut self, bytes: &[u8]) -> Written {
         let mut done = 0;
