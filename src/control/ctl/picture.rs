@@ -45,11 +45,14 @@ pub(super) fn painted(text: &str, tone: CellTone, coloured: bool) -> String {
     fill!("\x1b[{}m{}\x1b[0m", code, text)
 }
 
+/// A first column that is wider than this may be cut.
+const MIN_FIRST_COLUMN: usize = 16;
+
 /// A cell of a table.
 pub(super) type TableCell = (String, CellTone);
 
-/// Formats rows under their headings; each column is as wide as its widest cell, the last is cut at the terminal's
-/// width.
+/// Formats rows under their headings; each column is as wide as its widest cell, the first (down to
+/// [`MIN_FIRST_COLUMN`]), then the last is cut for the terminal's width.
 pub(super) fn table(heads: &[&str], rows: &[Vec<TableCell>], width: Option<usize>, coloured: bool) -> String {
     let length = |text: &str| text.chars().count();
     let mut widths: Vec<usize> = heads.iter().map(|head| length(head)).gather();
@@ -57,6 +60,12 @@ pub(super) fn table(heads: &[&str], rows: &[Vec<TableCell>], width: Option<usize
         for (place, (text, _)) in widths.iter_mut().zip(row) {
             *place = (*place).max(length(text));
         }
+    }
+    // Long names leave room for the reason at the end.
+    let total = widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1);
+    let over = width.map_or(0, |width| total.saturating_sub(width));
+    if let Some(first) = widths.first_mut() {
+        *first -= over.min(first.saturating_sub(MIN_FIRST_COLUMN));
     }
     let head: Vec<TableCell> = heads.iter().map(|head| ((*head).to_string(), CellTone::Faint)).gather();
     let mut shown = String::new();
@@ -66,9 +75,10 @@ pub(super) fn table(heads: &[&str], rows: &[Vec<TableCell>], width: Option<usize
         let mut line = String::new();
         for (number, ((text, tone), column)) in row.iter().zip(&widths).enumerate() {
             let room = width.map_or(usize::MAX, |width| width.saturating_sub(at));
-            line.push_str(&painted(&cut(text, room), *tone, coloured));
+            let text = cut(text, if number < last { room.min(*column) } else { room });
+            line.push_str(&painted(&text, *tone, coloured));
             if number < last {
-                line.push_str(&" ".repeat(column + 2 - length(text)));
+                line.push_str(&" ".repeat((column + 2).saturating_sub(length(&text))));
             }
             at += column + 2;
         }
@@ -102,7 +112,11 @@ mod tests {
         assert_eq!(shown, "NAME    WHY\nweb     a long reason\nworker\n");
         let narrow = table(&["NAME", "WHY"], &rows, Some(14), false);
         assert_eq!(narrow, "NAME    WHY\nweb     a lon…\nworker\n");
+        let rows = [vec![cell("a-name-of-25-characters--"), cell("a reason")]];
+        let narrow = table(&["NAME", "WHY"], &rows, Some(30), false);
+        assert_eq!(narrow, "NAME                  WHY\na-name-of-25-charac…  a reason\n");
+        let rows = [vec![cell("web"), cell("a long reason")]];
         let coloured = table(&["NAME", "WHY"], &rows, None, true);
-        assert!(coloured.contains("\x1b[32mweb\x1b[0m     \x1b[32ma long"), "{coloured:?}");
+        assert!(coloured.contains("\x1b[32mweb\x1b[0m   \x1b[32ma long"), "{coloured:?}");
     }
 }
