@@ -9,11 +9,12 @@ mod mask;
 mod opener;
 mod pump;
 mod records;
+mod setup;
 mod sink;
 
 use super::{Channel, layout, order};
 use crate::cli::LogLevel;
-use crate::config::{LogDriver, RunnableService};
+use crate::config::RunnableService;
 use crate::model::Moment;
 use crate::output;
 use crate::sys::Errno;
@@ -28,7 +29,7 @@ use crate::text::gather::Gather;
 use crate::text::redact;
 use crate::text::template::fill;
 use mask::Mask;
-use sink::{LogFileSink, Sink, SinkKind};
+use sink::{Sink, SinkKind};
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::time::Duration;
@@ -134,11 +135,11 @@ impl<'a> Relay<'a> {
     fn new(setup: &'a Setup<'a>) -> Result<Self, Errno> {
         let view = Pipe::new()?;
         let null = stdio::open_null();
-        let mut sinks = streams();
+        let mut sinks = setup::streams();
         let out_of = |stream: usize| if sinks.len() == 1 { 0 } else { stream };
         let colors = [0, 1].map(|stream| sinks.get(out_of(stream)).is_some_and(Sink::is_terminal));
         let streams = [out_of(0), out_of(1)];
-        let sources = sources(setup, streams, &mut sinks);
+        let sources = setup::sources(setup, streams, &mut sinks);
         let opener = if sinks.iter().any(|sink| matches!(sink.kind, SinkKind::File(_))) {
             Some(opener::start(&[])?)
         } else {
@@ -171,7 +172,7 @@ impl<'a> Relay<'a> {
             opener,
             ready: (0..sources.len()).collect(),
             halves: Vec::new(),
-            labels: labels(setup, colors.contains(&true)),
+            labels: setup::labels(setup, colors.contains(&true)),
             sources,
             sinks,
             mask: Mask::new(redact::byte_forms()),
@@ -431,72 +432,4 @@ impl<'a> Relay<'a> {
             self.wake(token);
         }
     }
-}
-
-/// Returns the sinks of standard output and error; one if both are the same.
-fn streams() -> Vec<Sink> {
-    let stream = |stream: usize| {
-        let fd = if stream == 0 { 1 } else { 2 };
-        let is_terminal = stdio::is_terminal(fd);
-        Sink::new(SinkKind::Stream { stream, fd, own: pipe::reopen_nonblocking(fd), is_terminal })
-    };
-    // PID 1 logs to standard error.
-    if pipe::is_same(1, 2) { vec![stream(1)] } else { vec![stream(0), stream(1)] }
-}
-
-fn sources(setup: &Setup<'_>, streams: [usize; 2], sinks: &mut Vec<Sink>) -> Vec<RelayedService> {
-    let mut sources = Vec::with_capacity(2 * setup.channels.len());
-    for (channel, found) in setup.channels.iter().enumerate() {
-        let Some(service) = setup.services.get(found.service.index()) else { continue };
-        let logging = &service.program.logging;
-        let file = logging.file.as_ref().filter(|_| logging.driver == LogDriver::File).map(|file| {
-            let is = |sink: &Sink| matches!(&sink.kind, SinkKind::File(known) if known.path == file.path);
-            sinks.iter().position(is).unwrap_or_else(|| {
-                let (path, max_size, max_file) = (file.path.clone(), file.max_size, file.max_file);
-                let file = LogFileSink { path, max_size, max_file, ..LogFileSink::default() };
-                sinks.push(Sink::new(SinkKind::File(file)));
-                sinks.len() - 1
-            })
-        });
-        for (stream, (end, out)) in found.pipes.iter().zip(streams).enumerate() {
-            let fd = end.read.as_raw_fd();
-            sources.push(RelayedService {
-                channel,
-                stream,
-                fd,
-                sink: file.unwrap_or(out),
-                style: match logging.driver {
-                    LogDriver::Prefix => Style::Prefix,
-                    LogDriver::Json => Style::Json,
-                    _ => Style::Plain,
-                },
-                timestamps: logging.timestamps,
-                piece_at: (pipe::capacity(fd) / 2).min(MAX_PIECE),
-                half_since: None,
-                ended: 0,
-                is_queued: true,
-                is_parked: false,
-            });
-        }
-    }
-    sources
-}
-
-/// Returns the prefix of each service's lines: its name, padded to the longest; coloured on a terminal.
-fn labels(setup: &Setup<'_>, colored: bool) -> Vec<Vec<u8>> {
-    const COLORS: [&str; 6] = ["36", "33", "32", "35", "34", "31"];
-    let service = |channel: &Channel| setup.services.get(channel.service.index());
-    let is_prefixed =
-        |service: &&RunnableService| matches!(service.program.logging.driver, LogDriver::Prefix);
-    let all = setup.channels.iter().filter_map(service).filter(is_prefixed);
-    let width = all.map(|service| service.name.chars().count()).max().unwrap_or(0);
-    let label = |(at, channel): (usize, &Channel)| {
-        let name = service(channel).map_or("", |service| service.name.as_str());
-        let padding = " ".repeat(width.saturating_sub(name.chars().count()));
-        let color = COLORS.get(at % COLORS.len()).copied().unwrap_or_default();
-        let [begin, end] =
-            if colored { [fill!("\x1b[{}m", color), "\x1b[0m".into()] } else { <[String; 2]>::default() };
-        fill!("{}{}{} | {}", begin, name, padding, end).into_bytes()
-    };
-    setup.channels.iter().enumerate().map(label).gather()
 }
