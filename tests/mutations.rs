@@ -31,6 +31,7 @@ use rinit::sys::process::credentials::Accounts;
 use rinit::sys::process::{procfs, status};
 use rinit::sys::{container, net};
 use rinit::text::regex::Pattern;
+use rinit::text::shell_words;
 use rinit::text::units;
 use std::ffi::CString;
 use std::time::Duration;
@@ -448,7 +449,9 @@ fn small_languages_have_no_text_that_breaks_them() {
     feed("expansion", &seeds(&["${A:-${B:-c}} $$ ${D:?e} ${F+g}"]), 20_000, |text| {
         drop(expand(text, &scope()))
     });
-    feed("words", &seeds(&["nginx -g 'daemon off;' \"a b\" c\\ d"]), 20_000, |text| drop(units::split(text)));
+    feed("words", &seeds(&["nginx -g 'daemon off;' \"a b\" c\\ d"]), 20_000, |text| {
+        drop(shell_words::split(text))
+    });
     feed("durations", &seeds(&["1h30m5.25s", "500ms"]), 20_000, |text| drop(units::duration(text)));
     feed("sizes", &seeds(&["64MiB", "1.5G"]), 20_000, |text| drop(units::size(text)));
     feed("patterns", &seeds(&["^(a|b[c-e]+){2,3}\\d*.?$"]), 20_000, |text| {

@@ -7,6 +7,7 @@ use crate::sys::executable::lookup::ExecFacts;
 use crate::sys::fs::stat;
 use crate::sys::process::rlimits::TooLong;
 use crate::text::escape::json_string;
+use crate::text::shell_words;
 use crate::text::template::fill;
 use crate::text::units::show_size;
 
@@ -121,13 +122,6 @@ fn line(words: &[String]) -> String {
     one.clone()
 }
 
-/// Returns whether a word is a shell variable assignment.
-fn assigns(word: &str) -> bool {
-    let name = word.split_once('=').map_or("", |(name, _)| name);
-    let letters = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    !name.is_empty() && name.chars().all(letters) && !name.starts_with(|c: char| c.is_ascii_digit())
-}
-
 /// Explains a program name that only a shell understands.
 pub(super) fn shell_word(look: &ExecFacts) -> Option<String> {
     let words = if look.argv.is_empty() { std::slice::from_ref(&look.word) } else { &look.argv };
@@ -140,7 +134,7 @@ pub(super) fn shell_word(look: &ExecFacts) -> Option<String> {
         ));
     }
     let shell = || list(["sh", "-c", &line(words)]);
-    if assigns(first) {
+    if shell_words::assigns(first) {
         let rest = words.iter().map(String::as_str);
         let list = if words.len() > 1 { list(["env"].into_iter().chain(rest)) } else { shell() };
         return Some(fill!(

@@ -19,8 +19,9 @@ use crate::sys::fs::access::Origin;
 use crate::sys::fs::stat::Access;
 use crate::sys::process::rlimits::TooHigh;
 use crate::sys::process::spawn::{SpawnError, Stage};
+use crate::text::shell_words;
 use crate::text::template::fill;
-use crate::text::units::{self, show_size, show_ulimit};
+use crate::text::units::{show_size, show_ulimit};
 pub use early::{is_operator, killed_by, told_by};
 pub use exited::{at_once, background, killed, never_healthy};
 pub use preflight::why_not;
@@ -244,7 +245,7 @@ fn missing(look: &ExecFacts) -> String {
     }
     if look.whole_line {
         let plain = |_| look.word.split_whitespace().map(str::to_string).collect();
-        let words = units::split(&look.word).unwrap_or_else(plain);
+        let words = shell_words::split(&look.word).unwrap_or_else(plain);
         return fill!(
             "no file has this name, blanks included: a whole command line stands in one word; write each word by itself: {}",
             &early::list(words.iter().map(String::as_str))

@@ -8,6 +8,7 @@ pub mod io_error;
 pub mod json;
 pub mod redact;
 pub mod regex;
+pub mod shell_words;
 pub mod sort;
 pub mod suggest;
 pub(crate) mod template;

@@ -1,88 +1,7 @@
-//! Parses small texts: command lines, durations, sizes, users.
+//! Parses small texts: numbers, durations, sizes.
 
 use crate::text::template::fill;
 use std::time::Duration;
-
-/// Splits a command line into words like a shell: separated by spaces, with quotes and backslashes. No shell runs, so
-/// a shell operator is an error rather than a surprising argument.
-pub fn split(line: &str) -> Result<Vec<String>, String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quoted = false;
-    let mut chars = line.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\'' | '"' => {
-                quoted = true;
-                quote(c, &mut chars, word.get_or_insert_default())?;
-            }
-            '\\' => {
-                quoted = true;
-                let next = chars.next().ok_or("ends in a backslash that protects nothing")?;
-                word.get_or_insert_default().push(next);
-            }
-            c if c.is_whitespace() => {
-                finish(&mut words, &mut word, quoted)?;
-                quoted = false;
-            }
-            '$' => reference(&mut chars, word.get_or_insert_default())?,
-            c => word.get_or_insert_default().push(c),
-        }
-    }
-    finish(&mut words, &mut word, quoted)?;
-    Ok(words)
-}
-
-/// Parses what follows a `$`: the spaces in `${NAME:-a default}` do not separate words. `$${` is not a reference.
-fn reference(chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), String> {
-    word.push('$');
-    let begun = |chars: &std::str::Chars<'_>| chars.as_str().starts_with('{');
-    let mut depth = usize::from(begun(chars));
-    if chars.as_str().starts_with('$') {
-        word.extend(chars.next());
-    }
-    while depth > 0
-        && let Some(c) = chars.next()
-    {
-        match c {
-            '\'' | '"' => quote(c, chars, word)?,
-            '\\' => word.extend(chars.next()),
-            c => word.push(c),
-        }
-        depth += usize::from(c == '$' && begun(chars));
-        depth -= usize::from(c == '}');
-    }
-    Ok(())
-}
-
-fn quote(mark: char, chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), String> {
-    loop {
-        match chars.next() {
-            None => return Err(format!("a quotation mark {mark} that is never closed")),
-            Some(c) if c == mark => return Ok(()),
-            Some('\\') if mark == '"' => match chars.next() {
-                Some(c @ ('"' | '\\' | '$' | '`')) => word.push(c),
-                Some(c) => word.extend(['\\', c]),
-                None => return Err(format!("a quotation mark {mark} that is never closed")),
-            },
-            Some(c) => word.push(c),
-        }
-    }
-}
-
-fn finish(words: &mut Vec<String>, word: &mut Option<String>, quoted: bool) -> Result<(), String> {
-    const OPERATORS: &[&str] = &["|", "||", "&", "&&", ";", ">", ">>", "<", "2>&1", "2>"];
-    if let Some(word) = word.take() {
-        if !quoted && OPERATORS.contains(&word.as_str()) {
-            return Err(fill!(
-                "\"{}\" means something to a shell, but no shell runs; write [\"sh\", \"-c\", \"…\"]",
-                word
-            ));
-        }
-        words.push(word);
-    }
-    Ok(())
-}
 
 /// A number with its source text, which messages show.
 #[derive(Clone, PartialEq, Debug)]
@@ -236,33 +155,6 @@ pub fn show_size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::units::*;
-
-    #[test]
-    fn a_line_is_split_as_a_shell_splits_it() {
-        let table: &[(&str, &[&str])] = &[
-            ("nginx -g 'daemon off;'", &["nginx", "-g", "daemon off;"]),
-            ("a  \t b", &["a", "b"]),
-            (r#"a "b c" d\ e "" '' "x\"y""#, &["a", "b c", "d e", "", "", "x\"y"]),
-            (r#"pre"mid"'post'"#, &["premidpost"]),
-            (r#"echo '|' "&&""#, &["echo", "|", "&&"]),
-            ("a ${B:?say two words} ${C:-${D:-x y} z}w", &["a", "${B:?say two words}", "${C:-${D:-x y} z}w"]),
-            (r#"${A:-"b c"} $${D e} $ f $"#, &["${A:-b c}", "$${D", "e}", "$", "f", "$"]),
-            ("a ${B c", &["a", "${B c"]),
-            (r"${A:-it\'s\ b\}} c", &["${A:-it's b}}", "c"]),
-            ("", &[]),
-        ];
-        for (line, want) in table {
-            assert_eq!(split(line).expect(line), *want, "{line}");
-        }
-    }
-
-    #[test]
-    fn a_shell_operator_is_refused_with_the_remedy() {
-        for line in ["a | b", "a && b", "a > f", "a 2>&1", "a &", "a ; b"] {
-            assert!(split(line).expect_err(line).contains("[\"sh\", \"-c\""), "{line}");
-        }
-        assert!(split("a 'b").expect_err("open").contains("never closed"));
-    }
 
     #[test]
     fn numbers_are_read_to_the_last_digit() {

@@ -2,7 +2,7 @@
 
 use super::interpolate::{Expanded, Scope, expand};
 use crate::config::source::document::{Node, Value};
-use crate::text::units;
+use crate::text::shell_words;
 use std::ffi::CString;
 
 /// The name of the service that the COMMAND is.
@@ -43,7 +43,7 @@ pub fn program(root: &Node, command: &[CString], scope: &Scope<'_>) -> MainProgr
 /// The first word of a command, as it is written.
 fn first_word(node: &Node) -> Option<String> {
     match &node.value {
-        Value::Text(line) => units::split(line).ok()?.into_iter().next(),
+        Value::Text(line) => shell_words::split(line).ok()?.into_iter().next(),
         Value::List(words) => match &words.first()?.value {
             Value::Text(word) => Some(word.clone()),
             _ => None,

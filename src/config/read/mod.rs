@@ -7,4 +7,5 @@ pub mod env_file;
 pub mod foreign;
 pub mod interpolate;
 pub mod scalar;
+mod shell_line;
 pub mod table;

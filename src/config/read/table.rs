@@ -9,6 +9,7 @@ use super::foreign;
 use super::interpolate::{Expanded, OnlyNames, Scope, StartFacts, expand_only};
 use super::scalar::word_number;
 pub use super::scalar::{one_of, scalar, signal};
+use super::shell_line;
 use crate::config::source::diagnostic::Span;
 use crate::config::source::document::{Entry, Node, Value};
 use crate::config::source::grouping::KNOWN_HERE;
@@ -184,7 +185,7 @@ impl<'a> Table<'a> {
     }
 
     /// Notes that a node (the key's value, or an element of it) is of the wrong kind.
-    pub fn wrong(&self, key: &'static str, node: &Node, expected: &str) {
+    pub fn wrong(&self, key: &str, node: &Node, expected: &str) {
         let found = node.value.kind();
         self.reading.fault(node.at, fill!("{}: found {}, expected {}", self.path_of(key), found, expected));
     }
@@ -342,39 +343,47 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// A command: an array of words, or a string that is split into words (before expansion, so that
-    /// a value with blanks in it stays one word). Words that are not known yet are left out.
+    /// A command: an array of words, or a string that is split into words as a shell would. Words that are not known
+    /// yet are left out.
     pub fn command(&self, key: &'static str) -> Option<Vec<String>> {
-        let node = self.node(key)?;
-        let written = match &node.value {
-            Value::List(items) => items.len(),
-            Value::Text(line) => units::split(line).map_or(0, |words| words.len()),
-            _ => 0,
-        };
-        let words = match &node.value {
-            Value::List(items) => self.items(key, items),
-            Value::Text(line) => match units::split(line) {
-                Ok(words) => words.iter().filter_map(|word| self.expand_node(key, node, word)).gather(),
-                Err(why) => {
-                    self.fault(key, &why);
-                    return None;
+        self.command_of(key, self.node(key)?)
+    }
+
+    /// The same of a node under a key.
+    pub fn command_of(&self, key: &str, node: &Node) -> Option<Vec<String>> {
+        let fault = |why: &str| self.reading.fault(node.at, [&self.path_of(key), ": ", why].concat());
+        let (words, known) = match &node.value {
+            Value::List(items) => {
+                let words = self.items(key, items);
+                let known = words.len() == items.len();
+                (words, known)
+            }
+            Value::Text(line) => {
+                match shell_line::words(key, line, &mut |text| self.expand_node(key, node, text)) {
+                    Ok(words) => words,
+                    Err(why) => {
+                        fault(&why);
+                        return None;
+                    }
                 }
-            },
+            }
             _ => {
                 self.wrong(key, node, "an array of words, or a string");
                 return None;
             }
         };
-        if written == 0 {
-            self.fault(key, "is empty; expected a program and its arguments");
-        } else if words.len() == written && words.first().is_some_and(String::is_empty) {
-            self.fault(key, "the program's name is empty; expected a program and its arguments");
+        match words.first() {
+            None if known => fault("is empty; expected a program and its arguments"),
+            Some(program) if known && program.is_empty() => {
+                fault("the program's name is empty; expected a program and its arguments");
+            }
+            _ => {}
         }
         Some(words)
     }
 
     /// The elements of an array as strings, each expanded. Elements that are not known yet are left out.
-    pub fn items(&self, key: &'static str, items: &[Node]) -> Vec<String> {
+    pub fn items(&self, key: &str, items: &[Node]) -> Vec<String> {
         let mut list = Vec::with_capacity(items.len());
         for node in items {
             match &node.value {
