@@ -56,6 +56,7 @@ pub static TABLES: &[TableSpec] = &[
         key("hooks", "table", "", "scripts that run before anything is started"),
         key("control", "table", "", "the socket for `rinitctl`, and who may use it"),
         key("signals", "table", "", "what a signal means: \"stop\", \"ignore\", another signal, or a service's"),
+        key("aliases", "table", "", "a first word of the COMMAND, and the command that it stands for: `worker = [\"celery\", \"worker\"]`; what follows it stays, and `when_command` is looked up after it"),
         key("when_idle", "word", "\"exit\"", "what follows when nothing is left to run: \"exit\" or \"stay\""),
     ] },
     TableSpec { path: CONDITIONS, help: "Keys of every check, service, config, secret and hook: it is enabled only if all of them hold. Each except `when_any` takes a string or a list of strings; a leading `!` negates. `--explain` and `status` show what is disabled, and why.", keys: &[
@@ -68,8 +69,9 @@ pub static TABLES: &[TableSpec] = &[
         key("when_arch", "names, one must hold", "", "the architecture, by its name in uname(1) or Docker: \"x86_64\", \"amd64\""),
         key("when_user", "names or numbers, one must hold", "", "the user that rinit runs as: \"root\", \"!root\", a name in /etc/passwd, a uid"),
     ] },
-    TableSpec { path: "services.NAME", help: "One service, and the conditions above. `[defaults]` takes the same keys, but for those that are each service's own: `command`, `type`, `depends_on`, `after`, `when_command`, `export_env`.", keys: &[
+    TableSpec { path: "services.NAME", help: "One service, and the conditions above. `[defaults]` takes the same keys, but for those that are each service's own: `command`, `type`, `depends_on`, `after`, `when_command`, `prepend_for`, `export_env`.", keys: &[
         key("command", "words or table", "", "the program and its arguments: an array, or a string that is split as a shell would; no shell runs. Of a oneshot also { directory = \"/etc/cont-init.d\" }"),
+        key("prepend_for", "patterns", "", "of `main`: `command` is put before a COMMAND whose first word fits one of these (\"*.conf\"), as before an option"),
         key("type", "word", "\"daemon\"", "\"daemon\", or \"oneshot\", which is done when it exits 0"),
         key("enabled", "bool", "true", "whether it is started automatically"),
         key("profiles", "names", "", "started only if one of these is active: `--profile NAME` or `RINIT_PROFILES`"),
@@ -88,6 +90,8 @@ pub static TABLES: &[TableSpec] = &[
         key("environment", "table or list", "", "environment variables, as in Compose"),
         key("env_file", "paths", "", "files with environment variables; paths are relative to the configuration file"),
         key("clear_env", "bool", "false", "whether nothing is inherited"),
+        key("unset", "names or patterns", "", "variables that are not inherited: what only the preparation needs, such as \"POSTGRES_PASSWORD\""),
+        key("passwd", "bool", "false", "whether a uid without an entry gets one in /etc/passwd, where that can be written: some programs look themselves up"),
         key("export_env", "bool or names", "false", "of a oneshot: which of the `NAME=value` lines that it writes to the file `$RINIT_ENV` those see that are started later"),
         key("user", "name or number", "rinit's own", "the user it runs as: \"USER\" or \"USER:GROUP\"; sets HOME, USER and LOGNAME"),
         key("group", "name or number", "the user's own", "its group"),

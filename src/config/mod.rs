@@ -144,6 +144,10 @@ pub struct ProgramSettings {
     pub environment: Vec<(String, String)>,
     /// Whether nothing is inherited.
     pub clear_env: bool,
+    /// Variables that are not inherited, by name or pattern.
+    pub unset: Box<[String]>,
+    /// Whether who it runs as gets an entry in /etc/passwd.
+    pub passwd: bool,
     /// Where it starts; `None`: where rinit was started.
     pub working_dir: Option<String>,
     /// Whose rights it has; `None`: those of rinit.

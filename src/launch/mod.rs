@@ -9,10 +9,11 @@ mod reading;
 mod supervise;
 
 use crate::cli::{Invocation, LogFormat, LogLevel, Mode, Persona};
+use crate::config::read::interpolate::{Scope, StartFacts};
 use crate::config::source::diagnostic::{Diagnostic, MAX_DIAGNOSTICS, SourceMap};
 use crate::config::source::files::{self, Io};
 use crate::config::source::grouping;
-use crate::config::{Plan, RunnableService, resolve};
+use crate::config::{Files, Plan, RunnableService, resolve};
 use crate::diagnosis::unreachable;
 use crate::exit_code;
 use crate::logs::Logs;
@@ -22,13 +23,13 @@ use crate::output;
 use crate::received::Received;
 use crate::runtime::{Control, HttpHelper, InheritedFds, RunResult, Runtime};
 use crate::service::launcher::Starter;
-use crate::sys::allocator;
 use crate::sys::event::poll::Waiter;
 use crate::sys::event::signals::Inherited;
 use crate::sys::fs::access;
 use crate::sys::fs::stat::Access;
 use crate::sys::process::spawn::SessionMode;
 use crate::sys::write::{self, Unwritten};
+use crate::sys::{allocator, container};
 use crate::sys::{args, stdio};
 use crate::text::gather::Gather;
 use crate::text::redact;
@@ -59,7 +60,9 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
     // Only a configuration's children get a clean slate.
     let ignored = if plain { Vec::new() } else { crate::sys::event::signals::ignored() };
     let profiles = if plain { Vec::new() } else { profiles(invocation) };
-    let start = Launch { invocation, inherited, ignored, profiles };
+    let replaced =
+        files.as_ref().filter(|_| plain).and_then(|files| unaliased(files, invocation, &mut faults));
+    let start = Launch { invocation: replaced.as_ref().unwrap_or(invocation), inherited, ignored, profiles };
     start.install_log(plain);
     if !faults.is_empty() {
         files.iter().for_each(|files| redact::keep(&resolve::written_secrets(&files.root)));
@@ -72,6 +75,18 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
         None if inside && invocation.command.is_empty() => inside::nothing_to_run(),
         None => start.plain(files.is_some()),
     }
+}
+
+/// A COMMAND that the configuration is not meant for is just run; but what its alias stands for.
+#[cold]
+#[inline(never)]
+fn unaliased(files: &Files, invocation: &Invocation, faults: &mut Vec<Diagnostic>) -> Option<Invocation> {
+    let given = args::environment();
+    let variable = |name: &str| given.text(name).or_else(|| container::fact(name));
+    let start = StartFacts::default();
+    let scope = Scope { variable: &variable, exists: &reading::exists, read: &read_text, later: &[], start };
+    let command = resolve::unaliased(files, &scope, &invocation.command, faults)?;
+    Some(Invocation { command, ..invocation.clone() })
 }
 
 /// Explains why a file could not be read; follows the file's name.

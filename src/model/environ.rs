@@ -3,6 +3,7 @@
 
 use crate::text::escape::{bytes_as_text, text_as_bytes};
 use crate::text::gather::Gather;
+use crate::text::glob::glob;
 use std::ffi::{CStr, CString};
 
 /// `NAME=value` entries in their original order.
@@ -95,6 +96,12 @@ impl Environ {
     pub fn remove(&mut self, name: &str) {
         self.entries.retain(|known| value_of(known, name).is_none());
     }
+
+    /// Removes the variables whose names fit one of these patterns of a shell.
+    pub fn remove_fitting(&mut self, patterns: &[String]) {
+        let fits = |name: &[u8]| patterns.iter().any(|pattern| glob(pattern.as_bytes(), name));
+        self.entries.retain(|known| !split(known).is_some_and(|(name, _)| fits(name)));
+    }
 }
 
 /// Returns the value if this is the entry of `name`. The position of "=" rules out most entries.
@@ -125,6 +132,9 @@ mod tests {
         assert_eq!(environ.get("B").as_deref(), Some("x=y"));
         assert_eq!((environ.get("C").as_deref(), environ.get_full("C")), (Some(""), None));
         environ.remove("B");
+        environ.set("DB_HOST", "h");
+        environ.set("DB_PASS", "p");
+        environ.remove_fitting(&["DB_*".into(), "X".into()]);
         environ.set("RAW", &bytes_as_text(b"\xff\xc3\xa4"));
         assert_eq!(environ.bytes("RAW"), Some(&b"\xff\xc3\xa4"[..]));
         environ.remove("RAW");

@@ -65,7 +65,7 @@ impl Started<'_> {
 }
 
 /// How long to look for the cause of a failed start. Every file that it inspects may hang.
-const LOOK_TIMEOUT: Duration = Duration::from_millis(300);
+pub(super) const LOOK_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// What all starts have in common.
 pub struct Starter {
@@ -85,6 +85,8 @@ pub struct Starter {
     pub places: Option<KeyPlaces>,
     /// Whether the warning that services run as rinit's own user was logged.
     pub told_who_runs: Cell<bool>,
+    /// Whether it has already said that /etc/passwd cannot be written.
+    pub told_passwd: Cell<bool>,
     /// Whether /bin/sh was used for a script without a `#!` line.
     pub by_shell: Cell<bool>,
     /// Variables exported by oneshots.
@@ -104,8 +106,8 @@ pub enum Role {
 
 /// A program's user, resolved on this system.
 #[derive(Default)]
-struct Credentials {
-    ids: Option<Identity>,
+pub(super) struct Credentials {
+    pub(super) ids: Option<Identity>,
     /// `HOME`, `USER`, `LOGNAME`.
     variables: Vec<(&'static str, String)>,
 }
@@ -124,6 +126,7 @@ impl Starter {
             places: None,
             by_shell: Cell::default(),
             told_who_runs: Cell::new(false),
+            told_passwd: Cell::new(false),
             exports: Exports::default(),
         }
     }
@@ -137,6 +140,9 @@ impl Starter {
         outputs: Option<[RawFd; 2]>,
         env_file: &mut Option<EnvFile>,
     ) -> Result<Started<'a>, StartFailure> {
+        if program.passwd {
+            self.enter_in_passwd(program, &|job| fork::answer(&self.ignored, LOOK_TIMEOUT, job));
+        }
         let mut recipe = self.recipe(program, &program.argv, role)?;
         if let Some([out, err]) = outputs {
             let [input, ..] = recipe.stdio;
@@ -206,6 +212,9 @@ impl Starter {
             job(&mut found);
             Some(found)
         };
+        if program.passwd {
+            self.enter_in_passwd(program, &here);
+        }
         let failed = self.recipe(program, &program.argv, Role::Replacement).and_then(|recipe| {
             let (error, recipe) = spawn::replace(recipe);
             recover(Box::new(recipe), error, &here, &become_it, &self.by_shell)
@@ -276,7 +285,7 @@ impl Starter {
     }
 
     /// Resolves `user`, `group` and `groups` to numbers, with the variables that depend on the user.
-    fn person(&self, spec: Option<&UserSpec>, word: &CStr) -> Result<Credentials, StartFailure> {
+    pub(super) fn person(&self, spec: Option<&UserSpec>, word: &CStr) -> Result<Credentials, StartFailure> {
         let Some(spec) = spec else { return Ok(Credentials::default()) };
         let Some(accounts) = Accounts::read_in_time(&self.ignored, LOOK_TIMEOUT) else {
             let why = "no answer from the file system under /etc/passwd or /etc/group, in which `user` is looked up";
@@ -337,9 +346,15 @@ impl Starter {
     }
 
     /// Returns the environment of a process; `None`: exactly what rinit was given.
-    fn entries(&self, program: &Program, person: &Credentials, word: &CStr) -> Option<Cow<'_, Environ>> {
+    pub(super) fn entries(
+        &self,
+        program: &Program,
+        person: &Credentials,
+        word: &CStr,
+    ) -> Option<Cow<'_, Environ>> {
         let exported = !program.clear_env && !self.exports.is_empty();
-        if !program.clear_env && !exported && program.environment.is_empty() && person.variables.is_empty() {
+        let own = program.clear_env || !program.unset.is_empty() || !program.environment.is_empty();
+        if !own && !exported && person.variables.is_empty() {
             return self.environ.as_ref().map(Cow::Borrowed);
         }
         let mut environ = match (&self.environ, program.clear_env) {
@@ -350,6 +365,7 @@ impl Starter {
         if exported {
             self.exports.add_to(&mut environ, person.ids.as_ref(), &word.to_string_lossy());
         }
+        environ.remove_fitting(&program.unset);
         for (name, value) in &person.variables {
             environ.set(name, value);
         }
@@ -381,7 +397,7 @@ fn wrong(word: &CStr, why: &str) -> StartFailure {
 }
 
 /// A job that inspects files, which may block; it appends its findings to the buffer.
-type Job<'a> = dyn Fn(&mut Vec<u8>) + 'a;
+pub(super) type Job<'a> = dyn Fn(&mut Vec<u8>) + 'a;
 
 /// Runs a script without a `#!` line by /bin/sh, as execvp(3) does; explains any other failure. `look` runs a job that
 /// may block; it returns nothing on a timeout.

@@ -3,4 +3,5 @@
 pub mod context;
 pub mod exports;
 pub mod launcher;
+mod passwd;
 pub mod probe;

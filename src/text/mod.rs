@@ -4,6 +4,7 @@ pub mod assignments;
 pub mod escape;
 pub mod expansion;
 pub mod gather;
+pub mod glob;
 pub mod io_error;
 pub mod json;
 pub mod redact;

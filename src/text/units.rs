@@ -1,6 +1,5 @@
 //! Parses small texts: numbers, durations, sizes.
 
-use crate::text::template::fill;
 use std::time::Duration;
 
 /// A number with its source text, which messages show.

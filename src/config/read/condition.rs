@@ -239,6 +239,21 @@ fn machine(scope: &Scope<'_>, text: &ConditionText<'_>) -> Held {
     text.one_of("the machine is{} ", |word| word == machine || word == docker_arch(&machine))
 }
 
+/// Whether a program is one of these names; with `!` before them, none of them.
+pub fn is_one_of<'t>(program: &str, names: impl Iterator<Item = &'t str>) -> bool {
+    let (mut all, mut one) = (true, None);
+    for name in names {
+        let name = ConditionText::of(name);
+        let is = name.one_of("", |word| command_line::is_called(program, word)).is_ok();
+        if name.negated {
+            all &= is;
+        } else {
+            one = Some(one.unwrap_or(false) | is);
+        }
+    }
+    all && one.unwrap_or(true)
+}
+
 /// As Docker calls a machine of this name of uname(1).
 #[must_use]
 pub fn docker_arch(machine: &str) -> &str {

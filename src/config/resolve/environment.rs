@@ -5,11 +5,17 @@ use crate::config::read::env_file::{self, check_name};
 use crate::config::read::table::{ReadContext, Table};
 use crate::config::source::diagnostic::{SourceMap, Span};
 use crate::config::source::document::{Node, Value};
+use crate::text::glob::glob;
 use crate::text::template::fill;
 
 /// All variables in order: those of the files, of `[defaults]`, of the service; a later one replaces an earlier one.
-pub fn read(table: &Table<'_>, sources: &SourceMap, clear_env: bool) -> Vec<(String, String)> {
-    let mut variables = Variables { list: Vec::new(), clear_env };
+pub fn read(
+    table: &Table<'_>,
+    sources: &SourceMap,
+    clear_env: bool,
+    unset: &[String],
+) -> Vec<(String, String)> {
+    let mut variables = Variables { list: Vec::new(), clear_env, unset };
     files(table, sources, &mut variables);
     for (inherited, node) in table.layers("environment") {
         let path = if inherited { DEFAULTS } else { &table.path };
@@ -18,12 +24,29 @@ pub fn read(table: &Table<'_>, sources: &SourceMap, clear_env: bool) -> Vec<(Str
     variables.list
 }
 
-struct Variables {
-    list: Vec<(String, String)>,
-    clear_env: bool,
+/// `unset`: variables that are not inherited, by name or pattern.
+pub fn unset(table: &Table<'_>, clear_env: bool) -> Vec<String> {
+    const KEY: &str = "unset";
+    let Some(names) = table.list(KEY) else { return Vec::new() };
+    if names.is_empty() || names.iter().any(|name| check_name(name).is_err()) {
+        table.fault(
+            KEY,
+            "holds no name of a variable; expected names or patterns, such as [\"DB_PASSWORD\", \"AWS_*\"]",
+        );
+    }
+    if clear_env && table.has(KEY) {
+        table.fault(KEY, "can never act: with clear_env nothing is inherited; keep one of them");
+    }
+    names
 }
 
-impl Variables {
+struct Variables<'u> {
+    list: Vec<(String, String)>,
+    clear_env: bool,
+    unset: &'u [String],
+}
+
+impl Variables<'_> {
     fn set(&mut self, name: &str, value: String) {
         match self.list.iter_mut().find(|(known, _)| known == name) {
             Some((_, known)) => *known = value,
@@ -34,7 +57,8 @@ impl Variables {
     /// A name alone: what rinit was given under it, which is inherited by itself unless something is in the way.
     fn pass(&mut self, reading: &ReadContext<'_>, name: &str) {
         let covered = self.list.iter().any(|(known, _)| known == name);
-        if (self.clear_env || covered)
+        let unset = self.unset.iter().any(|pattern| glob(pattern.as_bytes(), name.as_bytes()));
+        if (self.clear_env || covered || unset)
             && let Some(value) = (reading.scope.variable)(name)
         {
             self.set(name, value);
@@ -82,7 +106,7 @@ impl Variables {
     }
 }
 
-fn files(table: &Table<'_>, sources: &SourceMap, variables: &mut Variables) {
+fn files(table: &Table<'_>, sources: &SourceMap, variables: &mut Variables<'_>) {
     const KEY: &str = "env_file";
     let Some(node) = table.node(KEY) else { return };
     let items = match &node.value {
@@ -120,7 +144,7 @@ pub fn beside(sources: &SourceMap, at: Span, path: &str) -> String {
     }
 }
 
-fn load(table: &Table<'_>, at: Span, path: &str, required: bool, variables: &mut Variables) {
+fn load(table: &Table<'_>, at: Span, path: &str, required: bool, variables: &mut Variables<'_>) {
     let reading = table.reading();
     // A service that is off needs no file.
     if reading.forgives() {

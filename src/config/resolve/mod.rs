@@ -21,6 +21,7 @@ pub use hooks::{HOOKS_WORD, TRUSTED_WORD, names as hook_variables};
 pub use main::{alone, for_this_command};
 pub use prepared::written_secrets;
 
+use super::read::command_line;
 use super::read::interpolate::Scope;
 use super::read::table::{ReadContext, Table};
 use super::source::diagnostic::{Diagnostic, SourceMap, Span};
@@ -32,6 +33,7 @@ use crate::text::escape::escaped;
 use crate::text::escape::text_as_bytes;
 use crate::text::words::words;
 use depends_on::Draft;
+use main::MainCommand;
 use std::ffi::CString;
 
 /// The path of `[defaults]`, where a key may be that acts for some services only.
@@ -64,20 +66,23 @@ pub fn resolve(
     let reading = ReadContext::new(*scope);
     let mut plan = Plan::default();
     if let Some(root) = Table::open(&reading, String::new(), files.root.at, &files.root) {
-        plan = whole(&root, &files.sources, command);
+        let prepended = command_line::own_program(&files.root, command).is_none();
+        plan = whole(&root, &files.sources, command, prepended);
         root.close();
     }
     faults.extend(reading.into_faults());
     plan
 }
 
-fn whole(root: &Table<'_>, sources: &SourceMap, command: &[CString]) -> Plan {
+fn whole(root: &Table<'_>, sources: &SourceMap, command: &[CString], prepended: bool) -> Plan {
     // Read by `checks::read`, before anything here.
     let _ = root.node("checks");
     let defaults = root.node("defaults");
     if let Some(table) = root.table("defaults") {
         service::check_defaults(&table, sources);
     }
+    let replaced = main::unaliased(root, command);
+    let command = MainCommand { words: replaced.as_deref().unwrap_or(command), prepended };
     let mut drafts = services(root, defaults, sources, command);
     let main = drafts.last().filter(|draft| draft.is_main && draft.service.off.is_none());
     let main = main.and_then(|_| id(drafts.len() - 1));
@@ -121,12 +126,26 @@ fn whole(root: &Table<'_>, sources: &SourceMap, command: &[CString]) -> Plan {
     Plan { services, whole, control, hooks, prepared }
 }
 
+/// The COMMAND of a configuration that is not meant for it, if its first word is an alias: what it stands for.
+pub fn unaliased(
+    files: &Files,
+    scope: &Scope<'_>,
+    command: &[CString],
+    faults: &mut Vec<Diagnostic>,
+) -> Option<Vec<CString>> {
+    command_line::alias(&files.root, command)?;
+    let reading = ReadContext::new(*scope);
+    let words = main::unaliased(&Table::open(&reading, String::new(), files.root.at, &files.root)?, command);
+    faults.extend(reading.into_faults());
+    words
+}
+
 /// All services as they are written, `main` last.
 fn services(
     root: &Table<'_>,
     defaults: Option<&Node>,
     sources: &SourceMap,
-    command: &[CString],
+    command: MainCommand<'_>,
 ) -> Vec<Draft> {
     let reading = root.reading();
     let table = root.table("services");
@@ -148,7 +167,7 @@ fn services(
         drafts.push(service::read(reading, &place, None));
     }
     let main = written.iter().find(|entry| entry.key == MAIN);
-    if main.is_some() || !command.is_empty() {
+    if main.is_some() || !command.words.is_empty() {
         let node = main.map_or(&NOTHING, |entry| &entry.node);
         let place =
             service::ServiceSite { name: MAIN, at: main.map(|entry| entry.at), node, defaults, sources };

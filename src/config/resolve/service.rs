@@ -1,6 +1,7 @@
 //! One `[services.NAME]` table, without what it says of other services.
 
 use super::depends_on::{self, Draft};
+use super::main::MainCommand;
 use super::{DEFAULTS, environment, health, hooks, logging, main, privileges, restart, ulimits, words};
 use crate::config::read::condition;
 use crate::config::read::interpolate::Scope;
@@ -30,7 +31,7 @@ pub struct ServiceSite<'p> {
 }
 
 /// Reads a service. `command` is the COMMAND when it is `main`.
-pub fn read(outer: &ReadContext<'_>, place: &ServiceSite<'_>, command: Option<&[CString]>) -> Draft {
+pub fn read(outer: &ReadContext<'_>, place: &ServiceSite<'_>, command: Option<MainCommand<'_>>) -> Draft {
     let variable = |name: &str| match name {
         "RINIT_SERVICE" => Some(place.name.to_string()),
         _ => (outer.scope.variable)(name),
@@ -76,12 +77,12 @@ pub fn check_defaults(table: &Table<'_>, sources: &SourceMap) {
 }
 
 /// Why it is off. A COMMAND that was typed runs, whatever the file says.
-fn off(table: &Table<'_>, command: Option<&[CString]>) -> Option<Off> {
+fn off(table: &Table<'_>, command: Option<MainCommand<'_>>) -> Option<Off> {
     let enabled = table.flag("enabled");
     let is_main = command.is_some();
     let profiles = profiles(table);
     let condition = if is_main { condition::condition_of_main(table) } else { condition::condition(table) };
-    if command.is_some_and(|command| !command.is_empty()) {
+    if command.is_some_and(|command| !command.words.is_empty()) {
         return None;
     }
     if command.is_some() && !table.has("command") {
@@ -111,7 +112,7 @@ fn profiles(table: &Table<'_>) -> Option<Off> {
     Some(Off::Profiles(fill!("its profile is not on: start rinit with --profile {}", names)))
 }
 
-fn fill(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft, command: Option<&[CString]>) {
+fn fill(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft, command: Option<MainCommand<'_>>) {
     let kind = table.word("type").unwrap_or_default();
     draft.service.rules.kind = kind;
     keys(table, sources, draft);
@@ -130,11 +131,12 @@ fn fill(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft, command: Opti
     match command {
         Some(command) => {
             main::check_when_command(table);
+            main::check_prepend_for(table);
             if table.flag("essential") == Some(false) {
                 table.fault("essential", "found false, but rinit ends with main in any case; drop the key");
             }
             draft.service.rules.essential = true;
-            draft.service.program.argv = main::argv(written, command);
+            draft.service.program.argv = command.argv(written);
         }
         None => {
             if !table.has("command") {
@@ -193,9 +195,12 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         health: rules_health,
     };
     let clear_env = table.flag("clear_env").unwrap_or(false);
+    let unset = environment::unset(table, clear_env);
     let settings = ProgramSettings {
-        environment: environment::read(table, sources, clear_env),
+        environment: environment::read(table, sources, clear_env, &unset),
         clear_env,
+        unset: unset.into(),
+        passwd: table.flag("passwd").unwrap_or(false),
         working_dir: working_dir(table),
         user: user(table),
         umask: umask(table),

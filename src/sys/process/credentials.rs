@@ -166,6 +166,26 @@ impl Accounts {
     }
 }
 
+/// Adds a user to /etc/passwd who has no entry there, with a name of their own; returns whether there is an entry now.
+/// The file is added to in place: it may be a mount of its own, or lie in a directory that nobody may write.
+#[must_use]
+pub fn add_user(uid: u32, gid: u32, home: &str) -> bool {
+    const PASSWD: &str = "/etc/passwd";
+    let known = Accounts::read();
+    if known.user_of(uid).is_some() {
+        return true;
+    }
+    let mut name = ["user", &uid.to_string()].concat();
+    while known.users.iter().any(|user| user.name == name) {
+        name.push('_');
+    }
+    // What would end the field or the line is no directory of anybody's.
+    let home = if home.starts_with('/') && !home.contains([':', '\n']) { home } else { "/" };
+    let line = format!("{name}:x:{uid}:{gid}::{home}:/bin/sh\n");
+    files::append(PASSWD, &line, usize::MAX);
+    Accounts::read().user_of(uid).is_some()
+}
+
 fn user_line(line: &str) -> Option<User> {
     let mut fields = line.split(':');
     let name = fields.next().filter(|name| !name.is_empty())?.to_string();
