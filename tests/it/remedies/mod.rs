@@ -2,6 +2,7 @@
 //! printed, and the check passes. What needs an engine is carried out in `tests/docker/kinds`, what a user may not reach in
 //! `tests/it/unreachable.rs`. [`every_hint_is_carried_out`] holds the list: a hint that is new wants its row.
 
+mod lines;
 mod list;
 
 use crate::harness::{Init, Launch, needs_root};
