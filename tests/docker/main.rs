@@ -39,6 +39,7 @@ mod kinds;
 mod links;
 mod logs;
 mod nested;
+mod scenarios;
 mod services;
 mod stops;
 mod surroundings;

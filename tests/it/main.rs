@@ -65,6 +65,7 @@ mod resolver;
 mod restarts;
 mod rights;
 mod rinitctl;
+mod scenarios;
 mod second_start;
 mod service_signals;
 mod signals;

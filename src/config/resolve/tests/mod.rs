@@ -70,6 +70,9 @@ fn every_example_resolves_without_a_fault() {
         include_str!("../../../../config-examples/linked-web.toml"),
         include_str!("../../../../config-examples/main-beside-services.toml"),
         include_str!("../../../../config-examples/nginx-templates.toml"),
+        include_str!("../../../../config-examples/node-service.toml"),
+        include_str!("../../../../config-examples/puid-and-pgid.toml"),
+        include_str!("../../../../config-examples/redis.toml"),
         include_str!("../../../../config-examples/worker-with-restart-policy.toml"),
     ];
     for text in examples {
