@@ -155,18 +155,18 @@ impl<'t> ConditionText<'t> {
         Self { text, negated }
     }
 
-    /// One of these must be it; `is` says whether a word is. The reason is `what is` or `what is not` the words.
-    fn one_of(&self, what: &str, is: impl Fn(&str) -> bool) -> Held {
+    /// One of these must be it; `is` says whether a word is. The reason is that `what` is, or is not, the words.
+    fn one_of(&self, what: &str, is: &dyn Fn(&str) -> bool) -> Held {
         let words: Vec<&str> = self.text.split('|').map(str::trim).gather();
-        self.answer(words.iter().any(|word| is(word)), || [what, &words.join(" or ")].concat())
+        self.answer(words.iter().any(|word| is(word)), what, &words.join(" or "))
     }
 
-    /// `why` has a `{}` where `not` belongs when that is what is the matter.
-    fn answer(&self, holds: bool, why: impl Fn() -> String) -> Held {
+    /// What holds, or the reason why it does not.
+    fn answer(&self, holds: bool, what: &str, expected: &str) -> Held {
         if holds != self.negated {
             return Ok(());
         }
-        Err(why().replacen("{}", if self.negated { "" } else { " not" }, 1))
+        Err([what, if self.negated { " is " } else { " is not " }, expected].concat())
     }
 }
 
@@ -205,10 +205,9 @@ fn environment(scope: &Scope<'_>, text: &ConditionText<'_>) -> Held {
         return Ok(());
     }
     let text = ConditionText { text: wanted.unwrap_or("set"), negated: text.negated != differs };
-    let what = [name, " is{} "].concat();
     match wanted {
-        None => text.answer(value.is_some(), || fill!("{}set", what)),
-        Some(_) => text.one_of(&what, |word| word == value.as_deref().unwrap_or("")),
+        None => text.answer(value.is_some(), name, "set"),
+        Some(_) => text.one_of(name, &|word| word == value.as_deref().unwrap_or("")),
     }
 }
 
@@ -219,24 +218,24 @@ fn there(scope: &Scope<'_>, text: &ConditionText<'_>, wanted: bool) -> Held {
 }
 
 fn empty(scope: &Scope<'_>, text: &ConditionText<'_>) -> Held {
-    text.answer((scope.start.is_empty)(text.text), || [text.text, " is{} empty"].concat())
+    text.answer((scope.start.is_empty)(text.text), text.text, "empty")
 }
 
 fn command(scope: &Scope<'_>, text: &ConditionText<'_>) -> Held {
     let Some(root) = scope.start.root else { return Ok(()) };
     match command_line::program(root, scope.start.command, scope) {
         MainProgram::Named(program) => {
-            text.one_of("the command is{} ", |word| command_line::is_called(&program, word))
+            text.one_of("the command", &|word| command_line::is_called(&program, word))
         }
-        MainProgram::Absent => text.answer(false, || "there is no command".into()),
+        MainProgram::Absent if !text.negated => Err("there is no command".into()),
         // It is not known yet, or a fault that is told where it stands.
-        MainProgram::Later => Ok(()),
+        MainProgram::Absent | MainProgram::Later => Ok(()),
     }
 }
 
 fn machine(scope: &Scope<'_>, text: &ConditionText<'_>) -> Held {
     let machine = (scope.start.arch)();
-    text.one_of("the machine is{} ", |word| word == machine || word == docker_arch(&machine))
+    text.one_of("the machine", &|word| word == machine || word == docker_arch(&machine))
 }
 
 /// Whether a program is one of these names; with `!` before them, none of them.
@@ -244,7 +243,7 @@ pub fn is_one_of<'t>(program: &str, names: impl Iterator<Item = &'t str>) -> boo
     let (mut all, mut one) = (true, None);
     for name in names {
         let name = ConditionText::of(name);
-        let is = name.one_of("", |word| command_line::is_called(program, word)).is_ok();
+        let is = name.one_of("", &|word| command_line::is_called(program, word)).is_ok();
         if name.negated {
             all &= is;
         } else {
@@ -269,11 +268,11 @@ pub fn docker_arch(machine: &str) -> &str {
 /// A number needs no entry, and root is 0 whatever the file says.
 fn user(scope: &Scope<'_>, text: &ConditionText<'_>) -> Held {
     let own = (scope.start.uid)();
-    let is = |word: &str| {
+    let is = &|word: &str| {
         let number = word.parse().ok().or_else(|| (word == "root").then_some(0));
         number.or_else(|| uid_of(word, &(scope.read)("/etc/passwd").ok()?)) == Some(own)
     };
-    text.one_of("the user is{} ", is)
+    text.one_of("the user", is)
 }
 
 fn uid_of(name: &str, passwd: &str) -> Option<u32> {
