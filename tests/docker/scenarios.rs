@@ -103,7 +103,12 @@ fn redis_without_its_script() {
     let ran = image
         .run(&["--env=REDIS_PASSWORD_FILE=/none"], &["sh", "-c", "id -un; ls /data /run/redis-auth.conf"]);
     assert!(ran.code != 0 && ran.out == "root\n" && !ran.err.contains("rinit"), "{ran:?}");
-    // A secret by file, which reaches neither the arguments nor the environment; one that is missing is told.
+}
+
+/// It reaches neither the arguments nor the environment; one that is missing is told.
+#[test]
+fn redis_with_a_secret_by_file() {
+    let image = Image::example("redis.toml", &["--exec", "--"]);
     let secret = workplace().join(crate::engine::unique("secret"));
     std::fs::write(&secret, "s3cret\n").unwrap();
     let file = format!("--volume={}:/run/secrets/redis:ro", secret.display());

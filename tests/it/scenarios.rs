@@ -238,34 +238,42 @@ fn a_node_service() {
     assert!(one.contains("args=server.js") && other.contains("args=server.js"), "{}", ended.story());
 }
 
-/// The real program.
-#[test]
-fn redis() {
-    let example = || {
-        let example = Example::of("redis.toml", "--exec").with("/data", "/mnt/files/data");
-        example.with("/run/redis-auth.conf", "/mnt/files/auth.conf")
-    };
-    let serve = |example: &Example, prelude: &str, command: &[&str]| {
-        let launch = example
-            .after(&format!("ip link set lo up 2> /dev/null || true\n{prelude}\nrinit \"$@\""), command);
-        let run = launch.network().start();
-        run.wait_for("eady to accept connections");
-        run
-    };
-    let uid =
-        |run: &Running| run.the("redis-server").status("Uid").split_whitespace().next().map(str::to_owned);
+fn redis_example() -> Example {
+    let example = Example::of("redis.toml", "--exec").with("/data", "/mnt/files/data");
+    example.with("/run/redis-auth.conf", "/mnt/files/auth.conf")
+}
+
+/// Starts the real program, in a network of its own, and waits until it serves.
+#[track_caller]
+fn serve(example: &Example, prelude: &str, command: &[&str]) -> Running {
+    let script = format!("ip link set lo up 2> /dev/null || true\n{prelude}\nrinit \"$@\"");
+    let run = example.after(&script, command).network().start();
+    run.wait_for("eady to accept connections");
+    run
+}
+
+/// Stops it, and not the shell around it.
+#[track_caller]
+fn stop(run: Running) {
+    let server = run.the("redis-server");
+    run.signal_to(&server, libc::SIGTERM);
+    run.end().expect(0);
+}
+
+fn uid(run: &Running) -> Option<String> {
+    run.the("redis-server").status("Uid").split_whitespace().next().map(str::to_owned)
+}
+
+/// The number of the user redis, whom Debian's redis-server brings.
+fn redis() -> Option<String> {
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
-    let redis = passwd
-        .lines()
-        .find_map(|line| line.strip_prefix("redis:x:"))
-        .expect("a user redis (Debian's redis-server)");
-    let redis = redis.split(':').next().map(str::to_owned);
-    let stop = |run: Running| {
-        let server = run.the("redis-server");
-        run.signal_to(&server, libc::SIGTERM);
-        run.end()
-    };
-    // root, without and with options, a file, on an empty volume and one of somebody else's.
+    let entry = passwd.lines().find_map(|line| line.strip_prefix("redis:x:")).expect("a user redis");
+    entry.split(':').next().map(str::to_owned)
+}
+
+/// root: without and with options, a file, on an empty volume and one of somebody else's; passwords.
+#[test]
+fn redis_as_root() {
     let other = format!(
         "mkdir {FILES}/data; touch {FILES}/data/x; chown -R 4321 {FILES}/data; echo 'port 7001' > {FILES}/my.conf; chmod 644 {FILES}/my.conf"
     );
@@ -274,25 +282,29 @@ fn redis() {
         ("", &["--port", "7000"], "port=7000"),
         (&other, &["/mnt/files/my.conf"], "port=7001"),
     ] {
-        let run = serve(&example(), prelude, command);
+        let run = serve(&redis_example(), prelude, command);
         run.wait_for(told);
-        assert_eq!(uid(&run), redis);
+        assert_eq!(uid(&run), redis());
         assert_eq!(run.the("redis-server").cwd(), "/mnt/files/data");
-        stop(run).expect(0);
+        stop(run);
     }
     // The password reaches neither the arguments nor the environment.
     for (name, value) in [("REDIS_PASSWORD", "s3cret"), ("REDIS_PASSWORD_FILE", "/mnt/files/secret")] {
-        let example = example().env(name, value);
+        let example = redis_example().env(name, value);
         let run = serve(&example, &format!("echo s3cret > {FILES}/secret"), &[]);
         let server = run.the("redis-server");
         assert!(!server.command.contains("s3cret"), "{server:?}");
         assert_eq!(run.file("auth.conf"), "requirepass \"s3cret\"\n");
-        stop(run).expect(0);
+        stop(run);
     }
+}
+
+/// Any other user, a read-only root, another COMMAND, the second start.
+#[test]
+fn redis_elsewhere() {
     // docker run --user.
-    let example_of = example();
     let run = serve(
-        &example_of,
+        &redis_example(),
         &format!(
             "mkdir {FILES}/data; chown 1234 {FILES}/data; AS='setpriv --reuid 1234 --regid 1234 --clear-groups'"
         ),
@@ -300,23 +312,24 @@ fn redis() {
     );
     assert_eq!(uid(&run).as_deref(), Some("1234"));
     eventually("it is told once", || run.err().matches("runs as who rinit is").count() == 1);
-    stop(run).expect(0);
-    example()
+    stop(run);
+    redis_example()
         .run_as(1234, &format!("mkdir {FILES}/data"), &[])
         .expect(69)
         .tells(&["/mnt/files/data", "1234"]);
     // A read-only root: what is written lies on the volume, and in the tmpfs that stands for /run.
-    let launch =
-        example().env("REDIS_PASSWORD", "p").after("ip link set lo up 2> /dev/null || true\nrinit", &[]);
+    let launch = redis_example()
+        .env("REDIS_PASSWORD", "p")
+        .after("ip link set lo up 2> /dev/null || true\nrinit", &[]);
     let run = launch.network().bare().start();
     run.wait_for("eady to accept connections");
-    assert_eq!(uid(&run), redis);
-    stop(run).expect(0);
+    assert_eq!(uid(&run), redis());
+    stop(run);
     // Another COMMAND is just run; nothing is made.
-    let ended = example().run("", &["sh", "-c", "id -u; ls /mnt/files/data"]).expect(2);
+    let ended = redis_example().run("", &["sh", "-c", "id -u; ls /mnt/files/data"]).expect(2);
     assert_eq!(ended.out, "0\n", "{}", ended.story());
     // The second start on the same volume.
-    let again = serve(&example(), "rinit redis-server --version", &[]);
-    assert_eq!(uid(&again), redis);
-    stop(again).expect(0);
+    let again = serve(&redis_example(), "rinit redis-server --version", &[]);
+    assert_eq!(uid(&again), redis());
+    stop(again);
 }
