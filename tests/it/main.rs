@@ -50,6 +50,7 @@ mod kill_modes;
 mod log_files;
 mod log_lines;
 mod logs;
+mod main_migration;
 mod main_service;
 mod nested;
 mod order;
