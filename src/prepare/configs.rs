@@ -21,6 +21,9 @@ use std::path::{Path, PathBuf};
 /// The longest value that is looked for in all that is shown.
 const MAX_HIDDEN: usize = 64 << 10;
 
+/// So often the rest of a template with faults is looked through for more.
+const MAX_LOOKS: usize = 100;
+
 /// As many faults of one template as are told.
 const MAX_FAULTS: usize = 20;
 
@@ -195,8 +198,10 @@ impl Writer<'_> {
         };
         let rules = ExpansionRules { value: &value, only };
         let mut faults: Vec<ExpansionFault> = Vec::new();
-        let mut from = 0;
-        loop {
+        let (mut from, mut looks) = (0, 0);
+        // The same fault over and over tells nothing new.
+        while looks < MAX_LOOKS {
+            looks += 1;
             match expansion::expand(text.get(from..).unwrap_or_default(), &rules) {
                 Ok(expanded) if faults.is_empty() => return Ok(expanded.bytes),
                 Ok(_) => break,
@@ -329,6 +334,10 @@ impl Writer<'_> {
             Unpublished::NoFile(path) => (
                 path,
                 "is neither a file nor missing: it is not replaced; remove it, or name another target".into(),
+            ),
+            Unpublished::HardLink(path) => (
+                path,
+                "has another name (a hard link) and may be anybody's: it is not given away; remove it, or name another target".into(),
             ),
             Unpublished::NotGiven(path, errno) => {
                 let why = fill!(

@@ -1,8 +1,8 @@
 //! Writing without ever waiting for a reader: PID 1 must stay responsive.
 
 use super::Errno;
-use super::event::signals;
-use crate::model::Signal;
+use super::event::{clock, signals};
+use crate::model::{Moment, Signal};
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
@@ -124,6 +124,21 @@ pub fn answer(fd: RawFd, bytes: &[u8]) -> Result<(), Unwritten> {
         }
     }
     Ok(())
+}
+
+/// Writes everything, waiting for the reader until this moment; false: not all of it was written.
+pub fn write_until(fd: RawFd, bytes: &[u8], until: Moment) -> bool {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match write_some(fd, rest) {
+            Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+            Err(Errno::EAGAIN | Errno::ETIMEDOUT) if clock::now() < until => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(_) => return false,
+        }
+    }
+    true
 }
 
 /// Pauses briefly; returns false if a stop signal arrives meanwhile, which stays pending.

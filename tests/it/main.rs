@@ -55,6 +55,7 @@ mod main_service;
 mod nested;
 mod order;
 mod own_lines;
+mod prepare_review;
 mod probe_output;
 mod profiles;
 mod quiet;

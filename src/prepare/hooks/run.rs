@@ -12,7 +12,7 @@ use crate::sys::event::clock;
 use crate::sys::event::poll::{PollInterest, Waiter, Wake};
 use crate::sys::process::reap::{self, Reaped};
 use crate::sys::process::{fork, kill, procfs};
-use crate::sys::stdio;
+use crate::sys::{stdio, write};
 use crate::text::escape::{bytes_as_text, on_one_line, text_as_bytes};
 use crate::text::gather::Gather;
 use crate::text::redact;
@@ -53,6 +53,7 @@ struct RunningHook<'h> {
     outcome: Option<ExitStatus>,
     killed: bool,
     asked: Option<Signal>,
+    deadline: Option<Moment>,
 }
 
 /// One of its outputs.
@@ -93,6 +94,7 @@ impl HookProcess {
             outcome: None,
             killed: false,
             asked: None,
+            deadline,
         };
         while let Started::Loading(loading) = started {
             if hook.killed || hook.outcome.is_some() || loading.has_failed() || loading.has_left() {
@@ -104,13 +106,13 @@ impl HookProcess {
                 };
             } else {
                 let look = clock::now().after(LOAD_LOOK);
-                hook.wait(&mut self.waiter, deadline, Some(look));
+                hook.wait(&mut self.waiter, Some(look));
                 started = Started::Loading(loading);
             }
         }
         let mut tell = Some(since.after(TELL_AFTER));
         while !hook.is_over() {
-            hook.wait(&mut self.waiter, deadline, tell);
+            hook.wait(&mut self.waiter, tell);
             if tell.is_some_and(|tell| clock::now() >= tell) {
                 tell = None;
                 let bound = rules.timeout.map_or_else(
@@ -182,13 +184,13 @@ impl RunningHook<'_> {
     }
 
     /// Waits for what comes next, at most until one of these moments; at the first of them it is killed.
-    fn wait(&mut self, waiter: &mut Waiter, deadline: Option<Moment>, look: Option<Moment>) {
+    fn wait(&mut self, waiter: &mut Waiter, look: Option<Moment>) {
         let fds: Vec<PollInterest> = self
             .streams
             .iter()
             .filter_map(|stream| Some(PollInterest::reading(stream.pipe.as_ref()?.as_raw_fd())))
             .gather();
-        let until = [deadline.filter(|_| !self.killed), look].into_iter().flatten().min();
+        let until = [self.deadline.filter(|_| !self.killed), look].into_iter().flatten().min();
         match waiter.wait(until, &fds) {
             Wake::Ready(fd) => self.pass_on(fd),
             Wake::Signal { signal: Signal::CHLD, .. } => self.reap(),
@@ -199,9 +201,13 @@ impl RunningHook<'_> {
             Wake::Signal { .. } => {}
             Wake::Due => {}
         }
-        if deadline.is_some_and(|deadline| clock::now() >= deadline) && !self.killed && !self.is_over() {
-            self.killed = true;
-            self.kill();
+        if self.deadline.is_some_and(|deadline| clock::now() >= deadline) && !self.killed {
+            // It may have ended while nobody read what it had written.
+            self.reap();
+            if !self.is_over() {
+                self.killed = true;
+                self.kill();
+            }
         }
     }
 
@@ -240,7 +246,7 @@ impl RunningHook<'_> {
             if fork::read_some(fd, &mut stream.line) == 0 {
                 stream.pipe = None;
             }
-            stream.write_lines(self.name, &mut self.last_lines, false);
+            stream.write_lines(self.name, &mut self.last_lines, false, self.deadline);
         }
     }
 
@@ -250,7 +256,7 @@ impl RunningHook<'_> {
             if let Some(pipe) = stream.pipe.take() {
                 fork::read_rest(pipe.as_raw_fd(), &mut stream.line);
             }
-            stream.write_lines(self.name, &mut self.last_lines, true);
+            stream.write_lines(self.name, &mut self.last_lines, true, self.deadline);
         }
     }
 
@@ -280,8 +286,15 @@ impl RunningHook<'_> {
 }
 
 impl Stream {
-    /// Writes the lines that are whole, or with `is_end` all, each with the hook's name before it.
-    fn write_lines(&mut self, name: &str, last: &mut VecDeque<String>, is_end: bool) {
+    /// Writes the lines that are whole, or with `is_end` all, each with the hook's name before it. Those that nobody has
+    /// read until the hook's time is over are lost.
+    fn write_lines(
+        &mut self,
+        name: &str,
+        last: &mut VecDeque<String>,
+        is_end: bool,
+        deadline: Option<Moment>,
+    ) {
         let mut out = Vec::new();
         let mut rest = self.line.as_slice();
         while !rest.is_empty() {
@@ -303,6 +316,9 @@ impl Stream {
             rest = after.unwrap_or_default();
         }
         self.line = rest.to_vec();
-        stdio::write_all(self.to, &out);
+        match deadline {
+            Some(deadline) => write::write_until(self.to, &out, deadline),
+            None => stdio::write_all(self.to, &out),
+        };
     }
 }

@@ -11,6 +11,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The prefix of temporary names; chosen so that no program's glob pattern matches it.
@@ -74,6 +75,8 @@ pub enum Unpublished {
     NoPlace(NoPlace),
     /// There is something other than a regular file.
     NoFile(PathBuf),
+    /// It has another name, which may be anybody's, and its owner or mode would have to be set.
+    HardLink(PathBuf),
     /// Its owner could not be set, and nobody else may read it.
     NotGiven(PathBuf, Errno),
     /// The error of a system call.
@@ -88,6 +91,7 @@ pub fn publish(spec: &FileSpec<'_>, bytes: &[u8]) -> Result<Published, Unpublish
         return Ok(published(Publication::Kept, None, stat.st_mode, &place));
     }
     if let Some((Some(file), stat)) = &there
+        && !(has_other_names(stat) && differs(spec, stat))
         && holds(file, stat, bytes)
     {
         return stays(&place, spec, file, stat);
@@ -118,6 +122,9 @@ pub fn publish_once(
         match existing(&place)? {
             Some((file, stat)) if stat.st_size > 0 => {
                 let Some(file) = file else { return Err(refused(&place, Errno::EACCES)) };
+                if has_other_names(&stat) && differs(spec, &stat) {
+                    return Err(Unpublished::HardLink(place.path));
+                }
                 let bytes = super::files::read_all(&file, usize::try_from(stat.st_size).unwrap_or(0));
                 let bytes = bytes.map_err(|error| refused(&place, crate::sys::errno(&error)))?;
                 return Ok((stays(&place, spec, &file, &stat)?, bytes, was_empty));
@@ -186,6 +193,24 @@ fn holds(file: &OwnedFd, stat: &FileStat, bytes: &[u8]) -> bool {
         && super::files::read_all(file, bytes.len()).is_ok_and(|found| found == bytes)
 }
 
+/// Whether it may be a file of root's that a user has linked here: its owner and mode must not be set then.
+fn has_other_names(stat: &FileStat) -> bool {
+    let protected = || super::files::system_text("/proc/sys/fs/protected_hardlinks");
+    stat.st_nlink > 1 && !protected().is_ok_and(|text| text.trim() == "1")
+}
+
+/// The mode of a file that is kept.
+fn mode_of(spec: &FileSpec<'_>, stat: &FileStat) -> u32 {
+    if spec.sets_mode { spec.mode } else { stat.st_mode & 0o7777 }
+}
+
+/// Whether owner, group or mode are to be set.
+fn differs(spec: &FileSpec<'_>, stat: &FileStat) -> bool {
+    spec.uid.is_some_and(|uid| uid != stat.st_uid)
+        || spec.gid.is_some_and(|gid| gid != stat.st_gid)
+        || mode_of(spec, stat) != stat.st_mode & 0o7777
+}
+
 /// Sets owner and mode of a file that is kept, if they differ.
 fn stays(
     place: &FilePlace,
@@ -194,10 +219,8 @@ fn stays(
     stat: &FileStat,
 ) -> Result<Published, Unpublished> {
     let (mut how, mut not_given) = (Publication::Unchanged, None);
-    let mode = if spec.sets_mode { spec.mode } else { stat.st_mode & 0o7777 };
-    let is_theirs =
-        spec.uid.is_none_or(|uid| uid == stat.st_uid) && spec.gid.is_none_or(|gid| gid == stat.st_gid);
-    if !is_theirs || mode != stat.st_mode & 0o7777 {
+    let mode = mode_of(spec, stat);
+    if differs(spec, stat) {
         how = Publication::Given;
         not_given = give(place, spec, file, mode)?;
     }
@@ -243,7 +266,7 @@ fn in_place(place: &FilePlace, spec: &FileSpec<'_>, bytes: &[u8]) -> Result<Publ
     let refuse = |errno| refused(place, errno);
     let file = openat(&place.dir, place.name.as_os_str(), flags, Mode::empty()).map_err(refuse)?;
     let stat = fstat(&file).map_err(refuse)?;
-    let mode = if spec.sets_mode { spec.mode } else { stat.st_mode & 0o7777 };
+    let mode = mode_of(spec, &stat);
     let not_given = give(place, spec, &file, mode)?;
     nix::unistd::ftruncate(&file, 0).map_err(refuse)?;
     write_all(&file, bytes).map_err(refuse)?;
@@ -399,8 +422,14 @@ fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Removes temporary files in this directory that killed processes have left behind.
+/// Removes temporary files in this directory that killed processes have left behind. If many files are written to one
+/// directory, only the first does it.
 fn remove_old(place: &FilePlace) {
+    static SEEN: AtomicU64 = AtomicU64::new(0);
+    let id = fstat(&place.dir).map_or(0, |stat| stat.st_ino.rotate_left(20) ^ stat.st_dev);
+    if id != 0 && SEEN.swap(id, Ordering::Relaxed) == id {
+        return;
+    }
     let names = place.path.parent().map(super::dir::names);
     for name in names.into_iter().flatten().flatten() {
         let is_ours = name.as_bytes().starts_with(TEMPORARY.as_bytes());

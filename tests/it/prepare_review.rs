@@ -1,0 +1,61 @@
+//! What a hostile reading of the prepare phase found.
+
+use super::ensure::script;
+use crate::harness::{FILES, Init, eventually, ms};
+use std::time::Instant;
+
+/// The helper stood in write(2), and looked at no clock: a hook whose lines nobody read had no bound.
+#[test]
+fn a_hook_is_bounded_though_nobody_reads_its_lines() {
+    let config = "[hooks]\nbefore_start = \"/mnt/files/hooks.d\"\ntimeout = \"1s\"\n";
+    let script = "chmod 755 /mnt/files; exec /mnt/rinit --config /mnt/files/rinit.toml -- echo main";
+    let launch = || {
+        let hook = "#!/bin/sh\necho up >&2\nexec yes\n";
+        let launch = Init::SHELL.launch().file("rinit.toml", config).args(&["-c", script]);
+        launch.file_with_mode("hooks.d/1", hook, 0o755)
+    };
+    for tty in [false, true] {
+        let mut run = if tty { launch().tty() } else { launch() }.start();
+        let begun = Instant::now();
+        run.stop_reading(1);
+        eventually("it has ended", || run.has_ended());
+        assert!(begun.elapsed() < ms(10_000), "{:?}", begun.elapsed());
+        let ended = run.end().expect(69);
+        let all = [ended.out.as_str(), ended.err.as_str()].concat();
+        assert!(tty || all.contains("1: not done within 1s, and killed"), "{}", ended.story());
+    }
+}
+
+/// A user linked root's file into a directory of his own, and had it given to him: a `generate` takes over any text that is
+/// there, and another source the same text.
+#[test]
+fn a_hard_link_of_a_users_is_not_given_to_him() {
+    let setup = "mkdir d; chown 1234 d; echo x > victim; chmod 600 victim; ln victim d/f; ";
+    let off = "echo 0 > off; mount --bind off /proc/sys/fs/protected_hardlinks; ";
+    let on = "echo 1 > on; mount --bind on /proc/sys/fs/protected_hardlinks; ";
+    let config = format!(
+        "[secrets.s]\ngenerate = \"hex:32\"\ntarget = \"{FILES}/d/f\"\nuid = \"1234\"\nmode = \"0400\"\n"
+    );
+    let ended = script(&config, &[setup, off, "$R -- true; code=$?; own victim; exit $code"].concat());
+    assert_eq!(ended.out, "0:0 600\n", "{}", ended.story());
+    ended.expect(71).tells(&["secrets.s: /mnt/files/d/f has another name (a hard link)"]);
+    let ended = script(&config, &[setup, on, "$R -- true; own victim"].concat()).expect(0);
+    assert_eq!(ended.out, "1234:0 400\n", "{}", ended.story());
+    // What takes the place of the name touches no other.
+    let config = format!(
+        "[configs.c]\ncontent = \"x\\n\"\ntarget = \"{FILES}/d/f\"\nuid = \"1234\"\nmode = \"0400\"\n"
+    );
+    let ended = script(&config, &[setup, off, "$R -- true; own victim d/f"].concat()).expect(0);
+    assert_eq!(ended.out, "0:0 600\n1234:0 400\n", "{}", ended.story());
+}
+
+/// Each look at the rest of a template began anew: half a million faults took minutes.
+#[test]
+fn a_template_of_nothing_but_faults_has_an_end() {
+    let config =
+        format!("[configs.c]\nfile = \"c.in\"\ntarget = \"{FILES}/c\"\n[services.a]\ncommand = \"true\"\n");
+    let text = "${A:-".repeat(20_000) + &"}".repeat(20_000);
+    let begun = Instant::now();
+    Init::config(&config).file("c.in", &text).run().expect(78).tells(&["more than 16 deep"]);
+    assert!(begun.elapsed() < ms(10_000), "{:?}", begun.elapsed());
+}
