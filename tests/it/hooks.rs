@@ -283,7 +283,7 @@ fn what_a_hook_leaves_behind_is_told() {
         run.wait_for_err(&format!("hook {hook}: leaves behind what nobody looks after"));
     }
     assert!(!run.err().contains("hook 3:"), "{}", run.err());
-    assert_eq!(run.find("sleep 100").len(), 2);
+    eventually("both live on", || run.find("sleep 100").len() == 2);
     run.stop();
 }
 

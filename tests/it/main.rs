@@ -73,6 +73,7 @@ mod service_signals;
 mod signals;
 mod soak;
 mod standing_still;
+mod start_up_examples;
 mod stops;
 mod strange_kernels;
 mod terminals;
