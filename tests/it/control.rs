@@ -303,7 +303,7 @@ fn a_socket_that_is_removed_is_made_again() {
     let (run, _client) = start(config);
     let path = run.directory().join("c.sock");
     std::fs::remove_file(&path).unwrap();
-    eventually("it is there again", || path.exists());
+    eventually("it is there again", || UnixStream::connect(&path).is_ok());
     assert!(Client::at(&path).ask(r#"{"verb":"version"}"#).1.is_true("ok"));
     run.wait_for_err("the control socket was removed; it is made again");
     run.stop().expect(0);
