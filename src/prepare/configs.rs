@@ -382,7 +382,13 @@ fn unwritten(path: &Path, target: &Path, errno: Errno) -> String {
                 (Some(barrier), viewer) => {
                     fill!("cannot be written: {}", &unreachable::line(&barrier, &viewer))
                 }
-                _ => fill!("cannot be written: {}", why),
+                // One that is there is read before it is written.
+                _ => match access::barrier(&shown, Access::Read) {
+                    (Some(barrier), viewer) => {
+                        fill!("is there and cannot be read: {}", &unreachable::line(&barrier, &viewer))
+                    }
+                    _ => fill!("cannot be written: {}", why),
+                },
             }
         }
         Errno::EISDIR => {

@@ -59,3 +59,21 @@ fn a_template_of_nothing_but_faults_has_an_end() {
     Init::config(&config).file("c.in", &text).run().expect(78).tells(&["more than 16 deep"]);
     assert!(begun.elapsed() < ms(10_000), "{:?}", begun.elapsed());
 }
+
+/// A start that was killed left its link beside the other, and pids repeat in a container: the next one failed.
+#[test]
+fn a_link_that_a_killed_start_left_behind_is_in_nobodys_way() {
+    let setup = "touch new; ln -s old l; seq -f .rinit-link-%g 2 400 | xargs touch; ";
+    let config = super::ensure::check("link_target", "l", "target = \"new\"");
+    let ended = script(&config, &[setup, "$R -- readlink l"].concat()).expect(0);
+    assert_eq!(ended.out, "new\n", "{}", ended.story());
+}
+
+/// Root without its rights: "cannot be written" named neither what was wrong nor what helps.
+#[test]
+fn a_secret_that_is_there_and_cannot_be_read_says_so() {
+    let config = format!("[secrets.s]\ngenerate = \"hex:32\"\ntarget = \"{FILES}/s\"\nuid = \"1234\"\n");
+    let text =
+        "echo x > s; chmod 400 s; chown 1234 s; setpriv --bounding-set -all --inh-caps -all $R -- true";
+    script(&config, text).expect(71).tells(&["secrets.s: /mnt/files/s is there and cannot be read", "1234"]);
+}

@@ -285,9 +285,11 @@ impl Deed<'_> {
         {
             return Ok(());
         }
-        // Made beside it and renamed, so that there is always one.
-        let beside =
-            CString::new([".rinit-link-", &crate::sys::pid().to_string()].concat()).unwrap_or_default();
+        // Made beside it and renamed, so that there is always one. Pids repeat in containers: the name of one that was
+        // killed here, or that does the same on this volume, would be taken.
+        let random = crate::sys::random::bytes(8).unwrap_or_default();
+        let random = random.iter().fold(0u64, |all, byte| all << 8 | u64::from(*byte));
+        let beside = CString::new([".rinit-link-", &random.to_string()].concat()).unwrap_or_default();
         let made = pin::make_link(&target, dir, &beside)
             .and_then(|()| pin::rename((dir, &beside), (dir, name), true));
         made.map_err(|errno| {
