@@ -32,7 +32,7 @@ impl EnvFile {
             lasting: false,
             code: exit_code::OS_ERROR,
             why: fill!(
-                "no file for what it writes to RINIT_ENV: memfd_create: {}",
+                "no file for what it writes to RINIT_ENV: memfd_create: {}; allow that system call, or drop export_env (under [hooks]: export_env = false)",
                 crate::sys::describe(errno)
             ),
             error: None,

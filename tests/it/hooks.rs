@@ -248,6 +248,22 @@ fn what_others_could_have_changed_is_refused() {
     }
 }
 
+/// `docker run --user`: the image's hooks are root's, and what that user could have changed is its own.
+#[test]
+fn hooks_of_a_container_without_root() {
+    needs_root();
+    for owner in ["0", "1234"] {
+        let set_up = format!("chown -R {owner} /mnt/files/hooks.d; chmod -R 755 /mnt/files/hooks.d");
+        let script = format!(
+            "chmod 755 /mnt/files; {set_up}; exec setpriv --reuid 1234 --regid 1234 --clear-groups /mnt/rinit --config /mnt/files/rinit.toml -- sh -c 'echo main $A'"
+        );
+        let text = "#!/bin/sh\necho as $(id -u); echo A=1 >> \"$RINIT_ENV\"\n";
+        let launch = Init::SHELL.launch().file("rinit.toml", HOOKS).args(&["-c", &script]);
+        let ended = launch.file_with_mode("hooks.d/1", text, 0o755).run().expect(0);
+        assert_eq!(ended.out, "1 | as 1234\nmain 1\n", "{}", ended.story());
+    }
+}
+
 /// The directory of a ConfigMap: 0777, links to links, files without the bit to execute, and read-only.
 #[test]
 fn hooks_of_a_config_map_run() {
@@ -400,4 +416,15 @@ fn a_directory_that_others_could_change_is_refused() {
     says(&start("").expect(69), &["could have changed it: /mnt/files/hooks.d has the owner 1234"]);
     // To that user it is its own.
     says(&start("user = \"1234\"").expect(0), &["1 | ran\n"]);
+}
+
+/// A sandbox that knows no memfd_create(2): the remedy that is named works.
+#[test]
+fn hooks_run_without_a_file_for_variables() {
+    let start = |more: &str| {
+        let launch = hooks(&format!("{HOOKS}{more}"), "-- echo main", &[("1", "echo [$RINIT_ENV]")]);
+        launch.refusing(&[(libc::SYS_memfd_create, libc::ENOSYS)]).run()
+    };
+    says(&start("").expect(69), &["under [hooks]: export_env = false"]);
+    assert_eq!(start("export_env = false\n").expect(0).out, "1 | []\nmain\n");
 }
