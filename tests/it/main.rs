@@ -23,6 +23,7 @@ mod compliance;
 mod conditions;
 mod config;
 mod configs;
+mod configs_migration;
 mod control;
 mod dead_links;
 mod diagnosis;
