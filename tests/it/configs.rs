@@ -499,3 +499,19 @@ fn a_directory_is_rendered_as_by_the_nginx_image() {
     let launch = launch.file("templates/x/y/b.template", &format!("${{{{PORT}}}} {{${{PORT}}}}\n{text}"));
     says(&launch.file("templates/README", "").run().expect(0), "2\n");
 }
+
+/// What is to be there after a loss of power is synced, and an error of the disk is told; in memory nothing is.
+#[test]
+fn what_is_made_once_is_synced() {
+    needs_root();
+    let plain = "[configs.a]\ncontent = \"a\"\ntarget = \"/mnt/files/d/a\"\n";
+    let kept = plain.to_owned() + "keep = true\n";
+    let prepare = "mkdir d; mount -t tmpfs tmpfs d; start --exec -- ls -A d; echo $?; ls -A d";
+    let run =
+        |config: &str, errno| script(prepare, config).refusing(&[(libc::SYS_fsync, errno)]).run().expect(0);
+    says(&run(plain, libc::EIO), "a\n0\na\n");
+    says(&run(&kept, libc::EINVAL), "a\n0\na\n");
+    let ended = run(&kept, libc::EIO);
+    says(&ended, "71\n");
+    ended.tells(&["configs.a: /mnt/files/d/a cannot be written: I/O error"]);
+}

@@ -16,6 +16,7 @@ volumes volumes_from tmpfs devices shm_size read_only: \
 belongs to the container (docker run --volume, --tmpfs); drop it, or ask for it with [checks.volume.\"/path\"]
 mem_limit mem_reservation memswap_limit cpus cpu_shares cpuset pids_limit deploy scale privileged security_opt sysctls cgroup ipc pid userns_mode runtime init: \
 belongs to the container (docker run); drop it
+configs secrets: all services see the same files; write it at the top, [configs.NAME] or [secrets.NAME] with its target
 stdin_open tty: belongs to the container (docker run -it), whose terminal is the COMMAND's; drop it
 env envs: write environment = { NAME = \"value\" }
 envfile env-file envFrom: write env_file = \"path\"

@@ -266,6 +266,9 @@ fn in_place(place: &FilePlace, spec: &FileSpec<'_>, bytes: &[u8]) -> Result<Publ
     let refuse = |errno| refused(place, errno);
     let file = openat(&place.dir, place.name.as_os_str(), flags, Mode::empty()).map_err(refuse)?;
     let stat = fstat(&file).map_err(refuse)?;
+    if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
+        return Err(Unpublished::NoFile(place.path.clone()));
+    }
     let mode = mode_of(spec, &stat);
     let not_given = give(place, spec, &file, mode)?;
     nix::unistd::ftruncate(&file, 0).map_err(refuse)?;
@@ -335,10 +338,14 @@ impl<'p> Temporary<'p> {
         self.not_given = give(self.place, spec, &self.file, spec.mode)?;
         let refuse = |errno| refused(self.place, errno);
         write_all(&self.file, bytes).map_err(refuse)?;
-        if self.is_durable {
-            nix::unistd::fsync(&self.file).map_err(refuse)?;
+        if !self.is_durable {
+            return Ok(());
         }
-        Ok(())
+        match nix::unistd::fsync(&self.file) {
+            // What is told of a disk that fails or is full; others do not know the call (FUSE).
+            Err(errno @ (Errno::EIO | Errno::ENOSPC | Errno::EDQUOT)) => Err(refuse(errno)),
+            _ => Ok(()),
+        }
     }
 
     /// Returns its actual mode.
