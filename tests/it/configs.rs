@@ -313,9 +313,10 @@ fn links_of_root_are_followed_and_those_of_others_are_not() {
     let config = "[configs.a]\ncontent = \"a\"\ntarget = \"/mnt/files/etc/a.conf\"\n";
     let prepare = "mkdir -p etc data; ln -s ../data/a.conf etc/a.conf; start --exec -- cat data/a.conf; echo
         test -L etc/a.conf && echo link; chown -h 1 etc/a.conf; rm data/a.conf; start --exec -- echo no; ls data
+        chown -h root /mnt/files/etc/a.conf; start --exec -- cat data/a.conf; echo; rm data/a.conf
         rm etc/a.conf; rmdir etc; ln -s data etc; chown -h 1 etc; start --exec -- echo no; ls data";
     let ended = script(prepare, config).run().expect(0);
-    says(&ended, "a\nlink\n");
+    says(&ended, "a\nlink\na\n");
     ended.tells(&[
         "configs.a: /mnt/files/etc/a.conf is a link of user 1, who could lead it anywhere: nothing is written through it",
         "chown -h root /mnt/files/etc/a.conf",
@@ -514,4 +515,16 @@ fn what_is_made_once_is_synced() {
     let ended = run(&kept, libc::EIO);
     says(&ended, "71\n");
     ended.tells(&["configs.a: /mnt/files/d/a cannot be written: I/O error"]);
+}
+
+/// A mount that forgets modes (virtiofs, 9p, FAT): a secret that cannot be 0400 is told.
+#[test]
+fn a_mode_that_does_not_stick_is_told() {
+    let config = "[secrets.a]\ncontent = \"hunter2\"\ntarget = \"/mnt/files/a\"\n";
+    let launch = script("start --exec -- stat -c %a a", config);
+    let ended = launch.refusing(&[(libc::SYS_fchmod, libc::EPERM)]).run().expect(0);
+    says(&ended, "600\n");
+    ended.tells(&[
+        "secrets.a: /mnt/files/a has mode 0600 where 0400 was asked for: its mount does not keep modes",
+    ]);
 }
