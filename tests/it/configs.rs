@@ -528,3 +528,21 @@ fn a_mode_that_does_not_stick_is_told() {
         "secrets.a: /mnt/files/a has mode 0600 where 0400 was asked for: its mount does not keep modes",
     ]);
 }
+
+/// Hooks run after the files are written: what only they set is not known yet, and no half of a file is written.
+#[test]
+fn what_a_hook_sets_is_told_to_come_too_late() {
+    let keys = |keys: &str| {
+        format!(
+            "[hooks]\nbefore_start = \"{FILES}/hooks\"\nexport_env = [\"LATE\"]\n[configs.a]\ntarget = \"{FILES}/a\"\n{keys}\n"
+        )
+    };
+    let config = |body| keys(body) + "[services.x]\ntype = \"oneshot\"\ncommand = [\"echo\", \"no\"]\n";
+    for body in ["content = \"${LATE}\"", "content = \"x\"\nuid = \"${LATE}\"", "file = \"/${LATE}\""] {
+        let launch = Init::config(&config(body)).file_with_mode("hooks/1.sh", "#!/bin/sh\nexit 1\n", 0o755);
+        let ended = launch.run().expect(78);
+        ended.tells(&[
+            "configs.a needs a variable that only a hook sets, and hooks run after files are written",
+        ]);
+    }
+}
