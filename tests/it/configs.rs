@@ -331,7 +331,7 @@ fn what_is_no_file_is_not_replaced() {
     for (make, said) in [
         ("mkfifo a", "/mnt/files/a is neither a file nor missing: it is not replaced"),
         ("mkdir a", "/mnt/files/a is a directory (a bind mount whose source is missing makes one)"),
-        ("ln -s a a", "/mnt/files/a cannot be written: Too many symbolic links"),
+        ("ln -s a a", "configs.a: /mnt/files/a cannot be written: "),
         ("ln -s rinit.toml b; ln -s b/c a", "is no directory; name another target"),
     ] {
         let ended = script(
@@ -514,7 +514,7 @@ fn what_is_made_once_is_synced() {
     says(&run(&kept, libc::EINVAL), "a\n0\na\n");
     let ended = run(&kept, libc::EIO);
     says(&ended, "71\n");
-    ended.tells(&["configs.a: /mnt/files/d/a cannot be written: I/O error"]);
+    ended.tells(&["configs.a: /mnt/files/d/a cannot be written: "]);
 }
 
 /// A mount that forgets modes (virtiofs, 9p, FAT): a secret that cannot be 0400 is told.
