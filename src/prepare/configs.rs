@@ -335,9 +335,9 @@ impl Writer<'_> {
                 path,
                 "is neither a file nor missing: it is not replaced; remove it, or name another target".into(),
             ),
-            Unpublished::HardLink(path) => (
+            Unpublished::HardLink(path) | Unpublished::NoPlace(NoPlace::HardLink(path)) => (
                 path,
-                "has another name (a hard link) and may be anybody's: it is not given away; remove it, or name another target".into(),
+                "has another name (a hard link) and may be anybody's: it is neither given away nor followed; remove it, or name another target".into(),
             ),
             Unpublished::NotGiven(path, errno) => {
                 let why = fill!(

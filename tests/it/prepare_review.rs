@@ -41,6 +41,11 @@ fn a_hard_link_of_a_users_is_not_given_to_him() {
     ended.expect(71).tells(&["secrets.s: /mnt/files/d/f has another name (a hard link)"]);
     let ended = script(&config, &[setup, on, "$R -- true; own victim"].concat()).expect(0);
     assert_eq!(ended.out, "1234:0 400\n", "{}", ended.story());
+    // A link of root's, linked the same way, would have led to any file that it leads to.
+    let text = "rm d/f; ln -s /mnt/files/victim l; ln -P l d/f; $R -- true; code=$?; cat victim; exit $code";
+    let ended = script(&config, &[setup, off, text].concat());
+    assert_eq!(ended.out, "x\n", "{}", ended.story());
+    ended.expect(71).tells(&["d/f has another name (a hard link)"]);
     // What takes the place of the name touches no other.
     let config = format!(
         "[configs.c]\ncontent = \"x\\n\"\ntarget = \"{FILES}/d/f\"\nuid = \"1234\"\nmode = \"0400\"\n"

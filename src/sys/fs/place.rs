@@ -29,6 +29,8 @@ pub struct FilePlace {
 pub enum NoPlace {
     /// This link belongs neither to root nor to this process's user, and so cannot be trusted.
     ForeignLink(PathBuf, u32),
+    /// This link has another name: a user may have linked it here.
+    HardLink(PathBuf),
     /// The error of a system call on this directory.
     Refused(PathBuf, Errno),
 }
@@ -57,6 +59,9 @@ pub fn find(path: &Path) -> Result<FilePlace, NoPlace> {
                 }
                 if stat.st_uid != 0 && stat.st_uid != nix::unistd::geteuid().as_raw() {
                     return Err(NoPlace::ForeignLink(at, stat.st_uid));
+                }
+                if has_other_names(&stat) {
+                    return Err(NoPlace::HardLink(at));
                 }
                 let to = nix::fcntl::readlinkat(&found, "").map_err(refused)?;
                 let to = Path::new(&to);
@@ -87,6 +92,13 @@ impl FilePlace {
     pub fn stat(&self, name: &OsStr) -> Result<FileStat, Errno> {
         nix::sys::stat::fstatat(&self.dir, name, nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW)
     }
+}
+
+/// Whether it may be a file or link of root's that a user has linked where it was found: it must be neither given away nor
+/// followed then.
+pub(super) fn has_other_names(stat: &FileStat) -> bool {
+    let protected = || super::files::system_text("/proc/sys/fs/protected_hardlinks");
+    stat.st_nlink > 1 && !protected().is_ok_and(|text| text.trim() == "1")
 }
 
 fn root() -> Result<OwnedFd, NoPlace> {

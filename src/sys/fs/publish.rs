@@ -1,7 +1,7 @@
 //! Writes files atomically: to a temporary file next to the target, with owner and mode set before the first byte,
 //! then moved into place.
 
-use super::place::{self, FilePlace, NoPlace};
+use super::place::{self, FilePlace, NoPlace, has_other_names};
 use crate::sys::Errno;
 use crate::sys::event::clock;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
@@ -191,12 +191,6 @@ fn existing(place: &FilePlace) -> Result<Option<(Option<OwnedFd>, FileStat)>, Un
 fn holds(file: &OwnedFd, stat: &FileStat, bytes: &[u8]) -> bool {
     usize::try_from(stat.st_size) == Ok(bytes.len())
         && super::files::read_all(file, bytes.len()).is_ok_and(|found| found == bytes)
-}
-
-/// Whether it may be a file of root's that a user has linked here: its owner and mode must not be set then.
-fn has_other_names(stat: &FileStat) -> bool {
-    let protected = || super::files::system_text("/proc/sys/fs/protected_hardlinks");
-    stat.st_nlink > 1 && !protected().is_ok_and(|text| text.trim() == "1")
 }
 
 /// The mode of a file that is kept.
