@@ -15,8 +15,11 @@ pub fn fork(ignored: &[Signal], job: impl FnOnce() -> u8) -> Result<Pid, Errno> 
     // SAFETY: rinit is single-threaded, so its child may run any code.
     match Errno::result(unsafe { libc::fork() })? {
         0 => {
-            // SAFETY: no arguments.
-            unsafe { libc::setsid() };
+            // SAFETY: numbers alone. Whoever works for rinit does not go on without it, where rinit is not PID 1.
+            unsafe {
+                libc::setsid();
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
+            }
             signals::clean_slate(ignored);
             let code = job();
             // SAFETY: ends the child at once, without running the parent's exit handlers.
