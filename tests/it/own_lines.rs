@@ -30,7 +30,9 @@ fn lines_of_three_writers_of_one_pipe_are_whole() {
     eventually("all is written", || {
         let err = run.err();
         let own_lines = err.lines().filter(|line| line.starts_with("rinit:")).count();
-        ["plain 3999 of-", "| 3999 of-", "| half"].iter().all(|text| err.contains(text)) && own_lines > 10 && err.matches('x').count() >= 9000
+        ["plain 3999 of-", "| 3999 of-", "| half"].iter().all(|text| err.contains(text))
+            && own_lines > 10
+            && err.matches('x').count() >= 9000
     });
     std::fs::write(run.directory().join("enough"), "").unwrap();
     let ended = run.stop().expect(0);
