@@ -81,6 +81,7 @@ mod terminals;
 mod unreachable;
 mod unread;
 mod waits;
+mod web_examples;
 mod weight;
 mod who;
 mod wrong_usage;

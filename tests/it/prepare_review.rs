@@ -82,3 +82,17 @@ fn a_secret_that_is_there_and_cannot_be_read_says_so() {
         "echo x > s; chmod 400 s; chown 1234 s; setpriv --bounding-set -all --inh-caps -all $R -- true";
     script(&config, text).expect(71).tells(&["secrets.s: /mnt/files/s is there and cannot be read", "1234"]);
 }
+
+/// A hook whose name ends a line wrote lines that looked like rinit's own.
+#[test]
+fn a_name_with_a_line_end_forges_nothing() {
+    let make = format!(
+        "mkdir -p {FILES}/h; printf '#!/bin/sh\\necho ran\\n' > \"$(printf '{FILES}/h/1\\nrinit: forged')\"; cp {FILES}/h/1* \"$(printf '{FILES}/h/3\\377')\"; chmod 755 {FILES}/h/*"
+    );
+    let config = format!("[hooks]\nbefore_start = \"{FILES}/h\"\ntrusted = true\n");
+    let script = format!("{make}; exec /mnt/rinit --exec -c {FILES}/r.toml -- echo started");
+    let ended = Init::SHELL.launch().file("r.toml", &config).args(&["-c", &script]).run().expect(0);
+    assert_eq!(ended.out, "started\n", "{}", ended.story());
+    let ended = ended.tells(&["1\\nrinit: forged (a name with control characters, or that is not UTF-8)"]);
+    assert!(!ended.err.contains("\nrinit: forged"), "{}", ended.story());
+}

@@ -97,14 +97,14 @@ impl Example {
 }
 
 #[track_caller]
-fn has(ended: &Ended, lines: &[&str]) {
+pub fn has(ended: &Ended, lines: &[&str]) {
     for line in lines {
         assert!(ended.out.lines().any(|known| known == *line), "no `{line}`\n{}", ended.story());
     }
 }
 
 /// Shown behind a start: whose a file is.
-fn owners(paths: &str) -> String {
+pub fn owners(paths: &str) -> String {
     format!("trap 'cd {FILES}; stat -c \"%n %u:%g %a\" {paths}' EXIT")
 }
 

@@ -18,6 +18,7 @@ use crate::output;
 use crate::service::launcher::Starter;
 use crate::sys::fs::{files, mounts, stat, trust};
 use crate::sys::process::credentials;
+use crate::text::escape::on_one_line;
 use crate::text::gather::Gather;
 use crate::text::sort::sort;
 use crate::text::template::fill;
@@ -172,13 +173,13 @@ fn tell_skipped(path: &str, skipped: &[(String, String)]) {
     let told: Vec<String> = skipped
         .iter()
         .filter(|(_, why)| !why.is_empty())
-        .map(|(name, why)| fill!("{} ({})", name, why))
+        .map(|(name, why)| fill!("{} ({})", &on_one_line(name), why))
         .gather();
     if told.is_empty() {
         return;
     }
     // What was meant to run, and is not, weighs more than an editor's backup.
-    let meant = skipped.iter().any(|(_, why)| why.starts_with("not executable"));
+    let meant = skipped.iter().any(|(_, why)| why.starts_with("not executable") || why.starts_with("a name"));
     let level = if meant { LogLevel::Warn } else { LogLevel::Info };
     output::line(level, "", &fill!("hooks: not run in {}: {}", path, &told.join(", ")));
 }

@@ -21,6 +21,9 @@ pub fn why_not(name: &str) -> Option<&'static str> {
         Some("a backup")
     } else if name.starts_with("README") || TEXTS.iter().any(|end| name.ends_with(end)) {
         Some("a text")
+    } else if name.contains(|c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER) {
+        // Its lines in the log would look like somebody else's.
+        Some("a name with control characters, or that is not UTF-8")
     } else {
         None
     }
@@ -110,6 +113,7 @@ mod tests {
         {
             assert!(why_not(name).is_some_and(|why| !why.is_empty()), "{name}");
         }
+        assert!(why_not("1\nrinit: forged").is_some() && why_not("3\u{fffd}").is_some());
         assert_eq!([why_not("..data"), why_not("..2026_11_29")], [Some(""); 2]);
         for name in ["10-a.sh", "x", "a.b.c", "backup", "bak", "10-readme.sh", "a.envsh"] {
             assert_eq!(why_not(name), None, "{name}");
