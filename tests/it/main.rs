@@ -77,6 +77,7 @@ mod standing_still;
 mod start_up_examples;
 mod stops;
 mod strange_kernels;
+mod supervisor_migration;
 mod terminals;
 mod unreachable;
 mod unread;
