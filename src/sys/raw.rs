@@ -15,6 +15,12 @@ pub(super) fn number(of: c_int) -> usize {
     isize::try_from(of).unwrap_or(-1).cast_unsigned()
 }
 
+/// Makes a system call that takes only integers.
+pub(super) fn call_integers(number: c_long, arguments: &[usize]) -> Result<usize, Errno> {
+    // SAFETY: no pointers.
+    unsafe { call(number, arguments) }
+}
+
 /// Makes a system call of up to five arguments. Async-signal-safe.
 ///
 /// # Safety

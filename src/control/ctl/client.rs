@@ -6,6 +6,7 @@ use crate::config::read::context::ReadContext;
 use crate::config::read::interpolate::{Scope, StartFacts};
 use crate::config::read::table::Table;
 use crate::config::source::files::{self, Io};
+use crate::control::access::DEFAULT_PATH;
 use crate::exit_code::{DENIED, FAILURE, TIMED_OUT, UNKNOWN_SERVICE, UNREACHED};
 use crate::model::{Moment, Pid};
 use crate::sys::event::clock;
@@ -22,8 +23,6 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::time::Duration;
 
-/// The default socket of rinit.
-const DEFAULT_SOCKET: &str = "/run/rinit.sock";
 /// How much of a command line is read.
 const MAX_COMMAND_LINE: usize = 64 * 1024;
 /// The limit of names in one request, in bytes; rinit accepts requests of 16,384 bytes in all.
@@ -48,7 +47,7 @@ impl CtlClient {
         let variable = args::variable("RINIT_SOCKET").and_then(|value| std::str::from_utf8(value).ok());
         let named = named.or(variable.filter(|value| !value.is_empty()));
         let guesses: [fn() -> Option<String>; 3] =
-            [|| Some(DEFAULT_SOCKET.into()), abstract_name, configured_name];
+            [|| Some(DEFAULT_PATH.into()), abstract_name, configured_name];
         // Lazily, one after the other: a configuration file is read only if nobody else answers.
         let guessed = guesses.iter().filter(|_| named.is_none()).filter_map(|guess| guess());
         let mut failed: Option<(String, io::Error)> = None;

@@ -1,5 +1,6 @@
 //! A line-based connection to a server on this machine.
 
+use super::local::peer_of;
 use crate::model::{Moment, Pid};
 use crate::sys::Errno;
 use crate::sys::event::clock;
@@ -60,30 +61,13 @@ impl LineStream {
     /// Returns the uid of the listening process.
     #[must_use]
     pub fn peer_uid(&self) -> Option<u32> {
-        self.peer().map(|who| who.uid)
+        peer_of(self.raw()).map(|who| who.uid)
     }
 
     /// Returns the pid of the listening process in this PID namespace; `None`: it is in another one.
     #[must_use]
     pub fn peer_pid(&self) -> Option<Pid> {
-        self.peer().map(|who| who.pid).filter(|pid| *pid > 0)
-    }
-
-    /// Returns the credentials of the listening process (SO_PEERCRED).
-    fn peer(&self) -> Option<libc::ucred> {
-        let mut who = libc::ucred { pid: 0, uid: 0, gid: 0 };
-        let mut length = size_of::<libc::ucred>() as libc::socklen_t;
-        // SAFETY: a buffer of ours and its size.
-        let result = unsafe {
-            libc::getsockopt(
-                self.fd.as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_PEERCRED,
-                (&raw mut who).cast(),
-                &raw mut length,
-            )
-        };
-        (result == 0).then_some(who)
+        peer_of(self.raw()).map(|who| who.pid).filter(|pid| *pid > 0)
     }
 
     /// Returns the descriptor, to wait for it.

@@ -50,6 +50,18 @@ fn address(name: &str) -> Result<(libc::sockaddr_un, libc::socklen_t), Errno> {
     Ok((address, libc::socklen_t::try_from(length).unwrap_or(0)))
 }
 
+/// Returns who is at the other end of a connected socket (SO_PEERCRED).
+pub(super) fn peer_of(fd: RawFd) -> Option<PeerCredentials> {
+    let mut found = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let mut length = libc::socklen_t::try_from(size_of::<libc::ucred>()).ok()?;
+    // SAFETY: the kernel fills a structure of ours, with its size.
+    let result = unsafe {
+        let to = (&raw mut found).cast();
+        libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_PEERCRED, to, &raw mut length)
+    };
+    (result == 0).then_some(PeerCredentials { pid: found.pid, uid: found.uid })
+}
+
 fn socket() -> Result<OwnedFd, Errno> {
     let flags = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     // SAFETY: a new descriptor, owned from here on.
@@ -147,14 +159,7 @@ impl LocalStream {
     /// Returns the peer's credentials (SO_PEERCRED).
     #[must_use]
     pub fn peer(&self) -> Option<PeerCredentials> {
-        let mut found = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
-        let mut length = libc::socklen_t::try_from(size_of::<libc::ucred>()).ok()?;
-        // SAFETY: the kernel fills a structure of ours, with its size.
-        let result = unsafe {
-            let to = (&raw mut found).cast();
-            libc::getsockopt(self.raw(), libc::SOL_SOCKET, libc::SO_PEERCRED, to, &raw mut length)
-        };
-        (result == 0).then_some(PeerCredentials { pid: found.pid, uid: found.uid })
+        peer_of(self.raw())
     }
 
     /// Receives up to the buffer's size; 0: the peer has closed. EAGAIN: nothing available.

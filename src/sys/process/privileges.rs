@@ -5,26 +5,19 @@ use crate::model::privileges::{ExecPrivileges, capabilities_of};
 use crate::sys::{Errno, raw};
 use crate::text::gather::Gather;
 use crate::text::template::fill;
-use std::ffi::c_long;
-
-/// Makes a system call that takes only integers.
-fn call(number: c_long, arguments: &[usize]) -> Result<usize, Errno> {
-    // SAFETY: no pointers.
-    unsafe { raw::call(number, arguments) }
-}
 
 fn prctl(option: i32, argument: usize) -> Result<(), Errno> {
-    call(libc::SYS_prctl, &[raw::number(option), argument, 0, 0, 0]).map(drop)
+    raw::call_integers(libc::SYS_prctl, &[raw::number(option), argument, 0, 0, 0]).map(drop)
 }
 
 /// Applies what must precede the switch of users, since it may need privileges. Async-signal-safe.
 pub fn before_user(privileges: &ExecPrivileges) -> Result<(), Errno> {
     if let Some(nice) = privileges.nice {
-        call(libc::SYS_setpriority, &[0, 0, raw::number(i32::from(nice))])?;
+        raw::call_integers(libc::SYS_setpriority, &[0, 0, raw::number(i32::from(nice))])?;
     }
     if let Some(ionice) = privileges.ionice {
         const IOPRIO_WHO_PROCESS: usize = 1;
-        call(libc::SYS_ioprio_set, &[IOPRIO_WHO_PROCESS, 0, usize::from(ionice)])?;
+        raw::call_integers(libc::SYS_ioprio_set, &[IOPRIO_WHO_PROCESS, 0, usize::from(ionice)])?;
     }
     if !privileges.cpus.is_empty() {
         let mask = &privileges.cpus;
@@ -51,7 +44,7 @@ pub fn before_user(privileges: &ExecPrivileges) -> Result<(), Errno> {
 }
 
 fn drop_bounding(bit: usize) -> Result<(), Errno> {
-    let has = call(libc::SYS_prctl, &[raw::number(libc::PR_CAPBSET_READ), bit, 0, 0, 0]);
+    let has = raw::call_integers(libc::SYS_prctl, &[raw::number(libc::PR_CAPBSET_READ), bit, 0, 0, 0]);
     if has == Ok(1) { prctl(libc::PR_CAPBSET_DROP, bit) } else { Ok(()) }
 }
 
@@ -89,7 +82,8 @@ pub fn after_user(privileges: &ExecPrivileges, is_other: bool) -> Result<(), Err
 }
 
 fn ambient(what: i32, bit: usize) -> Result<(), Errno> {
-    call(libc::SYS_prctl, &[raw::number(libc::PR_CAP_AMBIENT), raw::number(what), bit, 0, 0]).map(drop)
+    raw::call_integers(libc::SYS_prctl, &[raw::number(libc::PR_CAP_AMBIENT), raw::number(what), bit, 0, 0])
+        .map(drop)
 }
 
 /// Returns why this process cannot grant such privileges: the key, and a text that follows `cannot start "web": `.
@@ -143,8 +137,9 @@ pub fn refusal(privileges: &ExecPrivileges) -> Option<(&'static str, String)> {
         ));
     }
     if privileges.cap_drop & !privileges.cap_add != 0 && lacks("SETPCAP") {
-        let bounding =
-            |bit: usize| call(libc::SYS_prctl, &[raw::number(libc::PR_CAPBSET_READ), bit, 0, 0, 0]) == Ok(1);
+        let bounding = |bit: usize| {
+            raw::call_integers(libc::SYS_prctl, &[raw::number(libc::PR_CAPBSET_READ), bit, 0, 0, 0]) == Ok(1)
+        };
         let left = privileges.cap_drop & !privileges.cap_add;
         if (0..64).any(|bit| left >> bit & 1 == 1 && bounding(bit)) {
             return needs("cap_drop", "", "SETPCAP", ", or let the engine drop them (docker run --cap-drop)");
@@ -156,7 +151,7 @@ pub fn refusal(privileges: &ExecPrivileges) -> Option<(&'static str, String)> {
 /// Returns this process's niceness, and its lower limit (getrlimit(2), RLIMIT_NICE).
 fn niceness() -> (i64, i64) {
     // The raw system call returns 20 - niceness.
-    let own = call(libc::SYS_getpriority, &[0, 0]).ok().and_then(|raw| i64::try_from(raw).ok());
+    let own = raw::call_integers(libc::SYS_getpriority, &[0, 0]).ok().and_then(|raw| i64::try_from(raw).ok());
     let most = rlimits::get("nice").ok().and_then(|(soft, _)| i64::try_from(soft).ok());
     (20 - own.unwrap_or(20), most.unwrap_or(0))
 }

@@ -193,8 +193,7 @@ pub fn below(root: Pid, processes: &[Process]) -> Vec<&Process> {
 /// Returns whether a process may have children; cheaper than a full scan, where the kernel lists children.
 #[must_use]
 pub fn may_have_children(of: Pid) -> bool {
-    let text = crate::sys::fs::files::system_text(&format!("/proc/{of}/task/{of}/children"));
-    text.is_ok_and(|text| !text.trim().is_empty())
+    !listed_children(of).is_empty()
 }
 
 /// Returns the children of a process as listed by the kernel, zombies included: reads one file instead of scanning all

@@ -6,7 +6,7 @@ use crate::sys::event::signals;
 use crate::sys::process::{credentials, descriptors, privileges, rlimits};
 use crate::sys::{Errno, raw, stdio};
 use crate::text::gather::Gather;
-use std::ffi::{CStr, CString, c_char, c_long};
+use std::ffi::{CStr, CString, c_char};
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 /// The child's input, and where it reports a failure.
@@ -120,12 +120,6 @@ pub(crate) extern "C" fn child(order: *mut ExecOrder<'_>) -> ! {
     }
 }
 
-/// Makes a system call that takes only integers.
-fn call(number: c_long, arguments: &[usize]) -> Result<usize, Errno> {
-    // SAFETY: no pointers.
-    unsafe { raw::call(number, arguments) }
-}
-
 fn at(stage: Stage) -> impl Fn(Errno) -> SpawnError {
     move |errno| SpawnError { stage, errno }
 }
@@ -136,7 +130,8 @@ pub(crate) fn prepare(order: &ExecOrder<'_>) -> Result<(), SpawnError> {
     for (target, source) in (0..).zip(recipe.stdio) {
         if let Some(source) = source {
             // Without O_CLOEXEC: the copy stays open.
-            call(libc::SYS_dup3, &[raw::number(source), target, 0]).map_err(at(Stage::Stdio))?;
+            raw::call_integers(libc::SYS_dup3, &[raw::number(source), target, 0])
+                .map_err(at(Stage::Stdio))?;
         }
     }
     match (recipe.slate, recipe.kept) {
@@ -145,7 +140,7 @@ pub(crate) fn prepare(order: &ExecOrder<'_>) -> Result<(), SpawnError> {
         (Inheritance::Clean(_), Some(kept)) => descriptors::close_all_but(kept),
     }
     if let Some(mask) = recipe.umask {
-        let _ = call(libc::SYS_umask, &[usize::try_from(mask).unwrap_or(0o22)]);
+        let _ = raw::call_integers(libc::SYS_umask, &[usize::try_from(mask).unwrap_or(0o22)]);
     }
     // Before switching users: only root may raise a hard limit.
     for limit in recipe.open_files.iter().chain(recipe.ulimits) {
@@ -183,21 +178,21 @@ fn join_group(place: SessionMode) -> Result<(), Errno> {
     match place {
         SessionMode::Stay => return Ok(()),
         // The child leads no group yet, so this cannot fail.
-        SessionMode::Session => return call(libc::SYS_setsid, &[]).map(drop),
+        SessionMode::Session => return raw::call_integers(libc::SYS_setsid, &[]).map(drop),
         SessionMode::OwnTerminal => {
-            let session = call(libc::SYS_setsid, &[]);
+            let session = raw::call_integers(libc::SYS_setsid, &[]);
             // Fails without a terminal, which does not matter.
-            let _ = call(libc::SYS_ioctl, &[0, terminal_request(libc::TIOCSCTTY), 0]);
+            let _ = raw::call_integers(libc::SYS_ioctl, &[0, terminal_request(libc::TIOCSCTTY), 0]);
             return session.map(drop);
         }
         SessionMode::Foreground => {}
     }
-    let before = call(libc::SYS_getpgid, &[0])?;
-    match call(libc::SYS_setpgid, &[0, 0]) {
+    let before = raw::call_integers(libc::SYS_getpgid, &[0])?;
+    match raw::call_integers(libc::SYS_setpgid, &[0, 0]) {
         Ok(_) | Err(Errno::EPERM) => {}
         Err(errno) => return Err(errno),
     }
-    let own = call(libc::SYS_getpid, &[])?;
+    let own = raw::call_integers(libc::SYS_getpid, &[])?;
     let mut group = 0i32;
     let [get, set] = [libc::TIOCGPGRP, libc::TIOCSPGRP].map(terminal_request);
     // SAFETY: the kernel writes one integer of ours and reads one.
@@ -248,7 +243,7 @@ pub(crate) fn exec(order: &ExecOrder<'_>) -> SpawnError {
 /// Writes our own pid in decimal after the name, into 12 zero bytes. Atomic, because rinit shares the buffer: the
 /// compiler could drop a plain write.
 fn write_pid(text: &[AtomicU8]) {
-    let mut left = call(libc::SYS_getpid, &[]).unwrap_or(0);
+    let mut left = raw::call_integers(libc::SYS_getpid, &[]).unwrap_or(0);
     let mut digits = [0u8; 10];
     let mut count = 0;
     for digit in &mut digits {
