@@ -299,7 +299,7 @@ while not os.path.exists('/mnt/files/joined'): time.sleep(0.001)
 #[test]
 fn a_pause_is_no_failure_of_a_probe() {
     let config = "[services.x]\ncommand = \"sleep 1000\"\n\
-         healthcheck = { exec = [\"sleep\", \"0.4\"], timeout = \"600ms\", interval = \"1ms\", retries = 1 }\n";
+         healthcheck = { exec = [\"sleep\", \"0.4\"], timeout = \"4s\", interval = \"1ms\", retries = 1 }\n";
     let run = Init::config(config).start();
     run.wait_for_err("healthy");
     run.the("sleep 0.4");
@@ -312,7 +312,7 @@ fn a_pause_is_no_failure_of_a_probe() {
     for process in run.find("sleep 0.4") {
         run.signal_to(&process, libc::SIGSTOP);
     }
-    std::thread::sleep(Duration::from_secs(2));
+    std::thread::sleep(Duration::from_secs(5));
     run.signal(libc::SIGCONT);
     std::thread::sleep(Duration::from_millis(300));
     for process in run.others() {
