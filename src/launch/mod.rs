@@ -39,6 +39,8 @@ use std::mem::ManuallyDrop;
 /// Runs what the command line asks for; returns rinit's exit code.
 pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
     let mut faults = Vec::new();
+    let log = log_choice(invocation);
+    reading::LOG.get_or_init(|| log);
     let io = Io { read: &reading::read, list: &reading::list, why: &why_unread };
     let variable = args::variable("RINIT_CONFIG").and_then(|value| std::str::from_utf8(value).ok());
     // A path in a variable is only used once it is clear that it is meant for this rinit.
@@ -63,7 +65,9 @@ pub fn launch(invocation: &Invocation, inherited: Inherited) -> u8 {
     let replaced =
         files.as_ref().filter(|_| plain).and_then(|files| unaliased(files, invocation, &mut faults));
     let start = Launch { invocation: replaced.as_ref().unwrap_or(invocation), inherited, ignored, profiles };
-    start.install_log(plain);
+    // For a single command log only what tini would print.
+    let level = log.0.unwrap_or(if plain { LogLevel::Warn } else { LogLevel::Info });
+    output::install(level, log.1, invocation.persona);
     if !faults.is_empty() {
         files.iter().for_each(|files| redact::keep(&resolve::written_secrets(&files.root)));
         let empty = SourceMap::default();
@@ -186,29 +190,23 @@ fn profiles(invocation: &Invocation) -> Vec<String> {
     all.filter(|name| !name.is_empty()).map(str::to_string).gather()
 }
 
-impl Launch<'_> {
-    fn install_log(&self, plain: bool) {
-        let invocation = self.invocation;
-        let named = args::variable("RINIT_LOG").and_then(|value| std::str::from_utf8(value).ok());
-        let format = args::variable("RINIT_LOG_FORMAT").and_then(|value| std::str::from_utf8(value).ok());
-        // For a single command log only what tini would print.
-        let usual = if plain { LogLevel::Warn } else { LogLevel::Info };
-        let level = match (invocation.quiet, invocation.verbosity) {
-            (true, _) => LogLevel::Error,
-            (_, 0) => named.and_then(|word| crate::config::read::table::one_of(word).ok()).unwrap_or(usual),
-            (_, 1) => LogLevel::Debug,
-            (_, _) => LogLevel::Trace,
-        };
-        let format = invocation
-            .log_format
-            .or_else(|| format.and_then(|word| crate::config::read::table::one_of(word).ok()));
-        output::install(
-            invocation.log_level.unwrap_or(level),
-            format.unwrap_or(LogFormat::Text),
-            invocation.persona,
-        );
+/// Returns the level, if one is chosen, and the format of rinit's own lines: options before variables.
+fn log_choice(invocation: &Invocation) -> (Option<LogLevel>, LogFormat) {
+    fn named<T: crate::text::words::Word>(variable: &str) -> Option<T> {
+        let value = args::variable(variable).and_then(|value| std::str::from_utf8(value).ok());
+        value.and_then(|word| crate::config::read::table::one_of(word).ok())
     }
+    let level = match (invocation.quiet, invocation.verbosity) {
+        (true, _) => Some(LogLevel::Error),
+        (_, 0) => named("RINIT_LOG"),
+        (_, 1) => Some(LogLevel::Debug),
+        (_, _) => Some(LogLevel::Trace),
+    };
+    let format = invocation.log_format.or_else(|| named("RINIT_LOG_FORMAT"));
+    (invocation.log_level.or(level), format.unwrap_or(LogFormat::Text))
+}
 
+impl Launch<'_> {
     /// Runs a single command without configuration.
     fn plain(self, ignored_files: bool) -> u8 {
         if self.invocation.mode == Mode::Record {

@@ -3,7 +3,9 @@
 //! itself.
 
 use crate::config::source::files::{DEFAULT_DIRECTORY, DEFAULT_FILE};
+use crate::cli::{LogFormat, LogLevel};
 use crate::exit_code;
+use crate::output;
 use crate::model::{Pid, Signal};
 use crate::received::Received;
 use crate::supervisor::ends_before_start;
@@ -12,7 +14,7 @@ use crate::sys::event::{clock, signals};
 use crate::sys::fs::{files, mounts, stat};
 use crate::sys::process::reap::{self, Reaped};
 use crate::sys::process::{fork, kill};
-use crate::sys::{Errno, stdio, write};
+use crate::sys::{Errno, stdio};
 use crate::text::gather::Gather;
 use crate::text::template::fill;
 use std::io::{self, ErrorKind};
@@ -22,6 +24,9 @@ use std::time::Duration;
 
 /// Report what is being waited for after this time.
 const TELL_AFTER: Duration = Duration::from_secs(5);
+
+/// How rinit is to log: the level, if one is chosen, and the format.
+pub static LOG: OnceLock<(Option<LogLevel>, LogFormat)> = OnceLock::new();
 
 /// Reads a file of the configuration.
 pub fn read(path: &str) -> io::Result<Vec<u8>> {
@@ -129,10 +134,12 @@ fn reap(helper: Pid) -> bool {
     }
 }
 
-/// Reports before the log format is known, which the configuration can set.
+/// Reports as the command line and the environment ask for: the log is installed once the configuration is read.
 fn tell(path: &str) {
-    let line = fill!("rinit: still waiting for {}: its file system does not answer\n", path);
-    let _ = write::write_some(2, line.as_bytes());
+    let (level, format) = LOG.get().copied().unwrap_or_default();
+    if level.is_none_or(|level| level >= LogLevel::Warn) {
+        output::before_install(format, &fill!("still waiting for {}: its file system does not answer", path));
+    }
 }
 
 const TOO_LARGE: i32 = -1;

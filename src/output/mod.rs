@@ -248,6 +248,15 @@ pub fn install(level: LogLevel, format: LogFormat, persona: Persona) {
     let _ = tracing::dispatcher::set_global_default(Dispatch::new(Lines { level, format, persona }));
 }
 
+/// Writes a warning before [`install`], in the format that will be installed.
+#[cold]
+pub fn before_install(format: LogFormat, text: &str) {
+    let mut line = String::new();
+    let fields = Fields { message: printable(text).into_owned(), ..Fields::default() };
+    let _ = format.write(&mut line, Persona::Rinit, Level::WARN, &fields);
+    backlog().err.say(&line);
+}
+
 /// Returns whether debug lines are wanted (`-v`).
 #[inline(never)]
 pub fn is_verbose() -> bool {

@@ -85,6 +85,15 @@ fn what_is_waited_for_is_told() {
     run.wait_for_err("rinit: still waiting for /mnt/files/hang/x: its file system does not answer");
     run.signal(libc::SIGTERM);
     assert_eq!(run.end().code(), 143);
+    let json = launch("--log-format json --config /mnt/files/hang/x -- true").start();
+    let quiet = launch("-q --config /mnt/files/hang/x -- true").start();
+    json.wait_for_err("\"level\":\"warn\",\"message\":\"still waiting for /mnt/files/hang/x: ");
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(quiet.err(), "");
+    for run in [json, quiet] {
+        run.signal(libc::SIGTERM);
+        assert_eq!(run.end().code(), 143);
+    }
 }
 
 /// Where one mount may hang, all is read by helpers, and comes out as it would without: text, lists and errors.
