@@ -2,11 +2,11 @@
 //! helper process does it, so that a stop is heard; with only local file systems, the usual case, rinit does it
 //! itself.
 
-use crate::config::source::files::{DEFAULT_DIRECTORY, DEFAULT_FILE};
 use crate::cli::{LogFormat, LogLevel};
+use crate::config::source::files::{DEFAULT_DIRECTORY, DEFAULT_FILE};
 use crate::exit_code;
-use crate::output;
 use crate::model::{Pid, Signal};
+use crate::output;
 use crate::received::Received;
 use crate::supervisor::ends_before_start;
 use crate::sys::event::poll::{PollInterest, Waiter, Wake};
