@@ -12,7 +12,8 @@ pub mod report;
 pub mod run;
 pub mod select;
 
-pub use facts::Facts;
+pub use crate::model::Level;
+pub use facts::{Facts, Touched};
 pub use kinds::KINDS;
 pub use kinds::common::ensure::{EnsureKind, EnsureSpec, refused_path};
 pub use read::{explain, exported, given_secrets, read, secrets};
@@ -24,7 +25,6 @@ use crate::model::environ::Environ;
 use crate::text::escape::on_one_line;
 use crate::text::redact;
 use crate::text::template::fill;
-use crate::text::words::words;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -238,18 +238,6 @@ impl Finding {
         CheckFailure::for_good(found, remedy).into()
     }
 }
-
-/// How much a failed check weighs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Level {
-    /// The container does not start: exit code 69.
-    #[default]
-    Error,
-    /// It is told.
-    Warn,
-}
-
-words!(Level { "error" => Error, "warn" => Warn });
 
 /// One check of the configuration.
 pub struct Check {

@@ -1,7 +1,7 @@
 //! A check as the probe of a service's health: found and proved when the configuration is read, judged in a process of
 //! its own each time. PID 1 keeps nothing of it but its text.
 
-use super::{Check, Facts, read, run};
+use super::{Check, Facts, Touched, read, run};
 use crate::config::CheckProbe;
 use crate::config::read::interpolate::{Scope, StartFacts};
 use crate::config::read::table::ReadContext;
@@ -11,6 +11,7 @@ use crate::model::environ::Environ;
 use crate::text::escape::toml_key;
 use crate::text::gather::Gather;
 use crate::text::template::fill;
+use std::cell::Cell;
 
 /// Finds the check that a probe names below `[checks]`, and notes the faults of one that has keys of its own.
 pub fn complete(probe: &mut CheckProbe, service: &str, written: Option<&Node>, reading: &ReadContext<'_>) {
@@ -36,8 +37,9 @@ pub fn complete(probe: &mut CheckProbe, service: &str, written: Option<&Node>, r
     found.entries().iter().for_each(|entry| entry.write(&mut probe.table));
 }
 
-/// Judges once; the error is what was found, and what was expected.
-pub fn judge(probe: &CheckProbe, environ: Environ) -> Result<(), String> {
+/// Judges once; the error is what was found, and what was expected. `touched` is what the last look has seen of a file's
+/// age, then what this one has.
+pub fn judge(probe: &CheckProbe, environ: Environ, touched: &mut Option<Touched>) -> Result<(), String> {
     let variable = |name: &str| environ.text(name);
     let scope = Scope {
         variable: &variable,
@@ -46,9 +48,14 @@ pub fn judge(probe: &CheckProbe, environ: Environ) -> Result<(), String> {
         later: &[],
         start: StartFacts::default(),
     };
-    let (checks, faults) = parse(probe, &scope);
-    let Some(check) = checks.first() else { return Err(faults.join("; ")) };
-    let finding = run::pool::attempt(check, None, &mut Facts::live(environ.clone()));
+    let (mut checks, faults) = parse(probe, &scope);
+    let Some(check) = checks.first_mut() else { return Err(faults.join("; ")) };
+    if probe.as_user.is_some() {
+        check.as_user.clone_from(&probe.as_user);
+    }
+    let mut facts = Facts { touched: Cell::new(*touched), ..Facts::live(environ.clone()) };
+    let finding = run::pool::attempt(check, None, &mut facts);
+    *touched = facts.touched.get();
     if finding.ok {
         return Ok(());
     }

@@ -108,6 +108,7 @@ pub static TABLES: &[TableSpec] = &[
         key("cap_drop", "names", "", "capabilities that neither it nor its descendants can have, or \"ALL\"; those in cap_add are kept"),
         key("no_new_privileges", "bool", "false", "whether programs that it executes gain no privileges (set-user-ID, file capabilities)"),
         key("pdeathsig", "signal", "", "the signal that it gets when rinit dies"),
+        key("level", "word", "\"error\"", "what follows if the container does not grant its nice, ionice, oom_score_adj, cap_add or ulimits: \"error\": it is not started; \"warn\": it is started with what there is"),
         key("logging", "table", "", "where its output goes"),
     ] },
     TableSpec { path: "services.NAME.command", help: "A oneshot that runs a directory of scripts, like `[hooks]`.", keys: &[
@@ -138,6 +139,7 @@ pub static TABLES: &[TableSpec] = &[
         key("unix", "path or table", "", "a socket that must have a listener, as in [checks.unix.PATH]"),
         key("file", "path or table", "", "a file that must exist, as in [checks.file.PATH]"),
         key("check", "\"KIND.NAME\"", "", "a check in the configuration that must pass"),
+        key("as_user", "name or number", "exec, test: the service's user; else rinit's", "the user that probes: \"USER\" or \"USER:GROUP\""),
         key("disable", "bool", "false", "whether to disable the healthcheck"),
         key("interval", "duration", "\"10s\"", "the time between two probes"),
         key("timeout", "duration", "\"5s\"", "how long a probe may take"),

@@ -11,7 +11,7 @@ pub use resolve::{for_this_command, resolve};
 pub use source::files::Files;
 
 use crate::model::privileges::ExecPrivileges;
-use crate::model::{ServicePolicy, Settings, Ulimit};
+use crate::model::{Level, ServicePolicy, Settings, Ulimit};
 use crate::text::words::words;
 use prepared::PreparedFile;
 use source::diagnostic::Span;
@@ -158,8 +158,12 @@ pub struct ProgramSettings {
     pub ulimits: Box<[Ulimit]>,
     /// What else the kernel is to let it do, or not; `None`: as inherited.
     pub privileges: Option<Box<ExecPrivileges>>,
+    /// What follows where the container does not give it such privileges or limits.
+    pub rights_level: Level,
     /// Where its output goes.
     pub logging: Logging,
+    /// Who runs its healthcheck, if not the service's own user.
+    pub probe_user: Option<UserSpec>,
     /// What its healthcheck runs.
     pub probe: Option<ProbeSpec>,
     /// Of a oneshot: which variables it may hand to those that are started later.
@@ -276,6 +280,8 @@ pub struct CheckProbe {
     pub name: String,
     /// Its keys, as TOML.
     pub table: String,
+    /// Whose rights to judge with (`as_user` of the healthcheck).
+    pub as_user: Option<String>,
     /// Where the service names it.
     pub at: source::diagnostic::Span,
 }

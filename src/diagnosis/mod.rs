@@ -123,12 +123,16 @@ fn fork(errno: Errno, look: &ExecFacts) -> String {
 }
 
 fn ulimit(errno: Errno, look: &ExecFacts) -> String {
-    let Some(TooHigh { limit, most, for_anybody }) = look.too_high else {
-        return fill!("ulimits: {}", word(errno));
-    };
+    look.too_high.as_ref().map_or_else(|| fill!("ulimits: {}", word(errno)), too_high)
+}
+
+/// Explains why a limit cannot be set, and how to be given it.
+#[must_use]
+pub fn too_high(refused: &TooHigh) -> String {
+    let TooHigh { limit, most, for_anybody } = refused;
     let (name, docker, most) = (limit.name, &show_ulimit(limit.hard), &most.to_string());
     let wanted = if limit.hard == u64::MAX { "unlimited" } else { docker };
-    if for_anybody {
+    if *for_anybody {
         return fill!(
             "ulimits: {} {} is more than the kernel has for anybody (sysctl fs.nr_open is {}); ask for at most {}",
             name,

@@ -377,6 +377,7 @@ impl Launch<'_> {
             places: Some(places),
             by_shell: std::cell::Cell::default(),
             told_who_runs: std::cell::Cell::new(false),
+            told_rights: std::cell::RefCell::default(),
             told_passwd: std::cell::Cell::new(false),
             exports: Exports::default(),
         };

@@ -33,6 +33,12 @@ impl Moment {
         Self(self.0.saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)))
     }
 
+    /// Subtracts a duration; saturates at zero.
+    #[must_use]
+    pub fn before(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
     /// Returns the time since `earlier`; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
@@ -285,6 +291,18 @@ impl Default for RestartPolicy {
         }
     }
 }
+
+/// How much it weighs that something does not hold: a check, or a right that the container does not give.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Level {
+    /// Nothing is started without it.
+    #[default]
+    Error,
+    /// It is told.
+    Warn,
+}
+
+words!(Level { "error" => Error, "warn" => Warn });
 
 /// What happens to a service whose healthcheck has failed `retries` times in a row.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]

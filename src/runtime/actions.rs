@@ -1,6 +1,6 @@
 //! Performs the supervisor's actions: starts processes and probes, sends signals, sweeps.
 
-use super::probes::RunningProbe;
+use super::probes::{self, RunningProbe};
 use super::{DeferredLine, EventLoop, InheritedFds, START_COST};
 use crate::checks;
 use crate::cli::{LogLevel, Persona};
@@ -172,7 +172,7 @@ impl EventLoop {
         let timeout = self.probe_timeout(service);
         let is_check = matches!(found.program.probe, Some(ProbeSpec::Check(_)));
         let started = match &found.program.probe {
-            Some(ProbeSpec::Check(check)) => self.judge(check),
+            Some(ProbeSpec::Check(check)) => self.judge(service, check),
             _ => self.runtime.starter.probe(&found.program, timeout),
         };
         match started {
@@ -200,14 +200,23 @@ impl EventLoop {
     }
 
     /// Starts a process that evaluates a check; returns the pipe with its result.
-    fn judge(&self, check: &CheckProbe) -> Result<(Started<'static>, Option<OwnedFd>), StartFailure> {
+    fn judge(
+        &self,
+        service: ServiceId,
+        check: &CheckProbe,
+    ) -> Result<(Started<'static>, Option<OwnedFd>), StartFailure> {
         let (read, write) = fork::pipe().ok().unzip();
         let starter = self.runtime.starter;
+        let mut touched = self.touched_by(service);
         let job = || {
             let environ = starter.environ.clone().unwrap_or_else(args::environment);
-            let judged = checks::probe::judge(check, environ);
-            if let (Err(why), Some(write)) = (&judged, &write) {
-                stdio::write_all(write.as_raw_fd(), redact::hide(why.clone()).as_bytes());
+            let judged = checks::probe::judge(check, environ, &mut touched);
+            if let Some(write) = &write {
+                let mut text = touched.map_or_else(String::new, probes::show_touched);
+                if let Err(why) = &judged {
+                    text.push_str(&redact::hide(why.clone()));
+                }
+                stdio::write_all(write.as_raw_fd(), text.as_bytes());
             }
             u8::from(judged.is_err())
         };

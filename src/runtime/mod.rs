@@ -104,6 +104,7 @@ impl Runtime {
             told: Vec::new(),
             probes: Vec::new(),
             failures: Vec::new(),
+            seen_files: Vec::new(),
             escaped: Vec::new(),
             loads: Vec::new(),
             env_files: Vec::new(),
@@ -174,6 +175,8 @@ struct EventLoop {
     probes: Vec<probes::RunningProbe>,
     /// Why probes failed, at most one per service.
     failures: Vec<probes::ProbeFailure>,
+    /// Files whose age is probed, at most one per service.
+    seen_files: Vec<probes::SeenFile>,
     /// Processes that have left the groups of services with `kill_mode = "all"`.
     escaped: Vec<escaped::Escaped>,
     /// Processes that have not loaded their programs yet.

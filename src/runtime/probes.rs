@@ -1,9 +1,9 @@
 //! The output of probes: it does not go to the container's log; its last line is shown when a probe fails.
 
 use super::EventLoop;
-use crate::checks::quoted;
+use crate::checks::{Touched, quoted};
 use crate::cli::LogLevel;
-use crate::model::{ExitStatus, Pid, ServiceId};
+use crate::model::{ExitStatus, Moment, Pid, ServiceId};
 use crate::supervisor::ServiceStatus;
 use crate::supervisor::event::{Note, StopReason};
 use crate::sys::process::fork;
@@ -37,6 +37,29 @@ pub(super) struct ProbeFailure {
     is_over: bool,
 }
 
+/// What the probes of one service have seen of a file's age.
+pub(super) struct SeenFile {
+    service: ServiceId,
+    touched: Touched,
+}
+
+/// The first byte of a line in which a probe hands on what it has seen of a file's age.
+const TOUCHED: char = '\u{1}';
+
+/// The line for [`read_touched`].
+pub(super) fn show_touched(touched: Touched) -> String {
+    let [at, looked] = [touched.at, touched.looked].map(|moment| moment.0.to_string());
+    fill!("\u{1}{} {} {}\n", &touched.modified.to_string(), &at, &looked)
+}
+
+fn read_touched(output: &[u8]) -> Option<Touched> {
+    let line = std::str::from_utf8(output).ok()?.strip_prefix(TOUCHED)?.lines().next()?;
+    let mut words = line.split(' ');
+    let modified = words.next()?.parse().ok()?;
+    let mut moment = || words.next()?.parse().ok().map(Moment);
+    Some(Touched { modified, at: moment()?, looked: moment()? })
+}
+
 impl RunningProbe {
     pub(super) fn new(service: ServiceId, pid: Pid, pipe: Option<OwnedFd>, is_check: bool) -> Self {
         Self { service, pid, pipe, output: Vec::new(), is_killed: false, is_check }
@@ -61,7 +84,7 @@ impl RunningProbe {
     /// Explains the failure, with the last line of output.
     fn why(&self, what: &str) -> String {
         let text = String::from_utf8_lossy(&self.output);
-        let last = text.lines().map(str::trim).rfind(|line| !line.is_empty());
+        let last = text.lines().map(str::trim).rfind(|line| !line.is_empty() && !line.starts_with(TOUCHED));
         if let Some(line) = last.filter(|_| self.is_check) {
             return line.to_string();
         }
@@ -106,6 +129,10 @@ impl EventLoop {
             return;
         }
         probe.read_rest();
+        if let Some(touched) = read_touched(&probe.output).filter(|_| probe.is_check) {
+            self.seen_files.retain(|seen| seen.service != probe.service);
+            self.seen_files.push(SeenFile { service: probe.service, touched });
+        }
         if outcome == ExitStatus::Code(0) {
             if let Some(known) = known_mut(&mut self.failures, probe.service) {
                 known.is_over = true;
@@ -151,6 +178,11 @@ impl EventLoop {
     pub(super) fn probe_failure(&self, service: ServiceId) -> Option<String> {
         let is = |failure: &&ProbeFailure| failure.service == service && !failure.is_over;
         self.failures.iter().find(is).map(|failure| failure.why.clone())
+    }
+
+    /// Returns what the last probe of a service has seen of a file's age.
+    pub(super) fn touched_by(&self, service: ServiceId) -> Option<Touched> {
+        self.seen_files.iter().find(|seen| seen.service == service).map(|seen| seen.touched)
     }
 
     /// Returns the timeout of a service's probes.

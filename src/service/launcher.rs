@@ -19,13 +19,13 @@ use crate::sys::process::credentials::{self, Accounts, Identity};
 use crate::sys::process::spawn::{
     self, Environment, ExecSpec, Inheritance, Loading, SessionMode, SpawnError, Stage, Start,
 };
-use crate::sys::process::{caps, fork, kill, privileges, rlimits};
+use crate::sys::process::{caps, fork, kill, rlimits};
 use crate::sys::stdio;
 use crate::text::escape::{on_one_line, text_as_bytes};
 use crate::text::suggest::did_you_mean;
 use crate::text::template::fill;
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::time::Duration;
@@ -85,6 +85,8 @@ pub struct Starter {
     pub places: Option<KeyPlaces>,
     /// Whether the warning that services run as rinit's own user was logged.
     pub told_who_runs: Cell<bool>,
+    /// Rights that programs do without, as already told.
+    pub told_rights: RefCell<Vec<String>>,
     /// Whether it has already said that /etc/passwd cannot be written.
     pub told_passwd: Cell<bool>,
     /// Whether /bin/sh was used for a script without a `#!` line.
@@ -126,6 +128,7 @@ impl Starter {
             places: None,
             by_shell: Cell::default(),
             told_who_runs: Cell::new(false),
+            told_rights: RefCell::default(),
             told_passwd: Cell::new(false),
             exports: Exports::default(),
         }
@@ -238,11 +241,20 @@ impl Starter {
         argv: &'a [CString],
         role: Role,
     ) -> Result<ExecSpec<'a>, StartFailure> {
+        self.recipe_as(program, program.user.as_ref(), argv, role)
+    }
+
+    /// Builds it for another user than the program's.
+    pub(super) fn recipe_as<'a>(
+        &'a self,
+        program: &'a Program,
+        user: Option<&UserSpec>,
+        argv: &'a [CString],
+        role: Role,
+    ) -> Result<ExecSpec<'a>, StartFailure> {
         let word = argv.first().map_or(c"", CString::as_c_str);
-        let person = self.person(program.user.as_ref(), word)?;
-        if let Some((key, why)) = program.privileges.as_deref().and_then(privileges::refusal) {
-            return Err(StartFailure { key, ..self::wrong(word, &why) });
-        }
+        let person = self.person(user, word)?;
+        let (privileges, ulimits) = self.rights(program, word)?;
         let environment = match self.entries(program, &person, word) {
             None => Environment::Given,
             Some(Cow::Borrowed(environ)) => Environment::Entries(environ.entries().into()),
@@ -261,8 +273,8 @@ impl Starter {
             given_directory: self.directory.as_deref(),
             ids: person.ids,
             umask: program.umask,
-            ulimits: &program.ulimits,
-            privileges: program.privileges.as_deref(),
+            ulimits,
+            privileges,
             open_files: rlimits::given_open_files(),
             stdio: match (role, program.logging.driver) {
                 (Role::Service, LogDriver::None) => [null; 3],
@@ -385,7 +397,7 @@ fn open_to_others(stdio: [Option<RawFd>; 3]) {
     }
 }
 
-fn wrong(word: &CStr, why: &str) -> StartFailure {
+pub(super) fn wrong(word: &CStr, why: &str) -> StartFailure {
     let why = fill!("cannot start \"{}\": {}", &word.to_string_lossy(), why);
     StartFailure {
         lasting: true,

@@ -5,3 +5,4 @@ pub mod exports;
 pub mod launcher;
 mod passwd;
 pub mod probe;
+mod rights;

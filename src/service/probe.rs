@@ -27,7 +27,12 @@ impl Starter {
     ) -> Result<(Started<'a>, Option<OwnedFd>), StartFailure> {
         match &program.probe {
             Some(ProbeSpec::Exec(argv)) => {
-                let mut recipe = self.recipe(program, argv, Role::Service)?;
+                let mut recipe = self.recipe_as(
+                    program,
+                    program.probe_user.as_ref().or(program.user.as_ref()),
+                    argv,
+                    Role::Service,
+                )?;
                 // Without a pipe its output is discarded.
                 let (read, write) = fork::pipe().ok().unzip();
                 let null = self.null.as_ref().map(|fd| fd.as_raw_fd());

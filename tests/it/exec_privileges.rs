@@ -150,3 +150,26 @@ fn a_service_hears_of_rinits_death() {
     run.signal(libc::SIGKILL);
     crate::harness::eventually("it is heard", || run.directory().join("heard").exists());
 }
+
+/// One file for a container that grants it and one that does not: with `level = "warn"` it runs with what there is.
+#[test]
+fn what_the_container_may_not_grant_can_be_a_warning() {
+    let keys = "level = 'warn'\nnice = -1\nionice = 'realtime:0'\noom_score_adj = -999\ncap_add = ['NET_ADMIN', 'CHOWN']\nuser = '1000:1000'\nulimits = { nofile = 99999999, core = 0 }";
+    let ended = confined(",+setuid,+setgid,+chown", keys).expect(0).tells(&[
+        "\"sh\" runs without what it asks for: nice -1 needs CAP_SYS_NICE, which this container is not given; docker run --cap-add SYS_NICE",
+        "ionice \"realtime\" needs CAP_SYS_NICE",
+        "oom_score_adj -999 needs CAP_SYS_RESOURCE",
+        "docker run --cap-add NET_ADMIN",
+        "ulimits: nofile 99999999 is ",
+    ]);
+    has(&ended, &["nice 0", "CapEff: 0000000000000001", "CapAmb: 0000000000000001"]);
+    confined(",+setuid,+setgid", "ulimits = { nofile = 99999999 }").expect(71).tells(&[
+        "ulimits: nofile 99999999 is ",
+        "ask for at most ",
+        "rinit.toml:4:",
+    ]);
+    confined(",+setuid,+setgid", "level = 'warn'\ncap_drop = ['ALL']")
+        .expect(78)
+        .tells(&["level: can never act"]);
+    service("level = 'warn'\nnice = -1").tells(&[]);
+}

@@ -183,3 +183,64 @@ fn a_check_that_is_not_there_is_no_probe() {
         Init::config(&config).run().expect(78).tells(&["rinit.toml:3:", part]);
     }
 }
+
+/// A heartbeat: a file that is no longer touched is unhealthy, however old it was made to look.
+#[test]
+fn a_file_that_is_no_longer_touched_is_unhealthy() {
+    let config = r#"
+        [services.beats]
+        command = ["sh", "-c", "trap 'exit 0' TERM; while :; do touch /mnt/files/beat; sleep 0.05; done"]
+        healthcheck = { file = { path = "/mnt/files/beat", max_age = "30s" }, interval = "20ms", retries = 1000000 }
+        [services.stands]
+        command = ["sh", "-c", "touch /mnt/files/once; exec sleep 1000"]
+        restart = "no"
+        essential = false
+        healthcheck = { file = { path = "/mnt/files/once", max_age = "1s" }, interval = "20ms", on_unhealthy = "stop" }
+        [services.last]
+        command = ["echo", "beats"]
+        restart = "no"
+        essential = false
+        depends_on = { beats = "healthy" }
+    "#;
+    let run = Init::config(config).start();
+    run.wait_for("beats");
+    run.wait_for_err(
+        "stands: unhealthy: its healthcheck failed 3 times in a row: file /mnt/files/once: found one modified longer ago, expected a file, modified within 1s; look at what touches /mnt/files/once, or raise max_age",
+    );
+    run.stop().expect(0);
+}
+
+/// A command probes as the service's user, or as whom `as_user` names; a check judges as rinit, or as whom it names.
+#[test]
+fn a_probe_has_a_user_of_its_own() {
+    crate::harness::needs_root();
+    let config = r#"
+        [services.a]
+        command = "sleep 1000"
+        user = "daemon"
+        healthcheck = { exec = ["sh", "-c", "echo $(id -u):$(id -g) $HOME; false"], as_user = "1234:99", interval = "20ms", retries = 2, on_unhealthy = "ignore" }
+        [services.b]
+        command = "sleep 1000"
+        user = "daemon"
+        healthcheck = { test = "id -u; false", interval = "20ms", retries = 2, on_unhealthy = "ignore" }
+        [services.c]
+        command = "sleep 1000"
+        healthcheck = { file = { path = "/etc/shadow", readable = true }, as_user = "nobody", interval = "20ms", retries = 2, on_unhealthy = "ignore" }
+    "#;
+    let run = Init::config(config).start();
+    run.wait_for_err(
+        "a: unhealthy: its healthcheck failed 2 times in a row: exited with code 1, and said \"1234:99 /\"",
+    );
+    run.wait_for_err(
+        "b: unhealthy: its healthcheck failed 2 times in a row: exited with code 1, and said \"1\"",
+    );
+    run.wait_for_err("c: unhealthy: its healthcheck failed 2 times in a row: file /etc/shadow: found ");
+    run.stop().expect(0);
+    for (keys, part) in [
+        ("tcp = 80, as_user = 'nobody'", "as_user: can never act: a connection has no user"),
+        ("exec = 'true', as_user = ''", "as_user: is empty"),
+    ] {
+        let config = format!("[services.web]\ncommand = 'true'\nhealthcheck = {{ {keys} }}\n");
+        Init::config(&config).run().expect(78).tells(&["rinit.toml:3:", part]);
+    }
+}

@@ -105,7 +105,13 @@ impl Fake {
         for (name, value) in environ {
             known.set(name, value);
         }
-        Facts { environ: known, known: Vec::new(), rights_are_settled: false, system: Box::new(self) }
+        Facts {
+            environ: known,
+            known: Vec::new(),
+            rights_are_settled: false,
+            touched: Default::default(),
+            system: Box::new(self),
+        }
     }
 }
 

@@ -17,8 +17,21 @@ pub use process::ProcessFacts;
 
 use crate::model::Moment;
 use crate::model::environ::Environ;
+use std::cell::Cell;
 use std::io;
 use std::time::Duration;
+
+/// When a file was last seen to be modified: what the looks of one probe hand on, so that the age of the file does not
+/// depend on the system's clock, which may jump.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Touched {
+    /// Its time of modification, in nanoseconds since 1970.
+    pub modified: i64,
+    /// When that was.
+    pub at: Moment,
+    /// When it was last looked at.
+    pub looked: Moment,
+}
 
 /// What is known about the container when checks are judged.
 pub struct Facts {
@@ -28,6 +41,8 @@ pub struct Facts {
     pub known: Vec<String>,
     /// Whether owner, group and mode are as they can be: `ensure` was refused, and who is to work there can.
     pub rights_are_settled: bool,
+    /// Of a probe: what its last look has seen of a file's age.
+    pub touched: Cell<Option<Touched>>,
     /// All else.
     pub system: Box<dyn System>,
 }
@@ -40,6 +55,7 @@ impl Facts {
             environ,
             known: Vec::new(),
             rights_are_settled: false,
+            touched: Cell::default(),
             system: Box::new(live::LiveSystem::default()),
         }
     }

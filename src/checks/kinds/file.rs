@@ -7,14 +7,16 @@ use super::common::keys::{asserting, at_least, word};
 use super::common::path::{PATH_KEYS, PathSubject, RIGHTS_KEYS, absent, unreachable, what};
 use super::common::program;
 use crate::checks::{
-    Blocking, CheckFailure, CheckSpec, Facts, Kind, LOOK_TIMEOUT, LookResult, SLOW_FILES, facts, quoted,
+    Blocking, CheckFailure, CheckSpec, Facts, Kind, LOOK_TIMEOUT, LookResult, SLOW_FILES, Touched, facts,
+    quoted,
 };
 use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::sys::fs::stat::{Access, Stat};
 use crate::sys::{Errno, errno};
 use crate::text::template::fill;
-use crate::text::units::show_size;
+use crate::text::units::{show_duration, show_size};
+use std::time::Duration;
 
 /// `file`
 pub const KIND: Kind =
@@ -26,6 +28,7 @@ pub const KEYS: &[&[KeySpec]] = &[PATH_KEYS, RIGHTS_KEYS, ENSURE_KEY, &[
     key("type", "word", "any but a directory", "\"file\", \"socket\", \"fifo\" or \"device\""),
     key("non_empty", "bool", "either", "whether it has a size"),
     key("min_size", "size", "", "the least size"),
+    key("max_age", "duration", "any", "the longest time since it was last modified: a heartbeat"),
     key("sha256", "string", "any", "the digest of its content"),
     key("contains", "strings", "", "texts that are in it"),
     key("lacks", "strings", "", "texts that are not"),
@@ -44,6 +47,7 @@ struct File {
     kind: Option<&'static str>,
     empty: bool,
     min_size: u64,
+    max_age: Option<Duration>,
     sha256: Option<String>,
     contains: Vec<String>,
     lacks: Vec<String>,
@@ -53,7 +57,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     let kind = word(table, "type", TYPES);
     let mut expected = fill!("a {}", kind.unwrap_or("file"));
     let place = PathSubject::read(name, table, &mut expected);
-    let own = ["type", "non_empty", "min_size", "sha256", "contains", "lacks"];
+    let own = ["type", "non_empty", "min_size", "max_age", "sha256", "contains", "lacks"];
     if absent(table).0 && own.iter().any(|key| table.has(key)) {
         table.fault("absent", "contradicts what is asked of the file besides; leave one of them out");
     }
@@ -70,6 +74,13 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
         1 => add(&mut expected, &["not empty"]),
         size => add(&mut expected, &["of at least ", &show_size(size)]),
     }
+    let max_age = table.duration("max_age");
+    if let Some(age) = max_age {
+        if age.is_zero() {
+            table.fault("max_age", "is no time at all; expected how old it may be, such as \"30s\"");
+        }
+        add(&mut expected, &["modified within ", &show_duration(age)]);
+    }
     let sha256 = table.text("sha256").map(|text| text.to_ascii_lowercase());
     if let Some(sum) = &sha256 {
         if sum.len() != 64 || !sum.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -82,10 +93,13 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     lacks.iter().for_each(|text| add(&mut expected, &["without ", &quoted(text)]));
     let place = place?;
     // An empty file would not be what is asked for.
-    let makes =
-        kind.is_none_or(|kind| kind == "file") && min_size == 0 && sha256.is_none() && contains.is_empty();
+    let makes = kind.is_none_or(|kind| kind == "file")
+        && min_size == 0
+        && max_age.is_none()
+        && sha256.is_none()
+        && contains.is_empty();
     let ensure = place.ensure(table, EnsureKind::File, makes);
-    let file = File { place, kind, empty: full == Some(false), min_size, sha256, contains, lacks };
+    let file = File { place, kind, empty: full == Some(false), min_size, max_age, sha256, contains, lacks };
     // Its whole content may be a lot to read; and what is on a volume may hang with it.
     let spec = CheckSpec::new(
         fill!("file {}", file.place.path),
@@ -130,10 +144,32 @@ impl File {
         if self.empty && stat.size > 0 {
             return fail!("{}", &size; "empty {}", path);
         }
+        if let Some(max_age) = self.max_age {
+            self.age(max_age, stat, facts)?;
+        }
         if self.looks_inside() {
             self.content(stat, facts)?;
         }
         self.place.pass(stat, facts)
+    }
+
+    /// Whether it was modified lately. Where an earlier look is known the time between the looks counts, by a clock that
+    /// does not jump.
+    fn age(&self, max_age: Duration, stat: &Stat, facts: &Facts) -> Result<(), CheckFailure> {
+        let now = facts.system.now();
+        let age = match facts.touched.get() {
+            Some(seen) if seen.modified == stat.modified => now.since(seen.at),
+            Some(seen) => stat.age.min(now.since(seen.looked)),
+            None => stat.age,
+        };
+        let at = now.before(age);
+        facts.touched.set(Some(Touched { modified: stat.modified, at, looked: now }));
+        if age > max_age {
+            let path = &self.place.path;
+            // Without its age, which would be news at each look.
+            return fail!("one modified longer ago"; "look at what touches {}, or raise max_age", path);
+        }
+        Ok(())
     }
 
     fn content(&self, stat: &Stat, facts: &Facts) -> Result<(), CheckFailure> {
@@ -187,6 +223,7 @@ mod tests {
     use crate::checks::Finding;
     use crate::checks::facts::fake::Fake;
     use crate::checks::read::testing::{fault, one};
+    use crate::model::Moment;
     use crate::sys::executable::format::Content;
     use crate::sys::executable::lookup::{ExecFacts, FileRights, Found};
     use crate::sys::process::credentials::{Accounts, Identity};
@@ -261,6 +298,35 @@ mod tests {
         assert!(evaluate("/etc/key", &format!("sha256 = \"{}\"", ABC.to_uppercase())).ok);
         let other = evaluate("/etc/key", &format!("sha256 = \"{}\"", "0".repeat(64)));
         assert_eq!((other.ok, other.found), (false, format!("the SHA-256 {ABC}")));
+    }
+
+    /// By the clock of the system at the first look, then by one that does not jump.
+    #[test]
+    fn the_age_of_a_file_does_not_depend_on_a_clock_that_jumps() {
+        const SECOND: u64 = 1_000_000_000;
+        for (age, seen, ok) in [
+            (5, None, true),
+            (15, None, false),
+            // Modified since the last look, or not; each when the clock has jumped.
+            (3600, Some((1, 0, 25)), true),
+            (0, Some((7, 0, 30)), false),
+            (3600, Some((7, 25, 30)), true),
+            // Looks that are far apart.
+            (15, Some((1, 0, 0)), false),
+            (5, Some((1, 0, 0)), true),
+        ] {
+            let mut fake = fake();
+            let stat = Stat { modified: 7, age: Duration::from_secs(age), ..fake.files["/etc/key"] };
+            fake.files.insert("/etc/key".into(), stat);
+            fake.clock.set(Moment(30 * SECOND));
+            let facts = fake.facts(&[]);
+            facts.touched.set(seen.map(|(modified, at, looked)| {
+                let [at, looked] = [at, looked].map(|seconds| Moment(seconds * SECOND));
+                Touched { modified, at, looked: Moment(looked.0.max(at.0)) }
+            }));
+            let check = one("[checks.file.\"/etc/key\"]\nmax_age = \"10s\"");
+            assert_eq!(check.spec.evaluate(&facts).ok, ok, "{age} {seen:?}");
+        }
     }
 
     #[test]

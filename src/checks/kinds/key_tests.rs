@@ -100,6 +100,7 @@ file./etc/key   |                                           | executable = true 
 file./etc/empty |                                           | non_empty = true                | an empty file
 file./etc/key   |                                           | non_empty = false               | 3 bytes
 file./etc/key   |                                           | min_size = 4                    | 3 bytes
+file./etc/key   |                                           | max_age = "1m"                  | modified longer ago
 file./etc/key   |                                           | sha256 = "0000000000000000000000000000000000000000000000000000000000000000" | the SHA-256 ba7816bf
 file./etc/key   |                                           | contains = ["abc", "x"]         | a file without "x"
 file./etc/key   |                                           | lacks = ["x", "b"]              | a file with "b"
@@ -195,7 +196,8 @@ const EMPTY: &[&str] = &[
 /// A container of user app in which everything above fails.
 fn container() -> Fake {
     let text = |path: &str, text: &str| (path.to_string(), text.to_string());
-    let file = Stat { file: true, uid: 1000, gid: 1000, mode: 0o640, size: 3, ..Stat::default() };
+    let age = Duration::from_secs(3600);
+    let file = Stat { file: true, uid: 1000, gid: 1000, mode: 0o640, size: 3, age, ..Stat::default() };
     let dir = Stat { dir: true, file: false, mode: 0o755, ..file };
     let socket = Stat { socket: true, file: false, ..file };
     Fake {

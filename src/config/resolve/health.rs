@@ -1,9 +1,10 @@
 //! `healthcheck`: what is probed, and when.
 
+use super::service::owner;
 use super::{DEFAULTS, words};
 use crate::config::read::table::Table;
 use crate::config::source::document::{Node, Value};
-use crate::config::{CheckProbe, ProbeSpec};
+use crate::config::{CheckProbe, ProbeSpec, UserSpec};
 use crate::model::{HealthRules, ServiceType};
 use crate::text::gather::Gather;
 use crate::text::template::fill;
@@ -12,8 +13,18 @@ use std::time::Duration;
 
 const PROBES: [&str; 7] = ["exec", "test", "tcp", "http", "unix", "file", "check"];
 
-/// Reads the healthcheck that a service has. The probe is `None` only beside a fault, or before the checks.
-pub fn read(table: &Table<'_>, kind: ServiceType) -> Option<(HealthRules, Option<ProbeSpec>)> {
+/// The healthcheck of a service.
+pub struct Healthcheck {
+    /// When it probes, and what follows.
+    pub rules: HealthRules,
+    /// What it probes; `None` only beside a fault.
+    pub probe: Option<ProbeSpec>,
+    /// Who runs a probe that is a command, if not the service's user.
+    pub user: Option<UserSpec>,
+}
+
+/// Reads the healthcheck that a service has.
+pub fn read(table: &Table<'_>, kind: ServiceType) -> Option<Healthcheck> {
     let below = table.table("healthcheck")?;
     let rules = rules(&below);
     let written: Vec<&'static str> = PROBES.into_iter().filter(|key| below.node(key).is_some()).gather();
@@ -33,6 +44,7 @@ pub fn read(table: &Table<'_>, kind: ServiceType) -> Option<(HealthRules, Option
             none = key == "test" && below.node(key).is_some_and(is_none);
         }
     }
+    let user = as_user(&below, probe.as_mut());
     below.close();
     if none {
         return None;
@@ -40,7 +52,26 @@ pub fn read(table: &Table<'_>, kind: ServiceType) -> Option<(HealthRules, Option
     if kind == ServiceType::Oneshot {
         table.fault("healthcheck", "a oneshot is done, not healthy; drop it, or make it type = \"daemon\"");
     }
-    Some((rules, probe))
+    Some(Healthcheck { rules, probe, user })
+}
+
+/// `as_user`: of a command it is the user that runs it, of a check that whose rights it judges with.
+fn as_user(table: &Table<'_>, probe: Option<&mut ProbeSpec>) -> Option<UserSpec> {
+    const KEY: &str = "as_user";
+    let text = table.text_or_number(KEY)?;
+    let (user, group) = text.split_once(':').map_or((&*text, None), |(user, group)| (user, Some(group)));
+    [Some(user), group].into_iter().flatten().for_each(|name| owner(table, KEY, name));
+    match probe {
+        Some(ProbeSpec::Tcp(..)) if table.path != DEFAULTS => {
+            table.fault(KEY, "can never act: a connection has no user; drop it");
+        }
+        Some(ProbeSpec::Check(check)) => check.as_user = Some(text),
+        _ => {
+            let group = group.map(ToOwned::to_owned);
+            return Some(UserSpec { user: user.to_string(), group, ..UserSpec::default() });
+        }
+    }
+    None
 }
 
 /// What `[defaults]` may not say of it.

@@ -1,7 +1,9 @@
 //! `nice`, `ionice`, `oom_score_adj`, `cpu_affinity`, `cap_add`, `cap_drop`, `no_new_privileges`, `pdeathsig`.
 
+use super::DEFAULTS;
 use crate::config::read::table::Table;
 use crate::config::source::document::Value;
+use crate::model::Level;
 use crate::model::privileges::{ExecPrivileges, capability_names, capability_number};
 use crate::text::suggest::did_you_mean;
 use crate::text::template::fill;
@@ -22,6 +24,20 @@ pub fn read(table: &Table<'_>) -> Option<Box<ExecPrivileges>> {
         pdeathsig: table.signal("pdeathsig"),
     };
     (privileges != ExecPrivileges::default()).then(|| privileges.into())
+}
+
+/// `level`: what follows where the container does not give what is asked for.
+pub fn level(table: &Table<'_>) -> Level {
+    const KEY: &str = "level";
+    let level = table.word(KEY).unwrap_or_default();
+    let asked = ["nice", "ionice", "oom_score_adj", "cap_add", "ulimits"];
+    if table.has(KEY) && table.path != DEFAULTS && asked.iter().all(|key| table.node(key).is_none()) {
+        table.fault(
+            KEY,
+            "can never act: it is about nice, ionice, oom_score_adj, cap_add and ulimits; drop it",
+        );
+    }
+    level
 }
 
 /// `"idle"`, `"best-effort"` or `"best-effort:N"`, `"realtime:N"`: the words of ionice(1).

@@ -167,7 +167,8 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
     let kind = draft.service.rules.kind;
     let standard = ServicePolicy::default();
     let health = health::read(table, kind);
-    let (rules_health, probe) = health.map_or((None, None), |(rules, probe)| (Some(rules), probe));
+    let (rules_health, probe, probe_user) =
+        health.map_or((None, None, None), |found| (Some(found.rules), found.probe, found.user));
     let start_timeout = limit(table, "start_timeout");
     if kind == ServiceType::Daemon
         && table.has("start_timeout")
@@ -206,8 +207,10 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         umask: umask(table),
         ulimits: ulimits::read(table),
         privileges: privileges::read(table),
+        rights_level: privileges::level(table),
         logging: logging::read(table),
         probe,
+        probe_user,
         export_env: export_env(table, kind),
     };
     draft.service.program = Program { argv: Vec::new(), settings: settings.into() };

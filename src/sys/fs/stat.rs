@@ -5,6 +5,7 @@ use crate::sys::Errno;
 use crate::text::gather::Gather;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::time::{Duration, SystemTime};
 
 /// Metadata of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -25,6 +26,10 @@ pub struct Stat {
     pub fifo: bool,
     /// Size in bytes.
     pub size: u64,
+    /// When it was last modified, in nanoseconds since 1970.
+    pub modified: i64,
+    /// How long ago that is by the system's clock; zero: in its future.
+    pub age: Duration,
 }
 
 /// A kind of access to a path.
@@ -55,6 +60,7 @@ pub struct Space {
 pub fn stat(path: &str) -> io::Result<Stat> {
     let data = std::fs::metadata(path)?;
     let kind = data.file_type();
+    let age = data.modified().ok().and_then(|then| SystemTime::now().duration_since(then).ok());
     Ok(Stat {
         uid: data.uid(),
         gid: data.gid(),
@@ -64,6 +70,8 @@ pub fn stat(path: &str) -> io::Result<Stat> {
         socket: kind.is_socket(),
         fifo: kind.is_fifo(),
         size: data.len(),
+        modified: data.mtime().saturating_mul(1_000_000_000).saturating_add(data.mtime_nsec()),
+        age: age.unwrap_or_default(),
     })
 }
 

@@ -7,6 +7,7 @@ use crate::model::{ExitStatus, Pid};
 use crate::sys::event::clock;
 use crate::sys::stdio;
 use crate::text::gather::Gather;
+use std::borrow::Cow;
 use std::ffi::CString;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
@@ -43,7 +44,7 @@ pub fn run(path: &str, argv: &[String], environ: &[CString], patience: Duration)
         given_directory: None,
         ids: None,
         umask: None,
-        ulimits: &[],
+        ulimits: Cow::Borrowed(&[]),
         privileges: None,
         open_files: super::rlimits::given_open_files(),
         stdio: [null.as_ref().map(|fd| fd.as_raw_fd()), Some(out_end.as_raw_fd()), Some(err_end.as_raw_fd())],

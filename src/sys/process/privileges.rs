@@ -148,6 +148,16 @@ pub fn refusal(privileges: &ExecPrivileges) -> Option<(&'static str, String)> {
     None
 }
 
+/// Drops the demand of a key that [`refusal`] has named.
+pub fn go_without(privileges: &mut ExecPrivileges, key: &str) {
+    match key {
+        "nice" => privileges.nice = None,
+        "ionice" => privileges.ionice = None,
+        "oom_score_adj" => privileges.oom_score_adj = None,
+        _ => privileges.cap_add &= caps::permitted(),
+    }
+}
+
 /// Returns this process's niceness, and its lower limit (getrlimit(2), RLIMIT_NICE).
 fn niceness() -> (i64, i64) {
     // The raw system call returns 20 - niceness.

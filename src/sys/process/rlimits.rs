@@ -108,6 +108,13 @@ pub fn too_high(limit: &Ulimit) -> Option<TooHigh> {
     (limit.hard > most).then_some(TooHigh { limit: *limit, most, for_anybody })
 }
 
+/// Returns why this process may not set a limit.
+#[must_use]
+pub fn refused(limit: &Ulimit) -> Option<TooHigh> {
+    too_high(limit)
+        .filter(|refused| refused.for_anybody || !super::caps::has(super::caps::effective(), "SYS_RESOURCE"))
+}
+
 /// Maps a name to the kernel's number. The type differs between C libraries.
 fn number(name: &str) -> Option<Resource> {
     Some(match name {

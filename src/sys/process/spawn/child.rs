@@ -143,7 +143,7 @@ pub(crate) fn prepare(order: &ExecOrder<'_>) -> Result<(), SpawnError> {
         let _ = raw::call_integers(libc::SYS_umask, &[usize::try_from(mask).unwrap_or(0o22)]);
     }
     // Before switching users: only root may raise a hard limit.
-    for limit in recipe.open_files.iter().chain(recipe.ulimits) {
+    for limit in recipe.open_files.iter().chain(&*recipe.ulimits) {
         rlimits::set(limit).map_err(at(Stage::Ulimits))?;
     }
     if let (None, Some(directory)) = (&recipe.directory, recipe.given_directory) {
@@ -153,15 +153,15 @@ pub(crate) fn prepare(order: &ExecOrder<'_>) -> Result<(), SpawnError> {
         // SAFETY: a string that outlives the call.
         let _ = unsafe { raw::call(libc::SYS_chdir, &[raw::address(directory.as_ptr())]) };
     }
-    if let Some(rights) = recipe.privileges {
+    if let Some(rights) = &recipe.privileges {
         privileges::before_user(rights).map_err(at(Stage::Privileges))?;
     }
     if let Some(ids) = &recipe.ids {
         // With added capabilities, `after_user` sets all of them.
-        let keeps = recipe.privileges.is_some_and(|rights| rights.cap_add != 0);
+        let keeps = recipe.privileges.as_ref().is_some_and(|rights| rights.cap_add != 0);
         credentials::switch_to(ids, keeps).map_err(at(Stage::Credentials))?;
     }
-    if let Some(rights) = recipe.privileges {
+    if let Some(rights) = &recipe.privileges {
         privileges::after_user(rights, recipe.ids.is_some()).map_err(at(Stage::Privileges))?;
     }
     // After switching users: a directory that only rinit may enter must fail for the service.

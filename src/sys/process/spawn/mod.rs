@@ -130,9 +130,9 @@ pub struct ExecSpec<'a> {
     /// File mode creation mask.
     pub umask: Option<u32>,
     /// Resource limits.
-    pub ulimits: &'a [Ulimit],
+    pub ulimits: Cow<'a, [Ulimit]>,
     /// Privileges and scheduling attributes.
-    pub privileges: Option<&'a ExecPrivileges>,
+    pub privileges: Option<Cow<'a, ExecPrivileges>>,
     /// The inherited limit of open files, if rinit has changed its own.
     pub open_files: Option<Ulimit>,
     /// Descriptors that become 0, 1 and 2; `None`: rinit's own.
@@ -346,7 +346,7 @@ impl<'a> Loading<'a> {
 
 /// Applied once the process has its own memory. Whether rinit may do this was checked before.
 fn set_oom_score_adj(pid: Pid, recipe: &ExecSpec<'_>) {
-    if let Some(adj) = recipe.privileges.and_then(|rights| rights.oom_score_adj) {
+    if let Some(adj) = recipe.privileges.as_ref().and_then(|rights| rights.oom_score_adj) {
         let _ = super::privileges::set_oom_score_adj(pid, adj);
     }
 }
