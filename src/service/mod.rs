@@ -1,6 +1,7 @@
 //! From the configuration of one service to its running process.
 
 pub mod context;
+mod credentials;
 pub mod exports;
 pub mod launcher;
 mod passwd;
