@@ -69,11 +69,12 @@ pub static TABLES: &[TableSpec] = &[
         key("when_arch", "names, one must hold", "", "the architecture, by its name in uname(1) or Docker: \"x86_64\", \"amd64\""),
         key("when_user", "names or numbers, one must hold", "", "the user that rinit runs as: \"root\", \"!root\", a name in /etc/passwd, a uid"),
     ] },
-    TableSpec { path: "services.NAME", help: "One service, and the conditions above. `[defaults]` takes the same keys, but for those that are each service's own: `command`, `type`, `depends_on`, `after`, `when_command`, `prepend_for`, `export_env`.", keys: &[
+    TableSpec { path: "services.NAME", help: "One service, and the conditions above. `[defaults]` takes the same keys, but for those that are each service's own: `command`, `type`, `depends_on`, `after`, `when_command`, `prepend_for`, `export_env`, `replicas`.", keys: &[
         key("command", "words or table", "", "the program and its arguments: an array, or a string that is split as a shell would; no shell runs. Of a oneshot also { directory = \"/etc/cont-init.d\" }"),
         key("prepend_for", "patterns", "", "of `main`: `command` is put before a COMMAND whose first word fits one of these (\"*.conf\"), as before an option"),
         key("type", "word", "\"daemon\"", "\"daemon\", or \"oneshot\", which is done when it exits 0"),
         key("enabled", "bool", "true", "whether it is started automatically"),
+        key("replicas", "number", "", "how many instances run, 0 to 1000: `NAME.1`, `NAME.2`, …, each with its number in `RINIT_INSTANCE`. Orders and dependencies by `NAME` mean all of them"),
         key("profiles", "names", "", "started only if one of these is active: `--profile NAME` or `RINIT_PROFILES`"),
         key("essential", "bool", "true", "whether the container stops, with its exit code, when it ends for good; for a oneshot only if it fails"),
         key("depends_on", "names or table", "", "services that start before it and stop after it"),
@@ -120,6 +121,7 @@ pub static TABLES: &[TableSpec] = &[
         key("condition", "word", "\"started\"; \"completed\" for a oneshot", "the state it must reach: \"started\", \"healthy\" or \"completed\" (or Compose's names)"),
         key("required", "bool", "true", "whether this service cannot start without it"),
         key("restart", "bool", "false", "whether a restart of the dependency restarts this service"),
+        key("all", "bool", "false", "of a service with `replicas`: wait for all its instances instead of one"),
     ] },
     TableSpec { path: "services.NAME.restart_policy", help: "", keys: &[
         key("delay", "duration", "\"100ms\"", "the delay before the first restart"),
@@ -280,7 +282,7 @@ mod tests {
     const ALL: &str = "when_idle = 'stay'\nstop.within = '9s'\n[control]\nsocket = '@a'\nallow = '1'\nread_only = ['2']\nhttp = ':8081'\n[defaults]\nlogging = { driver = 'none' }
 [services.a]\ncommand = 'a'\nhealthcheck = { tcp = 1 }\nlogging = { driver = 'file', file = '/l', timestamps = true, max_size = '1M', max_file = 2 }\nrestart_policy = { delay = '1s' }
 ulimits = { nofile = { soft = 1, hard = 2 } }\nenv_file = [{ path = '/e', required = false }]
-[hooks]\nbefore_start = '/h'\n[services.h]\ntype = 'oneshot'\ncommand = { directory = '/h' }\n[services.'b.1']\ncommand = 'b'\ndepends_on = { a = { condition = 'healthy' } }\n[services.main]\nwhen_command = 'm'
+[hooks]\nbefore_start = '/h'\n[services.h]\nreplicas = 2\ntype = 'oneshot'\ncommand = { directory = '/h' }\n[services.'b.1']\ncommand = 'b'\ndepends_on = { a = { condition = 'healthy' }, h = { all = true } }\n[services.main]\nwhen_command = 'm'
 [configs.a]\nfile = '/a'\nvars = 'A'\ntarget = '/b'\n[secrets.b]\ngenerate = 'uuid'
 [signals]\nUSR1 = { service = 'a', signal = 'HUP' }\n";
 

@@ -120,6 +120,14 @@ pub struct RunnableService {
     pub program: Program,
 }
 
+impl RunnableService {
+    /// NAME of `[services.NAME]`, which all instances of a replicated service share.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        base_name(&self.name, self.program.instance)
+    }
+}
+
 /// What a service's process is: everything that its spawn needs, and nothing that the supervisor does.
 #[derive(Clone, Debug, Default)]
 pub struct Program {
@@ -127,6 +135,14 @@ pub struct Program {
     pub argv: Vec<std::ffi::CString>,
     /// What many services have in common, and then share.
     pub settings: Rc<ProgramSettings>,
+    /// Which instance of a replicated service it is, from 1; 0: the service has no `replicas`.
+    pub instance: u16,
+}
+
+/// The name of the service that this one is an instance of: `web` of `web.2`; its own if it has no `replicas`.
+#[must_use]
+pub fn base_name(name: &str, instance: u16) -> &str {
+    name.rsplit_once('.').filter(|_| instance > 0).map_or(name, |(base, _)| base)
 }
 
 impl Deref for Program {

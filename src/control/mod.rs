@@ -78,7 +78,7 @@ impl View<'_> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Demand {
     /// An order for each of these services.
-    Services(Vec<ServiceId>, ControlOrder),
+    Services(Vec<(ServiceId, ControlOrder)>),
     /// Stop the container.
     Shutdown(Option<u8>),
     /// Reopen all log files.
@@ -300,7 +300,7 @@ fn grant(rights: Rights, request: Request, followers: usize, view: &View<'_>) ->
         }
         RequestVerb::ReopenLogs => Granted::Order(Demand::ReopenLogs),
         RequestVerb::Start => order(ids, ControlOrder::Start, view)?,
-        RequestVerb::Stop { only } => order(ids, ControlOrder::Stop { only }, view)?,
+        RequestVerb::Stop { only } => order(ids, ControlOrder::Stop { only, all: false }, view)?,
         RequestVerb::Restart => order(ids, ControlOrder::Restart, view)?,
         RequestVerb::Signal(signal) => order(ids, ControlOrder::Signal(signal), view)?,
     })
@@ -309,16 +309,37 @@ fn grant(rights: Rights, request: Request, followers: usize, view: &View<'_>) ->
 fn lookup(names: &[String], view: &View<'_>) -> Result<Vec<ServiceId>, Refusal> {
     let mut ids = Vec::with_capacity(names.len());
     for name in names {
-        let at = view.services.iter().position(|service| service.name == *name);
-        let id = at.and_then(|at| u16::try_from(at).ok()).map(ServiceId);
-        let unknown = || Refusal {
-            error: "unknown",
-            message: fill!("there is no service \"{}\"", &escaped(name)),
-            name: Some(name.clone()),
-        };
-        ids.push(id.ok_or_else(unknown)?);
+        let count = ids.len();
+        ids.extend(named(view, |service| service.name == *name).take(1));
+        if ids.len() == count {
+            ids.extend(named(view, |service| service.program.instance > 0 && service.base() == name));
+        }
+        if ids.len() == count {
+            return Err(Refusal {
+                error: "unknown",
+                message: fill!("there is no service \"{}\"", &escaped(name)),
+                name: Some(name.clone()),
+            });
+        }
     }
     Ok(ids)
+}
+
+fn named(view: &View<'_>, is: impl Fn(&RunnableService) -> bool) -> impl Iterator<Item = ServiceId> {
+    let all = view.services.iter().zip(0..);
+    all.filter(move |(service, _)| is(service)).map(|(_, id)| ServiceId(id))
+}
+
+/// Returns the order for one of these services. A stop says whether all other instances are stopped with it.
+fn order_for(id: ServiceId, ids: &[ServiceId], order: ControlOrder, view: &View<'_>) -> ControlOrder {
+    let own = view.services.get(id.index()).filter(|service| service.program.instance > 0);
+    match (order, own) {
+        (ControlOrder::Stop { only, .. }, Some(own)) => {
+            let mut others = named(view, |other| other.program.instance > 0 && other.base() == own.base());
+            ControlOrder::Stop { only, all: others.all(|other| ids.contains(&other)) }
+        }
+        (order, _) => order,
+    }
 }
 
 fn order(ids: Vec<ServiceId>, order: ControlOrder, view: &View<'_>) -> Result<Granted, Refusal> {
@@ -331,7 +352,8 @@ fn order(ids: Vec<ServiceId>, order: ControlOrder, view: &View<'_>) -> Result<Gr
     } else if view.core.is_stopping() || view.core.is_draining() {
         return Err(Refusal::new("stopping", "the container stops"));
     }
-    Ok(Granted::Order(Demand::Services(ids, order)))
+    let orders = ids.iter().map(|id| (*id, order_for(*id, &ids, order, view))).gather();
+    Ok(Granted::Order(Demand::Services(orders)))
 }
 
 fn events(since: Option<u64>, follow: bool, followers: usize, view: &View<'_>) -> Result<Rows, Refusal> {

@@ -159,6 +159,15 @@ fn millis(span: Duration) -> u64 {
 }
 
 impl View<'_> {
+    /// Adds the name of a service, and its number if it is an instance of a replicated one.
+    fn service(&self, row: &mut Row, key: &str, id: ServiceId) {
+        row.text(key, self.name(id));
+        let instance = self.services.get(id.index()).map_or(0, |service| service.program.instance);
+        if instance > 0 {
+            row.number("instance", instance.into());
+        }
+    }
+
     fn name(&self, id: ServiceId) -> &str {
         self.services.get(id.index()).map_or("?", |service| service.name.as_str())
     }
@@ -173,7 +182,7 @@ impl View<'_> {
         let tally = self.journal.tally(service);
         let status = core.state_of(service);
         let mut row = Row::of("service", id);
-        row.text("name", self.name(service));
+        self.service(&mut row, "name", service);
         row.text("type", if rules.kind == ServiceType::Daemon { "daemon" } else { "oneshot" });
         row.text("state", state_word(status));
         let ready = matches!(status, ServiceStatus::Running { ready: true, .. } | ServiceStatus::Done);
@@ -252,7 +261,7 @@ impl View<'_> {
         row.number("at_ms", self.at(at));
         row.text("event", event_word(note));
         if let Some(service) = service(note) {
-            row.text("service", self.name(service));
+            self.service(&mut row, "service", service);
         }
         match note {
             Note::Started { pid, .. } => row.number("pid", pid.unsigned_abs().into()),
@@ -314,6 +323,9 @@ impl View<'_> {
         row.text("condition", condition);
         row.flag("required", edge.required && edge.condition.is_some());
         row.flag("restart", edge.restart);
+        if edge.any > 0 {
+            row.flag("any", true);
+        }
         row.end()
     }
 
@@ -321,7 +333,7 @@ impl View<'_> {
     pub fn timeline_row(&self, id: Option<u64>, service: ServiceId) -> String {
         let tally = self.journal.tally(service);
         let mut row = Row::of("timeline", id);
-        row.text("name", self.name(service));
+        self.service(&mut row, "name", service);
         row.maybe_number("waiting_ms", self.core.rules(service).enabled.then_some(0));
         row.maybe_number("started_ms", tally.started.map(|at| self.at(at)));
         row.maybe_number("ready_ms", tally.ready.map(|at| self.at(at)));

@@ -21,7 +21,8 @@ pub fn divide(rules: Vec<ServicePolicy>, plan: &Plan) -> (Box<Supervisor>, Box<[
             known.insert(0, Rc::clone(&new));
             new
         });
-        let program = Program { argv: service.program.argv.clone(), settings };
+        let program =
+            Program { argv: service.program.argv.clone(), settings, instance: service.program.instance };
         RunnableService { name: service.name.clone(), off: service.off.clone().map(Box::new), program }
     });
     (core, kept.collect())

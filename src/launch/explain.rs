@@ -33,7 +33,10 @@ pub fn explain(files: Option<&Files>, plan: &Plan) -> String {
             ServiceType::Oneshot => "oneshot",
         };
         let _ = write!(text, "{:>4}. {} ({kind})", number + 1, service.name);
-        let waits: Vec<String> = service.rules.depends_on.iter().filter_map(|edge| wait(plan, edge)).gather();
+        let mut waits: Vec<String> =
+            service.rules.depends_on.iter().filter_map(|edge| wait(plan, edge)).gather();
+        // Of several instances of which one is enough, each says the same.
+        waits.dedup();
         if !waits.is_empty() {
             let _ = write!(text, ", waits for {}", waits.join(", "));
         }
@@ -59,7 +62,8 @@ pub fn explain(files: Option<&Files>, plan: &Plan) -> String {
 /// Describes what a dependency waits for.
 fn wait(plan: &Plan, edge: &Dependency) -> Option<String> {
     let on = plan.services.get(edge.on.index())?;
-    let name = &on.name;
+    let one = if edge.any > 0 { fill!("one of {}", on.base()) } else { on.name.clone() };
+    let name = &one;
     let what = match edge.condition {
         _ if !on.is_on() => return Some(fill!("{} (off)", name)),
         None => "if it starts",

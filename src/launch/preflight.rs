@@ -53,9 +53,13 @@ impl Launch<'_> {
         let mut missing = Vec::new();
         for service in plan.services.iter().filter(|service| service.is_on()) {
             of(service, &starter, environ, &mut |key, why| {
-                if let Some(at) = files.at_of(&service.name, key) {
-                    let message = fill!("services.{}.{}: {}", service.name, key, why);
-                    missing.push(Diagnostic { at: Some(at), message });
+                if let Some(at) = files.at_of(service.base(), key) {
+                    let message = fill!("services.{}.{}: {}", service.base(), key, why);
+                    let found = Diagnostic { at: Some(at), message };
+                    // Of several instances once.
+                    if !missing.contains(&found) {
+                        missing.push(found);
+                    }
                 }
             });
         }

@@ -12,7 +12,7 @@ use crate::config::source::diagnostic::Diagnostic;
 use crate::config::source::document::Value;
 use crate::config::source::files::Files;
 use crate::config::source::key_places::KeyPlaces;
-use crate::config::{Off, Plan, ProbeSpec, Service, resolve};
+use crate::config::{Off, Plan, ProbeSpec, Service, base_name, resolve};
 use crate::exit_code;
 use crate::model::environ::Environ;
 use crate::model::{Signal, SignalRule};
@@ -184,7 +184,7 @@ impl Launch<'_> {
         if self.invocation.mode == Mode::Exec {
             self.exec(&plan, Some(environ))
         } else {
-            let names = plan.services.iter().map(|service| service.name.as_str());
+            let names = plan.services.iter().map(Service::base);
             let places = allocator::compactly(|| KeyPlaces::new(&files, names));
             drop(exported);
             drop(ManuallyDrop::into_inner(checks));
@@ -307,6 +307,7 @@ impl Launch<'_> {
         let mut plan = resolve::resolve(Some(files), &scope, &self.invocation.command, faults);
         let reading = ReadContext::new(scope);
         for Service { name, program, .. } in &mut plan.services {
+            let name = base_name(name, program.instance);
             if let Some(ProbeSpec::Check(probe)) =
                 Rc::get_mut(&mut program.settings).and_then(|all| all.probe.as_mut())
             {

@@ -236,6 +236,8 @@ pub struct Dependency {
     pub required: bool,
     /// Whether a restart of the dependency restarts the dependent too.
     pub restart: bool,
+    /// Not 0: of the dependencies with this number one is enough (the instances of a replicated service).
+    pub any: u16,
 }
 
 /// When an ended service is restarted (Compose's `restart`).

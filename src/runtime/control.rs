@@ -79,8 +79,8 @@ impl EventLoop {
         self.runtime.control = Some(control);
         match demand {
             None => {}
-            Some(Demand::Services(services, order)) => {
-                let orders = services.into_iter().map(|service| Event::Order { service, order });
+            Some(Demand::Services(orders)) => {
+                let orders = orders.into_iter().map(|(service, order)| Event::Order { service, order });
                 self.events.extend(orders);
             }
             Some(Demand::ReopenLogs) => {

@@ -293,7 +293,10 @@ impl Starter {
         word: &CStr,
     ) -> Option<Cow<'_, Environ>> {
         let exported = !program.clear_env && !self.exports.is_empty();
-        let own = program.clear_env || !program.unset.is_empty() || !program.environment.is_empty();
+        let own = program.clear_env
+            || !program.unset.is_empty()
+            || !program.environment.is_empty()
+            || program.instance > 0;
         if !own && !exported && person.variables.is_empty() {
             return self.environ.as_ref().map(Cow::Borrowed);
         }
@@ -308,6 +311,9 @@ impl Starter {
         environ.remove_fitting(&program.unset);
         for (name, value) in &person.variables {
             environ.set(name, value);
+        }
+        if program.instance > 0 {
+            environ.set("RINIT_INSTANCE", &program.instance.to_string());
         }
         for (name, value) in &program.environment {
             environ.set(name, value);

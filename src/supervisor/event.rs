@@ -52,8 +52,9 @@ pub enum Event {
 pub enum ControlOrder {
     /// Start it and what it needs.
     Start,
-    /// Stop it, after everything that needs it (`only`: it alone). It stays down until it is started by hand.
-    Stop { only: bool },
+    /// Stop it, after everything that needs it (`only`: it alone). It stays down until it is started by hand. `all`: so
+    /// are the other instances of its service, so that who needs one of them loses the last.
+    Stop { only: bool, all: bool },
     /// Stop it if it runs, then start it.
     Restart,
     /// Send a signal to its first process.

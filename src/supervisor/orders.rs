@@ -18,6 +18,12 @@ impl Supervisor {
         self.graph.order.iter().filter(is_marked).copied().collect()
     }
 
+    /// Returns the other edges of a service of which one is enough, instead of this one.
+    pub(super) fn others(&self, by: ServiceId, edge: &Dependency) -> impl Iterator<Item = &Dependency> {
+        let (on, any) = (edge.on, edge.any);
+        self.graph.depends_on[by].iter().filter(move |other| any != 0 && other.any == any && other.on != on)
+    }
+
     /// Returns whether the service was stopped by hand and not started since.
     #[must_use]
     pub fn is_stopped_by_hand(&self, id: ServiceId) -> bool {
@@ -38,7 +44,7 @@ impl Step<'_> {
         match (self.core.phase, order) {
             (Phase::Up | Phase::Stopping, ControlOrder::Signal(signal)) => self.signal_by_hand(id, signal),
             (Phase::Up, ControlOrder::Start | ControlOrder::Restart) => self.start_by_hand(id, order),
-            (Phase::Up, ControlOrder::Stop { only }) => self.stop_by_hand(id, only),
+            (Phase::Up, ControlOrder::Stop { only, all }) => self.stop_by_hand(id, only, all),
             (Phase::New | Phase::Stopping | Phase::Sweeping { .. } | Phase::Halted, _) => {}
         }
     }
@@ -91,8 +97,9 @@ impl Step<'_> {
             if let Some(marked) = marked.get_mut(one.index()) {
                 *marked = one == id || down;
             }
-            let lacks =
-                |edge: &&Dependency| self.core.records[edge.on].by_hand || self.hold(edge) != Hold::Yes;
+            let is_there =
+                |edge: &Dependency| !self.core.records[edge.on].by_hand && self.own_hold(edge) == Hold::Yes;
+            let lacks = |edge: &&Dependency| !is_there(edge) && !self.core.others(one, edge).any(is_there);
             let edges = self.core.graph.depends_on[one].iter().filter(|edge| is_need(edge));
             stack.extend(edges.filter(lacks).map(|edge| edge.on));
         }
@@ -129,12 +136,12 @@ impl Step<'_> {
     }
 
     /// Stops a service, after everything that needs it.
-    fn stop_by_hand(&mut self, id: ServiceId, only: bool) {
+    fn stop_by_hand(&mut self, id: ServiceId, only: bool, all: bool) {
         if !self.core.records[id].state.is_busy() {
             return; // It is down already, and nobody is to miss it anew.
         }
-        let order = ControlOrder::Stop { only };
-        let mut reached = if only { vec![id] } else { self.needed_by(id) };
+        let order = ControlOrder::Stop { only, all };
+        let mut reached = if only { vec![id] } else { self.needed_by(id, all) };
         reached.reverse();
         for one in &reached {
             let record = &mut self.core.records[*one];
@@ -168,16 +175,26 @@ impl Step<'_> {
         }
     }
 
-    /// Returns a service and all that needs it, as far as they are busy; dependencies first.
-    fn needed_by(&self, id: ServiceId) -> Vec<ServiceId> {
+    /// Returns a service and all that needs it, as far as they are busy; dependencies first. `all`: the other instances
+    /// of this service are stopped too.
+    fn needed_by(&self, id: ServiceId, all: bool) -> Vec<ServiceId> {
         let mut marked = vec![false; self.core.graph.order.len()];
         let mut stack = vec![id];
         while let Some(one) = stack.pop() {
             let Some(mark) = marked.get_mut(one.index()).filter(|mark| !**mark) else { continue };
             *mark = true;
             let dependents = self.core.graph.dependents[one].iter();
-            let busy = dependents
-                .filter(|other| is_need(&other.edge) && self.core.records[other.by].state.is_busy());
+            let goes_on = |edge: &Dependency| {
+                let record = &self.core.records[edge.on];
+                record.state.is_busy()
+                    && !record.by_hand
+                    && !marked.get(edge.on.index()).is_some_and(|mark| *mark)
+            };
+            let busy = dependents.filter(|other| {
+                let has_another =
+                    || !(all && one == id) && self.core.others(other.by, &other.edge).any(goes_on);
+                is_need(&other.edge) && self.core.records[other.by].state.is_busy() && !has_another()
+            });
             stack.extend(busy.map(|other| other.by));
         }
         self.core.in_start_order(&marked)
@@ -219,6 +236,6 @@ impl Step<'_> {
 }
 
 /// Returns whether an edge is a real need, not just an ordering or an optional dependency.
-fn is_need(edge: &Dependency) -> bool {
+pub(super) fn is_need(edge: &Dependency) -> bool {
     edge.required && edge.condition.is_some()
 }

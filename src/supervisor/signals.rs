@@ -40,16 +40,29 @@ impl Supervisor {
 
 impl Step<'_> {
     pub(super) fn signal(&mut self, signal: Signal) {
-        let rule = self.core.whole.signals.iter().find(|(from, _)| *from == signal).map(|(_, rule)| *rule);
+        let mut known = false;
+        // One for a replicated service has a rule for each instance.
+        for at in 0.. {
+            let Some((from, rule)) = self.core.whole.signals.get(at).copied() else { break };
+            if from == signal {
+                known = true;
+                self.ruled_signal(signal, rule);
+            }
+        }
+        if !known {
+            self.plain_signal(signal);
+        }
+    }
+
+    fn ruled_signal(&mut self, signal: Signal, rule: SignalRule) {
         match rule {
-            None => self.plain_signal(signal),
-            Some(SignalRule::As(other)) => self.plain_signal(other),
-            Some(SignalRule::Ignore) => {}
-            Some(SignalRule::Stop) => {
+            SignalRule::As(other) => self.plain_signal(other),
+            SignalRule::Ignore => {}
+            SignalRule::Stop => {
                 let code = self.code_without_main(signal);
                 self.request_stop(signal, code);
             }
-            Some(SignalRule::To(id, other)) => self.signal_for(id, other),
+            SignalRule::To(id, other) => self.signal_for(id, other),
         }
     }
 

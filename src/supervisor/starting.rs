@@ -1,6 +1,7 @@
 //! How a service comes up: waiting, spawning, running.
 
 use super::event::{Action, Next, Note, Over, StopReason};
+use super::orders::is_need;
 use super::process_table::{Owner, ProcessEnd};
 use super::restart::{RestartVerdict, decide};
 use super::service::{FinalState, Order, ServiceState};
@@ -50,7 +51,7 @@ impl Step<'_> {
         let from = self.core.records[id].blocker();
         let places = (from..edges.len()).chain(0..from.min(edges.len()));
         let blocked = places
-            .filter_map(|at| edges.get(at).map(|edge| (at, edge.on, self.hold(edge))))
+            .filter_map(|at| edges.get(at).map(|edge| (at, edge.on, self.best_hold(id, edge))))
             .find(|(_, _, hold)| *hold != Hold::Yes);
         match blocked {
             None if self.core.records[id].state == ServiceState::Off => {
@@ -63,7 +64,22 @@ impl Step<'_> {
         }
     }
 
-    pub(super) fn hold(&self, edge: &Dependency) -> Hold {
+    /// Returns whether a dependency of this service is satisfied, by it or by another one that is enough instead.
+    pub(super) fn best_hold(&self, by: ServiceId, edge: &Dependency) -> Hold {
+        let mut best = self.own_hold(edge);
+        for other in self.core.others(by, edge) {
+            best = match (best, self.own_hold(other)) {
+                (Hold::Yes, _) | (_, Hold::Yes) => return Hold::Yes,
+                (Hold::Never, Hold::Never) => Hold::Never,
+                _ => Hold::NotYet,
+            };
+        }
+        // An optional dependency is waited for, but its failure does not matter.
+        if best == Hold::Never && !is_need(edge) { Hold::Yes } else { best }
+    }
+
+    /// Returns whether a dependency is satisfied by what it names alone, be it needed or not.
+    pub(super) fn own_hold(&self, edge: &Dependency) -> Hold {
         let record = &self.core.records[edge.on];
         let hold = match record.state {
             ServiceState::Waiting
@@ -91,11 +107,8 @@ impl Step<'_> {
         };
         // A service that was stopped by hand may be started again.
         let by_hand = record.state == ServiceState::Down(FinalState::Stopped);
-        // An optional dependency is waited for, but its failure does not matter.
-        let needed = edge.required && edge.condition.is_some();
         match hold {
-            Hold::Never if !needed => Hold::Yes,
-            Hold::Never if by_hand && !faulty!(self.core, GiveUpStopped) => Hold::NotYet,
+            Hold::Never if by_hand && is_need(edge) && !faulty!(self.core, GiveUpStopped) => Hold::NotYet,
             hold => hold,
         }
     }
@@ -108,12 +121,16 @@ impl Step<'_> {
             if !record.state.awaits_others(record.order) || faulty!(self.core, ForgetDependents) {
                 continue;
             }
-            if self.hold(&dependent.edge) == Hold::Never {
+            if self.best_hold(dependent.by, &dependent.edge) == Hold::Never {
                 self.unreachable(dependent.by, id);
             } else {
                 let record = &self.core.records[dependent.by];
                 let edges = &self.core.graph.depends_on[dependent.by];
-                if edges.get(record.blocker()).is_some_and(|edge| edge.on == id) {
+                let any = dependent.edge.any;
+                let is_of = |edge: &Dependency| {
+                    edge.on == id || any != 0 && edge.any == any && !faulty!(self.core, ForgetOthers)
+                };
+                if edges.get(record.blocker()).is_some_and(is_of) {
                     self.consider(dependent.by);
                 }
             }
@@ -278,7 +295,7 @@ impl Step<'_> {
 
     pub(super) fn look_again(&mut self, id: ServiceId) {
         let mut edges = self.core.graph.depends_on[id].iter();
-        match edges.find(|edge| self.hold(edge) == Hold::Never).map(|edge| edge.on) {
+        match edges.find(|edge| self.best_hold(id, edge) == Hold::Never).map(|edge| edge.on) {
             Some(needs) => self.unreachable(id, needs),
             None => self.consider(id),
         }

@@ -63,6 +63,7 @@ mod quiet;
 mod races;
 mod reaching;
 mod remedies;
+mod replicas;
 mod report;
 mod resolver;
 mod restarts;

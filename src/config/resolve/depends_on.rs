@@ -1,6 +1,6 @@
 //! `depends_on` and `after`: from names to edges, and what is wrong with the graph that they make.
 
-use super::{MAIN, id};
+use super::{MAIN, id, replicas};
 use crate::config::read::table::{ReadContext, Table, one_of};
 use crate::config::source::diagnostic::Span;
 use crate::config::source::document::{Node, Value};
@@ -10,6 +10,7 @@ use crate::supervisor::graph;
 use crate::text::gather::Gather;
 use crate::text::suggest::did_you_mean;
 use crate::text::template::fill;
+use std::ops::Range;
 
 /// A service whose dependencies are still names.
 pub struct Draft {
@@ -29,6 +30,10 @@ impl Draft {
         Self { service, is_main, depends_on: None, after: Vec::new() }
     }
 
+    fn is_instance(&self) -> bool {
+        self.service.program.instance > 0
+    }
+
     fn edges(&self) -> impl Iterator<Item = &Edge> {
         self.depends_on.iter().flatten().chain(&self.after)
     }
@@ -41,6 +46,8 @@ struct Edge {
     after: bool,
     required: bool,
     restart: bool,
+    /// Of a replicated service: whether all its instances are waited for.
+    all: bool,
 }
 
 /// Reads both keys.
@@ -52,7 +59,7 @@ pub fn read(table: &Table<'_>, draft: &mut Draft) {
     }
     const KEY: &str = "after";
     if let Some(node) = table.node(KEY).filter(|_| table.has(KEY)) {
-        for (name, at) in names(table, KEY, node) {
+        for (name, at) in listed(table, KEY, node) {
             draft.after.push(Edge {
                 name,
                 at,
@@ -60,12 +67,13 @@ pub fn read(table: &Table<'_>, draft: &mut Draft) {
                 after: true,
                 required: false,
                 restart: false,
+                all: true,
             });
         }
     }
 }
 
-fn names(table: &Table<'_>, key: &'static str, node: &Node) -> Vec<(String, Span)> {
+fn listed(table: &Table<'_>, key: &'static str, node: &Node) -> Vec<(String, Span)> {
     let items = match &node.value {
         Value::List(items) => items.as_slice(),
         _ => std::slice::from_ref(node),
@@ -77,9 +85,17 @@ fn names(table: &Table<'_>, key: &'static str, node: &Node) -> Vec<(String, Span
 fn depends_on(table: &Table<'_>) -> Vec<Edge> {
     const KEY: &str = "depends_on";
     let Some(node) = table.node(KEY) else { return Vec::new() };
-    let plain = |name, at| Edge { name, at, condition: None, after: false, required: true, restart: false };
+    let plain = |name, at| Edge {
+        name,
+        at,
+        condition: None,
+        after: false,
+        required: true,
+        restart: false,
+        all: false,
+    };
     let Value::Table(entries) = &node.value else {
-        return names(table, KEY, node).into_iter().map(|(name, at)| plain(name, at)).gather();
+        return listed(table, KEY, node).into_iter().map(|(name, at)| plain(name, at)).gather();
     };
     let reading = table.reading();
     let mut edges = Vec::with_capacity(entries.len());
@@ -97,6 +113,7 @@ fn depends_on(table: &Table<'_>) -> Vec<Edge> {
                     edge.condition = below.word("condition");
                     edge.required = below.flag("required").unwrap_or(true);
                     edge.restart = below.flag("restart").unwrap_or(false);
+                    edge.all = below.flag("all").unwrap_or(false);
                     below.close();
                 }
             }
@@ -104,7 +121,7 @@ fn depends_on(table: &Table<'_>) -> Vec<Edge> {
                 let found = other.kind();
                 reading.fault(
                     entry.node.at,
-                    format!("{path}: found {found}, expected a condition such as \"healthy\", or {{ condition, required, restart }}"),
+                    format!("{path}: found {found}, expected a condition such as \"healthy\", or {{ condition, required, restart, all }}"),
                 );
             }
         }
@@ -114,29 +131,74 @@ fn depends_on(table: &Table<'_>) -> Vec<Edge> {
 }
 
 /// Turns the names into edges of the graph. Every fault is told, at the name that is at fault.
-pub fn link(reading: &ReadContext<'_>, drafts: &mut [Draft]) {
-    let index = Index::new(drafts);
-    let mut linked: Vec<Vec<Dependency>> = Vec::with_capacity(drafts.len());
-    // Where each of these dependencies is written.
-    let mut places: Vec<Vec<Span>> = Vec::with_capacity(drafts.len());
+pub fn link(reading: &ReadContext<'_>, drafts: &mut [Draft], index: &Index<'_>) {
+    let mut linked: Vec<Linked> = Vec::with_capacity(drafts.len());
     // Who last named a service, and as which of its dependencies.
     let mut named: Vec<Option<(usize, usize)>> = vec![None; drafts.len()];
     for (own, draft) in drafts.iter().enumerate() {
-        let mut dependencies: Vec<Dependency> = Vec::new();
-        let mut spans: Vec<Span> = Vec::new();
+        let mut found = Linked::default();
         for edge in draft.edges() {
-            let Some(to) = index.find(drafts, &edge.name) else {
+            let Some(targets) = index.find(drafts, &edge.name) else {
                 unknown(reading, draft, edge, drafts);
                 continue;
             };
-            if to == own {
+            if targets.contains(&own) {
                 fault(reading, draft, edge, "cannot wait for itself; drop it");
                 continue;
             }
+            found.add(reading, drafts, (own, edge), targets, &mut named);
+        }
+        linked.push(found);
+    }
+    let order = order(reading, drafts, &linked);
+    if let Some((main, draft)) = drafts.iter().enumerate().next_back()
+        && draft.is_main
+        && draft.depends_on.is_none()
+    {
+        everything(drafts, main, &order, &mut linked);
+    }
+    for (draft, linked) in drafts.iter_mut().zip(linked) {
+        draft.service.rules.depends_on = linked.dependencies;
+    }
+}
+
+/// The dependencies of one service.
+#[derive(Default)]
+struct Linked {
+    dependencies: Vec<Dependency>,
+    /// Where each is written.
+    places: Vec<Span>,
+    /// How many of them were to any instance of a replicated service.
+    choices: u16,
+}
+
+impl Linked {
+    /// Adds an edge of a service to this target, or to these instances of one.
+    fn add(
+        &mut self,
+        reading: &ReadContext<'_>,
+        drafts: &[Draft],
+        (own, edge): (usize, &Edge),
+        targets: Range<usize>,
+        named: &mut [Option<(usize, usize)>],
+    ) {
+        let Some(draft) = drafts.get(own) else { return };
+        let target = drafts.get(targets.start).filter(|_| !targets.is_empty());
+        if edge.all && !edge.after && target.is_some_and(|one| !one.is_instance()) {
+            fault(reading, draft, edge, "has no replicas, so that \"all\" says nothing; drop the key");
+        }
+        let any = if edge.all || targets.len() < 2 {
+            0
+        } else {
+            self.choices += 1;
+            self.choices
+        };
+        for to in targets.clone() {
             let (Some(on), Some(target), Some(name)) = (id(to), drafts.get(to), named.get_mut(to)) else {
                 continue;
             };
-            let before = name.filter(|(by, _)| *by == own).and_then(|(_, place)| dependencies.get(place));
+            let before =
+                name.filter(|(by, _)| *by == own).and_then(|(_, place)| self.dependencies.get(place));
             if let Some(known) = before {
                 // `after` beside `depends_on` says nothing new.
                 if edge.after == known.condition.is_none() {
@@ -144,36 +206,22 @@ pub fn link(reading: &ReadContext<'_>, drafts: &mut [Draft]) {
                 }
                 continue;
             }
-            *name = Some((own, dependencies.len()));
+            *name = Some((own, self.dependencies.len()));
             let condition =
                 (!edge.after).then(|| edge.condition.unwrap_or_else(|| standard(&target.service.rules)));
-            possible(reading, draft, edge, condition, &target.service);
-            dependencies.push(Dependency { on, condition, required: edge.required, restart: edge.restart });
-            spans.push(edge.at);
+            if to == targets.start {
+                possible(reading, draft, edge, condition, &target.service);
+            }
+            let (required, restart) = (edge.required, edge.restart);
+            self.dependencies.push(Dependency { on, condition, required, restart, any });
+            self.places.push(edge.at);
         }
-        linked.push(dependencies);
-        places.push(spans);
-    }
-    let order = order(reading, drafts, &linked, &places);
-    if let Some((main, draft)) = drafts.iter().enumerate().next_back()
-        && draft.is_main
-        && draft.depends_on.is_none()
-    {
-        everything(drafts, main, &order, &mut linked);
-    }
-    for (draft, dependencies) in drafts.iter_mut().zip(linked) {
-        draft.service.rules.depends_on = dependencies;
     }
 }
 
 /// The order of the start; tells of each edge that closes a circle.
-fn order(
-    reading: &ReadContext<'_>,
-    drafts: &[Draft],
-    linked: &[Vec<Dependency>],
-    places: &[Vec<Span>],
-) -> Vec<ServiceId> {
-    let deps: Vec<&[Dependency]> = linked.iter().map(Vec::as_slice).gather();
+fn order(reading: &ReadContext<'_>, drafts: &[Draft], linked: &[Linked]) -> Vec<ServiceId> {
+    let deps: Vec<&[Dependency]> = linked.iter().map(|linked| linked.dependencies.as_slice()).gather();
     graph::order(&deps, &mut |way, edge| {
         let Some(last) = way.last().map(|id| id.index()) else { return };
         let names = way.iter().chain(way.first()).map(|id| name_of(drafts, id.index()));
@@ -182,7 +230,7 @@ fn order(
             name_of(drafts, last),
             names.gather().join(" -> ")
         );
-        if let Some(at) = places.get(last).and_then(|places| places.get(edge)) {
+        if let Some(at) = linked.get(last).and_then(|linked| linked.places.get(edge)) {
             reading.fault(*at, message);
         }
     })
@@ -202,18 +250,19 @@ fn completes(rules: &ServicePolicy) -> bool {
 }
 
 /// What `main` waits for by itself: every service that is on and does not in turn wait for `main`.
-fn everything(drafts: &[Draft], main: usize, order: &[ServiceId], linked: &mut [Vec<Dependency>]) {
+fn everything(drafts: &[Draft], main: usize, order: &[ServiceId], linked: &mut [Linked]) {
     // Those that wait for it, and what it names itself.
     let mut left_out = vec![false; drafts.len()];
     let mark = |left_out: &mut [bool], index: usize| left_out.get_mut(index).map(|mark| *mark = true);
     mark(&mut left_out, main);
     for service in order.iter().map(|id| id.index()) {
-        let on = linked.get(service).into_iter().flatten().map(|edge| edge.on.index());
+        let edges = linked.get(service).into_iter().flat_map(|linked| &linked.dependencies);
+        let on = edges.map(|edge| edge.on.index());
         if on.into_iter().any(|on| left_out.get(on) == Some(&true)) {
             mark(&mut left_out, service);
         }
     }
-    let Some(of_main) = linked.get_mut(main) else { return };
+    let Some(of_main) = linked.get_mut(main).map(|linked| &mut linked.dependencies) else { return };
     for known in of_main.iter() {
         mark(&mut left_out, known.on.index());
     }
@@ -233,6 +282,7 @@ fn everything(drafts: &[Draft], main: usize, order: &[ServiceId], linked: &mut [
             condition: Some(condition),
             required: rules.essential,
             restart: false,
+            any: 0,
         });
     }
 }
@@ -289,32 +339,69 @@ fn unknown(reading: &ReadContext<'_>, draft: &Draft, edge: &Edge, drafts: &[Draf
         }
         return;
     }
-    let known = drafts.iter().map(|known| known.service.name.as_str());
-    let hint = if reading.has_many() { String::new() } else { did_you_mean(&edge.name, known) };
+    let hint = if reading.has_many() { String::new() } else { did_you_mean(&edge.name, names(drafts)) };
     fault(reading, draft, edge, &fill!("is no service{}", hint));
 }
 
 fn fault(reading: &ReadContext<'_>, draft: &Draft, edge: &Edge, why: &str) {
     let key = if edge.after { "after" } else { "depends_on" };
-    reading.fault(edge.at, fill!("services.{}.{}: \"{}\" {}", draft.service.name, key, edge.name, why));
+    reading.fault(edge.at, fill!("services.{}.{}: \"{}\" {}", draft.service.base(), key, edge.name, why));
 }
 
 /// Services by name.
-struct Index(Vec<usize>);
+pub struct Index<'p> {
+    /// Sorted by the name of their tables.
+    sorted: Vec<usize>,
+    /// Replicated services without an instance.
+    empty: Vec<&'p str>,
+}
 
-impl Index {
-    fn new(drafts: &[Draft]) -> Self {
-        let mut order: Vec<usize> = (0..drafts.len()).gather();
-        crate::text::sort::sort_by_key(&mut order, |index| name_of(drafts, *index));
-        Self(order)
+impl<'p> Index<'p> {
+    /// Sorts these services, which the table of all services declares.
+    pub fn new(drafts: &[Draft], root: &Table<'p>) -> Self {
+        let mut sorted: Vec<usize> = (0..drafts.len()).gather();
+        crate::text::sort::sort_by_key(&mut sorted, |index| name_of(drafts, *index));
+        let mut index = Self { sorted, empty: Vec::new() };
+        let services = root.node("services").map_or(&[][..], |node| node.entries());
+        let replicated = services.iter().filter(|entry| entry.node.get(replicas::KEY).is_some());
+        index.empty = replicated
+            .filter(|entry| index.named(drafts, &entry.key).is_none())
+            .map(|entry| entry.key.as_str())
+            .collect();
+        index
     }
 
-    fn find(&self, drafts: &[Draft], name: &str) -> Option<usize> {
-        let place = self.0.binary_search_by(|index| name_of(drafts, *index).cmp(name)).ok()?;
-        self.0.get(place).copied()
+    /// Returns the service of this name, or all instances of the replicated service of this name, maybe none.
+    pub fn find(&self, drafts: &[Draft], name: &str) -> Option<Range<usize>> {
+        if let Some(all) = self.named(drafts, name) {
+            return Some(all);
+        }
+        if self.empty.contains(&name) {
+            return Some(0..0);
+        }
+        let (base, number) = replicas::split(name)?;
+        let all = self.named(drafts, base)?;
+        let one = (all.start + usize::from(number)).checked_sub(1)?;
+        let is_one = drafts.get(one).is_some_and(|draft| draft.service.name == name);
+        is_one.then_some(one..one + 1)
+    }
+
+    fn named(&self, drafts: &[Draft], name: &str) -> Option<Range<usize>> {
+        let place = self.sorted.binary_search_by(|index| name_of(drafts, *index).cmp(name)).ok()?;
+        let found = *self.sorted.get(place)?;
+        let instance = drafts.get(found).map_or(0, |draft| draft.service.program.instance);
+        // The instances of one service stand one after the other.
+        let start = found.checked_sub(usize::from(instance.saturating_sub(1)))?;
+        let count = drafts.get(start..)?.iter().take_while(|draft| draft.service.base() == name).count();
+        Some(start..start + count)
     }
 }
 
+/// Returns the names of all tables of services.
+pub fn names(drafts: &[Draft]) -> impl Iterator<Item = &str> {
+    drafts.iter().map(|draft| draft.service.base())
+}
+
 fn name_of(drafts: &[Draft], index: usize) -> &str {
-    drafts.get(index).map_or("", |draft| draft.service.name.as_str())
+    drafts.get(index).map_or("", |draft| draft.service.base())
 }

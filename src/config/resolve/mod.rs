@@ -9,6 +9,7 @@ mod logging;
 mod main;
 mod prepared;
 mod privileges;
+mod replicas;
 mod restart;
 mod service;
 mod signals;
@@ -27,12 +28,13 @@ use super::read::table::{ReadContext, Table};
 use super::source::diagnostic::{Diagnostic, SourceMap, Span};
 use super::source::document::{Node, Value};
 use super::source::files::Files;
-use super::{Plan, Service};
+use super::{Plan, Service, base_name};
 use crate::model::{ServiceId, Settings};
 use crate::text::escape::escaped;
 use crate::text::escape::text_as_bytes;
+use crate::text::template::fill;
 use crate::text::words::words;
-use depends_on::Draft;
+use depends_on::{Draft, Index};
 use main::MainCommand;
 use std::ffi::CString;
 
@@ -84,9 +86,10 @@ fn whole(root: &Table<'_>, sources: &SourceMap, command: &[CString], prepended: 
     let replaced = main::unaliased(root, command);
     let command = MainCommand { words: replaced.as_deref().unwrap_or(command), prepended };
     let mut drafts = services(root, defaults, sources, command);
+    let index = Index::new(&drafts, root);
     let main = drafts.last().filter(|draft| draft.is_main && draft.service.off.is_none());
     let main = main.and_then(|_| id(drafts.len() - 1));
-    depends_on::link(root.reading(), &mut drafts);
+    depends_on::link(root.reading(), &mut drafts, &index);
     let (within, delay) = root.table("stop").map_or((None, None), |table| {
         let (within, delay) = (table.duration("within"), table.duration("delay"));
         if within.is_some_and(|span| span.is_zero()) {
@@ -99,7 +102,6 @@ fn whole(root: &Table<'_>, sources: &SourceMap, command: &[CString], prepended: 
         table.close();
         (within, delay)
     });
-    let names: Vec<&str> = drafts.iter().map(|draft| draft.service.name.as_str()).collect();
     let control = root.table("control").map(|table| {
         let settings = control::read(&table);
         table.close();
@@ -110,7 +112,7 @@ fn whole(root: &Table<'_>, sources: &SourceMap, command: &[CString], prepended: 
         table.close();
         settings
     });
-    let signals = root.table("signals").map_or_else(Vec::new, |table| signals::read(&table, &names));
+    let signals = root.table("signals").map_or_else(Vec::new, |table| signals::read(&table, &drafts, &index));
     let whole = Settings {
         main,
         stop_within: within,
@@ -164,14 +166,27 @@ fn services(
             defaults,
             sources,
         };
-        drafts.push(service::read(reading, &place, None));
+        match replicas::count(reading, &place) {
+            None => drafts.push(service::read(reading, &place, 0, None)),
+            Some(count) => {
+                drafts.extend((1..=count).map(|instance| service::read(reading, &place, instance, None)));
+            }
+        }
     }
     let main = written.iter().find(|entry| entry.key == MAIN);
     if main.is_some() || !command.words.is_empty() {
         let node = main.map_or(&NOTHING, |entry| &entry.node);
         let place =
             service::ServiceSite { name: MAIN, at: main.map(|entry| entry.at), node, defaults, sources };
-        drafts.push(service::read(reading, &place, Some(command)));
+        drafts.push(service::read(reading, &place, 0, Some(command)));
+    }
+    replicas::check_names(reading, written);
+    if id(drafts.len()).is_none() {
+        let count = drafts.len().to_string();
+        let most = u16::MAX.to_string();
+        reading
+            .fault(root.at, fill!("found {} services with their replicas, expected at most {}", count, most));
+        return Vec::new();
     }
     drafts
 }
@@ -198,6 +213,12 @@ fn words(words: Vec<String>) -> Vec<CString> {
 }
 
 impl Service {
+    /// NAME of `[services.NAME]`, which all instances of a replicated service share.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        base_name(&self.name, self.program.instance)
+    }
+
     /// Whether it is started by itself.
     #[must_use]
     pub fn is_on(&self) -> bool {

@@ -8,7 +8,7 @@ use crate::config::read::interpolate::Scope;
 use crate::config::read::table::{ReadContext, Table};
 use crate::config::source::diagnostic::{SourceMap, Span};
 use crate::config::source::document::{Node, Value};
-use crate::config::{ExportEnv, Off, Program, ProgramSettings, UserSpec};
+use crate::config::{ExportEnv, Off, ProgramSettings, UserSpec};
 use crate::model::{KillMode, ServicePolicy, ServiceType};
 use crate::text::assignments::is_name;
 use crate::text::escape::escaped;
@@ -30,15 +30,25 @@ pub struct ServiceSite<'p> {
     pub sources: &'p SourceMap,
 }
 
-/// Reads a service. `command` is the COMMAND when it is `main`.
-pub fn read(outer: &ReadContext<'_>, place: &ServiceSite<'_>, command: Option<MainCommand<'_>>) -> Draft {
+/// Reads a service, or this instance of one that has `replicas`. `command` is the COMMAND when it is `main`.
+pub fn read(
+    outer: &ReadContext<'_>,
+    place: &ServiceSite<'_>,
+    instance: u16,
+    command: Option<MainCommand<'_>>,
+) -> Draft {
     let variable = |name: &str| match name {
         "RINIT_SERVICE" => Some(place.name.to_string()),
+        "RINIT_INSTANCE" if instance > 0 => Some(instance.to_string()),
         _ => (outer.scope.variable)(name),
     };
     let reading = ReadContext::new(Scope { variable: &variable, ..outer.scope });
     let path = fill!("services.{}", place.name);
     let mut draft = Draft::new(place.name, place.at, command.is_some());
+    if instance > 0 {
+        draft.service.name = fill!("{}.{}", place.name, &instance.to_string());
+        draft.service.program.instance = instance;
+    }
     if let Some(table) = Table::open(&reading, path, place.at.unwrap_or_default(), place.node) {
         let table = table.with_fallback(place.defaults);
         draft.service.off = off(&table, command);
@@ -54,7 +64,8 @@ pub fn read(outer: &ReadContext<'_>, place: &ServiceSite<'_>, command: Option<Ma
 
 /// Reads `[defaults]` for the faults in it, which would be told for no service if there is none.
 pub fn check_defaults(table: &Table<'_>, sources: &SourceMap) {
-    const OWN: &[&str] = &["command", "depends_on", "after", "type", "when_command", "export_env"];
+    const OWN: &[&str] =
+        &["command", "depends_on", "after", "type", "when_command", "export_env", "replicas"];
     let reading = table.reading();
     for entry in table.entries().iter().filter(|entry| OWN.contains(&entry.key.as_str())) {
         let key = &entry.key;
@@ -117,6 +128,8 @@ fn fill(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft, command: Opti
     draft.service.rules.kind = kind;
     keys(table, sources, draft);
     depends_on::read(table, draft);
+    // Read before, by `replicas`.
+    table.ignore(&[super::replicas::KEY]);
     let directory = table.node("command").is_some_and(|node| matches!(node.value, Value::Table(_)));
     let written = argv(table);
     if directory && table.has("command") {
@@ -130,6 +143,9 @@ fn fill(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft, command: Opti
     }
     match command {
         Some(command) => {
+            if table.has(super::replicas::KEY) {
+                table.fault(super::replicas::KEY, "the COMMAND is one process; give another service the key");
+            }
             main::check_when_command(table);
             main::check_prepend_for(table);
             if table.flag("essential") == Some(false) {
@@ -213,7 +229,7 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         probe_user,
         export_env: export_env(table, kind),
     };
-    draft.service.program = Program { argv: Vec::new(), settings: settings.into() };
+    draft.service.program.settings = settings.into();
 }
 
 /// `export_env`: true, or a list of names.

@@ -1,15 +1,18 @@
 //! `[signals]`: what a signal that rinit receives means.
 
+use super::depends_on::{Draft, Index, names};
+use super::id;
 use crate::config::read::table::{Table, signal};
 use crate::config::source::document::{Entry, Value};
-use crate::model::{ServiceId, Signal, SignalRule};
+use crate::model::{Signal, SignalRule};
 use crate::text::suggest::did_you_mean;
 use crate::text::template::fill;
 
 const EXPECTED: &str = "\"stop\", \"ignore\", another signal, or { service = \"web\", signal = \"USR1\" }";
 
-/// Reads the table. A signal is replaced once, so that two of them may change places. `services` are the names of all services, by id.
-pub fn read(table: &Table<'_>, services: &[&str]) -> Vec<(Signal, SignalRule)> {
+/// Reads the table. A signal is replaced once, so that two of them may change places. One for a replicated service
+/// has a rule for each instance.
+pub fn read(table: &Table<'_>, drafts: &[Draft], index: &Index<'_>) -> Vec<(Signal, SignalRule)> {
     let mut rules: Vec<(Signal, SignalRule)> = Vec::new();
     for entry in table.entries() {
         let fault = |why: String| table.reading().fault(entry.at, fill!("signals.{}: {}", entry.key, why));
@@ -31,21 +34,26 @@ pub fn read(table: &Table<'_>, services: &[&str]) -> Vec<(Signal, SignalRule)> {
         if rules.iter().any(|(known, _)| *known == received) {
             fault("has a meaning already, under its other name; keep one of them".into());
         }
-        if let Some(rule) = rule(table, entry, received, services) {
-            rules.push((received, rule));
-        }
+        let meaning = meaning(table, entry, received, drafts, index).unwrap_or_default();
+        rules.extend(meaning.into_iter().map(|rule| (received, rule)));
     }
     rules
 }
 
-fn rule(table: &Table<'_>, entry: &Entry, received: Signal, services: &[&str]) -> Option<SignalRule> {
+fn meaning(
+    table: &Table<'_>,
+    entry: &Entry,
+    received: Signal,
+    drafts: &[Draft],
+    index: &Index<'_>,
+) -> Option<Vec<SignalRule>> {
     let path = fill!("signals.{}", entry.key);
     let reading = table.reading();
     let fault = |why: &str| reading.fault(entry.node.at, fill!("{}: {}", path, why));
     match &entry.node.value {
         Value::Text(raw) => match table.expand_node(&entry.key, &entry.node, raw)?.as_str() {
-            "stop" => Some(SignalRule::Stop),
-            "ignore" => Some(SignalRule::Ignore),
+            "stop" => Some(vec![SignalRule::Stop]),
+            "ignore" => Some(vec![SignalRule::Ignore]),
             word => match Signal::parse(word) {
                 Some(Signal::KILL | Signal::STOP | Signal::CHLD) | None => {
                     let hint = did_you_mean(raw, ["stop", "ignore"].into_iter().chain(Signal::names()));
@@ -56,7 +64,7 @@ fn rule(table: &Table<'_>, entry: &Entry, received: Signal, services: &[&str]) -
                     fault("stands for itself; expected another signal, or drop the key");
                     None
                 }
-                Some(other) => Some(SignalRule::As(other)),
+                Some(other) => Some(vec![SignalRule::As(other)]),
             },
         },
         Value::Table(_) => {
@@ -67,15 +75,17 @@ fn rule(table: &Table<'_>, entry: &Entry, received: Signal, services: &[&str]) -
                 below.fault_here("names no service; expected { service = \"web\", signal = \"USR1\" }");
             }
             let to = name.and_then(|name| {
-                let index = services.iter().position(|known| *known == name);
-                if index.is_none() {
-                    let hint = did_you_mean(&name, services.iter().copied());
+                let found = index.find(drafts, &name);
+                if found.is_none() {
+                    let hint = did_you_mean(&name, names(drafts));
                     below.fault("service", &fill!("there is no service \"{}\"{}", name, hint));
                 }
-                index.and_then(|index| u16::try_from(index).ok())
+                found
             });
             below.close();
-            to.map(|to| SignalRule::To(ServiceId(to), sent))
+            let rules = to?.filter_map(id).map(|to| SignalRule::To(to, sent)).collect::<Vec<_>>();
+            // Of a replicated service without an instance nobody is there to get it.
+            Some(if rules.is_empty() { vec![SignalRule::Ignore] } else { rules })
         }
         other => {
             fault(&format!("found {}, expected {EXPECTED}", other.kind()));

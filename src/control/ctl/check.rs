@@ -45,8 +45,11 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
         }
     };
     drop(client);
-    let failure = Starter::bare(request.inherited, SessionMode::Foreground)
-        .replace(&Program { argv, settings: settings.into() });
+    let failure = Starter::bare(request.inherited, SessionMode::Foreground).replace(&Program {
+        argv,
+        settings: settings.into(),
+        ..Program::default()
+    });
     Err(CtlError::new(failure.code, failure.why))
 }
 

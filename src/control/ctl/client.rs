@@ -163,7 +163,7 @@ impl CtlClient {
         let (mut rows, last) = self.services(&[])?;
         let name = |row: &Json| row.text("name").unwrap_or_default().to_string();
         for word in words {
-            if rows.iter().any(|row| names::fits(word, &name(row))) || word == "all" {
+            if rows.iter().any(|row| names::selects(word, row)) || word == "all" {
                 continue;
             }
             let kind = if names::is_pattern(word) { "fits" } else { "is called" };
@@ -172,7 +172,7 @@ impl CtlClient {
             return Err(CtlError::new(UNKNOWN_SERVICE, fill!("no service {} \"{}\"{}", kind, word, hint)));
         }
         if !words.is_empty() {
-            rows.retain(|row| words.iter().any(|word| names::fits(word, &name(row))));
+            rows.retain(|row| words.iter().any(|word| names::selects(word, row)));
         }
         Ok((rows, last))
     }

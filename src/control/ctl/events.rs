@@ -1,6 +1,6 @@
 //! `rinitctl events`.
 
-use super::names::fits;
+use super::names::selects;
 use super::status::without;
 use super::table::{FOLLOW, JSON};
 use super::{CtlError, CtlRequest, print};
@@ -18,7 +18,8 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let json = arguments.has(&JSON);
     let shown = |row: &Json| {
         let meant = arguments.words.is_empty()
-            || row.text("service").is_none_or(|name| arguments.words.iter().any(|word| fits(word, name)));
+            || row.text("service").is_none()
+            || arguments.words.iter().any(|word| selects(word, row));
         if meant { line(row, json) } else { String::new() }
     };
     if !arguments.has(&FOLLOW) {

@@ -27,7 +27,8 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     })?;
     // The environment is complete: it includes the variables that depend on the user.
     let settings = ProgramSettings { environment: variables, clear_env: true, ..settings(&context) };
-    let program = Program { argv: request.arguments.command.clone(), settings: settings.into() };
+    let argv = request.arguments.command.clone();
+    let program = Program { argv, settings: settings.into(), ..Program::default() };
     let starter = Starter::bare(request.inherited, SessionMode::Foreground);
     drop(client);
     let failure = starter.replace(&program);

@@ -1,7 +1,7 @@
 //! `rinitctl healthcheck`, for `HEALTHCHECK` and exec probes.
 
 use super::client::CtlClient;
-use super::names::fits;
+use super::names::selects;
 use super::status::{last_exit, why};
 use super::table::SOCKET;
 use super::{CtlError, CtlRequest};
@@ -48,10 +48,8 @@ pub(super) fn faults(rows: &[Json], last: &Json, named: &[String]) -> Vec<String
     if last.text("state") == Some("stopping") {
         return vec!["rinit is stopping".into()];
     }
-    let is_meant = |row: &&Json| {
-        let name = row.text("name").unwrap_or_default();
-        named.iter().any(|word| fits(word, name)) || named.is_empty() && should_run(row)
-    };
+    let is_meant =
+        |row: &&Json| named.iter().any(|word| selects(word, row)) || named.is_empty() && should_run(row);
     rows.iter().filter(is_meant).filter_map(fault).gather()
 }
 

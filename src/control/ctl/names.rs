@@ -1,10 +1,19 @@
 //! Patterns that select services.
 
 use crate::text::glob::glob;
+use crate::text::json::Json;
 
 /// Returns whether a name matches a shell pattern: `*`, `?`, `[a-z]`, `[!a-z]`; `all` matches every name.
 pub(super) fn fits(pattern: &str, name: &str) -> bool {
     pattern == name || pattern == "all" || glob(pattern.as_bytes(), name.as_bytes())
+}
+
+/// Returns whether a word selects the service that a row is about, by its name or, for an instance of a replicated
+/// service, by that of the service.
+pub(super) fn selects(word: &str, row: &Json) -> bool {
+    let name = row.text("name").or(row.text("service")).unwrap_or_default();
+    let base = name.rsplit_once('.').filter(|_| row.number("instance").is_some());
+    fits(word, name) || base.is_some_and(|(base, _)| base == word)
 }
 
 /// Returns whether a word is a pattern rather than a name.

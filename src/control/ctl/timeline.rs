@@ -1,6 +1,6 @@
 //! `rinitctl timeline`: the first start of each service, as a picture or as text.
 
-use super::names::fits;
+use super::names::selects;
 use super::picture::{CellTone, cut, is_coloured, painted, width};
 use super::table::TIMELINE_FORMAT;
 use super::{CtlError, CtlRequest, print};
@@ -20,8 +20,7 @@ pub(super) fn run(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     }
     let mut bars = Vec::new();
     let last = client.ask("timeline", &[], "", &mut |row| {
-        let name = row.text("name").unwrap_or_default();
-        if words.is_empty() || words.iter().any(|word| fits(word, name)) {
+        if words.is_empty() || words.iter().any(|word| selects(word, &row)) {
             bars.push(TimelineBar::of(&row));
         }
     })?;

@@ -74,7 +74,7 @@ impl HookProcess {
         let deadline = rules.timeout.map(|timeout| since.after(timeout));
         let argv = words.iter().filter_map(|word| CString::new(word.as_bytes()).ok()).gather();
         let settings = ProgramSettings { export_env: rules.export_env.clone(), ..ProgramSettings::default() };
-        let program = Program { argv, settings: settings.into() };
+        let program = Program { argv, settings: settings.into(), ..Program::default() };
         let mut file = None;
         let failed = |why: String| HookFailure::new(fill!("{}: {}", name, &why));
         let (out, out_end) = fork::pipe().map_err(|errno| failed(crate::sys::describe(errno).into()))?;

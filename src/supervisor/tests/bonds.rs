@@ -1,6 +1,6 @@
 //! Invariants between services, and between services and processes.
 
-use super::invariants::rule;
+use super::invariants::{instead_of, rule};
 use super::world::World;
 use crate::model::*;
 use crate::supervisor::process_table::Owner;
@@ -39,36 +39,51 @@ impl World {
     /// Returns whether a waiting service waits for something, and for nothing that will never come.
     pub(super) fn waits_rightly(&self, id: ServiceId) -> bool {
         let mut blocked = false;
-        for edge in &self.rules[id.index()].depends_on {
-            let on = &self.core.records[edge.on];
-            let retries = self.rules[edge.on.index()].health.as_ref().map_or(1, |health| health.retries);
-            match (on.state, edge.condition) {
-                (
-                    ServiceState::Waiting
-                    | ServiceState::Spawning { .. }
-                    | ServiceState::Stopping(_)
-                    | ServiceState::Backoff { .. },
-                    _,
-                ) => blocked = true,
-                (ServiceState::Running { .. }, Some(Condition::Completed)) => blocked = true,
-                (ServiceState::Running { ready, .. }, Some(Condition::Healthy)) => {
-                    blocked |= !ready || on.failures >= retries
-                }
-                (ServiceState::Running { ready, .. }, None) => blocked |= !ready,
-                (ServiceState::Running { .. }, Some(Condition::Started)) => {}
-                (ServiceState::Down(FinalState::Success), Some(Condition::Healthy)) => {
-                    if edge.required {
-                        return false;
-                    }
-                }
-                (ServiceState::Down(FinalState::Success), _) => {}
-                (ServiceState::Down(FinalState::Stopped), Some(_)) if edge.required => blocked = true,
-                (ServiceState::Off, _) if on.order == Order::Waits => blocked = true,
-                (ServiceState::Off, _) if on.order == Order::Open => {}
-                (ServiceState::Off | ServiceState::Down(_), Some(_)) if edge.required => return false,
-                (ServiceState::Off | ServiceState::Down(_), _) => {}
+        let edges = &self.rules[id.index()].depends_on;
+        for edge in edges {
+            let all: Vec<Bond> = instead_of(edge, edges).map(|edge| self.bond(edge)).collect();
+            if all.contains(&Bond::Holds) {
+                continue;
             }
+            let never = all.iter().all(|bond| *bond == Bond::Never);
+            if never && edge.required && edge.condition.is_some() {
+                return false;
+            }
+            blocked |= !never;
         }
         blocked
     }
+
+    fn bond(&self, edge: &Dependency) -> Bond {
+        let on = &self.core.records[edge.on];
+        let retries = self.rules[edge.on.index()].health.as_ref().map_or(1, |health| health.retries);
+        let holds = match (on.state, edge.condition) {
+            (
+                ServiceState::Waiting
+                | ServiceState::Spawning { .. }
+                | ServiceState::Stopping(_)
+                | ServiceState::Backoff { .. },
+                _,
+            ) => false,
+            (ServiceState::Running { .. }, Some(Condition::Completed)) => false,
+            (ServiceState::Running { ready, .. }, Some(Condition::Healthy)) => ready && on.failures < retries,
+            (ServiceState::Running { ready, .. }, None) => ready,
+            (ServiceState::Running { .. }, Some(Condition::Started)) => true,
+            (ServiceState::Down(FinalState::Success), Some(Condition::Healthy)) => return Bond::Never,
+            (ServiceState::Down(FinalState::Success), _) => true,
+            (ServiceState::Down(FinalState::Stopped), Some(_)) if edge.required => false,
+            (ServiceState::Off, _) if on.order == Order::Waits => false,
+            (ServiceState::Off, _) if on.order == Order::Open => true,
+            (ServiceState::Off | ServiceState::Down(_), _) => return Bond::Never,
+        };
+        if holds { Bond::Holds } else { Bond::Waits }
+    }
+}
+
+/// What a dependency means for its dependent now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Bond {
+    Holds,
+    Waits,
+    Never,
 }

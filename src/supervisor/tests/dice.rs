@@ -46,7 +46,17 @@ impl Dice {
                     condition: if self.chance(25) { None } else { Some(self.one(&conditions)) },
                     required: self.chance(70),
                     restart: self.chance(30),
+                    any: 0,
                 });
+            }
+        }
+        if self.chance(40) {
+            // The first ones are instances of one service, of which one is enough.
+            let count = usize::try_from(1 + self.below(3)).unwrap().min(depends_on.len());
+            if let Some(first) = depends_on.first().copied() {
+                for edge in &mut depends_on[..count] {
+                    *edge = Dependency { on: edge.on, any: 1, ..first };
+                }
             }
         }
         ServicePolicy {
@@ -136,9 +146,9 @@ impl Dice {
                 let id = if self.chance(2) { 99 } else { u16::try_from(self.below(count)).unwrap() };
                 let orders = [
                     ControlOrder::Start,
-                    ControlOrder::Stop { only: false },
-                    ControlOrder::Stop { only: false },
-                    ControlOrder::Stop { only: true },
+                    ControlOrder::Stop { only: false, all: false },
+                    ControlOrder::Stop { only: false, all: true },
+                    ControlOrder::Stop { only: true, all: false },
                     ControlOrder::Restart,
                     ControlOrder::Signal(Signal::HUP),
                 ];

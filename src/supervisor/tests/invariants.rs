@@ -96,29 +96,34 @@ impl World {
             return Ok(());
         }
         for edge in edges {
-            let on = &self.rules[edge.on.index()];
-            let known = self.known[edge.on.index()];
-            let started = matches!(known, Known::Started | Known::Healthy);
-            let is_ready =
-                known == Known::Healthy || (started && on.kind == ServiceType::Daemon && on.health.is_none());
-            if !on.enabled && known == Known::New {
-                let order = self.core.records[edge.on].order;
-                let broken =
-                    matches!(order, Order::Broken(_)) && !(edge.required && edge.condition.is_some());
-                rule(order == Order::Open || broken, "started before what stands behind one that is off")?;
-                continue;
-            }
-            let by_hand = known == Known::Stopped && self.is_by_hand(edge.on);
-            let over = matches!(known, Known::Done | Known::Failed) || by_hand;
-            let met = match edge.condition {
-                None => is_ready || over,
-                Some(Condition::Started) => started || known == Known::Done,
-                Some(Condition::Healthy) => known == Known::Healthy,
-                Some(Condition::Completed) => known == Known::Done,
-            };
-            rule(met || (!edge.required && over), "started before what it depends on")?;
+            let needed = edge.required && edge.condition.is_some();
+            let mut met = instead_of(edge, edges).any(|edge| self.met(edge).0);
+            met |= !needed && instead_of(edge, edges).all(|edge| self.met(edge).1);
+            rule(met, "started before what it depends on")?;
         }
         Ok(())
+    }
+
+    /// Returns whether a dependency is satisfied, and whether it has ended.
+    fn met(&self, edge: &Dependency) -> (bool, bool) {
+        let on = &self.rules[edge.on.index()];
+        let known = self.known[edge.on.index()];
+        let started = matches!(known, Known::Started | Known::Healthy);
+        let is_ready =
+            known == Known::Healthy || (started && on.kind == ServiceType::Daemon && on.health.is_none());
+        if !on.enabled && known == Known::New {
+            let order = self.core.records[edge.on].order;
+            return (order == Order::Open, matches!(order, Order::Broken(_)));
+        }
+        let by_hand = known == Known::Stopped && self.is_by_hand(edge.on);
+        let over = matches!(known, Known::Done | Known::Failed) || by_hand;
+        let met = match edge.condition {
+            None => is_ready || over,
+            Some(Condition::Started) => started || known == Known::Done,
+            Some(Condition::Healthy) => known == Known::Healthy,
+            Some(Condition::Completed) => known == Known::Done,
+        };
+        (met, over)
     }
 
     fn check_note(&mut self, note: &Note) -> Result<(), &'static str> {
@@ -198,7 +203,7 @@ impl World {
         {
             self.wanted |= bit;
         }
-        if let ControlOrder::Stop { only } = order {
+        if let ControlOrder::Stop { only, .. } = order {
             self.by_hand |= bit;
             self.alone |= if only { bit } else { 0 };
         }
@@ -232,7 +237,10 @@ impl World {
         }
         let holds = |group: &Group| {
             let edges = &self.rules[group.of.index()].depends_on;
-            let needs = edges.iter().any(|edge| edge.on == id && edge.required && edge.condition.is_some());
+            let needs = edges.iter().any(|edge| {
+                let is_only = edge.any == 0 || self.is_by_hand(group.of);
+                edge.on == id && edge.required && edge.condition.is_some() && is_only
+            });
             !group.probe && !group.given_up && needs
         };
         rule(!self.groups.values().any(holds), "stopped by hand before what needs it")
@@ -404,6 +412,14 @@ impl World {
         rule(self.core.timers.earliest() == dues.min(), "the timers are not those of the services")?;
         rule(self.core.busy == busy && self.core.news.is_empty(), "the books are wrong")
     }
+}
+
+/// Returns the dependencies of which one is enough: this one, unless it is one of several.
+pub(super) fn instead_of<'e>(
+    edge: &'e Dependency,
+    edges: &'e [Dependency],
+) -> impl Iterator<Item = &'e Dependency> {
+    edges.iter().filter(move |other| if edge.any == 0 { *other == edge } else { other.any == edge.any })
 }
 
 pub(super) fn rule(holds: bool, otherwise: &'static str) -> Result<(), &'static str> {

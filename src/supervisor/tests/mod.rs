@@ -60,10 +60,12 @@ pub(super) enum Mutant {
     LosePending,
     /// Waits are never reported.
     SilentWait,
+    /// Who waits for the first instance of a service does not see that another one is there.
+    ForgetOthers,
 }
 
 impl Mutant {
-    pub(super) const ALL: [Self; 22] = [
+    pub(super) const ALL: [Self; 23] = [
         Self::ForgetTimers,
         Self::ForgetStopped,
         Self::GiveUpStopped,
@@ -86,5 +88,6 @@ impl Mutant {
         Self::KillAtSecondTerm,
         Self::LosePending,
         Self::SilentWait,
+        Self::ForgetOthers,
     ];
 }

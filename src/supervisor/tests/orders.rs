@@ -8,7 +8,7 @@ use crate::model::*;
 use crate::supervisor::ServiceStatus;
 use crate::supervisor::event::{ControlOrder, Next, Note};
 
-const STOP: ControlOrder = ControlOrder::Stop { only: false };
+const STOP: ControlOrder = ControlOrder::Stop { only: false, all: false };
 
 fn pair() -> World {
     up(vec![essential(restarting(Restart::Always)), needs(&[(0, Started)], essential(daemon()))])

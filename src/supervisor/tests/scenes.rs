@@ -40,12 +40,13 @@ pub(super) fn needs(on: &[(u16, Condition)], rules: ServicePolicy) -> ServicePol
         condition: Some(*condition),
         required: true,
         restart: false,
+        any: 0,
     };
     ServicePolicy { depends_on: on.iter().map(edge).collect(), ..rules }
 }
 
 pub(super) fn after(on: u16, rules: ServicePolicy) -> ServicePolicy {
-    let edge = Dependency { on: ServiceId(on), condition: None, required: false, restart: false };
+    let edge = Dependency { on: ServiceId(on), condition: None, required: false, restart: false, any: 0 };
     ServicePolicy { depends_on: vec![edge], ..rules }
 }
 

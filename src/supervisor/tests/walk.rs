@@ -71,8 +71,8 @@ fn futures(world: &World) -> Vec<World> {
         for id in 0..u16::try_from(world.rules.len()).unwrap() {
             for order in [
                 ControlOrder::Start,
-                ControlOrder::Stop { only: false },
-                ControlOrder::Stop { only: true },
+                ControlOrder::Stop { only: false, all: false },
+                ControlOrder::Stop { only: true, all: false },
                 ControlOrder::Restart,
                 ControlOrder::Signal(Signal::HUP),
             ] {
@@ -190,7 +190,7 @@ fn two(change: impl FnOnce(&mut ServicePolicy, &mut ServicePolicy, &mut Settings
 }
 
 fn on(id: u16, condition: Option<Condition>) -> Dependency {
-    Dependency { on: ServiceId(id), condition, required: true, restart: false }
+    Dependency { on: ServiceId(id), condition, required: true, restart: false, any: 0 }
 }
 
 fn visits(at_least: usize, world: &World) {

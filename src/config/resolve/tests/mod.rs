@@ -3,6 +3,7 @@ mod graph;
 mod keys;
 mod main;
 mod prepared;
+mod replicas;
 
 use crate::config::Off;
 use crate::config::read::interpolate::StartFacts;
