@@ -18,9 +18,9 @@ pub const KIND: Kind =
 /// The keys that are its own.
 #[rustfmt::skip]
 pub const KEYS: &[&[KeySpec]] = &[&[
-    key("command", "string", "NAME", "the program, where NAME is only a label"),
-    key("version", "pattern", "any", "what the output must match somewhere"),
-    key("args", "words", "[\"--version\"]", "the arguments that make it say its version"),
+    key("command", "string", "NAME", "the program, if NAME is only a label"),
+    key("version", "pattern", "any", "a pattern that the output must contain"),
+    key("args", "words", "[\"--version\"]", "the arguments that make it print its version"),
 ]];
 
 fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {

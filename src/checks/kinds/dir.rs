@@ -16,8 +16,8 @@ pub const KIND: Kind = Kind { name: "dir", looks_at_paths: true, hang_hint: SLOW
 /// The keys that are its own.
 #[rustfmt::skip]
 pub const KEYS: &[&[KeySpec]] = &[PATH_KEYS, RIGHTS_KEYS, ENSURE_KEY, ENSURE_DIR_KEYS, &[
-    key("empty", "bool", "either", "whether nothing is in it"),
-    key("non_empty", "bool", "either", "the same, the other way round"),
+    key("empty", "bool", "either", "whether it is empty"),
+    key("non_empty", "bool", "either", "whether it has entries"),
 ]];
 
 fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {

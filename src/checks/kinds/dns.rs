@@ -17,9 +17,9 @@ pub const KIND: Kind = Kind { name: "dns", read, ..Kind::PLAIN };
 /// The keys that are its own.
 #[rustfmt::skip]
 pub const KEYS: &[&[KeySpec]] = &[&[
-    key("host", "string", "NAME", "the name of the host, where NAME is only a label"),
+    key("host", "string", "NAME", "the host name, if NAME is only a label"),
     key("family", "word", "any", "\"ipv4\" or \"ipv6\""),
-    key("addresses", "addresses", "any", "of these, it must have one"),
+    key("addresses", "addresses", "any", "addresses of which the host must have at least one"),
 ]];
 
 fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {

@@ -18,8 +18,8 @@ pub const KIND: Kind = Kind { name: "exec", read, ..Kind::PLAIN };
 #[rustfmt::skip]
 pub const KEYS: &[&[KeySpec]] = &[&[
     key("command", "words", "", "the program and its arguments"),
-    key("exit_codes", "numbers", "0", "the codes that are well"),
-    key("matches", "pattern", "any", "what its output must match somewhere"),
+    key("exit_codes", "numbers", "0", "the exit codes that pass"),
+    key("matches", "pattern", "any", "a pattern that its output must contain"),
     key("timeout", "duration", "\"10s\"", "how long it may run"),
     key("secret", "bool", "false", "whether its output is never shown"),
 ]];

@@ -26,12 +26,12 @@ pub const KIND: Kind =
 #[rustfmt::skip]
 pub const KEYS: &[&[KeySpec]] = &[PATH_KEYS, RIGHTS_KEYS, ENSURE_KEY, &[
     key("type", "word", "any but a directory", "\"file\", \"socket\", \"fifo\" or \"device\""),
-    key("non_empty", "bool", "either", "whether it has a size"),
-    key("min_size", "size", "", "the least size"),
+    key("non_empty", "bool", "either", "whether its size is more than 0"),
+    key("min_size", "size", "", "the minimum size"),
     key("max_age", "duration", "any", "the longest time since it was last modified: a heartbeat"),
-    key("sha256", "string", "any", "the digest of its content"),
-    key("contains", "strings", "", "texts that are in it"),
-    key("lacks", "strings", "", "texts that are not"),
+    key("sha256", "string", "any", "the SHA-256 of its content, in hexadecimal"),
+    key("contains", "strings", "", "texts that it must contain"),
+    key("lacks", "strings", "", "texts that it must not contain"),
 ]];
 
 /// As much of a file as is searched.

@@ -18,12 +18,12 @@ pub const KIND: Kind = Kind { name: "http", read, ..Kind::PLAIN };
 /// The keys that are its own.
 #[rustfmt::skip]
 pub const KEYS: &[&[KeySpec]] = &[&[
-    key("url", "string", "NAME", "what to ask, where NAME is only a label; http alone"),
-    key("method", "string", "\"GET\"", "the method"),
-    key("headers", "table", "", "headers of the request"),
-    key("status", "numbers or ranges", "\"200-299\"", "the status that is well"),
-    key("contains", "strings", "", "texts that are in the answer"),
-    key("timeout", "duration", "\"3s\"", "how long one address may take"),
+    key("url", "string", "NAME", "the URL to request (http:// only), if NAME is only a label"),
+    key("method", "string", "\"GET\"", "the request method"),
+    key("headers", "table", "", "the request headers"),
+    key("status", "numbers or ranges", "\"200-299\"", "the status codes that pass"),
+    key("contains", "strings", "", "texts that the response must contain"),
+    key("timeout", "duration", "\"3s\"", "the timeout for each address"),
 ]];
 
 struct Http {

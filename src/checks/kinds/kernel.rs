@@ -22,14 +22,14 @@ pub const KIND: Kind = Kind { name: "kernel", nameless: true, sub_tables: &["sys
 /// The keys that are its own.
 #[rustfmt::skip]
 pub const KEYS: &[&[KeySpec]] = &[&[
-    key("version", "version", "any", "at least this"),
-    key("arch", "strings", "any", "one of these, as uname(1) or Docker names them"),
-    key("sysctl", "table", "", "names with the least number, or the text, that each must have"),
-    key("device", "paths", "", "devices that can be read and written"),
-    key("shm", "size", "", "the least size of /dev/shm"),
-    key("time_zone", "string", "any", "the zone that programs take"),
-    key("not_before", "date", "", "what the clock must have reached, such as \"2024-01-31\""),
-    key("entropy", "bool", "false", "whether there must be entropy"),
+    key("version", "version", "any", "the minimum version"),
+    key("arch", "strings", "any", "the allowed architectures, as uname(1) or Docker names them"),
+    key("sysctl", "table", "", "names of sysctls, each with its minimum number or its exact text"),
+    key("device", "paths", "", "devices that must be readable and writable"),
+    key("shm", "size", "", "the minimum size of /dev/shm"),
+    key("time_zone", "string", "any", "the time zone that programs use"),
+    key("not_before", "date", "", "the date that the clock must have reached, such as \"2024-01-31\""),
+    key("entropy", "bool", "false", "whether the kernel's random number generator must be ready"),
 ]];
 
 /// One thing that is asked for.

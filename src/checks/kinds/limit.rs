@@ -17,14 +17,14 @@ pub const KIND: Kind = Kind { name: "limit", nameless: true, read, ..Kind::PLAIN
 /// The keys that are its own.
 #[rustfmt::skip]
 pub const KEYS: &[&[KeySpec]] = &[&[
-    key("memory", "size", "", "at least so much, of the container or else the machine"),
-    key("cpus", "number", "", "at least so many, such as 0.5"),
-    key("pids", "number", "", "at least so many processes"),
-    key("nofile", "number", "", "the ulimit, at least"),
-    key("nproc", "number", "", "the ulimit, at least"),
-    key("core", "size", "", "the ulimit, at least"),
-    key("memlock", "size", "", "the ulimit, at least"),
-    key("stack", "size", "", "the ulimit, at least"),
+    key("memory", "size", "", "the minimum memory, of the container's limit or else the machine"),
+    key("cpus", "number", "", "the minimum number of CPUs, such as 0.5"),
+    key("pids", "number", "", "the minimum of the limit on processes"),
+    key("nofile", "number", "", "the minimum of this ulimit"),
+    key("nproc", "number", "", "the minimum of this ulimit"),
+    key("core", "size", "", "the minimum of this ulimit"),
+    key("memlock", "size", "", "the minimum of this ulimit"),
+    key("stack", "size", "", "the minimum of this ulimit"),
 ]];
 
 /// What can be asked for, and how it is counted.

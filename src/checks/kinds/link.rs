@@ -21,8 +21,8 @@ pub const KIND: Kind = Kind { name: "link", read, ..Kind::PLAIN };
 pub const KEYS: &[&[KeySpec]] = &[&[
     key("port", "number", "any", "the port that it exposes"),
     key("protocol", "word", "\"tcp\"", "\"tcp\" or \"udp\""),
-    key("connect", "bool", "false", "whether it must answer"),
-    key("export_as", "word", "\"host\"", "what export hands on: \"host\", \"address\", \"port\" or \"url\""),
+    key("connect", "bool", "false", "whether it must accept a connection"),
+    key("export_as", "word", "\"host\"", "what `export` sets: \"host\", \"address\", \"port\" or \"url\""),
 ]];
 
 /// How long one attempt to connect may take.

@@ -16,7 +16,7 @@ pub const KIND: Kind =
 /// The keys that are its own.
 #[rustfmt::skip]
 pub const KEYS: &[&[KeySpec]] = &[PATH_KEYS, RIGHTS_KEYS, ENSURE_KEY, &[
-    key("target", "path", "any", "where it leads"),
+    key("target", "path", "any", "the target that it must have"),
 ]];
 
 /// Stands for what the user knows.

@@ -20,13 +20,13 @@ pub const KIND: Kind = Kind { name: "mount", hang_hint: SLOW_FILES, read, ..Kind
 /// The keys that are its own.
 #[rustfmt::skip]
 pub const KEYS: &[&[KeySpec]] = &[&[
-    key("path", "path", "NAME", "where it is mounted, where NAME is only a label"),
+    key("path", "path", "NAME", "its mount point, if NAME is only a label"),
     key("mode", "word", "either", "\"rw\" or \"ro\""),
-    key("fstype", "strings", "any", "one of these"),
-    key("options", "table", "", "options that it has and lacks: { has, lacks }"),
-    key("source", "strings", "any", "one of these devices, or directories of one"),
+    key("fstype", "strings", "any", "the allowed values"),
+    key("options", "table", "", "mount options that it must have or must not have: { has, lacks }"),
+    key("source", "strings", "any", "the allowed sources: devices, or directories of one"),
     key("propagation", "word", "any", "\"private\", \"shared\", \"slave\" or \"unbindable\""),
-    key("volume", "name or bool", "either", "the name of the engine's volume; true: any, false: none"),
+    key("volume", "name or bool", "either", "the name of the engine's volume; true: any volume, false: no volume"),
 ]];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

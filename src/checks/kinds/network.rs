@@ -16,13 +16,13 @@ pub const KIND: Kind = Kind { name: "network", nameless: true, read, ..Kind::PLA
 /// The keys that are its own.
 #[rustfmt::skip]
 pub const KEYS: &[&[KeySpec]] = &[&[
-    key("interface", "string", "NAME, or any but the loopback", "which"),
+    key("interface", "string", "NAME, or any but the loopback", "the interface"),
     key("address", "bool", "true", "whether it has an address"),
     key("family", "word", "any", "\"ipv4\" or \"ipv6\""),
-    key("cidr", "string", "any", "the network of the address, such as \"10.0.0.0/8\""),
-    key("default_route", "bool", "either", "whether the default route goes through it"),
-    key("mtu", "number", "any", "the least"),
-    key("ipv6", "bool", "either", "whether it speaks IPv6"),
+    key("cidr", "string", "any", "the network that the address must be in, such as \"10.0.0.0/8\""),
+    key("default_route", "bool", "either", "whether the default route uses it"),
+    key("mtu", "number", "any", "the minimum"),
+    key("ipv6", "bool", "either", "whether IPv6 is enabled on it"),
 ]];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -18,10 +18,10 @@ pub const KIND: Kind = Kind { name: "port", read, ..Kind::PLAIN };
 /// The keys that are its own.
 #[rustfmt::skip]
 pub const KEYS: &[&[KeySpec]] = &[&[
-    key("port", "number", "NAME", "which, where NAME is only a label"),
-    key("address", "address", "all", "of this container"),
+    key("port", "number", "NAME", "the port, if NAME is only a label"),
+    key("address", "address", "all", "the local address"),
     key("protocol", "word", "\"tcp\"", "\"tcp\" or \"udp\""),
-    key("state", "word", "\"free\"", "\"free\" for this user, or \"listening\""),
+    key("state", "word", "\"free\"", "\"free\" (this user can bind it) or \"listening\""),
 ]];
 
 /// How long a connection may take where /proc does not tell who listens.

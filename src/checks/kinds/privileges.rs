@@ -26,15 +26,15 @@ pub const KIND: Kind = Kind {
 /// The keys that are its own.
 #[rustfmt::skip]
 pub const KEYS: &[&[KeySpec]] = &[&[
-    key("capabilities", "table", "", "capabilities that are had and lacked: { has, lacks }"),
-    key("no_new_privs", "bool", "either", "whether it is set"),
-    key("seccomp", "bool", "either", "whether there is a filter"),
-    key("apparmor", "name or bool", "any", "the profile; true: any, false: none"),
-    key("setuid_files", "word", "", "\"none\": none on the root's file system"),
-    key("paths", "paths", "\"/\"", "where setuid_files looks"),
-    key("allow", "paths", "", "setuid files that may be there"),
-    key("exposed", "word", "", "\"none\": no socket of an engine's, no foreign /proc or /sys, not --privileged"),
-    key("passwords", "word", "", "\"none empty\": no empty one, no uid twice"),
+    key("capabilities", "table", "", "capabilities that rinit must have or must not have: { has, lacks }"),
+    key("no_new_privs", "bool", "either", "whether no_new_privs is set"),
+    key("seccomp", "bool", "either", "whether a seccomp filter is active"),
+    key("apparmor", "name or bool", "any", "the AppArmor profile; true: any, false: none"),
+    key("setuid_files", "word", "", "\"none\": there must be no set-user-ID files on the root file system"),
+    key("paths", "paths", "\"/\"", "the directories that `setuid_files` searches"),
+    key("allow", "paths", "", "set-user-ID files that are allowed"),
+    key("exposed", "word", "", "\"none\": no engine's socket, no /proc or /sys of the host, not --privileged"),
+    key("passwords", "word", "", "\"none empty\": no empty password in /etc/shadow, and no uid used twice"),
 ]];
 
 const ASKING: &str = "capabilities, no_new_privs, seccomp, apparmor, setuid_files, exposed, passwords";

@@ -14,9 +14,9 @@ pub const KIND: Kind = Kind { name: "tcp", read, ..Kind::PLAIN };
 /// The keys that are its own.
 #[rustfmt::skip]
 pub const KEYS: &[&[KeySpec]] = &[&[
-    key("address", "\"host:port\"", "NAME", "whom to connect to, where NAME is only a label"),
-    key("port", "number", "", "the port, where the address has none"),
-    key("timeout", "duration", "\"3s\"", "how long one address may take"),
+    key("address", "\"host:port\"", "NAME", "the address to connect to, if NAME is only a label"),
+    key("port", "number", "", "the port, if the address has none"),
+    key("timeout", "duration", "\"3s\"", "the timeout for each address"),
 ]];
 
 fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {

@@ -15,7 +15,7 @@ pub const KIND: Kind = Kind { name: "unix", read, ..Kind::PLAIN };
 /// The keys that are its own.
 #[rustfmt::skip]
 pub const KEYS: &[&[KeySpec]] = &[&[
-    key("path", "path", "NAME", "where the socket is, where NAME is only a label"),
+    key("path", "path", "NAME", "the path of the socket, if NAME is only a label"),
 ]];
 
 fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {

@@ -16,13 +16,13 @@ pub const KIND: Kind = Kind { name: "user", nameless: true, looks_at_paths: true
 /// The keys that are its own.
 #[rustfmt::skip]
 pub const KEYS: &[&[KeySpec]] = &[&[
-    key("name", "name or number", "NAME, or any", "the user"),
-    key("uid", "number", "any", "its number"),
+    key("name", "name or number", "NAME, or any", "the user that rinit runs as"),
+    key("uid", "number", "any", "its uid"),
     key("gid", "name or number", "any", "its group"),
-    key("groups", "names or numbers", "", "groups that it is a member of"),
+    key("groups", "names or numbers", "", "groups that it must be a member of"),
     key("root", "bool", "either", "whether it is root"),
-    key("in_passwd", "bool", "either", "whether /etc/passwd has it"),
-    key("home_writable", "bool", "false", "whether it must be able to write its home"),
+    key("in_passwd", "bool", "either", "whether /etc/passwd must have an entry for it"),
+    key("home_writable", "bool", "false", "whether it must be able to write to its home directory"),
 ]];
 
 const ASKING: &str = "name, uid, gid, groups, root, in_passwd, home_writable";

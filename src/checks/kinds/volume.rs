@@ -21,12 +21,12 @@ pub const KIND: Kind = Kind { name: "volume", hang_hint: SLOW_FILES, read, ..Kin
 /// The keys that are its own.
 #[rustfmt::skip]
 pub const KEYS: &[&[KeySpec]] = &[RIGHTS_KEYS, ENSURE_KEY, ENSURE_DIR_KEYS, &[
-    key("path", "path", "NAME", "where it is mounted, where NAME is only a label"),
+    key("path", "path", "NAME", "its mount point, if NAME is only a label"),
     key("readable", "bool", "true", "whether this user can read it"),
     key("writable", "bool", "true", "whether this user can write it"),
-    key("min_free", "size", "", "the least free room"),
-    key("min_free_inodes", "number", "", "the fewest free inodes"),
-    key("empty", "bool", "either", "whether nothing is in it, but for lost+found"),
+    key("min_free", "size", "", "the minimum free space"),
+    key("min_free_inodes", "number", "", "the minimum number of free inodes"),
+    key("empty", "bool", "either", "whether it is empty, apart from lost+found"),
 ]];
 
 struct VolumeCheck {

@@ -11,17 +11,17 @@ use crate::text::template::fill;
 /// The key that kinds have of which only the subject itself is made.
 #[rustfmt::skip]
 pub const ENSURE_KEY: &[KeySpec] = &[
-    key("ensure", "bool", "false", "whether it is made so where it is not: before the first service, or `--exec`'s program"),
+    key("ensure", "bool", "false", "whether rinit creates or corrects it, before the first service or the program of `--exec` starts"),
 ];
 
 /// Keys of kinds that are about a directory.
 #[rustfmt::skip]
 pub const ENSURE_DIR_KEYS: &[KeySpec] = &[
-    key("recursive", "bool", "false", "with `ensure`: owner and group for all that is below it too, in one walk that follows no link and crosses no mount"),
+    key("recursive", "bool", "false", "with `ensure`: set owner and group of everything below it too; symbolic links are not followed, mounts not crossed"),
     key("file_mode", "octal string", "as they are", "with `recursive`: the permission bits of files below it"),
-    key("dir_mode", "octal string", "as they are", "with `recursive`: those of directories below it, and its own where `mode` says nothing"),
-    key("from", "path", "", "with `ensure`: the directory whose content is copied into it while it is empty"),
-    key("ignore", "names", "", "with `from`: names that may be in an empty directory, besides `lost+found`"),
+    key("dir_mode", "octal string", "as they are", "with `recursive`: the permission bits of directories below it, and its own without `mode`"),
+    key("from", "path", "", "with `ensure`: a directory whose content is copied into it if it is empty"),
+    key("ignore", "names", "", "with `from`: names that do not count when it is judged empty, besides `lost+found`"),
 ];
 
 /// What is to be there.

@@ -12,13 +12,13 @@ use std::time::Duration;
 /// Keys that every kind has, besides the conditions.
 #[rustfmt::skip]
 pub const COMMON_KEYS: &[KeySpec] = &[
-    key("level", "word", "\"error\"", "\"error\": the container does not start; \"warn\": it is told"),
-    key("hint", "string", "", "your own words on what to do, in place of rinit's"),
-    key("wait", "duration", "one look", "how long to keep trying"),
-    key("interval", "duration", "\"500ms\"", "between two looks, with wait"),
-    key("any_of", "string", "", "of the checks that share this label, one must hold"),
-    key("as_user", "name or number", "who rinit is", "whose rights to judge with: \"USER\" or \"USER:GROUP\""),
-    key("export", "string", "", "the variable that gets the value that was found"),
+    key("level", "word", "\"error\"", "\"error\": if it fails, the container does not start; \"warn\": only a warning"),
+    key("hint", "string", "", "your own text on what to do, instead of rinit's"),
+    key("wait", "duration", "one look", "how long to retry"),
+    key("interval", "duration", "\"500ms\"", "with `wait`: the time between two attempts"),
+    key("any_of", "string", "", "a label: of the checks with the same label at least one must pass"),
+    key("as_user", "name or number", "who rinit is", "the user whose permissions the check uses: \"USER\" or \"USER:GROUP\""),
+    key("export", "string", "", "the environment variable that is set to the value found"),
 ];
 
 /// Keys that every kind has, besides the conditions.

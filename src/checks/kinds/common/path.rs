@@ -18,20 +18,20 @@ use std::io;
 /// Keys of what is at a path.
 #[rustfmt::skip]
 pub const PATH_KEYS: &[KeySpec] = &[
-    key("path", "path", "NAME", "where it is, where NAME is only a label"),
-    key("absent", "bool or \"always\"", "false", "whether nothing must be there; with `ensure` a stale pid or lock file is removed, with \"always\" even from a volume that another container may use"),
+    key("path", "path", "NAME", "its path, if NAME is only a label"),
+    key("absent", "bool or \"always\"", "false", "whether it must not exist; with `ensure` a stale pid or lock file is removed, with \"always\" even from a volume that another container may use"),
     key("readable", "bool", "either", "whether this user can read it"),
     key("writable", "bool", "either", "whether this user can write it"),
-    key("executable", "bool", "either", "whether this user can run it, or enter the directory"),
+    key("executable", "bool", "either", "whether this user can execute it, or enter the directory"),
 ];
 
 /// Keys of whose a path is.
 #[rustfmt::skip]
 pub const RIGHTS_KEYS: &[KeySpec] = &[
-    key("owner", "name or number", "any", "the user whose it is"),
-    key("group", "name or number", "any", "the group whose it is"),
-    key("mode", "octal string", "any", "the permission bits, such as \"0755\""),
-    key("max_mode", "octal string", "any", "the permission bits that it may have"),
+    key("owner", "name or number", "any", "its owner"),
+    key("group", "name or number", "any", "its group"),
+    key("mode", "octal string", "any", "its permission bits, such as \"0755\""),
+    key("max_mode", "octal string", "any", "the most permission bits that it may have"),
 ];
 
 /// Owner, group and mode that are asked for.
