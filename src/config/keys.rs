@@ -140,6 +140,7 @@ pub static TABLES: &[TableSpec] = &[
         key("http", "URL or table", "", "a server that must answer; a table has the keys of [checks.http.NAME]"),
         key("unix", "path or table", "", "a socket that must have a listener, as in [checks.unix.PATH]"),
         key("file", "path or table", "", "a file that must exist, as in [checks.file.PATH]"),
+        key("log", "pattern", "", "a regular expression that a line of its output must have matched since its start; needs the logging driver \"prefix\", \"json\" or \"file\""),
         key("check", "\"KIND.NAME\"", "", "a check in the configuration that must pass"),
         key("as_user", "name or number", "exec, test: the service's user; else rinit's", "the user that probes: \"USER\" or \"USER:GROUP\""),
         key("disable", "bool", "false", "whether to disable the healthcheck"),

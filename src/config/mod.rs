@@ -283,6 +283,8 @@ pub enum ProbeSpec {
     Exec(Vec<std::ffi::CString>),
     /// Connects to this host and port.
     Tcp(String, u16),
+    /// Has seen this pattern in a line of its output since it was started.
+    Log(String),
     /// Judges as a check does.
     Check(Box<CheckProbe>),
 }

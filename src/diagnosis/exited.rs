@@ -93,7 +93,7 @@ pub fn never_healthy(service: &RunnableService, leader: Pid, outcome: Option<Exi
         },
         ProbeSpec::Tcp(host, port) => elsewhere(host, *port, leader),
         // A check reports by itself what it found and what to do.
-        ProbeSpec::Check(_) => None,
+        ProbeSpec::Check(_) | ProbeSpec::Log(_) => None,
     }
 }
 

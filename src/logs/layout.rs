@@ -2,7 +2,7 @@
 //!
 //! All numbers are 8-byte words in native byte order. First a header page: per stream (standard output, standard
 //! error) [`HALF_LINE`] tells whether a line was begun there and not ended, and [`TORN`] whether a write is in
-//! progress that may be cut; then the progress of orders to reopen log files. Then one slot per relayed service: 32
+//! progress that may be cut; then the progress of orders to reopen log files. Then one slot per relayed service: its
 //! words, and a ring of [`RING`] bytes with the end of its output. Byte number N of the output is at N modulo
 //! [`RING`]; [`RING_END`] is the number of the next byte, and [`RING_BEGUN`] the same before it is written: a reader
 //! whose bytes lie between the two knows that they may be torn.
@@ -46,6 +46,9 @@ pub const BYTES: usize = 48;
 /// The number of bytes lost.
 pub const DROPPED: usize = 56;
 
+/// The last run in whose output the pattern of its healthcheck was seen, counted from 1.
+pub const SEEN: usize = 128;
+
 /// Per stream: the position up to which output may have begun.
 #[must_use]
 pub fn begun(stream: usize) -> usize {
@@ -72,7 +75,7 @@ pub fn held(stream: usize) -> usize {
 }
 
 /// The offset of the first stream's marks in a slot.
-const MARKS_AT: usize = 0x80;
+const MARKS_AT: usize = 0x88;
 /// The bytes of one stream's marks.
 const STREAM_MARKS: usize = 8 * MARKS as usize;
 

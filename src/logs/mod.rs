@@ -16,7 +16,7 @@ mod tails;
 pub use tails::Tail;
 
 use crate::cli::LogLevel;
-use crate::config::{LogDriver, RunnableService};
+use crate::config::{LogDriver, ProbeSpec, RunnableService};
 use crate::model::{ExitStatus, Moment, Pid, ServiceId};
 use crate::output;
 use crate::sys::Errno;
@@ -42,18 +42,21 @@ const MAX_POSITION_ATTEMPTS: u32 = 8;
 const POSITION_RETRY_INTERVAL: Duration = Duration::from_millis(1);
 const POSITION_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Orders to the relay, and its reply.
+/// Orders to the relay, and its replies.
 mod order {
     pub const LOOK: u8 = b'l';
     pub const REOPEN: u8 = b'o';
     pub const FINISH: u8 = b'f';
     pub const FLUSHED: u8 = b'd';
+    pub const SEEN: u8 = b's';
 }
 
 /// A relayed service with its two streams.
 struct Channel {
     service: ServiceId,
     pipes: [Pipe; 2],
+    /// Whether its healthcheck looks for a pattern.
+    has_pattern: bool,
     /// How many runs have ended, and are marked.
     runs: u64,
     /// When the run ended whose end is not marked yet.
@@ -151,8 +154,9 @@ impl Logs {
                     pipe::resize(end.read.as_raw_fd(), SMALL_PIPE);
                 }
             }
+            let has_pattern = matches!(service.program.probe, Some(ProbeSpec::Log(_)));
             let service = ServiceId(u16::try_from(at).unwrap_or(u16::MAX));
-            self.channels.push(Channel { service, pipes, runs: 0, ended_at: None });
+            self.channels.push(Channel { service, pipes, has_pattern, runs: 0, ended_at: None });
         }
         output::share_stderr(memory.raw_fd(), layout::HALF_LINE + 8, layout::TORN + 8);
         self.memory = Some(memory);
@@ -238,6 +242,18 @@ impl Logs {
     fn mark_ends(&mut self) {
         self.mark_at = None;
         (0..self.channels.len()).for_each(|at| self.mark_end(at, false));
+    }
+
+    /// Returns the services in whose output of this run the pattern of their healthcheck was seen.
+    pub fn seen(&self) -> impl Iterator<Item = ServiceId> {
+        let channels = self.channels.iter().enumerate().filter(|(_, channel)| channel.has_pattern);
+        channels
+            .filter(|(at, channel)| {
+                let seen =
+                    self.memory.as_ref().map_or(0, |memory| memory.word(layout::slot(*at) + layout::SEEN));
+                seen == channel.runs + 1 && channel.ended_at.is_none()
+            })
+            .map(|(_, channel)| channel.service)
     }
 
     /// Reopens all log files: somebody has moved them.

@@ -30,6 +30,7 @@ impl EventLoop {
                 self.spawn(service);
                 return START_COST;
             }
+            Action::Probe { service } if self.probe_log(service) => {}
             Action::Probe { service } => {
                 self.probe(service);
                 return START_COST;

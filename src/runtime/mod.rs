@@ -301,6 +301,7 @@ impl EventLoop {
         if let Some(logs) = self.runtime.logs.as_mut().filter(|logs| logs.descriptor() == Some(fd)) {
             logs.attend();
             self.tell_last_lines(false);
+            self.look_at_patterns();
         } else if !self.probe_says(fd) {
             self.client_says(fd);
         }

@@ -3,9 +3,10 @@
 use super::EventLoop;
 use crate::checks::{Touched, quoted};
 use crate::cli::LogLevel;
+use crate::config::ProbeSpec;
 use crate::model::{ExitStatus, Moment, Pid, ServiceId};
 use crate::supervisor::ServiceStatus;
-use crate::supervisor::event::{Note, StopReason};
+use crate::supervisor::event::{Event, Note, StopReason};
 use crate::sys::process::fork;
 use crate::text::gather::Gather;
 use crate::text::template::fill;
@@ -134,9 +135,7 @@ impl EventLoop {
             self.seen_files.push(SeenFile { service: probe.service, touched });
         }
         if outcome == ExitStatus::Code(0) {
-            if let Some(known) = known_mut(&mut self.failures, probe.service) {
-                known.is_over = true;
-            }
+            self.probe_passed(probe.service);
             if crate::output::is_verbose() {
                 let why = probe.why("healthcheck passed");
                 self.say(LogLevel::Debug, Some(probe.service), &why);
@@ -144,6 +143,38 @@ impl EventLoop {
         } else {
             let why = probe.why(&outcome.to_string());
             self.probe_failed(probe.service, why);
+        }
+    }
+
+    /// Answers a probe that asks whether the service has written a line; returns false for other probes.
+    pub(super) fn probe_log(&mut self, service: ServiceId) -> bool {
+        let found = self.runtime.services.get(service.index()).map(|service| &service.program.probe);
+        let Some(Some(ProbeSpec::Log(pattern))) = found else { return false };
+        let passed = self.runtime.logs.as_ref().is_some_and(|logs| logs.seen().any(|seen| seen == service));
+        if passed {
+            self.probe_passed(service);
+            self.events.push_back(Event::ProbePassed { service });
+        } else {
+            self.probe_failed(service, fill!("no line of its output has {} yet", &quoted(pattern)));
+            self.events.push_back(Event::ProbeFailed { service });
+        }
+        true
+    }
+
+    /// The relay has seen something: a service that waits for that need not wait for its next probe.
+    pub(super) fn look_at_patterns(&mut self) {
+        let Some(logs) = &self.runtime.logs else { return };
+        let core = &self.runtime.core;
+        let waits = |service: &ServiceId| {
+            matches!(core.state_of(*service), ServiceStatus::Running { ready: false, .. })
+        };
+        let events = logs.seen().filter(waits).map(|service| Event::ProbeNow { service });
+        self.events.extend(events);
+    }
+
+    fn probe_passed(&mut self, service: ServiceId) {
+        if let Some(known) = known_mut(&mut self.failures, service) {
+            known.is_over = true;
         }
     }
 

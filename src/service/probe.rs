@@ -45,8 +45,8 @@ impl Starter {
                     .map(|pid| (Started::Running(pid), None))
                     .map_err(StartFailure::no_probe)
             }
-            // Checks are evaluated elsewhere.
-            Some(ProbeSpec::Check(_)) | None => Err(StartFailure {
+            // Checks are evaluated elsewhere, and logs looked at.
+            Some(ProbeSpec::Check(_) | ProbeSpec::Log(_)) | None => Err(StartFailure {
                 lasting: true,
                 code: exit_code::OS_ERROR,
                 why: "no healthcheck".into(),

@@ -30,6 +30,10 @@ pub enum Event {
     ProbeSpawned { service: ServiceId, pid: Pid },
     /// [`Action::Probe`] could not be started; this counts as a failed probe.
     ProbeFailed { service: ServiceId },
+    /// [`Action::Probe`] was answered without a process: the service is healthy.
+    ProbePassed { service: ServiceId },
+    /// A probe of the service would pass now: it is not to wait for its next one.
+    ProbeNow { service: ServiceId },
     /// rinit received this signal (never SIGCHLD).
     Signal(Signal),
     /// A control client orders something of one service.
@@ -76,7 +80,7 @@ pub enum Action {
     /// Kill a process that has not loaded its program yet; it may or may not lead a group. Its end is still reported.
     KillStart { pid: Pid },
     /// Run the service's healthcheck once, in its own process. Answered by [`Event::ProbeSpawned`] or
-    /// [`Event::ProbeFailed`]. Exit code 0 is a pass.
+    /// [`Event::ProbeFailed`], or by [`Event::ProbePassed`]. Exit code 0 is a pass.
     Probe { service: ServiceId },
     /// Kill this probe and its process group. Its end is still reported.
     KillProbe { pid: Pid },

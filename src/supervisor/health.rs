@@ -80,11 +80,12 @@ impl Step<'_> {
         }
     }
 
-    pub(super) fn probe_failed(&mut self, id: ServiceId) {
+    /// A probe was answered without a process.
+    pub(super) fn probe_answered(&mut self, id: ServiceId, passed: bool) {
         match self.core.records[id].probe {
             ProbeState::Asked => {
                 self.core.pids.answer_without_process();
-                self.probe_result(id, false);
+                self.probe_result(id, passed);
             }
             ProbeState::Stale => {
                 self.core.pids.answer_without_process();
@@ -92,6 +93,20 @@ impl Step<'_> {
             }
             ProbeState::Off | ProbeState::Due(_) | ProbeState::Running { .. } | ProbeState::Killed { .. } => {
             }
+        }
+    }
+
+    /// A probe is worth asking for before it is due.
+    pub(super) fn probe_now(&mut self, id: ServiceId) {
+        match self.core.records[id].probe {
+            ProbeState::Due(_) => self.ask_probe(id),
+            ProbeState::Running { .. } if faulty!(self.core, ProbeTwice) => self.ask_probe(id),
+            // There is one, or there is to be none.
+            ProbeState::Off
+            | ProbeState::Asked
+            | ProbeState::Stale
+            | ProbeState::Running { .. }
+            | ProbeState::Killed { .. } => {}
         }
     }
 

@@ -237,10 +237,73 @@ fn a_probe_has_a_user_of_its_own() {
     run.wait_for_err("c: unhealthy: its healthcheck failed 2 times in a row: file /etc/shadow: found ");
     run.stop().expect(0);
     for (keys, part) in [
-        ("tcp = 80, as_user = 'nobody'", "as_user: can never act: a connection has no user"),
+        ("tcp = 80, as_user = 'nobody'", "as_user: can never act: this probe needs no right of any user"),
         ("exec = 'true', as_user = ''", "as_user: is empty"),
     ] {
         let config = format!("[services.web]\ncommand = 'true'\nhealthcheck = {{ {keys} }}\n");
         Init::config(&config).run().expect(78).tells(&["rinit.toml:3:", part]);
+    }
+}
+
+/// Ready by a line of the log, as PostgreSQL and Java programs say it: seen by the relay, in this run alone.
+#[test]
+fn a_line_of_the_output_makes_a_service_healthy() {
+    let config = r#"
+        [defaults]
+        logging = "prefix"
+        [services.db]
+        command = ["sh", "-c", '''
+            echo starting; until [ -e /mnt/files/go ]; do sleep 0.01; done; rm /mnt/files/go
+            echo "LOG: ready to accept 12 connections" >&2; exec sleep 1001''']
+        healthcheck = { log = "ready to accept \\d+ conn", interval = "100s", start_period = "1000s", start_interval = "1000s" }
+        [services.web]
+        command = ["sh", "-c", "echo web runs; exec sleep 1000"]
+        depends_on = { db = { condition = "healthy", restart = true } }
+        [services.half]
+        command = ["sh", "-c", "printf 'login: '; exec sleep 1000"]
+        healthcheck = { log = "^login: $", interval = "100s", start_period = "1000s" }
+        [services.last]
+        command = ["echo", "all done"]
+        restart = "no"
+        essential = false
+        depends_on = { half = "healthy" }
+    "#;
+    let run = Init::config(config).start();
+    run.wait_for("| starting");
+    run.wait_for("all done");
+    let times = |line: &str| run.out().lines().filter(|known| known.trim_end().ends_with(line)).count();
+    assert_eq!(times("web runs"), 0, "{}", run.out());
+    std::fs::write(run.directory().join("go"), "").unwrap();
+    eventually("it is ready", || times("web runs") == 1);
+    // The next run has to say so again.
+    run.signal_to(&run.the("sleep 1001"), libc::SIGKILL);
+    eventually("it starts again", || times("| starting") == 2);
+    assert_eq!(times("web runs"), 1, "{}", run.out());
+    std::fs::write(run.directory().join("go"), "").unwrap();
+    eventually("it is ready again", || times("web runs") == 2);
+    run.stop().expect(0);
+}
+
+/// Never said within `start_period` and `retries`: unhealthy, and told what was waited for.
+#[test]
+fn a_line_that_never_comes_makes_a_service_unhealthy() {
+    let config = r#"
+        [services.a]
+        command = ["sh", "-c", "echo up; exec sleep 1000"]
+        logging = "json"
+        restart = "no"
+        healthcheck = { log = "listening on", interval = "20ms", retries = 2 }
+    "#;
+    let ended = Init::config(config).run();
+    assert_ne!(ended.code(), 0, "{}", ended.story());
+    ended.tells(&["a: unhealthy: its healthcheck failed 2 times in a row: no line of its output has \"listening on\" yet"]);
+    for (keys, part) in [
+        ("healthcheck = { log = 'x' }", "services.web.healthcheck: log needs rinit to carry its output"),
+        ("logging = 'none'\nhealthcheck = { log = 'x' }", "log needs rinit to carry its output"),
+        ("logging = 'json'\nhealthcheck = { log = '(x' }", "services.web.healthcheck.log: has "),
+        ("logging = 'json'\nhealthcheck = { log = '' }", "services.web.healthcheck.log: is empty"),
+    ] {
+        let config = format!("[services.web]\ncommand = 'true'\n{keys}\n");
+        Init::config(&config).run().expect(78).tells(&["rinit.toml:", part]);
     }
 }

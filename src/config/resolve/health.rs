@@ -7,11 +7,12 @@ use crate::config::source::document::{Node, Value};
 use crate::config::{CheckProbe, ProbeSpec, UserSpec};
 use crate::model::{HealthRules, ServiceType};
 use crate::text::gather::Gather;
+use crate::text::regex::Pattern;
 use crate::text::template::fill;
 use std::ffi::CString;
 use std::time::Duration;
 
-const PROBES: [&str; 7] = ["exec", "test", "tcp", "http", "unix", "file", "check"];
+const PROBES: [&str; 8] = ["exec", "test", "tcp", "http", "unix", "file", "log", "check"];
 
 /// The healthcheck of a service.
 pub struct Healthcheck {
@@ -36,7 +37,7 @@ pub fn read(table: &Table<'_>, kind: ServiceType) -> Option<Healthcheck> {
     match written.as_slice() {
         _ if none => {}
         [] => below.fault_here(
-            "probes nothing; expected exec = [\"program\"], test = [\"CMD\", \"program\"], tcp = 6379, http = \"http://127.0.0.1:8080/\", unix, file or check = \"KIND.NAME\"",
+            "probes nothing; expected exec = [\"program\"], test = [\"CMD\", \"program\"], tcp = 6379, http = \"http://127.0.0.1:8080/\", unix, file, log or check = \"KIND.NAME\"",
         ),
         keys => {
             let key = latest(&below, keys);
@@ -62,8 +63,8 @@ fn as_user(table: &Table<'_>, probe: Option<&mut ProbeSpec>) -> Option<UserSpec>
     let (user, group) = text.split_once(':').map_or((&*text, None), |(user, group)| (user, Some(group)));
     [Some(user), group].into_iter().flatten().for_each(|name| owner(table, KEY, name));
     match probe {
-        Some(ProbeSpec::Tcp(..)) if table.path != DEFAULTS => {
-            table.fault(KEY, "can never act: a connection has no user; drop it");
+        Some(ProbeSpec::Tcp(..) | ProbeSpec::Log(_)) if table.path != DEFAULTS => {
+            table.fault(KEY, "can never act: this probe needs no right of any user; drop it");
         }
         Some(ProbeSpec::Check(check)) => check.as_user = Some(text),
         _ => {
@@ -138,6 +139,7 @@ fn read_probe(table: &Table<'_>, key: &'static str) -> Option<ProbeSpec> {
         "exec" => Some(ProbeSpec::Exec(words(table.command(key)?))),
         "test" => test(table).map(ProbeSpec::Exec),
         "tcp" => tcp(table),
+        "log" => log(table),
         _ => check(table, key),
     }
 }
@@ -212,6 +214,18 @@ fn tcp(table: &Table<'_>) -> Option<ProbeSpec> {
             .ok_or_else(|| format!("expected {EXPECTED}, the port from 1 to 65535"))
     })?;
     Some(ProbeSpec::Tcp(host, port))
+}
+
+/// A pattern that fits anywhere in a line.
+fn log(table: &Table<'_>) -> Option<ProbeSpec> {
+    const KEY: &str = "log";
+    let pattern = table.text(KEY)?;
+    if let Err(why) = Pattern::new(&pattern) {
+        table.fault(KEY, &fill!("has {}", why));
+    } else if pattern.is_empty() {
+        table.fault(KEY, "is empty; expected what a line has when it is ready, such as \"ready to accept\"");
+    }
+    Some(ProbeSpec::Log(pattern))
 }
 
 /// A port alone is one of this container.

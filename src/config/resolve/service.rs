@@ -8,7 +8,7 @@ use crate::config::read::interpolate::Scope;
 use crate::config::read::table::{ReadContext, Table};
 use crate::config::source::diagnostic::{SourceMap, Span};
 use crate::config::source::document::{Node, Value};
-use crate::config::{ExportEnv, Off, ProgramSettings, UserSpec};
+use crate::config::{ExportEnv, Off, ProbeSpec, ProgramSettings, UserSpec};
 use crate::model::{KillMode, ServicePolicy, ServiceType};
 use crate::text::assignments::is_name;
 use crate::text::escape::escaped;
@@ -211,6 +211,12 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         kill_mode: table.word("kill_mode").unwrap_or_default(),
         health: rules_health,
     };
+    let logging = logging::read(table);
+    if matches!(probe, Some(ProbeSpec::Log(_))) && !logging.driver.is_relayed() {
+        let why =
+            "needs rinit to carry its output; add logging = { driver = \"prefix\" }, or \"json\" or \"file\"";
+        table.fault("healthcheck", &fill!("log {}", why));
+    }
     let clear_env = table.flag("clear_env").unwrap_or(false);
     let unset = environment::unset(table, clear_env);
     let settings = ProgramSettings {
@@ -224,7 +230,7 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         ulimits: ulimits::read(table),
         privileges: privileges::read(table),
         rights_level: privileges::level(table),
-        logging: logging::read(table),
+        logging,
         probe,
         probe_user,
         export_env: export_env(table, kind),

@@ -27,6 +27,7 @@ use crate::sys::process::aside;
 use crate::sys::stdio;
 use crate::text::gather::Gather;
 use crate::text::redact;
+use crate::text::regex::Pattern;
 use crate::text::template::fill;
 use mask::Mask;
 use sink::{Sink, SinkKind};
@@ -107,6 +108,8 @@ struct Relay<'a> {
     /// `web | `, per service.
     labels: Vec<Vec<u8>>,
     mask: Mask,
+    /// Per service what its healthcheck looks for; empty: nothing for any.
+    patterns: Vec<Option<Pattern>>,
     /// Sources to be checked.
     ready: VecDeque<usize>,
     /// Sources with an incomplete line.
@@ -176,6 +179,7 @@ impl<'a> Relay<'a> {
             sources,
             sinks,
             mask: Mask::new(redact::byte_forms()),
+            patterns: setup::patterns(setup),
             has_flushed: false,
             finishing: None,
             reopening: 0,

@@ -2,10 +2,11 @@
 
 use super::format::Text;
 use super::sink::{ATOMIC, Owed, SinkKind, Written};
-use super::{BATCH, MAX_PIECE, Relay, RelayedService, Style, layout};
+use super::{BATCH, MAX_PIECE, Relay, RelayedService, Style, layout, order};
 use crate::sys::Errno;
 use crate::sys::event::clock;
 use crate::sys::fs::pipe;
+use crate::sys::net::pair;
 use crate::text::timestamp::rfc3339;
 use std::os::fd::AsRawFd as _;
 
@@ -197,6 +198,7 @@ impl Relay<'_> {
             if !ends && !flush && to - at < batch.source.piece_at {
                 return true;
             }
+            self.look_for_pattern(&batch.source, text.bytes.get(at..to).unwrap_or_default());
             let reached = self.write_line(batch, text, &line, flush);
             if !ends && reached == at {
                 return reached < end;
@@ -204,6 +206,16 @@ impl Relay<'_> {
             at = if ends { after } else { reached };
         }
         false
+    }
+
+    /// Tells rinit of the first line of a run that the service's healthcheck waits for.
+    fn look_for_pattern(&mut self, source: &RelayedService, line: &[u8]) {
+        let Some(Some(pattern)) = self.patterns.get(source.channel) else { return };
+        let (word, run) = (layout::slot(source.channel) + layout::SEEN, source.ended + 1);
+        if self.memory.word(word) != run && pattern.matches(&String::from_utf8_lossy(line)) {
+            self.memory.set_word(word, run);
+            let _ = pair::send(self.setup.control.as_raw_fd(), &[order::SEEN], None);
+        }
     }
 
     fn batch(&mut self, number: usize, source: RelayedService) -> Batch {

@@ -2,11 +2,12 @@
 
 use super::sink::{LogFileSink, Sink, SinkKind};
 use super::{MAX_PIECE, RelayedService, Setup, Style};
-use crate::config::{LogDriver, RunnableService};
+use crate::config::{LogDriver, ProbeSpec, RunnableService};
 use crate::logs::Channel;
 use crate::sys::fs::pipe;
 use crate::sys::stdio;
 use crate::text::gather::Gather;
+use crate::text::regex::Pattern;
 use crate::text::template::fill;
 use std::os::fd::AsRawFd as _;
 
@@ -57,6 +58,19 @@ pub(super) fn sources(setup: &Setup<'_>, streams: [usize; 2], sinks: &mut Vec<Si
         }
     }
     sources
+}
+
+/// Returns what healthchecks look for in the output of each service.
+pub(super) fn patterns(setup: &Setup<'_>) -> Vec<Option<Pattern>> {
+    if setup.channels.iter().all(|channel| !channel.has_pattern) {
+        return Vec::new();
+    }
+    let pattern = |channel: &Channel| match &setup.services.get(channel.service.index())?.program.probe {
+        // Anywhere in a line.
+        Some(ProbeSpec::Log(text)) => Pattern::new(&fill!(".*(?:{}).*", text)).ok(),
+        _ => None,
+    };
+    setup.channels.iter().map(pattern).gather()
 }
 
 /// Returns the prefix of each service's lines: its name, padded to the longest; coloured on a terminal.

@@ -133,6 +133,7 @@ impl Dice {
                 1 => world.answer_early(self.outcome(), self.chance(20)),
                 2 if world.core.is_stopping() => world.skip(),
                 2 => world.answer_slowly(),
+                3 => world.pass(),
                 _ => _ = world.answer(),
             }
             return;
@@ -160,6 +161,11 @@ impl Dice {
             79 if self.chance(10) => world.feed(Event::Stop { code: 70 }),
             80 | 81 if self.chance(20) || world.core.is_stopping() => world.signal(self.one(&signals)),
             82 | 83 => world.signal(signals[4]),
+            95 | 96 => {
+                let count = u64::try_from(world.rules.len()).unwrap();
+                let service = ServiceId(u16::try_from(self.below(count)).unwrap());
+                world.feed(Event::ProbeNow { service });
+            }
             _ => self.time(world),
         }
     }

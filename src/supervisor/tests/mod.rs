@@ -58,6 +58,8 @@ pub(super) enum Mutant {
     KillAtSecondTerm,
     /// Signals for the main service that came before it ran are lost.
     LosePending,
+    /// A probe that is asked for early comes beside the one that runs.
+    ProbeTwice,
     /// Waits are never reported.
     SilentWait,
     /// Who waits for the first instance of a service does not see that another one is there.
@@ -87,6 +89,7 @@ impl Mutant {
         Self::AwaitLoad,
         Self::KillAtSecondTerm,
         Self::LosePending,
+        Self::ProbeTwice,
         Self::SilentWait,
         Self::ForgetOthers,
     ];

@@ -32,6 +32,7 @@ fn futures(world: &World) -> Vec<World> {
         if !is_plain {
             then(&|w| w.refuse(false, 127));
         }
+        then(&|w| w.pass());
         if world.core.is_stopping() {
             then(&|w| w.skip());
         }

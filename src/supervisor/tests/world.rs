@@ -195,6 +195,13 @@ impl World {
         }
     }
 
+    /// Answers the oldest request, if it is for a probe: it has passed without a process.
+    pub fn pass(&mut self) {
+        let Ask::Probe(service) = self.asks[0] else { return };
+        self.asks.remove(0);
+        self.feed(Event::ProbePassed { service });
+    }
+
     /// Skips the oldest request, as the shell does with spawns once the container stops.
     pub fn skip(&mut self) {
         match self.asks.remove(0) {
