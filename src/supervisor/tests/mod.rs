@@ -67,7 +67,7 @@ pub(super) enum Mutant {
 }
 
 impl Mutant {
-    pub(super) const ALL: [Self; 23] = [
+    pub(super) const ALL: &[Self] = &[
         Self::ForgetTimers,
         Self::ForgetStopped,
         Self::GiveUpStopped,
