@@ -50,6 +50,7 @@ impl EventLoop {
             Action::Sweep { signal } => self.sweep(signal),
             Action::Halt { code } => {
                 self.code = Some(code);
+                self.remove_cgroups();
                 self.close_socket();
             }
             Action::Tell(note) => {
@@ -101,7 +102,11 @@ impl EventLoop {
         let role = if self.runtime.main == Some(service) { Role::Main } else { Role::Service };
         let outputs = self.runtime.logs.as_mut().and_then(|logs| logs.outputs(service));
         let mut env_file = None;
-        let started = self.runtime.starter.start(program, role, outputs, &mut env_file);
+        let (fence, cgroup) = self.fence(service);
+        let started = self.runtime.starter.start(program, role, outputs, &mut env_file, fence);
+        if let Ok(started) = &started {
+            self.keep_fence(started.pid(), service, cgroup);
+        }
         if program.export_env.is_some() {
             self.keep_env_file(service, env_file.filter(|_| started.is_ok()));
         }

@@ -364,6 +364,7 @@ impl EventLoop {
                     self.say(LogLevel::Debug, None, &format!("reaped pid {pid} ({name}): {outcome}"));
                 }
                 if self.load_ended(pid) || self.helper_ended(pid) {
+                    self.escaped.retain(|known| !known.is_of(pid));
                     return;
                 }
                 if !self.runtime.core.knows(pid) {

@@ -7,7 +7,7 @@ use crate::config::{LogDriver, Program, UserSpec};
 use crate::diagnosis;
 use crate::exit_code;
 use crate::model::environ::Environ;
-use crate::model::{Pid, ServiceId, Signal};
+use crate::model::{Pid, ServiceId, Signal, Ulimit};
 use crate::sys::Errno;
 use crate::sys::container::cgroup;
 use crate::sys::event::signals::Inherited;
@@ -92,6 +92,14 @@ pub struct Starter {
     pub exports: Exports,
 }
 
+/// How all processes of a service are known, wherever they go.
+pub struct Fence {
+    /// The `cgroup.procs` of its cgroup.
+    pub cgroup: Option<OwnedFd>,
+    /// A limit that it is marked by.
+    pub mark: Option<Ulimit>,
+}
+
 /// What a process is to rinit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
@@ -124,18 +132,26 @@ impl Starter {
     }
 
     /// Starts a service or the COMMAND. `outputs`, if given, become its standard output and error; they stay open
-    /// here. `env_file` is the file to which it may write variables.
+    /// here. `env_file` is the file to which it may write variables, `fence` by what it and all below it are known.
     pub fn start<'a>(
         &'a self,
         program: &'a Program,
         role: Role,
         outputs: Option<[RawFd; 2]>,
         env_file: &mut Option<EnvFile>,
+        fence: Option<Fence>,
     ) -> Result<Started<'a>, StartFailure> {
         if program.passwd {
             self.enter_in_passwd(program, &|job| fork::answer(&self.ignored, LOOK_TIMEOUT, job));
         }
         let mut recipe = self.recipe(program, &program.argv, role)?;
+        if let Some(Fence { cgroup, mark }) = fence {
+            recipe.cgroup = cgroup;
+            let is_free = |mark: &Ulimit| recipe.ulimits.iter().all(|limit| limit.name != mark.name);
+            if let Some(mark) = mark.filter(is_free) {
+                recipe.ulimits.to_mut().push(mark);
+            }
+        }
         if let Some([out, err]) = outputs {
             let [input, ..] = recipe.stdio;
             // The COMMAND keeps a terminal.
@@ -263,6 +279,7 @@ impl Starter {
             ids: person.ids,
             umask: program.umask,
             ulimits,
+            cgroup: None,
             privileges,
             open_files: rlimits::given_open_files(),
             stdio: match (role, program.logging.driver) {

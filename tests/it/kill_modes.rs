@@ -200,3 +200,49 @@ while True:
     assert!(!ended.err.contains("WARNING") && !ended.err.contains("[ERROR]"), "{}", ended.story());
     assert!(ended.err.contains("Shutting down: Master"), "{}", ended.story());
 }
+
+/// Binds a port in a process that has left its group and session, and lost its parent: `$1` is how its first process
+/// ends then.
+const ESCAPES: &str = r#"
+import os, signal, socket, sys, time
+ready, told = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        held = socket.socket()
+        try:
+            held.bind(("127.0.0.1", 7654)); held.listen()
+            print("bound", flush=True)
+        except OSError as error:
+            print("busy", flush=True)
+        os.write(told, b"x")
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(1000)
+    os._exit(0) if sys.argv[1] == "orphan" else time.sleep(1000)
+os.read(ready, 1)
+while not os.path.exists("/mnt/files/go"): time.sleep(0.01)
+os._exit(1)
+"#;
+
+/// A port that an escaped child holds is free before the service is started again.
+#[test]
+fn a_restart_finds_the_port_free() {
+    for (how, has_cgroups) in [("child", true), ("orphan", true), ("child", false), ("orphan", false)] {
+        let config = r#"
+            [services.app]
+            command = ["/usr/bin/python3", "/mnt/files/escapes.py", "HOW"]
+            kill_mode = "all"
+            stop_grace_period = "100ms"
+            restart_policy = { delay = "1ms" }
+        "#;
+        let launch = Init::config(&config.replace("HOW", how)).file("escapes.py", ESCAPES).network().nested();
+        let run = if has_cgroups { launch } else { launch.hide("/sys/fs/cgroup") }.start();
+        run.wait_for("bound");
+        std::fs::write(run.directory().join("go"), "").unwrap();
+        eventually("it has started again", || run.out().matches("bound").count() >= 3);
+        std::fs::remove_file(run.directory().join("go")).unwrap();
+        let ended = run.stop();
+        assert!(!ended.out.contains("busy"), "{how}: {}", ended.story());
+        assert!(ended.left.is_empty(), "{how}: {:?}", ended.left);
+    }
+}

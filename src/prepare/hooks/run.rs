@@ -82,7 +82,7 @@ impl HookProcess {
         let ends = [out_end.as_raw_fd(), err_end.as_raw_fd()];
         let mut started = self
             .starter
-            .start(&program, Role::Service, Some(ends), &mut file)
+            .start(&program, Role::Service, Some(ends), &mut file, None)
             .map_err(|failure| HookFailure { code: failure.code, ..failed(failure.why) })?;
         drop((out_end, err_end));
         let stream = |pipe, to| Stream { pipe: Some(pipe), to, line: Vec::new() };

@@ -2,6 +2,7 @@
 
 pub mod cgroup;
 pub mod kernel;
+pub mod service_cgroup;
 
 use super::fs::files;
 use super::net;

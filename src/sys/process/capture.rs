@@ -45,6 +45,7 @@ pub fn run(path: &str, argv: &[String], environ: &[CString], patience: Duration)
         ids: None,
         umask: None,
         ulimits: Cow::Borrowed(&[]),
+        cgroup: None,
         privileges: None,
         open_files: super::rlimits::given_open_files(),
         stdio: [null.as_ref().map(|fd| fd.as_raw_fd()), Some(out_end.as_raw_fd()), Some(err_end.as_raw_fd())],

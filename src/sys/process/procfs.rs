@@ -149,13 +149,17 @@ pub fn children(of: Pid) -> Vec<Process> {
 }
 
 /// Returns the live processes that have left this leader's group, each with its start time: members of its session,
-/// its descendants while it lives, those in `known`, and the descendants of all these. A process in its own session
-/// whose ancestors ended before any scan cannot be found.
+/// its descendants while it lives, those in `known` and in its cgroup, orphans with its mark, and the descendants of all
+/// these.
 #[must_use]
-pub fn escaped(leader: Pid, known: &[(Pid, u64)]) -> Vec<(Pid, u64)> {
-    let processes = all();
+pub fn escaped(leader: Pid, known: &[(Pid, u64)], members: &[Pid], mark: u64) -> Vec<(Pid, u64)> {
+    let (processes, rinit) = (all(), crate::sys::pid());
     let is_theirs = |p: &Process| {
-        p.pid == leader || p.session == leader || p.group == leader || known.contains(&(p.pid, p.started))
+        let is_near = p.pid == leader || p.session == leader || p.group == leader;
+        is_near
+            || known.contains(&(p.pid, p.started))
+            || members.contains(&p.pid)
+            || p.parent == rinit && p.pid != leader && marked(p.pid) == Some(mark)
     };
     let mut found: Vec<&Process> = processes.iter().filter(|p| is_theirs(p)).gather();
     let mut looked = 0;
@@ -167,6 +171,19 @@ pub fn escaped(leader: Pid, known: &[(Pid, u64)]) -> Vec<(Pid, u64)> {
     }
     let left = found.iter().filter(|p| p.group != leader && p.pid != leader && !p.zombie);
     left.map(|p| (p.pid, p.started)).gather()
+}
+
+/// Returns the soft limit of file locks of a process, which marks a service's (see [`super::rlimits::mark`]): anybody
+/// may read it, unlike its environment.
+fn marked(pid: Pid) -> Option<u64> {
+    let limits = crate::sys::fs::files::system_text(&fill!("/proc/{}/limits", &pid.to_string())).ok()?;
+    limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max file locks"))?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
 }
 
 /// Returns every live descendant of `root`.

@@ -1,6 +1,6 @@
 //! The resource limits of this process (getrlimit(2)).
 
-use crate::model::Ulimit;
+use crate::model::{ServiceId, Ulimit};
 use crate::sys::{Errno, raw};
 use crate::text::gather::Gather;
 use crate::text::template::fill;
@@ -106,6 +106,20 @@ pub fn too_high(limit: &Ulimit) -> Option<TooHigh> {
         None => (hard, false),
     };
     (limit.hard > most).then_some(TooHigh { limit: *limit, most, for_anybody })
+}
+
+/// Returns the number by which the processes of a service are known again: their soft limit of file locks, which the
+/// kernel has not enforced since Linux 2.4, and which is inherited whatever user, session and environment they take.
+#[must_use]
+pub fn mark(service: ServiceId) -> u64 {
+    1 << 62 | u64::from(service.0)
+}
+
+/// Returns the limit that marks a service's processes, if it can be set.
+#[must_use]
+pub fn marking(service: ServiceId) -> Option<Ulimit> {
+    let (soft, (_, hard)) = (mark(service), get("locks").ok()?);
+    (soft <= hard).then_some(Ulimit { name: "locks", soft, hard })
 }
 
 /// Returns why this process may not set a limit.

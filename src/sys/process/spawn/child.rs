@@ -7,6 +7,7 @@ use crate::sys::process::{credentials, descriptors, privileges, rlimits};
 use crate::sys::{Errno, raw, stdio};
 use crate::text::gather::Gather;
 use std::ffi::{CStr, CString, c_char};
+use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 /// The child's input, and where it reports a failure.
@@ -127,6 +128,13 @@ fn at(stage: Stage) -> impl Fn(Errno) -> SpawnError {
 pub(crate) fn prepare(order: &ExecOrder<'_>) -> Result<(), SpawnError> {
     let recipe = &order.recipe;
     join_group(recipe.place).map_err(at(Stage::Group))?;
+    if let Some(cgroup) = &recipe.cgroup {
+        // Without it what leaves the service's session is found less surely.
+        // SAFETY: one byte of ours; 0 is the writer itself.
+        let _ = unsafe {
+            raw::call(libc::SYS_write, &[raw::number(cgroup.as_raw_fd()), raw::address(c"0".as_ptr()), 1])
+        };
+    }
     for (target, source) in (0..).zip(recipe.stdio) {
         if let Some(source) = source {
             // Without O_CLOEXEC: the copy stays open.

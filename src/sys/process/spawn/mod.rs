@@ -17,7 +17,7 @@ use child::{ExecOrder, exec, prepare};
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -131,6 +131,8 @@ pub struct ExecSpec<'a> {
     pub umask: Option<u32>,
     /// Resource limits.
     pub ulimits: Cow<'a, [Ulimit]>,
+    /// The `cgroup.procs` of the cgroup that it enters.
+    pub cgroup: Option<OwnedFd>,
     /// Privileges and scheduling attributes.
     pub privileges: Option<Cow<'a, ExecPrivileges>>,
     /// The inherited limit of open files, if rinit has changed its own.
