@@ -55,6 +55,7 @@ mod main_migration;
 mod main_service;
 mod nested;
 mod order;
+mod other_inits;
 mod own_lines;
 mod prepare_review;
 mod probe_output;
