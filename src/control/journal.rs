@@ -34,6 +34,7 @@ impl Reason {
             Self::Stop(StopReason::Unhealthy) => "unhealthy",
             Self::Stop(StopReason::Dependency(_)) => "dependency",
             Self::Stop(StopReason::ByHand) => "by-hand",
+            Self::Stop(StopReason::Reload) => "reload",
             Self::StartFailed => "start-failed",
             Self::GivenUp => "given-up",
             Self::Policy => "policy",
@@ -186,6 +187,9 @@ pub fn service(note: Note) -> Option<ServiceId> {
         | Note::Stuck { service }
         | Note::Ordered { service, .. }
         | Note::StoppedIdle { service }
+        | Note::Added { service }
+        | Note::Removed { service }
+        | Note::TurnedOff { service }
         | Note::NotForwarded { service, .. }
         | Note::Forwarded { service, .. } => Some(service),
         Note::ShuttingDown { because } => because,

@@ -425,6 +425,9 @@ fn event_word(note: Note) -> &'static str {
         Note::Ordered { order: ControlOrder::Stop { .. }, .. } => "stop-ordered",
         Note::Ordered { order: ControlOrder::Restart, .. } => "restart-ordered",
         Note::StoppedIdle { .. } => "stopped",
+        Note::Added { .. } => "added",
+        Note::Removed { .. } => "removed",
+        Note::TurnedOff { .. } => "turned-off",
         Note::Forwarded { .. } | Note::Ordered { order: ControlOrder::Signal(_), .. } => "signalled",
         Note::StillWaiting | Note::StillStopping | Note::NotForwarded { .. } | Note::Unused { .. } => "other",
     }

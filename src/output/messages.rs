@@ -45,6 +45,9 @@ pub fn event_name(note: Note) -> &'static str {
         Note::StillStopping => "still_stopping",
         Note::Ordered { .. } => "ordered",
         Note::StoppedIdle { .. } => "stopped_idle",
+        Note::Added { .. } => "added",
+        Note::Removed { .. } => "removed",
+        Note::TurnedOff { .. } => "turned_off",
     }
 }
 
@@ -84,6 +87,7 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
         Note::Stopping { service, cause } => {
             let level = match cause {
                 StopReason::Shutdown | StopReason::ByHand => LogLevel::Debug,
+                StopReason::Reload => LogLevel::Info,
                 _ => LogLevel::Warn,
             };
             (level, Some(service), fill!("stopping{}", because(cause, &name)))
@@ -98,6 +102,9 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
             (LogLevel::Info, Some(service), ordered(service, order, name(because), because))
         }
         Note::StoppedIdle { service } => (LogLevel::Info, Some(service), "stopped (it did not run)".into()),
+        Note::Added { service } => (LogLevel::Info, Some(service), "added".into()),
+        Note::Removed { service } => (LogLevel::Info, Some(service), "removed".into()),
+        Note::TurnedOff { service } => (LogLevel::Info, Some(service), "off".into()),
         Note::Draining { delay } => {
             let delay = show_duration(delay);
             (LogLevel::Info, None, ["stopping in ", &delay, "; everything serves until then"].concat())
@@ -195,7 +202,8 @@ fn ended<'n>(
 ) -> (LogLevel, String) {
     // The run and the stop are timed separately.
     let ran = || fill!("(ran {}, stop took {})", after, show_duration(took));
-    if cause == StopReason::Shutdown || cause == StopReason::ByHand && next == Next::Stopped {
+    let is_asked = matches!(cause, StopReason::ByHand | StopReason::Reload);
+    if cause == StopReason::Shutdown || is_asked && next == Next::Stopped {
         // Nothing is restarted now, whatever the policy says.
         return if asked_for(outcome) || next == Next::Stopped {
             (LogLevel::Info, fill!("stopped {}", ran()))
@@ -270,6 +278,7 @@ fn because<'n>(cause: StopReason, name: &impl Fn(ServiceId) -> &'n str) -> Strin
         StopReason::StartTimeout => " (not ready within start_timeout)".into(),
         StopReason::RunTimeout => " (ran longer than run_timeout)".into(),
         StopReason::Unhealthy => " (unhealthy)".into(),
+        StopReason::Reload => " (its configuration has changed)".into(),
         StopReason::Dependency(on) => fill!(" (because {} is restarted)", name(on)),
     }
 }

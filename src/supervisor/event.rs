@@ -110,6 +110,8 @@ pub enum StopReason {
     Dependency(ServiceId),
     /// A control client ordered it.
     ByHand,
+    /// A reload has changed, removed or turned it off.
+    Reload,
 }
 
 /// What happens to a service after it has ended.
@@ -186,6 +188,12 @@ pub enum Note {
     Ordered { service: ServiceId, order: ControlOrder, because: ServiceId },
     /// A service that has no process was stopped by hand.
     StoppedIdle { service: ServiceId },
+    /// A reload has added a service.
+    Added { service: ServiceId },
+    /// A service that a reload has removed is gone, and its id is free.
+    Removed { service: ServiceId },
+    /// A service that a reload has turned off is gone.
+    TurnedOff { service: ServiceId },
     /// Nothing was reported for a while, and services still wait ([`super::Supervisor::waits`]).
     StillWaiting,
     /// Nothing was reported for a while, and services still stop ([`super::Supervisor::stops`]).

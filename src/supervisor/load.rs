@@ -32,8 +32,10 @@ impl Step<'_> {
         let due = self.load_limit(id, since).min(since.after(TELL_AFTER)).max(self.now);
         let load = Load { pid, since, due, killed: None };
         self.set(id, ServiceState::Spawning { disturbed, load: Some(load) });
-        let by_hand = Some(StopReason::ByHand).filter(|_| self.core.records[id].by_hand);
-        let stopped = before.and_then(|load| load.killed).or(by_hand);
+        let record = &self.core.records[id];
+        let by_hand = Some(StopReason::ByHand).filter(|_| record.by_hand);
+        let reload = Some(StopReason::Reload).filter(|_| record.tenure.goes());
+        let stopped = before.and_then(|load| load.killed).or(by_hand).or(reload);
         if let Some(cause) = stopped.or(Some(StopReason::Shutdown).filter(|_| self.core.is_stopping())) {
             self.kill_load(id, disturbed, load, cause);
         }
@@ -79,7 +81,8 @@ impl Step<'_> {
                 let (pid, since, asked) = (load.pid, load.since, self.now);
                 let leader = Some((end.outcome, self.now));
                 let due = self.now.after(KILL_TIMEOUT);
-                let ending = Stopping { pid, since, asked, leader, due, killed: true, cause };
+                let mode = self.core.rules[id].kill_mode;
+                let ending = Stopping { pid, since, asked, leader, due, killed: true, cause, mode };
                 self.core.lingering.push(id);
                 self.set(id, ServiceState::Stopping(ending));
             }
@@ -107,7 +110,7 @@ impl Step<'_> {
         }
     }
 
-    fn load_limit(&self, id: ServiceId, since: Moment) -> Moment {
+    pub(super) fn load_limit(&self, id: ServiceId, since: Moment) -> Moment {
         since.after(self.core.rules[id].start_timeout.unwrap_or(LOAD_TIMEOUT))
     }
 

@@ -20,6 +20,7 @@ mod health;
 mod load;
 mod orders;
 mod progress;
+pub mod reload;
 mod restart;
 mod service;
 mod shutdown;
@@ -87,6 +88,10 @@ pub struct Supervisor {
     stopping: usize,
     /// Services whose first process is gone but whose group is not.
     lingering: Vec<ServiceId>,
+    /// Services that go because of a reload: the first of each pair before the second.
+    bonds: Vec<(ServiceId, ServiceId)>,
+    /// How many services a reload has removed that are not gone yet.
+    removing: usize,
     /// Signals queued for the main service while it has no process; in order, each once, like the kernel's pending
     /// set.
     pending: Vec<Signal>,
@@ -106,7 +111,7 @@ impl Supervisor {
     #[must_use]
     pub fn new(mut services: Vec<ServicePolicy>, whole: Settings) -> Self {
         let graph = Graph::new(&mut services);
-        let nobody = Box::new(ServicePolicy { enabled: false, ..ServicePolicy::default() });
+        let nobody = Box::new(reload::nobody());
         let records: Vec<Record> = services.iter().map(|rules| Record::new(rules.enabled)).collect();
         let mut core = Self {
             // At first a service is either waiting or off.
@@ -124,6 +129,8 @@ impl Supervisor {
             share: 1.0,
             code: None,
             lingering: Vec::new(),
+            bonds: Vec::new(),
+            removing: 0,
             pending: Vec::new(),
             unused: 0,
             progress: progress::Progress::default(),
@@ -420,6 +427,7 @@ impl Step<'_> {
                 Phase::Up => {
                     self.tell_dependents(id);
                     self.let_go_by_hand(id);
+                    self.let_go_to_leave(id);
                 }
                 Phase::Stopping | Phase::Sweeping { .. } | Phase::Halted => self.let_go(id),
             }

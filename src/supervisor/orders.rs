@@ -5,7 +5,7 @@
 //! it is gone ([`super::service::Record::again`]).
 
 use super::event::{ControlOrder, Note, StopReason};
-use super::service::{FinalState, Order, ServiceState};
+use super::service::{FinalState, Order, ServiceState, Tenure};
 use super::shutdown::Phase;
 use super::starting::Hold;
 use super::{Step, Supervisor, faulty};
@@ -41,8 +41,10 @@ impl Step<'_> {
         if id.index() >= self.core.graph.order.len() {
             return;
         }
+        let is_configured = !self.core.is_vacant(id) && !self.core.is_leaving(id);
         match (self.core.phase, order) {
             (Phase::Up | Phase::Stopping, ControlOrder::Signal(signal)) => self.signal_by_hand(id, signal),
+            (Phase::Up, _) if !is_configured => {}
             (Phase::Up, ControlOrder::Start | ControlOrder::Restart) => self.start_by_hand(id, order),
             (Phase::Up, ControlOrder::Stop { only, all }) => self.stop_by_hand(id, only, all),
             (Phase::New | Phase::Stopping | Phase::Sweeping { .. } | Phase::Halted, _) => {}
@@ -111,6 +113,11 @@ impl Step<'_> {
         let record = &mut self.core.records[id];
         record.by_hand = false;
         record.attempts = 0;
+        if record.tenure == Tenure::TurnsOff {
+            record.tenure = Tenure::Stays;
+            self.core.news.push(id);
+        }
+        let record = &mut self.core.records[id];
         match record.state {
             ServiceState::Running { .. } if order == ControlOrder::Restart => {
                 record.again = true;
@@ -146,6 +153,9 @@ impl Step<'_> {
         for one in &reached {
             let record = &mut self.core.records[*one];
             record.again = false;
+            if record.tenure == Tenure::Restarts {
+                record.tenure = Tenure::Stays;
+            }
             if std::mem::replace(&mut record.by_hand, true) && !only {
                 continue;
             }

@@ -1,7 +1,7 @@
 //! The states of one service, and its record.
 
 use super::event::StopReason;
-use crate::model::{ExitStatus, Moment, Pid, ServiceId, ServicePolicy};
+use crate::model::{ExitStatus, KillMode, Moment, Pid, ServiceId, ServicePolicy};
 
 /// The life of a service:
 ///
@@ -76,6 +76,8 @@ pub(super) struct Stopping {
     pub(super) killed: bool,
     /// Why it is being stopped.
     pub(super) cause: StopReason,
+    /// Which processes the stop reaches; a reload does not change it.
+    pub(super) mode: KillMode,
 }
 
 /// How a service ended for good.
@@ -106,6 +108,33 @@ pub(super) enum ProbeState {
     Killed { pid: Pid, again: Moment },
 }
 
+/// What a reload wants of a service ([`super::reload`]).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Tenure {
+    /// Nothing.
+    Stays,
+    /// It is stopped, then started with its new configuration.
+    Restarts,
+    /// It is stopped, and off then.
+    TurnsOff,
+    /// It is stopped, and its slot vacant then.
+    Leaves,
+    /// There is no service.
+    Vacant,
+}
+
+impl Tenure {
+    /// Returns whether the present run is to end.
+    pub(super) fn goes(self) -> bool {
+        matches!(self, Self::Restarts | Self::TurnsOff | Self::Leaves)
+    }
+
+    /// Returns whether no other run follows.
+    pub(super) fn ends(self) -> bool {
+        matches!(self, Self::TurnsOff | Self::Leaves)
+    }
+}
+
 /// Everything that changes about one service.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Record {
@@ -128,6 +157,12 @@ pub(super) struct Record {
     pub(super) by_hand: bool,
     /// Whether to start it, by order, once it has stopped.
     pub(super) again: bool,
+    /// What a reload wants of it.
+    pub(super) tenure: Tenure,
+    /// Whether its next start waits until all that a reload has removed is gone.
+    pub(super) is_new: bool,
+    /// Whether it is down because it could never start: a dependency had failed.
+    pub(super) is_unreached: bool,
     /// While the container stops: dependents that still hold it.
     pub(super) held: u32,
     /// Whether it has released its own dependencies.
@@ -147,6 +182,9 @@ impl Record {
             order: Order::Waits,
             by_hand: false,
             again: false,
+            tenure: Tenure::Stays,
+            is_new: false,
+            is_unreached: false,
             held: 0,
             let_go: false,
         }

@@ -16,6 +16,15 @@ impl<T> ServiceMap<T> {
         Self { rows: rows.into(), nobody }
     }
 
+    /// Changes the number of rows; new ones are made by `new`.
+    pub(super) fn resize(&mut self, count: usize, new: impl FnMut(ServiceId) -> T) {
+        let known = self.rows.len();
+        let mut rows = std::mem::take(&mut self.rows).into_vec();
+        rows.truncate(count);
+        rows.extend((known..count).filter_map(|at| u16::try_from(at).ok()).map(ServiceId).map(new));
+        self.rows = rows.into();
+    }
+
     /// Returns all ids in the order of the list. Does not borrow the table, so it can be changed meanwhile.
     pub(super) fn ids(&self) -> impl DoubleEndedIterator<Item = ServiceId> + use<T> {
         (0..u16::try_from(self.rows.len()).unwrap_or(u16::MAX)).map(ServiceId)

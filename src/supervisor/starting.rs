@@ -4,7 +4,7 @@ use super::event::{Action, Next, Note, Over, StopReason};
 use super::orders::is_need;
 use super::process_table::{Owner, ProcessEnd};
 use super::restart::{RestartVerdict, decide};
-use super::service::{FinalState, Order, ServiceState};
+use super::service::{FinalState, Order, ServiceState, Tenure};
 use super::shutdown::Phase;
 use super::{Step, faulty};
 use crate::model::{Condition, Dependency, Pid, ServiceId, ServiceType};
@@ -58,6 +58,7 @@ impl Step<'_> {
                 self.core.records[id].order = Order::Open;
                 self.core.news.push(id);
             }
+            None if self.core.is_held_back(id) && !faulty!(self.core, StartBesideRemoved) => {}
             None => self.spawn(id),
             Some((_, needs, Hold::Never)) => self.unreachable(id, needs),
             Some((at, ..)) => self.core.records[id].blocker = u32::try_from(at).unwrap_or(u32::MAX),
@@ -86,6 +87,8 @@ impl Step<'_> {
             | ServiceState::Spawning { .. }
             | ServiceState::Stopping(_)
             | ServiceState::Backoff { .. } => Hold::NotYet,
+            // Soon to be stopped by a reload.
+            ServiceState::Running { .. } if record.tenure.goes() => Hold::NotYet,
             ServiceState::Running { ready, .. } => {
                 let holds = match edge.condition {
                     Some(Condition::Started) => true,
@@ -150,10 +153,12 @@ impl Step<'_> {
         }
         let code = self.core.records[needs].code;
         self.tell(Note::Unreachable { service: id, needs });
+        self.core.records[id].is_unreached = true;
         self.down(id, FinalState::Failure, code);
     }
 
     fn spawn(&mut self, id: ServiceId) {
+        self.core.records[id].is_new = false;
         self.set(id, ServiceState::Spawning { disturbed: None, load: None });
         self.core.pids.ask();
         self.act(Action::Spawn { service: id });
@@ -199,6 +204,7 @@ impl Step<'_> {
             self.start_health(id);
         }
         self.turn_by_hand(id);
+        self.turn_to_leave(id);
         self.release_signals(id);
     }
 
@@ -244,9 +250,9 @@ impl Step<'_> {
     pub(super) fn not_started(&mut self, id: ServiceId, lasting: bool, code: u8) {
         let next = if self.core.is_stopping() {
             Next::Over(Over::Stopping)
-        } else if self.core.records[id].by_hand {
+        } else if self.core.records[id].by_hand || self.core.records[id].tenure.ends() {
             Next::Stopped
-        } else if self.core.records[id].again {
+        } else if self.core.records[id].again || self.core.records[id].tenure.goes() {
             Next::Again
         } else if lasting {
             Next::Over(Over::Stays)
@@ -261,8 +267,12 @@ impl Step<'_> {
                 self.core.records[id].code = code;
                 self.set(id, ServiceState::Backoff { until: self.now.after(delay) });
             }
+            Next::Stopped if self.core.records[id].tenure.ends() => self.left(id),
             Next::Stopped => self.down_by_hand(id),
-            Next::Again => self.wait_again(id),
+            Next::Again => {
+                self.core.news.push(id);
+                self.wait_again(id);
+            }
             Next::Done | Next::Failed | Next::Over(_) | Next::GivenUp { .. } => {
                 self.down(id, FinalState::Failure, code);
             }
@@ -288,16 +298,31 @@ impl Step<'_> {
 
     pub(super) fn begin_to_wait(&mut self, id: ServiceId) {
         self.set(id, ServiceState::Waiting);
-        self.core.records[id].waiting_since = self.now;
-        self.core.records[id].again = false;
+        let record = &mut self.core.records[id];
+        record.waiting_since = self.now;
+        record.again = false;
+        record.is_unreached = false;
+        if record.tenure == Tenure::Restarts {
+            (record.tenure, record.is_new) = (Tenure::Stays, true);
+            record.attempts = 0;
+        }
         self.begin_wait();
     }
 
     pub(super) fn look_again(&mut self, id: ServiceId) {
-        let mut edges = self.core.graph.depends_on[id].iter();
-        match edges.find(|edge| self.best_hold(id, edge) == Hold::Never).map(|edge| edge.on) {
+        match self.never_there(id) {
             Some(needs) => self.unreachable(id, needs),
             None => self.consider(id),
         }
+    }
+
+    /// Returns a dependency that will never be there.
+    fn never_there(&self, id: ServiceId) -> Option<ServiceId> {
+        let mut edges = self.core.graph.depends_on[id].iter();
+        edges.find(|edge| self.best_hold(id, edge) == Hold::Never).map(|edge| edge.on)
+    }
+
+    pub(super) fn lacks_for_ever(&self, id: ServiceId) -> bool {
+        self.never_there(id).is_some()
     }
 }

@@ -7,7 +7,7 @@ use super::service::{FinalState, ServiceState, Stopping};
 use super::{KILL_TIMEOUT, Step, faulty};
 use crate::exit_code;
 use crate::model::{
-    ExitStatus, KillMode, Leftovers, OnUnhealthy, Pid, Restart, ServiceId, ServicePolicy, ServiceType, Signal,
+    ExitStatus, KillMode, Leftovers, OnUnhealthy, Restart, ServiceId, ServicePolicy, ServiceType, Signal,
 };
 
 impl Step<'_> {
@@ -18,7 +18,8 @@ impl Step<'_> {
             ServiceState::Running { pid, since, .. } => {
                 self.end_health(id);
                 let (asked, due) = (self.now, self.now.after(self.core.grace(id)));
-                Stopping { pid, since, asked, leader, due, killed: false, cause: StopReason::Itself }
+                let (cause, mode) = (StopReason::Itself, self.core.rules[id].kill_mode);
+                Stopping { pid, since, asked, leader, due, killed: false, cause, mode }
             }
             ServiceState::Stopping(ending) => Stopping { leader, ..ending },
             ServiceState::Spawning { disturbed, load: Some(load) } => {
@@ -34,7 +35,7 @@ impl Step<'_> {
                 return;
             }
         };
-        if !end.group_left || self.leaves(id, ending.pid) || faulty!(self.core, ForgetGroup) {
+        if !end.group_left || self.leaves(id, ending) || faulty!(self.core, ForgetGroup) {
             self.settle(id, ending, end.outcome);
             return;
         }
@@ -52,19 +53,18 @@ impl Step<'_> {
 
     /// Asks the rest of the group to stop, after the first process is gone. It gets the remaining grace period.
     fn ask_the_rest(&mut self, id: ServiceId, ending: Stopping) {
-        let rules = &self.core.rules[id];
-        let signal = match rules.kill_mode {
-            KillMode::Group if ending.cause == StopReason::Itself => rules.stop_signal,
+        let signal = match ending.mode {
+            KillMode::Group if ending.cause == StopReason::Itself => self.core.rules[id].stop_signal,
             KillMode::Mixed | KillMode::All => Signal::TERM,
             // Asked already, or left alone.
             KillMode::Group | KillMode::Process => return,
         };
-        self.reach_all(id, ending.pid, signal, true);
+        self.reach_all(ending, signal, true);
     }
 
     /// Sends a signal to every process that the service's `kill_mode` reaches.
-    fn reach_all(&mut self, id: ServiceId, pid: Pid, signal: Signal, wake: bool) {
-        let mode = self.core.rules[id].kill_mode;
+    fn reach_all(&mut self, ending: Stopping, signal: Signal, wake: bool) {
+        let Stopping { pid, mode, .. } = ending;
         self.act(Action::Signal { pid, group: mode != KillMode::Process, signal, wake });
         if mode == KillMode::All {
             self.act(Action::SignalEscaped { pid, signal, wake });
@@ -72,8 +72,8 @@ impl Step<'_> {
     }
 
     /// Returns whether the rest of this service's group is left alone; may report it.
-    fn leaves(&mut self, id: ServiceId, pid: Pid) -> bool {
-        if self.core.rules[id].kill_mode == KillMode::Process {
+    fn leaves(&mut self, id: ServiceId, Stopping { pid, mode, .. }: Stopping) -> bool {
+        if mode == KillMode::Process {
             return true;
         }
         // A COMMAND that may be restarted must not meet leftovers of its last run.
@@ -110,11 +110,11 @@ impl Step<'_> {
         let ServiceState::Running { pid, since, .. } = self.core.records[id].state else { return };
         self.end_health(id);
         let due = self.now.after(self.core.grace(id));
-        let ending = Stopping { pid, since, asked: self.now, leader: None, due, killed: false, cause };
+        let mode = self.core.rules[id].kill_mode;
+        let ending = Stopping { pid, since, asked: self.now, leader: None, due, killed: false, cause, mode };
         self.set(id, ServiceState::Stopping(ending));
         self.tell(Note::Stopping { service: id, cause });
-        let rules = &self.core.rules[id];
-        let (signal, mode) = (rules.stop_signal, rules.kill_mode);
+        let signal = self.core.rules[id].stop_signal;
         let group =
             mode == KillMode::Group || self.core.reaches_group(id) || faulty!(self.core, AskAllAtOnce);
         if mode == KillMode::All {
@@ -155,6 +155,7 @@ impl Step<'_> {
                     due,
                     killed: true,
                     cause: StopReason::Shutdown,
+                    mode: self.core.rules[id].kill_mode,
                 }
             }
             ServiceState::Stopping(ending) if !ending.killed => Stopping { due, killed: true, ..ending },
@@ -178,7 +179,7 @@ impl Step<'_> {
                 ..ending
             }),
         );
-        self.reach_all(id, ending.pid, Signal::KILL, false);
+        self.reach_all(ending, Signal::KILL, false);
     }
 
     /// Nothing of a service is left: decides what follows.
@@ -203,6 +204,7 @@ impl Step<'_> {
                 self.set(id, ServiceState::Backoff { until: self.now.after(delay) });
                 self.disturb_dependents(id);
             }
+            Next::Stopped if self.core.records[id].tenure.ends() && !self.core.is_stopping() => self.left(id),
             Next::Stopped if self.core.records[id].by_hand && !self.core.is_stopping() => {
                 self.down_by_hand(id)
             }
@@ -227,10 +229,13 @@ impl Step<'_> {
                 (true, _) => Next::Stopped,
             };
         }
+        if self.core.records[id].tenure.ends() {
+            return Next::Stopped;
+        }
         if self.core.records[id].by_hand && !faulty!(self.core, ForgetStopped) {
             return Next::Stopped;
         }
-        if self.core.records[id].again {
+        if self.core.records[id].again || self.core.records[id].tenure.goes() {
             self.core.records[id].attempts = 0;
             return Next::Again;
         }
@@ -243,6 +248,7 @@ impl Step<'_> {
             | StopReason::StartTimeout
             | StopReason::RunTimeout
             | StopReason::ByHand
+            | StopReason::Reload
             | StopReason::Unhealthy => None,
         };
         decide(
@@ -261,7 +267,9 @@ impl Step<'_> {
         let good = is_good(rules, outcome);
         match cause {
             StopReason::StartTimeout | StopReason::RunTimeout | StopReason::Unhealthy => false,
-            StopReason::Shutdown | StopReason::Dependency(_) | StopReason::ByHand => good || as_asked,
+            StopReason::Shutdown | StopReason::Dependency(_) | StopReason::ByHand | StopReason::Reload => {
+                good || as_asked
+            }
             // It may have been told to stop by someone else, such as a terminal.
             StopReason::Itself => good || (as_asked && self.core.is_stopping()),
         }
@@ -271,9 +279,11 @@ impl Step<'_> {
     fn exit_code(&self, id: ServiceId, cause: StopReason, outcome: ExitStatus) -> u8 {
         let forced = match cause {
             StopReason::StartTimeout | StopReason::RunTimeout | StopReason::Unhealthy => true,
-            StopReason::Itself | StopReason::Shutdown | StopReason::Dependency(_) | StopReason::ByHand => {
-                false
-            }
+            StopReason::Itself
+            | StopReason::Shutdown
+            | StopReason::Dependency(_)
+            | StopReason::ByHand
+            | StopReason::Reload => false,
         };
         let code =
             if is_good(&self.core.rules[id], outcome) { exit_code::SUCCESS } else { exit_code::of(outcome) };

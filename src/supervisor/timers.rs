@@ -88,6 +88,12 @@ impl Records {
         self.rows.ids()
     }
 
+    /// Changes the number of records; all count as changed.
+    pub(super) fn resize(&mut self, count: usize, new: impl FnMut(ServiceId) -> Record) {
+        self.rows.resize(count, new);
+        self.touched = self.ids().collect();
+    }
+
     /// Returns all records.
     #[cfg(test)]
     pub(super) fn rows(&self) -> &ServiceMap<Record> {

@@ -38,7 +38,7 @@ impl World {
 
     /// Returns whether a waiting service waits for something, and for nothing that will never come.
     pub(super) fn waits_rightly(&self, id: ServiceId) -> bool {
-        let mut blocked = false;
+        let mut blocked = self.core.is_held_back(id);
         let edges = &self.rules[id.index()].depends_on;
         for edge in edges {
             let all: Vec<Bond> = instead_of(edge, edges).map(|edge| self.bond(edge)).collect();
@@ -65,6 +65,7 @@ impl World {
                 | ServiceState::Backoff { .. },
                 _,
             ) => false,
+            (ServiceState::Running { .. }, _) if on.tenure.goes() => false,
             (ServiceState::Running { .. }, Some(Condition::Completed)) => false,
             (ServiceState::Running { ready, .. }, Some(Condition::Healthy)) => ready && on.failures < retries,
             (ServiceState::Running { ready, .. }, None) => ready,

@@ -60,7 +60,7 @@ impl World {
         let core = &self.core;
         (core.records.rows(), &core.pids, core.phase, core.stop, core.code, &core.pending, core.unused)
             .hash(&mut hash);
-        (self.by_hand, self.alone).hash(&mut hash);
+        (self.by_hand, self.alone, &core.bonds).hash(&mut hash);
         (&core.lingering, &self.groups, &self.asks, &self.known, self.halted, self.now).hash(&mut hash);
         hash.finish()
     }

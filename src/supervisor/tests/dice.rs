@@ -3,6 +3,7 @@
 use super::world::{Group, S, World};
 use crate::model::*;
 use crate::supervisor::event::{ControlOrder, Event};
+use crate::supervisor::reload::{Change, Slot};
 use std::time::Duration;
 
 /// Random numbers, reproducible from the seed, and the events they choose.
@@ -99,13 +100,7 @@ impl Dice {
             order.swap(at, other);
         }
         let mut rules: Vec<ServicePolicy> = (0..count).map(|id| self.rules(id, &order)).collect();
-        // The configuration rejects waiting for the health of a service without a healthcheck.
-        let probed: Vec<bool> = rules.iter().map(|rules| rules.health.is_some()).collect();
-        for edge in rules.iter_mut().flat_map(|rules| &mut rules.depends_on) {
-            if edge.condition == Some(Condition::Healthy) && !probed[edge.on.index()] {
-                edge.condition = Some(Condition::Started);
-            }
-        }
+        wait_for_probed(rules.iter_mut());
         let to = SignalRule::To(ServiceId(0), Signal::HUP);
         let signal_rules = [SignalRule::Stop, SignalRule::Ignore, SignalRule::As(Signal::TERM), to];
         let whole = Settings {
@@ -121,6 +116,58 @@ impl Dice {
             seed: self.0,
         };
         World::new(rules, whole)
+    }
+
+    /// Another set of services.
+    fn slots(&mut self, world: &World) -> Vec<Slot> {
+        let known = world.core.slots();
+        let main = world.core.whole.main;
+        let more = usize::from(self.chance(40)).min(14 - known.len().min(14));
+        let mut slots: Vec<Slot> = known;
+        slots.extend((0..more).map(|_| Slot { policy: ServicePolicy::default(), change: Change::Vacant }));
+        for (at, slot) in slots.iter_mut().enumerate() {
+            let is_main = main.is_some_and(|main| main.index() == at);
+            slot.change = match slot.change {
+                Change::Keep if !is_main && self.chance(20) => Change::Remove,
+                Change::Keep if self.chance(30) => Change::Restart,
+                Change::Vacant if self.chance(60) => Change::Add,
+                change => change,
+            };
+        }
+        // None that stays may need one that does not.
+        let ids = (0..u16::try_from(slots.len()).unwrap())
+            .filter(|id| !matches!(slots[usize::from(*id)].change, Change::Remove | Change::Vacant));
+        let mut order: Vec<u16> = ids.collect();
+        for at in (1..order.len()).rev() {
+            let other = usize::try_from(self.below(at as u64 + 1)).unwrap();
+            order.swap(at, other);
+        }
+        let is_redone = self.chance(50);
+        for id in order.clone() {
+            let slot = &mut slots[usize::from(id)];
+            let new = self.rules(id, &order);
+            match slot.change {
+                Change::Add => slot.policy = new,
+                _ if is_redone => {
+                    let enabled = if main == Some(ServiceId(id)) { slot.policy.enabled } else { new.enabled };
+                    // A stop that has begun goes on as it began; a test of its own has that.
+                    let (kind, kill_mode) = (slot.policy.kind, slot.policy.kill_mode);
+                    slot.policy = ServicePolicy { enabled, kind, kill_mode, ..new };
+                }
+                _ => slot.policy.depends_on.retain(|edge| order.contains(&edge.on.0)),
+            }
+        }
+        if !is_redone {
+            // The old order holds; what is new needs nobody.
+            for slot in slots.iter_mut().filter(|slot| slot.change == Change::Add) {
+                slot.policy.depends_on.clear();
+            }
+        }
+        wait_for_probed(slots.iter_mut().map(|slot| &mut slot.policy));
+        while slots.last().is_some_and(|slot| slot.change == Change::Vacant) {
+            slots.pop();
+        }
+        slots
     }
 
     /// Makes something happen.
@@ -143,7 +190,7 @@ impl Dice {
             30..75 => self.process(world),
             75..77 => self.stranger(world),
             84..94 => {
-                let count = u64::try_from(world.rules.len()).unwrap();
+                let count = u64::try_from(world.rules.len()).unwrap().max(1);
                 let id = if self.chance(2) { 99 } else { u16::try_from(self.below(count)).unwrap() };
                 let orders = [
                     ControlOrder::Start,
@@ -160,9 +207,13 @@ impl Dice {
             78 => world.feed(Event::Childless),
             79 if self.chance(10) => world.feed(Event::Stop { code: 70 }),
             80 | 81 if self.chance(20) || world.core.is_stopping() => world.signal(self.one(&signals)),
-            82 | 83 => world.signal(signals[4]),
+            82 => world.signal(signals[4]),
+            83 => {
+                let slots = self.slots(world);
+                world.replace(slots);
+            }
             95 | 96 => {
-                let count = u64::try_from(world.rules.len()).unwrap();
+                let count = u64::try_from(world.rules.len()).unwrap().max(1);
                 let service = ServiceId(u16::try_from(self.below(count)).unwrap());
                 world.feed(Event::ProbeNow { service });
             }
@@ -212,6 +263,17 @@ impl Dice {
         let changed = world.asks.is_empty() && world.key() != before;
         if changed || world.seen.len() != seen {
             world.fault.get_or_insert_with(|| "an unknown pid changed something".into());
+        }
+    }
+}
+
+/// The configuration rejects waiting for the health of a service without a healthcheck.
+fn wait_for_probed<'r>(rules: impl Iterator<Item = &'r mut ServicePolicy>) {
+    let mut rules: Vec<&mut ServicePolicy> = rules.collect();
+    let probed: Vec<bool> = rules.iter().map(|rules| rules.health.is_some()).collect();
+    for edge in rules.iter_mut().flat_map(|rules| &mut rules.depends_on) {
+        if edge.condition == Some(Condition::Healthy) && !probed[edge.on.index()] {
+            edge.condition = Some(Condition::Started);
         }
     }
 }

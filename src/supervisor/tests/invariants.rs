@@ -42,8 +42,8 @@ impl World {
                 }
                 target.killed |= signal == Signal::KILL;
                 target.asked |= group;
-                let (of, alone) = (target.of, target.leader);
-                self.check_reach(of, group, alone && signal != Signal::KILL)?;
+                let (of, leader) = (target.of, target.leader);
+                self.check_reach(of, group, leader, signal)?;
             }
             Action::Survey { pid } | Action::SignalEscaped { pid, .. } => {
                 let target = self.groups.get(&pid).ok_or("nobody's descendants")?;
@@ -72,12 +72,19 @@ impl World {
         Ok(())
     }
 
-    /// Checks which processes a signal to a service may reach. `alone`: so far only the first process may be asked.
-    fn check_reach(&self, of: ServiceId, group: bool, alone: bool) -> Result<(), &'static str> {
+    /// Checks which processes a signal to a service may reach, whose first process lives or does not.
+    fn check_reach(
+        &self,
+        of: ServiceId,
+        group: bool,
+        leader: bool,
+        signal: Signal,
+    ) -> Result<(), &'static str> {
+        let alone = leader && signal != Signal::KILL;
         let whole = &self.core.whole;
         let all = whole.group_signals && whole.main == Some(of);
         match self.rules[of.index()].kill_mode {
-            KillMode::Process => rule(!group, "more than the first process"),
+            KillMode::Process => rule(!group || !leader, "more than the first process"),
             KillMode::Mixed | KillMode::All => {
                 rule(!(group && alone) || all, "the group is asked before its first process has ended")
             }
@@ -85,8 +92,9 @@ impl World {
         }
     }
 
-    fn check_spawn(&self, id: ServiceId) -> Result<(), &'static str> {
+    fn check_spawn(&mut self, id: ServiceId) -> Result<(), &'static str> {
         rule(!self.stopping, "a start while the container stops")?;
+        self.check_new(id)?;
         rule(!self.is_by_hand(id), "started, though it was stopped by hand")?;
         rule(self.asks.iter().filter(|ask| **ask == Ask::Spawn(id)).count() == 1, "spawned twice")?;
         let mine = |group: &Group| group.of == id && !group.probe && !group.given_up;
@@ -126,12 +134,14 @@ impl World {
         (met, over)
     }
 
+    #[expect(clippy::too_many_lines, reason = "one table")]
     fn check_note(&mut self, note: &Note) -> Result<(), &'static str> {
         match *note {
             Note::Started { service, .. } => self.known[service.index()] = Known::Started,
             Note::Healthy { service } => self.known[service.index()] = Known::Healthy,
             Note::Ended { service, next, .. } | Note::NotStarted { service, next } => {
                 self.check_wanted(service, next)?;
+                self.reload.restarts &= !(1 << service.0);
                 self.known[service.index()] = match next {
                     Next::Restarting { .. } => Known::Restarting,
                     Next::Done => Known::Done,
@@ -165,6 +175,8 @@ impl World {
             Note::Ordered { service, order, .. } => self.ordered(service, order),
             Note::StoppedIdle { service } => self.check_idle(service)?,
             Note::Stopping { service, cause: StopReason::ByHand } => self.check_stop_by_hand(service)?,
+            Note::Stopping { service, cause: StopReason::Reload } => self.check_going(service)?,
+            Note::Removed { service } | Note::TurnedOff { service } => self.gone(service)?,
             Note::Stuck { service } => self.give_up(service)?,
             Note::StillWaiting | Note::StillStopping => self.check_progress(note)?,
             Note::KillingAll => {
@@ -179,6 +191,7 @@ impl World {
             Note::Draining { .. } if !self.stopping && !self.draining => self.draining = true,
             Note::Draining { .. } => return Err("drains twice, or while it stops"),
             Note::Stopping { .. }
+            | Note::Added { .. }
             | Note::Unhealthy { .. }
             | Note::Killing { .. }
             | Note::SlowStart { .. }
@@ -198,6 +211,13 @@ impl World {
         let bit = 1 << id.0;
         (self.by_hand, self.alone) = (self.by_hand & !bit, self.alone & !bit);
         self.wanted &= !bit;
+        match order {
+            ControlOrder::Stop { .. } => {
+                (self.reload.restarts, self.reload.new) =
+                    (self.reload.restarts & !bit, self.reload.new & !bit);
+            }
+            _ => self.reload.turned &= !bit,
+        }
         if !matches!(order, ControlOrder::Stop { .. })
             && matches!(self.core.records[id].state, ServiceState::Stopping(_))
         {
@@ -337,6 +357,7 @@ impl World {
         for id in self.core.records.ids() {
             rule(self.core.records[id].by_hand == self.is_by_hand(id), "by hand or not?")?;
         }
+        self.check_reload()?;
         let mut lingering = 0;
         for id in self.core.records.ids() {
             let record = &self.core.records[id];

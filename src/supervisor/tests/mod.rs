@@ -8,6 +8,7 @@ mod dice;
 mod endings;
 mod invariants;
 mod orders;
+mod reload;
 mod scenes;
 mod services;
 mod walk;
@@ -64,6 +65,12 @@ pub(super) enum Mutant {
     SilentWait,
     /// Who waits for the first instance of a service does not see that another one is there.
     ForgetOthers,
+    /// What a reload adds is started beside what it removes.
+    StartBesideRemoved,
+    /// What a reload removes is not stopped once its dependents are gone.
+    ForgetLeaving,
+    /// A reload restarts what has not changed.
+    DisturbKept,
 }
 
 impl Mutant {
@@ -92,5 +99,8 @@ impl Mutant {
         Self::ProbeTwice,
         Self::SilentWait,
         Self::ForgetOthers,
+        Self::StartBesideRemoved,
+        Self::ForgetLeaving,
+        Self::DisturbKept,
     ];
 }

@@ -2,7 +2,7 @@
 
 use super::Mutant;
 use super::dice::Dice;
-use super::world::{Group, S, World};
+use super::world::{Group, Input, S, World};
 use crate::model::*;
 use crate::supervisor::event::{ControlOrder, Event};
 use crate::supervisor::service::ServiceState;
@@ -305,7 +305,10 @@ fn life(seed: u64, mutant: Option<Mutant>) -> Result<u64, String> {
     }
     let (mut again, mut out) = (fresh, Vec::new());
     for (now, event) in world.events.iter().flatten() {
-        again.step(*now, *event, &mut out);
+        match event {
+            Input::Event(event) => again.step(*now, *event, &mut out),
+            Input::Replace(slots) => again.replace(*now, slots.clone(), &mut out),
+        }
     }
     if out != world.seen {
         return Err("the same events gave other actions".into());

@@ -4,6 +4,7 @@
 use super::Mutant;
 use crate::model::*;
 use crate::supervisor::event::{Action, ControlOrder, Event, Next, Note};
+use crate::supervisor::reload::Slot;
 use crate::supervisor::service::ServiceState;
 use crate::supervisor::{ServiceStatus, Supervisor};
 use std::collections::BTreeMap;
@@ -60,7 +61,7 @@ pub(super) struct World {
     pub groups: BTreeMap<Pid, Group>,
     pub asks: Vec<Ask>,
     pub seen: Vec<Action>,
-    pub events: Option<Vec<(Moment, Event)>>,
+    pub events: Option<Vec<(Moment, Input)>>,
     pub halted: Option<u8>,
     /// The first violated rule.
     pub fault: Option<String>,
@@ -86,17 +87,21 @@ pub(super) struct World {
     pub alone: u16,
     /// Whether the walk of all states includes orders.
     pub orders: bool,
+    /// What reloads have changed.
+    pub reload: super::reload::Expected,
+}
+
+/// What the core is told.
+#[derive(Clone, Debug)]
+pub(super) enum Input {
+    Event(Event),
+    Replace(Vec<Slot>),
 }
 
 impl World {
     pub fn new(rules: Vec<ServicePolicy>, whole: Settings) -> Self {
         let core = Supervisor::new(rules.clone(), whole);
-        let mut above = vec![0_u16; rules.len()];
-        for id in core.graph.order.iter().rev() {
-            for edge in &rules[id.index()].depends_on {
-                above[edge.on.index()] |= above[id.index()] | 1 << id.0;
-            }
-        }
+        let above = above(&core);
         Self {
             core,
             known: vec![Known::New; rules.len()],
@@ -116,11 +121,12 @@ impl World {
             said: Moment(NOON),
             kept: Vec::new(),
             usr1_left: 0,
-            above: above.into(),
+            above,
             by_hand: 0,
             wanted: 0,
             alone: 0,
             orders: false,
+            reload: super::reload::Expected::default(),
         }
     }
 
@@ -402,7 +408,7 @@ impl World {
     pub fn feed(&mut self, event: Event) {
         self.steps += 1;
         if let Some(events) = &mut self.events {
-            events.push((self.now, event));
+            events.push((self.now, Input::Event(event)));
         }
         let mut out = Vec::new();
         let before = self.halted;
@@ -410,16 +416,28 @@ impl World {
         let due = event == Event::Tick && self.core.deadline().is_some_and(|at| at <= self.now);
         let key = due.then(|| self.key());
         self.core.step(self.now, event, &mut out);
+        self.judge(before, out, key, &format!("{event:?}"), event);
+    }
+
+    /// Checks the actions of a step, and the state after it.
+    pub(super) fn judge(
+        &mut self,
+        before: Option<u8>,
+        out: Vec<Action>,
+        key: Option<u64>,
+        input: &str,
+        event: Event,
+    ) {
         for action in &out {
             if let Err(fault) = self.check(action) {
-                self.fault.get_or_insert_with(|| format!("{fault}: {action:?} upon {event:?}, with {out:?}"));
+                self.fault.get_or_insert_with(|| format!("{fault}: {action:?} upon {input}, with {out:?}"));
             }
         }
         if before.is_some() && !out.is_empty() {
             self.fault.get_or_insert_with(|| format!("after the end: {out:?}"));
         }
         if let Err(fault) = self.check_state(event) {
-            self.fault.get_or_insert_with(|| format!("{fault} after {event:?}, with {out:?}"));
+            self.fault.get_or_insert_with(|| format!("{fault} after {input}, with {out:?}"));
         }
         let is_shown = |note: &Note| !matches!(note, Note::Forwarded { .. } | Note::Sweeping { .. });
         if out.iter().any(|action| matches!(action, Action::Tell(note) if is_shown(note))) {
@@ -429,8 +447,19 @@ impl World {
             self.fault.get_or_insert_with(|| "woken for nothing".into());
         }
         if let Err(fault) = self.check_kept(event, &out) {
-            self.fault.get_or_insert_with(|| format!("{fault} after {event:?}, with {out:?}"));
+            self.fault.get_or_insert_with(|| format!("{fault} after {input}, with {out:?}"));
         }
         self.seen.extend(out);
     }
+}
+
+/// Returns for each service its direct and indirect dependents.
+pub(super) fn above(core: &Supervisor) -> Rc<[u16]> {
+    let mut above = vec![0_u16; core.graph.order.len()];
+    for id in core.graph.order.iter().rev() {
+        for edge in &core.graph.depends_on[*id] {
+            above[edge.on.index()] |= above[id.index()] | 1 << id.0;
+        }
+    }
+    above.into()
 }
