@@ -1,6 +1,7 @@
 //! Health checks and time limits.
 
-use crate::harness::{Init, eventually, ms};
+use super::rinitctl::good;
+use crate::harness::{Client, Init, eventually, ms};
 
 fn count(text: &str, line: &str) -> usize {
     text.lines().filter(|known| *known == line).count()
@@ -306,4 +307,124 @@ fn a_line_that_never_comes_makes_a_service_unhealthy() {
         let config = format!("[services.web]\ncommand = 'true'\n{keys}\n");
         Init::config(&config).run().expect(78).tells(&["rinit.toml:", part]);
     }
+}
+
+/// What can be copied from a Compose file: each form of `test` does what it does there.
+#[test]
+fn compose_forms_of_test_all_work() {
+    let config = r#"
+        [defaults]
+        command = "sleep 1000"
+        healthcheck = { interval = "10ms", retries = 1000000 }
+        [services.string]
+        command = "sleep 1000"
+        healthcheck = { test = "test -e /mnt/files/ready && true || exit 1" }
+        [services.cmd]
+        command = "sleep 1000"
+        healthcheck = { test = ["CMD", "test", "-e", "/mnt/files/ready"] }
+        [services.shell]
+        command = "sleep 1000"
+        healthcheck = { test = ["CMD-SHELL", "test -e /mnt/files/ready || exit 1"] }
+        [services.none]
+        command = "sleep 1000"
+        healthcheck = { test = ["NONE"] }
+        [services.disabled]
+        command = "sleep 1000"
+        healthcheck = { test = "false", disable = true }
+    "#;
+    let config = config.replacen("        command = \"sleep 1000\"\n", "", 1);
+    let run = Init::config(&config).env("RINIT_SOCKET", Client::SOCKET).start();
+    let mut client = Client::of(&run);
+    for name in ["string", "cmd", "shell"] {
+        client.wait_for(name, "running");
+        assert_eq!(client.service(name).text("health"), Some("starting"), "{name}");
+    }
+    std::fs::write(run.directory().join("ready"), "").unwrap();
+    for name in ["string", "cmd", "shell"] {
+        good(&run, &["wait", "--healthy", name]);
+    }
+    for name in ["none", "disabled"] {
+        assert!(client.service(name).is_true("ready") && client.service(name).text("health").is_none());
+    }
+    run.stop().expect(0);
+}
+
+/// No delay: probes run from the start, failures do not count, and the first success ends it.
+#[test]
+fn failures_in_the_start_period_do_not_count() {
+    let config = r#"
+        [services.web]
+        command = "/mnt/probe serve web"
+        healthcheck = { exec = ["sh", "-c", "echo probe >> /mnt/files/probes; test -e /mnt/files/ready"], start_period = "1000s", start_interval = "10ms", interval = "20ms", retries = 2 }
+        restart = "no"
+    "#;
+    let run = Init::config(config).start();
+    eventually("it was probed often", || run.file("probes").lines().count() > 10);
+    assert!(!run.err().contains("unhealthy"), "{}", run.err());
+    std::fs::write(run.directory().join("ready"), "").unwrap();
+    run.wait_for_err("web: healthy");
+    std::fs::remove_file(run.directory().join("ready")).unwrap();
+    run.wait_for_err("web: unhealthy: its healthcheck failed 2 times in a row");
+    assert_ne!(run.end().code(), 0);
+}
+
+/// An exit code, a signal, the time limit; each with the last line of what was written.
+#[test]
+fn why_a_probe_failed_is_in_the_status() {
+    let config = r#"
+        [defaults]
+        healthcheck = { interval = "10ms", timeout = "3s", retries = 1, on_unhealthy = "ignore" }
+        [services.code]
+        command = "sleep 1000"
+        healthcheck = { exec = ["sh", "-c", "echo one; echo no disk; exit 3"] }
+        [services.signal]
+        command = "sleep 1000"
+        healthcheck = { exec = ["sh", "-c", "kill -9 $$"] }
+        [services.hangs]
+        command = "sleep 1000"
+        healthcheck = { exec = ["sh", "-c", "echo asking; sleep 1000"], timeout = "100ms" }
+    "#;
+    let run = Init::config(config).env("RINIT_SOCKET", Client::SOCKET).start();
+    let mut client = Client::of(&run);
+    for (name, why) in [
+        ("code", "exited with code 3, and said \"no disk\""),
+        ("signal", "killed by SIGKILL"),
+        ("hangs", "over its timeout of 100ms, and said \"asking\""),
+    ] {
+        eventually(name, || client.service(name).text("health_reason") == Some(why));
+        let status = good(&run, &["status", name]);
+        assert!(status.contains(why), "{status}");
+        run.wait_for_err(&format!("{name}: unhealthy: its healthcheck failed: {why}"));
+    }
+    let ended = run.stop().expect(0);
+    for name in ["code", "signal", "hangs"] {
+        assert_eq!(ended.err.matches(&format!("rinit: {name}: unhealthy")).count(), 1, "{}", ended.story());
+    }
+}
+
+/// HTTP by a Unix socket, as gunicorn and many others listen.
+#[test]
+fn http_is_asked_by_a_unix_socket_too() {
+    let config = r#"
+        [services.web]
+        command = ["/usr/bin/python3", "-c", '''
+import http.server, socketserver
+class H(http.server.BaseHTTPRequestHandler):
+    def address_string(self): return "unix"
+    def do_GET(self):
+        good = self.path == "/health" and self.headers["Host"] == "app" and self.headers["X-Key"] == "k"
+        self.send_response(200 if good else 500)
+        self.end_headers()
+        self.wfile.write(b"all is well")
+socketserver.UnixStreamServer("/mnt/files/web.sock", H).serve_forever()''']
+        healthcheck = { http = { url = "http://app/health", unix = "/mnt/files/web.sock", headers = { X-Key = "k" }, contains = "is well" }, interval = "20ms", retries = 1000000 }
+        [services.next]
+        command = ["echo", "it answers"]
+        restart = "no"
+        essential = false
+        depends_on = { web = "healthy" }
+    "#;
+    let run = Init::config(config).start();
+    run.wait_for("it answers");
+    run.stop().expect(0);
 }

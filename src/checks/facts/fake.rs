@@ -246,6 +246,18 @@ impl NetFacts for Fake {
         *self.sent.borrow_mut() = request;
         Ok(odd.map_or(self.answer.as_str(), |(_, answer)| answer).as_bytes().to_vec())
     }
+    fn exchange_unix(
+        &self,
+        path: &str,
+        request: &[u8],
+        _: Duration,
+        _: &dyn Fn(&[u8]) -> bool,
+    ) -> io::Result<Vec<u8>> {
+        self.stat(path)?;
+        self.connect_unix(path)?;
+        *self.sent.borrow_mut() = String::from_utf8_lossy(request).into_owned();
+        Ok(self.answer.as_bytes().to_vec())
+    }
     fn bind(&self, address: SocketAddr, _: Protocol) -> io::Result<()> {
         self.unbindable.get(&address.port()).map_or(Ok(()), |number| errno(*number))
     }

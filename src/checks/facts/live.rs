@@ -115,6 +115,15 @@ impl NetFacts for LiveSystem {
     ) -> io::Result<Vec<u8>> {
         exchange::exchange(address, request, timeout, whole)
     }
+    fn exchange_unix(
+        &self,
+        path: &str,
+        request: &[u8],
+        timeout: Duration,
+        whole: &dyn Fn(&[u8]) -> bool,
+    ) -> io::Result<Vec<u8>> {
+        exchange::exchange_unix(path, request, timeout, whole)
+    }
     fn bind(&self, address: SocketAddr, protocol: Protocol) -> io::Result<()> {
         net::bind(address, protocol)
     }

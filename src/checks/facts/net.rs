@@ -23,6 +23,13 @@ pub trait NetFacts {
         timeout: Duration,
         whole: &dyn Fn(&[u8]) -> bool,
     ) -> io::Result<Vec<u8>>;
+    fn exchange_unix(
+        &self,
+        path: &str,
+        request: &[u8],
+        timeout: Duration,
+        whole: &dyn Fn(&[u8]) -> bool,
+    ) -> io::Result<Vec<u8>>;
     fn bind(&self, address: SocketAddr, protocol: Protocol) -> io::Result<()>;
     fn listening(&self, protocol: Protocol) -> io::Result<Vec<SocketAddr>>;
     fn holder(&self, protocol: Protocol, at: &dyn Fn(SocketAddr) -> bool) -> Option<(String, Pid)>;

@@ -5,7 +5,8 @@ use super::common::content::holds;
 use super::common::finding::{add, fail, held};
 use super::common::keys::{asserting, misnamed, named, timeout};
 use super::common::peer::{Peer, TIMEOUT};
-use crate::checks::{Blocking, CheckSpec, Facts, Kind, LookResult, quoted};
+use super::unix;
+use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, LookResult, facts, quoted};
 use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
 use crate::config::source::document::Value;
@@ -19,6 +20,7 @@ pub const KIND: Kind = Kind { name: "http", read, ..Kind::PLAIN };
 #[rustfmt::skip]
 pub const KEYS: &[&[KeySpec]] = &[&[
     key("url", "string", "NAME", "the URL to request (http:// only), if NAME is only a label"),
+    key("unix", "path", "", "the socket to ask by; the host of the URL only goes into the request"),
     key("method", "string", "\"GET\"", "the request method"),
     key("headers", "table", "", "the request headers"),
     key("status", "numbers or ranges", "\"200-299\"", "the status codes that pass"),
@@ -28,6 +30,8 @@ pub const KEYS: &[&[KeySpec]] = &[&[
 
 struct Http {
     peer: Peer,
+    /// The Unix socket to ask by, in place of the peer.
+    socket: Option<String>,
     /// Without what follows `?`, which may be a secret.
     url: String,
     request: String,
@@ -51,6 +55,10 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     contains.iter().for_each(|text| add(&mut expected, &["with ", &quoted(text)]));
     let timeout = timeout(table, TIMEOUT);
     let headers = headers(table);
+    let socket = table.text("unix");
+    if socket.as_ref().is_some_and(|path| !path.starts_with('/')) {
+        table.fault("unix", "is no absolute path; expected such as \"/run/app.sock\"");
+    }
     let target = target(&url);
     if let Err(why) = &target {
         misnamed(table, "url", why);
@@ -69,7 +77,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
         headers
     );
     let url = url.split(['?', '#']).next().unwrap_or_default().to_string();
-    let http = Http { peer, url, request, status, contains, timeout };
+    let http = Http { peer, socket, url, request, status, contains, timeout };
     Some(CheckSpec::new(
         fill!("http {}", http.url),
         expected,
@@ -151,19 +159,30 @@ impl Http {
         }
     }
 
-    fn look(&self, facts: &Facts) -> LookResult {
+    fn ask(&self, facts: &Facts) -> Result<Vec<u8>, CheckFailure> {
+        let (request, whole) = (self.request.as_bytes(), &|got: &[u8]| self.whole(got));
+        if let Some(path) = &self.socket {
+            return facts.system.exchange_unix(path, request, self.timeout, whole).or_else(|error| {
+                unix::look(path, facts)?;
+                fail!("no answer: {}", &facts::why(&error); "look at what listens at {}", path)
+            });
+        }
         let mut answer = Vec::new();
         self.peer.reach(facts, &mut |address| {
-            answer = facts
-                .system
-                .exchange(address, self.request.as_bytes(), self.timeout, &|got| self.whole(got))?;
+            answer = facts.system.exchange(address, request, self.timeout, whole)?;
             Ok(())
         })?;
+        Ok(answer)
+    }
+
+    fn look(&self, facts: &Facts) -> LookResult {
+        let answer = self.ask(facts)?;
         let url = self.url.as_str();
         let (head, body) = split(&answer);
         let Some(status) = status(&head) else {
             let found = if answer.is_empty() { "no answer" } else { "an answer that is no HTTP" };
-            return fail!("{}", found; "look at what listens at {}", &self.peer.shown());
+            let place = self.socket.clone().unwrap_or_else(|| self.peer.shown());
+            return fail!("{}", found; "look at what listens at {}", &place);
         };
         let shown = fill!("status {}", &status.to_string());
         if !self.status.iter().any(|(low, high)| (*low..=*high).contains(&status)) {
@@ -313,6 +332,7 @@ mod tests {
             ("headers = { A = \"x\\r\\nB: y\" }", "no header"),
             ("headers = { A = 1 }", "expected a string"),
             ("timeout = \"0s\"", "is zero"),
+            ("unix = \"run/s\"", "is no absolute path"),
         ] {
             let message = fault(&format!("[checks.http.\"http://web/\"]\n{keys}"));
             assert!(message.contains(part), "{keys}: {message}");
@@ -324,6 +344,7 @@ mod tests {
     fn the_end_of_an_answer_is_known() {
         let http = |request: &str, contains: &[&str]| Http {
             peer: Peer { host: String::new(), port: 80 },
+            socket: None,
             url: String::new(),
             request: request.into(),
             status: Vec::new(),

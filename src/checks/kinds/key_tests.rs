@@ -51,6 +51,7 @@ tcp.db          | port = 80                                 | port = 81         
 tcp.db:80       |                                           | address = "bd:80"               | no address of bd
 tcp.db:80       |                                           | timeout = "1s"                  | timed out
 http.http://db/ |                                           | url = "http://bd/"              | no address of bd
+http.http://db/ |                                           | unix = "/run/none"              | no such socket
 http.http://db/ |                                           | method = "POST"                 | status 405
 http.http://db/ |                                           | headers = { X-Key = "bad" }     | status 403
 http.http://db/ |                                           | status = [201, "300-399"]       | status 200

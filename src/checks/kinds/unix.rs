@@ -28,7 +28,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
     ))
 }
 
-fn look(path: &str, facts: &Facts) -> LookResult {
+pub(super) fn look(path: &str, facts: &Facts) -> LookResult {
     let start =
         |found: &str| failure!("{}", found; "start what is to listen on {}, or keep trying with wait", path);
     let stat = match facts.system.stat(path) {

@@ -163,6 +163,9 @@ pub(super) fn why(row: &Json) -> String {
     let health = row.text("health");
     if health == Some("unhealthy") || row.number("health_failures").is_some_and(|count| count > 0) {
         parts.push(row.text("health_reason").unwrap_or("its healthcheck fails").into());
+    } else if health == Some("starting") {
+        // Failures do not count yet.
+        parts.extend(row.text("health_reason").map(str::to_string));
     }
     let told_exit = match row.text("state").unwrap_or_default() {
         "done" | "stopped" | "off" | "waiting" => false,

@@ -1,8 +1,10 @@
 //! One request and response with a peer that may be slow, silent or endless.
 
+use crate::model::Moment;
 use crate::sys::event::clock;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -18,7 +20,28 @@ pub fn exchange(
     whole: &dyn Fn(&[u8]) -> bool,
 ) -> io::Result<Vec<u8>> {
     let until = clock::now().after(patience);
-    let mut stream = TcpStream::connect_timeout(&address, patience)?;
+    converse(TcpStream::connect_timeout(&address, patience)?, request, until, whole)
+}
+
+/// The same by a Unix socket.
+pub fn exchange_unix(
+    path: &str,
+    request: &[u8],
+    patience: Duration,
+    whole: &dyn Fn(&[u8]) -> bool,
+) -> io::Result<Vec<u8>> {
+    let until = clock::now().after(patience);
+    // Reading, writing and time limits are the same system calls.
+    converse(TcpStream::from(OwnedFd::from(UnixStream::connect(path)?)), request, until, whole)
+}
+
+fn converse(
+    mut stream: TcpStream,
+    request: &[u8],
+    until: Moment,
+    whole: &dyn Fn(&[u8]) -> bool,
+) -> io::Result<Vec<u8>> {
+    let patience = until.since(clock::now()).max(Duration::from_millis(1));
     stream.set_write_timeout(Some(patience))?;
     stream.write_all(request)?;
     let mut answer = Vec::new();
@@ -70,6 +93,17 @@ mod tests {
         assert_eq!(ask(Duration::from_millis(100), 100).expect("a part"), b"part");
         assert_eq!(ask(Duration::from_hours(1), 4).expect("all that is wanted"), b"part");
         assert_eq!(&server.join().expect("no panic").0, b"hi");
+        let path = std::env::temp_dir().join(format!("rinit-exchange-{}", std::process::id()));
+        let listener = std::os::unix::net::UnixListener::bind(&path).expect("a socket");
+        let server = std::thread::spawn(move || {
+            let (mut one, _) = listener.accept().expect("a client");
+            one.write_all(b"bye").expect("an answer");
+        });
+        let answer =
+            exchange_unix(path.to_str().expect("text"), b"hi", Duration::from_secs(5), &|got| got.len() > 2);
+        std::fs::remove_file(&path).expect("the socket");
+        server.join().expect("no panic");
+        assert_eq!(answer.expect("an answer"), b"bye");
         let closed = ask(Duration::from_secs(1), 1).expect_err("nobody");
         assert_eq!(closed.kind(), io::ErrorKind::ConnectionRefused);
     }
