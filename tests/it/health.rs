@@ -379,7 +379,7 @@ fn why_a_probe_failed_is_in_the_status() {
         healthcheck = { exec = ["sh", "-c", "echo one; echo no disk; exit 3"] }
         [services.signal]
         command = "sleep 1000"
-        healthcheck = { exec = ["sh", "-c", "kill -9 $$"] }
+        healthcheck = { exec = ["sh", "-c", "kill -9 $$$$"] }
         [services.hangs]
         command = "sleep 1000"
         healthcheck = { exec = ["sh", "-c", "echo asking; sleep 1000"], timeout = "100ms" }

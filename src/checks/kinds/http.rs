@@ -5,7 +5,7 @@ use super::common::content::holds;
 use super::common::finding::{add, fail, held};
 use super::common::keys::{asserting, misnamed, named, timeout};
 use super::common::peer::{Peer, TIMEOUT};
-use super::unix;
+use super::common::socket;
 use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, LookResult, facts, quoted};
 use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
@@ -163,7 +163,7 @@ impl Http {
         let (request, whole) = (self.request.as_bytes(), &|got: &[u8]| self.whole(got));
         if let Some(path) = &self.socket {
             return facts.system.exchange_unix(path, request, self.timeout, whole).or_else(|error| {
-                unix::look(path, facts)?;
+                socket::look(path, facts)?;
                 fail!("no answer: {}", &facts::why(&error); "look at what listens at {}", path)
             });
         }

@@ -1,12 +1,10 @@
 //! `[checks.unix.PATH]`: somebody listens on a socket in the file system.
 
-use super::common::finding::{fail, failure, held};
 use super::common::keys::absolute_path;
-use super::common::path::{denied, refused, what};
-use crate::checks::{Blocking, CheckSpec, Facts, Kind, LOOK_TIMEOUT, LookResult, facts};
+use super::common::socket;
+use crate::checks::{Blocking, CheckSpec, Kind, LOOK_TIMEOUT};
 use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
-use crate::sys::{Errno, errno};
 use crate::text::template::fill;
 
 /// `unix`
@@ -24,27 +22,8 @@ fn read(name: &str, table: &Table<'_>) -> Option<CheckSpec> {
         fill!("unix {}", path),
         "a socket on which somebody listens".into(),
         Blocking::Within(LOOK_TIMEOUT),
-        Box::new(move |facts| look(&path, facts)),
+        Box::new(move |facts| socket::look(&path, facts)),
     ))
-}
-
-pub(super) fn look(path: &str, facts: &Facts) -> LookResult {
-    let start =
-        |found: &str| failure!("{}", found; "start what is to listen on {}, or keep trying with wait", path);
-    let stat = match facts.system.stat(path) {
-        Ok(stat) if stat.socket => stat,
-        Ok(stat) => return fail!("{}", what(&stat); "remove it, and let the server make {}", path),
-        Err(error) if errno(&error) == Errno::ENOENT => return Err(start("no such socket")),
-        Err(error) => return Err(refused(path, &error, facts)),
-    };
-    let Err(error) = facts.system.connect_unix(path) else { return held!("{} answers", path; path) };
-    Err(match errno(&error) {
-        // A socket for datagrams (/dev/log) says so only when somebody has it open.
-        Errno::EPROTOTYPE => return held!("{} takes messages", path; path),
-        Errno::EACCES => denied(path, &stat, "writable", &error, facts, ""),
-        Errno::ECONNREFUSED => start("a socket on which nobody listens"),
-        _ => start(&fill!("a socket that does not answer: {}", &facts::why(&error))),
-    })
 }
 
 #[cfg(test)]

@@ -9,3 +9,4 @@ pub(crate) mod mounted;
 pub(crate) mod path;
 pub(crate) mod peer;
 pub(crate) mod program;
+pub(crate) mod socket;
