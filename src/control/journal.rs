@@ -190,6 +190,8 @@ pub fn service(note: Note) -> Option<ServiceId> {
         | Note::Added { service }
         | Note::Removed { service }
         | Note::TurnedOff { service }
+        | Note::Rolled { service }
+        | Note::RollFailed { service, .. }
         | Note::NotForwarded { service, .. }
         | Note::Forwarded { service, .. } => Some(service),
         Note::ShuttingDown { because } => because,

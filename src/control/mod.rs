@@ -301,7 +301,8 @@ fn grant(rights: Rights, request: Request, followers: usize, view: &View<'_>) ->
         RequestVerb::ReopenLogs => Granted::Order(Demand::ReopenLogs),
         RequestVerb::Start => order(ids, ControlOrder::Start, view)?,
         RequestVerb::Stop { only } => order(ids, ControlOrder::Stop { only, all: false }, view)?,
-        RequestVerb::Restart => order(ids, ControlOrder::Restart, view)?,
+        RequestVerb::Restart { rolling: false } => order(ids, ControlOrder::Restart, view)?,
+        RequestVerb::Restart { rolling: true } => order(ids, ControlOrder::Roll, view)?,
         RequestVerb::Signal(signal) => order(ids, ControlOrder::Signal(signal), view)?,
     })
 }
@@ -351,6 +352,11 @@ fn order(ids: Vec<ServiceId>, order: ControlOrder, view: &View<'_>) -> Result<Gr
         }
     } else if view.core.is_stopping() || view.core.is_draining() {
         return Err(Refusal::new("stopping", "the container stops"));
+    }
+    if let (ControlOrder::Roll, Some(turn)) = (order, view.core.rolls()) {
+        let name = view.services.get(turn.index()).map_or("", |service| service.name.as_str());
+        let message = fill!("a rolling restart is under way: it is the turn of {}", name);
+        return Err(Refusal::new("busy", &message));
     }
     let orders = ids.iter().map(|id| (*id, order_for(*id, &ids, order, view))).gather();
     Ok(Granted::Order(Demand::Services(orders)))

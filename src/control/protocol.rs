@@ -37,8 +37,11 @@ pub enum RequestVerb {
         /// Whether to leave dependents running.
         only: bool,
     },
-    /// Restart services.
-    Restart,
+    /// Restart services; `rolling`: one after the other.
+    Restart {
+        /// Whether each waits until the one before is ready.
+        rolling: bool,
+    },
     /// Send a signal to services.
     Signal(Signal),
     /// Stop the container.
@@ -82,7 +85,7 @@ impl RequestVerb {
             | Self::Timeline => true,
             Self::Start
             | Self::Stop { .. }
-            | Self::Restart
+            | Self::Restart { .. }
             | Self::Signal(_)
             | Self::Shutdown { .. }
             | Self::ReopenLogs
@@ -94,7 +97,9 @@ impl RequestVerb {
     #[must_use]
     pub fn needs_names(self) -> bool {
         match self {
-            Self::Start | Self::Stop { .. } | Self::Restart | Self::Signal(_) | Self::ExecContext => true,
+            Self::Start | Self::Stop { .. } | Self::Restart { .. } | Self::Signal(_) | Self::ExecContext => {
+                true
+            }
             Self::Version
             | Self::Status
             | Self::Metrics
@@ -169,7 +174,7 @@ fn verb(value: &Json, verb: &str) -> Result<RequestVerb, Refusal> {
         "metrics" => RequestVerb::Metrics,
         "start" => RequestVerb::Start,
         "stop" => RequestVerb::Stop { only: flag("only")? },
-        "restart" => RequestVerb::Restart,
+        "restart" => RequestVerb::Restart { rolling: flag("rolling")? },
         "signal" => RequestVerb::Signal(signal(value)?),
         "shutdown" => {
             let code = number("code")?.map(u8::try_from).transpose();

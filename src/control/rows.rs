@@ -266,6 +266,7 @@ impl View<'_> {
         match note {
             Note::Started { pid, .. } => row.number("pid", pid.unsigned_abs().into()),
             Note::Unhealthy { failures, .. } => row.number("failures", failures.into()),
+            Note::RollFailed { left, .. } => row.number("left", u64::try_from(left).unwrap_or(0)),
             Note::Ended { outcome, after, cause, next, .. } => {
                 row.outcome(outcome);
                 row.number("after_ms", millis(after));
@@ -423,11 +424,13 @@ fn event_word(note: Note) -> &'static str {
         Note::Sweeping { .. } => "sweeping",
         Note::Ordered { order: ControlOrder::Start, .. } => "start-ordered",
         Note::Ordered { order: ControlOrder::Stop { .. }, .. } => "stop-ordered",
-        Note::Ordered { order: ControlOrder::Restart, .. } => "restart-ordered",
+        Note::Ordered { order: ControlOrder::Restart | ControlOrder::Roll, .. } => "restart-ordered",
         Note::StoppedIdle { .. } => "stopped",
         Note::Added { .. } => "added",
         Note::Removed { .. } => "removed",
         Note::TurnedOff { .. } => "turned-off",
+        Note::Rolled { .. } => "rolled",
+        Note::RollFailed { .. } => "roll-failed",
         Note::Forwarded { .. } | Note::Ordered { order: ControlOrder::Signal(_), .. } => "signalled",
         Note::StillWaiting | Note::StillStopping | Note::NotForwarded { .. } | Note::Unused { .. } => "other",
     }

@@ -48,6 +48,8 @@ pub fn event_name(note: Note) -> &'static str {
         Note::Added { .. } => "added",
         Note::Removed { .. } => "removed",
         Note::TurnedOff { .. } => "turned_off",
+        Note::Rolled { .. } => "rolled",
+        Note::RollFailed { .. } => "roll_failed",
     }
 }
 
@@ -105,6 +107,12 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
         Note::Added { service } => (LogLevel::Info, Some(service), "added".into()),
         Note::Removed { service } => (LogLevel::Info, Some(service), "removed".into()),
         Note::TurnedOff { service } => (LogLevel::Info, Some(service), "off".into()),
+        Note::Rolled { service } => (LogLevel::Info, Some(service), "restarted in its turn".into()),
+        Note::RollFailed { service, left } => {
+            let rest = if left == 0 { String::new() } else { format!(", and {left} more run as they were") };
+            let text = ["not ready after its restart; the rolling restart ends here", &rest].concat();
+            (LogLevel::Error, Some(service), text)
+        }
         Note::Draining { delay } => {
             let delay = show_duration(delay);
             (LogLevel::Info, None, ["stopping in ", &delay, "; everything serves until then"].concat())
@@ -245,6 +253,7 @@ fn ordered(service: ServiceId, order: ControlOrder, name: &str, because: Service
         ControlOrder::Start => ("start by hand", " needs it"),
         ControlOrder::Stop { .. } => ("stop by hand", ", which it needs, is to stop"),
         ControlOrder::Restart => ("restart by hand", ""),
+        ControlOrder::Roll => ("restart by hand, in its turn", ""),
         ControlOrder::Signal(_) => ("signal by hand", ""),
     };
     if service == because { what.into() } else { fill!("{}: {}{}", what, name, why) }

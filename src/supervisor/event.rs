@@ -61,6 +61,8 @@ pub enum ControlOrder {
     Stop { only: bool, all: bool },
     /// Stop it if it runs, then start it.
     Restart,
+    /// The same, when all that were ordered so before it are ready again.
+    Roll,
     /// Send a signal to its first process.
     Signal(Signal),
 }
@@ -194,6 +196,10 @@ pub enum Note {
     Removed { service: ServiceId },
     /// A service that a reload has turned off is gone.
     TurnedOff { service: ServiceId },
+    /// In a rolling restart it was the turn of this service, and it is ready again.
+    Rolled { service: ServiceId },
+    /// The rolling restart ends at this service, which did not get ready; `left` others are as they were.
+    RollFailed { service: ServiceId, left: usize },
     /// Nothing was reported for a while, and services still wait ([`super::Supervisor::waits`]).
     StillWaiting,
     /// Nothing was reported for a while, and services still stop ([`super::Supervisor::stops`]).

@@ -22,6 +22,7 @@ mod orders;
 mod progress;
 pub mod reload;
 mod restart;
+mod rolling;
 mod service;
 mod shutdown;
 mod signals;
@@ -99,6 +100,7 @@ pub struct Supervisor {
     unused: u64,
     /// When to report waits.
     progress: progress::Progress,
+    rolling: Option<Box<rolling::Rolling>>,
     /// Services whose change in this step may affect others. Empty between steps.
     news: Vec<ServiceId>,
     random: Random,
@@ -134,6 +136,7 @@ impl Supervisor {
             pending: Vec::new(),
             unused: 0,
             progress: progress::Progress::default(),
+            rolling: None,
             news: Vec::new(),
             random: Random::new(whole.seed),
             whole,
@@ -152,7 +155,7 @@ impl Supervisor {
     /// Returns the earliest moment at which [`Event::Tick`] must be sent.
     #[must_use]
     pub fn deadline(&self) -> Option<Moment> {
-        let moments = [self.timers.earliest(), self.whole_due(), self.progress_due()];
+        let moments = [self.timers.earliest(), self.whole_due(), self.progress_due(), self.roll_due()];
         moments.into_iter().flatten().min().filter(|_| self.phase != Phase::Halted)
     }
 
@@ -319,6 +322,7 @@ impl Step<'_> {
             Event::Resumed => self.resumed(),
         }
         self.spread();
+        self.roll();
         if !faulty!(self.core, ForgetTimers) {
             self.core.set_timers();
         }
@@ -348,6 +352,10 @@ impl Step<'_> {
             self.spread();
             if self.core.whole_due().is_some_and(|at| at <= self.now) {
                 self.fire_whole();
+                quiet = false;
+            }
+            if self.core.roll_due().is_some_and(|at| at <= self.now) {
+                self.roll();
                 quiet = false;
             }
             // What was told to others may have asked one to stop that gets no time for it.

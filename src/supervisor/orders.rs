@@ -46,6 +46,8 @@ impl Step<'_> {
             (Phase::Up | Phase::Stopping, ControlOrder::Signal(signal)) => self.signal_by_hand(id, signal),
             (Phase::Up, _) if !is_configured => {}
             (Phase::Up, ControlOrder::Start | ControlOrder::Restart) => self.start_by_hand(id, order),
+            (Phase::Up, ControlOrder::Roll) if !self.core.is_draining() => self.roll_by_hand(id),
+            (Phase::Up, ControlOrder::Roll) => {}
             (Phase::Up, ControlOrder::Stop { only, all }) => self.stop_by_hand(id, only, all),
             (Phase::New | Phase::Stopping | Phase::Sweeping { .. } | Phase::Halted, _) => {}
         }
@@ -59,7 +61,7 @@ impl Step<'_> {
     }
 
     /// Starts or restarts a service and what it needs.
-    fn start_by_hand(&mut self, id: ServiceId, order: ControlOrder) {
+    pub(super) fn start_by_hand(&mut self, id: ServiceId, order: ControlOrder) {
         let reached = self.needs_of(id);
         for one in &reached {
             let order = if *one == id { order } else { ControlOrder::Start };
@@ -67,6 +69,7 @@ impl Step<'_> {
             self.want(*one, order, *one == id);
         }
         for one in reached {
+            self.spare(one);
             match self.core.records[one].state {
                 ServiceState::Waiting | ServiceState::Off => self.look_again(one),
                 ServiceState::Spawning { .. }
@@ -74,6 +77,17 @@ impl Step<'_> {
                 | ServiceState::Stopping(_)
                 | ServiceState::Backoff { .. }
                 | ServiceState::Down(_) => {}
+            }
+        }
+    }
+
+    /// A service is not stopped any more: what was to be stopped after it and is not needed, as another one is enough,
+    /// does not have to wait for that.
+    fn spare(&mut self, id: ServiceId) {
+        for at in 0.. {
+            let Some(edge) = self.core.graph.depends_on[id].get(at).copied() else { return };
+            if edge.any > 0 {
+                self.turn_by_hand(edge.on);
             }
         }
     }
@@ -119,7 +133,7 @@ impl Step<'_> {
         }
         let record = &mut self.core.records[id];
         match record.state {
-            ServiceState::Running { .. } if order == ControlOrder::Restart => {
+            ServiceState::Running { .. } if matches!(order, ControlOrder::Restart | ControlOrder::Roll) => {
                 record.again = true;
                 self.stop(id, StopReason::ByHand);
             }

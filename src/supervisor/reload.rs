@@ -72,6 +72,7 @@ impl Supervisor {
             let mut step = Step { core: self, now, out };
             step.replace(slots);
             step.spread();
+            step.roll();
             step.core.set_timers();
         }
     }
@@ -167,6 +168,8 @@ impl Step<'_> {
             self.core.records[id].tenure = match slot.change {
                 Change::Remove => Tenure::Leaves,
                 Change::Restart | Change::Keep if turns_off && record.state.is_busy() => Tenure::TurnsOff,
+                // It is stopped for good already.
+                Change::Restart if record.tenure == Tenure::TurnsOff && !slot.policy.enabled => record.tenure,
                 Change::Restart if is_live && !record.by_hand => Tenure::Restarts,
                 // It is asked to stop already.
                 Change::Keep if record.tenure == Tenure::TurnsOff && slot.policy.enabled => Tenure::Restarts,

@@ -70,6 +70,7 @@ mod resolver;
 mod restarts;
 mod rights;
 mod rinitctl;
+mod rolling;
 mod scenarios;
 mod second_start;
 mod service_signals;

@@ -15,6 +15,7 @@ mod metrics;
 mod names;
 mod orders;
 mod picture;
+mod rolling;
 mod status;
 mod table;
 mod timeline;

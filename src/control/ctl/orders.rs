@@ -2,7 +2,7 @@
 
 use super::client::CtlClient;
 use super::status::why;
-use super::table::{CODE, NO_WAIT, ONLY, SOCKET};
+use super::table::{CODE, NO_WAIT, ONLY, ROLLING, SOCKET};
 use super::wait::{Awaited, Told, WaitGoal, wait_for};
 use super::{CtlError, CtlRequest, complain};
 use crate::exit_code::{FAILURE, TIMED_OUT, USAGE};
@@ -31,6 +31,9 @@ pub(super) fn stop(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
 }
 
 pub(super) fn restart(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
+    if request.arguments.has(&ROLLING) {
+        return super::rolling::restart(request);
+    }
     order(request, &OrderVerb { verb: "restart", done: "restarted", goal: WaitGoal::Started })
 }
 
@@ -44,7 +47,7 @@ pub(super) fn signal(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     Ok(0)
 }
 
-fn names_of(rows: &[Json]) -> Vec<&str> {
+pub(super) fn names_of(rows: &[Json]) -> Vec<&str> {
     rows.iter().filter_map(|row| row.text("name")).gather()
 }
 

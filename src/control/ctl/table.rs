@@ -81,6 +81,8 @@ pub(super) static NO_WAIT: CtlOption = flag("no-wait", '\0', "do not wait for th
 pub(super) static TIMEOUT: CtlOption =
     valued("timeout", 't', "TIME", "wait at most so long, then end with 124");
 pub(super) static ONLY: CtlOption = flag("only", '\0', "leave alone what depends on it");
+pub(super) static ROLLING: CtlOption =
+    flag("rolling", '\0', "one after the other, each when the one before is ready again");
 pub(super) static HEALTHY: CtlOption =
     flag("healthy", '\0', "until healthy or running, or done (the default)");
 pub(super) static STOPPED: CtlOption = flag("stopped", '\0', "until no process is left");
@@ -145,9 +147,9 @@ pub(super) static VERBS: &[CtlVerb] = &[
         usage: "NAME...",
         operands: Operands::SomeNames,
         help: "stop and start services; start those that are stopped",
-        more: "Waits as start does.",
-        example: "rinitctl restart all",
-        options: &[&NO_WAIT, &TIMEOUT],
+        more: "Waits as start does. A rolling restart ends at the first that does not get ready: then it ends with 1.",
+        example: "rinitctl restart --rolling web",
+        options: &[&ROLLING, &NO_WAIT, &TIMEOUT],
         run: orders::restart,
     },
     CtlVerb {

@@ -49,6 +49,7 @@ impl World {
             shift(due);
         }
         core.set_timers();
+        core.rolling.iter_mut().filter_map(|rolling| rolling.due.as_mut()).for_each(shift);
         core.stop.moments().into_iter().flatten().for_each(shift);
         self.interrupted.iter_mut().for_each(shift);
         shift(&mut self.said);
@@ -60,7 +61,7 @@ impl World {
         let core = &self.core;
         (core.records.rows(), &core.pids, core.phase, core.stop, core.code, &core.pending, core.unused)
             .hash(&mut hash);
-        (self.by_hand, self.alone, &core.bonds).hash(&mut hash);
+        (self.by_hand, self.alone, &core.bonds, &core.rolling, self.rolling, self.rolls).hash(&mut hash);
         (&core.lingering, &self.groups, &self.asks, &self.known, self.halted, self.now).hash(&mut hash);
         hash.finish()
     }

@@ -198,6 +198,8 @@ impl Dice {
                     ControlOrder::Stop { only: false, all: true },
                     ControlOrder::Stop { only: true, all: false },
                     ControlOrder::Restart,
+                    ControlOrder::Roll,
+                    ControlOrder::Roll,
                     ControlOrder::Signal(Signal::HUP),
                 ];
                 world.order(id, self.one(&orders));

@@ -172,7 +172,15 @@ impl World {
                 let asked = |ask: &Ask| matches!(ask, Ask::Spawn(id) if above & (1 << id.0) != 0);
                 rule(!self.asks.iter().any(asked), "stopped before a dependent had come and gone")?;
             }
-            Note::Ordered { service, order, .. } => self.ordered(service, order),
+            Note::Ordered { service, order, .. } => {
+                self.check_turn(service, order)?;
+                self.ordered(service, order);
+            }
+            Note::Rolled { service } => self.check_rolled(service)?,
+            Note::RollFailed { service, .. } => {
+                rule(self.rolling == Some(service), "a roll that fails elsewhere")?;
+                (self.rolling, self.rolls) = (None, 0);
+            }
             Note::StoppedIdle { service } => self.check_idle(service)?,
             Note::Stopping { service, cause: StopReason::ByHand } => self.check_stop_by_hand(service)?,
             Note::Stopping { service, cause: StopReason::Reload } => self.check_going(service)?,
@@ -299,6 +307,9 @@ impl World {
 
     /// Records what the world expects of a signal before it is sent.
     pub(super) fn expect(&mut self, event: Event) {
+        if let Event::Order { service, order: ControlOrder::Roll } = event {
+            self.rolls |= 1_u16.checked_shl(service.0.into()).unwrap_or(0);
+        }
         let Event::Signal(signal) = event else { return };
         self.usr1_left += u32::from(signal.number() == 10);
         if [Signal::INT, Signal::QUIT].contains(&signal) {
@@ -419,6 +430,7 @@ impl World {
             }
         }
         self.check_owners()?;
+        self.check_rolling()?;
         let busy = self.core.records.ids().filter(|id| self.core.records[*id].state.is_busy()).count();
         let is = |state: fn(ServiceState) -> bool| {
             self.core.records.ids().filter(|id| state(self.core.records[*id].state)).count()

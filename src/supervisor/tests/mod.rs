@@ -9,6 +9,7 @@ mod endings;
 mod invariants;
 mod orders;
 mod reload;
+mod rolling;
 mod scenes;
 mod services;
 mod walk;
@@ -71,6 +72,10 @@ pub(super) enum Mutant {
     ForgetLeaving,
     /// A reload restarts what has not changed.
     DisturbKept,
+    /// A rolling restart does not wait until a service is ready.
+    RollAhead,
+    /// A rolling restart goes on after a service that did not get ready.
+    RollOn,
 }
 
 impl Mutant {
@@ -102,5 +107,7 @@ impl Mutant {
         Self::StartBesideRemoved,
         Self::ForgetLeaving,
         Self::DisturbKept,
+        Self::RollAhead,
+        Self::RollOn,
     ];
 }

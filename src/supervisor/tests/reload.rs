@@ -47,6 +47,10 @@ impl World {
     }
 
     fn expect_set(&mut self, slots: &[Slot]) {
+        // An id may mean another service by now.
+        let mut bonds = std::mem::take(&mut self.reload.bonds);
+        bonds.retain(|(by, on)| self.has_to_go(*by) && self.has_to_go(*on));
+        self.reload.bonds = bonds;
         let known = self.core.slots();
         for (at, (old, new)) in known.iter().zip(slots).enumerate() {
             let id = ServiceId(u16::try_from(at).unwrap());
@@ -74,6 +78,7 @@ impl World {
                     self.reload.new |= bit;
                 }
                 Change::Restart if !new.policy.enabled && self.core.state_of(id) == ServiceStatus::Off => {}
+                Change::Restart if !new.policy.enabled && was_off => {}
                 Change::Restart if !self.is_by_hand(id) => {
                     self.reload.new |= bit;
                     self.reload.restarts |= if lives { bit } else { 0 };
@@ -110,8 +115,11 @@ impl World {
 
     /// Returns whether a service has to wait for another one to go.
     fn has_to_wait(&self, id: ServiceId) -> bool {
-        let goes = |by: ServiceId| self.going() & 1 << by.0 != 0 || self.is_by_hand(by);
-        self.reload.bonds.iter().any(|(by, on)| *on == id && goes(*by) && self.lives(*by))
+        self.reload.bonds.iter().any(|(by, on)| *on == id && self.has_to_go(*by))
+    }
+
+    fn has_to_go(&self, id: ServiceId) -> bool {
+        (self.going() & 1 << id.0 != 0 || self.is_by_hand(id)) && self.lives(id)
     }
 
     /// A service that a reload stops is one that it was to stop, and its dependents are gone.

@@ -85,6 +85,9 @@ pub(super) struct World {
     /// Services that are stopping and were ordered to start.
     pub wanted: u16,
     pub alone: u16,
+    /// Whose turn it is in a rolling restart, and whose is to come.
+    pub rolling: Option<ServiceId>,
+    pub rolls: u16,
     /// Whether the walk of all states includes orders.
     pub orders: bool,
     /// What reloads have changed.
@@ -123,6 +126,8 @@ impl World {
             usr1_left: 0,
             above,
             by_hand: 0,
+            rolling: None,
+            rolls: 0,
             wanted: 0,
             alone: 0,
             orders: false,
