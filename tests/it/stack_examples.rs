@@ -57,7 +57,8 @@ fn php_fpm_and_nginx() {
 
 #[test]
 fn a_java_application_that_starts_slowly() {
-    let slow = "until [ -e /mnt/files/go ]; do sleep 0.01; done; echo 'INFO Started Application in 61.3 seconds'";
+    let slow =
+        "until [ -e /mnt/files/go ]; do sleep 0.01; done; echo 'INFO Started Application in 61.3 seconds'";
     let example = || {
         Example::of("java-application.toml", "")
             .with("user = \"app\"", "user = \"daemon\"")
