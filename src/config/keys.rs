@@ -69,7 +69,7 @@ pub static TABLES: &[TableSpec] = &[
         key("when_arch", "names, one must hold", "", "the architecture, by its name in uname(1) or Docker: \"x86_64\", \"amd64\""),
         key("when_user", "names or numbers, one must hold", "", "the user that rinit runs as: \"root\", \"!root\", a name in /etc/passwd, a uid"),
     ] },
-    TableSpec { path: "services.NAME", help: "One service, and the conditions above. `[defaults]` takes the same keys, but for those that are each service's own: `command`, `type`, `depends_on`, `after`, `when_command`, `prepend_for`, `export_env`, `replicas`.", keys: &[
+    TableSpec { path: "services.NAME", help: "One service, and the conditions above. `[defaults]` takes the same keys, but for those that are each service's own: `command`, `type`, `depends_on`, `after`, `when_command`, `prepend_for`, `export_env`, `replicas`, `pid_file`.", keys: &[
         key("command", "words or table", "", "the program and its arguments: an array, or a string that is split as a shell would; no shell runs. Of a oneshot also { directory = \"/etc/cont-init.d\" }"),
         key("prepend_for", "patterns", "", "of `main`: `command` is put before a COMMAND whose first word fits one of these (\"*.conf\"), as before an option"),
         key("type", "word", "\"daemon\"", "\"daemon\", or \"oneshot\", which is done when it exits 0"),
@@ -88,6 +88,9 @@ pub static TABLES: &[TableSpec] = &[
         key("stop_grace_period", "duration", "\"10s\"", "how long it may take to stop; KILL follows"),
         key("kill_mode", "word", "\"mixed\"", "which processes get the stop signal: \"mixed\", \"group\", \"process\" or \"all\""),
         key("healthcheck", "table", "", "how to check whether it is healthy"),
+        key("notify", "\"systemd\" or number", "", "how it says that it is ready, before which no dependent starts: READY=1 to its NOTIFY_SOCKET, or a newline to this descriptor (s6)"),
+        key("watchdog", "duration", "", "with notify = \"systemd\": it is stopped, and has failed, if it does not send WATCHDOG=1 this often once it is ready"),
+        key("pid_file", "path", "", "of a program that cannot stay in the foreground: the file that names its main process, which is followed once the first process has exited 0"),
         key("environment", "table or list", "", "environment variables, as in Compose"),
         key("env_file", "paths", "", "files with environment variables; paths are relative to the configuration file"),
         key("clear_env", "bool", "false", "whether nothing is inherited"),

@@ -184,6 +184,28 @@ pub struct ProgramSettings {
     pub probe: Option<ProbeSpec>,
     /// Of a oneshot: which variables it may hand to those that are started later.
     pub export_env: Option<Box<ExportEnv>>,
+    /// How it reports on itself, if it does.
+    pub notify: Option<Box<NotifySettings>>,
+}
+
+/// How a service reports on itself.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct NotifySettings {
+    /// `notify`: where it says that it is ready; `None`: nowhere.
+    pub channel: Option<NotifyChannel>,
+    /// `watchdog`: how often it is to say that it is alive.
+    pub watchdog: Option<Duration>,
+    /// `pid_file`: the file that names its main process, once it has put itself into the background.
+    pub pid_file: Option<String>,
+}
+
+/// `notify`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NotifyChannel {
+    /// `"systemd"`: a socket of its own, named by NOTIFY_SOCKET.
+    Socket,
+    /// A descriptor that gets a newline (s6).
+    Descriptor(i32),
 }
 
 /// `export_env`.

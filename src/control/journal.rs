@@ -32,6 +32,7 @@ impl Reason {
             Self::Stop(StopReason::StartTimeout) => "start-timeout",
             Self::Stop(StopReason::RunTimeout) => "run-timeout",
             Self::Stop(StopReason::Unhealthy) => "unhealthy",
+            Self::Stop(StopReason::Watchdog) => "watchdog",
             Self::Stop(StopReason::Dependency(_)) => "dependency",
             Self::Stop(StopReason::ByHand) => "by-hand",
             Self::Stop(StopReason::Reload) => "reload",
@@ -130,7 +131,7 @@ impl Journal {
                     tally.ready.get_or_insert(now);
                 }
             }
-            Note::Healthy { .. } => _ = tally.ready.get_or_insert(now),
+            Note::Healthy { .. } | Note::Ready { .. } => _ = tally.ready.get_or_insert(now),
             Note::Stopping { cause, .. } => tally.reason = Some(Reason::Stop(cause)),
             Note::Ended { outcome, cause, next, .. } => {
                 tally.last_exit = Some((outcome, now));
@@ -176,6 +177,10 @@ fn is_event(note: Note) -> bool {
 pub fn service(note: Note) -> Option<ServiceId> {
     match note {
         Note::Started { service, .. }
+        | Note::Ready { service }
+        | Note::Reloading { service }
+        | Note::Reloaded { service, .. }
+        | Note::MainPid { service, .. }
         | Note::Healthy { service }
         | Note::Unhealthy { service, .. }
         | Note::Ended { service, .. }

@@ -204,6 +204,11 @@ impl View<'_> {
             _ => None,
         };
         row.maybe_number("restart_in_ms", restart_in);
+        if let Some((status, errno)) = (self.said_of_itself)(service) {
+            row.text("status_text", status);
+            row.maybe_number("errno", Some(errno.into()).filter(|errno| *errno != 0));
+            row.flag("reloading", core.is_reloading(service));
+        }
         row.flag("enabled", rules.enabled);
         let off = self.services.get(service.index()).and_then(|service| service.off.as_deref());
         row.maybe_text("off", off.map(Off::why));
@@ -225,6 +230,11 @@ impl View<'_> {
                 true => "healthy",
                 false => "starting",
             }),
+            (ServiceStatus::Running { ready: false, .. }, None)
+                if self.core.rules(service).readiness.is_some() =>
+            {
+                Some("starting")
+            }
             _ => None,
         };
         row.maybe_text("health", health);
@@ -264,7 +274,9 @@ impl View<'_> {
             self.service(&mut row, "service", service);
         }
         match note {
-            Note::Started { pid, .. } => row.number("pid", pid.unsigned_abs().into()),
+            Note::Started { pid, .. } | Note::MainPid { pid, .. } => {
+                row.number("pid", pid.unsigned_abs().into())
+            }
             Note::Unhealthy { failures, .. } => row.number("failures", failures.into()),
             Note::RollFailed { left, .. } => row.number("left", u64::try_from(left).unwrap_or(0)),
             Note::Ended { outcome, after, cause, next, .. } => {
@@ -409,6 +421,11 @@ fn state_word(status: ServiceStatus) -> &'static str {
 fn event_word(note: Note) -> &'static str {
     match note {
         Note::Started { .. } => "started",
+        Note::Ready { .. } => "ready",
+        Note::Reloading { .. } => "reloading",
+        Note::Reloaded { confirmed: true, .. } => "reloaded",
+        Note::Reloaded { confirmed: false, .. } => "reload-failed",
+        Note::MainPid { .. } => "main-pid",
         Note::Healthy { .. } => "healthy",
         Note::Unhealthy { .. } => "unhealthy",
         Note::Ended { .. } => "exited",

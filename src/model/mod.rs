@@ -337,6 +337,17 @@ pub struct HealthRules {
     pub on_unhealthy: OnUnhealthy,
 }
 
+/// How a service reports on itself (`notify`, `watchdog`, `pid_file`); a service without these has none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct ReadinessRules {
+    /// Whether it says when it is ready. Until then no dependent starts, as with systemd's `Type=notify`.
+    pub notifies: bool,
+    /// Whether its main process is another one, to be found once the first has exited with code 0 (`pid_file`).
+    pub forks: bool,
+    /// How often it must say that it is alive, once it is ready.
+    pub watchdog: Option<Duration>,
+}
+
 /// Which processes of a service a stop reaches (`kill_mode`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum KillMode {
@@ -382,6 +393,8 @@ pub struct ServicePolicy {
     pub kill_mode: KillMode,
     /// Its healthcheck, if it has one.
     pub health: Option<HealthRules>,
+    /// How it reports on itself, if it does.
+    pub readiness: Option<Box<ReadinessRules>>,
 }
 
 impl Default for ServicePolicy {
@@ -399,6 +412,7 @@ impl Default for ServicePolicy {
             stop_grace: Duration::from_secs(10),
             kill_mode: KillMode::default(),
             health: None,
+            readiness: None,
         }
     }
 }

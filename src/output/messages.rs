@@ -25,6 +25,10 @@ pub struct Words {
 pub fn event_name(note: Note) -> &'static str {
     match note {
         Note::Started { .. } => "started",
+        Note::Ready { .. } => "ready",
+        Note::Reloading { .. } => "reloading",
+        Note::Reloaded { .. } => "reloaded",
+        Note::MainPid { .. } => "main_pid",
         Note::Healthy { .. } => "healthy",
         Note::Unhealthy { .. } => "unhealthy",
         Note::Ended { .. } => "ended",
@@ -60,6 +64,17 @@ const STUCK: &str = "killed, but still there (in uninterruptible sleep?); waitin
 pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
     let (level, service, text) = match note {
         Note::Started { service, pid } => (LogLevel::Info, Some(service), format!("started (pid {pid})")),
+        Note::Ready { service } => (LogLevel::Info, Some(service), "ready".into()),
+        Note::Reloading { service } => (LogLevel::Info, Some(service), "reloading".into()),
+        Note::Reloaded { service, confirmed: true } => (LogLevel::Info, Some(service), "reloaded".into()),
+        Note::Reloaded { service, confirmed: false } => (
+            LogLevel::Warn,
+            Some(service),
+            "said RELOADING=1, and in time neither READY=1 nor STOPPING=1; it counts as running again".into(),
+        ),
+        Note::MainPid { service, pid } => {
+            (LogLevel::Info, Some(service), format!("its main process is pid {pid}"))
+        }
         Note::Healthy { service } => (LogLevel::Info, Some(service), "healthy".into()),
         Note::Unhealthy { service, failures } => (
             LogLevel::Warn,
@@ -88,7 +103,7 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
         ),
         Note::Stopping { service, cause } => {
             let level = match cause {
-                StopReason::Shutdown | StopReason::ByHand => LogLevel::Debug,
+                StopReason::Itself | StopReason::Shutdown | StopReason::ByHand => LogLevel::Debug,
                 StopReason::Reload => LogLevel::Info,
                 _ => LogLevel::Warn,
             };
@@ -288,6 +303,7 @@ fn because<'n>(cause: StopReason, name: &impl Fn(ServiceId) -> &'n str) -> Strin
         StopReason::RunTimeout => " (ran longer than run_timeout)".into(),
         StopReason::Unhealthy => " (unhealthy)".into(),
         StopReason::Reload => " (its configuration has changed)".into(),
+        StopReason::Watchdog => " (no WATCHDOG=1 in time)".into(),
         StopReason::Dependency(on) => fill!(" (because {} is restarted)", name(on)),
     }
 }

@@ -7,6 +7,7 @@ use crate::cli::{LogLevel, Persona};
 use crate::config::{CheckProbe, ProbeSpec, Program};
 use crate::diagnosis;
 use crate::model::{Pid, ServiceId, Signal};
+use crate::service::extras::StartExtras;
 use crate::service::launcher::{Role, StartFailure, Started};
 use crate::supervisor::event::{Action, Event, Next, Note};
 use crate::sys::process::{fork, kill, reap};
@@ -33,6 +34,10 @@ impl EventLoop {
             Action::Probe { service } if self.probe_log(service) => {}
             Action::Probe { service } => {
                 self.probe(service);
+                return START_COST;
+            }
+            Action::FollowFork { service, pid } => {
+                self.follow(service, pid);
                 return START_COST;
             }
             Action::Signal { pid, group, signal, wake } => self.send(pid, group, signal, wake),
@@ -68,7 +73,7 @@ impl EventLoop {
     fn send(&mut self, pid: Pid, group: bool, signal: Signal, wake: bool) {
         self.left_behind(pid);
         // The leader was reaped, so its pid may already belong to another process.
-        if group && !self.runtime.core.knows(pid) && !kill::group_outlives(pid) {
+        if group && !self.runtime.core.knows(pid) && !self.any_group_outlives(pid) {
             let of = self.runtime.core.lingering().find(|(_, leader)| *leader == pid);
             if let Some((service, _)) = of
                 && !self.is_left(pid)
@@ -79,7 +84,11 @@ impl EventLoop {
         }
         let signals: &[Signal] = if wake { &[signal, Signal::CONT] } else { &[signal] };
         // ESRCH: it has just ended and will be reaped.
-        let _ = if group { kill::group(pid, signals) } else { kill::process(pid, signals) };
+        if group {
+            self.signal_groups(pid, signals);
+        } else {
+            let _ = kill::process(pid, signals);
+        }
     }
 
     /// Reports a note now, while /proc still shows what it is about; but a restart does not wait for that.
@@ -101,11 +110,22 @@ impl EventLoop {
         let Some(program) = self.program(service) else { return };
         let role = if self.runtime.main == Some(service) { Role::Main } else { Role::Service };
         let outputs = self.runtime.logs.as_mut().and_then(|logs| logs.outputs(service));
-        let mut env_file = None;
+        let (mut env_file, mut extras) = (None, StartExtras::default());
+        let opened = program.notify.as_deref().map_or(Ok(()), |settings| {
+            self.forget_main(service);
+            self.open_channel(service, settings, &mut extras)
+        });
         let (fence, cgroup) = self.fence(service);
-        let started = self.runtime.starter.start(program, role, outputs, &mut env_file, fence);
+        let starter = self.runtime.starter;
+        let started = match opened {
+            Ok(()) => starter.start(program, role, outputs, &mut env_file, fence, &mut extras),
+            Err(errno) => Err(StartFailure::no_channel(errno)),
+        };
         if let Ok(started) = &started {
             self.keep_fence(started.pid(), service, cgroup);
+        }
+        if program.notify.is_some() {
+            self.set_reporter(service, extras.uid);
         }
         if program.export_env.is_some() {
             self.keep_env_file(service, env_file.filter(|_| started.is_ok()));
@@ -119,6 +139,9 @@ impl EventLoop {
         let Some(program) = self.program(service) else { return };
         if let (Some(logs), Ok(started)) = (&mut self.runtime.logs, &started) {
             logs.run_started(service, started.pid());
+        }
+        if program.notify.is_some() && !matches!(started, Ok(Started::Loading(_))) {
+            self.hand_over_channel(service);
         }
         match started {
             Ok(Started::Running(pid)) => {
@@ -152,7 +175,7 @@ impl EventLoop {
         }
     }
 
-    fn program(&self, service: ServiceId) -> Option<&'static Program> {
+    pub(super) fn program(&self, service: ServiceId) -> Option<&'static Program> {
         self.runtime.services.get(service.index()).map(|service| &service.program)
     }
 

@@ -45,6 +45,8 @@ impl EventLoop {
     pub(super) fn descriptors(&self) -> Vec<PollInterest> {
         let mut all: Vec<PollInterest> = self.probe_pipes().into_iter().map(PollInterest::reading).gather();
         all.extend(self.runtime.logs.as_ref().and_then(|logs| logs.descriptor()).map(PollInterest::reading));
+        self.report_descriptors(&mut all);
+        self.main_descriptors(&mut all);
         if let Some(control) = &self.runtime.control {
             all.extend(control.server.interests(&control.journal, clock::now()));
         }
@@ -67,6 +69,7 @@ impl EventLoop {
             clients: control.server.clients(),
             files: &files,
             probe_failure: &|service| self.probe_failure(service),
+            said_of_itself: &|service| self.said_of_itself(service),
             tail: &|service, since| {
                 let tail = runtime.logs.as_ref()?.tail(service, since)?;
                 Some((tail.from, tail.bytes))

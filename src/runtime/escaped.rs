@@ -21,6 +21,13 @@ impl Escaped {
     pub(super) fn is_of(&self, leader: Pid) -> bool {
         self.leader == leader
     }
+
+    /// The main process of its service is another one from now on.
+    pub(super) fn change_main(&mut self, service: ServiceId, main: Pid) {
+        if self.service == service {
+            self.leader = main;
+        }
+    }
 }
 
 impl EventLoop {
@@ -56,7 +63,7 @@ impl EventLoop {
 
     /// Returns whether any process of the service with this first process, which was reaped, is left.
     pub(super) fn is_left(&mut self, leader: Pid) -> bool {
-        let is_left = self.survey(leader) || kill::group_outlives(leader);
+        let is_left = self.survey(leader) || self.any_group_outlives(leader);
         if !is_left {
             self.escaped.retain(|known| !known.is_of(leader));
         }

@@ -8,7 +8,9 @@ mod groups;
 mod http_helper;
 mod last_lines;
 mod loading;
+mod main_pid;
 mod notices;
+mod notify;
 mod originals;
 mod probes;
 
@@ -108,6 +110,9 @@ impl Runtime {
             escaped: Vec::new(),
             loads: Vec::new(),
             env_files: Vec::new(),
+            channels: Vec::new(),
+            adopted: Vec::new(),
+            followers: Vec::new(),
             heard: None,
             runtime: self,
         };
@@ -183,6 +188,12 @@ struct EventLoop {
     loads: Vec<loading::LoadingStart>,
     /// Files to which running oneshots write variables.
     env_files: Vec<exports::OpenEnvFile>,
+    /// Where services report on themselves.
+    channels: Vec<notify::ReportChannel>,
+    /// Main processes that rinit has not started as such.
+    adopted: Vec<main_pid::AdoptedMain>,
+    /// Helpers that look for one.
+    followers: Vec<main_pid::Follower>,
     sayings: VecDeque<DeferredLine>,
     /// Whether a process was started since the last line.
     just_started: bool,
@@ -261,6 +272,7 @@ impl EventLoop {
             control,
             helper,
             self.last_lines_due(),
+            self.reports_due(),
         ];
         let deadline = moments.into_iter().flatten().min();
         let mut until = if more { Some(AT_ONCE) } else { deadline };
@@ -302,7 +314,7 @@ impl EventLoop {
             logs.attend();
             self.tell_last_lines(false);
             self.look_at_patterns();
-        } else if !self.probe_says(fd) {
+        } else if !self.probe_says(fd) && !self.report_comes(fd) && !self.main_ended(fd) {
             self.client_says(fd);
         }
     }
@@ -363,11 +375,12 @@ impl EventLoop {
                     let name = name.unwrap_or_default();
                     self.say(LogLevel::Debug, None, &format!("reaped pid {pid} ({name}): {outcome}"));
                 }
-                if self.load_ended(pid) || self.helper_ended(pid) {
+                if self.load_ended(pid) || self.helper_ended(pid) || self.follower_ended(pid) {
                     self.escaped.retain(|known| !known.is_of(pid));
                     return;
                 }
                 if !self.runtime.core.knows(pid) {
+                    self.first_ended(pid);
                     self.count_orphan();
                     self.orphan(pid);
                     return;
@@ -383,6 +396,9 @@ impl EventLoop {
                     (&mut self.runtime.logs, self.runtime.core.service_of(pid))
                 {
                     logs.run_ended(service);
+                }
+                if let Some(service) = self.runtime.core.service_of(pid) {
+                    self.hear_before_the_end(service);
                 }
                 let group_left = self.is_left(pid);
                 let outcome = self.take_env(pid, outcome);
@@ -483,7 +499,11 @@ impl EventLoop {
     fn take(&mut self, signal: Signal) {
         match self.runtime.core.passes_on(signal) {
             Some((pid, group)) if !tracing::enabled!(tracing::Level::DEBUG) => {
-                let _ = if group { kill::group(pid, &[signal]) } else { kill::process(pid, &[signal]) };
+                if group {
+                    self.signal_groups(pid, &[signal]);
+                } else {
+                    let _ = kill::process(pid, &[signal]);
+                }
             }
             _ => {
                 self.look_before_a_signal();

@@ -37,6 +37,11 @@ impl EventLoop {
         let mut words = messages::words(note, name);
         self.list_those_meant(note, &mut words.text);
         let slow = if let Note::SlowStart { service, .. } = note { self.why_slow(service) } else { None };
+        if let Note::SlowStart { service, given_up, .. } = note
+            && let Some(why) = self.why_not_followed(service)
+        {
+            words.text = fill!("{}{}", &why, if given_up { "; given up" } else { "" });
+        }
         if let Some(why) = &slow {
             words.text = fill!("{}: {}", words.text, why);
         }
@@ -53,6 +58,9 @@ impl EventLoop {
         }
         if let Some(why) = self.why_by_probe(note) {
             words.text.push_str(&why);
+        }
+        if let Note::Stopping { service, cause: StopReason::StartTimeout } = note {
+            words.text.push_str(self.why_not_ready(service));
         }
         let who = words.service.map_or_else(String::new, |id| fill!("{}: ", name(id)));
         // Other inits print no such lines.

@@ -1,5 +1,6 @@
 //! Variables that oneshots export to later services (`export_env`).
 
+use super::extras;
 use super::launcher::StartFailure;
 use crate::cli::LogLevel;
 use crate::config::ExportEnv;
@@ -8,7 +9,7 @@ use crate::model::environ::Environ;
 use crate::output;
 use crate::sys::fs::memory_file::MemoryFile;
 use crate::sys::process::credentials::{self, Identity};
-use crate::sys::process::spawn::{Environment, ExecSpec};
+use crate::sys::process::spawn::{ExecSpec, PassedFd};
 use crate::text::assignments::{self, MAX_ENV_FILE};
 use crate::text::template::fill;
 use std::cell::RefCell;
@@ -38,14 +39,8 @@ impl EnvFile {
             error: None,
             key: "export_env",
         })?;
-        let given = match &recipe.environment {
-            Environment::Given => crate::sys::args::environment(),
-            Environment::Entries(entries) => Environ::from_entries(entries.iter().cloned()),
-        };
-        let mut environ = given;
-        environ.set(VARIABLE, &file.path());
-        recipe.environment = Environment::Entries(environ.into_entries().into());
-        recipe.kept = Some(file.raw_fd());
+        extras::set_variables(recipe, &[(VARIABLE, &file.path())]);
+        recipe.passed.push(PassedFd { from: file.raw_fd(), to: file.raw_fd() });
         Ok(Self { file, uid: recipe.ids.as_ref().map_or_else(|| credentials::current().uid, |ids| ids.uid) })
     }
 

@@ -2,6 +2,7 @@
 
 use super::credentials::Credentials;
 use super::exports::{EnvFile, Exports};
+use super::extras::StartExtras;
 use crate::config::source::key_places::KeyPlaces;
 use crate::config::{LogDriver, Program, UserSpec};
 use crate::diagnosis;
@@ -132,7 +133,8 @@ impl Starter {
     }
 
     /// Starts a service or the COMMAND. `outputs`, if given, become its standard output and error; they stay open
-    /// here. `env_file` is the file to which it may write variables, `fence` by what it and all below it are known.
+    /// here. `env_file` is the file to which it may write variables, `fence` by what it and all below it are known,
+    /// `extras` what this start hands over.
     pub fn start<'a>(
         &'a self,
         program: &'a Program,
@@ -140,6 +142,7 @@ impl Starter {
         outputs: Option<[RawFd; 2]>,
         env_file: &mut Option<EnvFile>,
         fence: Option<Fence>,
+        extras: &mut StartExtras,
     ) -> Result<Started<'a>, StartFailure> {
         if program.passwd {
             self.enter_in_passwd(program, &|job| fork::answer(&self.ignored, LOOK_TIMEOUT, job));
@@ -163,6 +166,10 @@ impl Starter {
         }
         if program.export_env.is_some() {
             *env_file = Some(EnvFile::hand_to(&mut recipe)?);
+        }
+        extras.uid = recipe.ids.as_ref().map(|ids| ids.uid);
+        if !extras.is_empty() {
+            extras.add_to(&mut recipe);
         }
         self.settle(spawn::spawn(recipe))
     }
@@ -288,7 +295,8 @@ impl Starter {
                 (Role::Main | Role::Replacement, LogDriver::None) => [None, null, null],
                 (Role::Main | Role::Replacement, _) => [None; 3],
             },
-            kept: None,
+            passed: Vec::new(),
+            pid_variables: Vec::new(),
             place: match role {
                 Role::Main => self.place,
                 Role::Service => SessionMode::Session,

@@ -3,7 +3,9 @@
 pub mod context;
 mod credentials;
 pub mod exports;
+pub mod extras;
 pub mod launcher;
+pub mod notify;
 mod passwd;
 pub mod probe;
 mod rights;

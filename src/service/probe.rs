@@ -16,6 +16,13 @@ impl StartFailure {
         let why = fill!("no process for a probe: {}", crate::sys::describe(errno));
         Self { lasting: false, code: exit_code::OS_ERROR, why, error: None, key: "" }
     }
+
+    /// The channel of `notify` could not be opened.
+    #[must_use]
+    pub fn no_channel(errno: Errno) -> Self {
+        let why = fill!("cannot open what `notify` needs: {}", crate::sys::describe(errno));
+        Self { lasting: false, code: exit_code::OS_ERROR, why, error: None, key: "notify" }
+    }
 }
 
 impl Starter {

@@ -34,6 +34,10 @@ pub enum Event {
     ProbePassed { service: ServiceId },
     /// A probe of the service would pass now: it is not to wait for its next one.
     ProbeNow { service: ServiceId },
+    /// A service has reported on itself (sd_notify(3), or a newline on its descriptor).
+    Notified { service: ServiceId, report: SelfReport },
+    /// The main process of a running service is another one from now on: a live process of its own (`MAINPID=`).
+    MainPid { service: ServiceId, pid: Pid },
     /// rinit received this signal (never SIGCHLD).
     Signal(Signal),
     /// A control client orders something of one service.
@@ -49,6 +53,25 @@ pub enum Event {
     /// The shell woke up long after the deadline: the whole container was frozen (`docker pause`), so no process could
     /// use the time that has passed.
     Resumed,
+}
+
+/// What a service may report on itself.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum SelfReport {
+    /// It is ready, or has reloaded its configuration.
+    Ready,
+    /// It reloads its configuration; `Ready` follows.
+    Reloading,
+    /// It has begun to stop by itself.
+    Stopping,
+    /// It is alive.
+    Alive,
+    /// It wants to be treated as if it had missed its watchdog.
+    Trigger,
+    /// Its watchdog interval is this from now on; zero: none.
+    Watchdog(Duration),
+    /// It needs this much time from now on for what it does (its start, its run, its stop).
+    Extend(Duration),
 }
 
 /// What a control client may order of a service.
@@ -72,6 +95,10 @@ pub enum ControlOrder {
 pub enum Action {
     /// Start the service's process. Answered by [`Event::Spawned`], [`Event::SpawnFailed`] or [`Event::Starting`].
     Spawn { service: ServiceId },
+    /// The first process of a service has exited with code 0 and has left its main process behind: find that one (the
+    /// rest of the group of `pid` is the shell's from now on). Answered like [`Action::Spawn`]: [`Event::Starting`]
+    /// with a helper that looks for it, then [`Event::Spawned`] with the main process.
+    FollowFork { service: ServiceId, pid: Pid },
     /// Send a signal to a service's process or to its whole process group. `wake`: follow it with SIGCONT, so that a
     /// stopped process can handle it.
     Signal { pid: Pid, group: bool, signal: Signal, wake: bool },
@@ -108,6 +135,8 @@ pub enum StopReason {
     RunTimeout,
     /// Its healthcheck failed `retries` times in a row.
     Unhealthy,
+    /// It did not say that it is alive within `watchdog`.
+    Watchdog,
     /// A dependency with `restart = true` was restarted.
     Dependency(ServiceId),
     /// A control client ordered it.
@@ -151,6 +180,14 @@ pub enum Over {
 pub enum Note {
     /// A service's process was started.
     Started { service: ServiceId, pid: Pid },
+    /// A service has said that it is ready, for the first time since its start.
+    Ready { service: ServiceId },
+    /// A service has said that it reloads its configuration.
+    Reloading { service: ServiceId },
+    /// It has said that it is ready again, or, not `confirmed`, has not in time.
+    Reloaded { service: ServiceId, confirmed: bool },
+    /// The main process of a service is this one from now on.
+    MainPid { service: ServiceId, pid: Pid },
     /// A service is healthy for the first time since its start.
     Healthy { service: ServiceId },
     /// A service's healthcheck has failed `failures` times in a row and reached its limit.

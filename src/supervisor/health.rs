@@ -30,8 +30,13 @@ impl Step<'_> {
         }
     }
 
-    /// Ends probing: the service no longer runs.
+    /// Ends probing, and forgets what the service has reported: it no longer runs.
     pub(super) fn end_health(&mut self, id: ServiceId) {
+        self.core.reports.forget(id);
+        self.end_probes(id);
+    }
+
+    pub(super) fn end_probes(&mut self, id: ServiceId) {
         let after = match self.core.records[id].probe {
             ProbeState::Off | ProbeState::Due(_) => ProbeState::Off,
             ProbeState::Asked | ProbeState::Stale => ProbeState::Stale,
@@ -147,6 +152,9 @@ impl Step<'_> {
 
     /// The probe timer of a service is due.
     pub(super) fn probe_due(&mut self, id: ServiceId) {
+        if self.core.records[id].probe.due().is_none_or(|at| at > self.now) {
+            return;
+        }
         match self.core.records[id].probe {
             ProbeState::Due(_) => self.ask_probe(id),
             ProbeState::Running { pid, .. } => {
@@ -197,12 +205,18 @@ impl Step<'_> {
     }
 
     fn passed(&mut self, id: ServiceId) {
-        let ServiceState::Running { pid, since, ready } = self.core.records[id].state else { return };
+        let ServiceState::Running { ready, .. } = self.core.records[id].state else { return };
         let news = !ready || self.is_unhealthy(id);
         self.core.records[id].failures = 0;
         if !ready {
-            self.set(id, ServiceState::Running { pid, since, ready: true });
-            self.tell(Note::Healthy { service: id });
+            if self.is_first_health(id) {
+                self.tell(Note::Healthy { service: id });
+            }
+            if self.core.rules[id].readiness.is_some() {
+                self.become_ready(id);
+            } else {
+                self.set_ready(id);
+            }
         }
         if news {
             self.core.news.push(id);

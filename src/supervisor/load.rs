@@ -28,7 +28,9 @@ impl Step<'_> {
             }
             Some(before) => self.replace_load(id, pid, before),
         }
-        let since = before.map_or(self.now, |load| load.since);
+        // A main process that is looked for belongs to the same start.
+        let since = self.core.reports.of(id).map_or(self.now, |row| row.since);
+        let since = before.map_or(since, |load| load.since);
         let due = self.load_limit(id, since).min(since.after(TELL_AFTER)).max(self.now);
         let load = Load { pid, since, due, killed: None };
         self.set(id, ServiceState::Spawning { disturbed, load: Some(load) });
@@ -133,6 +135,7 @@ impl Step<'_> {
     /// A process that was killed while loading is gone.
     pub(super) fn unstarted(&mut self, id: ServiceId) {
         if self.core.is_stopping() {
+            self.core.reports.forget(id);
             self.set(id, ServiceState::Down(FinalState::Stopped));
             self.core.news.push(id);
             self.release_signals(id);

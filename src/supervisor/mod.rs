@@ -20,6 +20,7 @@ mod health;
 mod load;
 mod orders;
 mod progress;
+mod readiness;
 pub mod reload;
 mod restart;
 mod rolling;
@@ -53,6 +54,7 @@ use crate::model::{Dependency, ExitStatus, Moment, Pid, ServiceId, ServicePolicy
 use event::{Action, Event, Note, StopReason};
 use graph::Graph;
 use process_table::{Owner, Pids, ProcessEnd};
+use readiness::Reports;
 use restart::Random;
 use service::{Record, ServiceState, Stopping};
 use service_map::{ServiceMap, SharedMap};
@@ -104,6 +106,8 @@ pub struct Supervisor {
     /// Services whose change in this step may affect others. Empty between steps.
     news: Vec<ServiceId>,
     random: Random,
+    /// What running services have reported on themselves.
+    reports: Reports,
     #[cfg(test)]
     mutant: Option<tests::Mutant>,
 }
@@ -140,6 +144,7 @@ impl Supervisor {
             news: Vec::new(),
             random: Random::new(whole.seed),
             whole,
+            reports: Reports::default(),
             #[cfg(test)]
             mutant: None,
         };
@@ -280,7 +285,7 @@ impl Supervisor {
     }
 
     fn due(&self, id: ServiceId) -> Option<Moment> {
-        self.records[id].due(&self.rules[id], !self.is_stopping())
+        self.records[id].due(&self.rules[id], self.reports.of(id), !self.is_stopping())
     }
 
     /// Returns the main service, if there is one and it is not off.
@@ -313,6 +318,8 @@ impl Step<'_> {
             Event::ProbeFailed { service } => self.probe_answered(service, false),
             Event::ProbePassed { service } => self.probe_answered(service, true),
             Event::ProbeNow { service } => self.probe_now(service),
+            Event::Notified { service, report } => self.notified(service, report),
+            Event::MainPid { service, pid } => self.main_pid(service, pid),
             Event::Signal(signal) => self.signal(signal),
             Event::Order { service, order } => self.order(service, order),
             Event::Shutdown { code } => self.shut_down_by_hand(code),
@@ -371,6 +378,7 @@ impl Step<'_> {
     fn resumed(&mut self) {
         for id in self.core.records.ids() {
             self.resume_health(id);
+            self.resume_reports(id);
             if self.core.due(id).is_none_or(|at| at > self.now) {
                 continue;
             }
@@ -404,12 +412,13 @@ impl Step<'_> {
         match self.core.records[id].state {
             ServiceState::Running { since, ready, .. } => {
                 let rules = &self.core.rules[id];
-                let past = |span: Duration| since.after(span) <= self.now;
+                let row = self.core.reports.of(id);
+                let past = |span: Duration| row.map_or(since.after(span), |row| row.limit(span)) <= self.now;
                 if !ready && rules.start_timeout.is_some_and(past) {
                     self.stop(id, StopReason::StartTimeout);
                 } else if rules.run_timeout.is_some_and(past) {
                     self.stop(id, StopReason::RunTimeout);
-                } else {
+                } else if !self.report_due(id) {
                     self.probe_due(id);
                 }
             }

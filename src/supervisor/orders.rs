@@ -229,7 +229,7 @@ impl Step<'_> {
         if !self.core.records[id].by_hand || self.core.phase != Phase::Up {
             return;
         }
-        let holds = |by: ServiceId| self.core.records[by].by_hand && self.core.records[by].state.is_live();
+        let holds = |by: ServiceId| self.core.records[by].is_still_going();
         let mut dependents = self.core.graph.dependents[id].iter();
         let held = dependents.any(|other| is_need(&other.edge) && holds(other.by));
         if !held || faulty!(self.core, StopNeedsFirst) {
@@ -237,9 +237,9 @@ impl Step<'_> {
         }
     }
 
-    /// A service has changed: if it was stopped by hand and is gone, its dependencies may be stopped.
+    /// A service has changed: if it is gone, those of its dependencies that were stopped by hand may be stopped.
     pub(super) fn let_go_by_hand(&mut self, id: ServiceId) {
-        if !self.core.records[id].by_hand || self.core.records[id].state.is_live() {
+        if self.core.records[id].is_still_going() {
             return;
         }
         for at in 0.. {

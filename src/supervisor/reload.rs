@@ -29,7 +29,8 @@ pub struct Slot {
 /// What becomes of a service.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Change {
-    /// It is not touched; only its policy is followed from now on. One that is no longer `enabled` is stopped, one that
+    /// It is not touched; only its policy is followed from now on, but for how it reports on itself, which its process
+    /// was told (`readiness`). One that is no longer `enabled` is stopped, one that
     /// is now is started.
     Keep,
     /// It is started again: what it runs has changed. One that was stopped by hand stays so.
@@ -209,6 +210,9 @@ impl Step<'_> {
                     policy
                 }
                 (Change::Vacant | Change::Remove, _) => nobody(),
+                (Change::Keep, Some(old)) => {
+                    ServicePolicy { readiness: old.policy.readiness.clone(), ..slot.policy }
+                }
                 (Change::Keep | Change::Restart | Change::Add, _) => slot.policy,
             });
         }
@@ -289,9 +293,10 @@ impl Step<'_> {
         match (had, rules.health.is_some()) {
             (false, true) => self.start_health(id),
             (true, false) => {
-                let is_daemon = rules.kind == ServiceType::Daemon;
-                self.end_health(id);
-                self.set(id, ServiceState::Running { pid, since, ready: ready || is_daemon });
+                let is_ready = rules.kind == ServiceType::Daemon && rules.readiness.is_none();
+                self.end_probes(id);
+                self.set(id, ServiceState::Running { pid, since, ready: ready || is_ready });
+                self.become_ready(id);
                 self.core.news.push(id);
             }
             _ => {}

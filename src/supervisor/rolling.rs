@@ -9,7 +9,7 @@ use crate::model::{Moment, ServiceId, ServiceType};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How long a service without a healthcheck must have run before the next one is restarted.
+/// How long a service without a healthcheck or `notify` must have run before the next one is restarted.
 const MONITOR: Duration = Duration::from_secs(1);
 
 /// A rolling restart that is under way.
@@ -115,7 +115,7 @@ impl Step<'_> {
             ServiceState::Running { .. } if self.is_unhealthy(id) => Verdict::Failed,
             ServiceState::Running { since, ready: true, .. } if rules.kind == ServiceType::Daemon => {
                 let due = since.after(MONITOR);
-                if rules.health.is_some() || due <= self.now {
+                if rules.health.is_some() || rules.readiness.is_some() || due <= self.now {
                     Verdict::Ready
                 } else {
                     Verdict::Wait(Some(due))

@@ -1,6 +1,7 @@
 //! The states of one service, and its record.
 
 use super::event::StopReason;
+use super::readiness::Reported;
 use crate::model::{ExitStatus, KillMode, Moment, Pid, ServiceId, ServicePolicy};
 
 /// The life of a service:
@@ -27,7 +28,7 @@ pub(super) enum ServiceState {
     Running {
         pid: Pid,
         since: Moment,
-        /// A daemon is ready at once, or when first healthy; a oneshot when done.
+        /// A daemon is ready at once, or when it has said so and is first healthy; a oneshot when done.
         ready: bool,
     },
     Stopping(Stopping),
@@ -195,14 +196,21 @@ impl Record {
         self.blocker as usize
     }
 
+    /// Returns whether an order has stopped it, also one that a later order starts again, and it is not gone.
+    pub(super) fn is_still_going(&self) -> bool {
+        (self.by_hand || self.again) && self.state.is_live()
+    }
+
     /// Returns when its timer is due. `up`: the container is not stopping; while it stops, a running service only
     /// waits for its turn and has no timer.
-    pub(super) fn due(&self, rules: &ServicePolicy, up: bool) -> Option<Moment> {
+    pub(super) fn due(&self, rules: &ServicePolicy, reports: Option<&Reported>, up: bool) -> Option<Moment> {
         match self.state {
             ServiceState::Running { since, ready, .. } if up => {
-                let start = rules.start_timeout.filter(|_| !ready).map(|span| since.after(span));
-                let run = rules.run_timeout.map(|span| since.after(span));
-                [start, run, self.probe.due()].into_iter().flatten().min()
+                let limit = |span| reports.map_or(since.after(span), |row| row.limit(span));
+                let start = rules.start_timeout.filter(|_| !ready).map(limit);
+                let run = rules.run_timeout.map(limit);
+                let [alive, reload] = reports.map_or([None; 2], Reported::due);
+                [start, run, self.probe.due(), alive, reload].into_iter().flatten().min()
             }
             ServiceState::Stopping(ending) => Some(ending.due),
             ServiceState::Backoff { until } => Some(until),
@@ -303,7 +311,8 @@ pub enum ServiceStatus {
         pid: Pid,
         /// When that was started.
         since: Moment,
-        /// Whether it is ready: was healthy once, if it has a healthcheck. A oneshot is never ready before it is done.
+        /// Whether it is ready: has said so, if it is to, and was healthy once, if it has a healthcheck. A oneshot is
+        /// never ready before it is done.
         ready: bool,
     },
     /// Was asked to stop, or left processes behind that are being cleaned up.

@@ -64,8 +64,10 @@ impl Supervisor {
     /// Returns the longest time that a stop of the container may take.
     #[must_use]
     pub fn stop_bound(&self) -> Duration {
-        let all = self.bound_by_graces(self.share);
-        self.whole.stop_within.map_or(all, |within| all.min(within))
+        let Some(within) = self.whole.stop_within else { return self.bound_by_graces(self.share) };
+        // A service that notifies may ask for more time than its grace period.
+        let may_extend = self.records.ids().any(|id| self.rules[id].readiness.is_some());
+        if may_extend { within } else { self.bound_by_graces(self.share).min(within) }
     }
 
     /// Returns the same bound without `within`.

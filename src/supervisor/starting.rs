@@ -91,7 +91,7 @@ impl Step<'_> {
             ServiceState::Running { .. } if record.tenure.goes() => Hold::NotYet,
             ServiceState::Running { ready, .. } => {
                 let holds = match edge.condition {
-                    Some(Condition::Started) => true,
+                    Some(Condition::Started) => self.core.has_started(edge.on),
                     Some(Condition::Healthy) => ready && !self.is_unhealthy(edge.on),
                     Some(Condition::Completed) => false,
                     None => ready,
@@ -186,9 +186,14 @@ impl Step<'_> {
         early: Option<ProcessEnd>,
     ) {
         let rules = &self.core.rules[id];
-        let ready = rules.kind == ServiceType::Daemon && rules.health.is_none();
+        let ready = rules.kind == ServiceType::Daemon && rules.health.is_none() && rules.readiness.is_none();
         self.set(id, ServiceState::Running { pid, since: self.now, ready });
-        self.tell(Note::Started { service: id, pid });
+        if self.begin_reports(id) {
+            self.tell(Note::MainPid { service: id, pid });
+        } else {
+            self.tell(Note::Started { service: id, pid });
+        }
+        self.become_ready(id);
         self.core.news.push(id);
         if let Some(end) = early {
             self.leader_gone(id, end);
@@ -248,6 +253,7 @@ impl Step<'_> {
 
     /// Decides what follows a failed start.
     pub(super) fn not_started(&mut self, id: ServiceId, lasting: bool, code: u8) {
+        self.core.reports.forget(id);
         let next = if self.core.is_stopping() {
             Next::Over(Over::Stopping)
         } else if self.core.records[id].by_hand || self.core.records[id].tenure.ends() {

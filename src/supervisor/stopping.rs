@@ -14,7 +14,9 @@ impl Step<'_> {
     /// The first process of a service has ended.
     pub(super) fn leader_gone(&mut self, id: ServiceId, end: ProcessEnd) {
         let leader = Some((end.outcome, self.now));
-        let ending = match self.core.records[id].state {
+        let state = self.core.records[id].state;
+        let ending = match state {
+            ServiceState::Running { pid, .. } if self.follow(id, pid, end) => return,
             ServiceState::Running { pid, since, .. } => {
                 self.end_health(id);
                 let (asked, due) = (self.now, self.now.after(self.core.grace(id)));
@@ -249,7 +251,8 @@ impl Step<'_> {
             | StopReason::RunTimeout
             | StopReason::ByHand
             | StopReason::Reload
-            | StopReason::Unhealthy => None,
+            | StopReason::Unhealthy
+            | StopReason::Watchdog => None,
         };
         decide(
             rules,
@@ -266,7 +269,10 @@ impl Step<'_> {
             outcome == ExitStatus::Signal(stop) || outcome == ExitStatus::Code(exit_code::of_signal(stop));
         let good = is_good(rules, outcome);
         match cause {
-            StopReason::StartTimeout | StopReason::RunTimeout | StopReason::Unhealthy => false,
+            StopReason::StartTimeout
+            | StopReason::RunTimeout
+            | StopReason::Unhealthy
+            | StopReason::Watchdog => false,
             StopReason::Shutdown | StopReason::Dependency(_) | StopReason::ByHand | StopReason::Reload => {
                 good || as_asked
             }
@@ -278,7 +284,10 @@ impl Step<'_> {
     /// Returns rinit's exit code if this end decides it.
     fn exit_code(&self, id: ServiceId, cause: StopReason, outcome: ExitStatus) -> u8 {
         let forced = match cause {
-            StopReason::StartTimeout | StopReason::RunTimeout | StopReason::Unhealthy => true,
+            StopReason::StartTimeout
+            | StopReason::RunTimeout
+            | StopReason::Unhealthy
+            | StopReason::Watchdog => true,
             StopReason::Itself
             | StopReason::Shutdown
             | StopReason::Dependency(_)

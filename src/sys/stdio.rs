@@ -38,7 +38,7 @@ pub fn open_null() -> Option<OwnedFd> {
 pub fn close_above_stderr() {
     // SAFETY: rinit owns no descriptor when it calls this; a child has none to lose.
     if unsafe { raw::call(libc::SYS_close_range, &[3, u32::MAX as usize, 0]) }.is_err() {
-        descriptors::close_one_by_one(-1);
+        descriptors::close_one_by_one(&[]);
     }
 }
 

@@ -54,6 +54,7 @@ mod logs;
 mod main_migration;
 mod main_service;
 mod nested;
+mod notify;
 mod order;
 mod other_inits;
 mod own_lines;

@@ -46,9 +46,10 @@ ExecStartPre ExecCondition: write a service with type = \"oneshot\", and name it
 ExecStartPost: write a service with type = \"oneshot\" that names this one in depends_on
 ExecStop ExecStopPost: no program is run at a stop; write stop_signal and stop_grace_period
 ExecReload: no program is run for it; send the service its signal: docker kill --signal HUP, with [signals]
-Type: write type = \"daemon\", for a program that stays in the foreground, or \"oneshot\"
+Type: write type = \"daemon\" or \"oneshot\"; for notify add notify = \"systemd\", for forking pid_file = \"/run/app.pid\"
 RemainAfterExit: write type = \"oneshot\", which stays done
-PIDFile GuessMainPID: start the program so that it stays in the foreground; drop it
+PIDFile: write pid_file = \"/run/app.pid\"
+GuessMainPID: start the program so that it stays in the foreground; drop it
 Restart: write restart = \"no\", \"always\" or \"on-failure\"
 RestartSec RestartSteps RestartMaxDelaySec: write restart_policy = { delay = \"100ms\", max_delay = \"30s\" }
 StartLimitBurst: write restart_policy = { max_attempts = 5 }
@@ -74,14 +75,15 @@ Wants Upholds: write depends_on = { service = { required = false } }
 ConditionPathExists AssertPathExists: write when_exists = \"/path\" or when_missing = \"/path\"
 ConditionEnvironment: write when_env = \"NAME=value\"
 StandardOutput StandardError StandardInput SyslogIdentifier: all output goes to the container's log; drop it
-WatchdogSec NotifyAccess: write healthcheck = { exec = [\"program\"] } or { tcp = 80 }
+WatchdogSec: write watchdog = \"30s\", with notify = \"systemd\"
+NotifyAccess: all processes of the service's user may notify; drop it
 LimitNOFILE LimitNPROC LimitCORE LimitMEMLOCK: write ulimits = { nofile = 65536 }
 WantedBy RequiredBy Alias: every service is started, unless enabled = false; drop it
 Description Documentation: write a comment, which begins with #
 =s6 and runit
 run up exec: write command = [\"program\", \"argument\"]
 finish down: no program is run at the end of a service; another service may name it in depends_on
-notification-fd notification_fd: write healthcheck = { exec = [\"program\"] } or { tcp = 80 }
+notification-fd notification_fd: write notify = 3
 down-signal: write stop_signal = \"SIGTERM\"
 timeout-kill timeout-down timeout-finish: write stop_grace_period = \"10s\"
 timeout-up: write start_timeout = \"1m\"

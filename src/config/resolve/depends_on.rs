@@ -306,12 +306,12 @@ fn possible(
         fault(reading, draft, edge, &fill!("is off ({}), so that this could never start; {}", why, remedy));
     }
     match condition {
-        Some(Condition::Healthy) if target.rules.health.is_none() => {
+        Some(Condition::Healthy) if target.rules.health.is_none() && target.rules.readiness.is_none() => {
             fault(
                 reading,
                 draft,
                 edge,
-                "has no healthcheck, so that it never is healthy; add one, or wait for \"started\"",
+                "has neither a healthcheck nor notify, so that it never is healthy; add one, or wait for \"started\"",
             );
         }
         Some(Condition::Completed) if !completes(&target.rules) => {

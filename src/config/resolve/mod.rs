@@ -9,6 +9,7 @@ mod logging;
 mod main;
 mod prepared;
 mod privileges;
+mod readiness;
 mod replicas;
 mod restart;
 mod service;

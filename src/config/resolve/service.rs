@@ -2,7 +2,9 @@
 
 use super::depends_on::{self, Draft};
 use super::main::MainCommand;
-use super::{DEFAULTS, environment, health, hooks, logging, main, privileges, restart, ulimits, words};
+use super::{
+    DEFAULTS, environment, health, hooks, logging, main, privileges, readiness, restart, ulimits, words,
+};
 use crate::config::read::condition;
 use crate::config::read::interpolate::Scope;
 use crate::config::read::table::{ReadContext, Table};
@@ -65,7 +67,7 @@ pub fn read(
 /// Reads `[defaults]` for the faults in it, which would be told for no service if there is none.
 pub fn check_defaults(table: &Table<'_>, sources: &SourceMap) {
     const OWN: &[&str] =
-        &["command", "depends_on", "after", "type", "when_command", "export_env", "replicas"];
+        &["command", "depends_on", "after", "type", "when_command", "export_env", "replicas", "pid_file"];
     let reading = table.reading();
     for entry in table.entries().iter().filter(|entry| OWN.contains(&entry.key.as_str())) {
         let key = &entry.key;
@@ -185,16 +187,18 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
     let health = health::read(table, kind);
     let (rules_health, probe, probe_user) =
         health.map_or((None, None, None), |found| (Some(found.rules), found.probe, found.user));
+    let reports = readiness::read(table, kind);
     let start_timeout = limit(table, "start_timeout");
     if kind == ServiceType::Daemon
         && table.has("start_timeout")
         && table.path != DEFAULTS
         && start_timeout.is_some()
         && rules_health.is_none()
+        && reports.is_none()
     {
         table.fault(
             "start_timeout",
-            "can never act: a daemon without a healthcheck is ready once it runs; add a healthcheck, or drop the key",
+            "can never act: a daemon without a healthcheck or notify is ready once it runs; add one, or drop the key",
         );
     }
     draft.service.rules = ServicePolicy {
@@ -210,6 +214,7 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         stop_grace: table.duration("stop_grace_period").unwrap_or(standard.stop_grace),
         kill_mode: table.word("kill_mode").unwrap_or_default(),
         health: rules_health,
+        readiness: reports.as_ref().map(|(rules, _)| Box::new(*rules)),
     };
     let logging = logging::read(table);
     if matches!(probe, Some(ProbeSpec::Log(_))) && !logging.driver.is_relayed() {
@@ -234,6 +239,7 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         probe,
         probe_user,
         export_env: export_env(table, kind),
+        notify: reports.map(|(_, settings)| Box::new(settings)),
     };
     draft.service.program.settings = settings.into();
 }

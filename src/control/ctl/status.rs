@@ -142,6 +142,7 @@ pub(super) fn why(row: &Json) -> String {
         "start-timeout" => "was not ready within start_timeout".into(),
         "run-timeout" => "ran longer than run_timeout".into(),
         "unhealthy" => "was unhealthy".into(),
+        "watchdog" => "did not say WATCHDOG=1 in time".into(),
         "dependency" => "what it depends on was restarted".into(),
         "by-hand" => "by hand".into(),
         "itself" => String::new(),
@@ -157,6 +158,12 @@ pub(super) fn why(row: &Json) -> String {
             });
         }
         "off" => parts.extend(row.text("off").map(str::to_string)),
+        "running" => {
+            if row.is_true("reloading") {
+                parts.push("reloading".into());
+            }
+            parts.extend(row.text("status_text").map(str::to_string));
+        }
         "failed" | "stopped" | "stopping" | "done" => parts.push(reason),
         _ => {}
     }
@@ -202,6 +209,7 @@ mod tests {
             ),
             (r#"{"state":"running","health":"unhealthy","health_reason":"no answer"}"#, "no answer"),
             (r#"{"state":"running","last_exit":null}"#, ""),
+            (r#"{"state":"running","reloading":true,"status_text":"7 jobs"}"#, "reloading; 7 jobs"),
             (r#"{"state":"stopped","reason":"by-hand","last_exit":{"signal":"SIGTERM"}}"#, "by hand"),
             (r#"{"state":"off","off":"enabled is false"}"#, "enabled is false"),
         ] {

@@ -7,6 +7,7 @@ use crate::exit_code;
 use crate::model::{ExitStatus, Moment, Pid, Signal};
 use crate::output;
 use crate::service::exports::EnvFile;
+use crate::service::extras::StartExtras;
 use crate::service::launcher::{Role, Started, Starter};
 use crate::sys::event::clock;
 use crate::sys::event::poll::{PollInterest, Waiter, Wake};
@@ -82,7 +83,7 @@ impl HookProcess {
         let ends = [out_end.as_raw_fd(), err_end.as_raw_fd()];
         let mut started = self
             .starter
-            .start(&program, Role::Service, Some(ends), &mut file, None)
+            .start(&program, Role::Service, Some(ends), &mut file, None, &mut StartExtras::default())
             .map_err(|failure| HookFailure { code: failure.code, ..failed(failure.why) })?;
         drop((out_end, err_end));
         let stream = |pipe, to| Stream { pipe: Some(pipe), to, line: Vec::new() };

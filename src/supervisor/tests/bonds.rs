@@ -32,7 +32,8 @@ impl World {
         self.core.records.ids().any(|by| {
             let edges = &self.rules[by.index()].depends_on;
             let needs = edges.iter().any(|edge| edge.on == id && edge.required && edge.condition.is_some());
-            needs && self.is_by_hand(by) && self.core.records[by].state.is_live()
+            let goes = self.is_by_hand(by) || self.wanted & (1 << by.0) != 0;
+            needs && goes && self.core.records[by].state.is_live()
         })
     }
 
@@ -69,7 +70,7 @@ impl World {
             (ServiceState::Running { .. }, Some(Condition::Completed)) => false,
             (ServiceState::Running { ready, .. }, Some(Condition::Healthy)) => ready && on.failures < retries,
             (ServiceState::Running { ready, .. }, None) => ready,
-            (ServiceState::Running { .. }, Some(Condition::Started)) => true,
+            (ServiceState::Running { .. }, Some(Condition::Started)) => self.has_reported(edge.on),
             (ServiceState::Down(FinalState::Success), Some(Condition::Healthy)) => return Bond::Never,
             (ServiceState::Down(FinalState::Success), _) => true,
             (ServiceState::Down(FinalState::Stopped), Some(_)) if edge.required => false,

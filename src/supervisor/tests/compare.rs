@@ -45,6 +45,10 @@ impl World {
                 ProbeState::Off | ProbeState::Asked | ProbeState::Stale => {}
             }
         }
+        for row in core.reports.rows_mut() {
+            let moments = [&mut row.reloading, &mut row.extended, &mut row.alive_until];
+            moments.into_iter().flatten().chain([&mut row.since]).for_each(shift);
+        }
         if let Phase::Sweeping { due, .. } = &mut core.phase {
             shift(due);
         }
@@ -62,6 +66,7 @@ impl World {
         (core.records.rows(), &core.pids, core.phase, core.stop, core.code, &core.pending, core.unused)
             .hash(&mut hash);
         (self.by_hand, self.alone, &core.bonds, &core.rolling, self.rolling, self.rolls).hash(&mut hash);
+        (self.notified, self.followed, &core.reports).hash(&mut hash);
         (&core.lingering, &self.groups, &self.asks, &self.known, self.halted, self.now).hash(&mut hash);
         hash.finish()
     }

@@ -2,7 +2,7 @@
 
 use super::world::{Group, S, World};
 use crate::model::*;
-use crate::supervisor::event::{ControlOrder, Event};
+use crate::supervisor::event::{ControlOrder, Event, SelfReport};
 use crate::supervisor::reload::{Change, Slot};
 use std::time::Duration;
 
@@ -81,6 +81,11 @@ impl Dice {
             stop_signal: self.one(&[Signal::TERM, Signal::INT]),
             stop_grace: self.span(),
             kill_mode: self.one(&[KillMode::Mixed, KillMode::Group, KillMode::Process, KillMode::All]),
+            readiness: (kind == ServiceType::Daemon && self.chance(30)).then(|| {
+                let notifies = self.chance(70);
+                let watchdog = (notifies && self.chance(50)).then(|| self.span());
+                Box::new(ReadinessRules { notifies, forks: self.chance(40), watchdog })
+            }),
             health: self.chance(40).then(|| HealthRules {
                 interval: self.span(),
                 timeout: self.span(),
@@ -152,7 +157,8 @@ impl Dice {
                     let enabled = if main == Some(ServiceId(id)) { slot.policy.enabled } else { new.enabled };
                     // A stop that has begun goes on as it began; a test of its own has that.
                     let (kind, kill_mode) = (slot.policy.kind, slot.policy.kill_mode);
-                    slot.policy = ServicePolicy { enabled, kind, kill_mode, ..new };
+                    let readiness = slot.policy.readiness.clone();
+                    slot.policy = ServicePolicy { enabled, kind, kill_mode, readiness, ..new };
                 }
                 _ => slot.policy.depends_on.retain(|edge| order.contains(&edge.on.0)),
             }
@@ -219,6 +225,7 @@ impl Dice {
                 let service = ServiceId(u16::try_from(self.below(count)).unwrap());
                 world.feed(Event::ProbeNow { service });
             }
+            97..100 => self.report(world),
             _ => self.time(world),
         }
     }
@@ -258,6 +265,30 @@ impl Dice {
         }
     }
 
+    /// A service reports on itself; most of those that are to.
+    fn report(&mut self, world: &mut World) {
+        let may = |id: &u16| world.rules[usize::from(*id)].readiness.is_some();
+        let all: Vec<u16> = (0..u16::try_from(world.rules.len()).unwrap()).collect();
+        let some: Vec<u16> = all.iter().copied().filter(may).collect();
+        let id = if some.is_empty() || self.chance(5) { self.one(&all) } else { self.one(&some) };
+        if self.chance(10) && world.runs(id) && world.rules[usize::from(id)].readiness.is_some() {
+            world.change_main(id);
+            return;
+        }
+        let reports = [
+            SelfReport::Ready,
+            SelfReport::Ready,
+            SelfReport::Ready,
+            SelfReport::Alive,
+            SelfReport::Reloading,
+            SelfReport::Stopping,
+            SelfReport::Trigger,
+            SelfReport::Watchdog(self.span()),
+            SelfReport::Extend(self.span()),
+        ];
+        world.report(id, self.one(&reports));
+    }
+
     /// An unknown orphan ends: nothing changes.
     fn stranger(&mut self, world: &mut World) {
         let (before, seen) = (world.key(), world.seen.len());
@@ -272,7 +303,8 @@ impl Dice {
 /// The configuration rejects waiting for the health of a service without a healthcheck.
 fn wait_for_probed<'r>(rules: impl Iterator<Item = &'r mut ServicePolicy>) {
     let mut rules: Vec<&mut ServicePolicy> = rules.collect();
-    let probed: Vec<bool> = rules.iter().map(|rules| rules.health.is_some()).collect();
+    let probed: Vec<bool> =
+        rules.iter().map(|rules| rules.health.is_some() || rules.readiness.is_some()).collect();
     for edge in rules.iter_mut().flat_map(|rules| &mut rules.depends_on) {
         if edge.condition == Some(Condition::Healthy) && !probed[edge.on.index()] {
             edge.condition = Some(Condition::Started);

@@ -4,11 +4,12 @@
 use super::world::{Ask, Group, Known, S, World};
 use crate::model::*;
 use crate::supervisor::ServiceStatus;
-use crate::supervisor::event::{Action, ControlOrder, Event, Next, Note, StopReason};
+use crate::supervisor::event::{Action, ControlOrder, Event, Next, Note};
 use crate::supervisor::service::{Load, Order, ProbeState, ServiceState};
 use crate::supervisor::shutdown::Phase;
 
 impl World {
+    #[expect(clippy::too_many_lines, reason = "one table")]
     pub(super) fn check(&mut self, action: &Action) -> Result<(), &'static str> {
         if self.halted.is_some() {
             return Err("an action after the last one");
@@ -18,7 +19,11 @@ impl World {
                 self.asks.push(Ask::Spawn(service));
                 self.check_spawn(service)?;
                 self.known[service.index()] = Known::Spawning;
+                for bits in [&mut self.notified, &mut self.followed, &mut self.rewatched] {
+                    *bits &= !(1 << service.0);
+                }
             }
+            Action::FollowFork { service, pid } => self.check_follow(service, pid)?,
             Action::Probe { service } => {
                 self.asks.push(Ask::Probe(service));
                 let runs =
@@ -116,9 +121,9 @@ impl World {
     fn met(&self, edge: &Dependency) -> (bool, bool) {
         let on = &self.rules[edge.on.index()];
         let known = self.known[edge.on.index()];
-        let started = matches!(known, Known::Started | Known::Healthy);
-        let is_ready =
-            known == Known::Healthy || (started && on.kind == ServiceType::Daemon && on.health.is_none());
+        let started = matches!(known, Known::Started | Known::Healthy) && self.has_reported(edge.on);
+        let needs_no_probe = on.kind == ServiceType::Daemon && on.health.is_none();
+        let is_ready = started && (known == Known::Healthy || needs_no_probe);
         if !on.enabled && known == Known::New {
             let order = self.core.records[edge.on].order;
             return (order == Order::Open, matches!(order, Order::Broken(_)));
@@ -128,94 +133,17 @@ impl World {
         let met = match edge.condition {
             None => is_ready || over,
             Some(Condition::Started) => started || known == Known::Done,
-            Some(Condition::Healthy) => known == Known::Healthy,
+            Some(Condition::Healthy) => is_ready && (on.health.is_some() || on.readiness.is_some()),
             Some(Condition::Completed) => known == Known::Done,
         };
         (met, over)
-    }
-
-    #[expect(clippy::too_many_lines, reason = "one table")]
-    fn check_note(&mut self, note: &Note) -> Result<(), &'static str> {
-        match *note {
-            Note::Started { service, .. } => self.known[service.index()] = Known::Started,
-            Note::Healthy { service } => self.known[service.index()] = Known::Healthy,
-            Note::Ended { service, next, .. } | Note::NotStarted { service, next } => {
-                self.check_wanted(service, next)?;
-                self.reload.restarts &= !(1 << service.0);
-                self.known[service.index()] = match next {
-                    Next::Restarting { .. } => Known::Restarting,
-                    Next::Done => Known::Done,
-                    // Given up after an end that was a success in itself: the attempts of `always` are used up.
-                    Next::GivenUp { .. } => match self.core.state_of(service) {
-                        ServiceStatus::Done => Known::Done,
-                        _ => Known::Failed,
-                    },
-                    Next::Failed | Next::Over(_) => Known::Failed,
-                    Next::Stopped | Next::Again => Known::Stopped,
-                };
-                let whole = &self.core.whole;
-                let leaves = self.rules[service.index()].kill_mode == KillMode::Process
-                    || whole.leftovers != Leftovers::Stop
-                        && whole.main == Some(service)
-                        && self.rules[service.index()].restart.when == Restart::No;
-                let mine = |group: &&mut Group| group.of == service && !group.probe && !group.given_up;
-                for group in self.groups.values_mut().filter(mine) {
-                    rule(leaves && !group.leader, "ended, but it lives")?;
-                    group.given_up = true;
-                }
-            }
-            Note::Unreachable { service, needs } => self.check_unreachable(service, needs)?,
-            Note::Stopping { service, cause: StopReason::Shutdown } => {
-                let above = self.above[service.index()];
-                let holds = |group: &Group| !group.probe && !group.given_up && above & (1 << group.of.0) != 0;
-                rule(!self.groups.values().any(holds), "stopped before a dependent was gone")?;
-                let asked = |ask: &Ask| matches!(ask, Ask::Spawn(id) if above & (1 << id.0) != 0);
-                rule(!self.asks.iter().any(asked), "stopped before a dependent had come and gone")?;
-            }
-            Note::Ordered { service, order, .. } => {
-                self.check_turn(service, order)?;
-                self.ordered(service, order);
-            }
-            Note::Rolled { service } => self.check_rolled(service)?,
-            Note::RollFailed { service, .. } => {
-                rule(self.rolling == Some(service), "a roll that fails elsewhere")?;
-                (self.rolling, self.rolls) = (None, 0);
-            }
-            Note::StoppedIdle { service } => self.check_idle(service)?,
-            Note::Stopping { service, cause: StopReason::ByHand } => self.check_stop_by_hand(service)?,
-            Note::Stopping { service, cause: StopReason::Reload } => self.check_going(service)?,
-            Note::Removed { service } | Note::TurnedOff { service } => self.gone(service)?,
-            Note::Stuck { service } => self.give_up(service)?,
-            Note::StillWaiting | Note::StillStopping => self.check_progress(note)?,
-            Note::KillingAll => {
-                let patient = self.interrupted.is_none_or(|at| self.now.since(at) < S);
-                rule(!patient, "killed by less than a second INT or QUIT, a second after the first")?;
-            }
-            Note::ShuttingDown { because } => {
-                rule(!because.is_some_and(|id| self.is_by_hand(id)), "ended by what was stopped by hand")?;
-                rule(!self.stopping, "stops twice")?;
-                self.stopping = true;
-            }
-            Note::Draining { .. } if !self.stopping && !self.draining => self.draining = true,
-            Note::Draining { .. } => return Err("drains twice, or while it stops"),
-            Note::Stopping { .. }
-            | Note::Added { .. }
-            | Note::Unhealthy { .. }
-            | Note::Killing { .. }
-            | Note::SlowStart { .. }
-            | Note::Sweeping { .. }
-            | Note::NotForwarded { .. }
-            | Note::Unused { .. }
-            | Note::Forwarded { .. } => {}
-        }
-        Ok(())
     }
 
     pub(super) fn is_by_hand(&self, id: ServiceId) -> bool {
         self.by_hand & (1 << id.0) != 0
     }
 
-    fn ordered(&mut self, id: ServiceId, order: ControlOrder) {
+    pub(super) fn ordered(&mut self, id: ServiceId, order: ControlOrder) {
         let bit = 1 << id.0;
         (self.by_hand, self.alone) = (self.by_hand & !bit, self.alone & !bit);
         self.wanted &= !bit;
@@ -237,20 +165,20 @@ impl World {
         }
     }
 
-    fn check_unreachable(&mut self, id: ServiceId, needs: ServiceId) -> Result<(), &'static str> {
+    pub(super) fn check_unreachable(&mut self, id: ServiceId, needs: ServiceId) -> Result<(), &'static str> {
         self.known[id.index()] = Known::Failed;
         rule(!self.is_by_hand(needs), "given up, for what was only stopped by hand")
     }
 
     /// A service that was ordered to start while it was stopping is started again.
-    fn check_wanted(&mut self, id: ServiceId, next: Next) -> Result<(), &'static str> {
+    pub(super) fn check_wanted(&mut self, id: ServiceId, next: Next) -> Result<(), &'static str> {
         let bit = 1 << id.0;
         let wanted = self.wanted & bit != 0 && !self.core.is_stopping();
         self.wanted &= !bit;
         rule(!wanted || next == Next::Again, "a start that was ordered is forgotten")
     }
 
-    fn check_idle(&mut self, id: ServiceId) -> Result<(), &'static str> {
+    pub(super) fn check_idle(&mut self, id: ServiceId) -> Result<(), &'static str> {
         let mine = |group: &Group| group.of == id && !group.probe && !group.given_up;
         rule(self.is_by_hand(id), "stopped, but not by hand")?;
         rule(!self.groups.values().any(mine), "it did run")?;
@@ -259,7 +187,7 @@ impl World {
     }
 
     /// Dependents that were stopped with a service are gone before it is asked to stop.
-    fn check_stop_by_hand(&self, id: ServiceId) -> Result<(), &'static str> {
+    pub(super) fn check_stop_by_hand(&self, id: ServiceId) -> Result<(), &'static str> {
         if !self.is_by_hand(id) || self.alone & (1 << id.0) != 0 {
             return Ok(()); // A restart, or by its own wish.
         }
@@ -285,7 +213,7 @@ impl World {
         rule(!over || group.killed, "a start that is never given up")
     }
 
-    fn check_progress(&self, note: &Note) -> Result<(), &'static str> {
+    pub(super) fn check_progress(&self, note: &Note) -> Result<(), &'static str> {
         let someone = match note {
             Note::StillWaiting => {
                 self.core.records.ids().any(|id| self.core.state_of(id) == ServiceStatus::Waiting)
@@ -296,7 +224,7 @@ impl World {
         rule(self.now.since(self.said) >= 10 * S, "no silence")
     }
 
-    fn give_up(&mut self, service: ServiceId) -> Result<(), &'static str> {
+    pub(super) fn give_up(&mut self, service: ServiceId) -> Result<(), &'static str> {
         let stuck =
             self.groups.values_mut().find(|group| group.of == service && !group.probe && !group.given_up);
         let stuck = stuck.ok_or("stuck, but not there")?;
@@ -309,6 +237,9 @@ impl World {
     pub(super) fn expect(&mut self, event: Event) {
         if let Event::Order { service, order: ControlOrder::Roll } = event {
             self.rolls |= 1_u16.checked_shl(service.0.into()).unwrap_or(0);
+        }
+        if let Event::Notified { service, report } = event {
+            self.expect_report(service, report);
         }
         let Event::Signal(signal) = event else { return };
         self.usr1_left += u32::from(signal.number() == 10);
@@ -393,6 +324,9 @@ impl World {
                     let up = self.core.phase == Phase::Up;
                     rule(!up || !self.is_by_hand(id) || self.is_held(id), "runs, and was stopped by hand")?;
                     rule(self.groups.get(&pid).is_some_and(|group| group.leader), "what runs is dead")?;
+                    if up && event == Event::Tick {
+                        self.check_watchdog(id)?;
+                    }
                 }
                 ServiceState::Stopping(ending) => {
                     let group = self.groups.get(&ending.pid).ok_or("what ends is gone")?;

@@ -7,8 +7,10 @@ mod container;
 mod dice;
 mod endings;
 mod invariants;
+mod notes;
 mod orders;
 mod reload;
+mod reports;
 mod rolling;
 mod scenes;
 mod services;
@@ -76,6 +78,12 @@ pub(super) enum Mutant {
     RollAhead,
     /// A rolling restart goes on after a service that did not get ready.
     RollOn,
+    /// A service that is to say that it is ready counts as ready from its start.
+    ReadyAtOnce,
+    /// The watchdog of a service is not started.
+    ForgetWatchdog,
+    /// The old main process is still the known one.
+    KeepOldMain,
 }
 
 impl Mutant {
@@ -109,5 +117,8 @@ impl Mutant {
         Self::DisturbKept,
         Self::RollAhead,
         Self::RollOn,
+        Self::ReadyAtOnce,
+        Self::ForgetWatchdog,
+        Self::KeepOldMain,
     ];
 }

@@ -43,6 +43,7 @@ impl World {
         self.rules = core.records.ids().map(policy).collect();
         self.above = above(core);
         self.known.resize(self.rules.len(), Known::New);
+        self.alive.resize(self.rules.len(), self.now);
         self.judge(self.halted, out, None, "another set", Event::Begin);
     }
 

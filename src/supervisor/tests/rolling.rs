@@ -42,7 +42,8 @@ impl World {
         match self.core.records[id].state {
             ServiceState::Running { .. } if self.rules[id.index()].kind == ServiceType::Oneshot => Ok(()),
             ServiceState::Running { since, ready: true, .. } => {
-                let lasts = self.rules[id.index()].health.is_none() && since.after(S) > self.now;
+                let waits = &self.rules[id.index()];
+                let lasts = waits.health.is_none() && waits.readiness.is_none() && since.after(S) > self.now;
                 rule(lasts, "a turn that does not end")
             }
             ServiceState::Backoff { .. } | ServiceState::Down(_) | ServiceState::Off => {

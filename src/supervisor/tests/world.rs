@@ -88,6 +88,13 @@ pub(super) struct World {
     /// Whose turn it is in a rolling restart, and whose is to come.
     pub rolling: Option<ServiceId>,
     pub rolls: u16,
+    /// Services that have said that they are ready in this run; whose main process is known; and whose watchdog is no
+    /// longer the configured one.
+    pub notified: u16,
+    pub followed: u16,
+    pub rewatched: u16,
+    /// When each was last known to be alive.
+    pub alive: Vec<Moment>,
     /// Whether the walk of all states includes orders.
     pub orders: bool,
     /// What reloads have changed.
@@ -124,12 +131,16 @@ impl World {
             said: Moment(NOON),
             kept: Vec::new(),
             usr1_left: 0,
-            above,
             by_hand: 0,
             rolling: None,
             rolls: 0,
             wanted: 0,
             alone: 0,
+            notified: 0,
+            followed: 0,
+            rewatched: 0,
+            alive: vec![Moment(NOON); above.len()],
+            above,
             orders: false,
             reload: super::reload::Expected::default(),
         }
@@ -187,9 +198,15 @@ impl World {
 
     /// A process loads its program.
     pub fn load(&mut self, pid: Pid) {
-        let group = self.groups.get_mut(&pid).unwrap();
-        group.loading = false;
+        let main = self.free_pid();
+        let mut group = self.groups.remove(&pid).unwrap();
         let service = group.of;
+        // What loads may be a helper that looks for the main process.
+        let is_helper = self.core.is_following(service);
+        let pid = if is_helper { main } else { pid };
+        group.loading = false;
+        group.killed &= !is_helper;
+        self.groups.insert(pid, group);
         self.feed(Event::Spawned { service, pid });
     }
 
@@ -275,7 +292,7 @@ impl World {
         });
     }
 
-    fn free_pid(&self) -> Pid {
+    pub(super) fn free_pid(&self) -> Pid {
         // The kernel does not reuse a pid while the end of its last owner is still being reported.
         (100..).find(|pid| !self.groups.contains_key(pid) && !self.core.pids.has_early(*pid)).unwrap()
     }

@@ -4,6 +4,7 @@ pub mod exchange;
 pub mod http_server;
 pub mod line_stream;
 pub mod local;
+pub mod notify_socket;
 pub mod pair;
 pub mod resolver;
 

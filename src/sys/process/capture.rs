@@ -49,7 +49,8 @@ pub fn run(path: &str, argv: &[String], environ: &[CString], patience: Duration)
         privileges: None,
         open_files: super::rlimits::given_open_files(),
         stdio: [null.as_ref().map(|fd| fd.as_raw_fd()), Some(out_end.as_raw_fd()), Some(err_end.as_raw_fd())],
-        kept: None,
+        passed: Vec::new(),
+        pid_variables: Vec::new(),
         // In the helper's session and group, so that rinit's kill of the helper reaches it.
         place: SessionMode::Stay,
         slate: Inheritance::Clean(&[]),

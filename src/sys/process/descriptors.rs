@@ -3,29 +3,59 @@
 use crate::sys::{Errno, raw};
 use std::os::fd::RawFd;
 
-/// Closes every descriptor from 3 on except `kept`. Descriptors may lie above the current limit, if that was lowered
+/// A descriptor that a process gets under a number of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PassedFd {
+    /// rinit's number; close-on-exec.
+    pub from: RawFd,
+    /// The number in the process, from 3 on.
+    pub to: RawFd,
+}
+
+/// Gives each descriptor its number. A number may be one of rinit's own, even another one that is passed, so all move
+/// out of the way first. Async-signal-safe.
+pub fn pass(all: &[PassedFd]) -> Result<(), Errno> {
+    let highest = all.iter().map(|passed| passed.from.max(passed.to)).max().unwrap_or(2);
+    let dup = |from: RawFd, to: RawFd, flags: i32| {
+        raw::call_integers(libc::SYS_dup3, &[raw::number(from), raw::number(to), raw::number(flags)])
+    };
+    for (aside, passed) in (highest + 1..).zip(all) {
+        dup(passed.from, aside, libc::O_CLOEXEC)?;
+    }
+    for (aside, passed) in (highest + 1..).zip(all) {
+        dup(aside, passed.to, 0)?;
+        close(aside);
+    }
+    Ok(())
+}
+
+/// Closes every descriptor from 3 on except those in `kept`. Descriptors may lie above the current limit, if that was lowered
 /// later, so this asks `/proc`, and without it tries every possible number. Async-signal-safe.
-pub fn close_one_by_one(kept: RawFd) {
-    // With all descriptors in use, /proc cannot be opened: close 3 first, which is never `kept`.
-    if close_listed(kept).is_err() {
-        close(3);
-        if close_listed(kept).is_err() {
-            (3..highest()).filter(|fd| *fd != kept).for_each(close);
+pub fn close_one_by_one(kept: &[PassedFd]) {
+    let is_kept = |fd: RawFd| kept.iter().any(|passed| passed.to == fd);
+    // With all descriptors in use, /proc cannot be opened: close one first.
+    if close_listed(&is_kept).is_err() {
+        (3..).find(|fd| !is_kept(*fd)).into_iter().for_each(close);
+        if close_listed(&is_kept).is_err() {
+            (3..highest()).filter(|fd| !is_kept(*fd)).for_each(close);
         }
     }
 }
 
-/// Closes every descriptor from 3 on except this one, which stays open across execve. Async-signal-safe.
-pub fn close_all_but(kept: RawFd) {
-    let range = |from: RawFd, to: RawFd| {
+/// Closes every descriptor from 3 on except those that were [passed](pass). Async-signal-safe.
+pub fn close_all_but(kept: &[PassedFd]) {
+    let mut from = 3;
+    loop {
+        let next = kept.iter().map(|passed| passed.to).filter(|fd| *fd >= from).min();
+        let to = next.map_or(RawFd::MAX, |fd| fd - 1);
         // SAFETY: runs in a child that uses none of them again.
-        unsafe { raw::call(libc::SYS_close_range, &[raw::number(from), raw::number(to), 0]) }
-    };
-    if range(3, kept - 1).and_then(|_| range(kept + 1, RawFd::MAX)).is_err() {
-        close_one_by_one(kept);
+        let close = || unsafe { raw::call(libc::SYS_close_range, &[raw::number(from), raw::number(to), 0]) };
+        if from <= to && close().is_err() {
+            return close_one_by_one(kept);
+        }
+        let Some(next) = next else { return };
+        from = next + 1;
     }
-    // SAFETY: integers only.
-    let _ = unsafe { raw::call(libc::SYS_fcntl, &[raw::number(kept), raw::number(libc::F_SETFD), 0]) };
 }
 
 fn close(fd: RawFd) {
@@ -47,7 +77,7 @@ pub fn highest() -> RawFd {
 }
 
 /// Closes everything listed in `/proc/self/fd`. The listing goes by number, so closing entries meanwhile is safe.
-fn close_listed(kept: RawFd) -> Result<(), Errno> {
+fn close_listed(is_kept: &dyn Fn(RawFd) -> bool) -> Result<(), Errno> {
     /// linux_dirent64: inode, offset, 16-bit length, 8-bit type, then the name.
     const LENGTH_AT: usize = 16;
     const NAME_AT: usize = 19;
@@ -68,7 +98,7 @@ fn close_listed(kept: RawFd) -> Result<(), Errno> {
         while let Some(&[low, high]) = entries.get(LENGTH_AT..LENGTH_AT + 2) {
             let length = usize::from(u16::from_ne_bytes([low, high])).max(NAME_AT);
             let fd = entries.get(NAME_AT..length).and_then(number);
-            if let Some(fd) = fd.filter(|fd| *fd > 2 && *fd != list && *fd != kept) {
+            if let Some(fd) = fd.filter(|fd| *fd > 2 && *fd != list && !is_kept(*fd)) {
                 close(fd);
             }
             entries = entries.get(length..).unwrap_or_default();

@@ -33,10 +33,20 @@ pub struct Process {
 pub fn all() -> Vec<Process> {
     let names = dir::names("/proc").unwrap_or_default();
     let pids = names.iter().filter_map(|name| name.to_str()?.parse().ok());
-    pids.filter_map(|pid: Pid| {
-        parse(pid, &crate::sys::fs::files::system_text(&format!("/proc/{pid}/stat")).ok()?)
-    })
-    .gather()
+    pids.filter_map(process).gather()
+}
+
+/// Returns one process of this PID namespace.
+#[must_use]
+pub fn process(pid: Pid) -> Option<Process> {
+    parse(pid, &crate::sys::fs::files::system_text(&format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Returns the (real) user of a process.
+#[must_use]
+pub fn user(pid: Pid) -> Option<u32> {
+    let text = crate::sys::fs::files::system_text(&format!("/proc/{pid}/status")).ok()?;
+    super::status::field(&text, "Uid:")?.split_whitespace().next()?.parse().ok()
 }
 
 /// Parses the text of /proc/PID/stat.

@@ -1,6 +1,8 @@
 //! The only place that reaps: every child, known or orphan (waitpid(2)).
 
 use crate::model::{ExitStatus, Pid, Signal};
+use crate::sys::Errno;
+use std::os::fd::{FromRawFd as _, OwnedFd};
 
 /// The result of one reap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,7 +26,7 @@ pub fn next() -> Reaped {
         let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED) };
         return match pid {
             0 => Reaped::NoneReady,
-            -1 if crate::sys::Errno::last() == crate::sys::Errno::EINTR => continue,
+            -1 if Errno::last() == Errno::EINTR => continue,
             // A bogus error (from a tracer or seccomp filter) must not hide the end of a child: try twice.
             -1 if !std::mem::replace(&mut asked_twice, true) => continue,
             -1 => Reaped::NoChildren,
@@ -41,6 +43,15 @@ pub fn next() -> Reaped {
                 ExitStatus::Code(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX)),
             ),
         };
+    }
+}
+
+/// Returns a descriptor that is readable once this process has ended (pidfd_open(2)), whoever reaps it.
+pub fn end_of(pid: Pid) -> Result<OwnedFd, Errno> {
+    // SAFETY: integers only; a new descriptor, owned from here on, and close-on-exec.
+    unsafe {
+        let fd = Errno::result(libc::syscall(libc::SYS_pidfd_open, pid, 0))?;
+        Ok(OwnedFd::from_raw_fd(i32::try_from(fd).unwrap_or(-1)))
     }
 }
 

@@ -244,7 +244,7 @@ fn every_fault_of_all_files_in_one_run() {
         "app.toml:11:46: services.worker.restart_policy.max_delay: is shorter than delay, so that no wait fits both; raise it, or lower delay",
         "app.toml:12:24: services.worker.depends_on.cache: \"ready\": expected \"started\" or \"healthy\" or \"completed\"",
         "app.toml:12:33: services.worker.depends_on: \"worker\" cannot wait for itself; drop it",
-        "app.toml:12:53: services.worker.depends_on: \"web\" has no healthcheck, so that it never is healthy; add one, or wait for \"started\"",
+        "app.toml:12:53: services.worker.depends_on: \"web\" has neither a healthcheck nor notify, so that it never is healthy; add one, or wait for \"started\"",
         "app.toml:17:15: services.tail: each would wait for the next: worker -> tail -> worker; drop one of these dependencies",
         "app.toml:19:2: unknown table \"singals\"; did you mean \"signals\"?",
     ];

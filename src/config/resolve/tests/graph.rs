@@ -62,7 +62,7 @@ fn what_can_never_be_reached_is_a_fault() {
         ("depends_on = ['onec']", "services.x.depends_on: \"onec\" is no service; did you mean \"once\"?"),
         ("after = ['x']", "services.x.after: \"x\" cannot wait for itself"),
         ("depends_on = ['well', 'well']", "is named twice"),
-        ("depends_on = { eager = 'healthy' }", "\"eager\" has no healthcheck"),
+        ("depends_on = { eager = 'healthy' }", "\"eager\" has neither a healthcheck nor notify"),
         ("depends_on = { eager = 'completed' }", "\"eager\" never completes"),
         (
             "depends_on = ['off']",

@@ -17,8 +17,8 @@ pub(crate) struct ExecOrder<'a> {
     argv: Vec<*const c_char>,
     /// Pointers to the environment, unless it is the block that rinit was given.
     block: Vec<*const c_char>,
-    /// `LISTEN_PID=` with room for the digits of the child's pid (sd_listen_fds(3)); empty if not needed.
-    listen: Vec<AtomicU8>,
+    /// Variables with room for the digits of the child's pid, and where the digits begin.
+    pids: Vec<(usize, Vec<AtomicU8>)>,
     /// 1 while the child shares rinit's memory; the kernel clears it.
     pub(crate) shares: AtomicU32,
     /// 1: entering the working directory; n ≥ 2: executing candidate n - 2.
@@ -37,21 +37,23 @@ impl<'a> ExecOrder<'a> {
             Environment::Given if given.is_null() => vec![std::ptr::null()],
             Environment::Given => Vec::new(), // as it is, without a copy
         };
-        let mut listen = Vec::new();
-        if matches!(recipe.slate, Inheritance::AsGiven(_))
-            && crate::sys::args::variable("LISTEN_PID").is_some()
-        {
+        let inherits = matches!(recipe.slate, Inheritance::AsGiven(_));
+        let given_listen = (inherits && crate::sys::args::variable("LISTEN_PID").is_some())
+            .then_some(LISTEN_PID)
+            .filter(|name| !recipe.pid_variables.contains(name));
+        let mut pids = Vec::new();
+        for name in recipe.pid_variables.iter().copied().chain(given_listen) {
             if block.is_empty() {
                 block = copy_block(given);
             }
-            redirect_listen_pid(&mut block, &mut listen);
+            redirect_pid(&mut block, name, &mut pids);
         }
         Self {
             candidates: pointers(&recipe.candidates),
             argv: pointers(&recipe.argv),
             recipe,
             block,
-            listen,
+            pids,
             shares: AtomicU32::new(1),
             step: AtomicU32::new(0),
             failed: AtomicU8::new(0),
@@ -99,15 +101,16 @@ fn copy_block(block: *const *const c_char) -> Vec<*const c_char> {
     copy
 }
 
-/// Points the block's `LISTEN_PID=` entry at our own buffer, into which the child writes its pid.
-fn redirect_listen_pid(block: &mut [*const c_char], text: &mut Vec<AtomicU8>) {
-    let is_listen = |entry: &&mut *const c_char| {
+/// Points the block's entry of this name at our own buffer, into which the child writes its pid.
+fn redirect_pid(block: &mut [*const c_char], name: &[u8], pids: &mut Vec<(usize, Vec<AtomicU8>)>) {
+    let is_it = |entry: &&mut *const c_char| {
         // SAFETY: each entry of the block is a string or the final null.
-        !entry.is_null() && unsafe { CStr::from_ptr(**entry) }.to_bytes().starts_with(LISTEN_PID)
+        !entry.is_null() && unsafe { CStr::from_ptr(**entry) }.to_bytes().starts_with(name)
     };
-    let Some(slot) = block.iter_mut().find(is_listen) else { return };
-    text.extend(LISTEN_PID.iter().chain(&[0; 12]).copied().map(AtomicU8::new));
+    let Some(slot) = block.iter_mut().find(is_it) else { return };
+    let text = name.iter().chain(&[0; 12]).copied().map(AtomicU8::new).gather();
     *slot = text.as_ptr().cast();
+    pids.push((name.len(), text));
 }
 
 /// Entry point of the child.
@@ -142,10 +145,13 @@ pub(crate) fn prepare(order: &ExecOrder<'_>) -> Result<(), SpawnError> {
                 .map_err(at(Stage::Stdio))?;
         }
     }
-    match (recipe.slate, recipe.kept) {
-        (Inheritance::AsGiven(_), _) => {}
-        (Inheritance::Clean(_), None) => stdio::close_above_stderr(),
-        (Inheritance::Clean(_), Some(kept)) => descriptors::close_all_but(kept),
+    if !recipe.passed.is_empty() {
+        descriptors::pass(&recipe.passed).map_err(at(Stage::Stdio))?;
+    }
+    match recipe.slate {
+        Inheritance::AsGiven(_) => {}
+        Inheritance::Clean(_) if recipe.passed.is_empty() => stdio::close_above_stderr(),
+        Inheritance::Clean(_) => descriptors::close_all_but(&recipe.passed),
     }
     if let Some(mask) = recipe.umask {
         let _ = raw::call_integers(libc::SYS_umask, &[usize::try_from(mask).unwrap_or(0o22)]);
@@ -221,8 +227,8 @@ fn terminal_request(request: impl TryInto<usize>) -> usize {
 }
 
 pub(crate) fn exec(order: &ExecOrder<'_>) -> SpawnError {
-    if !order.listen.is_empty() {
-        write_pid(&order.listen);
+    for (at, text) in &order.pids {
+        write_pid(text.get(*at..).unwrap_or_default());
     }
     match order.recipe.slate {
         Inheritance::AsGiven(inherited) => signals::restore(inherited),
@@ -248,7 +254,7 @@ pub(crate) fn exec(order: &ExecOrder<'_>) -> SpawnError {
     SpawnError { stage: Stage::Exec, errno }
 }
 
-/// Writes our own pid in decimal after the name, into 12 zero bytes. Atomic, because rinit shares the buffer: the
+/// Writes our own pid in decimal into 12 zero bytes. Atomic, because rinit shares the buffer: the
 /// compiler could drop a plain write.
 fn write_pid(text: &[AtomicU8]) {
     let mut left = raw::call_integers(libc::SYS_getpid, &[]).unwrap_or(0);
@@ -262,8 +268,7 @@ fn write_pid(text: &[AtomicU8]) {
             break;
         }
     }
-    let places = text.get(LISTEN_PID.len()..).unwrap_or_default();
-    for (place, digit) in places.iter().zip(digits.iter().take(count).rev()) {
+    for (place, digit) in text.iter().zip(digits.iter().take(count).rev()) {
         place.store(*digit, Ordering::Relaxed);
     }
 }

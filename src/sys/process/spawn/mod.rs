@@ -7,6 +7,7 @@
 mod child;
 
 use super::credentials::Identity;
+pub use super::descriptors::PassedFd;
 use crate::model::privileges::ExecPrivileges;
 use crate::model::{Pid, Signal, Ulimit};
 use crate::sys::event::signals;
@@ -139,8 +140,10 @@ pub struct ExecSpec<'a> {
     pub open_files: Option<Ulimit>,
     /// Descriptors that become 0, 1 and 2; `None`: rinit's own.
     pub stdio: [Option<RawFd>; 3],
-    /// A descriptor above 2 that it keeps, with [`Inheritance::Clean`].
-    pub kept: Option<RawFd>,
+    /// Descriptors above 2 that it gets.
+    pub passed: Vec<PassedFd>,
+    /// Variables of its environment, each with `=`, that get its own pid as their value.
+    pub pid_variables: Vec<&'static [u8]>,
     /// Process group and session.
     pub place: SessionMode,
     /// Signals and descriptors.
@@ -170,7 +173,9 @@ pub enum LoadingStep<'a> {
 
 /// How long rinit waits for execve if no other start is loading: much longer than any disk takes.
 const LOAD_WAIT: Duration = Duration::from_millis(64);
-const LISTEN_PID: &[u8] = b"LISTEN_PID=";
+
+/// See sd_listen_fds(3).
+pub const LISTEN_PID: &[u8] = b"LISTEN_PID=";
 
 /// The child's stack: several times what the release build uses. Only used pages are touched.
 const STACK: usize = if cfg!(debug_assertions) { 64 * 1024 } else { 4 * 1024 };
