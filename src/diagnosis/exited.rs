@@ -58,7 +58,7 @@ pub fn background(
     // Otherwise consider processes that are younger than the service's.
     let found = found.or_else(|| left.iter().find(|process| !by_name && process.pid > leader))?;
     Some(fill!(
-        "it has put itself into the background: {} (pid {}) was left running, where it cannot be supervised; give it the option that keeps it in the foreground ({}), or let it be a oneshot",
+        "it has put itself into the background: {} (pid {}) was left running, where it cannot be supervised; give it the option that keeps it in the foreground ({}), name the file that its pid is written to (pid_file = \"/run/…\"), or let it be a oneshot",
         &found.name,
         &found.pid.to_string(),
         hints::foreground(&name)
@@ -70,7 +70,7 @@ pub fn background(
 pub fn at_once(service: &RunnableService) -> String {
     let option = hints::foreground(&name(service));
     fill!(
-        "a daemon is to stay, and this one ended at once: if it only does something and ends, write type = \"oneshot\"; if it goes into the background, give it the option that keeps it in the foreground ({})",
+        "a daemon is to stay, and this one ended at once: if it only does something and ends, write type = \"oneshot\"; if it goes into the background, give it the option that keeps it in the foreground ({}), or name the file that its pid is written to (pid_file = \"/run/…\")",
         option
     )
 }

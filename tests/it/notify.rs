@@ -1,6 +1,6 @@
 //! `notify`, `watchdog`, `pid_file`: what services report on themselves.
 
-use crate::harness::{Client, Init, eventually};
+use crate::harness::{Client, Init, eventually, ms};
 use crate::rinitctl::ctl;
 
 /// Python that sends words to NOTIFY_SOCKET, as programs do without libsystemd.
@@ -102,15 +102,15 @@ fn a_service_that_is_never_ready_fails_at_its_start_timeout() {
 fn a_service_that_does_not_say_that_it_is_alive_is_restarted() {
     let script = "
 assert os.environ['WATCHDOG_PID'] == str(os.getpid()), os.environ['WATCHDOG_PID']
-assert os.environ['WATCHDOG_USEC'] == '1000000'
+assert os.environ['WATCHDOG_USEC'] == '4000000'
 say('app up')
 notify('READY=1')
 for _ in range(10):
-    time.sleep(0.2)
+    time.sleep(0.5)
     notify('WATCHDOG=1')
 say('app hangs')
 time.sleep(1000)";
-    let keys = "notify = \"systemd\"\nwatchdog = \"1s\"\nrestart_policy = { delay = \"10ms\" }";
+    let keys = "notify = \"systemd\"\nwatchdog = \"4s\"\nrestart_policy = { delay = \"10ms\" }";
     let run = Init::config(&service(keys, script)).start();
     eventually("it is restarted", || run.out().matches("app up").count() >= 2);
     assert!(run.out().starts_with("app up\napp hangs\napp up"), "{}", run.out());
@@ -132,4 +132,188 @@ fn keys_that_can_never_act_are_faults() {
         let config = format!("[services.app]\ncommand = 'true'\n{keys}\n");
         Init::config(&config).run().expect(78).tells(&[part]);
     }
+}
+
+/// The user counts, not the process: neither another user of the container, nor a message that is too long.
+#[test]
+fn who_may_not_report_is_refused_and_told_once() {
+    let script = "
+say('app up')
+if os.fork() == 0:
+    os.setuid(1001)
+    notify('READY=1')
+    notify('READY=1')
+    say('tried')
+    os._exit(0)
+os.wait()
+wait('go')
+notify('READY=1\\nX=' + 'x' * 5000)
+notify('READY=1')
+time.sleep(1000)";
+    let run = Init::config(&(service("notify = \"systemd\"", script) + AFTER)).start();
+    run.wait_for("tried");
+    run.wait_for_err("of uid 1001 is ignored: only uid 0 and root may send one");
+    assert!(!run.out().contains("after ran"));
+    std::fs::write(run.directory().join("go"), "").unwrap();
+    run.wait_for("after ran");
+    let ended = run.stop().expect(0);
+    assert_eq!(ended.err.matches("is ignored").count(), 1, "{}", ended.story());
+}
+
+/// `BARRIER=1` is answered in order, also behind a flood, which disturbs nobody; descriptors that come with a message
+/// are closed.
+#[test]
+fn a_flood_and_ten_thousand_descriptors_disturb_nobody() {
+    let script = "
+notify('READY=1')
+null = os.open('/dev/null', os.O_RDONLY)
+for n in range(100):
+    notify('X=' + str(n), [null] * 250)
+r, w = os.pipe()
+notify('BARRIER=1', [w])
+os.close(w)
+assert os.read(r, 1) == b''
+say('barrier passed')
+for n in range(8):
+    if os.fork() == 0:
+        while True:
+            try:
+                notify('STATUS=' + str(n))
+            except OSError:
+                time.sleep(0.001)
+time.sleep(1000)";
+    let other = "[services.other]\ncommand = \"/mnt/probe serve other\"\n";
+    let run = Init::config(&(service("notify = \"systemd\"\nstop_signal = \"SIGKILL\"", script) + other))
+        .env("RINIT_SOCKET", Client::SOCKET)
+        .start();
+    run.wait_for("barrier passed");
+    for _ in 0..20 {
+        let status = ctl(&run, &["status"]).out;
+        assert!(status.contains("other"), "{status}");
+    }
+    let open = run.init().fds().len();
+    assert!(open < 40, "{open} descriptors");
+    run.stop().expect(0);
+}
+
+/// A process may say that it stops; then it has its grace period, and its end decides what follows.
+#[test]
+fn a_service_may_stop_reload_and_ask_for_time_by_itself() {
+    let script = "
+notify('EXTEND_TIMEOUT_USEC=20000000')
+say('app up')
+wait('go')
+notify('READY=1')
+notify('RELOADING=1\\nMONOTONIC_USEC=' + str(time.monotonic_ns() // 1000))
+wait('reloaded')
+notify('READY=1')
+wait('stop')
+notify('STOPPING=1\\nERRNO=2')
+wait('end')
+sys.exit(3)";
+    let keys =
+        "notify = \"systemd\"\nstart_timeout = \"4s\"\nrestart = \"no\"\nstop_grace_period = \"60s\"";
+    let run = Init::config(&service(keys, script)).env("RINIT_SOCKET", Client::SOCKET).start();
+    let touch = |name: &str| std::fs::write(run.directory().join(name), "").unwrap();
+    run.wait_for("app up");
+    // Past its start timeout, which it has asked to extend.
+    std::thread::sleep(ms(4500));
+    touch("go");
+    run.wait_for_err("app: ready");
+    run.wait_for_err("app: reloading");
+    let status = ctl(&run, &["status", "--json"]).out;
+    assert!(status.contains("\"reloading\":true"), "{status}");
+    touch("reloaded");
+    run.wait_for_err("app: reloaded");
+    touch("stop");
+    eventually("it is stopping", || ctl(&run, &["status"]).out.contains("stopping"));
+    touch("end");
+    run.end().expect(3).tells(&["exited with code 3"]);
+}
+
+/// A daemon that double-forks, with its PID file: stale at first, then written late.
+const DAEMON: &str = "
+if os.fork() == 0:
+    os.setsid()
+    pid = os.fork()
+    if pid:
+        wait('write')
+        open('/mnt/files/app.pid', 'w').write(str(pid) + '\\n')
+        os._exit(0)
+    import signal
+    def stop(*_):
+        say('daemon stops')
+        sys.exit(0)
+    signal.signal(signal.SIGTERM, stop)
+    say('daemon up')
+    wait('end')
+    sys.exit(7)
+sys.exit(0)";
+
+#[test]
+fn a_program_that_goes_into_the_background_is_followed_by_its_pid_file() {
+    let keys = "pid_file = \"/mnt/files/app.pid\"\nrestart = \"no\"";
+    let start = || {
+        let run = Init::config(&(service(keys, DAEMON) + AFTER))
+            .file("app.pid", "1\n")
+            .env("RINIT_SOCKET", Client::SOCKET)
+            .start();
+        run.wait_for("daemon up");
+        assert!(!run.out().contains("after ran"));
+        std::fs::write(run.directory().join("write"), "").unwrap();
+        run.wait_for("after ran");
+        run.wait_for_err("app: its main process is pid ");
+        run
+    };
+    let run = start();
+    let pid = run.file("app.pid");
+    let status = ctl(&run, &["status"]).out;
+    assert!(status.contains(&format!(" {} ", pid.trim())), "{pid}: {status}");
+    let ended = run.stop().expect(0);
+    assert!(ended.out.contains("daemon stops"), "it was asked to stop: {}", ended.story());
+    let run = start();
+    std::fs::write(run.directory().join("end"), "").unwrap();
+    run.end().expect(7).tells(&["exited with code 7"]);
+}
+
+#[test]
+fn a_pid_file_that_never_comes_is_a_failed_start() {
+    let keys = "pid_file = \"/mnt/files/app.pid\"\nrestart = \"no\"\nstart_timeout = \"4s\"";
+    let run = Init::config(&service(keys, DAEMON)).start();
+    run.wait_for("daemon up");
+    let ended = run.end();
+    assert_ne!(ended.code(), 0, "{}", ended.story());
+    ended.tells(&["/mnt/files/app.pid does not name its main process: does not exist"]);
+}
+
+/// `MAINPID` of a process that is not the service's own is refused; one of its own is followed, also as the child of
+/// another process, which alone learns how it ends.
+#[test]
+fn a_service_may_name_its_main_process() {
+    let script = "
+say('app up')
+wait('go')
+notify('MAINPID=' + open('/mnt/files/other').read())
+notify('MAINPID=1')
+pid = os.fork()
+if pid == 0:
+    wait('end')
+    os._exit(0)
+notify('MAINPID=%d\\nREADY=1' % pid)
+os.waitpid(pid, 0)
+say('child ended')
+time.sleep(1000)";
+    let other = "[services.other]\ncommand = [\"sh\", \"-c\", \"echo $$$$ >/mnt/files/other.new; mv /mnt/files/other.new /mnt/files/other; exec sleep 1000\"]\n";
+    let keys = "notify = \"systemd\"\nrestart_policy = { delay = \"10ms\" }\nrestart = \"always\"";
+    let run = Init::config(&(service(keys, script) + other)).start();
+    run.wait_for("app up");
+    eventually("the other one runs", || !run.file("other").is_empty());
+    std::fs::write(run.directory().join("go"), "").unwrap();
+    run.wait_for_err("app: its MAINPID is ignored: pid ");
+    run.wait_for_err("belongs to another service");
+    run.wait_for_err("app: its MAINPID is ignored: pid 1 is no process below rinit");
+    run.wait_for_err("app: its main process is pid ");
+    std::fs::write(run.directory().join("end"), "").unwrap();
+    eventually("it is started again", || run.out().matches("app up").count() >= 2);
+    run.stop().expect(0);
 }
