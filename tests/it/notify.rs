@@ -211,8 +211,7 @@ wait('stop')
 notify('STOPPING=1\\nERRNO=2')
 wait('end')
 sys.exit(3)";
-    let keys =
-        "notify = \"systemd\"\nstart_timeout = \"4s\"\nrestart = \"no\"\nstop_grace_period = \"60s\"";
+    let keys = "notify = \"systemd\"\nstart_timeout = \"4s\"\nrestart = \"no\"\nstop_grace_period = \"60s\"";
     let run = Init::config(&service(keys, script)).env("RINIT_SOCKET", Client::SOCKET).start();
     let touch = |name: &str| std::fs::write(run.directory().join(name), "").unwrap();
     run.wait_for("app up");
