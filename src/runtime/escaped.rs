@@ -72,9 +72,13 @@ impl EventLoop {
 
     /// Scans for processes that have left the group; returns whether there are any.
     pub(super) fn survey(&mut self, leader: Pid) -> bool {
-        let Some(known) = self.escaped.iter_mut().find(|escaped| escaped.leader == leader) else {
-            return false;
-        };
+        let known = self.escaped.iter().position(|escaped| escaped.is_of(leader)).or_else(|| {
+            // Another process has become the main one (`pid_file`, MAINPID).
+            let service = self.runtime.core.service_of(leader)?;
+            self.escaped.iter().position(|escaped| escaped.service == service)
+        });
+        let Some(known) = known.and_then(|at| self.escaped.get_mut(at)) else { return false };
+        known.leader = leader;
         let members = known.cgroup.as_ref().map(ServiceCgroup::processes).unwrap_or_default();
         let mark = rlimits::mark(known.service);
         known.processes = procfs::escaped(leader, &known.processes, &members, mark);

@@ -215,7 +215,95 @@ fn upstart_instance() {
     assert_eq!(lines, ["1", "2"]);
 }
 
+#[test]
+fn upstart_expect_fork() {
+    let run = Init::config(&FORKS.replace("KEYS", "")).start();
+    run.wait_for("daemon up");
+    run.wait_for("after ran");
+    run.wait_for_err("app: its main process is pid");
+    let ended = run.stop().expect(0);
+    assert!(ended.out.contains("daemon ends"), "{}", ended.story());
+}
+
+/// A program that puts itself into the background, and one that waits for it.
+const FORKS: &str = r#"
+    [services.app]
+    command = ["sh", "-c", """
+        sh -c 'trap "echo daemon ends; exit 0" TERM; echo daemon up; while :; do sleep 0.01; done' &
+        echo $! > /mnt/files/app.pid"""]
+    pid_file = "/mnt/files/app.pid"
+    KEYS
+    [services.after]
+    command = ["echo", "after ran"]
+    depends_on = ["app"]
+    restart = "no"
+    essential = false
+"#;
+
 // systemd
+
+#[test]
+fn systemd_type_forking() {
+    let (run, mut client) = start(&FORKS.replace("KEYS", "restart_policy = { delay = '1ms' }"));
+    run.wait_for("daemon up");
+    let main = || run.file("app.pid").trim().parse::<i32>().ok();
+    eventually("it is followed", || {
+        main().is_some()
+            && client.service("app").number("pid").and_then(|pid| i32::try_from(pid).ok()) == main()
+    });
+    // Its end is the service's.
+    let daemon = run.processes().into_iter().find(|process| Some(process.pid) == main()).expect("the daemon");
+    run.signal_to(&daemon, libc::SIGKILL);
+    eventually("it is started again", || run.err().matches("app: its main process is pid").count() == 2);
+    run.stop().expect(0);
+}
+
+/// Python that waits for a file, then says that it is ready, and no more.
+const SAYS_READY: &str = r#"
+import os, socket, time
+print("up", flush=True)
+while not os.path.exists("/mnt/files/go"): time.sleep(0.01)
+to = os.environ["NOTIFY_SOCKET"]
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.connect("\0" + to[1:] if to[0] == "@" else to)
+s.send(b"READY=1")
+time.sleep(1000)
+"#;
+
+#[test]
+fn systemd_type_notify() {
+    let config = r#"
+        [services.app]
+        command = ["/usr/bin/python3", "/mnt/files/ready.py"]
+        notify = "systemd"
+        [services.next]
+        command = ["echo", "next"]
+        restart = "no"
+        essential = false
+        depends_on = ["app"]
+    "#;
+    let run = Init::config(config).file("ready.py", SAYS_READY).start();
+    run.wait_for("up");
+    assert!(!run.out().contains("next"));
+    std::fs::write(run.directory().join("go"), "").unwrap();
+    run.wait_for("next");
+    run.stop().expect(0);
+}
+
+#[test]
+fn systemd_watchdog() {
+    let config = r#"
+        [services.app]
+        command = ["/usr/bin/python3", "/mnt/files/ready.py"]
+        notify = "systemd"
+        watchdog = "300ms"
+        restart_policy = { delay = "1ms" }
+    "#;
+    let run = Init::config(config).file("ready.py", SAYS_READY).file("go", "").start();
+    eventually("it is started again", || run.out().matches("up").count() >= 2);
+    run.wait_for_err("no WATCHDOG=1 in time");
+    run.stop().expect(0);
+}
 
 #[test]
 fn systemd_type_simple_and_exec() {
@@ -452,6 +540,25 @@ fn runit_chpst() {
 }
 
 // s6
+
+#[test]
+fn s6_readiness() {
+    let config = r#"
+        [services.app]
+        command = ["sh", "-c", "until [ -e /mnt/files/go ]; do sleep 0.01; done; echo >&3; exec sleep 1000"]
+        notify = 3
+        [services.next]
+        command = ["echo", "next"]
+        restart = "no"
+        essential = false
+        depends_on = ["app"]
+    "#;
+    let (run, mut client) = start(config);
+    client.wait_for("next", "waiting");
+    std::fs::write(run.directory().join("go"), "").unwrap();
+    run.wait_for("next");
+    run.stop().expect(0);
+}
 
 #[test]
 fn s6_oneshot() {

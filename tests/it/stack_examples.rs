@@ -104,3 +104,44 @@ fn gunicorn_on_a_unix_socket() {
     let missing = Example::of("gunicorn.toml", "").with("/run/app", "/mnt/files/app").run("", &[]);
     missing.expect(69).tells(&["DATABASE_HOST"]);
 }
+
+/// The worker of the example, whose function stands in its comment.
+#[test]
+fn a_python_worker_with_a_watchdog() {
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config-examples/python-worker.toml"));
+    let text = text.unwrap();
+    let shown =
+        text.lines().skip_while(|line| !line.contains("import os")).take_while(|line| line.starts_with('#'));
+    let (mut lines, mut calls) = (Vec::new(), Vec::new());
+    for line in shown.map(|line| line.trim_start_matches('#').get(5..).unwrap_or_default()) {
+        if line.starts_with("notify(") { calls.push(line) } else { lines.push(line) }
+    }
+    assert_eq!((lines.len(), calls.len()), (7, 2), "{lines:?} {calls:?}");
+    let wait = |file: &str| format!("while not os.path.exists('/mnt/files/{file}'): time.sleep(0.01)");
+    let worker = format!(
+        "{}\nimport signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: (print('ends'), sys.exit(0)))\nprint('loads')\n{}\n{}\nfor n in range(8):\n    {}\n    time.sleep(0.1)\nprint('hangs')\n{}\n",
+        lines.join("\n"),
+        wait("loaded"),
+        calls[0],
+        calls[1],
+        wait("never"),
+    );
+    let example = Example::of("python-worker.toml", "")
+        .with("user = \"app\"", "user = \"daemon\"")
+        .with("/app/", "/mnt/files/bin/")
+        .with("delay = \"1s\"", "delay = \"1ms\"")
+        .program("worker.py", &worker)
+        .program("beat.py", "import time\nprint('beats')\ntime.sleep(1000)\n")
+        .env("WATCHDOG", "2s");
+    let run = start(&example, "");
+    run.wait_for("loads");
+    assert!(!run.out().contains("beats"), "{}", run.out());
+    touch(&run, "loaded");
+    run.wait_for("beats");
+    // Alive for longer than the watchdog waits, then not.
+    run.wait_for("hangs");
+    run.wait_for_err("worker: ");
+    eventually("it is started again", || run.out().matches("loads").count() == 2);
+    assert!(run.stop().expect(0).out.contains("ends"));
+}
