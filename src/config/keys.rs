@@ -90,6 +90,7 @@ pub static TABLES: &[TableSpec] = &[
         key("healthcheck", "table", "", "how to check whether it is healthy"),
         key("notify", "\"systemd\" or number", "", "how it says that it is ready, before which no dependent starts: READY=1 to its NOTIFY_SOCKET, or a newline to this descriptor (s6)"),
         key("watchdog", "duration", "", "with notify = \"systemd\": it is stopped, and has failed, if it does not send WATCHDOG=1 this often once it is ready"),
+        key("fd_store", "number", "0", "with notify = \"systemd\": how many descriptors (FDSTORE=1) are kept for it over restarts, and passed to it again (LISTEN_FDS)"),
         key("pid_file", "path", "", "of a program that cannot stay in the foreground: the file that names its main process, which is followed once the first process has exited 0"),
         key("environment", "table or list", "", "environment variables, as in Compose"),
         key("env_file", "paths", "", "files with environment variables; paths are relative to the configuration file"),

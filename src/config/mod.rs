@@ -197,6 +197,8 @@ pub struct NotifySettings {
     pub watchdog: Option<Duration>,
     /// `pid_file`: the file that names its main process, once it has put itself into the background.
     pub pid_file: Option<String>,
+    /// `fd_store`: how many descriptors are kept for it over its restarts.
+    pub fd_store: u16,
 }
 
 /// `notify`.

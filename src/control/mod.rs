@@ -58,8 +58,9 @@ pub struct View<'v> {
     pub files: &'v dyn Fn() -> Vec<String>,
     /// Returns why the last probe of a service failed.
     pub probe_failure: &'v dyn Fn(ServiceId) -> Option<String>,
-    /// Returns what a service has said of itself in this run: STATUS (empty: nothing), and ERRNO (0: none).
-    pub said_of_itself: &'v dyn Fn(ServiceId) -> Option<(&'v str, u16)>,
+    /// Returns what a service has said of itself in this run: STATUS (empty: nothing), and ERRNO (0: none), and the number of
+    /// descriptors that are kept for it.
+    pub said_of_itself: &'v dyn Fn(ServiceId) -> Option<(&'v str, u16, u16)>,
     /// Returns the end of a service's output from a position on, if rinit keeps it: the actual start, and the bytes.
     pub tail: &'v dyn Fn(ServiceId, u64) -> Option<(u64, Vec<u8>)>,
     /// Returns lines, bytes and lost bytes of a service's output, if rinit counts them.

@@ -204,9 +204,10 @@ impl View<'_> {
             _ => None,
         };
         row.maybe_number("restart_in_ms", restart_in);
-        if let Some((status, errno)) = (self.said_of_itself)(service) {
+        if let Some((status, errno, stored)) = (self.said_of_itself)(service) {
             row.text("status_text", status);
             row.maybe_number("errno", Some(errno.into()).filter(|errno| *errno != 0));
+            row.number("stored_fds", stored.into());
             row.flag("reloading", core.is_reloading(service));
         }
         row.flag("enabled", rules.enabled);

@@ -59,6 +59,7 @@ impl EventLoop {
                 self.close_socket();
             }
             Action::Tell(note) => {
+                self.drop_stored(note);
                 self.write_down(note);
                 self.tell_in_time(note);
             }

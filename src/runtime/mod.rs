@@ -4,6 +4,7 @@ mod actions;
 mod control;
 mod escaped;
 mod exports;
+mod fd_store;
 mod groups;
 mod http_helper;
 mod last_lines;

@@ -4,6 +4,7 @@
 //! socket, and its sender with it.
 
 use super::EventLoop;
+use super::fd_store::FdStore;
 use crate::cli::LogLevel;
 use crate::config::{NotifyChannel, NotifySettings};
 use crate::model::{Moment, ServiceId};
@@ -40,6 +41,7 @@ pub(super) struct ReportChannel {
     /// Whether a refused message was told.
     told: bool,
     said: SaidOfItself,
+    store: FdStore,
 }
 
 /// What a service has said in this run that is only to be shown.
@@ -63,6 +65,14 @@ enum ReportEnd {
 }
 
 impl ReportChannel {
+    pub(super) fn service(&self) -> ServiceId {
+        self.service
+    }
+
+    pub(super) fn store(&mut self) -> &mut FdStore {
+        &mut self.store
+    }
+
     fn fd(&self) -> Option<RawFd> {
         match &self.end {
             ReportEnd::None => None,
@@ -93,6 +103,7 @@ impl EventLoop {
         let now = clock::now();
         let open = self.channels.iter().filter(|channel| channel.paused_until(now).is_none());
         all.extend(open.filter_map(ReportChannel::fd).map(PollInterest::reading));
+        all.extend(self.channels.iter().flat_map(|channel| channel.store.watched()));
     }
 
     /// Returns when a channel is read again.
@@ -115,7 +126,10 @@ impl EventLoop {
                 }
             }
             Some(NotifyChannel::Socket) => {
-                let at = match self.channel_of(service) {
+                let has_socket = |channel: &ReportChannel| {
+                    channel.service == service && matches!(channel.end, ReportEnd::Socket(_))
+                };
+                let at = match self.channels.iter().position(has_socket) {
                     Some(at) => at,
                     None => self.add_channel(service, ReportEnd::Socket(NotifySocket::open()?)),
                 };
@@ -123,6 +137,11 @@ impl EventLoop {
                 self.read_socket(at, MAX_MESSAGES, false);
                 let Some(channel) = self.channels.get_mut(at) else { return Ok(()) };
                 channel.said = SaidOfItself::default();
+                channel.store.max = settings.fd_store;
+                extras.stored = channel.store.all().map(|(name, fd)| (name.to_string(), fd)).gather();
+                if settings.fd_store > 0 {
+                    extras.variables.push(("FDSTORE", settings.fd_store.to_string()));
+                }
                 if let ReportEnd::Socket(socket) = &channel.end {
                     extras.variables.push(("NOTIFY_SOCKET", socket.name().to_string()));
                 }
@@ -135,11 +154,14 @@ impl EventLoop {
             Some(NotifyChannel::Descriptor(to)) => {
                 let (read, write) = fork::pipe()?;
                 extras.passed.push(PassedFd { from: write.as_raw_fd(), to });
-                self.channels.retain(|channel| channel.service != service);
                 self.add_channel(service, ReportEnd::Pipe { read: Some(read), write: Some(write) });
             }
         }
         Ok(())
+    }
+
+    pub(super) fn forget_channel(&mut self, service: ServiceId) {
+        self.channels.retain(|channel| channel.service != service);
     }
 
     fn channel_of(&self, service: ServiceId) -> Option<usize> {
@@ -153,8 +175,10 @@ impl EventLoop {
     }
 
     fn add_channel(&mut self, service: ServiceId, end: ReportEnd) -> usize {
-        let (uid, said) = (credentials::current().uid, SaidOfItself::default());
-        let channel = ReportChannel { service, end, uid, count: 0, window: Moment(0), told: false, said };
+        self.forget_channel(service);
+        let (uid, said, store) = (credentials::current().uid, SaidOfItself::default(), FdStore::default());
+        let channel =
+            ReportChannel { service, end, uid, count: 0, window: Moment(0), told: false, said, store };
         self.channels.push(channel);
         self.channels.len() - 1
     }
@@ -177,7 +201,7 @@ impl EventLoop {
     /// Reads what a service has to say, if this descriptor belongs to one.
     pub(super) fn report_comes(&mut self, fd: RawFd) -> bool {
         let Some(at) = self.channels.iter().position(|channel| channel.fd() == Some(fd)) else {
-            return false;
+            return self.channels.iter_mut().any(|channel| channel.store.hung_up(fd));
         };
         if !self.read_pipe(at, true) {
             self.read_socket(at, MAX_AT_ONCE, true);
@@ -230,7 +254,7 @@ impl EventLoop {
             channel.count_one(now);
             if takes && self.is_accepted(at, &datagram) {
                 let said = text.get(..datagram.length).unwrap_or_default();
-                self.take_message(at, NotifyMessage::new(said));
+                self.take_message(at, NotifyMessage::new(said), datagram.fds);
             }
             // Its descriptors are closed here, also the one of BARRIER=1, whose sender waits for that.
         }
@@ -267,7 +291,7 @@ impl EventLoop {
         false
     }
 
-    fn take_message(&mut self, at: usize, message: NotifyMessage<'_>) {
+    fn take_message(&mut self, at: usize, message: NotifyMessage<'_>, fds: Vec<OwnedFd>) {
         let Some(channel) = self.channels.get_mut(at) else { return };
         let service = channel.service;
         if let Some(status) = message.status() {
@@ -292,6 +316,7 @@ impl EventLoop {
         said.extend(message.span("WATCHDOG_USEC").map(SelfReport::Watchdog));
         said.extend(message.span("EXTEND_TIMEOUT_USEC").map(SelfReport::Extend));
         self.events.extend(said.into_iter().map(|report| Event::Notified { service, report }));
+        self.take_fds(service, message, fds);
     }
 
     /// Explains, after a note that says so, why a service is not ready.
@@ -309,10 +334,11 @@ impl EventLoop {
         }
     }
 
-    /// Returns what a service has said of itself in this run: STATUS, empty if nothing, and ERRNO, 0 if none.
-    pub(super) fn said_of_itself(&self, service: ServiceId) -> Option<(&str, u16)> {
+    /// Returns what a service has said of itself in this run: STATUS, empty if nothing, and ERRNO, 0 if none; and how
+    /// many descriptors are kept for it.
+    pub(super) fn said_of_itself(&self, service: ServiceId) -> Option<(&str, u16, u16)> {
         let channel = self.channels.iter().find(|channel| channel.service == service)?;
         matches!(channel.end, ReportEnd::Socket(_))
-            .then(|| (channel.said.status.as_str(), channel.said.errno))
+            .then(|| (channel.said.status.as_str(), channel.said.errno, channel.store.count()))
     }
 }

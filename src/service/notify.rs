@@ -8,6 +8,10 @@ use std::time::Duration;
 pub const MAX_MESSAGE: usize = 4096;
 /// How much of STATUS is kept.
 const MAX_STATUS: usize = 256;
+/// The longest name of a kept descriptor.
+const MAX_FD_NAME: usize = 255;
+/// The name of one without.
+const STORED: &str = "stored";
 
 /// One message.
 #[derive(Clone, Copy)]
@@ -66,6 +70,16 @@ impl<'a> NotifyMessage<'a> {
         let text = String::from_utf8_lossy(value.get(..MAX_STATUS).unwrap_or(value));
         Some(text.trim_end_matches(char::REPLACEMENT_CHARACTER).replace(char::is_control, " "))
     }
+
+    /// Returns `FDNAME`, or what a descriptor without a valid name is called.
+    #[must_use]
+    pub fn fd_name(self) -> &'a str {
+        let is_valid = |name: &&str| {
+            (1..=MAX_FD_NAME).contains(&name.len())
+                && name.bytes().all(|byte| (b' '..0x7f).contains(&byte) && byte != b':')
+        };
+        self.text("FDNAME").filter(is_valid).unwrap_or(STORED)
+    }
 }
 
 #[cfg(test)]
@@ -87,8 +101,9 @@ mod tests {
             let message = NotifyMessage::new(text.as_bytes());
             assert_eq!((message.says("READY"), message.main_pid(), message.status()), (ready, main, status));
         }
-        let message = NotifyMessage::new(b"WATCHDOG_USEC=1500000\nERRNO=2");
+        let message = NotifyMessage::new(b"WATCHDOG_USEC=1500000\nERRNO=2\nFDNAME=a:b");
         assert_eq!(message.span("WATCHDOG_USEC"), Some(Duration::from_millis(1500)));
-        assert_eq!(message.errno(), Some(2));
+        assert_eq!((message.errno(), message.fd_name()), (Some(2), "stored"));
+        assert_eq!(NotifyMessage::new(b"FDNAME=state-1").fd_name(), "state-1");
     }
 }

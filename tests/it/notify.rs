@@ -126,6 +126,7 @@ fn keys_that_can_never_act_are_faults() {
         ("notify = 'sytemd'", "expected \"systemd\", or the number of a descriptor"),
         ("watchdog = '1s'", "add notify = \"systemd\""),
         ("notify = 3\nwatchdog = '1s'", "add notify = \"systemd\""),
+        ("fd_store = 3", "add notify = \"systemd\""),
         ("pid_file = 'x.pid'", "is not an absolute path"),
         ("type = 'oneshot'\nnotify = 3", "a oneshot is done when it exits 0"),
     ] {
@@ -314,5 +315,52 @@ time.sleep(1000)";
     run.wait_for_err("app: its main process is pid ");
     std::fs::write(run.directory().join("end"), "").unwrap();
     eventually("it is started again", || run.out().matches("app up").count() >= 2);
+    run.stop().expect(0);
+}
+
+/// Descriptors outlive a crash and a restart by hand, not a stop; those above the limit, doubles and what is hung up are
+/// not kept.
+#[test]
+fn descriptors_are_kept_over_restarts() {
+    let script = "
+count, names = int(os.environ.get('LISTEN_FDS', '0')), os.environ.get('LISTEN_FDNAMES')
+if count:
+    assert os.environ['LISTEN_PID'] == str(os.getpid())
+    assert os.environ['FDSTORE'] == '3'
+texts = [os.read(3 + n, 100).decode() for n in range(count)]
+say('got %s %s' % (names, ' '.join(texts)))
+if not count:
+    def memory(text):
+        fd = os.memfd_create('x')
+        os.write(fd, text.encode())
+        os.lseek(fd, 0, 0)
+        return fd
+    state = memory('one')
+    notify('FDSTORE=1\\nFDNAME=state', [state])
+    notify('FDSTORE=1\\nFDNAME=state', [state])
+    notify('FDSTORE=1\\nFDNAME=bad:name', [memory('two')])
+    notify('FDSTORE=1\\nFDNAME=gone', [memory('removed')])
+    notify('FDSTOREREMOVE=1\\nFDNAME=gone')
+    r, w = os.pipe()
+    notify('FDSTORE=1\\nFDNAME=pipe', [r])
+    notify('FDSTORE=1\\nFDNAME=more', [memory('more')])
+    os.close(w)
+notify('READY=1')
+wait('crash')
+os.unlink('/mnt/files/crash')
+sys.exit(1)";
+    let keys = "notify = \"systemd\"\nfd_store = 3\nrestart_policy = { delay = \"10ms\" }";
+    let run = Init::config(&service(keys, script)).env("RINIT_SOCKET", Client::SOCKET).start();
+    let crash = || std::fs::write(run.directory().join("crash"), "").unwrap();
+    run.wait_for("got None \n");
+    run.wait_for_err("fd_store allows 3");
+    eventually("the pipe is hung up", || ctl(&run, &["status", "--json"]).out.contains("\"stored_fds\":2"));
+    crash();
+    run.wait_for("got state:stored one two\n");
+    assert_eq!(ctl(&run, &["restart", "app"]).code, 0);
+    eventually("they are passed again", || run.out().matches("got state:stored").count() == 2);
+    assert_eq!(ctl(&run, &["stop", "app"]).code, 0);
+    assert_eq!(ctl(&run, &["start", "app"]).code, 0);
+    eventually("they are gone", || run.out().matches("got None").count() == 2);
     run.stop().expect(0);
 }

@@ -76,6 +76,7 @@ ConditionPathExists AssertPathExists: write when_exists = \"/path\" or when_miss
 ConditionEnvironment: write when_env = \"NAME=value\"
 StandardOutput StandardError StandardInput SyslogIdentifier: all output goes to the container's log; drop it
 WatchdogSec: write watchdog = \"30s\", with notify = \"systemd\"
+FileDescriptorStoreMax: write fd_store = 16, with notify = \"systemd\"
 NotifyAccess: all processes of the service's user may notify; drop it
 LimitNOFILE LimitNPROC LimitCORE LimitMEMLOCK: write ulimits = { nofile = 65536 }
 WantedBy RequiredBy Alias: every service is started, unless enabled = false; drop it

@@ -1,4 +1,4 @@
-//! `notify`, `watchdog`, `pid_file`: how a service reports on itself.
+//! `notify`, `watchdog`, `pid_file`, `fd_store`: how a service reports on itself.
 
 use super::DEFAULTS;
 use crate::config::read::table::Table;
@@ -11,14 +11,18 @@ const MIN_FD: i32 = 3;
 /// The largest number that fits every limit of open files.
 const MAX_FD: i32 = 255;
 
+/// The largest number of descriptors that are kept for a service.
+const MAX_STORED: i64 = 253;
+
 /// The keys that need `notify = "systemd"`, or something of the kind.
-const KEYS: [&str; 3] = ["notify", "watchdog", "pid_file"];
+const KEYS: [&str; 4] = ["notify", "watchdog", "pid_file", "fd_store"];
 
 /// Reads the keys: what the supervisor decides by, and what the shell needs.
 pub fn read(table: &Table<'_>, kind: ServiceType) -> Option<(ReadinessRules, NotifySettings)> {
     let channel = channel(table);
     let pid_file = pid_file(table);
     let watchdog = table.duration("watchdog");
+    let fd_store = table.integer("fd_store", 0, MAX_STORED).and_then(|most| u16::try_from(most).ok());
     if watchdog.is_some_and(|span| span.is_zero()) {
         table.fault("watchdog", "found no time at all, expected a duration such as \"30s\"");
     }
@@ -30,7 +34,7 @@ pub fn read(table: &Table<'_>, kind: ServiceType) -> Option<(ReadinessRules, Not
         return None;
     }
     if channel != Some(NotifyChannel::Socket) {
-        for key in ["watchdog"].into_iter().filter(|key| table.has(key)) {
+        for key in ["watchdog", "fd_store"].into_iter().filter(|key| table.has(key)) {
             table.fault(
                 key,
                 "can never act: it is about messages to a NOTIFY_SOCKET; add notify = \"systemd\", or drop the key",
@@ -42,7 +46,7 @@ pub fn read(table: &Table<'_>, kind: ServiceType) -> Option<(ReadinessRules, Not
     }
     let watchdog = watchdog.filter(|_| channel == Some(NotifyChannel::Socket));
     let rules = ReadinessRules { notifies: channel.is_some(), forks: pid_file.is_some(), watchdog };
-    Some((rules, NotifySettings { channel, watchdog, pid_file }))
+    Some((rules, NotifySettings { channel, watchdog, pid_file, fd_store: fd_store.unwrap_or(0) }))
 }
 
 fn channel(table: &Table<'_>) -> Option<NotifyChannel> {

@@ -1,7 +1,7 @@
 //! Closes inherited descriptors where close_range(2) is blocked or unknown (before Linux 5.9).
 
 use crate::sys::{Errno, raw};
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 
 /// A descriptor that a process gets under a number of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +27,24 @@ pub fn pass(all: &[PassedFd]) -> Result<(), Errno> {
         close(aside);
     }
     Ok(())
+}
+
+/// Returns whether two descriptors are of the same open file (kcmp(2); where that is blocked, of the same file).
+#[must_use]
+pub fn is_same(one: &OwnedFd, other: &OwnedFd) -> bool {
+    let file = |fd: &OwnedFd| {
+        // SAFETY: zero is valid for this structure, which the kernel fills.
+        unsafe {
+            let mut found: libc::stat = std::mem::zeroed();
+            libc::fstat(fd.as_raw_fd(), &raw mut found);
+            (found.st_dev, found.st_ino)
+        }
+    };
+    const KCMP_FILE: libc::c_int = 0;
+    let own = crate::sys::pid();
+    file(one) == file(other)
+        // SAFETY: integers only.
+        && unsafe { libc::syscall(libc::SYS_kcmp, own, own, KCMP_FILE, one.as_raw_fd(), other.as_raw_fd()) } <= 0
 }
 
 /// Closes every descriptor from 3 on except those in `kept`. Descriptors may lie above the current limit, if that was lowered
