@@ -69,7 +69,7 @@ pub static TABLES: &[TableSpec] = &[
         key("when_arch", "names, one must hold", "", "the architecture, by its name in uname(1) or Docker: \"x86_64\", \"amd64\""),
         key("when_user", "names or numbers, one must hold", "", "the user that rinit runs as: \"root\", \"!root\", a name in /etc/passwd, a uid"),
     ] },
-    TableSpec { path: "services.NAME", help: "One service, and the conditions above. `[defaults]` takes the same keys, but for those that are each service's own: `command`, `type`, `depends_on`, `after`, `when_command`, `prepend_for`, `export_env`, `replicas`, `pid_file`.", keys: &[
+    TableSpec { path: "services.NAME", help: "One service, and the conditions above. `[defaults]` takes the same keys, but for those that are each service's own: `command`, `type`, `depends_on`, `after`, `when_command`, `prepend_for`, `export_env`, `replicas`, `pid_file`, `sockets`, `start`.", keys: &[
         key("command", "words or table", "", "the program and its arguments: an array, or a string that is split as a shell would; no shell runs. Of a oneshot also { directory = \"/etc/cont-init.d\" }"),
         key("prepend_for", "patterns", "", "of `main`: `command` is put before a COMMAND whose first word fits one of these (\"*.conf\"), as before an option"),
         key("type", "word", "\"daemon\"", "\"daemon\", or \"oneshot\", which is done when it exits 0"),
@@ -115,6 +115,8 @@ pub static TABLES: &[TableSpec] = &[
         key("pdeathsig", "signal", "", "the signal that it gets when rinit dies"),
         key("level", "word", "\"error\"", "what follows if the container does not grant its nice, ionice, oom_score_adj, cap_add or ulimits: \"error\": it is not started; \"warn\": it is started with what there is"),
         key("logging", "table", "", "where its output goes"),
+        key("sockets", "table", "", "what rinit listens on for it: `NAME = \"ADDRESS\"`, or `listen = [\"ADDRESS\", …]`; passed from descriptor 3 on (`LISTEN_FDS`), and never closed by a restart. An address is \"IP:PORT\", \":PORT\" (all addresses), with \"/udp\" for UDP, a path or \"@NAME\""),
+        key("start", "word", "\"auto\"", "\"on-demand\": the first connection to its sockets starts it, and after a clean end the next one"),
     ] },
     TableSpec { path: "services.NAME.command", help: "A oneshot that runs a directory of scripts, like `[hooks]`.", keys: &[
         key("directory", "path", "", "the directory of the scripts"),
@@ -170,6 +172,15 @@ pub static TABLES: &[TableSpec] = &[
         key("max_size", "size", "no limit", "the maximum size of a log file"),
         key("max_file", "number", "5", "how many files are kept, if max_size is set"),
     ] },
+    TableSpec { path: "services.NAME.sockets.SOCKET", help: "One socket (or several of one name), with more than its address.", keys: &[
+        key("listen", "address or addresses", "", "where"),
+        key("type", "word", "\"stream\"", "\"stream\" (TCP) or \"datagram\" (UDP)"),
+        key("backlog", "number", "net.core.somaxconn", "how many connections may wait"),
+        key("mode", "octal string", "\"0666\"", "permission bits of a Unix socket's file: who may write to it may connect"),
+        key("owner", "name or number", "rinit's own", "owner of that file"),
+        key("group", "name or number", "rinit's own", "its group"),
+        key("reuse_port", "bool", "false", "whether other processes may bind the same port (SO_REUSEPORT)"),
+    ] },
     TableSpec { path: "configs.NAME", help: "A file that is written after the checks and before anything is started: atomically, and only if it differs. Its content comes from `content`, `file` or `environment`.", keys: &[
         key("content", "string", "", "its content"),
         key("file", "path", "", "a template in which `${NAME}` is replaced; for a directory: each `*.template` in it and below (there only variables that are set are replaced)"),
@@ -222,14 +233,23 @@ impl TableSpec {
         let mut pattern = String::from(path);
         if let Some(service) = path.strip_prefix("services.").or_else(|| path.strip_prefix("defaults")) {
             // A service's name may have dots in it: the longest table under it that fits is meant.
-            let below =
-                ["command", "depends_on", "restart_policy", "healthcheck", "env_file", "ulimits", "logging"];
+            let below = [
+                "command",
+                "depends_on",
+                "restart_policy",
+                "healthcheck",
+                "env_file",
+                "ulimits",
+                "logging",
+                "sockets",
+            ];
             let found = below.into_iter().find_map(|table| {
                 let (_, rest) = service.rsplit_once(&fill!(".{}", table))?;
                 match (table, rest) {
                     ("depends_on", name) if name.starts_with('.') => Some("depends_on.OTHER"),
                     ("ulimits", name) if name.starts_with('.') => Some("ulimits.LIMIT"),
-                    ("depends_on" | "ulimits", _) => Some("names"),
+                    ("sockets", name) if name.starts_with('.') => Some("sockets.SOCKET"),
+                    ("depends_on" | "ulimits" | "sockets", _) => Some("names"),
                     (table, "") => Some(table),
                     _ => None,
                 }
@@ -287,7 +307,7 @@ mod tests {
     const ALL: &str = "when_idle = 'stay'\nstop.within = '9s'\n[control]\nsocket = '@a'\nallow = '1'\nread_only = ['2']\nhttp = ':8081'\n[defaults]\nlogging = { driver = 'none' }
 [services.a]\ncommand = 'a'\nhealthcheck = { tcp = 1 }\nlogging = { driver = 'file', file = '/l', timestamps = true, max_size = '1M', max_file = 2 }\nrestart_policy = { delay = '1s' }
 ulimits = { nofile = { soft = 1, hard = 2 } }\nenv_file = [{ path = '/e', required = false }]
-[hooks]\nbefore_start = '/h'\n[services.h]\nreplicas = 2\ntype = 'oneshot'\ncommand = { directory = '/h' }\n[services.'b.1']\ncommand = 'b'\ndepends_on = { a = { condition = 'healthy' }, h = { all = true } }\n[services.main]\nwhen_command = 'm'
+[hooks]\nbefore_start = '/h'\n[services.h]\nreplicas = 2\ntype = 'oneshot'\ncommand = { directory = '/h' }\n[services.'b.1']\ncommand = 'b'\ndepends_on = { a = { condition = 'healthy' }, h = { all = true } }\n[services.main]\nwhen_command = 'm'\nsockets.a = { listen = '/s', type = 'stream', mode = '0600', owner = 1, group = 1, backlog = 5, reuse_port = false }
 [configs.a]\nfile = '/a'\nvars = 'A'\ntarget = '/b'\n[secrets.b]\ngenerate = 'uuid'
 [signals]\nUSR1 = { service = 'a', signal = 'HUP' }\n";
 

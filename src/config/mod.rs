@@ -10,6 +10,7 @@ pub mod source;
 pub use resolve::{for_this_command, resolve};
 pub use source::files::Files;
 
+use crate::model::listen::ListenSpec;
 use crate::model::privileges::ExecPrivileges;
 use crate::model::{Level, ServicePolicy, Settings, Ulimit};
 use crate::text::words::words;
@@ -186,6 +187,8 @@ pub struct ProgramSettings {
     pub export_env: Option<Box<ExportEnv>>,
     /// How it reports on itself, if it does.
     pub notify: Option<Box<NotifySettings>>,
+    /// What rinit opens for it.
+    pub sockets: Option<Box<SocketSettings>>,
 }
 
 /// How a service reports on itself.
@@ -208,6 +211,32 @@ pub enum NotifyChannel {
     Socket,
     /// A descriptor that gets a newline (s6).
     Descriptor(i32),
+}
+
+/// `sockets`, in the order in which they are passed, from descriptor 3 on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SocketSettings {
+    /// At least one.
+    pub sockets: Vec<SocketSpec>,
+}
+
+impl SocketSettings {
+    /// Returns the first descriptor number that no socket has.
+    #[must_use]
+    pub fn first_free_number(&self) -> i32 {
+        i32::try_from(self.sockets.len()).map_or(i32::MAX, |count| 3 + count)
+    }
+}
+
+/// One socket of a service.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SocketSpec {
+    /// Its name in `LISTEN_FDNAMES`.
+    pub name: String,
+    /// Where its address is written.
+    pub at: source::diagnostic::Span,
+    /// What is opened.
+    pub listen: ListenSpec,
 }
 
 /// `export_env`.

@@ -160,6 +160,7 @@ fn after(next: Next) -> Option<Reason> {
         | Next::Done
         | Next::Restarting { .. }
         | Next::Stopped
+        | Next::Listening
         | Next::Again => None,
     }
 }
@@ -197,6 +198,8 @@ pub fn service(note: Note) -> Option<ServiceId> {
         | Note::TurnedOff { service }
         | Note::Rolled { service }
         | Note::RollFailed { service, .. }
+        | Note::Listening { service }
+        | Note::Activated { service }
         | Note::NotForwarded { service, .. }
         | Note::Forwarded { service, .. } => Some(service),
         Note::ShuttingDown { because } => because,

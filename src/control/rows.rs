@@ -185,7 +185,10 @@ impl View<'_> {
         self.service(&mut row, "name", service);
         row.text("type", if rules.kind == ServiceType::Daemon { "daemon" } else { "oneshot" });
         row.text("state", state_word(status));
-        let ready = matches!(status, ServiceStatus::Running { ready: true, .. } | ServiceStatus::Done);
+        let ready = matches!(
+            status,
+            ServiceStatus::Running { ready: true, .. } | ServiceStatus::Done | ServiceStatus::Listening
+        );
         row.flag("ready", ready);
         self.health(&mut row, service, status);
         self.process(&mut row, service, status);
@@ -413,6 +416,7 @@ fn state_word(status: ServiceStatus) -> &'static str {
         ServiceStatus::Running { .. } => "running",
         ServiceStatus::Stopping { .. } => "stopping",
         ServiceStatus::Backoff { .. } => "backoff",
+        ServiceStatus::Listening => "listening",
         ServiceStatus::Done => "done",
         ServiceStatus::Failed => "failed",
         ServiceStatus::Stopped => "stopped",
@@ -449,6 +453,8 @@ fn event_word(note: Note) -> &'static str {
         Note::TurnedOff { .. } => "turned-off",
         Note::Rolled { .. } => "rolled",
         Note::RollFailed { .. } => "roll-failed",
+        Note::Listening { .. } => "listening",
+        Note::Activated { .. } => "activated",
         Note::Forwarded { .. } | Note::Ordered { order: ControlOrder::Signal(_), .. } => "signalled",
         Note::StillWaiting | Note::StillStopping | Note::NotForwarded { .. } | Note::Unused { .. } => "other",
     }
@@ -466,6 +472,7 @@ fn next_fields(row: &mut Row, next: Next) {
         Next::Failed | Next::Over(_) => "failed",
         Next::GivenUp { .. } => "given-up",
         Next::Stopped => "stopped",
+        Next::Listening => "listening",
     };
     row.text("next", word);
 }

@@ -8,6 +8,7 @@ mod hints;
 mod preflight;
 #[cfg(test)]
 mod tests;
+pub mod unbound;
 pub mod unreachable;
 
 use crate::cli::Persona;

@@ -23,6 +23,7 @@ use crate::output;
 use crate::received::Received;
 use crate::runtime::{Control, HttpHelper, InheritedFds, RunResult, Runtime};
 use crate::service::launcher::Starter;
+use crate::service::sockets::SocketTable;
 use crate::sys::event::poll::Waiter;
 use crate::sys::event::signals::Inherited;
 use crate::sys::fs::access;
@@ -229,7 +230,7 @@ impl Launch<'_> {
         let mut plan = resolve::alone(&self.invocation.command);
         match self.invocation.mode {
             Mode::Supervise => {}
-            Mode::Exec => return self.exec(&plan, None),
+            Mode::Exec => return self.exec(&plan, None, SocketTable::default()),
             Mode::Record | Mode::Check | Mode::Validate | Mode::Explain | Mode::EnvDocs => {
                 let why = if ignored_files {
                     "the configuration is not meant for this command"
@@ -254,12 +255,16 @@ impl Launch<'_> {
     }
 
     /// Replaces rinit by the command.
-    fn exec(self, plan: &Plan, environ: Option<Environ>) -> u8 {
+    fn exec(self, plan: &Plan, environ: Option<Environ>, sockets: SocketTable) -> u8 {
         let Some(main) = plan.whole.main.and_then(|main| plan.services.get(main.index())) else {
             return exit_code::USAGE;
         };
-        let starter =
-            Starter { environ, null: stdio::open_null(), ..bare(self.inherited, SessionMode::Foreground) };
+        let starter = Starter {
+            environ,
+            sockets,
+            null: stdio::open_null(),
+            ..bare(self.inherited, SessionMode::Foreground)
+        };
         output::finish();
         let failure = starter.replace(&main.program);
         output::line(LogLevel::Error, "", &failure.why);

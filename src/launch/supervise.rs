@@ -17,11 +17,12 @@ use crate::exit_code;
 use crate::model::environ::Environ;
 use crate::model::{Signal, SignalRule};
 use crate::output;
-use crate::prepare;
+use crate::prepare::{self, Prepared};
 use crate::received::{self, Early, Received};
 use crate::runtime::InheritedFds;
 use crate::service::exports::Exports;
 use crate::service::launcher::Starter;
+use crate::service::sockets::SocketTable;
 use crate::sys::container::kernel;
 use crate::sys::process::credentials;
 use crate::sys::process::spawn::SessionMode;
@@ -72,7 +73,8 @@ impl Launch<'_> {
                 let mut plan = plan;
                 by_options(self.invocation, &mut plan.whole);
                 let prepared = prepare::explain(&prepare::steps(&checks, &plan), &checks, &files.sources);
-                let text = [checks::explain(&checks, &files.sources), prepared].concat()
+                let sockets = prepare::sockets::explain(&plan, &|at| files.sources.file_line(at));
+                let text = [checks::explain(&checks, &files.sources), prepared, sockets].concat()
                     + &explain::explain(Some(&files), &plan);
                 tell(text)
             }
@@ -180,16 +182,20 @@ impl Launch<'_> {
             }
             Err(code) => return code,
         }
+        let sockets = match self.open_sockets(&files, &plan, &environ, &mut early) {
+            Ok(sockets) => sockets,
+            Err(code) => return code,
+        };
         let kept = early.kept;
         if self.invocation.mode == Mode::Exec {
-            self.exec(&plan, Some(environ))
+            self.exec(&plan, Some(environ), sockets)
         } else {
             let names = plan.services.iter().map(Service::base);
             let places = allocator::compactly(|| KeyPlaces::new(&files, names));
             drop(exported);
             drop(ManuallyDrop::into_inner(checks));
             drop(ManuallyDrop::into_inner(files));
-            self.supervise(places, plan, environ, kept)
+            self.supervise(places, plan, environ, kept, sockets)
         }
     }
 
@@ -228,18 +234,31 @@ impl Launch<'_> {
         if done.code == 0 {
             return Ok(!done.exported.is_empty());
         }
-        for fault in &done.faults {
-            output::line(LogLevel::Error, "", fault);
+        Err(unprepared(&done))
+    }
+
+    /// Opens the sockets of services. The error is the exit code if the start ends here.
+    fn open_sockets(
+        &self,
+        files: &Files,
+        plan: &Plan,
+        environ: &Environ,
+        early: &mut Early<'_>,
+    ) -> Result<SocketTable, u8> {
+        let table = SocketTable::default();
+        let unbound = prepare::sockets::unbound(plan);
+        if !unbound.is_empty() {
+            let mut crew = Workers::new(self.ignored.clone(), early);
+            let steps = prepare::sockets::steps(&unbound);
+            let done = prepare::run(&steps, &files.sources, environ, &mut crew);
+            drop(steps);
+            let done = done.map_err(|interrupted| interrupt(interrupted, early))?;
+            if done.code != 0 {
+                return Err(unprepared(&done));
+            }
+            prepare::sockets::keep(unbound, &done.exported, &table);
         }
-        let count = done.faults.len();
-        let many = if count == 1 { "" } else { "s" };
-        output::line(
-            LogLevel::Error,
-            "",
-            &format!("{count} fault{many} while preparing the start; nothing was started"),
-        );
-        last_words(done.faults.first().map_or("", String::as_str));
-        Err(done.code)
+        Ok(table)
     }
 
     /// `--check`: only reports.
@@ -353,7 +372,14 @@ impl Launch<'_> {
         Ok(report)
     }
 
-    fn supervise(self, places: KeyPlaces, plan: Plan, environ: Environ, kept: Vec<Received>) -> u8 {
+    fn supervise(
+        self,
+        places: KeyPlaces,
+        plan: Plan,
+        environ: Environ,
+        kept: Vec<Received>,
+        sockets: SocketTable,
+    ) -> u8 {
         // A container that exits at once with success should say why.
         if !plan.services.iter().any(Service::is_on) {
             for service in &plan.services {
@@ -361,7 +387,8 @@ impl Launch<'_> {
                 output::line(LogLevel::Warn, &service.name, &fill!("not started: {}", why));
             }
         }
-        let fds = stdio::open_above_stderr();
+        let mut fds = stdio::open_above_stderr();
+        fds.retain(|fd| !sockets.holds(*fd));
         let given = if plan.whole.main.is_some() {
             InheritedFds::Some(fds)
         } else {
@@ -381,12 +408,29 @@ impl Launch<'_> {
             told_rights: std::cell::RefCell::default(),
             told_passwd: std::cell::Cell::new(false),
             exports: Exports::default(),
+            sockets,
         };
         drop(environ);
         crate::sys::sit_in_root();
         super::adopt_orphans();
         run(self.invocation, plan, starter, given, kept)
     }
+}
+
+/// Tells of faults while preparing; returns the exit code.
+fn unprepared(done: &Prepared) -> u8 {
+    for fault in &done.faults {
+        output::line(LogLevel::Error, "", fault);
+    }
+    let count = done.faults.len();
+    let many = if count == 1 { "" } else { "s" };
+    output::line(
+        LogLevel::Error,
+        "",
+        &format!("{count} fault{many} while preparing the start; nothing was started"),
+    );
+    last_words(done.faults.first().map_or("", String::as_str));
+    done.code
 }
 
 /// Explains why a service is off: `web: enabled is false`.

@@ -1,6 +1,7 @@
 //! Types shared by all parts of rinit. Nothing here waits, acts or reads a clock.
 
 pub mod environ;
+pub mod listen;
 pub mod privileges;
 
 use crate::text::words::words;
@@ -381,6 +382,8 @@ pub struct ServicePolicy {
     pub restart: RestartPolicy,
     /// Exit codes and signals that count as success, besides exit code 0.
     pub success: Vec<ExitStatus>,
+    /// Whether it is started by the first connection to its sockets (`start = "on-demand"`).
+    pub on_demand: bool,
     /// Time limit until it is ready (a oneshot: done).
     pub start_timeout: Option<Duration>,
     /// Time limit of a single run.
@@ -406,6 +409,7 @@ impl Default for ServicePolicy {
             depends_on: Vec::new(),
             restart: RestartPolicy::default(),
             success: Vec::new(),
+            on_demand: false,
             start_timeout: None,
             run_timeout: None,
             stop_signal: Signal::TERM,

@@ -54,8 +54,12 @@ pub fn event_name(note: Note) -> &'static str {
         Note::TurnedOff { .. } => "turned_off",
         Note::Rolled { .. } => "rolled",
         Note::RollFailed { .. } => "roll_failed",
+        Note::Listening { .. } => "listening",
+        Note::Activated { .. } => "activated",
     }
 }
+
+const LISTENING: &str = "the next connection starts it";
 
 const STUCK: &str = "killed, but still there (in uninterruptible sleep?); waiting for it no longer";
 
@@ -127,6 +131,10 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
             let rest = if left == 0 { String::new() } else { format!(", and {left} more run as they were") };
             let text = ["not ready after its restart; the rolling restart ends here", &rest].concat();
             (LogLevel::Error, Some(service), text)
+        }
+        Note::Listening { service } => (LogLevel::Info, Some(service), LISTENING.into()),
+        Note::Activated { service } => {
+            (LogLevel::Debug, Some(service), "a client has connected; starting".into())
         }
         Note::Draining { delay } => {
             let delay = show_duration(delay);
@@ -293,6 +301,7 @@ fn following(next: Next) -> (LogLevel, String) {
         }
         Next::Stopped => (LogLevel::Info, "stopped".into()),
         Next::Again => (LogLevel::Info, "starting again".into()),
+        Next::Listening => (LogLevel::Info, LISTENING.into()),
     }
 }
 

@@ -22,6 +22,7 @@
 mod configs;
 mod ensure;
 pub mod hooks;
+pub mod sockets;
 
 use crate::checks::run::{Interrupted, SpawnWorker, WorkerEvent, codec};
 use crate::checks::{Check, Facts, Finding};
@@ -49,6 +50,8 @@ pub enum PrepareStage {
     Configs,
     /// `[hooks] before_start`.
     Hooks,
+    /// The sockets of services.
+    Sockets,
 }
 
 /// What does one thing.

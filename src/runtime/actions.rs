@@ -27,6 +27,7 @@ impl EventLoop {
             Action::Probe { service } if self.runtime.core.is_stopping() => {
                 self.events.push_back(Event::ProbeFailed { service });
             }
+            Action::Spawn { service } if self.awaits_sockets(service) => return START_COST,
             Action::Spawn { service } => {
                 self.spawn(service);
                 return START_COST;
@@ -61,13 +62,14 @@ impl EventLoop {
             Action::Tell(note) => {
                 self.drop_stored(note);
                 self.write_down(note);
+                self.close_sockets(note);
                 self.tell_in_time(note);
             }
         }
         1
     }
 
-    fn is_skipped(&self, service: ServiceId) -> bool {
+    pub(super) fn is_skipped(&self, service: ServiceId) -> bool {
         self.runtime.core.is_stopping() && self.runtime.main != Some(service)
     }
 
@@ -107,7 +109,7 @@ impl EventLoop {
         }
     }
 
-    fn spawn(&mut self, service: ServiceId) {
+    pub(super) fn spawn(&mut self, service: ServiceId) {
         let Some(program) = self.program(service) else { return };
         let role = if self.runtime.main == Some(service) { Role::Main } else { Role::Service };
         let outputs = self.runtime.logs.as_mut().and_then(|logs| logs.outputs(service));
@@ -180,7 +182,7 @@ impl EventLoop {
         self.runtime.services.get(service.index()).map(|service| &service.program)
     }
 
-    fn say_later(&mut self, level: LogLevel, service: Option<ServiceId>, text: String) {
+    pub(super) fn say_later(&mut self, level: LogLevel, service: Option<ServiceId>, text: String) {
         self.sayings.push_back(DeferredLine::Line(level, service, text));
     }
 

@@ -47,6 +47,7 @@ impl EventLoop {
         all.extend(self.runtime.logs.as_ref().and_then(|logs| logs.descriptor()).map(PollInterest::reading));
         self.report_descriptors(&mut all);
         self.main_descriptors(&mut all);
+        self.add_sockets(&mut all);
         if let Some(control) = &self.runtime.control {
             all.extend(control.server.interests(&control.journal, clock::now()));
         }

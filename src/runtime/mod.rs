@@ -14,6 +14,7 @@ mod notices;
 mod notify;
 mod originals;
 mod probes;
+mod sockets;
 
 use crate::cli::{LogLevel, Persona};
 use crate::config::RunnableService;
@@ -114,6 +115,8 @@ impl Runtime {
             channels: Vec::new(),
             adopted: Vec::new(),
             followers: Vec::new(),
+            on_demand: self.core.on_demand(),
+            socket_jobs: Vec::new(),
             heard: None,
             runtime: self,
         };
@@ -195,6 +198,10 @@ struct EventLoop {
     adopted: Vec<main_pid::AdoptedMain>,
     /// Helpers that look for one.
     followers: Vec<main_pid::Follower>,
+    /// Services that are started by connections.
+    on_demand: Vec<ServiceId>,
+    /// Helpers that look at sockets.
+    socket_jobs: Vec<sockets::SocketJob>,
     sayings: VecDeque<DeferredLine>,
     /// Whether a process was started since the last line.
     just_started: bool,
@@ -274,6 +281,7 @@ impl EventLoop {
             helper,
             self.last_lines_due(),
             self.reports_due(),
+            self.socket_jobs_due(),
         ];
         let deadline = moments.into_iter().flatten().min();
         let mut until = if more { Some(AT_ONCE) } else { deadline };
@@ -315,7 +323,11 @@ impl EventLoop {
             logs.attend();
             self.tell_last_lines(false);
             self.look_at_patterns();
-        } else if !self.probe_says(fd) && !self.report_comes(fd) && !self.main_ended(fd) {
+        } else if !self.probe_says(fd)
+            && !self.report_comes(fd)
+            && !self.main_ended(fd)
+            && !self.socket_says(fd)
+        {
             self.client_says(fd);
         }
     }
@@ -340,6 +352,7 @@ impl EventLoop {
             logs.attend();
         }
         self.look_at_helper();
+        self.give_up_socket_jobs();
         if self.last_lines_due().is_some_and(|moment| moment <= now) {
             self.tell_last_lines(false);
         }
@@ -376,7 +389,11 @@ impl EventLoop {
                     let name = name.unwrap_or_default();
                     self.say(LogLevel::Debug, None, &format!("reaped pid {pid} ({name}): {outcome}"));
                 }
-                if self.load_ended(pid) || self.helper_ended(pid) || self.follower_ended(pid) {
+                if self.load_ended(pid)
+                    || self.helper_ended(pid)
+                    || self.follower_ended(pid)
+                    || self.socket_job_ended(pid)
+                {
                     self.escaped.retain(|known| !known.is_of(pid));
                     return;
                 }
@@ -404,7 +421,11 @@ impl EventLoop {
                 let group_left = self.is_left(pid);
                 let outcome = self.take_env(pid, outcome);
                 self.ended = Some((pid, outcome));
+                let service = self.runtime.core.service_of(pid);
                 self.step(Event::Exited { pid, outcome, group_left });
+                if let Some(service) = service {
+                    self.look_at_sockets(service);
+                }
             }
             Reaped::Stopped(pid, signal) => self.stopped(pid, signal),
             Reaped::NoneReady => self.all_reaped(true),

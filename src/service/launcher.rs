@@ -3,6 +3,7 @@
 use super::credentials::Credentials;
 use super::exports::{EnvFile, Exports};
 use super::extras::StartExtras;
+use super::sockets::SocketTable;
 use crate::config::source::key_places::KeyPlaces;
 use crate::config::{LogDriver, Program, UserSpec};
 use crate::diagnosis;
@@ -91,6 +92,8 @@ pub struct Starter {
     pub by_shell: Cell<bool>,
     /// Variables exported by oneshots.
     pub exports: Exports,
+    /// The sockets that rinit has opened for services.
+    pub sockets: SocketTable,
 }
 
 /// How all processes of a service are known, wherever they go.
@@ -129,6 +132,7 @@ impl Starter {
             told_rights: RefCell::default(),
             told_passwd: Cell::new(false),
             exports: Exports::default(),
+            sockets: SocketTable::default(),
         }
     }
 
@@ -164,6 +168,7 @@ impl Starter {
         if recipe.ids.is_some() {
             open_to_others(recipe.stdio);
         }
+        self.pass_fds(program, &mut recipe)?;
         if program.export_env.is_some() {
             *env_file = Some(EnvFile::hand_to(&mut recipe)?);
         }
@@ -172,6 +177,22 @@ impl Starter {
             extras.add_to(&mut recipe);
         }
         self.settle(spawn::spawn(recipe))
+    }
+
+    /// Passes the descriptors that a program is promised.
+    fn pass_fds(&self, program: &Program, recipe: &mut ExecSpec<'_>) -> Result<(), StartFailure> {
+        if let Some(settings) = program.sockets.as_deref() {
+            let passed = self.sockets.passed(settings).ok_or_else(|| {
+                let word = recipe.argv.first().map_or(c"", CString::as_c_str);
+                StartFailure {
+                    key: "sockets",
+                    lasting: false,
+                    ..self::wrong(word, "one of its sockets is not open")
+                }
+            })?;
+            passed.hand_to(recipe);
+        }
+        Ok(())
     }
 
     /// Completes a start that was still loading its program.
@@ -230,7 +251,8 @@ impl Starter {
         if program.passwd {
             self.enter_in_passwd(program, &here);
         }
-        let failed = self.recipe(program, &program.argv, Role::Replacement).and_then(|recipe| {
+        let failed = self.recipe(program, &program.argv, Role::Replacement).and_then(|mut recipe| {
+            self.pass_fds(program, &mut recipe)?;
             let (error, recipe) = spawn::replace(recipe);
             recover(Box::new(recipe), error, &here, &become_it, &self.by_shell)
         });

@@ -9,3 +9,4 @@ pub mod notify;
 mod passwd;
 pub mod probe;
 mod rights;
+pub mod sockets;

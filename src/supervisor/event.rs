@@ -38,6 +38,8 @@ pub enum Event {
     Notified { service: ServiceId, report: SelfReport },
     /// The main process of a running service is another one from now on: a live process of its own (`MAINPID=`).
     MainPid { service: ServiceId, pid: Pid },
+    /// A client has connected to a socket of this service, which waits for that ([`super::ServiceStatus::Listening`]).
+    Activated { service: ServiceId },
     /// rinit received this signal (never SIGCHLD).
     Signal(Signal),
     /// A control client orders something of one service.
@@ -162,6 +164,8 @@ pub enum Next {
     Stopped,
     /// A control client has ordered a new start.
     Again,
+    /// It is started again by the next connection.
+    Listening,
 }
 
 /// Why a failed service is not restarted, other than by its restart policy.
@@ -225,6 +229,10 @@ pub enum Note {
     Sweeping { signal: Signal },
     /// A service is started or stopped because of an order for `because` (possibly itself).
     Ordered { service: ServiceId, order: ControlOrder, because: ServiceId },
+    /// A service waits for a connection to its sockets.
+    Listening { service: ServiceId },
+    /// A connection starts this service.
+    Activated { service: ServiceId },
     /// A service that has no process was stopped by hand.
     StoppedIdle { service: ServiceId },
     /// A reload has added a service.

@@ -126,6 +126,7 @@ impl Step<'_> {
             | ServiceState::Running { .. }
             | ServiceState::Stopping(_)
             | ServiceState::Backoff { .. }
+            | ServiceState::Listening { .. }
             | ServiceState::Down(_) => {}
         }
     }

@@ -16,6 +16,7 @@ mod starting;
 mod stopping;
 mod timers;
 
+mod demand;
 mod health;
 mod load;
 mod orders;
@@ -174,6 +175,7 @@ impl Supervisor {
             | ServiceState::Spawning { .. }
             | ServiceState::Running { .. }
             | ServiceState::Backoff { .. }
+            | ServiceState::Listening { .. }
             | ServiceState::Down(_) => None,
         })
     }
@@ -320,6 +322,7 @@ impl Step<'_> {
             Event::ProbeNow { service } => self.probe_now(service),
             Event::Notified { service, report } => self.notified(service, report),
             Event::MainPid { service, pid } => self.main_pid(service, pid),
+            Event::Activated { service } => self.activated(service),
             Event::Signal(signal) => self.signal(signal),
             Event::Order { service, order } => self.order(service, order),
             Event::Shutdown { code } => self.shut_down_by_hand(code),
@@ -397,6 +400,7 @@ impl Step<'_> {
                 | ServiceState::Waiting
                 | ServiceState::Spawning { .. }
                 | ServiceState::Backoff { .. }
+                | ServiceState::Listening { .. }
                 | ServiceState::Down(_) => {}
             }
         }
@@ -428,6 +432,7 @@ impl Step<'_> {
             // No timer in these states.
             ServiceState::Off
             | ServiceState::Waiting
+            | ServiceState::Listening { .. }
             | ServiceState::Spawning { load: None, .. }
             | ServiceState::Down(_) => {}
         }

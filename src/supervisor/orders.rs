@@ -76,6 +76,7 @@ impl Step<'_> {
                 | ServiceState::Running { .. }
                 | ServiceState::Stopping(_)
                 | ServiceState::Backoff { .. }
+                | ServiceState::Listening { .. }
                 | ServiceState::Down(_) => {}
             }
         }
@@ -108,7 +109,8 @@ impl Step<'_> {
                 | ServiceState::Spawning { .. }
                 | ServiceState::Running { .. }
                 | ServiceState::Stopping(_)
-                | ServiceState::Backoff { .. } => record.by_hand,
+                | ServiceState::Backoff { .. }
+                | ServiceState::Listening { .. } => record.by_hand,
             };
             if let Some(marked) = marked.get_mut(one.index()) {
                 *marked = one == id || down;
@@ -132,6 +134,16 @@ impl Step<'_> {
             self.core.news.push(id);
         }
         let record = &mut self.core.records[id];
+        record.wanted = match record.state {
+            ServiceState::Running { .. } => order != ControlOrder::Start,
+            ServiceState::Spawning { load, .. } => load.is_some_and(|load| load.killed.is_some()),
+            ServiceState::Off
+            | ServiceState::Waiting
+            | ServiceState::Stopping(_)
+            | ServiceState::Backoff { .. }
+            | ServiceState::Listening { .. }
+            | ServiceState::Down(_) => true,
+        };
         match record.state {
             ServiceState::Running { .. } if matches!(order, ControlOrder::Restart | ControlOrder::Roll) => {
                 record.again = true;
@@ -143,7 +155,10 @@ impl Step<'_> {
             ServiceState::Stopping(_) => record.again = !faulty!(self.core, ForgetAgain),
             // It is off for its own reasons; only reset what blocks those behind it.
             ServiceState::Off if !named => (record.order, record.blocker) = (Order::Waits, 0),
-            ServiceState::Off | ServiceState::Down(_) | ServiceState::Backoff { .. } => {
+            ServiceState::Off
+            | ServiceState::Down(_)
+            | ServiceState::Backoff { .. }
+            | ServiceState::Listening { .. } => {
                 let was_off = record.state == ServiceState::Off;
                 (record.order, record.blocker) = (Order::Waits, 0);
                 self.begin_to_wait(id);
@@ -176,7 +191,7 @@ impl Step<'_> {
             let state = record.state;
             self.tell(Note::Ordered { service: *one, order, because: id });
             match state {
-                ServiceState::Waiting | ServiceState::Backoff { .. } => {
+                ServiceState::Waiting | ServiceState::Backoff { .. } | ServiceState::Listening { .. } => {
                     self.tell(Note::StoppedIdle { service: *one });
                     self.down_by_hand(*one);
                 }

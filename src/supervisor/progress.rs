@@ -66,6 +66,7 @@ impl Supervisor {
             | ServiceState::Spawning { .. }
             | ServiceState::Running { .. }
             | ServiceState::Backoff { .. }
+            | ServiceState::Listening { .. }
             | ServiceState::Down(_) => None,
         })
     }

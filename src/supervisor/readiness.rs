@@ -161,6 +161,7 @@ impl Step<'_> {
                 | ServiceState::Waiting
                 | ServiceState::Stopping(_)
                 | ServiceState::Backoff { .. }
+                | ServiceState::Listening { .. }
                 | ServiceState::Down(_),
                 _,
             ) => {}

@@ -141,6 +141,7 @@ impl Step<'_> {
                 | ServiceState::Running { .. }
                 | ServiceState::Stopping(_)
                 | ServiceState::Backoff { .. }
+                | ServiceState::Listening { .. }
                 | ServiceState::Down(_) => {}
             }
         }
@@ -286,6 +287,8 @@ impl Step<'_> {
                 let load = Some(Load { due, ..load });
                 return self.set(id, ServiceState::Spawning { disturbed, load });
             }
+            // It waits for connections no more.
+            ServiceState::Listening { .. } if !self.core.rules[id].on_demand => return self.begin_anew(id),
             _ => return,
         };
         let had = old.is_some_and(|old| old.health.is_some());

@@ -51,7 +51,7 @@ fn wants_restart(rules: &ServicePolicy, verdict: RestartVerdict) -> bool {
 }
 
 /// Returns the delay before restart `attempt`, counted from 1.
-fn delay(policy: &RestartPolicy, attempt: u32, random: &mut Random) -> Duration {
+pub(super) fn delay(policy: &RestartPolicy, attempt: u32, random: &mut Random) -> Duration {
     if policy.delay.is_zero() {
         return Duration::ZERO; // Nothing times infinity is not a number.
     }

@@ -133,6 +133,8 @@ impl Step<'_> {
             | ServiceState::Waiting
             | ServiceState::Spawning { .. }
             | ServiceState::Stopping(_) => Verdict::Wait(None),
+            // It is started by the next connection.
+            ServiceState::Listening { .. } => Verdict::Ready,
             ServiceState::Down(FinalState::Success) if rules.kind == ServiceType::Oneshot => Verdict::Ready,
             ServiceState::Backoff { .. } | ServiceState::Down(_) | ServiceState::Off => Verdict::Failed,
         }

@@ -14,6 +14,7 @@ use crate::model::{ExitStatus, KillMode, Moment, Pid, ServiceId, ServicePolicy};
 /// - `Stopping`: while any process of its group is left after that: it was asked to stop and has not yet, or its first
 ///   process ended and left others behind.
 /// - `Backoff`: between an end and the restart that follows.
+/// - `Listening`: started by the first connection to its sockets (`start = "on-demand"`), it waits for one.
 /// - `Down`: it has ended and is not restarted. Only an order leads out of `Down`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum ServiceState {
@@ -34,6 +35,10 @@ pub(super) enum ServiceState {
     Stopping(Stopping),
     Backoff {
         until: Moment,
+    },
+    Listening {
+        /// After a short run: a connection that comes before this was probably there already, and waits until then.
+        not_before: Option<Moment>,
     },
     Down(FinalState),
 }
@@ -164,6 +169,8 @@ pub(super) struct Record {
     pub(super) is_new: bool,
     /// Whether it is down because it could never start: a dependency had failed.
     pub(super) is_unreached: bool,
+    /// Of a service that is started by connections: whether an order has asked for it, so that it waits for none.
+    pub(super) wanted: bool,
     /// While the container stops: dependents that still hold it.
     pub(super) held: u32,
     /// Whether it has released its own dependencies.
@@ -186,6 +193,7 @@ impl Record {
             tenure: Tenure::Stays,
             is_new: false,
             is_unreached: false,
+            wanted: false,
             held: 0,
             let_go: false,
         }
@@ -218,6 +226,7 @@ impl Record {
             ServiceState::Off
             | ServiceState::Waiting
             | ServiceState::Running { .. }
+            | ServiceState::Listening { .. }
             | ServiceState::Down(_) => None,
         }
     }
@@ -243,6 +252,7 @@ impl ServiceState {
             | Self::Running { .. }
             | Self::Stopping(_)
             | Self::Backoff { .. }
+            | Self::Listening { .. }
             | Self::Down(_) => None,
         }
     }
@@ -256,13 +266,15 @@ impl ServiceState {
     pub(super) fn is_live(self) -> bool {
         match self {
             Self::Spawning { .. } | Self::Running { .. } | Self::Stopping(_) => true,
-            Self::Off | Self::Waiting | Self::Backoff { .. } | Self::Down(_) => false,
+            Self::Off | Self::Waiting | Self::Backoff { .. } | Self::Listening { .. } | Self::Down(_) => {
+                false
+            }
         }
     }
 
     /// Returns whether anything more will happen to it by itself.
     pub(super) fn is_busy(self) -> bool {
-        self.is_live() || matches!(self, Self::Waiting | Self::Backoff { .. })
+        self.is_live() || matches!(self, Self::Waiting | Self::Backoff { .. } | Self::Listening { .. })
     }
 
     /// Returns its first process, while it is alive.
@@ -274,6 +286,7 @@ impl ServiceState {
             | Self::Spawning { .. }
             | Self::Stopping(_)
             | Self::Backoff { .. }
+            | Self::Listening { .. }
             | Self::Down(_) => None,
         }
     }
@@ -289,6 +302,7 @@ impl ServiceState {
                 ServiceStatus::Stopping { pid, since, cause }
             }
             Self::Backoff { until } => ServiceStatus::Backoff { until },
+            Self::Listening { .. } => ServiceStatus::Listening,
             Self::Down(FinalState::Success) => ServiceStatus::Done,
             Self::Down(FinalState::Failure) => ServiceStatus::Failed,
             Self::Down(FinalState::Stopped) => ServiceStatus::Stopped,
@@ -329,6 +343,8 @@ pub enum ServiceStatus {
         /// When it is restarted.
         until: Moment,
     },
+    /// Waits for a connection to its sockets.
+    Listening,
     /// Ended with success, no restart.
     Done,
     /// Failed for good, or could not start.

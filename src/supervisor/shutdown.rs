@@ -202,7 +202,7 @@ impl Step<'_> {
                 u32::try_from(self.core.graph.dependents[id].len()).unwrap_or(u32::MAX);
             match self.core.records[id].state {
                 ServiceState::Backoff { .. } if faulty!(self.core, SpawnDuringStop) => {}
-                ServiceState::Waiting | ServiceState::Backoff { .. } => {
+                ServiceState::Waiting | ServiceState::Backoff { .. } | ServiceState::Listening { .. } => {
                     self.set(id, ServiceState::Down(FinalState::Stopped))
                 }
                 ServiceState::Running { .. } => self.end_health(id),
@@ -236,6 +236,7 @@ impl Step<'_> {
             ServiceState::Off
             | ServiceState::Waiting
             | ServiceState::Backoff { .. }
+            | ServiceState::Listening { .. }
             | ServiceState::Down(_) => self.core.news.push(id),
             // Already stopping, or stopped as soon as its process exists.
             ServiceState::Spawning { .. } | ServiceState::Stopping(_) => {}

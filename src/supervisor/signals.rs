@@ -26,6 +26,7 @@ impl Supervisor {
             | ServiceState::Spawning { .. }
             | ServiceState::Stopping(_)
             | ServiceState::Backoff { .. }
+            | ServiceState::Listening { .. }
             | ServiceState::Down(_) => None,
         }
     }
@@ -93,11 +94,15 @@ impl Step<'_> {
             // Between fork and exec, or not answered yet: deliver it once the process is there.
             ServiceState::Spawning { .. } => self.keep(signal),
             // No process could handle it, so the signal is for rinit.
-            ServiceState::Waiting | ServiceState::Backoff { .. } if asks_to_stop(signal) => {
+            ServiceState::Waiting | ServiceState::Backoff { .. } | ServiceState::Listening { .. }
+                if asks_to_stop(signal) =>
+            {
                 let code = self.code_without_main(signal);
                 self.request_stop(signal, code);
             }
-            ServiceState::Waiting | ServiceState::Backoff { .. } => self.keep(signal),
+            ServiceState::Waiting | ServiceState::Backoff { .. } | ServiceState::Listening { .. } => {
+                self.keep(signal);
+            }
             // It is ending anyway, but might be restarted.
             ServiceState::Stopping(_) if asks_to_stop(signal) => _ = self.request_stop(signal, None),
             // Only its group is left: keep the signal for the next run, if there is one.
@@ -127,6 +132,7 @@ impl Step<'_> {
             ServiceState::Off
             | ServiceState::Waiting
             | ServiceState::Backoff { .. }
+            | ServiceState::Listening { .. }
             | ServiceState::Down(_) => {}
         }
     }
@@ -137,6 +143,7 @@ impl Step<'_> {
         match self.core.records[main].state {
             ServiceState::Waiting
             | ServiceState::Backoff { .. }
+            | ServiceState::Listening { .. }
             | ServiceState::Spawning { load: Some(_), .. } => Some(exit_code::of_signal(signal)),
             ServiceState::Off
             | ServiceState::Spawning { load: None, .. }
@@ -170,7 +177,10 @@ impl Step<'_> {
             ServiceState::Running { .. } | ServiceState::Stopping(Stopping { leader: None, .. }) => {
                 self.pass_on(id, signal)
             }
-            ServiceState::Waiting | ServiceState::Spawning { .. } | ServiceState::Backoff { .. }
+            ServiceState::Waiting
+            | ServiceState::Spawning { .. }
+            | ServiceState::Backoff { .. }
+            | ServiceState::Listening { .. }
                 if self.core.main() == Some(id) && !self.core.is_stopping() =>
             {
                 self.keep(signal);
@@ -180,6 +190,7 @@ impl Step<'_> {
             | ServiceState::Spawning { .. }
             | ServiceState::Stopping(_)
             | ServiceState::Backoff { .. }
+            | ServiceState::Listening { .. }
             | ServiceState::Down(_) => self.tell(Note::NotForwarded { signal, service: id }),
         }
     }

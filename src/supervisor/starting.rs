@@ -34,6 +34,7 @@ impl Step<'_> {
                 | ServiceState::Running { .. }
                 | ServiceState::Stopping(_)
                 | ServiceState::Backoff { .. }
+                | ServiceState::Listening { .. }
                 | ServiceState::Down(_) => {}
             }
         }
@@ -59,6 +60,7 @@ impl Step<'_> {
                 self.core.news.push(id);
             }
             None if self.core.is_held_back(id) && !faulty!(self.core, StartBesideRemoved) => {}
+            None if self.awaits_connection(id) => self.listen(id),
             None => self.spawn(id),
             Some((_, needs, Hold::Never)) => self.unreachable(id, needs),
             Some((at, ..)) => self.core.records[id].blocker = u32::try_from(at).unwrap_or(u32::MAX),
@@ -89,6 +91,11 @@ impl Step<'_> {
             | ServiceState::Backoff { .. } => Hold::NotYet,
             // Soon to be stopped by a reload.
             ServiceState::Running { .. } if record.tenure.goes() => Hold::NotYet,
+            // Whoever connects is served: the connection waits until the service runs.
+            ServiceState::Listening { .. } => match edge.condition {
+                Some(Condition::Started) | None => Hold::Yes,
+                Some(Condition::Healthy | Condition::Completed) => Hold::NotYet,
+            },
             ServiceState::Running { ready, .. } => {
                 let holds = match edge.condition {
                     Some(Condition::Started) => self.core.has_started(edge.on),
@@ -157,8 +164,9 @@ impl Step<'_> {
         self.down(id, FinalState::Failure, code);
     }
 
-    fn spawn(&mut self, id: ServiceId) {
-        self.core.records[id].is_new = false;
+    pub(super) fn spawn(&mut self, id: ServiceId) {
+        let record = &mut self.core.records[id];
+        (record.is_new, record.wanted) = (false, false);
         self.set(id, ServiceState::Spawning { disturbed: None, load: None });
         self.core.pids.ask();
         self.act(Action::Spawn { service: id });
@@ -227,6 +235,7 @@ impl Step<'_> {
             | ServiceState::Running { .. }
             | ServiceState::Stopping(_)
             | ServiceState::Backoff { .. }
+            | ServiceState::Listening { .. }
             | ServiceState::Down(_) => {}
         }
     }
@@ -246,6 +255,7 @@ impl Step<'_> {
             | ServiceState::Running { .. }
             | ServiceState::Stopping(_)
             | ServiceState::Backoff { .. }
+            | ServiceState::Listening { .. }
             | ServiceState::Down(_) => return,
         }
         self.not_started(id, lasting, code);
@@ -279,6 +289,7 @@ impl Step<'_> {
                 self.core.news.push(id);
                 self.wait_again(id);
             }
+            Next::Listening => self.listen(id),
             Next::Done | Next::Failed | Next::Over(_) | Next::GivenUp { .. } => {
                 self.down(id, FinalState::Failure, code);
             }
@@ -289,8 +300,10 @@ impl Step<'_> {
     /// The restart delay is over. Dependencies are not checked again, except for a service with a `restart = true`
     /// dependency: it waits for that one as at its first start.
     pub(super) fn start_again(&mut self, id: ServiceId) {
-        if self.core.graph.depends_on[id].iter().any(|edge| edge.restart) {
+        if self.is_tied(id) {
             self.wait_again(id);
+        } else if self.awaits_connection(id) {
+            self.listen(id);
         } else {
             self.spawn(id);
         }

@@ -33,6 +33,7 @@ impl Step<'_> {
             | ServiceState::Waiting
             | ServiceState::Spawning { .. }
             | ServiceState::Backoff { .. }
+            | ServiceState::Listening { .. }
             | ServiceState::Down(_) => {
                 return;
             }
@@ -103,6 +104,7 @@ impl Step<'_> {
             | ServiceState::Spawning { .. }
             | ServiceState::Running { .. }
             | ServiceState::Backoff { .. }
+            | ServiceState::Listening { .. }
             | ServiceState::Down(_) => {}
         }
     }
@@ -171,6 +173,7 @@ impl Step<'_> {
             | ServiceState::Waiting
             | ServiceState::Spawning { .. }
             | ServiceState::Backoff { .. }
+            | ServiceState::Listening { .. }
             | ServiceState::Down(_) => return,
         };
         let lost = faulty!(self.core, LoseKillTimer);
@@ -207,6 +210,10 @@ impl Step<'_> {
                 self.disturb_dependents(id);
             }
             Next::Stopped if self.core.records[id].tenure.ends() && !self.core.is_stopping() => self.left(id),
+            Next::Listening => {
+                self.listen_again(id, after);
+                self.disturb_dependents(id);
+            }
             Next::Stopped if self.core.records[id].by_hand && !self.core.is_stopping() => {
                 self.down_by_hand(id)
             }
@@ -254,6 +261,9 @@ impl Step<'_> {
             | StopReason::Unhealthy
             | StopReason::Watchdog => None,
         };
+        if rules.on_demand && success && cause == StopReason::Itself && !faulty!(self.core, EndOnDemand) {
+            return Next::Listening;
+        }
         decide(
             rules,
             RestartVerdict { success, outcome },
@@ -340,6 +350,7 @@ impl Step<'_> {
                 | ServiceState::Waiting
                 | ServiceState::Stopping(_)
                 | ServiceState::Backoff { .. }
+                | ServiceState::Listening { .. }
                 | ServiceState::Down(_) => {}
             }
         }

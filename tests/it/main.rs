@@ -77,6 +77,7 @@ mod second_start;
 mod service_signals;
 mod signals;
 mod soak;
+mod sockets;
 mod stack_examples;
 mod standing_still;
 mod start_up_examples;

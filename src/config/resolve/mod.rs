@@ -14,6 +14,7 @@ mod replicas;
 mod restart;
 mod service;
 mod signals;
+mod sockets;
 mod ulimits;
 
 #[cfg(test)]
@@ -90,6 +91,7 @@ fn whole(root: &Table<'_>, sources: &SourceMap, command: &[CString], prepended: 
     let index = Index::new(&drafts, root);
     let main = drafts.last().filter(|draft| draft.is_main && draft.service.off.is_none());
     let main = main.and_then(|_| id(drafts.len() - 1));
+    sockets::check_shared(root.reading(), &drafts);
     depends_on::link(root.reading(), &mut drafts, &index);
     let (within, delay) = root.table("stop").map_or((None, None), |table| {
         let (within, delay) = (table.duration("within"), table.duration("delay"));

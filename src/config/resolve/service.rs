@@ -3,7 +3,8 @@
 use super::depends_on::{self, Draft};
 use super::main::MainCommand;
 use super::{
-    DEFAULTS, environment, health, hooks, logging, main, privileges, readiness, restart, ulimits, words,
+    DEFAULTS, environment, health, hooks, logging, main, privileges, readiness, restart, sockets, ulimits,
+    words,
 };
 use crate::config::read::condition;
 use crate::config::read::interpolate::Scope;
@@ -66,8 +67,18 @@ pub fn read(
 
 /// Reads `[defaults]` for the faults in it, which would be told for no service if there is none.
 pub fn check_defaults(table: &Table<'_>, sources: &SourceMap) {
-    const OWN: &[&str] =
-        &["command", "depends_on", "after", "type", "when_command", "export_env", "replicas", "pid_file"];
+    const OWN: &[&str] = &[
+        "command",
+        "depends_on",
+        "after",
+        "type",
+        "when_command",
+        "export_env",
+        "replicas",
+        "pid_file",
+        "sockets",
+        "start",
+    ];
     let reading = table.reading();
     for entry in table.entries().iter().filter(|entry| OWN.contains(&entry.key.as_str())) {
         let key = &entry.key;
@@ -201,6 +212,7 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
             "can never act: a daemon without a healthcheck or notify is ready once it runs; add one, or drop the key",
         );
     }
+    let (sockets, on_demand) = sockets::read(table, draft, kind);
     draft.service.rules = ServicePolicy {
         kind,
         enabled: draft.service.off.is_none(),
@@ -208,6 +220,7 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         depends_on: Vec::new(),
         restart: restart::read(table, kind, draft.is_main),
         success: restart::outcomes(table, "success_exit_codes"),
+        on_demand,
         start_timeout,
         run_timeout: limit(table, "run_timeout"),
         stop_signal: table.signal("stop_signal").unwrap_or(standard.stop_signal),
@@ -240,6 +253,7 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         probe_user,
         export_env: export_env(table, kind),
         notify: reports.map(|(_, settings)| Box::new(settings)),
+        sockets,
     };
     draft.service.program.settings = settings.into();
 }

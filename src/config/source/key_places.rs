@@ -7,7 +7,7 @@ use crate::model::ServiceId;
 use crate::text::gather::Gather;
 
 /// The keys whose places are kept.
-pub const KEYS: [&str; 10] = [
+pub const KEYS: [&str; 11] = [
     "user",
     "command",
     "working_dir",
@@ -18,6 +18,7 @@ pub const KEYS: [&str; 10] = [
     "cpu_affinity",
     "cap_add",
     "cap_drop",
+    "sockets",
 ];
 
 /// See the module.

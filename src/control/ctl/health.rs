@@ -63,7 +63,7 @@ fn fault(row: &Json) -> Option<String> {
     let health = row.text("health");
     let good = match state {
         "running" => row.is_true("ready") && health != Some("unhealthy"),
-        "done" => true,
+        "done" | "listening" => true,
         _ => false,
     };
     if good || is_working_oneshot(row, state) {

@@ -48,8 +48,18 @@ enum MetricKind {
 }
 
 /// The states of a service in the protocol.
-const STATES: [&str; 9] =
-    ["off", "waiting", "starting", "running", "stopping", "backoff", "done", "failed", "stopped"];
+const STATES: [&str; 10] = [
+    "off",
+    "waiting",
+    "listening",
+    "starting",
+    "running",
+    "stopping",
+    "backoff",
+    "done",
+    "failed",
+    "stopped",
+];
 const HEALTH: [&str; 3] = ["starting", "healthy", "unhealthy"];
 
 /// Adds the metrics of rinit as a whole.

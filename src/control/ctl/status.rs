@@ -97,7 +97,7 @@ fn cells(row: &Json) -> Vec<TableCell> {
     let health = row.text("health");
     let tone = match (state, health) {
         ("failed", _) | (_, Some("unhealthy")) => CellTone::Bad,
-        ("running", None | Some("healthy")) | ("done", _) => CellTone::Good,
+        ("running", None | Some("healthy")) | ("done" | "listening", _) => CellTone::Good,
         ("off" | "stopped", _) => CellTone::Faint,
         _ => CellTone::Pending,
     };
@@ -151,6 +151,7 @@ pub(super) fn why(row: &Json) -> String {
     let reason = row.text("reason").map(told).unwrap_or_default();
     match row.text("state").unwrap_or_default() {
         "waiting" => parts.push(fill!("waits for {}", name)),
+        "listening" => parts.push("the next connection starts it".into()),
         "backoff" => {
             parts.push(match span(row, "restart_in_ms") {
                 Some(left) => fill!("starts again in {}", left),
@@ -175,7 +176,7 @@ pub(super) fn why(row: &Json) -> String {
         parts.extend(row.text("health_reason").map(str::to_string));
     }
     let told_exit = match row.text("state").unwrap_or_default() {
-        "done" | "stopped" | "off" | "waiting" => false,
+        "done" | "stopped" | "off" | "waiting" | "listening" => false,
         _ => row.get("last_exit").is_some_and(|exit| exit.number("code") != Some(0)),
     };
     if told_exit && let Some(exit) = last_exit(row) {

@@ -60,6 +60,7 @@ pub(super) fn progress(goal: WaitGoal, row: &Json, first: Option<u64>) -> GoalPr
             Some("unhealthy") => GoalProgress::Pending(None),
             _ => GoalProgress::Reached,
         },
+        WaitGoal::Ready if state == "listening" => GoalProgress::Reached,
         WaitGoal::Ready => GoalProgress::Pending(None),
         WaitGoal::Started => started(row, state, first),
     }

@@ -69,6 +69,8 @@ impl World {
             (ServiceState::Running { .. }, _) if on.tenure.goes() => false,
             (ServiceState::Running { .. }, Some(Condition::Completed)) => false,
             (ServiceState::Running { ready, .. }, Some(Condition::Healthy)) => ready && on.failures < retries,
+            (ServiceState::Listening { .. }, Some(Condition::Completed | Condition::Healthy)) => false,
+            (ServiceState::Listening { .. }, Some(Condition::Started) | None) => true,
             (ServiceState::Running { ready, .. }, None) => ready,
             (ServiceState::Running { .. }, Some(Condition::Started)) => self.has_reported(edge.on),
             (ServiceState::Down(FinalState::Success), Some(Condition::Healthy)) => return Bond::Never,

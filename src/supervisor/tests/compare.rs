@@ -23,6 +23,7 @@ impl World {
             match &mut core.records[id].state {
                 ServiceState::Running { since, .. } => shift(since),
                 ServiceState::Backoff { until } => shift(until),
+                ServiceState::Listening { not_before } => not_before.iter_mut().for_each(shift),
                 ServiceState::Stopping(ending) => {
                     [&mut ending.since, &mut ending.due].into_iter().for_each(shift);
                     ending.asked = Moment(NOON); // Only ever told.
@@ -56,6 +57,7 @@ impl World {
         core.rolling.iter_mut().filter_map(|rolling| rolling.due.as_mut()).for_each(shift);
         core.stop.moments().into_iter().flatten().for_each(shift);
         self.interrupted.iter_mut().for_each(shift);
+        self.not_before.iter_mut().for_each(shift);
         shift(&mut self.said);
         self.now = Moment(NOON);
     }

@@ -76,6 +76,7 @@ impl Dice {
                 ..RestartPolicy::default()
             },
             success: if self.chance(20) { vec![self.outcome()] } else { Vec::new() },
+            on_demand: kind == ServiceType::Daemon && self.chance(20),
             start_timeout: self.chance(20).then(|| self.span()),
             run_timeout: self.chance(20).then(|| self.span()),
             stop_signal: self.one(&[Signal::TERM, Signal::INT]),
@@ -106,10 +107,15 @@ impl Dice {
         }
         let mut rules: Vec<ServicePolicy> = (0..count).map(|id| self.rules(id, &order)).collect();
         wait_for_probed(rules.iter_mut());
+        let main = self.chance(30).then(|| self.one(&order));
+        if let Some(main) = main {
+            // So does it refuse that the COMMAND waits for connections.
+            rules[usize::from(main)].on_demand = false;
+        }
         let to = SignalRule::To(ServiceId(0), Signal::HUP);
         let signal_rules = [SignalRule::Stop, SignalRule::Ignore, SignalRule::As(Signal::TERM), to];
         let whole = Settings {
-            main: self.chance(30).then(|| ServiceId(self.one(&order))),
+            main: main.map(ServiceId),
             stop_within: self.chance(30).then(|| self.span()),
             stop_delay: if self.chance(30) { self.span() } else { Duration::ZERO },
             sweep_grace: self.span(),
@@ -158,7 +164,8 @@ impl Dice {
                     // A stop that has begun goes on as it began; a test of its own has that.
                     let (kind, kill_mode) = (slot.policy.kind, slot.policy.kill_mode);
                     let readiness = slot.policy.readiness.clone();
-                    slot.policy = ServicePolicy { enabled, kind, kill_mode, readiness, ..new };
+                    let on_demand = new.on_demand && kind == ServiceType::Daemon;
+                    slot.policy = ServicePolicy { enabled, kind, kill_mode, readiness, on_demand, ..new };
                 }
                 _ => slot.policy.depends_on.retain(|edge| order.contains(&edge.on.0)),
             }
@@ -195,6 +202,10 @@ impl Dice {
             0..30 => self.time(world),
             30..75 => self.process(world),
             75..77 => self.stranger(world),
+            83 if self.chance(70) => {
+                let count = u64::try_from(world.rules.len()).unwrap();
+                world.connect(u16::try_from(self.below(count)).unwrap());
+            }
             84..94 => {
                 let count = u64::try_from(world.rules.len()).unwrap().max(1);
                 let id = if self.chance(2) { 99 } else { u16::try_from(self.below(count)).unwrap() };

@@ -4,9 +4,10 @@
 use super::world::{Ask, Group, Known, S, World};
 use crate::model::*;
 use crate::supervisor::ServiceStatus;
-use crate::supervisor::event::{Action, ControlOrder, Event, Next, Note};
+use crate::supervisor::event::{Action, ControlOrder, Event, Next, Note, StopReason};
 use crate::supervisor::service::{Load, Order, ProbeState, ServiceState};
 use crate::supervisor::shutdown::Phase;
+use std::rc::Rc;
 
 impl World {
     #[expect(clippy::too_many_lines, reason = "one table")]
@@ -104,8 +105,11 @@ impl World {
         rule(self.asks.iter().filter(|ask| **ask == Ask::Spawn(id)).count() == 1, "spawned twice")?;
         let mine = |group: &Group| group.of == id && !group.probe && !group.given_up;
         rule(!self.groups.values().any(mine), "two lives of one service")?;
-        let edges = &self.rules[id.index()].depends_on;
-        if self.known[id.index()] == Known::Restarting && !edges.iter().any(|edge| edge.restart) {
+        self.check_spawn_in_time(id)?;
+        let edges = &Rc::clone(&self.rules)[id.index()].depends_on;
+        if matches!(self.known[id.index()], Known::Restarting | Known::Listening)
+            && !edges.iter().any(|edge| edge.restart)
+        {
             return Ok(());
         }
         for edge in edges {
@@ -121,12 +125,15 @@ impl World {
     fn met(&self, edge: &Dependency) -> (bool, bool) {
         let on = &self.rules[edge.on.index()];
         let known = self.known[edge.on.index()];
-        let started = matches!(known, Known::Started | Known::Healthy) && self.has_reported(edge.on);
+        let waits = known == Known::Listening;
+        let started = waits || matches!(known, Known::Started | Known::Healthy) && self.has_reported(edge.on);
         let needs_no_probe = on.kind == ServiceType::Daemon && on.health.is_none();
-        let is_ready = started && (known == Known::Healthy || needs_no_probe);
+        let is_ready = started && (waits || known == Known::Healthy || needs_no_probe);
         if !on.enabled && known == Known::New {
             let order = self.core.records[edge.on].order;
-            return (order == Order::Open, matches!(order, Order::Broken(_)));
+            // An order that started it comes after, in the same step.
+            let is_open = order == Order::Open || self.core.records[edge.on].state != ServiceState::Off;
+            return (is_open, matches!(order, Order::Broken(_)));
         }
         let by_hand = known == Known::Stopped && self.is_by_hand(edge.on);
         let over = matches!(known, Known::Done | Known::Failed) || by_hand;
@@ -154,6 +161,12 @@ impl World {
             }
             _ => self.reload.turned &= !bit,
         }
+        self.not_before[id.index()] = Moment(0);
+        let state = self.core.records[id].state;
+        let runs = matches!(state, ServiceState::Running { .. });
+        if !matches!(order, ControlOrder::Stop { .. }) && !(runs && order == ControlOrder::Start) {
+            self.summoned |= bit;
+        }
         if !matches!(order, ControlOrder::Stop { .. })
             && matches!(self.core.records[id].state, ServiceState::Stopping(_))
         {
@@ -168,6 +181,37 @@ impl World {
     pub(super) fn check_unreachable(&mut self, id: ServiceId, needs: ServiceId) -> Result<(), &'static str> {
         self.known[id.index()] = Known::Failed;
         rule(!self.is_by_hand(needs), "given up, for what was only stopped by hand")
+    }
+
+    /// Whether it is the time to start a service, and whether anybody wants it.
+    fn check_spawn_in_time(&mut self, id: ServiceId) -> Result<(), &'static str> {
+        let bit = 1 << id.0;
+        let asked = (self.connected | self.summoned) & bit != 0;
+        rule(asked || !self.rules[id.index()].on_demand, "started without a connection")?;
+        (self.connected, self.summoned) = (self.connected & !bit, self.summoned & !bit);
+        rule(self.now >= self.not_before[id.index()], "started again too early")
+    }
+
+    /// When a service may be started again, and that a clean end of one that waits for connections is not its last.
+    pub(super) fn check_next(&mut self, note: &Note) -> Result<(), &'static str> {
+        match *note {
+            Note::Ended { service, next: Next::Restarting { delay, .. }, .. }
+            | Note::NotStarted { service, next: Next::Restarting { delay, .. } } => {
+                self.not_before[service.index()] = self.now.after(delay);
+            }
+            Note::Ended { service, after, next: Next::Listening, .. } if after < S => {
+                let policy = &self.rules[service.index()].restart;
+                let wait = policy.delay.mul_f64(1.0 - policy.jitter).min(policy.max_delay);
+                self.not_before[service.index()] = self.now.after(wait);
+            }
+            Note::Ended {
+                service, outcome: ExitStatus::Code(0), cause: StopReason::Itself, next, ..
+            } if self.rules[service.index()].on_demand && !self.core.is_stopping() => {
+                rule(!matches!(next, Next::Done | Next::Restarting { .. }), "a clean end was the last")?;
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// A service that was ordered to start while it was stopping is started again.
@@ -249,7 +293,10 @@ impl World {
         let absent = |id| {
             matches!(
                 self.core.state_of(id),
-                ServiceStatus::Waiting | ServiceStatus::Starting | ServiceStatus::Backoff { .. }
+                ServiceStatus::Waiting
+                    | ServiceStatus::Starting
+                    | ServiceStatus::Listening
+                    | ServiceStatus::Backoff { .. }
             )
         };
         let usr1 = Signal::from_number(10).unwrap();
@@ -307,7 +354,11 @@ impl World {
                 ServiceState::Off
                 | ServiceState::Down(_)
                 | ServiceState::Waiting
+                | ServiceState::Listening { .. }
                 | ServiceState::Backoff { .. } => {
+                    if record.state != ServiceState::Waiting {
+                        self.connected &= !(1 << id.0);
+                    }
                     rule(
                         matches!(record.probe, ProbeState::Off | ProbeState::Stale),
                         "a probe of what does not run",

@@ -84,6 +84,12 @@ pub(super) enum Mutant {
     ForgetWatchdog,
     /// The old main process is still the known one.
     KeepOldMain,
+    /// A service that waits for connections is started without one.
+    StartUnasked,
+    /// A service that waits for connections is not started again after a clean end.
+    EndOnDemand,
+    /// A connection that a short run has left starts it again at once.
+    ServeAtOnce,
 }
 
 impl Mutant {
@@ -120,5 +126,8 @@ impl Mutant {
         Self::ReadyAtOnce,
         Self::ForgetWatchdog,
         Self::KeepOldMain,
+        Self::StartUnasked,
+        Self::EndOnDemand,
+        Self::ServeAtOnce,
     ];
 }

@@ -14,30 +14,9 @@ impl World {
             Note::Healthy { service } => self.known[service.index()] = Known::Healthy,
             Note::MainPid { service, .. } => self.followed |= 1 << service.0,
             Note::Ended { service, next, .. } | Note::NotStarted { service, next } => {
-                self.check_wanted(service, next)?;
-                self.reload.restarts &= !(1 << service.0);
-                self.known[service.index()] = match next {
-                    Next::Restarting { .. } => Known::Restarting,
-                    Next::Done => Known::Done,
-                    // Given up after an end that was a success in itself: the attempts of `always` are used up.
-                    Next::GivenUp { .. } => match self.core.state_of(service) {
-                        ServiceStatus::Done => Known::Done,
-                        _ => Known::Failed,
-                    },
-                    Next::Failed | Next::Over(_) => Known::Failed,
-                    Next::Stopped | Next::Again => Known::Stopped,
-                };
-                let whole = &self.core.whole;
-                let leaves = self.rules[service.index()].kill_mode == KillMode::Process
-                    || whole.leftovers != Leftovers::Stop
-                        && whole.main == Some(service)
-                        && self.rules[service.index()].restart.when == Restart::No;
-                let mine = |group: &&mut Group| group.of == service && !group.probe && !group.given_up;
-                for group in self.groups.values_mut().filter(mine) {
-                    rule(leaves && !group.leader, "ended, but it lives")?;
-                    group.given_up = true;
-                }
+                self.check_end(note, service, next)?;
             }
+            Note::Listening { service } => self.known[service.index()] = Known::Listening,
             Note::Unreachable { service, needs } => self.check_unreachable(service, needs)?,
             Note::Stopping { service, cause: StopReason::Shutdown } => {
                 let above = self.above[service.index()];
@@ -74,6 +53,7 @@ impl World {
             Note::Draining { .. } => return Err("drains twice, or while it stops"),
             Note::Stopping { .. }
             | Note::Added { .. }
+            | Note::Activated { .. }
             | Note::Ready { .. }
             | Note::Reloading { .. }
             | Note::Reloaded { .. }
@@ -84,6 +64,36 @@ impl World {
             | Note::NotForwarded { .. }
             | Note::Unused { .. }
             | Note::Forwarded { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// A service has ended or could not be started.
+    fn check_end(&mut self, note: &Note, service: ServiceId, next: Next) -> Result<(), &'static str> {
+        self.check_wanted(service, next)?;
+        self.check_next(note)?;
+        self.reload.restarts &= !(1 << service.0);
+        self.known[service.index()] = match next {
+            Next::Restarting { .. } => Known::Restarting,
+            Next::Listening => Known::Listening,
+            Next::Done => Known::Done,
+            // Given up after an end that was a success in itself: the attempts of `always` are used up.
+            Next::GivenUp { .. } => match self.core.state_of(service) {
+                ServiceStatus::Done => Known::Done,
+                _ => Known::Failed,
+            },
+            Next::Failed | Next::Over(_) => Known::Failed,
+            Next::Stopped | Next::Again => Known::Stopped,
+        };
+        let whole = &self.core.whole;
+        let leaves = self.rules[service.index()].kill_mode == KillMode::Process
+            || whole.leftovers != Leftovers::Stop
+                && whole.main == Some(service)
+                && self.rules[service.index()].restart.when == Restart::No;
+        let mine = |group: &&mut Group| group.of == service && !group.probe && !group.given_up;
+        for group in self.groups.values_mut().filter(mine) {
+            rule(leaves && !group.leader, "ended, but it lives")?;
+            group.given_up = true;
         }
         Ok(())
     }

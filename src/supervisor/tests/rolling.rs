@@ -30,7 +30,7 @@ impl World {
             ServiceType::Daemon if rules.health.is_some() && known == Known::Started => {
                 matches!(self.core.records[id].state, ServiceState::Running { ready: true, .. })
             }
-            ServiceType::Daemon => matches!(known, Known::Started | Known::Healthy),
+            ServiceType::Daemon => matches!(known, Known::Started | Known::Healthy | Known::Listening),
         };
         rule(is_ready, "the roll goes on before it is ready")
     }

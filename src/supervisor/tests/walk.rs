@@ -82,6 +82,11 @@ fn futures(world: &World) -> Vec<World> {
         }
         then(&|w| w.feed(Event::Shutdown { code: Some(3) }));
     }
+    for (id, rules) in (0..).zip(world.rules.iter()) {
+        if rules.on_demand {
+            then(&|w| w.connect(id));
+        }
+    }
     then(&|w| w.signal(Signal::TERM));
     if !is_plain {
         // Without a main service the signal would only double the states: reported or not.
@@ -208,6 +213,19 @@ fn every_state_of_two_services() {
 #[test]
 fn every_state_of_two_tied_services() {
     visits(30_000, &two(|_, above, _| above.depends_on[0].restart = true));
+}
+
+#[test]
+fn every_state_of_a_service_that_is_started_by_connections() {
+    for tied in [false, true] {
+        let mut world = two(|_, above, _| {
+            above.on_demand = true;
+            above.start_timeout = None;
+            above.depends_on[0].restart = tied;
+        });
+        world.orders = tied;
+        visits(5_000, &world);
+    }
 }
 
 #[test]

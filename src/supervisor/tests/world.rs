@@ -47,6 +47,7 @@ pub(super) enum Known {
     Started,
     Healthy,
     Restarting,
+    Listening,
     Done,
     Failed,
     Stopped,
@@ -95,6 +96,11 @@ pub(super) struct World {
     pub rewatched: u16,
     /// When each was last known to be alive.
     pub alive: Vec<Moment>,
+    /// On-demand services with a connection that was waited for, and those that were ordered to start.
+    pub connected: u16,
+    pub summoned: u16,
+    /// When each service may be started again.
+    pub not_before: Vec<Moment>,
     /// Whether the walk of all states includes orders.
     pub orders: bool,
     /// What reloads have changed.
@@ -115,6 +121,7 @@ impl World {
         Self {
             core,
             known: vec![Known::New; rules.len()],
+            not_before: vec![Moment(0); rules.len()],
             rules: rules.into(),
             now: Moment(NOON),
             groups: BTreeMap::new(),
@@ -141,6 +148,8 @@ impl World {
             rewatched: 0,
             alive: vec![Moment(NOON); above.len()],
             above,
+            connected: 0,
+            summoned: 0,
             orders: false,
             reload: super::reload::Expected::default(),
         }
@@ -340,6 +349,14 @@ impl World {
 
     pub fn order(&mut self, id: u16, order: ControlOrder) {
         self.feed(Event::Order { service: ServiceId(id), order });
+    }
+
+    /// A client connects to a socket of a service.
+    pub fn connect(&mut self, id: u16) {
+        if self.status(id) == ServiceStatus::Listening {
+            self.connected |= 1 << id;
+        }
+        self.feed(Event::Activated { service: ServiceId(id) });
     }
 
     pub fn signal(&mut self, signal: Signal) {

@@ -69,50 +69,54 @@ fn socket() -> Result<OwnedFd, Errno> {
 }
 
 /// Device and inode of a file.
-fn identity(path: &CString) -> Option<(u64, u64)> {
+pub(super) fn identity(path: &CString) -> Option<(u64, u64)> {
     let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path.as_bytes()));
     let found = nix::sys::stat::lstat(path).ok()?;
     Some((found.st_dev, found.st_ino))
+}
+
+/// Binds a socket to a path or an abstract name (`@NAME`). The file gets this mode; an existing socket without a listener
+/// is replaced. EADDRINUSE: it has a listener, or is no socket.
+pub(super) fn bind(fd: &OwnedFd, name: &str, mode: u32) -> Result<(), Errno> {
+    let (address, length) = address(name)?;
+    let path = if name.starts_with('@') { None } else { CString::new(name).ok() };
+    let bind = || {
+        // SAFETY: integers only; rinit is single-threaded, and the old umask is restored.
+        let mask = unsafe { libc::umask(0o777 & !mode) };
+        // SAFETY: an address of ours with its length.
+        let bound = Errno::result(unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), length) });
+        // SAFETY: as above.
+        unsafe { libc::umask(mask) };
+        bound.map(drop)
+    };
+    let Err(errno) = bind() else { return Ok(()) };
+    let path = path.as_ref().filter(|_| errno == Errno::EADDRINUSE).ok_or(errno)?;
+    let other = socket()?;
+    // SAFETY: as above. Non-blocking: EAGAIN means a busy listener; one of datagrams is of the wrong type.
+    let connected =
+        Errno::result(unsafe { libc::connect(other.as_raw_fd(), (&raw const address).cast(), length) });
+    // Connecting to a file that is not a socket fails the same way, but it must not be replaced.
+    let is_socket = || {
+        let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path.as_bytes()));
+        nix::sys::stat::lstat(path).is_ok_and(|found| found.st_mode & libc::S_IFMT == libc::S_IFSOCK)
+    };
+    if connected != Err(Errno::ECONNREFUSED) || !is_socket() {
+        return Err(errno);
+    }
+    // SAFETY: a C string.
+    Errno::result(unsafe { libc::unlink(path.as_ptr()) })?;
+    bind()
 }
 
 impl LocalListener {
     /// Listens on a path or an abstract name (`@NAME`). The file gets this mode; an existing socket without a listener
     /// is replaced. EADDRINUSE: it has a listener.
     pub fn bind(name: &str, mode: u32) -> Result<Self, Errno> {
-        let (address, length) = address(name)?;
         let fd = socket()?;
-        let path = if name.starts_with('@') { None } else { CString::new(name).ok() };
-        let bind = || {
-            // SAFETY: integers only; rinit is single-threaded, and the old umask is restored.
-            let mask = unsafe { libc::umask(0o777 & !mode) };
-            // SAFETY: an address of ours with its length.
-            let bound =
-                Errno::result(unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), length) });
-            // SAFETY: as above.
-            unsafe { libc::umask(mask) };
-            bound.map(drop)
-        };
-        if let Err(errno) = bind() {
-            let path = path.as_ref().filter(|_| errno == Errno::EADDRINUSE).ok_or(errno)?;
-            let other = socket()?;
-            // SAFETY: as above. Non-blocking: EAGAIN means a busy listener.
-            let connected = Errno::result(unsafe {
-                libc::connect(other.as_raw_fd(), (&raw const address).cast(), length)
-            });
-            // Connecting to a file that is not a socket fails the same way, but it must not be replaced.
-            let is_socket = || {
-                let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path.as_bytes()));
-                nix::sys::stat::lstat(path).is_ok_and(|found| found.st_mode & libc::S_IFMT == libc::S_IFSOCK)
-            };
-            if connected != Err(Errno::ECONNREFUSED) || !is_socket() {
-                return Err(errno);
-            }
-            // SAFETY: a C string.
-            Errno::result(unsafe { libc::unlink(path.as_ptr()) })?;
-            bind()?;
-        }
+        bind(&fd, name, mode)?;
         // SAFETY: integers only.
         Errno::result(unsafe { libc::listen(fd.as_raw_fd(), 128) })?;
+        let path = if name.starts_with('@') { None } else { CString::new(name).ok() };
         let file =
             path.and_then(|path| Some((identity(&path)?, path))).map(|(identity, path)| (path, identity));
         Ok(Self { fd, file })

@@ -3,6 +3,7 @@
 pub mod exchange;
 pub mod http_server;
 pub mod line_stream;
+pub mod listen;
 pub mod local;
 pub mod notify_socket;
 pub mod pair;
@@ -184,6 +185,13 @@ pub fn bind(address: SocketAddr, protocol: Protocol) -> io::Result<()> {
         // As servers do: ignore connections of an ended server (TIME_WAIT).
         switch_on(&socket, libc::SOL_SOCKET, libc::SO_REUSEADDR)?;
     }
+    if address.is_ipv6() {
+        switch_on(&socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY)?;
+    }
+    Ok(bind_to(&socket, address)?)
+}
+
+fn bind_to(socket: &OwnedFd, address: SocketAddr) -> Result<(), Errno> {
     let result = match address {
         SocketAddr::V4(v4) => {
             // SAFETY: zero is a valid sockaddr_in.
@@ -195,7 +203,6 @@ pub fn bind(address: SocketAddr, protocol: Protocol) -> io::Result<()> {
             unsafe { libc::bind(socket.as_raw_fd(), (&raw const inet).cast(), length_of(&inet)) }
         }
         SocketAddr::V6(v6) => {
-            switch_on(&socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY)?;
             // SAFETY: zero is a valid sockaddr_in6.
             let mut inet: libc::sockaddr_in6 = unsafe { std::mem::zeroed() };
             inet.sin6_family = libc::AF_INET6 as libc::sa_family_t;
@@ -206,8 +213,7 @@ pub fn bind(address: SocketAddr, protocol: Protocol) -> io::Result<()> {
             unsafe { libc::bind(socket.as_raw_fd(), (&raw const inet).cast(), length_of(&inet)) }
         }
     };
-    Errno::result(result)?;
-    Ok(())
+    Errno::result(result).map(drop)
 }
 
 fn length_of<T>(_: &T) -> libc::socklen_t {
