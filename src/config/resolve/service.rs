@@ -199,20 +199,12 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
     let (rules_health, probe, probe_user) =
         health.map_or((None, None, None), |found| (Some(found.rules), found.probe, found.user));
     let reports = readiness::read(table, kind);
-    let start_timeout = limit(table, "start_timeout");
-    if kind == ServiceType::Daemon
-        && table.has("start_timeout")
-        && table.path != DEFAULTS
-        && start_timeout.is_some()
-        && rules_health.is_none()
-        && reports.is_none()
-    {
-        table.fault(
-            "start_timeout",
-            "can never act: a daemon without a healthcheck or notify is ready once it runs; add one, or drop the key",
-        );
-    }
+    let becomes_ready = kind != ServiceType::Daemon || rules_health.is_some() || reports.is_some();
+    let start_timeout = start_timeout(table, becomes_ready);
     let (sockets, on_demand) = sockets::read(table, draft, kind);
+    if let (Some(sockets), Some((_, reports))) = (&sockets, &reports) {
+        sockets::check_notify(table, sockets, reports);
+    }
     draft.service.rules = ServicePolicy {
         kind,
         enabled: draft.service.off.is_none(),
@@ -256,6 +248,19 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         sockets,
     };
     draft.service.program.settings = settings.into();
+}
+
+/// `start_timeout`, which needs a moment at which a service is ready after its start.
+fn start_timeout(table: &Table<'_>, becomes_ready: bool) -> Option<Duration> {
+    const KEY: &str = "start_timeout";
+    let timeout = limit(table, KEY);
+    if !becomes_ready && timeout.is_some() && table.has(KEY) && table.path != DEFAULTS {
+        table.fault(
+            KEY,
+            "can never act: a daemon without a healthcheck or notify is ready once it runs; add one, or drop the key",
+        );
+    }
+    timeout
 }
 
 /// `export_env`: true, or a list of names.

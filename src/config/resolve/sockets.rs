@@ -6,7 +6,7 @@ use super::service::owner;
 use crate::config::read::scalar;
 use crate::config::read::table::{ReadContext, Table};
 use crate::config::source::document::{Node, Value};
-use crate::config::{SocketSettings, SocketSpec};
+use crate::config::{NotifyChannel, NotifySettings, SocketSettings, SocketSpec};
 use crate::model::ServiceType;
 use crate::model::listen::{ListenAddress, ListenSpec};
 use crate::text::template::fill;
@@ -182,6 +182,19 @@ fn long_form(table: &Table<'_>, name: &str, found: &mut Vec<SocketSpec>) {
     let inet = |one: &SocketSpec| one.listen.address.inet().next().is_some();
     if reuse_port && !made.is_empty() && !made.iter().any(inet) {
         table.fault("reuse_port", "can never act: a Unix socket has no port; drop the key");
+    }
+}
+
+/// A descriptor that a service reports on must not have the number of one of its sockets.
+pub fn check_notify(table: &Table<'_>, sockets: &SocketSettings, reports: &NotifySettings) {
+    if let Some(NotifyChannel::Descriptor(number)) = reports.channel
+        && number < sockets.first_free_number()
+    {
+        let free = sockets.first_free_number().to_string();
+        table.fault(
+            "notify",
+            &fill!("found the number of one of its sockets, which begin at 3; {} is free", &free),
+        );
     }
 }
 

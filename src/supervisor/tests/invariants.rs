@@ -164,7 +164,8 @@ impl World {
         self.not_before[id.index()] = Moment(0);
         let state = self.core.records[id].state;
         let runs = matches!(state, ServiceState::Running { .. });
-        if !matches!(order, ControlOrder::Stop { .. }) && !(runs && order == ControlOrder::Start) {
+        let no_start = matches!(order, ControlOrder::Stop { .. }) || runs && order == ControlOrder::Start;
+        if !no_start {
             self.summoned |= bit;
         }
         if !matches!(order, ControlOrder::Stop { .. })

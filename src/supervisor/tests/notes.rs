@@ -7,7 +7,6 @@ use crate::supervisor::ServiceStatus;
 use crate::supervisor::event::{Next, Note, StopReason};
 
 impl World {
-    #[expect(clippy::too_many_lines, reason = "one table")]
     pub(super) fn check_note(&mut self, note: &Note) -> Result<(), &'static str> {
         match *note {
             Note::Started { service, .. } => self.known[service.index()] = Known::Started,
