@@ -54,6 +54,21 @@ impl EventLoop {
         all
     }
 
+    /// Handles a ready descriptor.
+    pub(super) fn ready(&mut self, fd: RawFd) {
+        if let Some(logs) = self.runtime.logs.as_mut().filter(|logs| logs.descriptor() == Some(fd)) {
+            logs.attend();
+            self.tell_last_lines(false);
+            self.look_at_patterns();
+        } else if !self.probe_says(fd)
+            && !self.report_comes(fd)
+            && !self.main_ended(fd)
+            && !self.socket_says(fd)
+        {
+            self.client_says(fd);
+        }
+    }
+
     /// Serves a client whose descriptor is ready; passes its orders to the supervisor.
     pub(super) fn client_says(&mut self, fd: RawFd) {
         let Some(mut control) = self.runtime.control.take() else { return };

@@ -115,7 +115,6 @@ impl Runtime {
             channels: Vec::new(),
             adopted: Vec::new(),
             followers: Vec::new(),
-            on_demand: self.core.on_demand(),
             socket_jobs: Vec::new(),
             heard: None,
             runtime: self,
@@ -198,8 +197,6 @@ struct EventLoop {
     adopted: Vec<main_pid::AdoptedMain>,
     /// Helpers that look for one.
     followers: Vec<main_pid::Follower>,
-    /// Services that are started by connections.
-    on_demand: Vec<ServiceId>,
     /// Helpers that look at sockets.
     socket_jobs: Vec<sockets::SocketJob>,
     sayings: VecDeque<DeferredLine>,
@@ -315,20 +312,6 @@ impl EventLoop {
                 crate::output::catch_up();
             }
             self.due();
-        }
-    }
-
-    fn ready(&mut self, fd: RawFd) {
-        if let Some(logs) = self.runtime.logs.as_mut().filter(|logs| logs.descriptor() == Some(fd)) {
-            logs.attend();
-            self.tell_last_lines(false);
-            self.look_at_patterns();
-        } else if !self.probe_says(fd)
-            && !self.report_comes(fd)
-            && !self.main_ended(fd)
-            && !self.socket_says(fd)
-        {
-            self.client_says(fd);
         }
     }
 

@@ -53,11 +53,10 @@ impl EventLoop {
 
     /// Returns the sockets that a connection is waited for at, each with its service.
     fn awaited_connections(&self) -> impl Iterator<Item = (ServiceId, RawFd)> {
-        let listens = |id: &&ServiceId| self.runtime.core.state_of(**id) == ServiceStatus::Listening;
-        self.on_demand.iter().filter(listens).flat_map(|id| {
-            let sockets = self.sockets_of(*id).map_or(&[][..], |settings| &settings.sockets);
+        self.runtime.core.listening().flat_map(|id| {
+            let sockets = self.sockets_of(id).map_or(&[][..], |settings| &settings.sockets);
             let table = &self.runtime.starter.sockets;
-            sockets.iter().filter_map(move |socket| Some((*id, table.raw_fd(&socket.listen)?)))
+            sockets.iter().filter_map(move |socket| Some((id, table.raw_fd(&socket.listen)?)))
         })
     }
 

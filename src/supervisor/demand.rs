@@ -15,10 +15,11 @@ use std::time::Duration;
 const MIN_SERVING_RUN: Duration = Duration::from_secs(1);
 
 impl Supervisor {
-    /// Returns the services that are started by connections.
-    #[must_use]
-    pub fn on_demand(&self) -> Vec<ServiceId> {
-        self.records.ids().filter(|id| self.rules[*id].on_demand).collect()
+    /// Returns the services that wait for a connection.
+    pub fn listening(&self) -> impl Iterator<Item = ServiceId> {
+        // Usually none, and then there is nothing to look through.
+        let all = self.records.ids().take(if self.listening == 0 { 0 } else { usize::MAX });
+        all.filter(|id| matches!(self.records[*id].state, ServiceState::Listening { .. }))
     }
 }
 

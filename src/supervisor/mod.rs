@@ -90,6 +90,8 @@ pub struct Supervisor {
     /// How many services wait, and how many are stopping.
     waiting: usize,
     stopping: usize,
+    /// How many wait for a connection.
+    listening: usize,
     /// Services whose first process is gone but whose group is not.
     lingering: Vec<ServiceId>,
     /// Services that go because of a reload: the first of each pair before the second.
@@ -125,6 +127,7 @@ impl Supervisor {
             busy: records.iter().filter(|record| record.state.is_busy()).count(),
             waiting: records.iter().filter(|record| record.state == ServiceState::Waiting).count(),
             stopping: 0,
+            listening: 0,
             timers: Timers::new(records.len()),
             timers_are_up: true,
             records: Records::new(ServiceMap::new(records, Record::new(false))),
@@ -264,6 +267,8 @@ impl Supervisor {
         self.busy = change(self.busy, usize::from(state.is_busy()));
         self.waiting = change(self.waiting, usize::from(waits));
         self.stopping = change(self.stopping, usize::from(stops));
+        let listens = matches!(state, ServiceState::Listening { .. });
+        self.listening = change(self.listening, usize::from(listens));
     }
 
     /// Updates the timers of the services that may have changed.

@@ -224,7 +224,7 @@ impl Step<'_> {
         core.records.resize(count, |id| Record::new(is_enabled.get(id.index()).copied().unwrap_or_default()));
         core.timers = Timers::new(count);
         core.timers_are_up = true;
-        (core.busy, core.waiting, core.stopping) = (0, 0, 0);
+        (core.busy, core.waiting, core.stopping, core.listening) = (0, 0, 0, 0);
         for id in core.records.ids() {
             let record = &mut core.records[id];
             record.blocker = 0;

@@ -57,7 +57,7 @@ impl World {
         core.rolling.iter_mut().filter_map(|rolling| rolling.due.as_mut()).for_each(shift);
         core.stop.moments().into_iter().flatten().for_each(shift);
         self.interrupted.iter_mut().for_each(shift);
-        self.not_before.iter_mut().for_each(shift);
+        self.demand.not_before.iter_mut().for_each(shift);
         shift(&mut self.said);
         self.now = Moment(NOON);
     }

@@ -4,7 +4,7 @@
 use super::world::{Ask, Group, Known, S, World};
 use crate::model::*;
 use crate::supervisor::ServiceStatus;
-use crate::supervisor::event::{Action, ControlOrder, Event, Next, Note, StopReason};
+use crate::supervisor::event::{Action, ControlOrder, Event, Next, Note};
 use crate::supervisor::service::{Load, Order, ProbeState, ServiceState};
 use crate::supervisor::shutdown::Phase;
 use std::rc::Rc;
@@ -161,12 +161,12 @@ impl World {
             }
             _ => self.reload.turned &= !bit,
         }
-        self.not_before[id.index()] = Moment(0);
+        self.demand.not_before[id.index()] = Moment(0);
         let state = self.core.records[id].state;
         let runs = matches!(state, ServiceState::Running { .. });
         let no_start = matches!(order, ControlOrder::Stop { .. }) || runs && order == ControlOrder::Start;
         if !no_start {
-            self.summoned |= bit;
+            self.demand.summoned |= bit;
         }
         if !matches!(order, ControlOrder::Stop { .. })
             && matches!(self.core.records[id].state, ServiceState::Stopping(_))
@@ -182,37 +182,6 @@ impl World {
     pub(super) fn check_unreachable(&mut self, id: ServiceId, needs: ServiceId) -> Result<(), &'static str> {
         self.known[id.index()] = Known::Failed;
         rule(!self.is_by_hand(needs), "given up, for what was only stopped by hand")
-    }
-
-    /// Whether it is the time to start a service, and whether anybody wants it.
-    fn check_spawn_in_time(&mut self, id: ServiceId) -> Result<(), &'static str> {
-        let bit = 1 << id.0;
-        let asked = (self.connected | self.summoned) & bit != 0;
-        rule(asked || !self.rules[id.index()].on_demand, "started without a connection")?;
-        (self.connected, self.summoned) = (self.connected & !bit, self.summoned & !bit);
-        rule(self.now >= self.not_before[id.index()], "started again too early")
-    }
-
-    /// When a service may be started again, and that a clean end of one that waits for connections is not its last.
-    pub(super) fn check_next(&mut self, note: &Note) -> Result<(), &'static str> {
-        match *note {
-            Note::Ended { service, next: Next::Restarting { delay, .. }, .. }
-            | Note::NotStarted { service, next: Next::Restarting { delay, .. } } => {
-                self.not_before[service.index()] = self.now.after(delay);
-            }
-            Note::Ended { service, after, next: Next::Listening, .. } if after < S => {
-                let policy = &self.rules[service.index()].restart;
-                let wait = policy.delay.mul_f64(1.0 - policy.jitter).min(policy.max_delay);
-                self.not_before[service.index()] = self.now.after(wait);
-            }
-            Note::Ended {
-                service, outcome: ExitStatus::Code(0), cause: StopReason::Itself, next, ..
-            } if self.rules[service.index()].on_demand && !self.core.is_stopping() => {
-                rule(!matches!(next, Next::Done | Next::Restarting { .. }), "a clean end was the last")?;
-            }
-            _ => {}
-        }
-        Ok(())
     }
 
     /// A service that was ordered to start while it was stopping is started again.
@@ -358,7 +327,7 @@ impl World {
                 | ServiceState::Listening { .. }
                 | ServiceState::Backoff { .. } => {
                     if record.state != ServiceState::Waiting {
-                        self.connected &= !(1 << id.0);
+                        self.demand.connected &= !(1 << id.0);
                     }
                     rule(
                         matches!(record.probe, ProbeState::Off | ProbeState::Stale),
@@ -425,6 +394,8 @@ impl World {
             self.core.waiting == is(|state| state == ServiceState::Waiting),
             "those that wait are miscounted",
         )?;
+        let listen = is(|state| matches!(state, ServiceState::Listening { .. }));
+        rule(self.core.listening == listen, "those that wait for connections are miscounted")?;
         let stop = is(|state| matches!(state, ServiceState::Stopping(_)));
         rule(self.core.stopping == stop, "those that stop are miscounted")?;
         let dues = self.core.records.ids().filter_map(|id| self.core.due(id));

@@ -4,6 +4,7 @@
 mod bonds;
 mod compare;
 mod container;
+mod demand;
 mod dice;
 mod endings;
 mod invariants;

@@ -45,7 +45,7 @@ impl World {
         self.known.resize(self.rules.len(), Known::New);
         self.alive.resize(self.rules.len(), self.now);
         // What has changed is started at once, whatever it waited for.
-        self.not_before = vec![Moment(0); self.rules.len()];
+        self.demand.not_before = vec![Moment(0); self.rules.len()];
         self.judge(self.halted, out, None, "another set", Event::Begin);
     }
 
@@ -147,7 +147,8 @@ impl World {
         let bit: u16 = 1 << id.0;
         self.reload.removed &= !bit;
         self.reload.turned &= !bit;
-        (self.connected, self.summoned) = (self.connected & !bit, self.summoned & !bit);
+        (self.demand.connected, self.demand.summoned) =
+            (self.demand.connected & !bit, self.demand.summoned & !bit);
         (self.by_hand, self.alone, self.wanted) =
             (self.by_hand & !bit, self.alone & !bit, self.wanted & !bit);
         self.known[id.index()] = Known::New;

@@ -96,11 +96,8 @@ pub(super) struct World {
     pub rewatched: u16,
     /// When each was last known to be alive.
     pub alive: Vec<Moment>,
-    /// On-demand services with a connection that was waited for, and those that were ordered to start.
-    pub connected: u16,
-    pub summoned: u16,
-    /// When each service may be started again.
-    pub not_before: Vec<Moment>,
+    /// What is known of starts by connections.
+    pub demand: super::demand::Demand,
     /// Whether the walk of all states includes orders.
     pub orders: bool,
     /// What reloads have changed.
@@ -121,7 +118,7 @@ impl World {
         Self {
             core,
             known: vec![Known::New; rules.len()],
-            not_before: vec![Moment(0); rules.len()],
+            demand: super::demand::Demand::new(rules.len()),
             rules: rules.into(),
             now: Moment(NOON),
             groups: BTreeMap::new(),
@@ -148,8 +145,6 @@ impl World {
             rewatched: 0,
             alive: vec![Moment(NOON); above.len()],
             above,
-            connected: 0,
-            summoned: 0,
             orders: false,
             reload: super::reload::Expected::default(),
         }
@@ -349,14 +344,6 @@ impl World {
 
     pub fn order(&mut self, id: u16, order: ControlOrder) {
         self.feed(Event::Order { service: ServiceId(id), order });
-    }
-
-    /// A client connects to a socket of a service.
-    pub fn connect(&mut self, id: u16) {
-        if self.status(id) == ServiceStatus::Listening {
-            self.connected |= 1 << id;
-        }
-        self.feed(Event::Activated { service: ServiceId(id) });
     }
 
     pub fn signal(&mut self, signal: Signal) {
