@@ -138,7 +138,7 @@ impl EventLoop {
                 let Some(channel) = self.channels.get_mut(at) else { return Ok(()) };
                 channel.said = SaidOfItself::default();
                 channel.store.max = settings.fd_store;
-                extras.stored = channel.store.all().map(|(name, fd)| (name.to_string(), fd)).gather();
+                extras.listed = channel.store.all().map(|(name, fd)| (name.to_string(), fd)).gather();
                 if settings.fd_store > 0 {
                     extras.variables.push(("FDSTORE", settings.fd_store.to_string()));
                 }

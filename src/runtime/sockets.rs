@@ -82,7 +82,7 @@ impl EventLoop {
             return true;
         }
         let table = &self.runtime.starter.sockets;
-        if table.passed(settings).is_none() {
+        if table.named(settings).is_none() {
             self.bind_sockets(settings, Some(service));
             return true;
         }

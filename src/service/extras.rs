@@ -10,8 +10,8 @@ use std::os::fd::RawFd;
 pub struct StartExtras {
     /// Descriptors with the numbers that they get.
     pub passed: Vec<PassedFd>,
-    /// Descriptors that were kept for it, with their names: the last that LISTEN_FDS counts.
-    pub stored: Vec<(String, RawFd)>,
+    /// Descriptors that LISTEN_FDS counts, with their names: its sockets, added by the start, then what was kept for it.
+    pub listed: Vec<(String, RawFd)>,
     /// Variables on top of all others.
     pub variables: Vec<(&'static str, String)>,
     /// Variables that get the pid of the process as their value, each with `=`.
@@ -24,7 +24,7 @@ impl StartExtras {
     /// Returns whether there is nothing to hand over.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.passed.is_empty() && self.variables.is_empty() && self.stored.is_empty()
+        self.passed.is_empty() && self.variables.is_empty() && self.listed.is_empty()
     }
 
     /// Adds all of it to the description of a process.
@@ -36,20 +36,20 @@ impl StartExtras {
         }
         recipe.passed.extend_from_slice(&self.passed);
         recipe.pid_variables.extend_from_slice(&self.pid_variables);
-        if !self.stored.is_empty() {
-            self.pass_stored(recipe);
+        if !self.listed.is_empty() {
+            self.pass_listed(recipe);
         }
     }
 
-    /// Passes the descriptors that were kept (sd_listen_fds_with_names(3)).
-    fn pass_stored(&self, recipe: &mut ExecSpec<'_>) {
-        let names: Vec<&str> = self.stored.iter().map(|(name, _)| name.as_str()).gather();
-        let count = self.stored.len().to_string();
+    /// Passes the listed descriptors (sd_listen_fds_with_names(3)).
+    fn pass_listed(&self, recipe: &mut ExecSpec<'_>) {
+        let names: Vec<&str> = self.listed.iter().map(|(name, _)| name.as_str()).gather();
+        let count = self.listed.len().to_string();
         let variables =
             [("LISTEN_FDS", count.as_str()), ("LISTEN_FDNAMES", &names.join(":")), ("LISTEN_PID", "")];
         set_variables(recipe, &variables);
         recipe.pid_variables.push(LISTEN_PID);
-        recipe.passed.extend((3..).zip(&self.stored).map(|(to, (_, from))| PassedFd { from: *from, to }));
+        recipe.passed.extend((3..).zip(&self.listed).map(|(to, (_, from))| PassedFd { from: *from, to }));
     }
 }
 

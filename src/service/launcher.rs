@@ -168,10 +168,10 @@ impl Starter {
         if recipe.ids.is_some() {
             open_to_others(recipe.stdio);
         }
-        self.pass_fds(program, &mut recipe)?;
         if program.export_env.is_some() {
             *env_file = Some(EnvFile::hand_to(&mut recipe)?);
         }
+        self.list_sockets(program, extras)?;
         extras.uid = recipe.ids.as_ref().map(|ids| ids.uid);
         if !extras.is_empty() {
             extras.add_to(&mut recipe);
@@ -179,18 +179,16 @@ impl Starter {
         self.settle(spawn::spawn(recipe))
     }
 
-    /// Passes the descriptors that a program is promised.
-    fn pass_fds(&self, program: &Program, recipe: &mut ExecSpec<'_>) -> Result<(), StartFailure> {
+    /// Adds the sockets of a program to what its start hands over.
+    fn list_sockets(&self, program: &Program, extras: &mut StartExtras) -> Result<(), StartFailure> {
         if let Some(settings) = program.sockets.as_deref() {
-            let passed = self.sockets.passed(settings).ok_or_else(|| {
-                let word = recipe.argv.first().map_or(c"", CString::as_c_str);
-                StartFailure {
-                    key: "sockets",
-                    lasting: false,
-                    ..self::wrong(word, "one of its sockets is not open")
-                }
+            let mut all = self.sockets.named(settings).ok_or_else(|| {
+                let word = program.argv.first().map_or(c"", CString::as_c_str);
+                let failure = self::wrong(word, "one of its sockets is not open");
+                StartFailure { key: "sockets", lasting: false, ..failure }
             })?;
-            passed.hand_to(recipe);
+            all.append(&mut extras.listed);
+            extras.listed = all;
         }
         Ok(())
     }
@@ -252,7 +250,9 @@ impl Starter {
             self.enter_in_passwd(program, &here);
         }
         let failed = self.recipe(program, &program.argv, Role::Replacement).and_then(|mut recipe| {
-            self.pass_fds(program, &mut recipe)?;
+            let mut extras = StartExtras::default();
+            self.list_sockets(program, &mut extras)?;
+            extras.add_to(&mut recipe);
             let (error, recipe) = spawn::replace(recipe);
             recover(Box::new(recipe), error, &here, &become_it, &self.by_shell)
         });

@@ -3,9 +3,8 @@
 //! One table for all, by address: what several services name is opened once, and an address that a service no longer
 //! has may be another's by then. A process gets them from descriptor 3 on, as sd_listen_fds(3) has it.
 
-use super::extras::set_variables;
 use crate::cli::LogLevel;
-use crate::config::SocketSettings;
+use crate::config::{SocketSettings, SocketSpec};
 use crate::diagnosis::unbound::UnboundPort;
 use crate::model::listen::{ListenAddress, ListenSpec};
 use crate::output;
@@ -13,7 +12,6 @@ use crate::sys::Errno;
 use crate::sys::net::{self, Protocol, listen};
 use crate::sys::process::credentials::{self, Accounts};
 use crate::sys::process::procfs;
-use crate::sys::process::spawn::{ExecSpec, PassedFd};
 use crate::text::escape::on_one_line;
 use crate::text::template::fill;
 use std::cell::RefCell;
@@ -61,12 +59,9 @@ impl SocketTable {
 
     /// Returns the descriptors of a service's sockets, with the name of each; `None`: one is not open.
     #[must_use]
-    pub fn passed(&self, settings: &SocketSettings) -> Option<PassedFds> {
-        let mut passed = PassedFds::default();
-        for socket in &settings.sockets {
-            passed.push(&socket.name, self.raw_fd(&socket.listen)?);
-        }
-        Some(passed)
+    pub fn named(&self, settings: &SocketSettings) -> Option<Vec<(String, RawFd)>> {
+        let named = |socket: &SocketSpec| Some((socket.name.clone(), self.raw_fd(&socket.listen)?));
+        settings.sockets.iter().map(named).collect()
     }
 
     /// Returns whether any of a service's sockets has a file, which may be removed.
@@ -170,35 +165,6 @@ pub fn file_text(file: Option<(u64, u64)>) -> String {
 pub fn read_file(text: &str) -> Option<(u64, u64)> {
     let (device, inode) = text.split_once(' ')?;
     Some((device.parse().ok()?, inode.parse().ok()?))
-}
-
-/// Descriptors for a process, from 3 on: sockets, then what it has stored.
-#[derive(Debug, Default)]
-pub struct PassedFds {
-    fds: Vec<RawFd>,
-    /// Their names, with a colon between two.
-    names: String,
-}
-
-impl PassedFds {
-    /// Adds one. No colon may be in its name.
-    pub fn push(&mut self, name: &str, fd: RawFd) {
-        if !self.fds.is_empty() {
-            self.names.push(':');
-        }
-        self.names.push_str(name);
-        self.fds.push(fd);
-    }
-
-    /// Hands them to a process, with the variables that tell of them.
-    pub fn hand_to(self, recipe: &mut ExecSpec<'_>) {
-        let count = self.fds.len().to_string();
-        // The child puts its own pid there.
-        let variables = [("LISTEN_FDS", count.as_str()), ("LISTEN_FDNAMES", &self.names), ("LISTEN_PID", "")];
-        set_variables(recipe, &variables);
-        recipe.pid_variables.push(b"LISTEN_PID=");
-        recipe.passed.extend((3..).zip(self.fds).map(|(to, from)| PassedFd { from, to }));
-    }
 }
 
 /// Makes a socket, not bound yet. The error is one line.
