@@ -185,11 +185,7 @@ impl View<'_> {
         self.service(&mut row, "name", service);
         row.text("type", if rules.kind == ServiceType::Daemon { "daemon" } else { "oneshot" });
         row.text("state", state_word(status));
-        let ready = matches!(
-            status,
-            ServiceStatus::Running { ready: true, .. } | ServiceStatus::Done | ServiceStatus::Listening
-        );
-        row.flag("ready", ready);
+        row.flag("ready", status.is_ready());
         self.health(&mut row, service, status);
         self.process(&mut row, service, status);
         row.number("restarts", tally.starts.saturating_sub(1).into());

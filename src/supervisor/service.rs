@@ -310,6 +310,14 @@ impl ServiceState {
     }
 }
 
+impl ServiceStatus {
+    /// Returns whether it does its work, has done it, or does it for whoever connects.
+    #[must_use]
+    pub fn is_ready(self) -> bool {
+        matches!(self, Self::Running { ready: true, .. } | Self::Done | Self::Listening)
+    }
+}
+
 /// The state of a service, as clients see it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ServiceStatus {
