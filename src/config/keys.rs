@@ -83,10 +83,15 @@ pub static TABLES: &[TableSpec] = &[
         key("restart_policy", "table", "", "delays and number of restarts"),
         key("success_exit_codes", "codes and signals", "0", "exit codes and signals that count as success, besides 0"),
         key("start_timeout", "duration or \"none\"", "\"none\"", "how long it may take to be ready (a oneshot: done); then it is stopped and has failed"),
+        key("min_uptime", "duration", "\"0s\"", "a run of this length is a successful start: before that dependants wait, and an end, even with code 0, is a failure"),
         key("run_timeout", "duration or \"none\"", "\"none\"", "how long a run may take; then it is stopped and has failed"),
         key("stop_signal", "signal", "\"SIGTERM\"", "the signal that asks it to stop; CONT follows"),
         key("stop_grace_period", "duration", "\"10s\"", "how long it may take to stop; KILL follows"),
         key("kill_mode", "word", "\"mixed\"", "which processes get the stop signal: \"mixed\", \"group\", \"process\" or \"all\""),
+        key("pre_start", "words or table", "", "a command that runs before each start; if it fails, the start has failed"),
+        key("post_start", "words or table", "", "a command that runs once the process runs; dependants wait for it, and if it fails, the service is stopped: the start has failed"),
+        key("pre_stop", "words or table", "", "a command that runs before the stop signal, within the first nine tenths of stop_grace_period"),
+        key("post_stop", "words or table", "", "a command that runs after each end and each failed start, before a restart; with `stop.within` it is given its share of that"),
         key("healthcheck", "table", "", "how to check whether it is healthy"),
         key("notify", "\"systemd\" or number", "", "how it says that it is ready, before which no dependent starts: READY=1 to its NOTIFY_SOCKET, or a newline to this descriptor (s6)"),
         key("watchdog", "duration", "", "with notify = \"systemd\": it is stopped, and has failed, if it does not send WATCHDOG=1 this often once it is ready"),
@@ -122,6 +127,10 @@ pub static TABLES: &[TableSpec] = &[
         key("directory", "path", "", "the directory of the scripts"),
         key("timeout", "duration or \"none\"", "\"5m\"", "how long each script may take"),
         key("trusted", "bool", "false", "whether to run scripts that other users of the container could have modified"),
+    ] },
+    TableSpec { path: "services.NAME.pre_start", help: "A hook with a time limit; `post_start`, `pre_stop` and `post_stop` take the same. It runs as the service does: its user, environment, directory and output, and in addition `RINIT_SERVICE`, `RINIT_RESTARTS` and, after an end, `RINIT_EXIT_CODE` or `RINIT_EXIT_SIGNAL` (in the file write `$$RINIT_EXIT_CODE`). At its limit it is killed with its process group, and has failed.", keys: &[
+        key("command", "words", "", "the program and its arguments; no shell runs"),
+        key("timeout", "duration", "\"5m\"; of `post_stop` \"10s\"; of `pre_stop` nine tenths of stop_grace_period", "how long it may take"),
     ] },
     TableSpec { path: "services.NAME.depends_on.OTHER", help: "One dependency, with more than a condition.", keys: &[
         key("condition", "word", "\"started\"; \"completed\" for a oneshot", "the state it must reach: \"started\", \"healthy\" or \"completed\" (or Compose's names)"),
@@ -242,6 +251,10 @@ impl TableSpec {
                 "ulimits",
                 "logging",
                 "sockets",
+                "pre_start",
+                "post_start",
+                "pre_stop",
+                "post_stop",
             ];
             let found = below.into_iter().find_map(|table| {
                 let (_, rest) = service.rsplit_once(&fill!(".{}", table))?;
@@ -250,6 +263,7 @@ impl TableSpec {
                     ("ulimits", name) if name.starts_with('.') => Some("ulimits.LIMIT"),
                     ("sockets", name) if name.starts_with('.') => Some("sockets.SOCKET"),
                     ("depends_on" | "ulimits" | "sockets", _) => Some("names"),
+                    ("post_start" | "pre_stop" | "post_stop", "") => Some("pre_start"),
                     (table, "") => Some(table),
                     _ => None,
                 }
@@ -306,6 +320,7 @@ mod tests {
     /// A file in which every table stands.
     const ALL: &str = "when_idle = 'stay'\nstop.within = '9s'\n[control]\nsocket = '@a'\nallow = '1'\nread_only = ['2']\nhttp = ':8081'\n[defaults]\nlogging = { driver = 'none' }
 [services.a]\ncommand = 'a'\nhealthcheck = { tcp = 1 }\nlogging = { driver = 'file', file = '/l', timestamps = true, max_size = '1M', max_file = 2 }\nrestart_policy = { delay = '1s' }
+pre_start = { command = 'b' }
 ulimits = { nofile = { soft = 1, hard = 2 } }\nenv_file = [{ path = '/e', required = false }]
 [hooks]\nbefore_start = '/h'\n[services.h]\nreplicas = 2\ntype = 'oneshot'\ncommand = { directory = '/h' }\n[services.'b.1']\ncommand = 'b'\ndepends_on = { a = { condition = 'healthy' }, h = { all = true } }\n[services.main]\nwhen_command = 'm'\nsockets.a = { listen = '/s', type = 'stream', mode = '0600', owner = 1, group = 1, backlog = 5, reuse_port = false }
 [configs.a]\nfile = '/a'\nvars = 'A'\ntarget = '/b'\n[secrets.b]\ngenerate = 'uuid'

@@ -185,6 +185,8 @@ pub struct ProgramSettings {
     pub probe: Option<ProbeSpec>,
     /// Of a oneshot: which variables it may hand to those that are started later.
     pub export_env: Option<Box<ExportEnv>>,
+    /// What its hooks run, if it has any.
+    pub hooks: Option<Box<HookCommands>>,
     /// How it reports on itself, if it does.
     pub notify: Option<Box<NotifySettings>>,
     /// What rinit opens for it.
@@ -212,6 +214,10 @@ pub enum NotifyChannel {
     /// A descriptor that gets a newline (s6).
     Descriptor(i32),
 }
+
+/// The commands of a service's hooks, in the order of [`HookKind::ALL`](crate::model::HookKind::ALL); empty: no such hook.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct HookCommands(pub [Vec<std::ffi::CString>; 4]);
 
 /// `sockets`, in the order in which they are passed, from descriptor 3 on.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,7 +1,7 @@
 //! The last events, numbered, and a summary of events per service.
 
 use crate::model::{ExitStatus, Moment, ServiceId};
-use crate::supervisor::event::{Next, Note, Over, StopReason};
+use crate::supervisor::event::{ControlOrder, Next, Note, Over, StopReason};
 use std::collections::VecDeque;
 
 /// How many events are kept.
@@ -28,6 +28,8 @@ impl Reason {
     pub fn word(self) -> &'static str {
         match self {
             Self::Stop(StopReason::Itself) => "itself",
+            Self::Stop(StopReason::TooEarly) => "too-early",
+            Self::Stop(StopReason::PostStart) => "post-start",
             Self::Stop(StopReason::Shutdown) => "shutdown",
             Self::Stop(StopReason::StartTimeout) => "start-timeout",
             Self::Stop(StopReason::RunTimeout) => "run-timeout",
@@ -173,6 +175,47 @@ fn is_event(note: Note) -> bool {
     )
 }
 
+/// Returns the name of an event in the protocol.
+#[must_use]
+pub fn event_word(note: Note) -> &'static str {
+    match note {
+        Note::Started { .. } => "started",
+        Note::Ready { .. } => "ready",
+        Note::Reloading { .. } => "reloading",
+        Note::Reloaded { confirmed: true, .. } => "reloaded",
+        Note::Reloaded { confirmed: false, .. } => "reload-failed",
+        Note::MainPid { .. } => "main-pid",
+        Note::Healthy { .. } => "healthy",
+        Note::HookFailed { .. } => "hook-failed",
+        Note::HookRuns { .. } => "hook-slow",
+        Note::Unhealthy { .. } => "unhealthy",
+        Note::Ended { .. } => "exited",
+        Note::NotStarted { .. } => "start-failed",
+        Note::SlowStart { .. } => "start-slow",
+        Note::Unreachable { .. } => "unreachable",
+        Note::Stopping { .. } => "stopping",
+        Note::Killing { .. } => "killing",
+        Note::Stuck { .. } => "stuck",
+        Note::Draining { .. } => "draining",
+        Note::ShuttingDown { .. } => "shutting-down",
+        Note::KillingAll => "killing-all",
+        Note::Sweeping { .. } => "sweeping",
+        Note::Ordered { order: ControlOrder::Start, .. } => "start-ordered",
+        Note::Ordered { order: ControlOrder::Stop { .. }, .. } => "stop-ordered",
+        Note::Ordered { order: ControlOrder::Restart | ControlOrder::Roll, .. } => "restart-ordered",
+        Note::StoppedIdle { .. } => "stopped",
+        Note::Added { .. } => "added",
+        Note::Removed { .. } => "removed",
+        Note::TurnedOff { .. } => "turned-off",
+        Note::Rolled { .. } => "rolled",
+        Note::RollFailed { .. } => "roll-failed",
+        Note::Listening { .. } => "listening",
+        Note::Activated { .. } => "activated",
+        Note::Forwarded { .. } | Note::Ordered { order: ControlOrder::Signal(_), .. } => "signalled",
+        Note::StillWaiting | Note::StillStopping | Note::NotForwarded { .. } | Note::Unused { .. } => "other",
+    }
+}
+
 /// Returns the service that an event is about.
 #[must_use]
 pub fn service(note: Note) -> Option<ServiceId> {
@@ -183,6 +226,8 @@ pub fn service(note: Note) -> Option<ServiceId> {
         | Note::Reloaded { service, .. }
         | Note::MainPid { service, .. }
         | Note::Healthy { service }
+        | Note::HookFailed { service, .. }
+        | Note::HookRuns { service, .. }
         | Note::Unhealthy { service, .. }
         | Note::Ended { service, .. }
         | Note::NotStarted { service, .. }

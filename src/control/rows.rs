@@ -1,13 +1,13 @@
 //! The rows of an answer: one JSON object per line.
 
 use super::View;
-use super::journal::{Reason, ServiceTally, service};
+use super::journal::{Reason, ServiceTally, event_word, service};
 use super::protocol::{Refusal, VERSION};
 use crate::config::Off;
 use crate::model::{Condition, Dependency, ExitStatus, Moment, ServiceId, ServiceType, Ulimit};
 use crate::service::context::ExecContext;
 use crate::supervisor::ServiceStatus;
-use crate::supervisor::event::{ControlOrder, Next, Note};
+use crate::supervisor::event::{Next, Note};
 use crate::text::escape::json_string;
 use crate::text::gather::Gather;
 use crate::text::template::fill;
@@ -286,7 +286,14 @@ impl View<'_> {
                 next_fields(&mut row, next);
             }
             Note::NotStarted { next, .. } => next_fields(&mut row, next),
-            Note::SlowStart { after, .. } | Note::Killing { after, .. } => {
+            Note::HookFailed { hook, outcome, after, .. } => {
+                row.text("hook", hook.key());
+                if let Some(outcome) = outcome {
+                    row.outcome(outcome);
+                }
+                row.number("after_ms", millis(after));
+            }
+            Note::SlowStart { after, .. } | Note::HookRuns { after, .. } | Note::Killing { after, .. } => {
                 row.number("after_ms", millis(after))
             }
             Note::Unreachable { needs, .. } => row.text("needs", self.name(needs)),
@@ -410,49 +417,12 @@ fn state_word(status: ServiceStatus) -> &'static str {
         ServiceStatus::Waiting => "waiting",
         ServiceStatus::Starting => "starting",
         ServiceStatus::Running { .. } => "running",
-        ServiceStatus::Stopping { .. } => "stopping",
+        ServiceStatus::Stopping { .. } | ServiceStatus::Finishing => "stopping",
         ServiceStatus::Backoff { .. } => "backoff",
         ServiceStatus::Listening => "listening",
         ServiceStatus::Done => "done",
         ServiceStatus::Failed => "failed",
         ServiceStatus::Stopped => "stopped",
-    }
-}
-
-fn event_word(note: Note) -> &'static str {
-    match note {
-        Note::Started { .. } => "started",
-        Note::Ready { .. } => "ready",
-        Note::Reloading { .. } => "reloading",
-        Note::Reloaded { confirmed: true, .. } => "reloaded",
-        Note::Reloaded { confirmed: false, .. } => "reload-failed",
-        Note::MainPid { .. } => "main-pid",
-        Note::Healthy { .. } => "healthy",
-        Note::Unhealthy { .. } => "unhealthy",
-        Note::Ended { .. } => "exited",
-        Note::NotStarted { .. } => "start-failed",
-        Note::SlowStart { .. } => "start-slow",
-        Note::Unreachable { .. } => "unreachable",
-        Note::Stopping { .. } => "stopping",
-        Note::Killing { .. } => "killing",
-        Note::Stuck { .. } => "stuck",
-        Note::Draining { .. } => "draining",
-        Note::ShuttingDown { .. } => "shutting-down",
-        Note::KillingAll => "killing-all",
-        Note::Sweeping { .. } => "sweeping",
-        Note::Ordered { order: ControlOrder::Start, .. } => "start-ordered",
-        Note::Ordered { order: ControlOrder::Stop { .. }, .. } => "stop-ordered",
-        Note::Ordered { order: ControlOrder::Restart | ControlOrder::Roll, .. } => "restart-ordered",
-        Note::StoppedIdle { .. } => "stopped",
-        Note::Added { .. } => "added",
-        Note::Removed { .. } => "removed",
-        Note::TurnedOff { .. } => "turned-off",
-        Note::Rolled { .. } => "rolled",
-        Note::RollFailed { .. } => "roll-failed",
-        Note::Listening { .. } => "listening",
-        Note::Activated { .. } => "activated",
-        Note::Forwarded { .. } | Note::Ordered { order: ControlOrder::Signal(_), .. } => "signalled",
-        Note::StillWaiting | Note::StillStopping | Note::NotForwarded { .. } | Note::Unused { .. } => "other",
     }
 }
 

@@ -366,6 +366,47 @@ pub enum KillMode {
 
 words!(KillMode { "mixed" => Mixed, "group" => Group, "process" => Process, "all" => All });
 
+/// A command of a service that runs beside its program: before or after its start or its stop.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum HookKind {
+    /// Before its process is created; if it fails, the start has failed.
+    PreStart,
+    /// Once its process runs; the service is not started before this is done.
+    PostStart,
+    /// Before the stop signal.
+    PreStop,
+    /// After each end, and after a failed start.
+    PostStop,
+}
+
+impl HookKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::PreStart, Self::PostStart, Self::PreStop, Self::PostStop];
+
+    /// Returns its key in the configuration.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::PreStart => "pre_start",
+            Self::PostStart => "post_start",
+            Self::PreStop => "pre_stop",
+            Self::PostStop => "post_stop",
+        }
+    }
+}
+
+/// How long each hook of a service may take; `None`: there is no such hook.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct HookTimeouts(pub [Option<Duration>; 4]);
+
+impl HookTimeouts {
+    /// Returns the limit of one hook.
+    #[must_use]
+    pub fn of(&self, hook: HookKind) -> Option<Duration> {
+        self.0.get(hook as usize).copied().flatten()
+    }
+}
+
 /// The settings of a service that the supervisor uses. What it runs, and as which user, is only known to the shell
 /// ([`crate::config::Program`]).
 #[derive(Clone, PartialEq, Debug)]
@@ -398,6 +439,10 @@ pub struct ServicePolicy {
     pub health: Option<HealthRules>,
     /// How it reports on itself, if it does.
     pub readiness: Option<Box<ReadinessRules>>,
+    /// A run this long is a successful start; before that it is not ready, and an end by itself is a failure.
+    pub min_uptime: Duration,
+    /// Its hooks, if it has any.
+    pub hooks: Option<Box<HookTimeouts>>,
 }
 
 impl Default for ServicePolicy {
@@ -417,6 +462,8 @@ impl Default for ServicePolicy {
             kill_mode: KillMode::default(),
             health: None,
             readiness: None,
+            min_uptime: Duration::ZERO,
+            hooks: None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Formats the supervisor's notes as log lines.
 
 use crate::cli::LogLevel;
-use crate::model::{Condition, ExitStatus, ServiceId, Signal};
+use crate::model::{Condition, ExitStatus, HookKind, ServiceId, Signal};
 use crate::supervisor::Wait;
 use crate::supervisor::event::{ControlOrder, Next, Note, Over, StopReason};
 use crate::text::escape::toml_key;
@@ -30,6 +30,8 @@ pub fn event_name(note: Note) -> &'static str {
         Note::Reloaded { .. } => "reloaded",
         Note::MainPid { .. } => "main_pid",
         Note::Healthy { .. } => "healthy",
+        Note::HookFailed { .. } => "hook_failed",
+        Note::HookRuns { .. } => "hook_slow",
         Note::Unhealthy { .. } => "unhealthy",
         Note::Ended { .. } => "ended",
         Note::NotStarted { .. } => "not_started",
@@ -80,6 +82,17 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
             (LogLevel::Info, Some(service), format!("its main process is pid {pid}"))
         }
         Note::Healthy { service } => (LogLevel::Info, Some(service), "healthy".into()),
+        Note::HookFailed { service, hook, outcome, after } => {
+            (LogLevel::Warn, Some(service), hook_failed(hook, outcome, &show_duration(after)))
+        }
+        Note::HookRuns { service, hook, after, limit } => {
+            let (after, limit) = (show_duration(after), show_duration(limit));
+            (
+                LogLevel::Info,
+                Some(service),
+                fill!("{} still runs after {} (at most {})", hook.key(), &after, &limit),
+            )
+        }
         Note::Unhealthy { service, failures } => (
             LogLevel::Warn,
             Some(service),
@@ -270,6 +283,11 @@ fn slow_start(after: &str, given_up: bool) -> (LogLevel, String) {
     }
 }
 
+fn hook_failed(hook: HookKind, outcome: Option<ExitStatus>, after: &str) -> String {
+    let how = outcome.map_or_else(|| "not done, and killed".into(), |outcome| outcome.to_string());
+    fill!("{}: {} after {}", hook.key(), &how, after)
+}
+
 /// Describes an order for a service, given directly or through another one.
 fn ordered(service: ServiceId, order: ControlOrder, name: &str, because: ServiceId) -> String {
     let (what, why) = match order {
@@ -308,6 +326,8 @@ fn following(next: Next) -> (LogLevel, String) {
 fn because<'n>(cause: StopReason, name: &impl Fn(ServiceId) -> &'n str) -> String {
     match cause {
         StopReason::Itself | StopReason::Shutdown | StopReason::ByHand => String::new(),
+        StopReason::TooEarly => " (a failed start: shorter than min_uptime)".into(),
+        StopReason::PostStart => " (post_start has failed)".into(),
         StopReason::StartTimeout => " (not ready within start_timeout)".into(),
         StopReason::RunTimeout => " (ran longer than run_timeout)".into(),
         StopReason::Unhealthy => " (unhealthy)".into(),

@@ -39,11 +39,14 @@ impl EventLoop {
             }
             Action::FollowFork { service, pid } => {
                 self.follow(service, pid);
+            }
+            Action::Hook { service, hook, outcome } => {
+                self.hook(service, hook, outcome);
                 return START_COST;
             }
             Action::Signal { pid, group, signal, wake } => self.send(pid, group, signal, wake),
             // It may not lead its group yet.
-            Action::KillProbe { pid } | Action::KillStart { pid } => {
+            Action::KillProbe { pid } | Action::KillStart { pid } | Action::KillHook { pid } => {
                 self.probe_killed(pid);
                 let _ = kill::group(pid, &[Signal::KILL]);
                 let _ = kill::process(pid, &[Signal::KILL]);

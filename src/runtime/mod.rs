@@ -6,6 +6,7 @@ mod escaped;
 mod exports;
 mod fd_store;
 mod groups;
+mod hooks;
 mod http_helper;
 mod last_lines;
 mod loading;

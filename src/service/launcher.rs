@@ -370,7 +370,7 @@ impl Starter {
 }
 
 /// Lets a service of another user open `/dev/stdout` and `/dev/stderr`, if these are rinit's own.
-fn open_to_others(stdio: [Option<RawFd>; 3]) {
+pub(super) fn open_to_others(stdio: [Option<RawFd>; 3]) {
     for (fd, source) in (0..).zip(stdio).skip(1) {
         if source.is_none() {
             pipe::open_to_others(fd);

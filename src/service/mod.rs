@@ -4,6 +4,7 @@ pub mod context;
 mod credentials;
 pub mod exports;
 pub mod extras;
+mod hook;
 pub mod launcher;
 pub mod notify;
 mod passwd;

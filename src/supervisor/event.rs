@@ -2,7 +2,7 @@
 
 #![expect(missing_docs, reason = "a variant's text names its fields")]
 
-use crate::model::{ExitStatus, Pid, ServiceId, Signal};
+use crate::model::{ExitStatus, HookKind, Pid, ServiceId, Signal};
 use std::time::Duration;
 
 /// Something that happened. The shell passes each event once, in the order of arrival.
@@ -40,6 +40,10 @@ pub enum Event {
     MainPid { service: ServiceId, pid: Pid },
     /// A client has connected to a socket of this service, which waits for that ([`super::ServiceStatus::Listening`]).
     Activated { service: ServiceId },
+    /// [`Action::Hook`] runs as this process.
+    HookSpawned { service: ServiceId, hook: HookKind, pid: Pid },
+    /// [`Action::Hook`] could not be started, which counts as a failed hook; fields as in [`Event::SpawnFailed`].
+    HookNotSpawned { service: ServiceId, hook: HookKind, lasting: bool, code: u8 },
     /// rinit received this signal (never SIGCHLD).
     Signal(Signal),
     /// A control client orders something of one service.
@@ -115,6 +119,11 @@ pub enum Action {
     Probe { service: ServiceId },
     /// Kill this probe and its process group. Its end is still reported.
     KillProbe { pid: Pid },
+    /// Run a hook of a service. `outcome`: how the service ended, if it has. Answered by [`Event::HookSpawned`] or
+    /// [`Event::HookNotSpawned`]. Exit code 0 is success.
+    Hook { service: ServiceId, hook: HookKind, outcome: Option<ExitStatus> },
+    /// Kill this hook and its process group. Its end is still reported.
+    KillHook { pid: Pid },
     /// All services are gone: send this signal (TERM, later KILL) to every remaining process. Answered by
     /// [`Event::Childless`] once no child is left (at once if there is none).
     Sweep { signal: Signal },
@@ -129,6 +138,10 @@ pub enum Action {
 pub enum StopReason {
     /// It ended by itself; only the rest of its process group is being cleaned up.
     Itself,
+    /// The same, before it had run for `min_uptime`: a failed start.
+    TooEarly,
+    /// Its `post_start` hook has failed.
+    PostStart,
     /// The container stops.
     Shutdown,
     /// It was not ready (a oneshot: not done) within `start_timeout`.
@@ -145,6 +158,14 @@ pub enum StopReason {
     ByHand,
     /// A reload has changed, removed or turned it off.
     Reload,
+}
+
+impl StopReason {
+    /// Returns whether nobody asked it to stop: it ended by itself.
+    #[must_use]
+    pub fn is_own(self) -> bool {
+        matches!(self, Self::Itself | Self::TooEarly)
+    }
 }
 
 /// What happens to a service after it has ended.
@@ -184,7 +205,8 @@ pub enum Over {
 pub enum Note {
     /// A service's process was started.
     Started { service: ServiceId, pid: Pid },
-    /// A service has said that it is ready, for the first time since its start.
+    /// A service has said that it is ready, for the first time since its start, or is without saying so, some time after
+    /// its start.
     Ready { service: ServiceId },
     /// A service has said that it reloads its configuration.
     Reloading { service: ServiceId },
@@ -208,6 +230,10 @@ pub enum Note {
     },
     /// A service's process could not be started (the shell has reported why).
     NotStarted { service: ServiceId, next: Next },
+    /// A hook of a service has failed. `outcome`: how it ended; `None`: it was killed, because it took too long.
+    HookFailed { service: ServiceId, hook: HookKind, outcome: Option<ExitStatus>, after: Duration },
+    /// A hook of a service still runs after this time; it may take `limit`.
+    HookRuns { service: ServiceId, hook: HookKind, after: Duration, limit: Duration },
     /// A service's process has not loaded its program after this time (the shell adds what it waits for). `given_up`:
     /// it is killed, and the start has failed.
     SlowStart { service: ServiceId, after: Duration, given_up: bool },

@@ -4,7 +4,7 @@ use super::event::{Action, Note, StopReason};
 use super::process_table::Owner;
 use super::service::{ProbeState, ServiceState};
 use super::{Step, faulty};
-use crate::model::{ExitStatus, HealthRules, Moment, OnUnhealthy, Pid, ServiceId};
+use crate::model::{ExitStatus, HealthRules, HookKind, Moment, OnUnhealthy, Pid, ServiceId};
 use std::time::Duration;
 
 /// The minimum time between two probes, whatever the configuration says: avoids a busy loop.
@@ -33,6 +33,7 @@ impl Step<'_> {
     /// Ends probing, and forgets what the service has reported: it no longer runs.
     pub(super) fn end_health(&mut self, id: ServiceId) {
         self.core.reports.forget(id);
+        self.drop_hook(id, HookKind::PostStart);
         self.end_probes(id);
     }
 
@@ -125,6 +126,7 @@ impl Step<'_> {
             | ServiceState::Spawning { .. }
             | ServiceState::Running { .. }
             | ServiceState::Stopping(_)
+            | ServiceState::Finishing(_)
             | ServiceState::Backoff { .. }
             | ServiceState::Listening { .. }
             | ServiceState::Down(_) => {}
@@ -208,16 +210,16 @@ impl Step<'_> {
     fn passed(&mut self, id: ServiceId) {
         let ServiceState::Running { ready, .. } = self.core.records[id].state else { return };
         let news = !ready || self.is_unhealthy(id);
-        self.core.records[id].failures = 0;
+        let record = &mut self.core.records[id];
+        (record.failures, record.pending.healthy) = (0, true);
+        if !record.pending.is_none() {
+            return;
+        }
         if !ready {
             if self.is_first_health(id) {
                 self.tell(Note::Healthy { service: id });
             }
-            if self.core.rules[id].readiness.is_some() {
-                self.become_ready(id);
-            } else {
-                self.set_ready(id);
-            }
+            self.become_ready(id);
         }
         if news {
             self.core.news.push(id);
@@ -225,6 +227,7 @@ impl Step<'_> {
     }
 
     fn failed(&mut self, id: ServiceId) {
+        self.core.records[id].pending.healthy = false;
         if !self.failure_counts(id) {
             return;
         }

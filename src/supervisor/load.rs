@@ -2,7 +2,7 @@
 
 use super::event::{Action, Note, StopReason};
 use super::process_table::{Owner, ProcessEnd};
-use super::service::{FinalState, Load, ServiceState, Stopping};
+use super::service::{Ended, FinalState, Load, ServiceState, Stopping};
 use super::{KILL_TIMEOUT, Step, faulty};
 use crate::exit_code;
 use crate::model::{Moment, Pid, ServiceId};
@@ -26,23 +26,36 @@ impl Step<'_> {
                     return;
                 }
             }
+            // Its process is not requested yet.
+            Some(before) if before.is_hook => return,
             Some(before) => self.replace_load(id, pid, before),
         }
         // A main process that is looked for belongs to the same start.
         let since = self.core.reports.of(id).map_or(self.now, |row| row.since);
         let since = before.map_or(since, |load| load.since);
         let due = self.load_limit(id, since).min(since.after(TELL_AFTER)).max(self.now);
-        let load = Load { pid, since, due, killed: None };
+        let load = Load { pid, since, due, killed: None, is_hook: false };
         self.set(id, ServiceState::Spawning { disturbed, load: Some(load) });
+        self.kill_unwanted_load(id, disturbed, load, before.and_then(|load| load.killed));
+        // A stop request that was queued for this service now goes to rinit.
+        self.release_signals(id);
+    }
+
+    /// Kills a process that is still loading if the service was stopped meanwhile, or was `killed` before.
+    pub(super) fn kill_unwanted_load(
+        &mut self,
+        id: ServiceId,
+        disturbed: Option<ServiceId>,
+        load: Load,
+        killed: Option<StopReason>,
+    ) {
         let record = &self.core.records[id];
         let by_hand = Some(StopReason::ByHand).filter(|_| record.by_hand);
         let reload = Some(StopReason::Reload).filter(|_| record.tenure.goes());
-        let stopped = before.and_then(|load| load.killed).or(by_hand).or(reload);
-        if let Some(cause) = stopped.or(Some(StopReason::Shutdown).filter(|_| self.core.is_stopping())) {
+        let shutdown = Some(StopReason::Shutdown).filter(|_| self.core.is_stopping());
+        if let Some(cause) = killed.or(by_hand).or(reload).or(shutdown) {
             self.kill_load(id, disturbed, load, cause);
         }
-        // A stop request that was queued for this service now goes to rinit.
-        self.release_signals(id);
     }
 
     /// A slow process has loaded its program.
@@ -99,6 +112,10 @@ impl Step<'_> {
             self.unstarted(id);
             return;
         }
+        if load.is_hook {
+            self.pre_start_due(id, disturbed, load);
+            return;
+        }
         let limit = self.load_limit(id, load.since);
         let after = self.now.since(load.since);
         let given_up = limit <= self.now && !faulty!(self.core, NeverGiveUp);
@@ -134,13 +151,16 @@ impl Step<'_> {
 
     /// A process that was killed while loading is gone.
     pub(super) fn unstarted(&mut self, id: ServiceId) {
-        if self.core.is_stopping() {
-            self.core.reports.forget(id);
-            self.set(id, ServiceState::Down(FinalState::Stopped));
-            self.core.news.push(id);
-            self.release_signals(id);
-        } else {
-            self.not_started(id, false, exit_code::OS_ERROR);
-        }
+        let stopping = self.core.is_stopping();
+        let failed = Ended::Start { lasting: false, code: exit_code::OS_ERROR };
+        self.finish(id, if stopping { Ended::Unstarted } else { failed });
+    }
+
+    /// A start that the stop of the container has ended is over.
+    pub(super) fn stays_down(&mut self, id: ServiceId) {
+        self.core.reports.forget(id);
+        self.set(id, ServiceState::Down(FinalState::Stopped));
+        self.core.news.push(id);
+        self.release_signals(id);
     }
 }

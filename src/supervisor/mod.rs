@@ -18,6 +18,7 @@ mod timers;
 
 mod demand;
 mod health;
+mod hooks;
 mod load;
 mod orders;
 mod progress;
@@ -103,6 +104,8 @@ pub struct Supervisor {
     pending: Vec<Signal>,
     /// Bit set of unused signals that were already reported.
     unused: u64,
+    /// Hooks that run, but those before a start.
+    hooks: Vec<hooks::HookRun>,
     /// When to report waits.
     progress: progress::Progress,
     rolling: Option<Box<rolling::Rolling>>,
@@ -143,6 +146,7 @@ impl Supervisor {
             removing: 0,
             pending: Vec::new(),
             unused: 0,
+            hooks: Vec::new(),
             progress: progress::Progress::default(),
             rolling: None,
             news: Vec::new(),
@@ -177,13 +181,14 @@ impl Supervisor {
             | ServiceState::Waiting
             | ServiceState::Spawning { .. }
             | ServiceState::Running { .. }
+            | ServiceState::Finishing(_)
             | ServiceState::Backoff { .. }
             | ServiceState::Listening { .. }
             | ServiceState::Down(_) => None,
         })
     }
 
-    /// Returns whether this is the process of a service or a probe. The shell may skip [`Event::Exited`] for all
+    /// Returns whether this is the process of a service, a probe or a hook. The shell may skip [`Event::Exited`] for all
     /// others.
     #[must_use]
     pub fn knows(&self, pid: Pid) -> bool {
@@ -263,7 +268,8 @@ impl Supervisor {
 
     /// Updates the counters of waiting and stopping services for one in this state.
     fn count(&mut self, state: ServiceState, change: fn(usize, usize) -> usize) {
-        let (waits, stops) = (state == ServiceState::Waiting, matches!(state, ServiceState::Stopping(_)));
+        let waits = state == ServiceState::Waiting;
+        let stops = matches!(state, ServiceState::Stopping(_) | ServiceState::Finishing(_));
         self.busy = change(self.busy, usize::from(state.is_busy()));
         self.waiting = change(self.waiting, usize::from(waits));
         self.stopping = change(self.stopping, usize::from(stops));
@@ -292,7 +298,8 @@ impl Supervisor {
     }
 
     fn due(&self, id: ServiceId) -> Option<Moment> {
-        self.records[id].due(&self.rules[id], self.reports.of(id), !self.is_stopping())
+        let own = self.records[id].due(&self.rules[id], self.reports.of(id), !self.is_stopping());
+        own.into_iter().chain(self.hook_due_at(id)).min()
     }
 
     /// Returns the main service, if there is one and it is not off.
@@ -328,6 +335,10 @@ impl Step<'_> {
             Event::Notified { service, report } => self.notified(service, report),
             Event::MainPid { service, pid } => self.main_pid(service, pid),
             Event::Activated { service } => self.activated(service),
+            Event::HookSpawned { service, hook, pid } => self.hook_spawned(service, hook, pid),
+            Event::HookNotSpawned { service, hook, lasting, code } => {
+                self.hook_not_spawned(service, hook, lasting, code);
+            }
             Event::Signal(signal) => self.signal(signal),
             Event::Order { service, order } => self.order(service, order),
             Event::Shutdown { code } => self.shut_down_by_hand(code),
@@ -348,6 +359,7 @@ impl Step<'_> {
         match self.core.pids.ended(pid, end) {
             Some(Owner::Leader(id)) => self.leader_gone(id, end),
             Some(Owner::Probe(id)) => self.probe_gone(id, pid, outcome),
+            Some(Owner::Hook(id, hook)) => self.hook_gone(id, hook, pid, outcome),
             None => {}
         }
     }
@@ -387,6 +399,7 @@ impl Step<'_> {
         for id in self.core.records.ids() {
             self.resume_health(id);
             self.resume_reports(id);
+            self.resume_hooks(id);
             if self.core.due(id).is_none_or(|at| at > self.now) {
                 continue;
             }
@@ -404,6 +417,7 @@ impl Step<'_> {
                 ServiceState::Off
                 | ServiceState::Waiting
                 | ServiceState::Spawning { .. }
+                | ServiceState::Finishing(_)
                 | ServiceState::Backoff { .. }
                 | ServiceState::Listening { .. }
                 | ServiceState::Down(_) => {}
@@ -418,6 +432,9 @@ impl Step<'_> {
     }
 
     fn service_due(&mut self, id: ServiceId) {
+        if self.hook_due(id) {
+            return;
+        }
         match self.core.records[id].state {
             ServiceState::Running { since, ready, .. } => {
                 let rules = &self.core.rules[id];
@@ -427,6 +444,8 @@ impl Step<'_> {
                     self.stop(id, StopReason::StartTimeout);
                 } else if rules.run_timeout.is_some_and(past) {
                     self.stop(id, StopReason::RunTimeout);
+                } else if self.core.records[id].pending.uptime && since.after(rules.min_uptime) <= self.now {
+                    self.uptime_reached(id);
                 } else if !self.report_due(id) {
                     self.probe_due(id);
                 }
@@ -439,6 +458,7 @@ impl Step<'_> {
             | ServiceState::Waiting
             | ServiceState::Listening { .. }
             | ServiceState::Spawning { load: None, .. }
+            | ServiceState::Finishing(_)
             | ServiceState::Down(_) => {}
         }
     }

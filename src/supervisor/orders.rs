@@ -75,6 +75,7 @@ impl Step<'_> {
                 ServiceState::Spawning { .. }
                 | ServiceState::Running { .. }
                 | ServiceState::Stopping(_)
+                | ServiceState::Finishing(_)
                 | ServiceState::Backoff { .. }
                 | ServiceState::Listening { .. }
                 | ServiceState::Down(_) => {}
@@ -109,6 +110,7 @@ impl Step<'_> {
                 | ServiceState::Spawning { .. }
                 | ServiceState::Running { .. }
                 | ServiceState::Stopping(_)
+                | ServiceState::Finishing(_)
                 | ServiceState::Backoff { .. }
                 | ServiceState::Listening { .. } => record.by_hand,
             };
@@ -140,6 +142,7 @@ impl Step<'_> {
             ServiceState::Off
             | ServiceState::Waiting
             | ServiceState::Stopping(_)
+            | ServiceState::Finishing(_)
             | ServiceState::Backoff { .. }
             | ServiceState::Listening { .. }
             | ServiceState::Down(_) => true,
@@ -152,7 +155,9 @@ impl Step<'_> {
             ServiceState::Spawning { load, .. } => {
                 record.again = load.is_some_and(|load| load.killed.is_some())
             }
-            ServiceState::Stopping(_) => record.again = !faulty!(self.core, ForgetAgain),
+            ServiceState::Stopping(_) | ServiceState::Finishing(_) => {
+                record.again = !faulty!(self.core, ForgetAgain)
+            }
             // It is off for its own reasons; only reset what blocks those behind it.
             ServiceState::Off if !named => (record.order, record.blocker) = (Order::Waits, 0),
             ServiceState::Off
@@ -202,6 +207,7 @@ impl Step<'_> {
                 ServiceState::Running { .. }
                 | ServiceState::Spawning { load: None, .. }
                 | ServiceState::Stopping(_)
+                | ServiceState::Finishing(_)
                 | ServiceState::Off
                 | ServiceState::Down(_) => {}
             }

@@ -1,6 +1,6 @@
 //! Maps pids to their owners, and keeps ends that were reported before their pid was known.
 
-use crate::model::{ExitStatus, Pid, ServiceId};
+use crate::model::{ExitStatus, HookKind, Pid, ServiceId};
 
 /// What rinit uses a process for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -9,6 +9,8 @@ pub(super) enum Owner {
     Leader(ServiceId),
     /// A health probe of this service.
     Probe(ServiceId),
+    /// A hook of this service.
+    Hook(ServiceId, HookKind),
 }
 
 /// How a process ended.
@@ -18,7 +20,7 @@ pub(super) struct ProcessEnd {
     pub(super) group_left: bool,
 }
 
-/// The pids that belong to services and probes.
+/// The pids that belong to services, their probes and hooks.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Pids {
     /// Sorted by pid.
@@ -31,7 +33,7 @@ pub(super) struct Pids {
 }
 
 impl Pids {
-    /// Returns whether this pid belongs to a service or probe.
+    /// Returns whether this pid belongs to a service, probe or hook.
     #[must_use]
     pub(super) fn knows(&self, pid: Pid) -> bool {
         self.find(pid).is_ok()
@@ -42,7 +44,7 @@ impl Pids {
     pub(super) fn leader(&self, pid: Pid) -> Option<ServiceId> {
         match self.known.get(self.find(pid).ok()?)?.1 {
             Owner::Leader(id) => Some(id),
-            Owner::Probe(_) => None,
+            Owner::Probe(_) | Owner::Hook(..) => None,
         }
     }
 

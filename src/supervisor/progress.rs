@@ -61,6 +61,8 @@ impl Supervisor {
                 let due = self.stop.kill_at.map_or(ending.due, |at| at.min(ending.due));
                 Some((id, (!ending.killed).then(|| due.since(now))))
             }
+            // Its hook is killed then.
+            ServiceState::Finishing(_) => Some((id, self.hook_due_at(id).map(|due| due.since(now)))),
             ServiceState::Off
             | ServiceState::Waiting
             | ServiceState::Spawning { .. }

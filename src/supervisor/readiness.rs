@@ -110,7 +110,8 @@ impl Reports {
 impl Supervisor {
     /// Returns whether a running service counts as started for its dependents.
     pub(super) fn has_started(&self, id: ServiceId) -> bool {
-        self.reports.of(id).is_none_or(Reported::has_started)
+        let is_complete = self.records[id].pending.is_none() || faulty!(self, StartedAtOnce);
+        is_complete && self.reports.of(id).is_none_or(Reported::has_started)
     }
 
     /// Returns whether a service has said that it reloads, and not yet that it is ready again.
@@ -160,6 +161,7 @@ impl Step<'_> {
                 ServiceState::Off
                 | ServiceState::Waiting
                 | ServiceState::Stopping(_)
+                | ServiceState::Finishing(_)
                 | ServiceState::Backoff { .. }
                 | ServiceState::Listening { .. }
                 | ServiceState::Down(_),
@@ -218,10 +220,8 @@ impl Step<'_> {
     /// A running daemon is ready once it has said so and is healthy, as far as it has to be.
     pub(super) fn become_ready(&mut self, id: ServiceId) {
         let rules = &self.core.rules[id];
-        let healthy = |row: &Reported| rules.health.is_none() || row.healthy;
-        let ready = rules.kind == ServiceType::Daemon
-            && self.core.reports.of(id).is_some_and(|row| row.has_started() && healthy(row));
-        if ready {
+        let healthy = rules.health.is_none() || self.core.records[id].pending.healthy;
+        if rules.kind == ServiceType::Daemon && healthy && self.core.has_started(id) {
             self.set_ready(id);
         }
     }
@@ -270,6 +270,7 @@ impl Step<'_> {
         self.tell(Note::MainPid { service: id, pid });
         self.core.news.push(id);
         self.become_ready(id);
+        self.begin_post_start(id);
     }
 
     /// The first process of a service has ended: looks for its main process, if it has one that is not known.

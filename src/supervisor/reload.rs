@@ -140,6 +140,7 @@ impl Step<'_> {
                 ServiceState::Spawning { .. }
                 | ServiceState::Running { .. }
                 | ServiceState::Stopping(_)
+                | ServiceState::Finishing(_)
                 | ServiceState::Backoff { .. }
                 | ServiceState::Listening { .. }
                 | ServiceState::Down(_) => {}
@@ -282,7 +283,9 @@ impl Step<'_> {
     fn follow_policy(&mut self, id: ServiceId, old: Option<&ServicePolicy>) {
         let (pid, since, ready) = match self.core.records[id].state {
             ServiceState::Running { pid, since, ready } => (pid, since, ready),
-            ServiceState::Spawning { disturbed, load: Some(load) } if load.killed.is_none() => {
+            ServiceState::Spawning { disturbed, load: Some(load) }
+                if load.killed.is_none() && !load.is_hook =>
+            {
                 let due = load.due.min(self.load_limit(id, load.since)).max(self.now);
                 let load = Some(Load { due, ..load });
                 return self.set(id, ServiceState::Spawning { disturbed, load });
@@ -296,7 +299,9 @@ impl Step<'_> {
         match (had, rules.health.is_some()) {
             (false, true) => self.start_health(id),
             (true, false) => {
-                let is_ready = rules.kind == ServiceType::Daemon && rules.readiness.is_none();
+                let is_started = self.core.records[id].pending.is_none();
+                let is_daemon = rules.kind == ServiceType::Daemon;
+                let is_ready = is_daemon && is_started && rules.readiness.is_none();
                 self.end_probes(id);
                 self.set(id, ServiceState::Running { pid, since, ready: ready || is_ready });
                 self.become_ready(id);

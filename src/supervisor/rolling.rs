@@ -125,6 +125,7 @@ impl Step<'_> {
             | ServiceState::Waiting
             | ServiceState::Spawning { .. }
             | ServiceState::Stopping(_)
+            | ServiceState::Finishing(_)
                 if faulty!(self.core, RollAhead) =>
             {
                 Verdict::Ready
@@ -132,7 +133,8 @@ impl Step<'_> {
             ServiceState::Running { .. }
             | ServiceState::Waiting
             | ServiceState::Spawning { .. }
-            | ServiceState::Stopping(_) => Verdict::Wait(None),
+            | ServiceState::Stopping(_)
+            | ServiceState::Finishing(_) => Verdict::Wait(None),
             // It is started by the next connection.
             ServiceState::Listening { .. } => Verdict::Ready,
             ServiceState::Down(FinalState::Success) if rules.kind == ServiceType::Oneshot => Verdict::Ready,

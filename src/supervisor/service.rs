@@ -13,6 +13,7 @@ use crate::model::{ExitStatus, KillMode, Moment, Pid, ServiceId, ServicePolicy};
 /// - `Running`: from then until its first process ends or is asked to stop.
 /// - `Stopping`: while any process of its group is left after that: it was asked to stop and has not yet, or its first
 ///   process ended and left others behind.
+/// - `Finishing`: from then until its hooks have ended too ([`super::hooks`]).
 /// - `Backoff`: between an end and the restart that follows.
 /// - `Listening`: started by the first connection to its sockets (`start = "on-demand"`), it waits for one.
 /// - `Down`: it has ended and is not restarted. Only an order leads out of `Down`.
@@ -33,6 +34,8 @@ pub(super) enum ServiceState {
         ready: bool,
     },
     Stopping(Stopping),
+    /// Of it only hooks are left.
+    Finishing(Ended),
     Backoff {
         until: Moment,
     },
@@ -41,6 +44,28 @@ pub(super) enum ServiceState {
         not_before: Option<Moment>,
     },
     Down(FinalState),
+}
+
+/// The end of a run or of an attempt to start, of which the consequences are still to be drawn.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Ended {
+    /// It ran, and its whole group is gone.
+    Run(Stopping, ExitStatus),
+    /// It could not be started.
+    Start { lasting: bool, code: u8 },
+    /// Its start was given up.
+    Unstarted,
+}
+
+impl Ended {
+    /// Returns how its process ended, as its hooks are told.
+    pub(super) fn outcome(self) -> Option<ExitStatus> {
+        match self {
+            Self::Run(_, outcome) => Some(outcome),
+            Self::Start { code, .. } => Some(ExitStatus::Code(code)),
+            Self::Unstarted => None,
+        }
+    }
 }
 
 /// What a disabled service means to its dependents. It counts as satisfied once its own dependencies are there.
@@ -63,6 +88,8 @@ pub(super) struct Load {
     pub(super) due: Moment,
     /// Why it was killed, if it was.
     pub(super) killed: Option<StopReason>,
+    /// Whether it is the `pre_start` hook: it is never asked to stop either, and is killed by whatever ends the start.
+    pub(super) is_hook: bool,
 }
 
 /// A service whose process group is ending.
@@ -141,6 +168,24 @@ impl Tenure {
     }
 }
 
+/// What a service that runs still lacks to count as started. A healthcheck is judged apart from this.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub(super) struct Pending {
+    /// Its `post_start` hook is not done.
+    pub(super) post_start: bool,
+    /// It has not run for `min_uptime`.
+    pub(super) uptime: bool,
+    /// Its healthcheck has passed already, though it was not started.
+    pub(super) healthy: bool,
+}
+
+impl Pending {
+    /// Returns whether it counts as started.
+    pub(super) fn is_none(self) -> bool {
+        !self.post_start && !self.uptime
+    }
+}
+
 /// Everything that changes about one service.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Record {
@@ -171,6 +216,8 @@ pub(super) struct Record {
     pub(super) is_unreached: bool,
     /// Of a service that is started by connections: whether an order has asked for it, so that it waits for none.
     pub(super) wanted: bool,
+    /// While running: what it takes until it counts as started.
+    pub(super) pending: Pending,
     /// While the container stops: dependents that still hold it.
     pub(super) held: u32,
     /// Whether it has released its own dependencies.
@@ -194,6 +241,7 @@ impl Record {
             is_new: false,
             is_unreached: false,
             wanted: false,
+            pending: Pending::default(),
             held: 0,
             let_go: false,
         }
@@ -218,7 +266,8 @@ impl Record {
                 let start = rules.start_timeout.filter(|_| !ready).map(limit);
                 let run = rules.run_timeout.map(limit);
                 let [alive, reload] = reports.map_or([None; 2], Reported::due);
-                [start, run, self.probe.due(), alive, reload].into_iter().flatten().min()
+                let uptime = self.pending.uptime.then(|| since.after(rules.min_uptime));
+                [start, run, uptime, self.probe.due(), alive, reload].into_iter().flatten().min()
             }
             ServiceState::Stopping(ending) => Some(ending.due),
             ServiceState::Backoff { until } => Some(until),
@@ -227,6 +276,7 @@ impl Record {
             | ServiceState::Waiting
             | ServiceState::Running { .. }
             | ServiceState::Listening { .. }
+            | ServiceState::Finishing(_)
             | ServiceState::Down(_) => None,
         }
     }
@@ -251,6 +301,7 @@ impl ServiceState {
             | Self::Waiting
             | Self::Running { .. }
             | Self::Stopping(_)
+            | Self::Finishing(_)
             | Self::Backoff { .. }
             | Self::Listening { .. }
             | Self::Down(_) => None,
@@ -265,7 +316,7 @@ impl ServiceState {
     /// Returns whether any process of it exists or is about to.
     pub(super) fn is_live(self) -> bool {
         match self {
-            Self::Spawning { .. } | Self::Running { .. } | Self::Stopping(_) => true,
+            Self::Spawning { .. } | Self::Running { .. } | Self::Stopping(_) | Self::Finishing(_) => true,
             Self::Off | Self::Waiting | Self::Backoff { .. } | Self::Listening { .. } | Self::Down(_) => {
                 false
             }
@@ -285,6 +336,7 @@ impl ServiceState {
             | Self::Waiting
             | Self::Spawning { .. }
             | Self::Stopping(_)
+            | Self::Finishing(_)
             | Self::Backoff { .. }
             | Self::Listening { .. }
             | Self::Down(_) => None,
@@ -301,6 +353,7 @@ impl ServiceState {
             Self::Stopping(Stopping { pid, since, cause, .. }) => {
                 ServiceStatus::Stopping { pid, since, cause }
             }
+            Self::Finishing(_) => ServiceStatus::Finishing,
             Self::Backoff { until } => ServiceStatus::Backoff { until },
             Self::Listening { .. } => ServiceStatus::Listening,
             Self::Down(FinalState::Success) => ServiceStatus::Done,
@@ -346,6 +399,8 @@ pub enum ServiceStatus {
         /// Why.
         cause: StopReason,
     },
+    /// Ended; only a hook of it still runs.
+    Finishing,
     /// Ended, and will be restarted.
     Backoff {
         /// When it is restarted.

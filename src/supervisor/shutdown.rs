@@ -6,7 +6,7 @@ use super::restart::scaled;
 use super::service::{FinalState, ServiceState, Stopping};
 use super::{KILL_TIMEOUT, Step, Supervisor, faulty};
 use crate::exit_code;
-use crate::model::{Leftovers, Moment, ServiceId, Signal};
+use crate::model::{HookKind, Leftovers, Moment, ServiceId, Signal};
 use std::time::Duration;
 
 /// The share of `within` that services may take to stop by themselves. Then the rest is killed.
@@ -41,9 +41,11 @@ pub(super) struct Stop {
     first_interrupt: Option<Moment>,
     /// Everything was killed; processes that appear later are killed too.
     pub(super) kill_all: bool,
+    /// It was a second request that killed everything: no hook runs any more.
+    pub(super) skip_hooks: bool,
     /// Deadlines of `within`: when to kill everything, and when to exit in any case.
     pub(super) kill_at: Option<Moment>,
-    halt_at: Option<Moment>,
+    pub(super) halt_at: Option<Moment>,
     /// While everything still serves after a request (`[stop] delay`): when the stop begins.
     drained_at: Option<Moment>,
 }
@@ -80,10 +82,17 @@ impl Supervisor {
     fn bound_by_graces(&self, share: f64) -> Duration {
         let services = self.graph.longest(|id| match self.records[id].state {
             ServiceState::Off => Duration::ZERO,
-            _ => scaled(self.rules[id].stop_grace, share).saturating_add(KILL_TIMEOUT),
+            _ => scaled(self.longest_stop(id), share).saturating_add(KILL_TIMEOUT),
         });
         let rest = self.whole.sweep_grace.saturating_add(KILL_TIMEOUT).saturating_add(self.whole.stop_delay);
         services.saturating_add(rest)
+    }
+
+    /// Returns how long a service may take to stop, with the hook that follows.
+    fn longest_stop(&self, id: ServiceId) -> Duration {
+        let rules = &self.rules[id];
+        let hook = rules.hooks.as_ref().and_then(|hooks| hooks.of(HookKind::PostStop));
+        rules.stop_grace.saturating_add(hook.unwrap_or_default())
     }
 
     /// Returns the factor by which grace periods shrink so that a stop fits into `within`.
@@ -91,7 +100,7 @@ impl Supervisor {
         let Some(within) = self.whole.stop_within else { return 1.0 };
         let chain = self.graph.longest(|id| match self.records[id].state {
             ServiceState::Off => Duration::ZERO,
-            _ => self.rules[id].stop_grace,
+            _ => self.longest_stop(id),
         });
         let left = SHARE_OF_WITHIN * within.as_secs_f64() - self.whole.stop_delay.as_secs_f64();
         // Never nothing at all: who is asked to stop hears it before KILL.
@@ -215,7 +224,9 @@ impl Step<'_> {
                     if !ending.killed {
                         self.set(id, ServiceState::Stopping(Stopping { due, ..ending }));
                     }
+                    self.hurry_hooks(id);
                 }
+                ServiceState::Finishing(_) => self.hurry_hooks(id),
                 ServiceState::Off | ServiceState::Spawning { load: None, .. } | ServiceState::Down(_) => {}
             }
         }
@@ -239,7 +250,7 @@ impl Step<'_> {
             | ServiceState::Listening { .. }
             | ServiceState::Down(_) => self.core.news.push(id),
             // Already stopping, or stopped as soon as its process exists.
-            ServiceState::Spawning { .. } | ServiceState::Stopping(_) => {}
+            ServiceState::Spawning { .. } | ServiceState::Stopping(_) | ServiceState::Finishing(_) => {}
         }
     }
 
@@ -263,7 +274,11 @@ impl Step<'_> {
 
     /// A second request: kills everything at once.
     fn kill_all(&mut self) {
-        if !self.core.stop.kill_all {
+        self.core.stop.skip_hooks = true;
+        if self.core.stop.kill_all {
+            // Hooks of what was killed may run.
+            self.core.records.ids().for_each(|id| self.kill_hooks(id));
+        } else {
             self.tell(Note::KillingAll);
             self.kill_what_is_left(false);
         }

@@ -25,6 +25,7 @@ impl Supervisor {
             | ServiceState::Waiting
             | ServiceState::Spawning { .. }
             | ServiceState::Stopping(_)
+            | ServiceState::Finishing(_)
             | ServiceState::Backoff { .. }
             | ServiceState::Listening { .. }
             | ServiceState::Down(_) => None,
@@ -104,9 +105,13 @@ impl Step<'_> {
                 self.keep(signal);
             }
             // It is ending anyway, but might be restarted.
-            ServiceState::Stopping(_) if asks_to_stop(signal) => _ = self.request_stop(signal, None),
+            ServiceState::Stopping(_) | ServiceState::Finishing(_) if asks_to_stop(signal) => {
+                self.request_stop(signal, None);
+            }
             // Only its group is left: keep the signal for the next run, if there is one.
-            ServiceState::Stopping(Stopping { leader: Some(_), .. }) => self.keep(signal),
+            ServiceState::Stopping(Stopping { leader: Some(_), .. }) | ServiceState::Finishing(_) => {
+                self.keep(signal);
+            }
             ServiceState::Stopping(_) => self.pass_on(main, signal),
             // It was stopped by hand.
             ServiceState::Down(_) if asks_to_stop(signal) => _ = self.request_stop(signal, None),
@@ -131,6 +136,7 @@ impl Step<'_> {
             ServiceState::Spawning { .. } => self.keep(signal),
             ServiceState::Off
             | ServiceState::Waiting
+            | ServiceState::Finishing(_)
             | ServiceState::Backoff { .. }
             | ServiceState::Listening { .. }
             | ServiceState::Down(_) => {}
@@ -149,6 +155,7 @@ impl Step<'_> {
             | ServiceState::Spawning { load: None, .. }
             | ServiceState::Running { .. }
             | ServiceState::Stopping(_)
+            | ServiceState::Finishing(_)
             | ServiceState::Down(_) => None,
         }
     }
@@ -189,6 +196,7 @@ impl Step<'_> {
             | ServiceState::Waiting
             | ServiceState::Spawning { .. }
             | ServiceState::Stopping(_)
+            | ServiceState::Finishing(_)
             | ServiceState::Backoff { .. }
             | ServiceState::Listening { .. }
             | ServiceState::Down(_) => self.tell(Note::NotForwarded { signal, service: id }),

@@ -4,10 +4,10 @@ use super::event::{Action, Next, Note, Over, StopReason};
 use super::orders::is_need;
 use super::process_table::{Owner, ProcessEnd};
 use super::restart::{RestartVerdict, decide};
-use super::service::{FinalState, Order, ServiceState, Tenure};
+use super::service::{Ended, FinalState, Order, ServiceState, Tenure};
 use super::shutdown::Phase;
 use super::{Step, faulty};
-use crate::model::{Condition, Dependency, Pid, ServiceId, ServiceType};
+use crate::model::{Condition, Dependency, HookKind, Pid, ServiceId, ServiceType};
 
 /// Whether a dependency is satisfied.
 #[derive(Clone, Copy, PartialEq)]
@@ -33,6 +33,7 @@ impl Step<'_> {
                 ServiceState::Spawning { .. }
                 | ServiceState::Running { .. }
                 | ServiceState::Stopping(_)
+                | ServiceState::Finishing(_)
                 | ServiceState::Backoff { .. }
                 | ServiceState::Listening { .. }
                 | ServiceState::Down(_) => {}
@@ -88,6 +89,7 @@ impl Step<'_> {
             ServiceState::Waiting
             | ServiceState::Spawning { .. }
             | ServiceState::Stopping(_)
+            | ServiceState::Finishing(_)
             | ServiceState::Backoff { .. } => Hold::NotYet,
             // Soon to be stopped by a reload.
             ServiceState::Running { .. } if record.tenure.goes() => Hold::NotYet,
@@ -168,8 +170,10 @@ impl Step<'_> {
         let record = &mut self.core.records[id];
         (record.is_new, record.wanted) = (false, false);
         self.set(id, ServiceState::Spawning { disturbed: None, load: None });
-        self.core.pids.ask();
-        self.act(Action::Spawn { service: id });
+        if !self.ask_hook(id, HookKind::PreStart, None) {
+            self.core.pids.ask();
+            self.act(Action::Spawn { service: id });
+        }
     }
 
     pub(super) fn spawned(&mut self, id: ServiceId, pid: Pid) {
@@ -181,6 +185,8 @@ impl Step<'_> {
                 let early = early.filter(|_| !faulty!(self.core, DropEarlyExit));
                 self.came_up(id, pid, disturbed, early);
             }
+            // Its process is not requested yet.
+            Some(load) if load.is_hook => {}
             Some(load) => self.loaded(id, pid, disturbed, load),
         }
     }
@@ -193,8 +199,13 @@ impl Step<'_> {
         disturbed: Option<ServiceId>,
         early: Option<ProcessEnd>,
     ) {
+        if self.core.reports.of(id).is_none() {
+            self.begin_start_up(id);
+        }
         let rules = &self.core.rules[id];
-        let ready = rules.kind == ServiceType::Daemon && rules.health.is_none() && rules.readiness.is_none();
+        let is_started = self.core.records[id].pending.is_none();
+        let is_plain = rules.health.is_none() && rules.readiness.is_none();
+        let ready = rules.kind == ServiceType::Daemon && is_plain && is_started;
         self.set(id, ServiceState::Running { pid, since: self.now, ready });
         if self.begin_reports(id) {
             self.tell(Note::MainPid { service: id, pid });
@@ -215,6 +226,7 @@ impl Step<'_> {
             self.stop(id, StopReason::Dependency(on));
         } else {
             self.start_health(id);
+            self.begin_post_start(id);
         }
         self.turn_by_hand(id);
         self.turn_to_leave(id);
@@ -226,14 +238,20 @@ impl Step<'_> {
         match self.core.records[id].state {
             ServiceState::Spawning { load: None, .. } if self.core.is_stopping() => {
                 self.core.pids.answer_without_process();
-                self.set(id, ServiceState::Down(FinalState::Stopped));
-                self.core.news.push(id);
+                if self.core.hook_limit(id, HookKind::PreStart, self.now).is_some() {
+                    // What that has begun is to be ended.
+                    self.finish(id, Ended::Unstarted);
+                } else {
+                    self.set(id, ServiceState::Down(FinalState::Stopped));
+                    self.core.news.push(id);
+                }
             }
             ServiceState::Spawning { .. }
             | ServiceState::Off
             | ServiceState::Waiting
             | ServiceState::Running { .. }
             | ServiceState::Stopping(_)
+            | ServiceState::Finishing(_)
             | ServiceState::Backoff { .. }
             | ServiceState::Listening { .. }
             | ServiceState::Down(_) => {}
@@ -243,7 +261,7 @@ impl Step<'_> {
     pub(super) fn spawn_failed(&mut self, id: ServiceId, lasting: bool, code: u8) {
         match self.core.records[id].state {
             ServiceState::Spawning { load: None, .. } => self.core.pids.answer_without_process(),
-            ServiceState::Spawning { load: Some(load), .. } => {
+            ServiceState::Spawning { load: Some(load), .. } if !load.is_hook => {
                 self.core.pids.forget(load.pid);
                 if load.killed.is_some() {
                     self.unstarted(id);
@@ -252,13 +270,15 @@ impl Step<'_> {
             }
             ServiceState::Off
             | ServiceState::Waiting
+            | ServiceState::Spawning { .. }
             | ServiceState::Running { .. }
             | ServiceState::Stopping(_)
+            | ServiceState::Finishing(_)
             | ServiceState::Backoff { .. }
             | ServiceState::Listening { .. }
             | ServiceState::Down(_) => return,
         }
-        self.not_started(id, lasting, code);
+        self.finish(id, Ended::Start { lasting, code });
     }
 
     /// Decides what follows a failed start.

@@ -3,11 +3,12 @@
 use super::event::{Action, Next, Note, Over, StopReason};
 use super::process_table::ProcessEnd;
 use super::restart::{RestartVerdict, decide};
-use super::service::{FinalState, ServiceState, Stopping};
+use super::service::{Ended, FinalState, ServiceState, Stopping};
 use super::{KILL_TIMEOUT, Step, faulty};
 use crate::exit_code;
 use crate::model::{
-    ExitStatus, KillMode, Leftovers, OnUnhealthy, Restart, ServiceId, ServicePolicy, ServiceType, Signal,
+    ExitStatus, HookKind, KillMode, Leftovers, OnUnhealthy, Restart, ServiceId, ServicePolicy, ServiceType,
+    Signal,
 };
 
 impl Step<'_> {
@@ -20,7 +21,9 @@ impl Step<'_> {
             ServiceState::Running { pid, since, .. } => {
                 self.end_health(id);
                 let (asked, due) = (self.now, self.now.after(self.core.grace(id)));
-                let (cause, mode) = (StopReason::Itself, self.core.rules[id].kill_mode);
+                let early = self.core.records[id].pending.uptime && !self.core.is_stopping();
+                let cause = if early { StopReason::TooEarly } else { StopReason::Itself };
+                let mode = self.core.rules[id].kill_mode;
                 Stopping { pid, since, asked, leader, due, killed: false, cause, mode }
             }
             ServiceState::Stopping(ending) => Stopping { leader, ..ending },
@@ -32,6 +35,7 @@ impl Step<'_> {
             ServiceState::Off
             | ServiceState::Waiting
             | ServiceState::Spawning { .. }
+            | ServiceState::Finishing(_)
             | ServiceState::Backoff { .. }
             | ServiceState::Listening { .. }
             | ServiceState::Down(_) => {
@@ -57,7 +61,9 @@ impl Step<'_> {
     /// Asks the rest of the group to stop, after the first process is gone. It gets the remaining grace period.
     fn ask_the_rest(&mut self, id: ServiceId, ending: Stopping) {
         let signal = match ending.mode {
-            KillMode::Group if ending.cause == StopReason::Itself => self.core.rules[id].stop_signal,
+            KillMode::Group if ending.cause.is_own() || self.core.runs_hook(id, HookKind::PreStop) => {
+                self.core.rules[id].stop_signal
+            }
             KillMode::Mixed | KillMode::All => Signal::TERM,
             // Asked already, or left alone.
             KillMode::Group | KillMode::Process => return,
@@ -103,6 +109,7 @@ impl Step<'_> {
             | ServiceState::Waiting
             | ServiceState::Spawning { .. }
             | ServiceState::Running { .. }
+            | ServiceState::Finishing(_)
             | ServiceState::Backoff { .. }
             | ServiceState::Listening { .. }
             | ServiceState::Down(_) => {}
@@ -118,6 +125,14 @@ impl Step<'_> {
         let ending = Stopping { pid, since, asked: self.now, leader: None, due, killed: false, cause, mode };
         self.set(id, ServiceState::Stopping(ending));
         self.tell(Note::Stopping { service: id, cause });
+        let asked = self.ask_hook(id, HookKind::PreStop, None);
+        if !asked || faulty!(self.core, SignalFirst) {
+            self.ask_to_stop(id, ending);
+        }
+    }
+
+    /// Sends its stop signal to a service.
+    pub(super) fn ask_to_stop(&mut self, id: ServiceId, Stopping { pid, mode, .. }: Stopping) {
         let signal = self.core.rules[id].stop_signal;
         let group =
             mode == KillMode::Group || self.core.reaches_group(id) || faulty!(self.core, AskAllAtOnce);
@@ -167,6 +182,10 @@ impl Step<'_> {
                 self.kill_load(id, disturbed, load, StopReason::Shutdown);
                 return;
             }
+            ServiceState::Finishing(_) => {
+                self.kill_hooks(id);
+                return;
+            }
             // Killed already, or nothing to kill (yet).
             ServiceState::Stopping(_)
             | ServiceState::Off
@@ -176,6 +195,7 @@ impl Step<'_> {
             | ServiceState::Listening { .. }
             | ServiceState::Down(_) => return,
         };
+        self.drop_hook(id, HookKind::PreStop);
         let lost = faulty!(self.core, LoseKillTimer);
         self.set(
             id,
@@ -187,9 +207,15 @@ impl Step<'_> {
         self.reach_all(ending, Signal::KILL, false);
     }
 
-    /// Nothing of a service is left: decides what follows.
+    /// Nothing of a service is left.
     fn settle(&mut self, id: ServiceId, ending: Stopping, outcome: ExitStatus) {
         self.core.lingering.retain(|other| *other != id);
+        let ending = Stopping { leader: Some(ending.leader.unwrap_or((outcome, self.now))), ..ending };
+        self.finish(id, Ended::Run(ending, outcome));
+    }
+
+    /// Decides what follows the end of a run.
+    pub(super) fn settled(&mut self, id: ServiceId, ending: Stopping, outcome: ExitStatus) {
         let ended = ending.leader.map_or(self.now, |(_, at)| at);
         let after = ended.since(ending.since);
         let rules = &self.core.rules[id];
@@ -198,7 +224,7 @@ impl Step<'_> {
         }
         let success = self.is_success(rules, ending.cause, outcome);
         let next = self.next(id, ending.cause, outcome, success);
-        let until = if ending.cause == StopReason::Itself { ended } else { ending.asked };
+        let until = if ending.cause.is_own() { ended } else { ending.asked };
         let (after, took) = (until.since(ending.since), self.now.since(until));
         self.tell(Note::Ended { service: id, outcome, after, took, cause: ending.cause, next });
         let code = self.exit_code(id, ending.cause, outcome);
@@ -252,8 +278,9 @@ impl Step<'_> {
         let outcome = match cause {
             StopReason::Dependency(_) => return Next::Stopped,
             StopReason::Unhealthy if for_good => return Next::Over(Over::Unhealthy),
-            StopReason::Itself => Some(outcome),
+            StopReason::Itself | StopReason::TooEarly => Some(outcome),
             StopReason::Shutdown
+            | StopReason::PostStart
             | StopReason::StartTimeout
             | StopReason::RunTimeout
             | StopReason::ByHand
@@ -282,7 +309,9 @@ impl Step<'_> {
             StopReason::StartTimeout
             | StopReason::RunTimeout
             | StopReason::Unhealthy
-            | StopReason::Watchdog => false,
+            | StopReason::Watchdog
+            | StopReason::TooEarly
+            | StopReason::PostStart => false,
             StopReason::Shutdown | StopReason::Dependency(_) | StopReason::ByHand | StopReason::Reload => {
                 good || as_asked
             }
@@ -297,7 +326,9 @@ impl Step<'_> {
             StopReason::StartTimeout
             | StopReason::RunTimeout
             | StopReason::Unhealthy
-            | StopReason::Watchdog => true,
+            | StopReason::Watchdog
+            | StopReason::TooEarly
+            | StopReason::PostStart => true,
             StopReason::Itself
             | StopReason::Shutdown
             | StopReason::Dependency(_)
@@ -349,6 +380,7 @@ impl Step<'_> {
                 ServiceState::Off
                 | ServiceState::Waiting
                 | ServiceState::Stopping(_)
+                | ServiceState::Finishing(_)
                 | ServiceState::Backoff { .. }
                 | ServiceState::Listening { .. }
                 | ServiceState::Down(_) => {}

@@ -74,6 +74,7 @@ mod rinitctl;
 mod rolling;
 mod scenarios;
 mod second_start;
+mod service_hooks;
 mod service_signals;
 mod signals;
 mod soak;

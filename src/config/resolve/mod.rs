@@ -13,6 +13,7 @@ mod readiness;
 mod replicas;
 mod restart;
 mod service;
+mod service_hooks;
 mod signals;
 mod sockets;
 mod ulimits;

@@ -3,8 +3,8 @@
 use super::depends_on::{self, Draft};
 use super::main::MainCommand;
 use super::{
-    DEFAULTS, environment, health, hooks, logging, main, privileges, readiness, restart, sockets, ulimits,
-    words,
+    DEFAULTS, environment, health, hooks, logging, main, privileges, readiness, restart, service_hooks,
+    sockets, ulimits, words,
 };
 use crate::config::read::condition;
 use crate::config::read::interpolate::Scope;
@@ -12,7 +12,7 @@ use crate::config::read::table::{ReadContext, Table};
 use crate::config::source::diagnostic::{SourceMap, Span};
 use crate::config::source::document::{Node, Value};
 use crate::config::{ExportEnv, Off, ProbeSpec, ProgramSettings, UserSpec};
-use crate::model::{KillMode, ServicePolicy, ServiceType};
+use crate::model::{HookKind, KillMode, ServicePolicy, ServiceType};
 use crate::text::assignments::is_name;
 use crate::text::escape::escaped;
 use crate::text::template::fill;
@@ -192,6 +192,7 @@ fn argv(table: &Table<'_>) -> Option<Vec<CString>> {
 }
 
 /// All keys that `[defaults]` may have too.
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
     let kind = draft.service.rules.kind;
     let standard = ServicePolicy::default();
@@ -199,8 +200,13 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
     let (rules_health, probe, probe_user) =
         health.map_or((None, None, None), |found| (Some(found.rules), found.probe, found.user));
     let reports = readiness::read(table, kind);
-    let becomes_ready = kind != ServiceType::Daemon || rules_health.is_some() || reports.is_some();
+    let stop_grace = table.duration("stop_grace_period").unwrap_or(standard.stop_grace);
+    let (hooks, hook_commands) = service_hooks::read(table, kind, stop_grace);
+    let post_start = hooks.as_ref().and_then(|hooks| hooks.of(HookKind::PostStart));
+    let reports_so = reports.is_some() || post_start.is_some();
+    let becomes_ready = kind != ServiceType::Daemon || rules_health.is_some() || reports_so;
     let start_timeout = start_timeout(table, becomes_ready);
+    let min_uptime = min_uptime(table, kind, start_timeout);
     let (sockets, on_demand) = sockets::read(table, draft, kind);
     if let (Some(sockets), Some((_, reports))) = (&sockets, &reports) {
         sockets::check_notify(table, sockets, reports);
@@ -216,10 +222,12 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         start_timeout,
         run_timeout: limit(table, "run_timeout"),
         stop_signal: table.signal("stop_signal").unwrap_or(standard.stop_signal),
-        stop_grace: table.duration("stop_grace_period").unwrap_or(standard.stop_grace),
+        stop_grace,
         kill_mode: table.word("kill_mode").unwrap_or_default(),
         health: rules_health,
         readiness: reports.as_ref().map(|(rules, _)| Box::new(*rules)),
+        min_uptime,
+        hooks,
     };
     let logging = logging::read(table);
     if matches!(probe, Some(ProbeSpec::Log(_))) && !logging.driver.is_relayed() {
@@ -246,6 +254,7 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         export_env: export_env(table, kind),
         notify: reports.map(|(_, settings)| Box::new(settings)),
         sockets,
+        hooks: hook_commands,
     };
     draft.service.program.settings = settings.into();
 }
@@ -257,7 +266,7 @@ fn start_timeout(table: &Table<'_>, becomes_ready: bool) -> Option<Duration> {
     if !becomes_ready && timeout.is_some() && table.has(KEY) && table.path != DEFAULTS {
         table.fault(
             KEY,
-            "can never act: a daemon without a healthcheck or notify is ready once it runs; add one, or drop the key",
+            "can never act: a daemon without a healthcheck, notify or post_start is ready once it runs; add one, or drop the key",
         );
     }
     timeout
@@ -302,6 +311,22 @@ pub fn export_names(table: &Table<'_>) -> Option<ExportEnv> {
             return None;
         }
     })
+}
+
+/// `min_uptime`, which is for a daemon: a oneshot is done when it ends.
+fn min_uptime(table: &Table<'_>, kind: ServiceType, start_timeout: Option<Duration>) -> Duration {
+    const KEY: &str = "min_uptime";
+    let span = table.duration(KEY).unwrap_or_default();
+    if kind == ServiceType::Oneshot && table.has(KEY) && table.path != DEFAULTS {
+        table.fault(KEY, "a oneshot is done when it ends; drop it, or make it type = \"daemon\"");
+    }
+    if start_timeout.is_some_and(|limit| limit <= span) {
+        table.fault(
+            KEY,
+            "is not shorter than start_timeout, so that no start could succeed; lower it, or raise that",
+        );
+    }
+    span
 }
 
 fn limit(table: &Table<'_>, key: &'static str) -> Option<Duration> {

@@ -7,7 +7,7 @@ use crate::model::ServiceId;
 use crate::text::gather::Gather;
 
 /// The keys whose places are kept.
-pub const KEYS: [&str; 11] = [
+pub const KEYS: [&str; 15] = [
     "user",
     "command",
     "working_dir",
@@ -19,6 +19,10 @@ pub const KEYS: [&str; 11] = [
     "cap_add",
     "cap_drop",
     "sockets",
+    "pre_start",
+    "post_start",
+    "pre_stop",
+    "post_stop",
 ];
 
 /// See the module.

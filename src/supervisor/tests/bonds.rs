@@ -21,6 +21,10 @@ impl World {
                     }
                     ProbeState::Off | ProbeState::Due(_) | ProbeState::Asked | ProbeState::Stale => false,
                 },
+                Owner::Hook(id, hook) => match self.core.records[id].state {
+                    ServiceState::Spawning { load: Some(load), .. } => load.is_hook && load.pid == pid,
+                    _ => self.is_awaited(id, hook, pid),
+                },
             };
             rule(theirs, "a pid that is nobody's")?;
         }
@@ -63,6 +67,7 @@ impl World {
                 ServiceState::Waiting
                 | ServiceState::Spawning { .. }
                 | ServiceState::Stopping(_)
+                | ServiceState::Finishing(_)
                 | ServiceState::Backoff { .. },
                 _,
             ) => false,
@@ -72,7 +77,9 @@ impl World {
             (ServiceState::Listening { .. }, Some(Condition::Completed | Condition::Healthy)) => false,
             (ServiceState::Listening { .. }, Some(Condition::Started) | None) => true,
             (ServiceState::Running { ready, .. }, None) => ready,
-            (ServiceState::Running { .. }, Some(Condition::Started)) => self.has_reported(edge.on),
+            (ServiceState::Running { .. }, Some(Condition::Started)) => {
+                on.pending.is_none() && self.has_reported(edge.on)
+            }
             (ServiceState::Down(FinalState::Success), Some(Condition::Healthy)) => return Bond::Never,
             (ServiceState::Down(FinalState::Success), _) => true,
             (ServiceState::Down(FinalState::Stopped), Some(_)) if edge.required => false,

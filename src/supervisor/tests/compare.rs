@@ -2,7 +2,8 @@
 
 use super::world::{NOON, World};
 use crate::model::*;
-use crate::supervisor::service::{ProbeState, ServiceState};
+use crate::supervisor::hooks::HookState;
+use crate::supervisor::service::{Ended, ProbeState, ServiceState, Stopping};
 use crate::supervisor::shutdown::Phase;
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
@@ -24,12 +25,10 @@ impl World {
                 ServiceState::Running { since, .. } => shift(since),
                 ServiceState::Backoff { until } => shift(until),
                 ServiceState::Listening { not_before } => not_before.iter_mut().for_each(shift),
-                ServiceState::Stopping(ending) => {
-                    [&mut ending.since, &mut ending.due].into_iter().for_each(shift);
-                    ending.asked = Moment(NOON); // Only ever told.
-                    if let Some((_, at)) = &mut ending.leader {
-                        shift(at);
-                    }
+                ServiceState::Stopping(ending) => shift_ending(ending, &shift),
+                ServiceState::Finishing(Ended::Run(ending, _)) => {
+                    shift_ending(ending, &shift);
+                    ending.due = Moment(NOON); // It is over.
                 }
                 ServiceState::Spawning { load: Some(load), .. } => {
                     [&mut load.since, &mut load.due].into_iter().for_each(shift);
@@ -37,6 +36,7 @@ impl World {
                 ServiceState::Off
                 | ServiceState::Waiting
                 | ServiceState::Spawning { load: None, .. }
+                | ServiceState::Finishing(Ended::Start { .. } | Ended::Unstarted)
                 | ServiceState::Down(_) => {}
             }
             match &mut core.records[id].probe {
@@ -50,6 +50,13 @@ impl World {
             let moments = [&mut row.reloading, &mut row.extended, &mut row.alive_until];
             moments.into_iter().flatten().chain([&mut row.since]).for_each(shift);
         }
+        for run in &mut core.hooks {
+            shift(&mut run.since);
+            if let HookState::Running { tell, until, .. } = &mut run.state {
+                [tell, until].into_iter().filter(|at| at.0 < u64::MAX).for_each(shift);
+            }
+        }
+        self.hooks.started_at.iter_mut().flatten().for_each(|(at, _)| shift(at));
         if let Phase::Sweeping { due, .. } = &mut core.phase {
             shift(due);
         }
@@ -69,8 +76,17 @@ impl World {
             .hash(&mut hash);
         (self.by_hand, self.alone, &core.bonds, &core.rolling, self.rolling, self.rolls).hash(&mut hash);
         (self.notified, self.followed, &core.reports).hash(&mut hash);
+        (self.hooks.owed, self.hooks.post_started, self.hooks.prepared, &core.hooks).hash(&mut hash);
         (&core.lingering, &self.groups, &self.asks, &self.known, self.halted, self.now).hash(&mut hash);
         hash.finish()
+    }
+}
+
+fn shift_ending(ending: &mut Stopping, shift: &dyn Fn(&mut Moment)) {
+    [&mut ending.since, &mut ending.due].into_iter().for_each(shift);
+    ending.asked = Moment(NOON); // Only ever told.
+    if let Some((_, at)) = &mut ending.leader {
+        shift(at);
     }
 }
 

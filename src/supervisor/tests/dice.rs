@@ -35,6 +35,7 @@ impl Dice {
         if self.chance(60) { self.one(&ends) } else { ExitStatus::Signal(self.one(&signals)) }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one table")]
     fn rules(&mut self, id: u16, order: &[u16]) -> ServicePolicy {
         let kind = if self.chance(30) { ServiceType::Oneshot } else { ServiceType::Daemon };
         let place = order.iter().position(|other| *other == id).unwrap();
@@ -95,7 +96,21 @@ impl Dice {
                 start_interval: self.span(),
                 on_unhealthy: self.one(&[OnUnhealthy::Restart, OnUnhealthy::Ignore, OnUnhealthy::Stop]),
             }),
+            min_uptime: if self.chance(20) { self.span() } else { Duration::ZERO },
+            hooks: self.chance(30).then(|| self.hooks().into()),
         }
+    }
+
+    fn hooks(&mut self) -> HookTimeouts {
+        let mut timeouts = HookTimeouts::default();
+        for limit in &mut timeouts.0 {
+            *limit = self.chance(50).then(|| self.one(&[S, 3 * S, 20 * S, Duration::MAX]));
+        }
+        // Only that before the stop has a grace period that ends it.
+        for hook in [0, 1, 3] {
+            timeouts.0[hook] = timeouts.0[hook].map(|limit| limit.min(20 * S));
+        }
+        timeouts
     }
 
     pub fn world(&mut self) -> World {
@@ -267,7 +282,7 @@ impl Dice {
         }
         let outcome = if group.killed { ExitStatus::Signal(Signal::KILL) } else { self.outcome() };
         if group.leader {
-            let outcome = if group.probe && self.chance(50) { ExitStatus::Code(0) } else { outcome };
+            let outcome = if group.probe && self.chance(70) { ExitStatus::Code(0) } else { outcome };
             world.end(pid, outcome, !group.probe && !group.given_up && self.chance(25));
         } else if group.given_up {
             world.groups.remove(&pid);

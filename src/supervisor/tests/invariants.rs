@@ -19,12 +19,17 @@ impl World {
             Action::Spawn { service } => {
                 self.asks.push(Ask::Spawn(service));
                 self.check_spawn(service)?;
+                self.begin_attempt(service);
                 self.known[service.index()] = Known::Spawning;
                 for bits in [&mut self.notified, &mut self.followed, &mut self.rewatched] {
                     *bits &= !(1 << service.0);
                 }
             }
             Action::FollowFork { service, pid } => self.check_follow(service, pid)?,
+            Action::Hook { service, hook, .. } => {
+                self.asks.push(Ask::Hook(service, hook));
+                self.check_hook(service, hook)?;
+            }
             Action::Probe { service } => {
                 self.asks.push(Ask::Probe(service));
                 let runs =
@@ -35,7 +40,8 @@ impl World {
                     .groups
                     .values()
                     .filter(|group| group.of == service && group.probe && !group.given_up);
-                rule(probes.filter(|group| !group.killed).count() == 0, "two probes of one service")?;
+                let probes = probes.filter(|group| group.hook.is_none() && !group.killed);
+                rule(probes.count() == 0, "two probes of one service")?;
             }
             Action::Signal { pid, group, signal, .. } => {
                 let target = self.groups.get_mut(&pid).ok_or("a signal to nobody")?;
@@ -46,10 +52,13 @@ impl World {
                 if signal.number() == 10 {
                     self.usr1_left = self.usr1_left.checked_sub(1).ok_or("passed on twice")?;
                 }
+                let asks = signal != Signal::KILL && signal == self.rules[target.of.index()].stop_signal;
+                let asked = asks && !target.asked && target.leader;
+                let (of, all, target_leader) = (target.of, group, target.leader);
                 target.killed |= signal == Signal::KILL;
                 target.asked |= group;
-                let (of, leader) = (target.of, target.leader);
-                self.check_reach(of, group, leader, signal)?;
+                self.check_reach(of, all, target_leader, signal)?;
+                self.check_pre_stop(of, asked)?;
             }
             Action::Survey { pid } | Action::SignalEscaped { pid, .. } => {
                 let target = self.groups.get(&pid).ok_or("nobody's descendants")?;
@@ -57,13 +66,20 @@ impl World {
             }
             Action::KillStart { pid } => {
                 let target = self.groups.get_mut(&pid).ok_or("nobody is killed")?;
-                let lives = !target.probe && target.leader && !target.killed && !target.given_up;
+                let starts = !target.probe || target.hook == Some(HookKind::PreStart);
+                let lives = starts && target.leader && !target.killed && !target.given_up;
                 rule(lives, "killed, but no start that lives")?;
                 (target.asked, target.killed) = (true, true);
             }
             Action::KillProbe { pid } => {
                 let target = self.groups.get_mut(&pid).ok_or("nobody is killed")?;
-                rule(target.probe && target.leader && !target.killed, "killed, but no probe that lives")?;
+                let is_probe = target.probe && target.hook.is_none();
+                rule(is_probe && target.leader && !target.killed, "killed, but no probe that lives")?;
+                target.killed = true;
+            }
+            Action::KillHook { pid } => {
+                let target = self.groups.get_mut(&pid).ok_or("no hook is killed")?;
+                rule(target.hook.is_some() && !target.killed, "killed, but no hook that lives")?;
                 target.killed = true;
             }
             Action::Sweep { .. } => {
@@ -106,6 +122,12 @@ impl World {
         let mine = |group: &Group| group.of == id && !group.probe && !group.given_up;
         rule(!self.groups.values().any(mine), "two lives of one service")?;
         self.check_spawn_in_time(id)?;
+        // Otherwise it was due when that hook was requested.
+        if self.check_prepared(id)? { Ok(()) } else { self.check_needs(id) }
+    }
+
+    /// A start is due: what the service depends on is there.
+    pub(super) fn check_needs(&self, id: ServiceId) -> Result<(), &'static str> {
         let edges = &Rc::clone(&self.rules)[id.index()].depends_on;
         if matches!(self.known[id.index()], Known::Restarting | Known::Listening)
             && !edges.iter().any(|edge| edge.restart)
@@ -126,7 +148,8 @@ impl World {
         let on = &self.rules[edge.on.index()];
         let known = self.known[edge.on.index()];
         let waits = known == Known::Listening;
-        let started = waits || matches!(known, Known::Started | Known::Healthy) && self.has_reported(edge.on);
+        let started = matches!(known, Known::Started | Known::Healthy) && self.has_reported(edge.on);
+        let started = waits || started && self.is_started(edge.on);
         let needs_no_probe = on.kind == ServiceType::Daemon && on.health.is_none();
         let is_ready = started && (waits || known == Known::Healthy || needs_no_probe);
         if !on.enabled && known == Known::New {
@@ -169,7 +192,7 @@ impl World {
             self.demand.summoned |= bit;
         }
         if !matches!(order, ControlOrder::Stop { .. })
-            && matches!(self.core.records[id].state, ServiceState::Stopping(_))
+            && matches!(self.core.records[id].state, ServiceState::Stopping(_) | ServiceState::Finishing(_))
         {
             self.wanted |= bit;
         }
@@ -219,10 +242,14 @@ impl World {
     /// The invariants of a process that has not loaded its program.
     fn check_load(&self, id: ServiceId, load: Load, event: Event) -> Result<(), &'static str> {
         let group = self.groups.get(&load.pid).ok_or("what loads is gone")?;
-        rule(group.leader && !group.probe, "what loads is dead")?;
+        let hook = load.is_hook.then_some(HookKind::PreStart);
+        rule(group.leader && group.probe == load.is_hook && group.hook == hook, "what loads is dead")?;
         rule(group.killed == load.killed.is_some(), "killed or not?")?;
         rule(!self.stopping || group.killed, "a start that a stop waits for")?;
-        let most = self.rules[id.index()].start_timeout.unwrap_or(300 * S);
+        let most = match load.is_hook {
+            true => self.limit(id, HookKind::PreStart).unwrap_or(20 * S),
+            false => self.rules[id.index()].start_timeout.unwrap_or(300 * S),
+        };
         let over = event == Event::Tick && load.since.after(most) <= self.now;
         rule(!over || group.killed, "a start that is never given up")
     }
@@ -239,8 +266,9 @@ impl World {
     }
 
     pub(super) fn give_up(&mut self, service: ServiceId) -> Result<(), &'static str> {
+        let is_start = |group: &Group| !group.probe || group.hook == Some(HookKind::PreStart) && group.killed;
         let stuck =
-            self.groups.values_mut().find(|group| group.of == service && !group.probe && !group.given_up);
+            self.groups.values_mut().find(|group| group.of == service && is_start(group) && !group.given_up);
         let stuck = stuck.ok_or("stuck, but not there")?;
         rule(stuck.killed, "given up and never killed")?;
         stuck.given_up = true;
@@ -321,6 +349,7 @@ impl World {
         for id in self.core.records.ids() {
             let record = &self.core.records[id];
             match record.state {
+                ServiceState::Finishing(_) => self.check_finishing(id)?,
                 ServiceState::Off
                 | ServiceState::Down(_)
                 | ServiceState::Waiting
@@ -338,7 +367,9 @@ impl World {
                     }
                 }
                 ServiceState::Spawning { load: None, .. } => {
-                    rule(self.asks.contains(&Ask::Spawn(id)), "waits for an answer to nothing")?;
+                    let hook = Ask::Hook(id, HookKind::PreStart);
+                    let asked = self.asks.contains(&Ask::Spawn(id)) || self.asks.contains(&hook);
+                    rule(asked, "waits for an answer to nothing")?;
                 }
                 ServiceState::Spawning { load: Some(load), .. } => self.check_load(id, load, event)?,
                 ServiceState::Running { pid, .. } => {
@@ -368,17 +399,20 @@ impl World {
         rule(self.core.lingering().count() == lingering, "who lingers?")?;
         for (pid, group) in &self.groups {
             if group.probe && !group.killed && !group.given_up {
-                let theirs = match self.core.records[group.of].probe {
-                    ProbeState::Running { pid: probe, .. } => probe == *pid,
-                    _ => false,
+                let theirs = match (group.hook, self.core.records[group.of].probe) {
+                    (Some(hook), _) => self.is_awaited(group.of, hook, *pid),
+                    (None, ProbeState::Running { pid: probe, .. }) => probe == *pid,
+                    (None, _) => false,
                 };
-                rule(theirs, "a probe that nobody waits for")?;
+                rule(theirs, "a probe or hook that nobody waits for")?;
             }
             if !group.probe && !group.given_up {
                 let theirs = match self.core.state_of(group.of) {
                     ServiceStatus::Running { pid: leader, .. }
                     | ServiceStatus::Stopping { pid: leader, .. } => leader == *pid,
                     ServiceStatus::Starting => group.loading || group.killed,
+                    // What is left alone (`kill_mode`).
+                    ServiceStatus::Finishing => !group.leader,
                     _ => false,
                 };
                 rule(theirs, "a service's process that nobody waits for")?;
@@ -396,7 +430,7 @@ impl World {
         )?;
         let listen = is(|state| matches!(state, ServiceState::Listening { .. }));
         rule(self.core.listening == listen, "those that wait for connections are miscounted")?;
-        let stop = is(|state| matches!(state, ServiceState::Stopping(_)));
+        let stop = is(|state| matches!(state, ServiceState::Stopping(_) | ServiceState::Finishing(_)));
         rule(self.core.stopping == stop, "those that stop are miscounted")?;
         let dues = self.core.records.ids().filter_map(|id| self.core.due(id));
         rule(self.core.timers.earliest() == dues.min(), "the timers are not those of the services")?;

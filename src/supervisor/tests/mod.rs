@@ -7,6 +7,7 @@ mod container;
 mod demand;
 mod dice;
 mod endings;
+mod hooks;
 mod invariants;
 mod notes;
 mod orders;
@@ -91,6 +92,18 @@ pub(super) enum Mutant {
     EndOnDemand,
     /// A connection that a short run has left starts it again at once.
     ServeAtOnce,
+    /// A hook may take as long as it likes.
+    AwaitHook,
+    /// A hook outlives what it was for.
+    LeaveHook,
+    /// A start goes on though its first hook has failed.
+    IgnorePreStart,
+    /// The stop signal does not wait for the hook before it.
+    SignalFirst,
+    /// No hook follows an end.
+    SkipPostStop,
+    /// A hook after the start, or `min_uptime`, keeps nobody waiting.
+    StartedAtOnce,
 }
 
 impl Mutant {
@@ -130,5 +143,11 @@ impl Mutant {
         Self::StartUnasked,
         Self::EndOnDemand,
         Self::ServeAtOnce,
+        Self::AwaitHook,
+        Self::LeaveHook,
+        Self::IgnorePreStart,
+        Self::SignalFirst,
+        Self::SkipPostStop,
+        Self::StartedAtOnce,
     ];
 }

@@ -7,9 +7,13 @@ use crate::supervisor::ServiceStatus;
 use crate::supervisor::event::{Next, Note, StopReason};
 
 impl World {
+    #[expect(clippy::too_many_lines, reason = "one table")]
     pub(super) fn check_note(&mut self, note: &Note) -> Result<(), &'static str> {
         match *note {
-            Note::Started { service, .. } => self.known[service.index()] = Known::Started,
+            Note::Started { service, .. } => {
+                self.known[service.index()] = Known::Started;
+                self.hooks_of_start(service);
+            }
             Note::Healthy { service } => self.known[service.index()] = Known::Healthy,
             Note::MainPid { service, .. } => self.followed |= 1 << service.0,
             Note::Ended { service, next, .. } | Note::NotStarted { service, next } => {
@@ -58,6 +62,8 @@ impl World {
             | Note::Reloaded { .. }
             | Note::Unhealthy { .. }
             | Note::Killing { .. }
+            | Note::HookFailed { .. }
+            | Note::HookRuns { .. }
             | Note::SlowStart { .. }
             | Note::Sweeping { .. }
             | Note::NotForwarded { .. }
@@ -69,6 +75,7 @@ impl World {
 
     /// A service has ended or could not be started.
     fn check_end(&mut self, note: &Note, service: ServiceId, next: Next) -> Result<(), &'static str> {
+        self.check_post_stop(service)?;
         self.check_wanted(service, next)?;
         self.check_next(note)?;
         self.reload.restarts &= !(1 << service.0);

@@ -46,6 +46,7 @@ impl World {
         self.alive.resize(self.rules.len(), self.now);
         // What has changed is started at once, whatever it waited for.
         self.demand.not_before = vec![Moment(0); self.rules.len()];
+        self.hooks_of_set();
         self.judge(self.halted, out, None, "another set", Event::Begin);
     }
 
@@ -113,7 +114,13 @@ impl World {
 
     fn lives(&self, id: ServiceId) -> bool {
         let mine = |group: &Group| group.of == id && !group.probe && !group.given_up;
-        self.groups.values().any(mine) || self.asks.contains(&Ask::Spawn(id))
+        // Its hooks are part of it.
+        let hook = match self.core.records[id].state {
+            ServiceState::Finishing(_) => true,
+            ServiceState::Spawning { load, .. } => load.is_none_or(|load| load.is_hook),
+            _ => false,
+        };
+        hook || self.groups.values().any(mine) || self.asks.contains(&Ask::Spawn(id))
     }
 
     /// Returns whether a service has to wait for another one to go.

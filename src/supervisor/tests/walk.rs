@@ -183,6 +183,21 @@ fn stop_in_time(world: &mut World, react: bool, obey_kill: bool) -> Result<(), S
     Err("a stop that never ends".into())
 }
 
+#[test]
+fn every_state_of_a_service_with_hooks_and_its_dependent() {
+    for hooks in [[Some(S), None, None, Some(S)], [None, Some(2 * S), Some(S), Some(S)]] {
+        visits(
+            3_000,
+            &two(|below, above, whole| {
+                below.hooks = Some(HookTimeouts(hooks).into());
+                (below.start_timeout, above.start_timeout) = (None, None);
+                (below.stop_grace, above.restart.when) = (2 * S, Restart::No);
+                whole.stop_within = Some(20 * S);
+            }),
+        );
+    }
+}
+
 fn two(change: impl FnOnce(&mut ServicePolicy, &mut ServicePolicy, &mut Settings)) -> World {
     let restart = RestartPolicy { delay: S, max_attempts: Some(1), window: S, ..RestartPolicy::default() };
     let start_timeout = Some(S);

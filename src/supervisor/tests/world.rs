@@ -20,7 +20,9 @@ pub(super) const NOON: u64 = 1_000_000_000_000;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Group {
     pub of: ServiceId,
+    /// Whether it is a probe or a hook.
     pub probe: bool,
+    pub hook: Option<HookKind>,
     pub leader: bool,
     pub members: bool,
     /// All of it has been sent a signal.
@@ -37,6 +39,7 @@ pub(super) struct Group {
 pub(super) enum Ask {
     Spawn(ServiceId),
     Probe(ServiceId),
+    Hook(ServiceId, HookKind),
 }
 
 /// What the core has reported about a service.
@@ -98,6 +101,8 @@ pub(super) struct World {
     pub alive: Vec<Moment>,
     /// What is known of starts by connections.
     pub demand: super::demand::Demand,
+    /// What is known of hooks.
+    pub hooks: super::hooks::HookLedger,
     /// Whether the walk of all states includes orders.
     pub orders: bool,
     /// What reloads have changed.
@@ -111,6 +116,21 @@ pub(super) enum Input {
     Replace(Vec<Slot>),
 }
 
+/// A group that has just been started.
+fn group(of: ServiceId, hook: Option<HookKind>, probe: bool) -> Group {
+    Group {
+        of,
+        probe,
+        hook,
+        leader: true,
+        members: false,
+        asked: false,
+        loading: false,
+        killed: false,
+        given_up: false,
+    }
+}
+
 impl World {
     pub fn new(rules: Vec<ServicePolicy>, whole: Settings) -> Self {
         let core = Supervisor::new(rules.clone(), whole);
@@ -118,6 +138,7 @@ impl World {
         Self {
             core,
             known: vec![Known::New; rules.len()],
+            hooks: super::hooks::HookLedger::default(),
             demand: super::demand::Demand::new(rules.len()),
             rules: rules.into(),
             now: Moment(NOON),
@@ -186,17 +207,7 @@ impl World {
         let Ask::Spawn(of) = self.asks[0] else { return };
         self.asks.remove(0);
         let pid = self.free_pid();
-        let group = Group {
-            of,
-            probe: false,
-            leader: true,
-            members: false,
-            asked: false,
-            loading: true,
-            killed: false,
-            given_up: false,
-        };
-        self.groups.insert(pid, group);
+        self.groups.insert(pid, Group { loading: true, ..self::group(of, None, false) });
         self.feed(Event::Starting { service: of, pid });
     }
 
@@ -224,6 +235,7 @@ impl World {
         match self.asks.remove(0) {
             Ask::Spawn(service) => self.feed(Event::SpawnFailed { service, lasting, code }),
             Ask::Probe(service) => self.feed(Event::ProbeFailed { service }),
+            Ask::Hook(service, hook) => self.feed(Event::HookNotSpawned { service, hook, lasting, code }),
         }
     }
 
@@ -240,6 +252,9 @@ impl World {
             Ask::Spawn(service) if self.core.is_stopping() => self.feed(Event::SpawnSkipped { service }),
             Ask::Spawn(service) => self.feed(Event::SpawnFailed { service, lasting: false, code: 71 }),
             Ask::Probe(service) => self.feed(Event::ProbeFailed { service }),
+            Ask::Hook(service, hook) => {
+                self.feed(Event::HookNotSpawned { service, hook, lasting: false, code: 71 });
+            }
         }
     }
 
@@ -250,50 +265,28 @@ impl World {
         if self.halted.is_some() {
             return;
         }
-        let (ask, of) = match self.asks.remove(0) {
-            Ask::Spawn(id) => (Event::Spawned { service: id, pid }, id),
-            Ask::Probe(id) => (Event::ProbeSpawned { service: id, pid }, id),
+        let (ask, of, hook) = match self.asks.remove(0) {
+            Ask::Spawn(id) => (Event::Spawned { service: id, pid }, id, None),
+            Ask::Probe(id) => (Event::ProbeSpawned { service: id, pid }, id, None),
+            Ask::Hook(id, hook) => (Event::HookSpawned { service: id, hook, pid }, id, Some(hook)),
         };
+        let probe = !matches!(ask, Event::Spawned { .. });
         if group_left {
-            let probe = matches!(ask, Event::ProbeSpawned { .. });
-            self.groups.insert(
-                pid,
-                Group {
-                    of,
-                    probe,
-                    leader: false,
-                    members: true,
-                    asked: false,
-                    loading: false,
-                    killed: false,
-                    given_up: probe,
-                },
-            );
+            let left = self::group(of, hook, probe);
+            self.groups.insert(pid, Group { leader: false, members: true, given_up: probe, ..left });
         }
+        self.hook_ended(of, hook, outcome);
         self.feed(ask);
     }
 
     fn start(&mut self, ask: Ask, pid: Pid) {
-        let (of, probe) = match ask {
-            Ask::Spawn(id) => (id, false),
-            Ask::Probe(id) => (id, true),
+        let (of, hook, event) = match ask {
+            Ask::Spawn(id) => (id, None, Event::Spawned { service: id, pid }),
+            Ask::Probe(id) => (id, None, Event::ProbeSpawned { service: id, pid }),
+            Ask::Hook(id, hook) => (id, Some(hook), Event::HookSpawned { service: id, hook, pid }),
         };
-        let group = Group {
-            of,
-            probe,
-            leader: true,
-            members: false,
-            asked: false,
-            loading: false,
-            killed: false,
-            given_up: false,
-        };
-        self.groups.insert(pid, group);
-        self.feed(if probe {
-            Event::ProbeSpawned { service: of, pid }
-        } else {
-            Event::Spawned { service: of, pid }
-        });
+        self.groups.insert(pid, self::group(of, hook, !matches!(ask, Ask::Spawn(_))));
+        self.feed(event);
     }
 
     pub(super) fn free_pid(&self) -> Pid {
@@ -308,11 +301,27 @@ impl World {
     }
 
     pub fn probe_pid(&self, id: u16) -> Pid {
-        *self.groups.iter().find(|(_, group)| group.of == ServiceId(id) && group.probe).unwrap().0
+        let is =
+            |(_, group): &(&Pid, &Group)| group.of == ServiceId(id) && group.probe && group.hook.is_none();
+        *self.groups.iter().find(is).unwrap().0
+    }
+
+    /// Returns the pid of a service's hook.
+    pub fn hook_pid(&self, id: u16, hook: HookKind) -> Pid {
+        let is = |(_, group): &(&Pid, &Group)| group.of == ServiceId(id) && group.hook == Some(hook);
+        *self.groups.iter().find(is).unwrap_or_else(|| panic!("no {hook:?}: {:?}", self.seen)).0
+    }
+
+    /// A hook ends.
+    pub fn hook(&mut self, id: u16, hook: HookKind, code: u8) {
+        self.end(self.hook_pid(id, hook), ExitStatus::Code(code), false);
     }
 
     /// The first process of a group ends.
     pub fn end(&mut self, pid: Pid, outcome: ExitStatus, group_left: bool) {
+        if let Some(Group { of, hook, killed: false, .. }) = self.groups.get(&pid).copied() {
+            self.hook_ended(of, hook, outcome);
+        }
         if group_left {
             let group = self.groups.get_mut(&pid).unwrap();
             group.leader = false;
