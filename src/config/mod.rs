@@ -219,6 +219,14 @@ pub enum NotifyChannel {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct HookCommands(pub [Vec<std::ffi::CString>; 4]);
 
+impl ProgramSettings {
+    /// What rinit opens for it; usually nothing.
+    #[must_use]
+    pub fn sockets(&self) -> &[SocketSpec] {
+        self.sockets.as_deref().map_or(&[], |all| &all.sockets)
+    }
+}
+
 /// `sockets`, in the order in which they are passed, from descriptor 3 on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SocketSettings {
@@ -235,7 +243,7 @@ impl SocketSettings {
 }
 
 /// One socket of a service.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct SocketSpec {
     /// Its name in `LISTEN_FDNAMES`.
     pub name: String,
@@ -244,6 +252,15 @@ pub struct SocketSpec {
     /// What is opened.
     pub listen: ListenSpec,
 }
+
+impl PartialEq for SocketSpec {
+    /// Wherever it is written: a reload that moves its line changes nothing.
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.listen == other.listen
+    }
+}
+
+impl Eq for SocketSpec {}
 
 /// `export_env`.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -3,7 +3,7 @@
 
 use super::{PrepareFailure, PrepareStage, PrepareStep};
 use crate::config::source::diagnostic::Span;
-use crate::config::{Plan, Service, SocketSpec};
+use crate::config::{Plan, SocketSpec};
 use crate::service::sockets;
 use crate::text::gather::Gather as _;
 use crate::text::template::fill;
@@ -21,17 +21,13 @@ pub struct UnboundSocket<'p> {
 pub fn unbound(plan: &Plan) -> Vec<UnboundSocket<'_>> {
     let mut all: Vec<UnboundSocket<'_>> = Vec::new();
     for service in plan.services.iter().filter(|service| service.is_on()) {
-        for socket in sockets_of(service) {
+        for socket in service.program.sockets() {
             if !all.iter().any(|known| known.socket.listen.is_same_place(&socket.listen)) {
                 all.push(UnboundSocket { socket, made: sockets::create(&socket.listen) });
             }
         }
     }
     all
-}
-
-fn sockets_of(service: &Service) -> &[SocketSpec] {
-    service.program.sockets.as_deref().map_or(&[], |settings| &settings.sockets)
 }
 
 /// The steps that bind them.
@@ -70,7 +66,7 @@ pub fn explain(plan: &Plan, place: &dyn Fn(Span) -> String) -> String {
     let mut text = String::new();
     let mut told: Vec<Span> = Vec::new();
     for service in plan.services.iter().filter(|service| service.is_on()) {
-        for socket in sockets_of(service).iter().filter(|socket| !told.contains(&socket.at)).gather() {
+        for socket in service.program.sockets().iter().filter(|socket| !told.contains(&socket.at)).gather() {
             if told.is_empty() {
                 text.push_str("sockets:\n");
             }

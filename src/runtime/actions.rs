@@ -65,7 +65,7 @@ impl EventLoop {
             Action::Tell(note) => {
                 self.drop_stored(note);
                 self.write_down(note);
-                self.close_sockets(note);
+                self.settle_sockets(note);
                 self.tell_in_time(note);
             }
         }

@@ -5,6 +5,7 @@ use super::EventLoop;
 use crate::cli::LogLevel;
 use crate::config::SocketSettings;
 use crate::exit_code;
+use crate::model::listen::ListenSpec;
 use crate::model::{Moment, Pid, ServiceId, Signal};
 use crate::service::sockets::{BoundSocket, Rebinding};
 use crate::supervisor::ServiceStatus;
@@ -201,33 +202,48 @@ impl EventLoop {
         }
     }
 
-    /// A service has ended for good: its clients are refused, where no other service has its sockets.
-    pub(super) fn close_sockets(&mut self, note: Note) {
-        let service = match note {
+    /// Closes the sockets that no service has any more, and opens those of one that waits for a connection.
+    pub(super) fn settle_sockets(&mut self, note: Note) {
+        let (service, for_good) = match note {
             Note::Ended {
                 service,
                 next: Next::Done | Next::Failed | Next::Over(_) | Next::GivenUp { .. },
                 ..
             }
             | Note::NotStarted { service, next: Next::Failed | Next::Over(_) | Next::GivenUp { .. } }
-            | Note::Unreachable { service, .. } => service,
+            | Note::Unreachable { service, .. } => (service, true),
+            Note::Started { service, .. } | Note::Removed { service } | Note::TurnedOff { service } => {
+                (service, false)
+            }
+            Note::Listening { service } => return self.open_awaited(service),
             _ => return,
         };
-        let Some(settings) = self.sockets_of(service).filter(|_| !self.runtime.core.is_stopping()) else {
+        // Of one that is removed nothing else may be known any more.
+        let is_its = !matches!(note, Note::Started { .. }) || self.sockets_of(service).is_some();
+        if !is_its || self.runtime.core.is_stopping() {
             return;
-        };
+        }
         let is_over = |id| {
             let status = self.runtime.core.state_of(id);
-            matches!(status, ServiceStatus::Done | ServiceStatus::Failed | ServiceStatus::Off)
+            matches!(status, ServiceStatus::Off | ServiceStatus::Done | ServiceStatus::Failed)
         };
-        if self.sharers(service, settings).all(is_over) {
-            let sockets = &settings.sockets;
-            sockets.iter().for_each(|socket| self.runtime.starter.sockets.close(&socket.listen));
-            self.say_later(
-                LogLevel::Warn,
-                Some(service),
-                "its sockets are closed: clients are refused until it is started again".into(),
-            );
+        let is_had = |spec: &ListenSpec| {
+            let mut live = (0..).map(ServiceId).zip(self.runtime.services).filter(|(id, _)| !is_over(*id));
+            live.any(|(_, one)| one.program.sockets().iter().any(|own| own.listen.is_same_place(spec)))
+        };
+        let closed = self.runtime.starter.sockets.retain(&is_had);
+        if closed && for_good {
+            let text = "its sockets are closed: clients are refused until it is started again";
+            self.say_later(LogLevel::Warn, Some(service), text.into());
+        }
+    }
+
+    /// A service waits for connections, and may have got its sockets by a reload.
+    fn open_awaited(&mut self, service: ServiceId) {
+        let Some(settings) = self.sockets_of(service) else { return };
+        let known = self.socket_jobs.iter().any(|job| job.settings == settings);
+        if !known && self.runtime.starter.sockets.named(settings).is_none() {
+            self.bind_sockets(settings, None);
         }
     }
 }

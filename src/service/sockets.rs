@@ -44,6 +44,14 @@ impl SocketTable {
         self.open.borrow_mut().retain(|socket| !socket.spec.is_same_place(spec));
     }
 
+    /// Closes the sockets that are not wanted; returns whether there were any.
+    pub fn retain(&self, is_wanted: &dyn Fn(&ListenSpec) -> bool) -> bool {
+        let mut open = self.open.borrow_mut();
+        let before = open.len();
+        open.retain(|socket| is_wanted(&socket.spec));
+        open.len() < before
+    }
+
     /// Returns the descriptor of this address.
     #[must_use]
     pub fn raw_fd(&self, spec: &ListenSpec) -> Option<RawFd> {

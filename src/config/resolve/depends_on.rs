@@ -246,7 +246,7 @@ fn standard(target: &ServicePolicy) -> Condition {
 
 /// Whether it ends for good at all, when all goes well.
 fn completes(rules: &ServicePolicy) -> bool {
-    !matches!(rules.restart.when, Restart::Always | Restart::UnlessStopped)
+    !rules.on_demand && !matches!(rules.restart.when, Restart::Always | Restart::UnlessStopped)
 }
 
 /// What `main` waits for by itself: every service that is on and does not in turn wait for `main`.
@@ -306,6 +306,10 @@ fn possible(
         fault(reading, draft, edge, &fill!("is off ({}), so that this could never start; {}", why, remedy));
     }
     match condition {
+        Some(Condition::Healthy) if target.rules.on_demand => {
+            let why = "is started by the first connection, and may never be healthy before; wait for \"started\", and it serves whoever connects";
+            fault(reading, draft, edge, why);
+        }
         Some(Condition::Healthy) if target.rules.health.is_none() && target.rules.readiness.is_none() => {
             fault(
                 reading,

@@ -202,7 +202,7 @@ pub fn check_notify(table: &Table<'_>, sockets: &SocketSettings, reports: &Notif
 pub fn check_shared(reading: &ReadContext<'_>, drafts: &[Draft]) {
     let all = || {
         drafts.iter().flat_map(|draft| {
-            let sockets = draft.service.program.sockets.as_deref().map_or(&[][..], |all| &all.sockets);
+            let sockets = draft.service.program.sockets();
             sockets.iter().map(move |socket| (draft, socket))
         })
     };
