@@ -277,7 +277,8 @@ impl ExportEnv {
     /// Variables that rinit itself gives to one process and another: nobody else may.
     #[must_use]
     pub fn is_rinits(name: &str) -> bool {
-        name == "NOTIFY_SOCKET" || name.starts_with("RINIT_") || name.starts_with("LISTEN_")
+        ["NOTIFY_SOCKET", "FDSTORE"].contains(&name)
+            || ["RINIT_", "LISTEN_", "WATCHDOG_"].iter().any(|prefix| name.starts_with(prefix))
     }
 
     /// Whether a variable is handed on. What makes every program load other code has to be named.

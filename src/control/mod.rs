@@ -58,9 +58,8 @@ pub struct View<'v> {
     pub files: &'v dyn Fn() -> Vec<String>,
     /// Returns why the last probe of a service failed.
     pub probe_failure: &'v dyn Fn(ServiceId) -> Option<String>,
-    /// Returns what a service has said of itself in this run: STATUS (empty: nothing), and ERRNO (0: none), and the number of
-    /// descriptors that are kept for it.
-    pub said_of_itself: &'v dyn Fn(ServiceId) -> Option<(&'v str, u16, u16)>,
+    /// Returns what a service has said of itself, if it has a NOTIFY_SOCKET.
+    pub said_of_itself: &'v dyn Fn(ServiceId) -> Option<SelfDescription<'v>>,
     /// Returns the end of a service's output from a position on, if rinit keeps it: the actual start, and the bytes.
     pub tail: &'v dyn Fn(ServiceId, u64) -> Option<(u64, Vec<u8>)>,
     /// Returns lines, bytes and lost bytes of a service's output, if rinit counts them.
@@ -69,6 +68,19 @@ pub struct View<'v> {
     pub unopened_logs: &'v dyn Fn() -> Option<Option<u64>>,
     /// Returns the context of a service's process, or why there is none.
     pub exec_context: &'v dyn Fn(ServiceId) -> Result<ExecContext, String>,
+}
+
+/// What a service has said of itself in this run (sd_notify(3)).
+#[derive(Clone, Copy, Debug)]
+pub struct SelfDescription<'v> {
+    /// `STATUS`; empty: none.
+    pub status: &'v str,
+    /// `ERRNO`.
+    pub errno: Option<u16>,
+    /// `EXIT_STATUS`.
+    pub exit_status: Option<u8>,
+    /// How many descriptors are kept for it.
+    pub stored: u16,
 }
 
 impl View<'_> {

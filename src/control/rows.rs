@@ -203,10 +203,11 @@ impl View<'_> {
             _ => None,
         };
         row.maybe_number("restart_in_ms", restart_in);
-        if let Some((status, errno, stored)) = (self.said_of_itself)(service) {
-            row.text("status_text", status);
-            row.maybe_number("errno", Some(errno.into()).filter(|errno| *errno != 0));
-            row.number("stored_fds", stored.into());
+        if let Some(said) = (self.said_of_itself)(service) {
+            row.text("status_text", said.status);
+            row.maybe_number("errno", said.errno.map(u64::from));
+            row.maybe_number("exit_status", said.exit_status.map(u64::from));
+            row.number("stored_fds", said.stored.into());
             row.flag("reloading", core.is_reloading(service));
         }
         row.flag("enabled", rules.enabled);

@@ -243,6 +243,9 @@ impl EventLoop {
         match found {
             Some(process) => {
                 self.adopt(service, group, &process);
+                if let Some(logs) = &mut self.runtime.logs {
+                    logs.run_started(service, process.pid);
+                }
                 self.events.push_back(Event::Spawned { service, pid: process.pid });
             }
             None => self.not_followed(service, group),

@@ -394,13 +394,9 @@ impl EventLoop {
                 if self.runtime.core.service_of(pid).is_none() && kill::group_outlives(pid) {
                     let _ = kill::group(pid, &[Signal::KILL]);
                 }
-                if let (Some(logs), Some(service)) =
-                    (&mut self.runtime.logs, self.runtime.core.service_of(pid))
-                {
-                    logs.run_ended(service);
-                }
                 if let Some(service) = self.runtime.core.service_of(pid) {
                     self.hear_before_the_end(service);
+                    self.first_ended(pid);
                 }
                 let group_left = self.is_left(pid);
                 let outcome = self.take_env(pid, outcome);
@@ -409,6 +405,11 @@ impl EventLoop {
                 self.step(Event::Exited { pid, outcome, group_left });
                 if let Some(service) = service {
                     self.look_at_sockets(service);
+                    if let Some(logs) = &mut self.runtime.logs
+                        && !self.runtime.core.is_following(service)
+                    {
+                        logs.run_ended(service);
+                    }
                 }
             }
             Reaped::Stopped(pid, signal) => self.stopped(pid, signal),

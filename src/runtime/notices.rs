@@ -62,6 +62,11 @@ impl EventLoop {
         if let Note::Stopping { service, cause: StopReason::StartTimeout } = note {
             words.text.push_str(self.why_not_ready(service));
         }
+        if let Note::Ended { service, .. } = note
+            && words.level <= LogLevel::Warn
+        {
+            self.what_it_said(service, &mut words.text);
+        }
         let who = words.service.map_or_else(String::new, |id| fill!("{}: ", name(id)));
         // Other inits print no such lines.
         let hint = if self.runtime.persona == Persona::Rinit { self.hint(note) } else { None };

@@ -7,6 +7,7 @@ use super::EventLoop;
 use super::fd_store::FdStore;
 use crate::cli::LogLevel;
 use crate::config::{NotifyChannel, NotifySettings};
+use crate::control::SelfDescription;
 use crate::model::{Moment, ServiceId};
 use crate::service::extras::StartExtras;
 use crate::service::notify::{MAX_MESSAGE, NotifyMessage};
@@ -49,8 +50,8 @@ pub(super) struct ReportChannel {
 struct SaidOfItself {
     /// STATUS; empty: none.
     status: String,
-    /// ERRNO; 0: none.
-    errno: u16,
+    errno: Option<u16>,
+    exit_status: Option<u8>,
     /// Whether it has said that it is ready.
     ready: bool,
 }
@@ -297,9 +298,8 @@ impl EventLoop {
         if let Some(status) = message.status() {
             channel.said.status = status;
         }
-        if let Some(errno) = message.errno() {
-            channel.said.errno = errno;
-        }
+        channel.said.errno = message.errno().or(channel.said.errno);
+        channel.said.exit_status = message.exit_status().or(channel.said.exit_status);
         channel.said.ready |= message.says("READY");
         if let Some(pid) = message.main_pid() {
             self.take_main_pid(service, pid);
@@ -334,11 +334,30 @@ impl EventLoop {
         }
     }
 
-    /// Returns what a service has said of itself in this run: STATUS, empty if nothing, and ERRNO, 0 if none; and how
-    /// many descriptors are kept for it.
-    pub(super) fn said_of_itself(&self, service: ServiceId) -> Option<(&str, u16, u16)> {
+    /// Returns what a service has said of itself in this run, if it has a NOTIFY_SOCKET.
+    pub(super) fn said_of_itself(&self, service: ServiceId) -> Option<SelfDescription<'_>> {
         let channel = self.channels.iter().find(|channel| channel.service == service)?;
-        matches!(channel.end, ReportEnd::Socket(_))
-            .then(|| (channel.said.status.as_str(), channel.said.errno, channel.store.count()))
+        let SaidOfItself { status, errno, exit_status, .. } = &channel.said;
+        matches!(channel.end, ReportEnd::Socket(_)).then(|| SelfDescription {
+            status,
+            errno: *errno,
+            exit_status: *exit_status,
+            stored: channel.store.count(),
+        })
+    }
+
+    /// Adds to a note that a service has failed what it has said itself.
+    pub(super) fn what_it_said(&self, service: ServiceId, text: &mut String) {
+        let Some(said) = self.said_of_itself(service) else { return };
+        if let Some(errno) = said.errno {
+            let name = crate::sys::describe(Errno::from_raw(errno.into()));
+            text.push_str(&fill!("; it said ERRNO={} ({})", &errno.to_string(), name));
+        }
+        if let Some(status) = said.exit_status {
+            text.push_str(&fill!("; it said EXIT_STATUS={}", &status.to_string()));
+        }
+        if !said.status.is_empty() {
+            text.push_str(&fill!("; its last STATUS was \"{}\"", said.status));
+        }
     }
 }

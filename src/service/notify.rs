@@ -63,6 +63,12 @@ impl<'a> NotifyMessage<'a> {
         u16::try_from(self.number("ERRNO")?).ok()
     }
 
+    /// Returns `EXIT_STATUS`.
+    #[must_use]
+    pub fn exit_status(self) -> Option<u8> {
+        u8::try_from(self.number("EXIT_STATUS")?).ok()
+    }
+
     /// Returns `STATUS`, cut to what is kept.
     #[must_use]
     pub fn status(self) -> Option<String> {

@@ -228,7 +228,7 @@ sys.exit(3)";
     touch("stop");
     eventually("it is stopping", || ctl(&run, &["status"]).out.contains("stopping"));
     touch("end");
-    run.end().expect(3).tells(&["exited with code 3"]);
+    run.end().expect(3).tells(&["exited with code 3", "it said ERRNO=2 (No such file or directory)"]);
 }
 
 /// A daemon that double-forks, with its PID file: stale at first, then written late.
@@ -363,4 +363,32 @@ sys.exit(1)";
     assert_eq!(ctl(&run, &["start", "app"]).code, 0);
     eventually("they are gone", || run.out().matches("got None").count() == 2);
     run.stop().expect(0);
+}
+
+/// A daemon that says `MAINPID` of its child and ends at once: what it has said comes before its end. The child is
+/// stopped with all that is left.
+#[test]
+fn a_main_process_may_be_named_with_the_last_words() {
+    let script = "
+pid = os.fork()
+if pid == 0:
+    import signal
+    def stop(*_):
+        say('main stops')
+        sys.exit(0)
+    signal.signal(signal.SIGTERM, stop)
+    if os.fork() == 0:
+        signal.signal(signal.SIGTERM, lambda *_: (say('worker stops'), sys.exit(0)))
+    while True:
+        time.sleep(1000)
+notify('READY=1\\nMAINPID=%d' % pid)
+os._exit(0)";
+    let run = Init::config(&(service("notify = \"systemd\"\nrestart = \"no\"", script) + AFTER)).start();
+    run.wait_for("after ran");
+    run.wait_for_err("app: its main process is pid ");
+    std::thread::sleep(ms(100));
+    let ended = run.stop().expect(0);
+    let (main, worker) = (ended.out.find("main stops"), ended.out.find("worker stops"));
+    assert!(main.is_some() && main < worker, "{}", ended.story());
+    assert!(!ended.err.contains("killing"), "{}", ended.story());
 }

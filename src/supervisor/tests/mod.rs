@@ -11,6 +11,7 @@ mod hooks;
 mod invariants;
 mod notes;
 mod orders;
+mod readiness;
 mod reload;
 mod reports;
 mod rolling;

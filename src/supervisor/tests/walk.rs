@@ -4,7 +4,7 @@ use super::Mutant;
 use super::dice::Dice;
 use super::world::{Group, Input, S, World};
 use crate::model::*;
-use crate::supervisor::event::{ControlOrder, Event};
+use crate::supervisor::event::{ControlOrder, Event, SelfReport};
 use crate::supervisor::service::ServiceState;
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
@@ -85,6 +85,13 @@ fn futures(world: &World) -> Vec<World> {
     for (id, rules) in (0..).zip(world.rules.iter()) {
         if rules.on_demand {
             then(&|w| w.connect(id));
+        }
+        let reports = [SelfReport::Ready, SelfReport::Alive, SelfReport::Stopping, SelfReport::Extend(S)];
+        for report in reports.into_iter().filter(|_| rules.readiness.is_some()) {
+            then(&|w| w.report(id, report));
+        }
+        if rules.readiness.is_some() && world.runs(id) {
+            then(&|w| _ = w.change_main(id));
         }
     }
     then(&|w| w.signal(Signal::TERM));
@@ -268,6 +275,17 @@ fn every_state_of_a_probed_service_and_its_dependent() {
             whole.stop_within = Some(2 * S);
         }),
     );
+}
+
+#[test]
+fn every_state_of_a_service_that_reports() {
+    for (notifies, forks) in [(true, false), (false, true)] {
+        let mut rules = two(|_, _, _| {}).rules[0].clone();
+        let watchdog = notifies.then_some(S);
+        rules.readiness = Some(Box::new(ReadinessRules { notifies, forks, watchdog }));
+        let whole = Settings { sweep_grace: S, stop_within: Some(2 * S), ..Settings::default() };
+        visits(500, &World::new(vec![rules], whole));
+    }
 }
 
 /// Every order in every state.
