@@ -379,6 +379,7 @@ if pid == 0:
     signal.signal(signal.SIGTERM, stop)
     if os.fork() == 0:
         signal.signal(signal.SIGTERM, lambda *_: (say('worker stops'), sys.exit(0)))
+        say('worker up')
     while True:
         time.sleep(1000)
 notify('READY=1\\nMAINPID=%d' % pid)
@@ -386,7 +387,7 @@ os._exit(0)";
     let run = Init::config(&(service("notify = \"systemd\"\nrestart = \"no\"", script) + AFTER)).start();
     run.wait_for("after ran");
     run.wait_for_err("app: its main process is pid ");
-    std::thread::sleep(ms(100));
+    run.wait_for("worker up");
     let ended = run.stop().expect(0);
     let (main, worker) = (ended.out.find("main stops"), ended.out.find("worker stops"));
     assert!(main.is_some() && main < worker, "{}", ended.story());
