@@ -57,12 +57,7 @@ impl World {
             }
         }
         self.hooks.started_at.iter_mut().flatten().for_each(|(at, _)| shift(at));
-        for (id, at) in self.alive.iter_mut().enumerate() {
-            shift(at);
-            if self.notified & (1 << id) == 0 {
-                *at = Moment(NOON);
-            }
-        }
+        self.alive.iter_mut().for_each(shift);
         if let Phase::Sweeping { due, .. } = &mut core.phase {
             shift(due);
         }
@@ -81,7 +76,7 @@ impl World {
         (core.records.rows(), &core.pids, core.phase, core.stop, core.code, &core.pending, core.unused)
             .hash(&mut hash);
         (self.by_hand, self.alone, &core.bonds, &core.rolling, self.rolling, self.rolls).hash(&mut hash);
-        (self.notified, self.followed, self.rewatched, &self.alive, &core.reports).hash(&mut hash);
+        (self.notified, self.followed, self.rewatched, &core.reports).hash(&mut hash);
         (self.hooks.owed, self.hooks.post_started, self.hooks.prepared, &core.hooks).hash(&mut hash);
         (&core.lingering, &self.groups, &self.asks, &self.known, self.halted, self.now).hash(&mut hash);
         hash.finish()
