@@ -122,6 +122,13 @@ pub static TABLES: &[TableSpec] = &[
         key("logging", "table", "", "where its output goes"),
         key("sockets", "table", "", "what rinit listens on for it: `NAME = \"ADDRESS\"`, or `listen = [\"ADDRESS\", …]`; passed from descriptor 3 on (`LISTEN_FDS`), and never closed by a restart. An address is \"IP:PORT\", \":PORT\" (all addresses), with \"/udp\" for UDP, a path or \"@NAME\""),
         key("start", "word", "\"auto\"", "\"on-demand\": the first connection to its sockets starts it, and after a clean end the next one"),
+        key("schedule", "cron line or table", "", "of a oneshot: when it is started, by the clock: \"30 2 * * mon-fri\", \"*/5 * * * *\", \"@hourly\"; type is then \"oneshot\", and essential false"),
+    ] },
+    TableSpec { path: "services.NAME.schedule", help: "Starts a oneshot by the clock, by the rules of Vixie cron. Once daylight saving begins, what was skipped is run; once it ends, nothing is run twice, but for jobs whose minute or hour begins with `*`. rinit keeps nothing on disk: what was due before the container started is not made up for; what was due while it was paused, for at most 3 hours, is.", keys: &[
+        key("cron", "cron line", "", "minute, hour, day of the month, month, day of the week: numbers, names (\"jan\", \"mon\"), `*`, lists, ranges, steps (\"*/5\", \"8-18/2\"); where both days are given, one of them must fit; or \"@hourly\", \"@daily\", \"@weekly\", \"@monthly\", \"@yearly\""),
+        key("timezone", "name or rule", "TZ, else /etc/localtime, else UTC", "whose minutes count: \"Europe/Berlin\", if the image has tzdata; else the rule itself: \"CET-1CEST,M3.5.0,M10.5.0/3\""),
+        key("overlap", "word", "\"skip\"", "what becomes of a run that is due while the last one goes on: \"skip\", or \"queue\": it starts when that is over"),
+        key("jitter", "duration", "\"0s\"", "each run starts up to this much later, at random"),
     ] },
     TableSpec { path: "services.NAME.command", help: "A oneshot that runs a directory of scripts, like `[hooks]`.", keys: &[
         key("directory", "path", "", "the directory of the scripts"),
@@ -255,6 +262,7 @@ impl TableSpec {
                 "post_start",
                 "pre_stop",
                 "post_stop",
+                "schedule",
             ];
             let found = below.into_iter().find_map(|table| {
                 let (_, rest) = service.rsplit_once(&fill!(".{}", table))?;
@@ -324,7 +332,7 @@ pre_start = { command = 'b' }
 ulimits = { nofile = { soft = 1, hard = 2 } }\nenv_file = [{ path = '/e', required = false }]
 [hooks]\nbefore_start = '/h'\n[services.h]\nreplicas = 2\ntype = 'oneshot'\ncommand = { directory = '/h' }\n[services.'b.1']\ncommand = 'b'\ndepends_on = { a = { condition = 'healthy' }, h = { all = true } }\n[services.main]\nwhen_command = 'm'\nsockets.a = { listen = '/s', type = 'stream', mode = '0600', owner = 1, group = 1, backlog = 5, reuse_port = false }
 [configs.a]\nfile = '/a'\nvars = 'A'\ntarget = '/b'\n[secrets.b]\ngenerate = 'uuid'
-[signals]\nUSR1 = { service = 'a', signal = 'HUP' }\n";
+[signals]\nUSR1 = { service = 'a', signal = 'HUP' }\n[services.job]\ncommand = 'j'\nschedule = { cron = '@daily', timezone = 'UTC' }\n";
 
     #[test]
     fn every_key_that_is_listed_is_read() {

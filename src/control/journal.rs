@@ -158,7 +158,7 @@ fn after(next: Next) -> Option<Reason> {
         Next::GivenUp { .. } => Some(Reason::GivenUp),
         Next::Failed => Some(Reason::Policy),
         Next::Over(Over::Stays) => Some(Reason::StartFailed),
-        Next::Over(Over::Stopping | Over::Unhealthy)
+        Next::Over(Over::Stopping | Over::Unhealthy | Over::Scheduled)
         | Next::Done
         | Next::Restarting { .. }
         | Next::Stopped
@@ -209,6 +209,7 @@ pub fn event_word(note: Note) -> &'static str {
         Note::TurnedOff { .. } => "turned-off",
         Note::Rolled { .. } => "rolled",
         Note::RollFailed { .. } => "roll-failed",
+        Note::RunSkipped { .. } => "run-skipped",
         Note::Listening { .. } => "listening",
         Note::Activated { .. } => "activated",
         Note::Forwarded { .. } | Note::Ordered { order: ControlOrder::Signal(_), .. } => "signalled",
@@ -245,6 +246,7 @@ pub fn service(note: Note) -> Option<ServiceId> {
         | Note::RollFailed { service, .. }
         | Note::Listening { service }
         | Note::Activated { service }
+        | Note::RunSkipped { service, .. }
         | Note::NotForwarded { service, .. }
         | Note::Forwarded { service, .. } => Some(service),
         Note::ShuttingDown { because } => because,

@@ -8,6 +8,7 @@ pub mod ctl;
 pub mod journal;
 pub mod protocol;
 mod rows;
+mod schedule;
 mod session;
 
 pub use access::{ControlAccess, Rights};

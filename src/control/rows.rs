@@ -210,6 +210,7 @@ impl View<'_> {
             row.number("stored_fds", said.stored.into());
             row.flag("reloading", core.is_reloading(service));
         }
+        self.schedule(&mut row, service);
         row.flag("enabled", rules.enabled);
         let off = self.services.get(service.index()).and_then(|service| service.off.as_deref());
         row.maybe_text("off", off.map(Off::why));
@@ -416,6 +417,7 @@ fn state_word(status: ServiceStatus) -> &'static str {
     match status {
         ServiceStatus::Off => "off",
         ServiceStatus::Waiting => "waiting",
+        ServiceStatus::Scheduled => "scheduled",
         ServiceStatus::Starting => "starting",
         ServiceStatus::Running { .. } => "running",
         ServiceStatus::Stopping { .. } | ServiceStatus::Finishing => "stopping",

@@ -351,6 +351,7 @@ impl Launch<'_> {
             uid: || credentials::current().uid,
             arch: || kernel::uname().1,
             is_empty: super::reading::is_empty,
+            zone_file: super::reading::read,
         };
         Scope { variable, exists: &super::reading::exists, read: &super::read_text, later, start }
     }

@@ -1,8 +1,10 @@
 //! Types shared by all parts of rinit. Nothing here waits, acts or reads a clock.
 
+pub mod cron;
 pub mod environ;
 pub mod listen;
 pub mod privileges;
+pub mod time_zone;
 
 use crate::text::words::words;
 use std::fmt;
@@ -407,6 +409,35 @@ impl HookTimeouts {
     }
 }
 
+/// What becomes of a run that is due while the last one goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Overlap {
+    /// It is skipped, and told.
+    #[default]
+    Skip,
+    /// It starts when the last one is over.
+    Queue,
+}
+
+words!(Overlap { "skip" => Skip, "queue" => Queue });
+
+/// `schedule`: when a oneshot is started by the clock.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Schedule {
+    /// The line as it is written.
+    pub line: Box<str>,
+    /// What it says.
+    pub cron: cron::CronLine,
+    /// The name of the time zone, as it is written.
+    pub zone_name: Box<str>,
+    /// The time zone whose minutes count.
+    pub zone: time_zone::TimeZone,
+    /// What becomes of a run that is due while the last one goes on.
+    pub overlap: Overlap,
+    /// A run starts up to this much later, at random.
+    pub jitter: Duration,
+}
+
 /// The settings of a service that the supervisor uses. What it runs, and as which user, is only known to the shell
 /// ([`crate::config::Program`]).
 #[derive(Clone, PartialEq, Debug)]
@@ -443,6 +474,8 @@ pub struct ServicePolicy {
     pub min_uptime: Duration,
     /// Its hooks, if it has any.
     pub hooks: Option<Box<HookTimeouts>>,
+    /// When it is started by the clock, rather than with the container.
+    pub schedule: Option<Box<Schedule>>,
 }
 
 impl Default for ServicePolicy {
@@ -464,6 +497,7 @@ impl Default for ServicePolicy {
             readiness: None,
             min_uptime: Duration::ZERO,
             hooks: None,
+            schedule: None,
         }
     }
 }

@@ -58,12 +58,15 @@ pub fn event_name(note: Note) -> &'static str {
         Note::RollFailed { .. } => "roll_failed",
         Note::Listening { .. } => "listening",
         Note::Activated { .. } => "activated",
+        Note::RunSkipped { .. } => "run_skipped",
     }
 }
 
 const LISTENING: &str = "the next connection starts it";
 
 const STUCK: &str = "killed, but still there (in uninterruptible sleep?); waiting for it no longer";
+
+const SKIPPED: &str = "due by its schedule while the last run goes on; skipped, as are those that follow meanwhile; schedule.overlap = \"queue\" would run it later";
 
 /// Formats a note. `name` returns a service's name.
 #[expect(clippy::too_many_lines, reason = "one table")]
@@ -148,6 +151,10 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
         Note::Listening { service } => (LogLevel::Info, Some(service), LISTENING.into()),
         Note::Activated { service } => {
             (LogLevel::Debug, Some(service), "a client has connected; starting".into())
+        }
+        Note::RunSkipped { service, queued: 0 } => (LogLevel::Warn, Some(service), SKIPPED.into()),
+        Note::RunSkipped { service, queued } => {
+            (LogLevel::Warn, Some(service), format!("due by its schedule while {queued} runs wait; skipped"))
         }
         Note::Draining { delay } => {
             let delay = show_duration(delay);
@@ -308,6 +315,7 @@ fn following(next: Next) -> (LogLevel, String) {
         }
         Next::Done => (LogLevel::Info, "done".into()),
         Next::Failed => (LogLevel::Error, "failed, and its restart policy does not start it again".into()),
+        Next::Over(Over::Scheduled) => (LogLevel::Error, "failed; its schedule starts it again".into()),
         Next::Over(Over::Stays) => (LogLevel::Error, "failed, and would fail again as it is".into()),
         Next::Over(Over::Stopping) => (LogLevel::Error, "failed while the container stops".into()),
         Next::Over(Over::Unhealthy) => {

@@ -48,6 +48,7 @@ impl EventLoop {
         self.report_descriptors(&mut all);
         self.main_descriptors(&mut all);
         self.add_sockets(&mut all);
+        all.extend(self.wall_descriptor().map(PollInterest::reading));
         if let Some(control) = &self.runtime.control {
             all.extend(control.server.interests(&control.journal, clock::now()));
         }
@@ -56,7 +57,9 @@ impl EventLoop {
 
     /// Handles a ready descriptor.
     pub(super) fn ready(&mut self, fd: RawFd) {
-        if let Some(logs) = self.runtime.logs.as_mut().filter(|logs| logs.descriptor() == Some(fd)) {
+        if self.wall_descriptor() == Some(fd) {
+            self.tell_wall_clock();
+        } else if let Some(logs) = self.runtime.logs.as_mut().filter(|logs| logs.descriptor() == Some(fd)) {
             logs.attend();
             self.tell_last_lines(false);
             self.look_at_patterns();

@@ -1,8 +1,10 @@
 //! Checks process groups whose leader is gone. The kernel does not notify rinit when the last member ends and is
 //! reaped by another parent, so groups are checked after each reaped child, and periodically while there are any.
 
+use super::EventLoop;
 use crate::model::{Moment, Pid, ServiceId};
-use crate::supervisor::Supervisor;
+use crate::supervisor::event::Event;
+use crate::supervisor::{ServiceStatus, Supervisor};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -43,5 +45,18 @@ impl GroupLooks {
     /// Returns the next group of this check: its service and the pid of its former leader.
     pub(super) fn next(&mut self) -> Option<(ServiceId, Pid)> {
         self.queue.pop_front()
+    }
+}
+
+impl EventLoop {
+    /// Checks one group whose leader is gone; returns false if none is left to check.
+    pub(super) fn look_at_group(&mut self) -> bool {
+        let Some((service, leader)) = self.groups.next() else { return false };
+        let status = self.runtime.core.state_of(service);
+        let is_current = matches!(status, ServiceStatus::Stopping { pid, .. } if pid == leader);
+        if is_current && !self.runtime.core.knows(leader) && !self.is_left(leader) {
+            self.step(Event::GroupGone { service });
+        }
+        true
     }
 }

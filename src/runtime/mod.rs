@@ -16,6 +16,7 @@ mod notify;
 mod originals;
 mod probes;
 mod sockets;
+mod wall_clock;
 
 use crate::cli::{LogLevel, Persona};
 use crate::config::RunnableService;
@@ -23,8 +24,8 @@ use crate::logs::Logs;
 use crate::model::{ExitStatus, Moment, Pid, Restart, ServiceId, Signal};
 use crate::received::{self, Received};
 use crate::service::launcher::Starter;
+use crate::supervisor::Supervisor;
 use crate::supervisor::event::{Action, Event, Note};
-use crate::supervisor::{ServiceStatus, Supervisor};
 use crate::sys::allocator;
 use crate::sys::container::cgroup;
 use crate::sys::event::poll::{Waiter, Wake};
@@ -118,8 +119,10 @@ impl Runtime {
             followers: Vec::new(),
             socket_jobs: Vec::new(),
             heard: None,
+            wall_clock: None,
             runtime: self,
         };
+        turn.follow_wall_clock();
         for (signal, sender) in kept {
             turn.signal(signal, sender);
         }
@@ -200,6 +203,8 @@ struct EventLoop {
     followers: Vec<main_pid::Follower>,
     /// Helpers that look at sockets.
     socket_jobs: Vec<sockets::SocketJob>,
+    /// Wakes the loop for services that are started by the clock, if there are any.
+    wall_clock: Option<wall_clock::WallClock>,
     sayings: VecDeque<DeferredLine>,
     /// Whether a process was started since the last line.
     just_started: bool,
@@ -264,6 +269,7 @@ impl EventLoop {
         if !more {
             self.give_back();
         }
+        self.follow_wall_clock();
         let owing = crate::output::retry_at();
         let relay = self.runtime.logs.as_ref().and_then(|logs| logs.deadline());
         let control = self.runtime.control.as_ref().and_then(|control| control.server.deadline(clock::now()));
@@ -280,6 +286,7 @@ impl EventLoop {
             self.last_lines_due(),
             self.reports_due(),
             self.socket_jobs_due(),
+            self.wall_look(),
         ];
         let deadline = moments.into_iter().flatten().min();
         let mut until = if more { Some(AT_ONCE) } else { deadline };
@@ -339,6 +346,9 @@ impl EventLoop {
         self.give_up_socket_jobs();
         if self.last_lines_due().is_some_and(|moment| moment <= now) {
             self.tell_last_lines(false);
+        }
+        if self.wall_look().is_some_and(|moment| moment <= now) {
+            self.tell_wall_clock();
         }
         if self.groups.deadline().is_some_and(|moment| moment <= now) {
             self.groups.look(&self.runtime.core, clock::now);
@@ -431,17 +441,6 @@ impl EventLoop {
             self.look_at_env_files();
         }
         self.groups.look(&self.runtime.core, clock::now);
-    }
-
-    /// Checks one group whose leader is gone; returns false if none is left to check.
-    fn look_at_group(&mut self) -> bool {
-        let Some((service, leader)) = self.groups.next() else { return false };
-        let status = self.runtime.core.state_of(service);
-        let is_current = matches!(status, ServiceStatus::Stopping { pid, .. } if pid == leader);
-        if is_current && !self.runtime.core.knows(leader) && !self.is_left(leader) {
-            self.step(Event::GroupGone { service });
-        }
-        true
     }
 
     /// Returns whether the COMMAND may be restarted: then its inherited descriptors are kept.

@@ -54,6 +54,9 @@ pub enum Event {
     Stop { code: u8 },
     /// rinit has no child left (wait(2) returns ECHILD). Only sent during the sweep.
     Childless,
+    /// The wall clock, in seconds since 1970: before [`Event::Begin`] if there are schedules, then when
+    /// [`super::Supervisor::wall_deadline`] has come, and at once when the clock was set.
+    WallClock { at: i64 },
     /// The deadline returned by [`super::Supervisor::deadline`] has passed.
     Tick,
     /// The shell woke up long after the deadline: the whole container was frozen (`docker pause`), so no process could
@@ -194,6 +197,8 @@ pub enum Next {
 pub enum Over {
     /// A new start would fail in the same way.
     Stays,
+    /// Its schedule starts it the next time.
+    Scheduled,
     /// The container stops.
     Stopping,
     /// It was unhealthy, and `on_unhealthy` forbids a restart.
@@ -259,6 +264,9 @@ pub enum Note {
     Listening { service: ServiceId },
     /// A connection starts this service.
     Activated { service: ServiceId },
+    /// A run was due by the clock while the last one goes on, and so many wait already (`overlap = "queue"`); told once
+    /// for each run that goes on.
+    RunSkipped { service: ServiceId, queued: u16 },
     /// A service that has no process was stopped by hand.
     StoppedIdle { service: ServiceId },
     /// A reload has added a service.

@@ -123,6 +123,7 @@ impl Step<'_> {
             ServiceState::Running { .. } if !self.core.is_stopping() => self.ask_probe(id),
             ServiceState::Off
             | ServiceState::Waiting
+            | ServiceState::Scheduled { .. }
             | ServiceState::Spawning { .. }
             | ServiceState::Running { .. }
             | ServiceState::Stopping(_)

@@ -26,6 +26,7 @@ mod readiness;
 pub mod reload;
 mod restart;
 mod rolling;
+mod schedule;
 mod service;
 mod shutdown;
 mod signals;
@@ -114,6 +115,8 @@ pub struct Supervisor {
     random: Random,
     /// What running services have reported on themselves.
     reports: Reports,
+    /// The services with a schedule, by id.
+    jobs: Box<[schedule::Job]>,
     #[cfg(test)]
     mutant: Option<tests::Mutant>,
 }
@@ -124,7 +127,8 @@ impl Supervisor {
     pub fn new(mut services: Vec<ServicePolicy>, whole: Settings) -> Self {
         let graph = Graph::new(&mut services);
         let nobody = Box::new(reload::nobody());
-        let records: Vec<Record> = services.iter().map(|rules| Record::new(rules.enabled)).collect();
+        let records: Vec<Record> = services.iter().map(Record::of).collect();
+        let jobs = schedule::jobs(&services, &[]);
         let mut core = Self {
             // At first a service is either waiting or off.
             busy: records.iter().filter(|record| record.state.is_busy()).count(),
@@ -133,7 +137,7 @@ impl Supervisor {
             listening: 0,
             timers: Timers::new(records.len()),
             timers_are_up: true,
-            records: Records::new(ServiceMap::new(records, Record::new(false))),
+            records: Records::new(ServiceMap::new(records, Record::of(&nobody))),
             rules: SharedMap::new(services, nobody),
             graph,
             pids: Pids::default(),
@@ -151,6 +155,7 @@ impl Supervisor {
             rolling: None,
             news: Vec::new(),
             random: Random::new(whole.seed),
+            jobs,
             whole,
             reports: Reports::default(),
             #[cfg(test)]
@@ -179,6 +184,7 @@ impl Supervisor {
             ServiceState::Stopping(Stopping { pid, .. }) => Some((*id, pid)),
             ServiceState::Off
             | ServiceState::Waiting
+            | ServiceState::Scheduled { .. }
             | ServiceState::Spawning { .. }
             | ServiceState::Running { .. }
             | ServiceState::Finishing(_)
@@ -344,6 +350,7 @@ impl Step<'_> {
             Event::Shutdown { code } => self.shut_down_by_hand(code),
             Event::Stop { code } => self.stop_with(code),
             Event::Childless => self.childless(),
+            Event::WallClock { at } => self.wall_clock(at),
             Event::Tick => self.tick(),
             Event::Resumed => self.resumed(),
         }
@@ -416,6 +423,7 @@ impl Step<'_> {
                 }
                 ServiceState::Off
                 | ServiceState::Waiting
+                | ServiceState::Scheduled { .. }
                 | ServiceState::Spawning { .. }
                 | ServiceState::Finishing(_)
                 | ServiceState::Backoff { .. }
@@ -452,6 +460,7 @@ impl Step<'_> {
             }
             ServiceState::Stopping(ending) => self.escalate(id, ending),
             ServiceState::Backoff { .. } => self.start_again(id),
+            ServiceState::Scheduled { .. } => self.start_run(id),
             ServiceState::Spawning { disturbed, load: Some(load) } => self.load_due(id, disturbed, load),
             // No timer in these states.
             ServiceState::Off

@@ -72,7 +72,8 @@ impl Step<'_> {
             self.spare(one);
             match self.core.records[one].state {
                 ServiceState::Waiting | ServiceState::Off => self.look_again(one),
-                ServiceState::Spawning { .. }
+                ServiceState::Scheduled { .. }
+                | ServiceState::Spawning { .. }
                 | ServiceState::Running { .. }
                 | ServiceState::Stopping(_)
                 | ServiceState::Finishing(_)
@@ -107,6 +108,7 @@ impl Step<'_> {
                 ServiceState::Down(_) => true,
                 ServiceState::Off => matches!(record.order, Order::Broken(_)),
                 ServiceState::Waiting
+                | ServiceState::Scheduled { .. }
                 | ServiceState::Spawning { .. }
                 | ServiceState::Running { .. }
                 | ServiceState::Stopping(_)
@@ -141,6 +143,7 @@ impl Step<'_> {
             ServiceState::Spawning { load, .. } => load.is_some_and(|load| load.killed.is_some()),
             ServiceState::Off
             | ServiceState::Waiting
+            | ServiceState::Scheduled { .. }
             | ServiceState::Stopping(_)
             | ServiceState::Finishing(_)
             | ServiceState::Backoff { .. }
@@ -162,6 +165,7 @@ impl Step<'_> {
             ServiceState::Off if !named => (record.order, record.blocker) = (Order::Waits, 0),
             ServiceState::Off
             | ServiceState::Down(_)
+            | ServiceState::Scheduled { .. }
             | ServiceState::Backoff { .. }
             | ServiceState::Listening { .. } => {
                 let was_off = record.state == ServiceState::Off;
@@ -196,7 +200,10 @@ impl Step<'_> {
             let state = record.state;
             self.tell(Note::Ordered { service: *one, order, because: id });
             match state {
-                ServiceState::Waiting | ServiceState::Backoff { .. } | ServiceState::Listening { .. } => {
+                ServiceState::Waiting
+                | ServiceState::Scheduled { .. }
+                | ServiceState::Backoff { .. }
+                | ServiceState::Listening { .. } => {
                     self.tell(Note::StoppedIdle { service: *one });
                     self.down_by_hand(*one);
                 }
@@ -276,6 +283,7 @@ impl Step<'_> {
         self.set(id, ServiceState::Down(FinalState::Stopped));
         self.core.records[id].attempts = 0;
         self.core.records[id].again = false;
+        self.forget_runs(id);
         self.core.news.push(id);
     }
 }

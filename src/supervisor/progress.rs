@@ -65,6 +65,7 @@ impl Supervisor {
             ServiceState::Finishing(_) => Some((id, self.hook_due_at(id).map(|due| due.since(now)))),
             ServiceState::Off
             | ServiceState::Waiting
+            | ServiceState::Scheduled { .. }
             | ServiceState::Spawning { .. }
             | ServiceState::Running { .. }
             | ServiceState::Backoff { .. }

@@ -160,6 +160,7 @@ impl Step<'_> {
             (
                 ServiceState::Off
                 | ServiceState::Waiting
+                | ServiceState::Scheduled { .. }
                 | ServiceState::Stopping(_)
                 | ServiceState::Finishing(_)
                 | ServiceState::Backoff { .. }

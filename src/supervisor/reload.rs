@@ -137,7 +137,8 @@ impl Step<'_> {
         for id in self.core.start_order() {
             match self.core.records[id].state {
                 ServiceState::Waiting | ServiceState::Off => self.look_again(id),
-                ServiceState::Spawning { .. }
+                ServiceState::Scheduled { .. }
+                | ServiceState::Spawning { .. }
                 | ServiceState::Running { .. }
                 | ServiceState::Stopping(_)
                 | ServiceState::Finishing(_)
@@ -167,7 +168,9 @@ impl Step<'_> {
                 (_, Change::Keep) => Change::Keep,
             };
             let is_live = record.state.is_live();
-            let turns_off = old.policy.enabled && !slot.policy.enabled;
+            // One that is about to be turned off by an earlier set still is.
+            let was_on = old.policy.enabled || record.tenure == Tenure::TurnsOff;
+            let turns_off = was_on && !slot.policy.enabled;
             self.core.records[id].tenure = match slot.change {
                 Change::Remove => Tenure::Leaves,
                 Change::Restart | Change::Keep if turns_off && record.state.is_busy() => Tenure::TurnsOff,
@@ -199,7 +202,6 @@ impl Step<'_> {
 
     /// Puts the new policies and their graph in place.
     fn install(&mut self, before: &[Slot], slots: Vec<Slot>) {
-        let core = &mut *self.core;
         let mut policies: Vec<ServicePolicy> = Vec::with_capacity(slots.len());
         let is_vacant =
             |id: ServiceId| before.get(id.index()).is_none_or(|slot| slot.change == Change::Vacant);
@@ -218,6 +220,8 @@ impl Step<'_> {
                 (Change::Keep | Change::Restart | Change::Add, _) => slot.policy,
             });
         }
+        self.keep_jobs(before, &policies);
+        let core = &mut *self.core;
         let count = policies.len();
         core.graph = Graph::new(&mut policies);
         let is_enabled: Vec<bool> = policies.iter().map(|policy| policy.enabled).collect();
@@ -266,13 +270,19 @@ impl Step<'_> {
             Change::Restart if state == ServiceState::Off && !is_enabled => {}
             Change::Restart => self.begin_anew(id),
             Change::Keep if state == ServiceState::Off && is_enabled => self.begin_anew(id),
-            Change::Keep => self.follow_policy(id, old),
+            Change::Keep => {
+                self.follow_policy(id, old);
+                self.follow_schedule(id, old.is_some_and(|old| old.schedule.is_some()));
+            }
             Change::Remove | Change::Vacant => {}
         }
     }
 
     /// Waits to be started as at the first time.
-    fn begin_anew(&mut self, id: ServiceId) {
+    pub(super) fn begin_anew(&mut self, id: ServiceId) {
+        if self.schedule_anew(id) {
+            return;
+        }
         self.begin_to_wait(id);
         let record = &mut self.core.records[id];
         (record.attempts, record.is_new) = (0, true);
@@ -371,6 +381,7 @@ impl Step<'_> {
     fn take_out(&mut self, id: ServiceId) {
         let (tenure, probe) = (self.core.records[id].tenure, self.core.records[id].probe);
         self.set(id, ServiceState::Off);
+        self.forget_runs(id);
         let gone = Record { probe, ..Record::new(false) };
         self.core.news.push(id);
         if tenure == Tenure::Leaves {

@@ -84,6 +84,11 @@ impl Random {
         Self(if seed == 0 { 0x9E37_79B9_7F4A_7C15 } else { seed })
     }
 
+    /// Returns a time shorter than this one.
+    pub(super) fn below(&mut self, span: Duration) -> Duration {
+        if span.is_zero() { span } else { scaled(span, self.share()) }
+    }
+
     /// Returns a number in [0, 1).
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
     fn share(&mut self) -> f64 {

@@ -138,7 +138,12 @@ impl Step<'_> {
             // It is started by the next connection.
             ServiceState::Listening { .. } => Verdict::Ready,
             ServiceState::Down(FinalState::Success) if rules.kind == ServiceType::Oneshot => Verdict::Ready,
-            ServiceState::Backoff { .. } | ServiceState::Down(_) | ServiceState::Off => Verdict::Failed,
+            // Its run is over.
+            ServiceState::Scheduled { .. } if self.core.last_run(id) != Some(false) => Verdict::Ready,
+            ServiceState::Scheduled { .. }
+            | ServiceState::Backoff { .. }
+            | ServiceState::Down(_)
+            | ServiceState::Off => Verdict::Failed,
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::model::{ExitStatus, KillMode, Moment, Pid, ServiceId, ServicePolicy};
 ///
 /// - `Off`: the configuration does not enable it. Only an order leads out of `Off`. Its dependents still wait for what
 ///   it would wait for ([`Order`]).
+/// - `Scheduled`: the clock has not come to its next run, or `jitter` delays it. It leads to `Waiting`, as does an order.
 /// - `Waiting`: for its dependencies. It leads to a spawn, or to `Down` if a needed dependency will never be there.
 /// - `Spawning`: from the request for its process until its program runs.
 /// - `Running`: from then until its first process ends or is asked to stop.
@@ -21,6 +22,10 @@ use crate::model::{ExitStatus, KillMode, Moment, Pid, ServiceId, ServicePolicy};
 pub(super) enum ServiceState {
     Off,
     Waiting,
+    Scheduled {
+        /// When the run starts that is due.
+        start: Option<Moment>,
+    },
     Spawning {
         /// A dependency with `restart = true` that was restarted meanwhile.
         disturbed: Option<ServiceId>,
@@ -225,6 +230,15 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// The record of a service that nothing has happened to.
+    pub(super) fn of(rules: &ServicePolicy) -> Self {
+        let plain = Self::new(rules.enabled);
+        match rules.schedule {
+            Some(_) if rules.enabled => Self { state: ServiceState::Scheduled { start: None }, ..plain },
+            _ => plain,
+        }
+    }
+
     pub(super) fn new(enabled: bool) -> Self {
         Self {
             state: if enabled { ServiceState::Waiting } else { ServiceState::Off },
@@ -271,6 +285,7 @@ impl Record {
             }
             ServiceState::Stopping(ending) => Some(ending.due),
             ServiceState::Backoff { until } => Some(until),
+            ServiceState::Scheduled { start } => start,
             ServiceState::Spawning { load, .. } => load.map(|load| load.due),
             ServiceState::Off
             | ServiceState::Waiting
@@ -299,6 +314,7 @@ impl ServiceState {
             Self::Spawning { disturbed, load } => Some((disturbed, load)),
             Self::Off
             | Self::Waiting
+            | Self::Scheduled { .. }
             | Self::Running { .. }
             | Self::Stopping(_)
             | Self::Finishing(_)
@@ -317,15 +333,22 @@ impl ServiceState {
     pub(super) fn is_live(self) -> bool {
         match self {
             Self::Spawning { .. } | Self::Running { .. } | Self::Stopping(_) | Self::Finishing(_) => true,
-            Self::Off | Self::Waiting | Self::Backoff { .. } | Self::Listening { .. } | Self::Down(_) => {
-                false
-            }
+            Self::Off
+            | Self::Waiting
+            | Self::Scheduled { .. }
+            | Self::Backoff { .. }
+            | Self::Listening { .. }
+            | Self::Down(_) => false,
         }
     }
 
     /// Returns whether anything more will happen to it by itself.
     pub(super) fn is_busy(self) -> bool {
-        self.is_live() || matches!(self, Self::Waiting | Self::Backoff { .. } | Self::Listening { .. })
+        self.is_live()
+            || matches!(
+                self,
+                Self::Waiting | Self::Scheduled { .. } | Self::Backoff { .. } | Self::Listening { .. }
+            )
     }
 
     /// Returns its first process, while it is alive.
@@ -334,6 +357,7 @@ impl ServiceState {
             Self::Running { pid, .. } | Self::Stopping(Stopping { pid, leader: None, .. }) => Some(pid),
             Self::Off
             | Self::Waiting
+            | Self::Scheduled { .. }
             | Self::Spawning { .. }
             | Self::Stopping(_)
             | Self::Finishing(_)
@@ -348,6 +372,7 @@ impl ServiceState {
         match self {
             Self::Off => ServiceStatus::Off,
             Self::Waiting => ServiceStatus::Waiting,
+            Self::Scheduled { .. } => ServiceStatus::Scheduled,
             Self::Spawning { .. } => ServiceStatus::Starting,
             Self::Running { pid, since, ready } => ServiceStatus::Running { pid, since, ready },
             Self::Stopping(Stopping { pid, since, cause, .. }) => {
@@ -367,7 +392,7 @@ impl ServiceStatus {
     /// Returns whether it does its work, has done it, or does it for whoever connects.
     #[must_use]
     pub fn is_ready(self) -> bool {
-        matches!(self, Self::Running { ready: true, .. } | Self::Done | Self::Listening)
+        matches!(self, Self::Running { ready: true, .. } | Self::Done | Self::Listening | Self::Scheduled)
     }
 }
 
@@ -378,6 +403,8 @@ pub enum ServiceStatus {
     Off,
     /// Waits for its dependencies.
     Waiting,
+    /// Is started by the clock; a next run is not due.
+    Scheduled,
     /// Its process is being created.
     Starting,
     /// Runs.

@@ -211,9 +211,10 @@ impl Step<'_> {
                 u32::try_from(self.core.graph.dependents[id].len()).unwrap_or(u32::MAX);
             match self.core.records[id].state {
                 ServiceState::Backoff { .. } if faulty!(self.core, SpawnDuringStop) => {}
-                ServiceState::Waiting | ServiceState::Backoff { .. } | ServiceState::Listening { .. } => {
-                    self.set(id, ServiceState::Down(FinalState::Stopped))
-                }
+                ServiceState::Waiting
+                | ServiceState::Scheduled { .. }
+                | ServiceState::Backoff { .. }
+                | ServiceState::Listening { .. } => self.set(id, ServiceState::Down(FinalState::Stopped)),
                 ServiceState::Running { .. } => self.end_health(id),
                 // Its program does not run yet, so there is nothing to wait for.
                 ServiceState::Spawning { disturbed, load: Some(load) } => {
@@ -246,6 +247,7 @@ impl Step<'_> {
             ServiceState::Running { .. } => self.stop(id, StopReason::Shutdown),
             ServiceState::Off
             | ServiceState::Waiting
+            | ServiceState::Scheduled { .. }
             | ServiceState::Backoff { .. }
             | ServiceState::Listening { .. }
             | ServiceState::Down(_) => self.core.news.push(id),

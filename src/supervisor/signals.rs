@@ -23,6 +23,7 @@ impl Supervisor {
             ServiceState::Running { pid, .. } => Some((pid, self.reaches_group(self.main()?))),
             ServiceState::Off
             | ServiceState::Waiting
+            | ServiceState::Scheduled { .. }
             | ServiceState::Spawning { .. }
             | ServiceState::Stopping(_)
             | ServiceState::Finishing(_)
@@ -116,8 +117,8 @@ impl Step<'_> {
             // It was stopped by hand.
             ServiceState::Down(_) if asks_to_stop(signal) => _ = self.request_stop(signal, None),
             ServiceState::Down(_) => self.tell_unused(signal),
-            // Impossible: main() is `None` for a service that is off.
-            ServiceState::Off => {}
+            // Impossible: main() is `None` for a service that is off, and the COMMAND has no schedule.
+            ServiceState::Off | ServiceState::Scheduled { .. } => {}
         }
     }
 
@@ -137,6 +138,7 @@ impl Step<'_> {
             ServiceState::Off
             | ServiceState::Waiting
             | ServiceState::Finishing(_)
+            | ServiceState::Scheduled { .. }
             | ServiceState::Backoff { .. }
             | ServiceState::Listening { .. }
             | ServiceState::Down(_) => {}
@@ -152,6 +154,7 @@ impl Step<'_> {
             | ServiceState::Listening { .. }
             | ServiceState::Spawning { load: Some(_), .. } => Some(exit_code::of_signal(signal)),
             ServiceState::Off
+            | ServiceState::Scheduled { .. }
             | ServiceState::Spawning { load: None, .. }
             | ServiceState::Running { .. }
             | ServiceState::Stopping(_)
@@ -194,6 +197,7 @@ impl Step<'_> {
             }
             ServiceState::Off
             | ServiceState::Waiting
+            | ServiceState::Scheduled { .. }
             | ServiceState::Spawning { .. }
             | ServiceState::Stopping(_)
             | ServiceState::Finishing(_)

@@ -29,8 +29,9 @@ impl Step<'_> {
             self.core.records[id].waiting_since = self.now;
             match self.core.records[id].state {
                 ServiceState::Waiting | ServiceState::Off => self.consider(id),
-                // Impossible before the first event.
-                ServiceState::Spawning { .. }
+                // Impossible before the first event, or by the clock.
+                ServiceState::Scheduled { .. }
+                | ServiceState::Spawning { .. }
                 | ServiceState::Running { .. }
                 | ServiceState::Stopping(_)
                 | ServiceState::Finishing(_)
@@ -87,6 +88,7 @@ impl Step<'_> {
         let record = &self.core.records[edge.on];
         let hold = match record.state {
             ServiceState::Waiting
+            | ServiceState::Scheduled { .. }
             | ServiceState::Spawning { .. }
             | ServiceState::Stopping(_)
             | ServiceState::Finishing(_)
@@ -249,6 +251,7 @@ impl Step<'_> {
             ServiceState::Spawning { .. }
             | ServiceState::Off
             | ServiceState::Waiting
+            | ServiceState::Scheduled { .. }
             | ServiceState::Running { .. }
             | ServiceState::Stopping(_)
             | ServiceState::Finishing(_)
@@ -271,6 +274,7 @@ impl Step<'_> {
             ServiceState::Off
             | ServiceState::Waiting
             | ServiceState::Spawning { .. }
+            | ServiceState::Scheduled { .. }
             | ServiceState::Running { .. }
             | ServiceState::Stopping(_)
             | ServiceState::Finishing(_)

@@ -34,6 +34,7 @@ impl Step<'_> {
             // These have no first process.
             ServiceState::Off
             | ServiceState::Waiting
+            | ServiceState::Scheduled { .. }
             | ServiceState::Spawning { .. }
             | ServiceState::Finishing(_)
             | ServiceState::Backoff { .. }
@@ -107,6 +108,7 @@ impl Step<'_> {
             }
             ServiceState::Off
             | ServiceState::Waiting
+            | ServiceState::Scheduled { .. }
             | ServiceState::Spawning { .. }
             | ServiceState::Running { .. }
             | ServiceState::Finishing(_)
@@ -190,6 +192,7 @@ impl Step<'_> {
             ServiceState::Stopping(_)
             | ServiceState::Off
             | ServiceState::Waiting
+            | ServiceState::Scheduled { .. }
             | ServiceState::Spawning { .. }
             | ServiceState::Backoff { .. }
             | ServiceState::Listening { .. }
@@ -223,7 +226,10 @@ impl Step<'_> {
             self.core.records[id].attempts = 0;
         }
         let success = self.is_success(rules, ending.cause, outcome);
-        let next = self.next(id, ending.cause, outcome, success);
+        let next = match self.next(id, ending.cause, outcome, success) {
+            Next::Failed if self.core.is_rescheduled(id) => Next::Over(Over::Scheduled),
+            next => next,
+        };
         let until = if ending.cause.is_own() { ended } else { ending.asked };
         let (after, took) = (until.since(ending.since), self.now.since(until));
         self.tell(Note::Ended { service: id, outcome, after, took, cause: ending.cause, next });
@@ -342,9 +348,13 @@ impl Step<'_> {
 
     /// A service is down for good. This may end the container or decide its exit code.
     pub(super) fn down(&mut self, id: ServiceId, end: FinalState, code: u8) {
-        self.set(id, ServiceState::Down(end));
         self.core.records[id].code = code;
         self.core.news.push(id);
+        let ends_all = end == FinalState::Failure && self.core.rules[id].essential;
+        if !ends_all && self.back_to_schedule(id, end) {
+            return;
+        }
+        self.set(id, ServiceState::Down(end));
         let rules = &self.core.rules[id];
         let main = self.core.main();
         let decides = if self.core.is_stopping() {
@@ -379,6 +389,7 @@ impl Step<'_> {
                 // Not started yet, or will wait for it again before they start.
                 ServiceState::Off
                 | ServiceState::Waiting
+                | ServiceState::Scheduled { .. }
                 | ServiceState::Stopping(_)
                 | ServiceState::Finishing(_)
                 | ServiceState::Backoff { .. }

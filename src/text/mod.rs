@@ -1,6 +1,7 @@
 //! Pure functions on texts and lists, without dependencies on other modules.
 
 pub mod assignments;
+pub mod calendar;
 pub mod escape;
 pub mod expansion;
 pub mod gather;

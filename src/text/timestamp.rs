@@ -1,15 +1,18 @@
 //! Formats timestamps (RFC 3339, UTC).
 
+use super::calendar::{Date, date};
+
 /// Formats `2026-11-29T21:19:23.123456Z` into 27 bytes.
 #[must_use]
 pub fn rfc3339(seconds: u64, nanoseconds: u32) -> [u8; 27] {
     let mut out = *b"0000-00-00T00:00:00.000000Z";
     let (days, time) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
+    let Date { year, month, day } = date(i64::try_from(days).unwrap_or(0));
+    let year = u64::try_from(year).unwrap_or(0);
     let fields = [
         (0, 4, year),
-        (5, 2, month),
-        (8, 2, day),
+        (5, 2, month.into()),
+        (8, 2, day.into()),
         (11, 2, time / 3600),
         (14, 2, time / 60 % 60),
         (17, 2, time % 60),
@@ -22,18 +25,6 @@ pub fn rfc3339(seconds: u64, nanoseconds: u32) -> [u8; 27] {
         }
     }
     out
-}
-
-/// Converts days since 1970 to year, month and day (Howard Hinnant's algorithm, with years that start in March).
-fn civil(days: u64) -> (u64, u64, u64) {
-    let day = days + 719_468;
-    let era = day / 146_097;
-    let of_era = day % 146_097;
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (year + era * 400 + u64::from(month <= 2), month, of_year - (153 * shifted + 2) / 5 + 1)
 }
 
 #[cfg(test)]

@@ -313,6 +313,7 @@ mod tests {
             uid: || 1000,
             arch: || "x86_64".into(),
             is_empty: |path| path == "/void",
+            ..StartFacts::default()
         };
         let later = ["SOON".to_string()];
         let scope = Scope {

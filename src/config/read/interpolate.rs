@@ -36,11 +36,22 @@ pub struct StartFacts<'a> {
     pub arch: fn() -> String,
     /// Whether nothing is at a path, or an empty directory or file.
     pub is_empty: fn(&str) -> bool,
+    /// The content of a time zone's file.
+    pub zone_file: fn(&str) -> std::io::Result<Vec<u8>>,
 }
 
 impl Default for StartFacts<'_> {
     fn default() -> Self {
-        Self { root: None, command: &[], profiles: &[], uid: || 0, arch: String::new, is_empty: |_| false }
+        let zone_file = |_: &str| Err(std::io::ErrorKind::NotFound.into());
+        Self {
+            root: None,
+            command: &[],
+            profiles: &[],
+            uid: || 0,
+            arch: String::new,
+            is_empty: |_| false,
+            zone_file,
+        }
     }
 }
 

@@ -268,7 +268,7 @@ fn everything(drafts: &[Draft], main: usize, order: &[ServiceId], linked: &mut [
     }
     for (index, draft) in drafts.iter().enumerate() {
         let (Some(on), Some(false)) = (id(index), left_out.get(index)) else { continue };
-        if draft.service.off.is_some() {
+        if draft.service.off.is_some() || draft.service.rules.schedule.is_some() {
             continue;
         }
         let rules = &draft.service.rules;
@@ -304,6 +304,10 @@ fn possible(
         let why = off.why();
         let remedy = format!("write {name} = {{ required = false }} when it can do without");
         fault(reading, draft, edge, &fill!("is off ({}), so that this could never start; {}", why, remedy));
+    }
+    if target.rules.schedule.is_some() {
+        let why = "is started by the clock, so that nothing can wait for it; drop it, or its schedule";
+        return fault(reading, draft, edge, why);
     }
     match condition {
         Some(Condition::Healthy) if target.rules.on_demand => {

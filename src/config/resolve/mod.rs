@@ -12,6 +12,7 @@ mod privileges;
 mod readiness;
 mod replicas;
 mod restart;
+mod schedule;
 mod service;
 mod service_hooks;
 mod signals;

@@ -3,15 +3,15 @@
 use super::depends_on::{self, Draft};
 use super::main::MainCommand;
 use super::{
-    DEFAULTS, environment, health, hooks, logging, main, privileges, readiness, restart, service_hooks,
-    sockets, ulimits, words,
+    DEFAULTS, environment, health, hooks, logging, main, privileges, readiness, restart, schedule,
+    service_hooks, sockets, ulimits, words,
 };
 use crate::config::read::condition;
 use crate::config::read::interpolate::Scope;
 use crate::config::read::table::{ReadContext, Table};
 use crate::config::source::diagnostic::{SourceMap, Span};
 use crate::config::source::document::{Node, Value};
-use crate::config::{ExportEnv, Off, ProbeSpec, ProgramSettings, UserSpec};
+use crate::config::{ExportEnv, Logging, Off, ProbeSpec, ProgramSettings, UserSpec};
 use crate::model::{HookKind, KillMode, ServicePolicy, ServiceType};
 use crate::text::assignments::is_name;
 use crate::text::escape::escaped;
@@ -137,7 +137,9 @@ fn profiles(table: &Table<'_>) -> Option<Off> {
 }
 
 fn fill(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft, command: Option<MainCommand<'_>>) {
-    let kind = table.word("type").unwrap_or_default();
+    // What the clock starts ends by itself.
+    let standard = if schedule::is_written(table) { ServiceType::Oneshot } else { ServiceType::default() };
+    let kind = table.word("type").unwrap_or(standard);
     draft.service.rules.kind = kind;
     keys(table, sources, draft);
     depends_on::read(table, draft);
@@ -192,7 +194,6 @@ fn argv(table: &Table<'_>) -> Option<Vec<CString>> {
 }
 
 /// All keys that `[defaults]` may have too.
-#[expect(clippy::too_many_lines, reason = "one table")]
 fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
     let kind = draft.service.rules.kind;
     let standard = ServicePolicy::default();
@@ -214,7 +215,8 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
     draft.service.rules = ServicePolicy {
         kind,
         enabled: draft.service.off.is_none(),
-        essential: table.flag("essential").unwrap_or(true),
+        // A job that fails is started again by the clock.
+        essential: table.flag("essential").unwrap_or(!schedule::is_written(table)),
         depends_on: Vec::new(),
         restart: restart::read(table, kind, draft.is_main),
         success: restart::outcomes(table, "success_exit_codes"),
@@ -228,13 +230,10 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         readiness: reports.as_ref().map(|(rules, _)| Box::new(*rules)),
         min_uptime,
         hooks,
+        schedule: schedule::read(table, kind, draft.is_main),
     };
     let logging = logging::read(table);
-    if matches!(probe, Some(ProbeSpec::Log(_))) && !logging.driver.is_relayed() {
-        let why =
-            "needs rinit to carry its output; add logging = { driver = \"prefix\" }, or \"json\" or \"file\"";
-        table.fault("healthcheck", &fill!("log {}", why));
-    }
+    check_log_probe(table, probe.as_ref(), &logging);
     let clear_env = table.flag("clear_env").unwrap_or(false);
     let unset = environment::unset(table, clear_env);
     let settings = ProgramSettings {
@@ -257,6 +256,15 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         hooks: hook_commands,
     };
     draft.service.program.settings = settings.into();
+}
+
+/// A healthcheck of its output needs rinit to see that.
+fn check_log_probe(table: &Table<'_>, probe: Option<&ProbeSpec>, logging: &Logging) {
+    if matches!(probe, Some(ProbeSpec::Log(_))) && !logging.driver.is_relayed() {
+        let why =
+            "needs rinit to carry its output; add logging = { driver = \"prefix\" }, or \"json\" or \"file\"";
+        table.fault("healthcheck", &fill!("log {}", why));
+    }
 }
 
 /// `start_timeout`, which needs a moment at which a service is ready after its start.

@@ -64,7 +64,9 @@ fn fault(row: &Json) -> Option<String> {
     let good = match state {
         "running" => row.is_true("ready") && health != Some("unhealthy"),
         "done" | "listening" => true,
-        _ => false,
+        "failed" | "stopped" | "off" => false,
+        // Whether a job's last run succeeded is not whether it will run.
+        _ => row.text("schedule").is_some(),
     };
     if good || is_working_oneshot(row, state) {
         return None;
@@ -99,6 +101,7 @@ mod tests {
             r#"{"name":"c","state":"off","off":"profile"}"#,
             r#"{"name":"d","state":"stopped","by_hand":true}"#,
             r#"{"name":"e","state":"running","ready":false,"type":"oneshot"}"#,
+            r#"{"name":"f","state":"scheduled","schedule":"@daily","last_result":"failure"}"#,
         ]
         .map(row)
         .into();

@@ -48,8 +48,9 @@ enum MetricKind {
 }
 
 /// The states of a service in the protocol.
-const STATES: [&str; 10] = [
+const STATES: [&str; 11] = [
     "off",
+    "scheduled",
     "waiting",
     "listening",
     "starting",

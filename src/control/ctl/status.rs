@@ -98,7 +98,7 @@ fn cells(row: &Json) -> Vec<TableCell> {
     let tone = match (state, health) {
         ("failed", _) | (_, Some("unhealthy")) => CellTone::Bad,
         ("running", None | Some("healthy")) | ("done" | "listening", _) => CellTone::Good,
-        ("off" | "stopped", _) => CellTone::Faint,
+        ("off" | "stopped" | "scheduled", _) => CellTone::Faint,
         _ => CellTone::Pending,
     };
     let dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
@@ -127,6 +127,13 @@ pub(super) fn last_exit(row: &Json) -> Option<String> {
         (None, Some(signal)) => Some(fill!("killed by {}", signal)),
         (None, None) => None,
     }
+}
+
+/// Says when the clock starts a service next: `next run 2026-12-01T02:30:00+01:00, in 3h`.
+fn next_run(row: &Json) -> Option<String> {
+    let left = row.number("next_run_unix")?.saturating_sub(clock::calendar().0);
+    let left = show_duration(Duration::from_secs(left));
+    Some(fill!("next run {}, in {}", row.text("next_run")?, left))
 }
 
 /// Explains a state that is not as it should be.
@@ -158,6 +165,7 @@ pub(super) fn why(row: &Json) -> String {
                 None => "starts again".into(),
             });
         }
+        "scheduled" => parts.extend(next_run(row)),
         "off" => parts.extend(row.text("off").map(str::to_string)),
         "running" => {
             if row.is_true("reloading") {

@@ -44,6 +44,14 @@ pub(super) enum GoalProgress {
 pub(super) fn progress(goal: WaitGoal, row: &Json, first: Option<u64>) -> GoalProgress {
     let state = row.text("state").unwrap_or_default();
     let ended = matches!(state, "failed" | "stopped" | "off") || state == "done" && !is_oneshot(row);
+    // A job between two runs has done what there is to do, if its last run has succeeded.
+    if state == "scheduled" {
+        return match (goal, row.text("last_result")) {
+            (WaitGoal::Ready | WaitGoal::Stopped, _) | (_, Some("success")) => GoalProgress::Reached,
+            (_, Some(_)) => GoalProgress::Lost(told(row)),
+            (_, None) => GoalProgress::Pending(None),
+        };
+    }
     match goal {
         WaitGoal::Stopped => match state {
             "failed" | "stopped" | "off" | "done" => GoalProgress::Reached,
@@ -275,6 +283,15 @@ mod tests {
             ),
             (Stopped, r#"{"state":"stopping"}"#, None, pending.clone()),
             (Stopped, r#"{"state":"stopped"}"#, None, GoalProgress::Reached),
+            (Ready, r#"{"state":"scheduled","last_result":null}"#, None, GoalProgress::Reached),
+            (Completed, r#"{"state":"scheduled","last_result":null}"#, None, pending.clone()),
+            (Started, r#"{"state":"scheduled","last_result":"success"}"#, Some(7), GoalProgress::Reached),
+            (
+                Started,
+                r#"{"state":"scheduled","last_result":"failure","last_exit":{"code":3},"next_run_unix":0}"#,
+                Some(7),
+                lost("scheduled: exited with code 3"),
+            ),
             (Completed, r#"{"state":"done"}"#, None, GoalProgress::Reached),
             (Completed, r#"{"state":"stopped","reason":"by-hand"}"#, None, lost("stopped: by hand")),
         ] {

@@ -65,6 +65,7 @@ impl World {
         let holds = match (on.state, edge.condition) {
             (
                 ServiceState::Waiting
+                | ServiceState::Scheduled { .. }
                 | ServiceState::Spawning { .. }
                 | ServiceState::Stopping(_)
                 | ServiceState::Finishing(_)

@@ -23,7 +23,9 @@ impl World {
             core.records[id].waiting_since = Moment(NOON); // Only ever told.
             match &mut core.records[id].state {
                 ServiceState::Running { since, .. } => shift(since),
-                ServiceState::Backoff { until } => shift(until),
+                ServiceState::Backoff { until } | ServiceState::Scheduled { start: Some(until) } => {
+                    shift(until)
+                }
                 ServiceState::Listening { not_before } => not_before.iter_mut().for_each(shift),
                 ServiceState::Stopping(ending) => shift_ending(ending, &shift),
                 ServiceState::Finishing(Ended::Run(ending, _)) => {
@@ -35,6 +37,7 @@ impl World {
                 }
                 ServiceState::Off
                 | ServiceState::Waiting
+                | ServiceState::Scheduled { start: None }
                 | ServiceState::Spawning { load: None, .. }
                 | ServiceState::Finishing(Ended::Start { .. } | Ended::Unstarted)
                 | ServiceState::Down(_) => {}

@@ -1,5 +1,6 @@
 //! Random sets of services, and random events.
 
+use super::clock::{self, Way};
 use super::world::{Group, S, World};
 use crate::model::*;
 use crate::supervisor::event::{ControlOrder, Event, SelfReport};
@@ -98,6 +99,33 @@ impl Dice {
             }),
             min_uptime: if self.chance(20) { self.span() } else { Duration::ZERO },
             hooks: self.chance(30).then(|| self.hooks().into()),
+            schedule: (kind == ServiceType::Oneshot && self.chance(25)).then(|| self.schedule().into()),
+        }
+    }
+
+    fn schedule(&mut self) -> Schedule {
+        let lines =
+            ["* * * * *", "*/2 * * * *", "*/30 * * * *", "0,30 0-6 * * *", "30 2 * * *", "15 1 * * *"];
+        let mut schedule = clock::schedule(self.one(&lines), self.one(&[clock::BERLIN, "UTC0"]));
+        schedule.overlap = self.one(&[Overlap::Skip, Overlap::Queue]);
+        schedule.jitter = self.one(&[Duration::ZERO, S, 20 * S]);
+        schedule
+    }
+
+    /// The wall clock goes on, is set, or nobody can look at it.
+    fn clock(&mut self, world: &mut World) {
+        const STEPS: [i64; 10] = [60, -60, 240, -240, 1800, -3600, 7200, -7200, 14_400, -86_400];
+        match self.below(6) {
+            0 => world.tell_wall(Way::Set(self.one(&STEPS))),
+            1 => {
+                world.now = world.now.after(Duration::from_secs(self.one(&[90, 600, 7200, 20_000])));
+                world.feed(Event::Resumed);
+                if world.core.deadline().is_some_and(|at| at <= world.now) {
+                    world.feed(Event::Tick);
+                }
+                world.tell_wall(Way::Frozen);
+            }
+            _ => world.wait(Duration::from_secs(self.one(&[10, 60, 60, 120]))),
         }
     }
 
@@ -127,6 +155,7 @@ impl Dice {
             // So does it refuse that the COMMAND waits for connections.
             rules[usize::from(main)].on_demand = false;
         }
+        without_schedule(&mut rules.iter_mut(), main.map(ServiceId));
         let to = SignalRule::To(ServiceId(0), Signal::HUP);
         let signal_rules = [SignalRule::Stop, SignalRule::Ignore, SignalRule::As(Signal::TERM), to];
         let whole = Settings {
@@ -180,7 +209,10 @@ impl Dice {
                     let (kind, kill_mode) = (slot.policy.kind, slot.policy.kill_mode);
                     let readiness = slot.policy.readiness.clone();
                     let on_demand = new.on_demand && kind == ServiceType::Daemon;
-                    slot.policy = ServicePolicy { enabled, kind, kill_mode, readiness, on_demand, ..new };
+                    let schedule = new.schedule.clone().filter(|_| kind == ServiceType::Oneshot);
+                    let schedule = if self.chance(50) { slot.policy.schedule.clone() } else { schedule };
+                    slot.policy =
+                        ServicePolicy { enabled, kind, kill_mode, schedule, readiness, on_demand, ..new };
                 }
                 _ => slot.policy.depends_on.retain(|edge| order.contains(&edge.on.0)),
             }
@@ -192,6 +224,7 @@ impl Dice {
             }
         }
         wait_for_probed(slots.iter_mut().map(|slot| &mut slot.policy));
+        without_schedule(&mut slots.iter_mut().map(|slot| &mut slot.policy), main);
         while slots.last().is_some_and(|slot| slot.change == Change::Vacant) {
             slots.pop();
         }
@@ -214,6 +247,7 @@ impl Dice {
             return;
         }
         match self.below(100) {
+            0..15 if !world.core.jobs.is_empty() => self.clock(world),
             0..30 => self.time(world),
             30..75 => self.process(world),
             75..77 => self.stranger(world),
@@ -258,8 +292,12 @@ impl Dice {
 
     fn time(&mut self, world: &mut World) {
         let span = self.span();
-        match world.core.deadline() {
+        match world.due() {
             Some(at) if at <= world.now.after(span) || self.chance(30) => {
+                if world.wall_due().is_some_and(|wall| wall <= at) {
+                    world.tick();
+                    return;
+                }
                 world.now = at.max(world.now).after(Duration::from_nanos(self.below(2)));
                 world.feed(Event::Tick);
             }
@@ -335,5 +373,21 @@ fn wait_for_probed<'r>(rules: impl Iterator<Item = &'r mut ServicePolicy>) {
         if edge.condition == Some(Condition::Healthy) && !probed[edge.on.index()] {
             edge.condition = Some(Condition::Started);
         }
+    }
+}
+
+/// Nothing waits for what the clock starts, and the COMMAND is not.
+fn without_schedule(rules: &mut dyn Iterator<Item = &mut ServicePolicy>, main: Option<ServiceId>) {
+    let mut rules: Vec<&mut ServicePolicy> = rules.collect();
+    if let Some(main) = main.and_then(|main| rules.get_mut(main.index())) {
+        main.schedule = None;
+    }
+    // Runs are counted by their programs: the walk has no hooks beside a schedule.
+    for rules in rules.iter_mut().filter(|rules| rules.hooks.is_some()) {
+        rules.schedule = None;
+    }
+    let scheduled: Vec<bool> = rules.iter().map(|rules| rules.schedule.is_some()).collect();
+    for rules in rules {
+        rules.depends_on.retain(|edge| !scheduled[edge.on.index()]);
     }
 }

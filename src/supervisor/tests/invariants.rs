@@ -115,6 +115,7 @@ impl World {
     }
 
     fn check_spawn(&mut self, id: ServiceId) -> Result<(), &'static str> {
+        self.check_run(id)?;
         rule(!self.stopping, "a start while the container stops")?;
         self.check_new(id)?;
         rule(!self.is_by_hand(id), "started, though it was stopped by hand")?;
@@ -175,6 +176,11 @@ impl World {
 
     pub(super) fn ordered(&mut self, id: ServiceId, order: ControlOrder) {
         let bit = 1 << id.0;
+        match order {
+            ControlOrder::Stop { .. } => self.credits[id.index()] = 0,
+            ControlOrder::Roll => self.expect_rolled_run(id),
+            _ => {}
+        }
         (self.by_hand, self.alone) = (self.by_hand & !bit, self.alone & !bit);
         self.wanted &= !bit;
         match order {
@@ -203,12 +209,15 @@ impl World {
     }
 
     pub(super) fn check_unreachable(&mut self, id: ServiceId, needs: ServiceId) -> Result<(), &'static str> {
+        self.credits[id.index()] = self.credits[id.index()].saturating_sub(1);
         self.known[id.index()] = Known::Failed;
         rule(!self.is_by_hand(needs), "given up, for what was only stopped by hand")
     }
 
     /// A service that was ordered to start while it was stopping is started again.
     pub(super) fn check_wanted(&mut self, id: ServiceId, next: Next) -> Result<(), &'static str> {
+        let again = matches!(next, Next::Stopped | Next::Again) && !self.is_by_hand(id);
+        self.credits[id.index()] += u16::from(again && !self.core.is_stopping());
         let bit = 1 << id.0;
         let wanted = self.wanted & bit != 0 && !self.core.is_stopping();
         self.wanted &= !bit;
@@ -283,6 +292,9 @@ impl World {
         if let Event::Notified { service, report } = event {
             self.expect_report(service, report);
         }
+        if let Event::Order { service, order: ControlOrder::Start | ControlOrder::Restart } = event {
+            self.expect_run(service);
+        }
         let Event::Signal(signal) = event else { return };
         self.usr1_left += u32::from(signal.number() == 10);
         if [Signal::INT, Signal::QUIT].contains(&signal) {
@@ -352,6 +364,7 @@ impl World {
                 ServiceState::Finishing(_) => self.check_finishing(id)?,
                 ServiceState::Off
                 | ServiceState::Down(_)
+                | ServiceState::Scheduled { .. }
                 | ServiceState::Waiting
                 | ServiceState::Listening { .. }
                 | ServiceState::Backoff { .. } => {
@@ -392,6 +405,8 @@ impl World {
                     lingering += usize::from(ending.leader.is_some());
                 }
             }
+            let idle = record.state == (ServiceState::Scheduled { start: None });
+            rule(!idle || self.credits[id.index()] == 0, "a run that was due is forgotten")?;
             if self.core.phase == Phase::Up && record.state.awaits_others(record.order) {
                 rule(self.waits_rightly(id), "waits for nothing")?;
             }

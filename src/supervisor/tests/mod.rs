@@ -2,6 +2,7 @@
 //! larger ones ([`walk`]), and injected faults that the walks must find.
 
 mod bonds;
+mod clock;
 mod compare;
 mod container;
 mod demand;
@@ -105,6 +106,14 @@ pub(super) enum Mutant {
     SkipPostStop,
     /// A hook after the start, or `min_uptime`, keeps nobody waiting.
     StartedAtOnce,
+    /// The virtual clock of a schedule follows the wall clock back.
+    ForgetVirtualTime,
+    /// What the clock starts is started while everything only serves on for a while.
+    RunWhileDraining,
+    /// A run that is due does not begin.
+    LoseRun,
+    /// A run that waits for the last one to end does not begin then.
+    LoseQueued,
 }
 
 impl Mutant {
@@ -150,5 +159,9 @@ impl Mutant {
         Self::SignalFirst,
         Self::SkipPostStop,
         Self::StartedAtOnce,
+        Self::ForgetVirtualTime,
+        Self::RunWhileDraining,
+        Self::LoseRun,
+        Self::LoseQueued,
     ];
 }

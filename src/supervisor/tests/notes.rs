@@ -21,6 +21,7 @@ impl World {
             }
             Note::Listening { service } => self.known[service.index()] = Known::Listening,
             Note::Unreachable { service, needs } => self.check_unreachable(service, needs)?,
+            Note::RunSkipped { service, .. } => self.check_skipped(service)?,
             Note::Stopping { service, cause: StopReason::Shutdown } => {
                 let above = self.above[service.index()];
                 let holds = |group: &Group| !group.probe && !group.given_up && above & (1 << group.of.0) != 0;

@@ -47,9 +47,14 @@ impl World {
         // What has changed is started at once, whatever it waited for.
         self.demand.not_before = vec![Moment(0); self.rules.len()];
         self.hooks_of_set();
+        self.credits.resize(self.rules.len(), 0);
         self.judge(self.halted, out, None, "another set", Event::Begin);
+        if self.core.wall_deadline().is_some_and(|at| at <= self.wall()) {
+            self.tell_wall(super::clock::Way::Went);
+        }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one table")]
     fn expect_set(&mut self, slots: &[Slot]) {
         // An id may mean another service by now.
         let mut bonds = std::mem::take(&mut self.reload.bonds);
@@ -60,6 +65,14 @@ impl World {
             let id = ServiceId(u16::try_from(at).unwrap());
             let bit = 1 << at;
             let lives = self.lives(id);
+            let times = |slot: &Slot| slot.policy.schedule.as_ref().map(|s| (s.cron, s.zone.clone()));
+            if times(old) != times(new) {
+                let state = self.core.records[id].state;
+                let waits = state == ServiceState::Waiting || self.core.due(id).is_some();
+                let is_scheduled =
+                    !matches!(state, ServiceState::Backoff { .. }) && old.policy.schedule.is_some();
+                self.credits[at] = u16::from(waits && is_scheduled && !lives);
+            }
             let was_off = self.reload.turned & bit != 0;
             let (turns_off, turns_on) =
                 (old.policy.enabled && !new.policy.enabled, !old.policy.enabled && new.policy.enabled);
@@ -112,7 +125,7 @@ impl World {
         self.reload.removed | self.reload.turned | self.reload.restarts
     }
 
-    fn lives(&self, id: ServiceId) -> bool {
+    pub(super) fn lives(&self, id: ServiceId) -> bool {
         let mine = |group: &Group| group.of == id && !group.probe && !group.given_up;
         // Its hooks are part of it.
         let hook = match self.core.records[id].state {
@@ -159,6 +172,7 @@ impl World {
         (self.by_hand, self.alone, self.wanted) =
             (self.by_hand & !bit, self.alone & !bit, self.wanted & !bit);
         self.known[id.index()] = Known::New;
+        self.credits[id.index()] = 0;
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //! must hold after every step.
 
 use super::Mutant;
+use super::clock::{EVENING, SlowCron, Way};
 use crate::model::*;
 use crate::supervisor::event::{Action, ControlOrder, Event, Next, Note};
 use crate::supervisor::reload::Slot;
@@ -103,6 +104,11 @@ pub(super) struct World {
     pub demand: super::demand::Demand,
     /// What is known of hooks.
     pub hooks: super::hooks::HookLedger,
+    /// How far the wall clock was set from where it would be, in seconds.
+    pub set_by: i64,
+    /// Cron's loop for each service with a schedule, and runs that are due and have not begun.
+    pub crons: Vec<(ServiceId, SlowCron)>,
+    pub credits: Vec<u16>,
     /// Whether the walk of all states includes orders.
     pub orders: bool,
     /// What reloads have changed.
@@ -135,8 +141,14 @@ impl World {
     pub fn new(rules: Vec<ServicePolicy>, whole: Settings) -> Self {
         let core = Supervisor::new(rules.clone(), whole);
         let above = above(&core);
+        let crons = (0_u16..).map(ServiceId).zip(&rules);
+        let crons =
+            crons.filter_map(|(id, rules)| Some((id, SlowCron::new(rules.schedule.as_ref()?, EVENING))));
         Self {
             core,
+            set_by: 0,
+            crons: crons.collect(),
+            credits: vec![0; rules.len()],
             known: vec![Known::New; rules.len()],
             hooks: super::hooks::HookLedger::default(),
             demand: super::demand::Demand::new(rules.len()),
@@ -184,6 +196,9 @@ impl World {
     // What a script does.
 
     pub fn begin(&mut self) {
+        if !self.core.jobs.is_empty() {
+            self.tell_wall(Way::Went);
+        }
         self.feed(Event::Begin);
     }
 
@@ -357,27 +372,6 @@ impl World {
 
     pub fn signal(&mut self, signal: Signal) {
         self.feed(Event::Signal(signal));
-    }
-
-    /// Time passes.
-    pub fn wait(&mut self, span: Duration) {
-        let until = self.now.after(span);
-        while let Some(at) = self.core.deadline().filter(|at| *at <= until) {
-            self.now = at.max(self.now);
-            self.feed(Event::Tick);
-            if self.fault.is_some() {
-                return;
-            }
-        }
-        self.now = until;
-    }
-
-    /// Advances the time until a timer is due.
-    pub fn tick(&mut self) -> bool {
-        let Some(at) = self.core.deadline() else { return false };
-        self.now = at.max(self.now);
-        self.feed(Event::Tick);
-        true
     }
 
     // What a script asks.

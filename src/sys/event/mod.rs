@@ -4,3 +4,4 @@ pub mod clock;
 pub mod epoll;
 pub mod poll;
 pub mod signals;
+pub mod wall_timer;

@@ -4,6 +4,7 @@ mod keys;
 mod main;
 mod prepared;
 mod replicas;
+mod schedule;
 
 use crate::config::Off;
 use crate::config::read::interpolate::StartFacts;
@@ -48,7 +49,7 @@ fn plan_of(files: &[(&str, &str)], command: &[&str]) -> (Plan, Vec<String>) {
         exists: &|path| path == "/there",
         read: &read,
         later: &later,
-        start: StartFacts::default(),
+        start: StartFacts { zone_file: schedule::zone_file, ..StartFacts::default() },
     };
     let command: Vec<CString> = command.iter().map(|word| CString::new(*word).expect("no NUL")).collect();
     let plan = resolve(Some(&files), &scope, &command, &mut faults);
