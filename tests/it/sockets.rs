@@ -1,5 +1,6 @@
 //! `sockets` and `start = "on-demand"`: what rinit opens, what a service gets of it, and what clients notice.
 
+use super::scenarios::Example;
 use crate::harness::{Client, FILES, Init, Launch, eventually, needs_root};
 
 /// Tells what it was passed, in one line: whether LISTEN_PID is its own, how many, the names, and of each descriptor
@@ -156,8 +157,8 @@ fn a_connection_that_nobody_accepts_starts_it_no_sooner_than_a_restart_would() {
         let path = run.directory().join("x.sock");
         let _client = std::os::unix::net::UnixStream::connect(path).unwrap();
         client.wait_for("web", "backoff");
-        assert_eq!(run.out(), "up\n");
-        run.stop().expect(0);
+        run.wait_for("up\n");
+        assert_eq!(run.stop().expect(0).out, "up\n");
     }
 }
 
@@ -229,4 +230,73 @@ fn an_address_that_is_taken_is_told_before_anything_starts() {
         "web.toml:5:24: no user \"nobody-here\"",
         "3 faults while preparing the start; nothing was started",
     ]);
+}
+
+/// A datagram starts a service too, and one that is not read does not start it for ever.
+#[test]
+fn a_datagram_starts_a_service() {
+    let read = "import socket; s = socket.socket(fileno=3); print(s.recv(100).decode(), flush=True)";
+    let send =
+        "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.sendto(b'hello', ('127.0.0.1', 53))";
+    let config = format!(
+        "[services.dns]\ncommand = [\"python3\", \"-c\", \"{read}\"]\nstart = 'on-demand'\nsockets.dns = '127.0.0.1:53/udp'\n\
+         [services.lo]\ntype = 'oneshot'\ncommand = 'ip link set lo up'\n\
+         [services.send]\ntype = 'oneshot'\ncommand = [\"python3\", \"-c\", \"{send}\"]\ndepends_on = ['lo', 'dns']\n"
+    );
+    let run = launch(&config).start();
+    run.wait_for("hello");
+    run.wait_for_err("dns: exited with code 0");
+    Client::of(&run).wait_for("dns", "listening");
+    run.stop().expect(0);
+}
+
+/// Of a service that is off nothing is opened; started by hand it has its sockets, and what stops it by hand leaves them.
+#[test]
+fn a_service_that_is_off_gets_its_sockets_when_it_is_started() {
+    let config = format!(
+        "[services.web]\ncommand = ['python3', '{FILES}/serve.py']\nenabled = false\nsockets.x = '{FILES}/x.sock'\n\
+         [services.stay]\ncommand = 'sleep 1000'\n"
+    );
+    let run = launch(&config).start();
+    let mut client = Client::of(&run);
+    client.wait_for("stay", "running");
+    let path = run.directory().join("x.sock");
+    assert!(!path.exists());
+    client.ask(r#"{"verb":"start","names":["web"]}"#);
+    run.wait_for("up\n");
+    client.ask(r#"{"verb":"stop","names":["web"]}"#);
+    client.wait_for("web", "stopped");
+    let waits = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    client.ask(r#"{"verb":"start","names":["web"]}"#);
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut &waits, &mut text).unwrap();
+    assert!(!text.is_empty());
+    run.stop().expect(0);
+}
+
+/// The example: a web server as nobody on a port of root's, and a report that somebody asks for.
+#[test]
+fn the_example_serves_a_port_without_root_and_reports_when_asked() {
+    let (serve, once) =
+        (SERVE, SERVE.replace("how = sys.argv[1] if len(sys.argv) > 1 else \"\"", "how = \"once\""));
+    let example = Example::of("gunicorn-with-sockets.toml", "")
+        .with("\"/app/report.py\"", "\"/mnt/files/bin/report.py\"")
+        .with("/run/report.sock", "/mnt/files/report.sock")
+        .program(
+            "gunicorn",
+            &format!("#!/usr/bin/python3\nimport os\nprint('gunicorn', os.getuid(), flush=True)\n{serve}"),
+        )
+        .program("report.py", &once)
+        .program("ask.py", ASK);
+    let prelude = "ip link set lo up\n(until [ -e /mnt/files/go ]; do sleep 0.01; done; python3 /mnt/files/bin/ask.py 80 5; for n in 1 2; do python3 /mnt/files/bin/ask.py /mnt/files/report.sock 1; done) &\nexec /mnt/rinit -c /mnt/files/rinit.toml";
+    for _ in 0..2 {
+        let run = example.after(prelude, &[]).network().start();
+        run.wait_for("gunicorn 65534");
+        // By now all sockets are open.
+        std::fs::write(run.directory().join("go"), "").unwrap();
+        run.wait_for("answered 5 of 5");
+        eventually("both reports are made", || run.out().matches("answered 1 of 1").count() == 2);
+        eventually("it waits again", || run.err().matches("report: exited with code 0").count() == 2);
+        run.stop().expect(0);
+    }
 }
