@@ -59,7 +59,10 @@ impl EventLoop {
                 self.adopt(service, leader, &process);
                 self.events.push_back(Event::MainPid { service, pid });
             }
-            Err(why) => self.say(LogLevel::Warn, Some(service), &fill!("its MAINPID is ignored: {}", &why)),
+            Err(why) if self.is_first_refusal(service) => {
+                self.say(LogLevel::Warn, Some(service), &fill!("its MAINPID is ignored: {}", &why));
+            }
+            Err(_) => {}
         }
     }
 

@@ -11,6 +11,7 @@ use crate::control::SelfDescription;
 use crate::model::{Moment, ServiceId};
 use crate::service::extras::StartExtras;
 use crate::service::notify::{MAX_MESSAGE, NotifyMessage};
+use crate::supervisor::ServiceStatus;
 use crate::supervisor::event::{Event, SelfReport};
 use crate::sys::Errno;
 use crate::sys::event::clock;
@@ -27,6 +28,8 @@ use std::time::Duration;
 /// How many messages of one service are read within [`WINDOW`]; a newline needs fewer.
 const MAX_MESSAGES: u32 = 64;
 const WINDOW: Duration = Duration::from_millis(50);
+/// What a message costs that may lead to a look at processes, or to a line in the log.
+const NEWS_COST: u32 = 8;
 /// How many messages are read at once.
 const MAX_AT_ONCE: u32 = 16;
 
@@ -54,6 +57,8 @@ struct SaidOfItself {
     exit_status: Option<u8>,
     /// Whether it has said that it is ready.
     ready: bool,
+    /// Whether it was told that its MAINPID is refused.
+    told_main: bool,
 }
 
 enum ReportEnd {
@@ -295,6 +300,17 @@ impl EventLoop {
     fn take_message(&mut self, at: usize, message: NotifyMessage<'_>, fds: Vec<OwnedFd>) {
         let Some(channel) = self.channels.get_mut(at) else { return };
         let service = channel.service;
+        let status = self.runtime.core.state_of(service);
+        if !matches!(
+            status,
+            ServiceStatus::Starting | ServiceStatus::Running { .. } | ServiceStatus::Stopping { .. }
+        ) {
+            return; // What an earlier run has left behind.
+        }
+        let news = ["READY", "RELOADING", "STOPPING", "MAINPID", "FDSTORE"];
+        if news.into_iter().any(|name| message.value(name).is_some()) {
+            channel.count += NEWS_COST;
+        }
         if let Some(status) = message.status() {
             channel.said.status = status;
         }
@@ -317,6 +333,12 @@ impl EventLoop {
         said.extend(message.span("EXTEND_TIMEOUT_USEC").map(SelfReport::Extend));
         self.events.extend(said.into_iter().map(|report| Event::Notified { service, report }));
         self.take_fds(service, message, fds);
+    }
+
+    /// Returns whether this is the first refusal of a MAINPID in this run.
+    pub(super) fn is_first_refusal(&mut self, service: ServiceId) -> bool {
+        let channel = self.channels.iter_mut().find(|channel| channel.service == service);
+        channel.is_some_and(|channel| !std::mem::replace(&mut channel.said.told_main, true))
     }
 
     /// Explains, after a note that says so, why a service is not ready.

@@ -291,10 +291,10 @@ fn a_pid_file_that_never_comes_is_a_failed_start() {
 #[test]
 fn a_service_may_name_its_main_process() {
     let script = "
+refused = 'first' if os.path.exists('/mnt/files/end') else 'other'
 say('app up')
 wait('go')
-notify('MAINPID=' + open('/mnt/files/other').read())
-notify('MAINPID=1')
+notify('MAINPID=' + open('/mnt/files/' + refused).read())
 pid = os.fork()
 if pid == 0:
     wait('end')
@@ -305,16 +305,16 @@ say('child ended')
 time.sleep(1000)";
     let other = "[services.other]\ncommand = [\"sh\", \"-c\", \"echo $$$$ >/mnt/files/other.new; mv /mnt/files/other.new /mnt/files/other; exec sleep 1000\"]\n";
     let keys = "notify = \"systemd\"\nrestart_policy = { delay = \"10ms\" }\nrestart = \"always\"";
-    let run = Init::config(&(service(keys, script) + other)).start();
+    let run = Init::config(&(service(keys, script) + other)).file("first", "1").start();
     run.wait_for("app up");
     eventually("the other one runs", || !run.file("other").is_empty());
     std::fs::write(run.directory().join("go"), "").unwrap();
     run.wait_for_err("app: its MAINPID is ignored: pid ");
     run.wait_for_err("belongs to another service");
-    run.wait_for_err("app: its MAINPID is ignored: pid 1 is no process below rinit");
     run.wait_for_err("app: its main process is pid ");
     std::fs::write(run.directory().join("end"), "").unwrap();
     eventually("it is started again", || run.out().matches("app up").count() >= 2);
+    run.wait_for_err("app: its MAINPID is ignored: pid 1 is no process below rinit");
     run.stop().expect(0);
 }
 
@@ -392,4 +392,32 @@ os._exit(0)";
     let (main, worker) = (ended.out.find("main stops"), ended.out.find("worker stops"));
     assert!(main.is_some() && main < worker, "{}", ended.story());
     assert!(!ended.err.contains("killing"), "{}", ended.story());
+}
+
+/// The COMMAND too, to which services may look.
+#[test]
+fn the_command_may_report_too() {
+    let config = r#"
+        [services.main]
+        notify = "systemd"
+        start_timeout = "20s"
+        depends_on = []
+        [services.after]
+        command = ["echo", "after ran"]
+        depends_on = ["main"]
+        restart = "no"
+        essential = false
+    "#;
+    let script =
+        format!("{PYTHON}\nsay('command up')\nwait('go')\nnotify('READY=1')\nwait('end')\nsys.exit(4)");
+    let run = Init::config(config).command(&["/usr/bin/python3", "-c", &script]).start();
+    run.wait_for("command up");
+    assert!(!run.out().contains("after ran"));
+    for name in ["go", "end"] {
+        std::fs::write(run.directory().join(name), "").unwrap();
+        if name == "go" {
+            run.wait_for("after ran");
+        }
+    }
+    run.end().expect(4);
 }
