@@ -22,7 +22,7 @@ fn a_word_of_another_supervisor_names_what_says_the_same() {
         ("ExecStart = \"/bin/true\"", "a word of systemd; write command = ["),
         ("RestartSec = 5", "write restart_policy = { delay = "),
         ("finish = \"./finish\"", "a word of s6 and runit; "),
-        ("notification-fd = 3", "write healthcheck = "),
+        ("notification-fd = 3", "a word of s6 and runit; write notify = 3"),
     ] {
         let ended = refused(&format!("[services.web]\ncommand = \"true\"\n{keys}\n"));
         let ended = ended.tells(&["rinit.toml:3:1: services.web: ", words]);

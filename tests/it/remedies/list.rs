@@ -20,6 +20,7 @@ pub const HINTS: &[(&str, &str)] = &[
     ("look why it hangs, or give it a longer timeout", "nobody: the program's own fault"),
     ("put a {} at {}{}", "tests/it/remedies/mod.rs"),
     ("fill {}", "tests/it/remedies/mod.rs"),
+    ("look at what touches {}, or raise max_age", "tests/it/remedies/mod.rs"),
     ("put a file at {}, or leave out contains, lacks and sha256", "tests/it/remedies/mod.rs"),
     ("ask for its sha256 in place of contains and lacks", "tests/it/remedies/mod.rs"),
     ("look at what it lies on", "nobody: a disk that fails"),

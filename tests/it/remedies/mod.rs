@@ -60,6 +60,8 @@ fn of_files_and_what_they_hold() {
     mended("", &check("file", "f", ""), "put it into the image, or mount it at /mnt/files/own/f", "touch f");
     mended(": > f", &check("file", "f", "non_empty = true"), &format!("fill {file}"), "echo x > f");
     mended("echo x > f", &check("file", "f", "non_empty = false"), &format!("empty {file}"), ": > f");
+    let old = format!("look at what touches {file}, or raise max_age");
+    mended("touch -d 2001-01-01 f", &check("file", "f", "max_age = \"1h\""), &old, "touch f");
     let written = format!("write \"listen\" into {file}");
     mended("echo x > f", &check("file", "f", "contains = \"listen\""), &written, "echo listen > f");
     let removed = format!("remove \"changeme\" from {file}");
