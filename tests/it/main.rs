@@ -73,6 +73,7 @@ mod rights;
 mod rinitctl;
 mod rolling;
 mod scenarios;
+mod schedule;
 mod second_start;
 mod service_hooks;
 mod service_signals;

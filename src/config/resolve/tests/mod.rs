@@ -75,6 +75,7 @@ fn every_example_resolves_without_a_fault() {
         include_str!("../../../../config-examples/node-service.toml"),
         include_str!("../../../../config-examples/puid-and-pgid.toml"),
         include_str!("../../../../config-examples/redis.toml"),
+        include_str!("../../../../config-examples/scheduled-jobs.toml"),
         include_str!("../../../../config-examples/worker-with-restart-policy.toml"),
     ];
     for text in examples {
