@@ -190,7 +190,7 @@ pub struct ProgramSettings {
     /// How it reports on itself, if it does.
     pub notify: Option<Box<NotifySettings>>,
     /// What rinit opens for it.
-    pub sockets: Option<Box<SocketSettings>>,
+    pub sockets: Option<Rc<SocketSettings>>,
 }
 
 /// How a service reports on itself.

@@ -1,5 +1,6 @@
 //! The last events, numbered, and a summary of events per service.
 
+use super::reloads::Reloads;
 use crate::model::{ExitStatus, Moment, ServiceId};
 use crate::supervisor::event::{ControlOrder, Next, Note, Over, StopReason};
 use std::collections::VecDeque;
@@ -74,6 +75,8 @@ pub struct Journal {
     pub began: Moment,
     /// The number of reaped orphans.
     pub orphans: u64,
+    /// Reloads of the configuration.
+    pub reloads: Reloads,
 }
 
 impl Journal {
@@ -81,7 +84,8 @@ impl Journal {
     #[must_use]
     pub fn new(services: usize, began: Moment) -> Self {
         let tallies = vec![ServiceTally::default(); services];
-        Self { events: VecDeque::new(), newest: 0, tallies, began, orphans: 0 }
+        let reloads = Reloads::default();
+        Self { events: VecDeque::new(), newest: 0, tallies, began, orphans: 0, reloads }
     }
 
     /// Returns the number of the newest event; 0: none.
@@ -107,6 +111,21 @@ impl Journal {
     #[must_use]
     pub fn tally(&self, id: ServiceId) -> ServiceTally {
         self.tallies.get(id.index()).copied().unwrap_or_default()
+    }
+
+    /// Changes the number of services; the counts of these begin anew: other services have their ids now.
+    pub fn resize(&mut self, services: usize, new: &[ServiceId]) {
+        self.tallies.resize(services, ServiceTally::default());
+        self.tallies.shrink_to_fit();
+        for id in new {
+            self.tallies.get_mut(id.index()).into_iter().for_each(|tally| *tally = ServiceTally::default());
+        }
+    }
+
+    /// Returns whether an event that is kept names this service.
+    #[must_use]
+    pub fn names(&self, id: ServiceId) -> bool {
+        self.events.iter().any(|(_, note)| service(*note) == Some(id) || other(*note) == Some(id))
     }
 
     /// Adds an event. `ready`: a daemon is ready as soon as it has started.
@@ -167,6 +186,17 @@ fn after(next: Next) -> Option<Reason> {
     }
 }
 
+/// Returns the other service that an event names.
+fn other(note: Note) -> Option<ServiceId> {
+    match note {
+        Note::Unreachable { needs, .. } => Some(needs),
+        Note::Ordered { because, .. } => Some(because),
+        Note::Stopping { cause: StopReason::Dependency(on), .. }
+        | Note::Ended { cause: StopReason::Dependency(on), .. } => Some(on),
+        _ => None,
+    }
+}
+
 /// Returns whether a note is an event of the protocol.
 fn is_event(note: Note) -> bool {
     !matches!(
@@ -204,6 +234,8 @@ pub fn event_word(note: Note) -> &'static str {
         Note::Ordered { order: ControlOrder::Stop { .. }, .. } => "stop-ordered",
         Note::Ordered { order: ControlOrder::Restart | ControlOrder::Roll, .. } => "restart-ordered",
         Note::StoppedIdle { .. } => "stopped",
+        Note::NotReloaded | Note::ConfigReloaded { ok: false } => "configuration-refused",
+        Note::ConfigReloaded { ok: true } => "configuration-reloaded",
         Note::Added { .. } => "added",
         Note::Removed { .. } => "removed",
         Note::TurnedOff { .. } => "turned-off",
@@ -251,6 +283,8 @@ pub fn service(note: Note) -> Option<ServiceId> {
         | Note::Forwarded { service, .. } => Some(service),
         Note::ShuttingDown { because } => because,
         Note::KillingAll
+        | Note::NotReloaded
+        | Note::ConfigReloaded { .. }
         | Note::Draining { .. }
         | Note::Sweeping { .. }
         | Note::StillWaiting

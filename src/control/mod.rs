@@ -7,6 +7,7 @@ mod access;
 pub mod ctl;
 pub mod journal;
 pub mod protocol;
+pub mod reloads;
 mod rows;
 mod schedule;
 mod session;
@@ -85,6 +86,11 @@ pub struct SelfDescription<'v> {
 }
 
 impl View<'_> {
+    /// Returns all ids, those of vacant slots too.
+    fn ids(&self) -> impl Iterator<Item = ServiceId> + use<> {
+        (0..u16::try_from(self.services.len()).unwrap_or(u16::MAX)).map(ServiceId)
+    }
+
     fn uptime_ms(&self) -> u64 {
         u64::try_from(self.now.since(self.journal.began).as_millis()).unwrap_or(u64::MAX)
     }
@@ -99,6 +105,8 @@ pub enum Demand {
     Shutdown(Option<u8>),
     /// Reopen all log files.
     ReopenLogs,
+    /// Read the configuration anew; true: only tell what would change.
+    Reload(bool),
 }
 
 /// The control socket and its clients.
@@ -146,9 +154,8 @@ impl Server {
     /// Returns the descriptors that the event loop must wait for.
     #[must_use]
     pub fn interests(&self, journal: &Journal, now: Moment) -> Vec<PollInterest> {
-        let newest = journal.newest();
         let mut all: Vec<PollInterest> =
-            self.sessions.iter().map(|session| session.interest(newest)).gather();
+            self.sessions.iter().map(|session| session.interest(journal)).gather();
         if let Some(listener) = self.listener.as_ref().filter(|_| self.opens_at(now).is_none()) {
             all.push(PollInterest::reading(listener.raw()));
         }
@@ -270,6 +277,10 @@ fn answer(session: &mut Session, request: Request, followers: usize, view: &View
             session.grant(row);
             None
         }
+        Ok(Granted::Later(rows, demand)) => {
+            session.begin(RowStream { id, rows }, view);
+            Some(demand)
+        }
         Ok(Granted::Order(demand)) => {
             session.grant(Row::last(id, view.journal.newest(), None));
             Some(demand)
@@ -286,6 +297,8 @@ enum Granted {
     Rows(Rows),
     Line(Row),
     Order(Demand),
+    /// An order that is answered when it is carried out.
+    Later(Rows, Demand),
 }
 
 fn grant(rights: Rights, request: Request, followers: usize, view: &View<'_>) -> Result<Granted, Refusal> {
@@ -314,6 +327,13 @@ fn grant(rights: Rights, request: Request, followers: usize, view: &View<'_>) ->
             let message = "no service that was started has logging = \"file\": there is nothing to open anew";
             return Err(Refusal::new("unavailable", message));
         }
+        RequestVerb::Reload { .. } if !view.core.is_replaceable() => {
+            return Err(Refusal::new("stopping", "the container stops"));
+        }
+        RequestVerb::Reload { dry_run } => {
+            let number = view.journal.reloads.number(dry_run);
+            Granted::Later(Rows::Reload { number, at: 0 }, Demand::Reload(dry_run))
+        }
         RequestVerb::ReopenLogs => Granted::Order(Demand::ReopenLogs),
         RequestVerb::Start => order(ids, ControlOrder::Start, view)?,
         RequestVerb::Stop { only } => order(ids, ControlOrder::Stop { only, all: false }, view)?,
@@ -327,7 +347,9 @@ fn lookup(names: &[String], view: &View<'_>) -> Result<Vec<ServiceId>, Refusal> 
     let mut ids = Vec::with_capacity(names.len());
     for name in names {
         let count = ids.len();
-        ids.extend(named(view, |service| service.name == *name).take(1));
+        // One that is removed may have left its name to another.
+        let all = named(view, |service| service.name == *name);
+        ids.extend(all.min_by_key(|id| view.core.is_leaving(*id)));
         if ids.len() == count {
             ids.extend(named(view, |service| service.program.instance > 0 && service.base() == name));
         }
@@ -344,7 +366,9 @@ fn lookup(names: &[String], view: &View<'_>) -> Result<Vec<ServiceId>, Refusal> 
 
 fn named(view: &View<'_>, is: impl Fn(&RunnableService) -> bool) -> impl Iterator<Item = ServiceId> {
     let all = view.services.iter().zip(0..);
-    all.filter(move |(service, _)| is(service)).map(|(_, id)| ServiceId(id))
+    all.filter(move |(service, _)| is(service))
+        .map(|(_, id)| ServiceId(id))
+        .filter(|id| !view.core.is_vacant(*id))
 }
 
 /// Returns the order for one of these services. A stop says whether all other instances are stopped with it.
@@ -392,7 +416,7 @@ fn events(since: Option<u64>, follow: bool, followers: usize, view: &View<'_>) -
 fn logs(mut ids: Vec<ServiceId>, since: Option<u64>, view: &View<'_>) -> Result<Rows, Refusal> {
     let all = ids.is_empty();
     if all {
-        ids = (0..u16::try_from(view.services.len()).unwrap_or(u16::MAX)).map(ServiceId).gather();
+        ids = view.ids().filter(|id| !view.core.is_vacant(*id)).gather();
     } else if since.is_some() && ids.len() > 1 {
         return Err(Refusal::new("bad-request", "since is a position of one service; expected one name"));
     }

@@ -63,6 +63,11 @@ pub enum RequestVerb {
     },
     /// Reopen all log files.
     ReopenLogs,
+    /// Read the configuration anew.
+    Reload {
+        /// Whether only to tell what would change.
+        dry_run: bool,
+    },
     /// The dependency graph.
     Graph,
     /// When services first waited, started, were ready and ended.
@@ -89,6 +94,7 @@ impl RequestVerb {
             | Self::Signal(_)
             | Self::Shutdown { .. }
             | Self::ReopenLogs
+            | Self::Reload { .. }
             | Self::ExecContext => false,
         }
     }
@@ -105,6 +111,7 @@ impl RequestVerb {
             | Self::Metrics
             | Self::Shutdown { .. }
             | Self::ReopenLogs
+            | Self::Reload { .. }
             | Self::Events { .. }
             | Self::Logs { .. }
             | Self::Graph
@@ -183,6 +190,7 @@ fn verb(value: &Json, verb: &str) -> Result<RequestVerb, Refusal> {
         "events" => RequestVerb::Events { since: number("since")?, follow: flag("follow")? },
         "logs" => RequestVerb::Logs { since: number("since")? },
         "reopen-logs" => RequestVerb::ReopenLogs,
+        "reload" => RequestVerb::Reload { dry_run: flag("dry_run")? },
         "graph" => RequestVerb::Graph,
         "timeline" => RequestVerb::Timeline,
         "exec-context" => RequestVerb::ExecContext,

@@ -1,6 +1,8 @@
 //! One client: its input, its pending output, and the position in its current answer.
 
+use super::journal::Journal;
 use super::protocol::{self, MAX_REQUEST_BYTES, Refusal, Request};
+use super::reloads;
 use super::rows::{self, Row};
 use super::{Rights, View};
 use crate::model::{Moment, ServiceId};
@@ -39,6 +41,8 @@ pub enum Rows {
     Events { next: u64, until: Option<u64> },
     /// `logs`: the service at `at` of these.
     Logs { ids: Vec<ServiceId>, since: Option<u64>, at: usize },
+    /// `reload`: what came of that of this number, once it is over; line `at`.
+    Reload { number: u64, at: usize },
     /// `exec-context`: the context itself, then its variables.
     Context { service: ServiceId, context: Box<ExecContext>, at: usize },
 }
@@ -106,9 +110,10 @@ impl Session {
     }
 
     /// Returns what to wait for.
-    pub fn interest(&self, newest: u64) -> PollInterest {
+    pub fn interest(&self, journal: &Journal) -> PollInterest {
         let has_rows = match &self.answer {
-            Some(RowStream { rows: Rows::Events { next, until: None }, .. }) => *next <= newest,
+            Some(RowStream { rows: Rows::Events { next, until: None }, .. }) => *next <= journal.newest(),
+            Some(RowStream { rows: Rows::Reload { number, .. }, .. }) => journal.reloads.is_over(*number),
             Some(_) => true,
             None => self.has_line() && !self.closing,
         };
@@ -123,7 +128,7 @@ impl Session {
 
     /// Does one step: reads input, writes output, and takes at most one request.
     pub fn turn(&mut self, view: &View<'_>) -> SessionTurn {
-        let interest = self.interest(view.journal.newest());
+        let interest = self.interest(view.journal);
         if !interest.read && !interest.write {
             return SessionTurn::Gone; // Its other end is closed, and that is all there was to be told.
         }
@@ -244,7 +249,9 @@ impl RowStream {
                 let service = match ids {
                     Some(ids) => ids.get(*at).copied(),
                     None => {
-                        u16::try_from(*at).ok().map(ServiceId).filter(|id| id.index() < view.services.len())
+                        let service = view.ids().skip(*at).find(|id| !view.core.is_vacant(*id));
+                        *at = service.map_or(*at, ServiceId::index);
+                        service
                     }
                 };
                 *at += 1;
@@ -261,6 +268,15 @@ impl RowStream {
                 row => row,
             },
             Rows::Logs { ids, since, at } => next_log(id, ids, since, at, view),
+            Rows::Reload { number, at } => {
+                if !view.journal.reloads.is_over(*number) {
+                    return (None, false);
+                }
+                *at += 1;
+                let report = view.journal.reloads.report(*number);
+                let line = report.and_then(|report| report.lines.get(*at - 1));
+                line.map(|line| reloads::reload_row(id, line))
+            }
             Rows::Context { service, context, at } => {
                 *at += 1;
                 match at.checked_sub(2) {
@@ -278,7 +294,8 @@ impl RowStream {
     }
 
     fn last(&self, view: &View<'_>) -> String {
-        let mut row = Row::last(self.id, view.journal.newest(), None);
+        let refusal = self.refusal(view);
+        let mut row = Row::last(self.id, view.journal.newest(), refusal.as_ref());
         match self.rows {
             Rows::Services { kind: ServiceRows::Timeline, .. } => row.number("uptime_ms", view.uptime_ms()),
             Rows::Services { kind, .. } => {
@@ -292,9 +309,20 @@ impl RowStream {
                     row.number("clients", u64::try_from(view.clients).unwrap_or(0));
                 }
             }
-            Rows::Edges { .. } | Rows::Events { .. } | Rows::Logs { .. } | Rows::Context { .. } => {}
+            Rows::Edges { .. }
+            | Rows::Events { .. }
+            | Rows::Logs { .. }
+            | Rows::Reload { .. }
+            | Rows::Context { .. } => {}
         }
         row.end()
+    }
+
+    /// Returns why what was asked for was not done.
+    fn refusal(&self, view: &View<'_>) -> Option<Refusal> {
+        let Rows::Reload { number, .. } = self.rows else { return None };
+        let is_refused = view.journal.reloads.report(number).is_some_and(|report| !report.ok);
+        is_refused.then(|| Refusal::new("refused", "not reloaded; what runs goes on as it was"))
     }
 }
 
@@ -318,7 +346,8 @@ fn next_log(
 fn next_edge(id: Option<u64>, at: &mut usize, edge: &mut usize, view: &View<'_>) -> Option<String> {
     while *at < view.services.len() {
         let from = ServiceId(u16::try_from(*at).ok()?);
-        if let Some(found) = view.core.dependencies(from).get(*edge) {
+        let known = view.core.dependencies(from).get(*edge).filter(|_| !view.core.is_vacant(from));
+        if let Some(found) = known {
             *edge += 1;
             return Some(view.edge_row(id, from, found));
         }

@@ -78,7 +78,7 @@ impl Launch<'_> {
                 plan.whole.leftovers = Leftovers::Tell(signal);
             }
         }
-        let code = run(asked, plan, bare(self.inherited, place), InheritedFds::All, Vec::new());
+        let code = run(asked, plan, bare(self.inherited, place), InheritedFds::All, Vec::new(), None);
         if asked.persona == Persona::Tini {
             output::line(LogLevel::Trace, "", "Exiting: child has exited");
         }
@@ -127,6 +127,7 @@ impl Launch<'_> {
             bare(self.inherited, SessionMode::Foreground),
             InheritedFds::All,
             Vec::new(),
+            None,
         )
     }
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 /// Splits a plan into the core and the runnable services, copied as compactly as possible, since they stay in memory.
 #[inline(never)]
-pub fn divide(rules: Vec<ServicePolicy>, plan: &Plan) -> (Box<Supervisor>, Box<[RunnableService]>) {
+pub fn divide(rules: Vec<ServicePolicy>, plan: &Plan) -> (Box<Supervisor>, Rc<[RunnableService]>) {
     /// Compare settings with this many of the latest only: similar services stand together.
     const MAX_COMPARED: usize = 16;
     let core = Box::new(Supervisor::new(rules, plan.whole.clone()));

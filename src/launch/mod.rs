@@ -6,14 +6,16 @@ pub(crate) mod explain;
 mod inside;
 mod preflight;
 mod reading;
+mod reload;
 mod supervise;
+mod tape;
 
 use crate::cli::{Invocation, LogFormat, LogLevel, Mode, Persona};
 use crate::config::read::interpolate::{Scope, StartFacts};
 use crate::config::source::diagnostic::{Diagnostic, MAX_DIAGNOSTICS, SourceMap};
 use crate::config::source::files::{self, Io};
 use crate::config::source::grouping;
-use crate::config::{Files, Plan, RunnableService, resolve};
+use crate::config::{Files, Plan, resolve};
 use crate::diagnosis::unreachable;
 use crate::exit_code;
 use crate::logs::Logs;
@@ -21,6 +23,7 @@ use crate::model::environ::Environ;
 use crate::model::{Leftovers, Settings, Signal};
 use crate::output;
 use crate::received::Received;
+use crate::runtime::reload::ConfigReader;
 use crate::runtime::{Control, HttpHelper, InheritedFds, RunResult, Runtime};
 use crate::service::launcher::Starter;
 use crate::service::sockets::SocketTable;
@@ -107,6 +110,9 @@ fn why_unread(path: &str, error: &std::io::Error) -> String {
 /// Explains why this user may not read a path; follows the path.
 #[cold]
 fn refusal(path: &str) -> Option<String> {
+    if tape::is_playing() {
+        return None;
+    }
     let (barrier, viewer) = access::barrier(path, Access::Read);
     let told = unreachable::line(&barrier?, &viewer);
     Some(fill!("cannot be read: {}", told))
@@ -115,6 +121,9 @@ fn refusal(path: &str) -> Option<String> {
 /// Names the dangling link that makes a path missing; follows the path.
 #[cold]
 fn nowhere(path: &str, error: &std::io::Error) -> Option<String> {
+    if tape::is_playing() {
+        return None;
+    }
     use crate::sys::Errno;
     if !matches!(crate::sys::errno(error), Errno::ENOENT | Errno::ELOOP) {
         return None;
@@ -251,6 +260,7 @@ impl Launch<'_> {
             bare(self.inherited, SessionMode::Foreground),
             InheritedFds::All,
             Vec::new(),
+            None,
         )
     }
 
@@ -307,11 +317,12 @@ fn run(
     starter: Starter,
     given: InheritedFds,
     kept: Vec<Received>,
+    reader: Option<Box<dyn ConfigReader>>,
 ) -> u8 {
     if let Some(signal) = invocation.pdeathsig {
         let _ = crate::sys::signal_at_parents_death(signal);
     }
-    let RunResult { code, last_words: words } = assemble(invocation, plan, starter, given).run(kept);
+    let RunResult { code, last_words: words } = assemble(invocation, plan, starter, given, reader).run(kept);
     if code != 0 && !words.is_empty() {
         last_words(&words);
     }
@@ -330,7 +341,13 @@ fn by_options(invocation: &Invocation, whole: &mut Settings) {
 /// Assembles the event loop. Separate and boxed, to keep the loop's stack shallow: rinit uses only a handful of pages,
 /// and the stack is one of them.
 #[inline(never)]
-fn assemble(invocation: &Invocation, mut plan: Plan, starter: Starter, given: InheritedFds) -> Box<Runtime> {
+fn assemble(
+    invocation: &Invocation,
+    mut plan: Plan,
+    starter: Starter,
+    given: InheritedFds,
+    reader: Option<Box<dyn ConfigReader>>,
+) -> Box<Runtime> {
     if let Some(main) = plan.whole.main.and_then(|main| plan.services.get_mut(main.index())) {
         main.rules.success.extend(invocation.remap.iter().copied().flat_map(exit_code::remapped));
     }
@@ -348,9 +365,8 @@ fn assemble(invocation: &Invocation, mut plan: Plan, starter: Starter, given: In
         allocator::compactly(redact::copy);
         allocator::give_back();
     }
-    let services: &'static [RunnableService] = Box::leak(services);
     Box::new(Runtime {
-        logs: Logs::new(services),
+        logs: Logs::new(&services),
         main,
         alone,
         core,
@@ -363,6 +379,7 @@ fn assemble(invocation: &Invocation, mut plan: Plan, starter: Starter, given: In
         given,
         control,
         http,
+        reader,
     })
 }
 

@@ -26,7 +26,7 @@ use crate::service::sockets::SocketTable;
 use crate::sys::container::kernel;
 use crate::sys::process::credentials;
 use crate::sys::process::spawn::SessionMode;
-use crate::sys::{allocator, args, container, stdio};
+use crate::sys::{allocator, args, stdio};
 use crate::text::escape::escaped;
 use crate::text::gather::Gather;
 use crate::text::redact;
@@ -114,7 +114,7 @@ impl Launch<'_> {
     }
 
     /// Checks that there is something to start, and with `--exec` nothing that needs a supervisor.
-    fn something_to_run(&self, plan: &Plan) -> Result<(), String> {
+    pub(super) fn something_to_run(&self, plan: &Plan) -> Result<(), String> {
         let is_main = |at: usize| plan.whole.main.is_some_and(|main| main.index() == at);
         let mut others =
             plan.services.iter().enumerate().filter(|(at, _)| !is_main(*at)).map(|(_, service)| service);
@@ -304,8 +304,13 @@ impl Launch<'_> {
         Ok(report)
     }
 
-    fn read_checks(&self, files: &Files, environ: &Environ, faults: &mut Vec<Diagnostic>) -> Vec<Check> {
-        let variable = |name: &str| environ.text(name).or_else(|| container::fact(name));
+    pub(super) fn read_checks(
+        &self,
+        files: &Files,
+        environ: &Environ,
+        faults: &mut Vec<Diagnostic>,
+    ) -> Vec<Check> {
+        let variable = |name: &str| environ.text(name).or_else(|| super::reading::fact(name));
         let reading = ReadContext::new(self.scope(files, &variable, &[]));
         let written = files.root.get("checks");
         redact::keep(&checks::given_secrets(written, environ));
@@ -314,14 +319,14 @@ impl Launch<'_> {
         checks
     }
 
-    fn resolve(
+    pub(super) fn resolve(
         &self,
         files: &Files,
         environ: &Environ,
         later: &[String],
         faults: &mut Vec<Diagnostic>,
     ) -> Plan {
-        let variable = |name: &str| environ.text(name).or_else(|| container::fact(name));
+        let variable = |name: &str| environ.text(name).or_else(|| super::reading::fact(name));
         let scope = self.scope(files, &variable, later);
         let mut plan = resolve::resolve(Some(files), &scope, &self.invocation.command, faults);
         let reading = ReadContext::new(scope);
@@ -396,6 +401,7 @@ impl Launch<'_> {
             stdio::close(&fds);
             InheritedFds::Some(Vec::new())
         };
+        let reader = super::reload::reader(&self);
         let starter = Starter {
             inherited: self.inherited,
             environ: Some(allocator::compactly(|| environ.clone())),
@@ -403,7 +409,7 @@ impl Launch<'_> {
             place: SessionMode::Foreground,
             directory: crate::sys::directory().filter(|directory| directory.as_c_str() != c"/"),
             null: stdio::open_null(),
-            places: Some(places),
+            places: Some(std::cell::RefCell::new(places)),
             by_shell: std::cell::Cell::default(),
             told_who_runs: std::cell::Cell::new(false),
             told_rights: std::cell::RefCell::default(),
@@ -414,7 +420,7 @@ impl Launch<'_> {
         drop(environ);
         crate::sys::sit_in_root();
         super::adopt_orphans();
-        run(self.invocation, plan, starter, given, kept)
+        run(self.invocation, plan, starter, given, kept, Some(reader))
     }
 }
 

@@ -91,6 +91,12 @@ pub fn slot(channel: usize) -> usize {
     HEADER + channel * SLOT
 }
 
+/// Returns the offsets of a service's counters: lines, bytes, lost bytes.
+#[must_use]
+pub fn counters(channel: usize) -> [usize; 3] {
+    [LINES, BYTES, DROPPED].map(|at| slot(channel) + at)
+}
+
 /// Returns the parts of a ring that hold `count` bytes from number `from` on: offset and length.
 #[must_use]
 pub fn ring_parts(from: u64, count: usize) -> [(usize, usize); 2] {

@@ -16,7 +16,7 @@ mod tails;
 pub use tails::Tail;
 
 use crate::cli::LogLevel;
-use crate::config::{LogDriver, ProbeSpec, RunnableService};
+use crate::config::{LogDriver, Logging, ProbeSpec, RunnableService};
 use crate::model::{ExitStatus, Moment, Pid, ServiceId};
 use crate::output;
 use crate::sys::Errno;
@@ -26,6 +26,7 @@ use crate::sys::fs::shared::SharedMemory;
 use crate::sys::net::pair;
 use crate::sys::process::{aside, kill, rlimits};
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// The minimum time between two starts of the relay.
@@ -47,6 +48,7 @@ mod order {
     pub const LOOK: u8 = b'l';
     pub const REOPEN: u8 = b'o';
     pub const FINISH: u8 = b'f';
+    pub const REPLACE: u8 = b'r';
     pub const FLUSHED: u8 = b'd';
     pub const SEEN: u8 = b's';
 }
@@ -61,6 +63,9 @@ struct Channel {
     runs: u64,
     /// When the run ended whose end is not marked yet.
     ended_at: Option<Moment>,
+    /// Where the output of the service begins that has this id now, and what was counted before.
+    begins: u64,
+    counted: [u64; 3],
 }
 
 impl Channel {
@@ -75,9 +80,23 @@ struct RelayProcess {
     socket: OwnedFd,
 }
 
+/// What the relay has to know of these services.
+fn relayed(
+    services: &[RunnableService],
+) -> impl Iterator<Item = (usize, &str, &Logging, Option<&ProbeSpec>)> {
+    let all = services.iter().enumerate().filter(|(_, service)| service.program.logging.driver.is_relayed());
+    all.map(|(at, service)| {
+        (at, service.name.as_str(), &service.program.logging, service.program.probe.as_ref())
+    })
+}
+
+fn has_pattern(service: &RunnableService) -> bool {
+    matches!(service.program.probe, Some(ProbeSpec::Log(_)))
+}
+
 /// PID 1's side.
 pub struct Logs {
-    services: &'static [RunnableService],
+    services: Rc<[RunnableService]>,
     channels: Vec<Channel>,
     memory: Option<SharedMemory>,
     relay: Option<RelayProcess>,
@@ -87,15 +106,17 @@ pub struct Logs {
     mark_at: Option<Moment>,
     /// Whether the relay must not be restarted: everything is being killed.
     is_held: bool,
+    /// Whether the relay was told to make room for another, which knows another set of services.
+    is_replaced: bool,
 }
 
 impl Logs {
     /// Returns `None` if no service needs it: then it costs nothing.
     #[must_use]
-    pub fn new(services: &'static [RunnableService]) -> Option<Box<Self>> {
+    pub fn new(services: &Rc<[RunnableService]>) -> Option<Box<Self>> {
         services.iter().any(|service| service.program.logging.driver.is_relayed()).then(|| {
             Box::new(Self {
-                services,
+                services: Rc::clone(services),
                 channels: Vec::new(),
                 memory: None,
                 relay: None,
@@ -103,6 +124,7 @@ impl Logs {
                 restart_at: None,
                 mark_at: None,
                 is_held: false,
+                is_replaced: false,
             })
         })
     }
@@ -133,18 +155,39 @@ impl Logs {
         Some(channel.pipes.each_ref().map(|pipe| pipe.write.as_raw_fd()))
     }
 
+    fn has_channel(&self, service: ServiceId) -> bool {
+        self.channel(service).is_some()
+    }
+
     fn channel(&self, service: ServiceId) -> Option<usize> {
-        self.channels.binary_search_by_key(&service.index(), |channel| channel.service.index()).ok()
+        // In the order of the list, but for those that a reload has added.
+        let is = |channel: &Channel| channel.service == service;
+        let near = self.channels.get(service.index()).is_some_and(is).then_some(service.index());
+        near.or_else(|| self.channels.iter().position(is))
     }
 
     /// Creates the pipes of all services, since the relay inherits those that exist when it starts.
     fn open(&mut self) -> Result<(), Errno> {
+        let memory = SharedMemory::new(layout::slot(0))?;
+        output::share_stderr(memory.raw_fd(), layout::HALF_LINE + 8, layout::TORN + 8);
+        self.memory = Some(memory);
+        if let Err(errno) = self.add_channels() {
+            self.memory = None;
+            return Err(errno);
+        }
+        self.start_relay();
+        Ok(())
+    }
+
+    /// Creates the pipes of those services that have none yet.
+    fn add_channels(&mut self) -> Result<(), Errno> {
+        let services = Rc::clone(&self.services);
         let relayed = |service: &&RunnableService| service.program.logging.driver.is_relayed();
-        let count = self.services.iter().filter(relayed).count();
+        let count = services.iter().filter(relayed).count();
         raise_descriptor_limit(count);
-        let memory = SharedMemory::new(layout::slot(count))?;
-        for (at, service) in self.services.iter().enumerate() {
-            if !service.program.logging.driver.is_relayed() {
+        for (at, service) in services.iter().enumerate() {
+            let id = ServiceId(u16::try_from(at).unwrap_or(u16::MAX));
+            if !service.program.logging.driver.is_relayed() || self.has_channel(id) {
                 continue;
             }
             let pipes = [Pipe::new()?, Pipe::new()?];
@@ -154,14 +197,41 @@ impl Logs {
                     pipe::resize(end.read.as_raw_fd(), SMALL_PIPE);
                 }
             }
-            let has_pattern = matches!(service.program.probe, Some(ProbeSpec::Log(_)));
-            let service = ServiceId(u16::try_from(at).unwrap_or(u16::MAX));
-            self.channels.push(Channel { service, pipes, has_pattern, runs: 0, ended_at: None });
+            let (has_pattern, begins, counted) = (has_pattern(service), 0, [0; 3]);
+            let ended_at = None;
+            self.channels.push(Channel {
+                service: id,
+                pipes,
+                has_pattern,
+                runs: 0,
+                ended_at,
+                begins,
+                counted,
+            });
         }
-        output::share_stderr(memory.raw_fd(), layout::HALF_LINE + 8, layout::TORN + 8);
-        self.memory = Some(memory);
-        self.start_relay();
-        Ok(())
+        self.memory.as_mut().map_or(Ok(()), |memory| memory.grow(layout::slot(self.channels.len())))
+    }
+
+    /// Another set of services: makes pipes for those that have none, and a relay that knows all. `added` have ids that
+    /// others may have had before. The pipes of a service that is removed stay, for what it writes at last.
+    pub fn replace(&mut self, services: &Rc<[RunnableService]>, added: &[ServiceId]) {
+        let before = std::mem::replace(&mut self.services, Rc::clone(services));
+        let Some(memory) = &self.memory else { return };
+        for (at, channel) in self.channels.iter_mut().enumerate() {
+            channel.has_pattern = services.get(channel.service.index()).is_some_and(has_pattern);
+            if added.contains(&channel.service) {
+                channel.begins = memory.word(layout::slot(at) + layout::RING_END);
+                channel.counted = layout::counters(at).map(|at| memory.word(at));
+            }
+        }
+        if let Err(errno) = self.add_channels() {
+            let text = ["no pipes for the output of new services: ", crate::sys::describe(errno)];
+            output::line(LogLevel::Error, "", &text.concat());
+        }
+        if relayed(&before).ne(relayed(services)) {
+            self.is_replaced = true;
+            self.order(order::REPLACE);
+        }
     }
 
     fn start_relay(&mut self) {
@@ -170,7 +240,7 @@ impl Logs {
         let Some(memory) = &self.memory else { return };
         let started = pair::pair().and_then(|(ours, theirs)| {
             let setup = relay::Setup {
-                services: self.services,
+                services: &self.services,
                 channels: &self.channels,
                 memory,
                 control: &theirs,
@@ -323,6 +393,9 @@ impl Logs {
         let how = aside::reap(relay.pid, true);
         if self.is_held {
             return;
+        }
+        if std::mem::take(&mut self.is_replaced) {
+            return self.start_relay();
         }
         let how = how.unwrap_or(ExitStatus::Code(0)).to_string();
         // Without tee(2) what the relay held is lost: the next one says of which service.

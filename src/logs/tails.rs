@@ -48,7 +48,9 @@ impl Logs {
     #[must_use]
     pub fn tail(&self, service: ServiceId, since: u64) -> Option<Tail> {
         let memory = self.memory.as_ref()?;
-        let slot = layout::slot(self.channel(service)?);
+        let at = self.channel(service)?;
+        let since = since.max(self.channels.get(at)?.begins);
+        let slot = layout::slot(at);
         for _ in 0..8 {
             let end = memory.word(slot + layout::RING_END);
             let from = since.max(end.saturating_sub(layout::RING as u64)).min(end);
@@ -82,8 +84,11 @@ impl Logs {
     #[must_use]
     pub fn counts(&self, service: ServiceId) -> Option<[u64; 3]> {
         let memory = self.memory.as_ref()?;
-        let slot = layout::slot(self.channel(service)?);
-        Some([layout::LINES, layout::BYTES, layout::DROPPED].map(|at| memory.word(slot + at)))
+        let at = self.channel(service)?;
+        let before = self.channels.get(at)?.counted;
+        let now = layout::counters(at).map(|at| memory.word(at));
+        let mut counts = now.into_iter().zip(before).map(|(now, before)| now.saturating_sub(before));
+        Some([counts.next()?, counts.next()?, counts.next()?])
     }
 }
 

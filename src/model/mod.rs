@@ -509,6 +509,8 @@ pub enum SignalRule {
     Stop,
     /// Ignore it.
     Ignore,
+    /// Read the configuration anew.
+    Reload,
     /// Handle it as this other signal.
     As(Signal),
     /// Send `1` to service `0`.

@@ -51,6 +51,8 @@ pub fn event_name(note: Note) -> &'static str {
         Note::StillStopping => "still_stopping",
         Note::Ordered { .. } => "ordered",
         Note::StoppedIdle { .. } => "stopped_idle",
+        Note::NotReloaded => "not_reloaded",
+        Note::ConfigReloaded { .. } => "configuration_reloaded",
         Note::Added { .. } => "added",
         Note::Removed { .. } => "removed",
         Note::TurnedOff { .. } => "turned_off",
@@ -139,6 +141,9 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
             (LogLevel::Info, Some(service), ordered(service, order, name(because), because))
         }
         Note::StoppedIdle { service } => (LogLevel::Info, Some(service), "stopped (it did not run)".into()),
+        Note::NotReloaded => (LogLevel::Warn, None, "not reloaded: the container stops".into()),
+        // The runtime tells what has changed, or what is wrong.
+        Note::ConfigReloaded { .. } => (LogLevel::Debug, None, "the configuration was read anew".into()),
         Note::Added { service } => (LogLevel::Info, Some(service), "added".into()),
         Note::Removed { service } => (LogLevel::Info, Some(service), "removed".into()),
         Note::TurnedOff { service } => (LogLevel::Info, Some(service), "off".into()),
@@ -231,15 +236,11 @@ fn list(names: &[&str]) -> String {
 
 /// Suggests what to do about an unused signal; `to` is a service that might handle it.
 fn unused(signal: Signal, to: &str) -> String {
-    let what = match signal {
-        Signal::HUP => "does not reload the configuration: restart the container, or let a service have it",
-        _ => "came, and nobody uses it: a service gets it",
-    };
     let text = signal.to_string();
     let word = text.strip_prefix("SIG").map_or_else(|| signal.number().to_string(), str::to_string);
     let key = toml_key(&word);
     format!(
-        "{signal} {what} by this line under [signals]: {key} = {{ service = \"{to}\", signal = \"{word}\" }}"
+        "{signal} came, and nobody uses it: a service gets it by this line under [signals]: {key} = {{ service = \"{to}\", signal = \"{word}\" }}"
     )
 }
 

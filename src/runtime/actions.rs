@@ -4,7 +4,7 @@ use super::probes::{self, RunningProbe};
 use super::{DeferredLine, EventLoop, InheritedFds, START_COST};
 use crate::checks;
 use crate::cli::{LogLevel, Persona};
-use crate::config::{CheckProbe, ProbeSpec, Program};
+use crate::config::{CheckProbe, ProbeSpec, RunnableService};
 use crate::diagnosis;
 use crate::model::{Pid, ServiceId, Signal};
 use crate::service::extras::StartExtras;
@@ -15,6 +15,7 @@ use crate::sys::{args, stdio};
 use crate::text::redact;
 use crate::text::template::fill;
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::rc::Rc;
 
 impl EventLoop {
     /// Performs one action; returns its cost in units of a portion.
@@ -57,6 +58,7 @@ impl EventLoop {
                 self.signal_escaped(pid, signals);
             }
             Action::Sweep { signal } => self.sweep(signal),
+            Action::Reload => self.ask_reload(false),
             Action::Halt { code } => {
                 self.code = Some(code);
                 self.remove_cgroups();
@@ -113,7 +115,8 @@ impl EventLoop {
     }
 
     pub(super) fn spawn(&mut self, service: ServiceId) {
-        let Some(program) = self.program(service) else { return };
+        let services = self.services();
+        let Some(RunnableService { program, .. }) = services.get(service.index()) else { return };
         let role = if self.runtime.main == Some(service) { Role::Main } else { Role::Service };
         let outputs = self.runtime.logs.as_mut().and_then(|logs| logs.outputs(service));
         let (mut env_file, mut extras) = (None, StartExtras::default());
@@ -142,7 +145,8 @@ impl EventLoop {
     /// Handles the result of a start.
     pub(super) fn started(&mut self, service: ServiceId, started: Result<Started<'static>, StartFailure>) {
         let is_main = self.runtime.main == Some(service);
-        let Some(program) = self.program(service) else { return };
+        let services = self.services();
+        let Some(RunnableService { program, .. }) = services.get(service.index()) else { return };
         if let (Some(logs), Ok(started)) = (&mut self.runtime.logs, &started) {
             logs.run_started(service, started.pid());
         }
@@ -181,8 +185,9 @@ impl EventLoop {
         }
     }
 
-    pub(super) fn program(&self, service: ServiceId) -> Option<&'static Program> {
-        self.runtime.services.get(service.index()).map(|service| &service.program)
+    /// Returns the services as they are now.
+    pub(super) fn services(&self) -> Rc<[RunnableService]> {
+        Rc::clone(&self.runtime.services)
     }
 
     pub(super) fn say_later(&mut self, level: LogLevel, service: Option<ServiceId>, text: String) {
@@ -203,7 +208,8 @@ impl EventLoop {
     }
 
     fn probe(&mut self, service: ServiceId) {
-        let Some(found) = self.runtime.services.get(service.index()) else { return };
+        let services = self.services();
+        let Some(found) = services.get(service.index()) else { return };
         let timeout = self.probe_timeout(service);
         let is_check = matches!(found.program.probe, Some(ProbeSpec::Check(_)));
         let started = match &found.program.probe {
@@ -261,6 +267,7 @@ impl EventLoop {
     }
 
     pub(super) fn sweep(&mut self, signal: Signal) {
+        self.look_at_reload(true);
         if self.end_helper(signal) {
             return;
         }

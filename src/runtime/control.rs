@@ -44,6 +44,7 @@ impl EventLoop {
     /// Returns the descriptors to wait for, besides signals.
     pub(super) fn descriptors(&self) -> Vec<PollInterest> {
         let mut all: Vec<PollInterest> = self.probe_pipes().into_iter().map(PollInterest::reading).gather();
+        all.extend(self.reload_pipe().map(PollInterest::reading));
         all.extend(self.runtime.logs.as_ref().and_then(|logs| logs.descriptor()).map(PollInterest::reading));
         self.report_descriptors(&mut all);
         self.main_descriptors(&mut all);
@@ -67,6 +68,7 @@ impl EventLoop {
             && !self.report_comes(fd)
             && !self.main_ended(fd)
             && !self.socket_says(fd)
+            && !self.reload_says(fd)
         {
             self.client_says(fd);
         }
@@ -78,11 +80,11 @@ impl EventLoop {
         let runtime = &self.runtime;
         let files = || {
             let places = runtime.starter.places.iter();
-            places.flat_map(|places| places.files()).map(str::to_string).gather()
+            places.flat_map(|places| places.borrow().files().map(str::to_string).collect::<Vec<_>>()).gather()
         };
         let view = View {
             core: &runtime.core,
-            services: runtime.services,
+            services: &runtime.services,
             journal: &control.journal,
             now: clock::now(),
             clients: control.server.clients(),
@@ -105,6 +107,7 @@ impl EventLoop {
                 let orders = orders.into_iter().map(|(service, order)| Event::Order { service, order });
                 self.events.extend(orders);
             }
+            Some(Demand::Reload(dry_run)) => self.ask_reload(dry_run),
             Some(Demand::ReopenLogs) => {
                 if let Some(logs) = &self.runtime.logs {
                     logs.reopen();

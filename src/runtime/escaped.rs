@@ -54,7 +54,7 @@ impl EventLoop {
 
     /// Leaves no cgroup behind.
     pub(super) fn remove_cgroups(&self) {
-        for (id, service) in (0..).map(ServiceId).zip(self.runtime.services) {
+        for (id, service) in (0..).map(ServiceId).zip(&*self.runtime.services) {
             if self.is_all(id) {
                 ServiceCgroup::remove(&service.name);
             }

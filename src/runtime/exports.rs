@@ -16,6 +16,13 @@ pub(super) struct OpenEnvFile {
     ended: Option<(Pid, u64)>,
 }
 
+impl OpenEnvFile {
+    /// Returns whether it is of a run of this service.
+    pub(super) fn is_of(&self, service: ServiceId) -> bool {
+        self.service == service
+    }
+}
+
 impl EventLoop {
     /// Registers the file of a new run; `None`: it has none.
     pub(super) fn keep_env_file(&mut self, service: ServiceId, file: Option<EnvFile>) {
@@ -28,7 +35,7 @@ impl EventLoop {
         let Some(service) = self.runtime.core.service_of(pid).filter(|_| !self.env_files.is_empty()) else {
             return outcome;
         };
-        let services = self.runtime.services;
+        let services = self.services();
         let found = self.env_files.iter_mut().find(|file| file.service == service && file.ended.is_none());
         let allowed = services.get(service.index()).and_then(|service| service.program.export_env.as_ref());
         let (Some(open), Some(allowed)) = (found, allowed) else { return outcome };

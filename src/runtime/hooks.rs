@@ -10,7 +10,7 @@ use std::ffi::CString;
 
 impl EventLoop {
     pub(super) fn hook(&mut self, service: ServiceId, hook: HookKind, outcome: Option<ExitStatus>) {
-        let services = self.runtime.services;
+        let services = self.services();
         let Some(found) = services.get(service.index()) else { return };
         let commands = found.program.hooks.as_ref();
         let argv = commands.and_then(|commands| commands.0.get(hook as usize)).map_or(&[][..], Vec::as_slice);

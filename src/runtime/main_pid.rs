@@ -173,7 +173,9 @@ impl EventLoop {
 
     /// Looks for the main process of a service, whose first process has put it into the background.
     pub(super) fn follow(&mut self, service: ServiceId, first: Pid) {
-        let path = self.program(service).and_then(|program| program.notify.as_ref()?.pid_file.as_deref());
+        let services = self.services();
+        let path = services.get(service.index());
+        let path = path.and_then(|found| found.program.notify.as_ref()?.pid_file.as_deref());
         let rinit = crate::sys::pid();
         let followed = path.map(|path| {
             let (pipe, write) = fork::pipe()?;
@@ -261,7 +263,8 @@ impl EventLoop {
         let follower = self.followers.iter_mut().find(|follower| follower.service == service)?;
         fork::read_rest(follower.pipe.as_raw_fd(), &mut follower.answer);
         let why = follower.last_line();
-        let path = self.program(service)?.notify.as_ref()?.pid_file.as_deref()?;
+        let services = self.services();
+        let path = services.get(service.index())?.program.notify.as_ref()?.pid_file.as_deref()?;
         Some(fill!("its first process has ended, and {} does not name its main process: {}", path, &why))
     }
 }

@@ -11,10 +11,12 @@ mod http_helper;
 mod last_lines;
 mod loading;
 mod main_pid;
+mod merge;
 mod notices;
 mod notify;
 mod originals;
 mod probes;
+pub mod reload;
 mod sockets;
 mod wall_clock;
 
@@ -36,18 +38,19 @@ use crate::sys::tty;
 pub use control::Control;
 use groups::GroupLooks;
 pub use http_helper::HttpHelper;
+use reload::ConfigReader;
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// All state of the event loop.
 pub struct Runtime {
     /// Makes all decisions.
     pub core: Box<Supervisor>,
-    /// The services, by id. `'static`, like the next field: a process that hangs while starting may read it
-    /// indefinitely.
-    pub services: &'static [RunnableService],
-    /// Starts their processes.
+    /// The services, by id. A reload puts another list in its place.
+    pub services: Rc<[RunnableService]>,
+    /// Starts their processes. `'static`: a process that hangs while starting may read it indefinitely.
     pub starter: &'static Starter,
     /// The service that runs the COMMAND.
     pub main: Option<ServiceId>,
@@ -69,6 +72,8 @@ pub struct Runtime {
     pub control: Option<Box<Control>>,
     /// The HTTP helper, if configured.
     pub http: Option<Box<HttpHelper>>,
+    /// Reads the configuration once more, if there is one.
+    pub reader: Option<Box<dyn ConfigReader>>,
 }
 
 /// The descriptors above 2 that rinit was given.
@@ -120,6 +125,7 @@ impl Runtime {
             socket_jobs: Vec::new(),
             heard: None,
             wall_clock: None,
+            reload: None,
             runtime: self,
         };
         turn.follow_wall_clock();
@@ -208,6 +214,8 @@ struct EventLoop {
     sayings: VecDeque<DeferredLine>,
     /// Whether a process was started since the last line.
     just_started: bool,
+    /// The reload that runs.
+    reload: Option<reload::RunningReload>,
 }
 
 /// A line to be logged when all other work is done.
@@ -287,6 +295,7 @@ impl EventLoop {
             self.reports_due(),
             self.socket_jobs_due(),
             self.wall_look(),
+            self.reload_due(),
         ];
         let deadline = moments.into_iter().flatten().min();
         let mut until = if more { Some(AT_ONCE) } else { deadline };
@@ -344,6 +353,7 @@ impl EventLoop {
         }
         self.look_at_helper();
         self.give_up_socket_jobs();
+        self.look_at_reload(false);
         if self.last_lines_due().is_some_and(|moment| moment <= now) {
             self.tell_last_lines(false);
         }
@@ -383,10 +393,8 @@ impl EventLoop {
                     let name = name.unwrap_or_default();
                     self.say(LogLevel::Debug, None, &format!("reaped pid {pid} ({name}): {outcome}"));
                 }
-                if self.load_ended(pid)
-                    || self.helper_ended(pid)
-                    || self.follower_ended(pid)
-                    || self.socket_job_ended(pid)
+                let is_helper = self.helper_ended(pid) || self.reload_ended(pid, outcome);
+                if self.load_ended(pid) || is_helper || self.follower_ended(pid) || self.socket_job_ended(pid)
                 {
                     self.escaped.retain(|known| !known.is_of(pid));
                     return;

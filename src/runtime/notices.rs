@@ -32,7 +32,7 @@ impl EventLoop {
     }
 
     pub(super) fn tell(&mut self, note: Note) {
-        let services = self.runtime.services;
+        let services = self.services();
         let name = |id: ServiceId| services.get(id.index()).map_or("?", |service| service.name.as_str());
         let mut words = messages::words(note, name);
         self.list_those_meant(note, &mut words.text);

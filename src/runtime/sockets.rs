@@ -17,6 +17,7 @@ use crate::sys::stdio;
 use crate::text::gather::Gather;
 use crate::text::template::fill;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// How long a start waits for a file system to bind a socket in.
@@ -26,7 +27,7 @@ const BIND_TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) struct SocketJob {
     pid: Pid,
     pipe: OwnedFd,
-    settings: &'static SocketSettings,
+    settings: Rc<SocketSettings>,
     sockets: Vec<Rebinding>,
     /// Services that are to be started after it.
     waiting: Vec<ServiceId>,
@@ -35,17 +36,13 @@ pub(super) struct SocketJob {
 
 impl EventLoop {
     /// Returns the sockets of a service.
-    fn sockets_of(&self, service: ServiceId) -> Option<&'static SocketSettings> {
-        self.runtime.services.get(service.index())?.program.sockets.as_deref()
+    fn sockets_of(&self, service: ServiceId) -> Option<Rc<SocketSettings>> {
+        self.runtime.services.get(service.index())?.program.sockets.clone()
     }
 
     /// Returns the other services that have the same sockets: its replicas.
-    fn sharers(
-        &self,
-        service: ServiceId,
-        settings: &'static SocketSettings,
-    ) -> impl Iterator<Item = ServiceId> {
-        let all = (0..).map(ServiceId).zip(self.runtime.services);
+    fn sharers(&self, service: ServiceId, settings: &SocketSettings) -> impl Iterator<Item = ServiceId> {
+        let all = (0..).map(ServiceId).zip(&*self.runtime.services);
         let others = all.filter(move |(id, other)| {
             *id != service && other.program.sockets.as_deref().is_some_and(|own| own == settings)
         });
@@ -55,7 +52,9 @@ impl EventLoop {
     /// Returns the sockets that a connection is waited for at, each with its service.
     fn awaited_connections(&self) -> impl Iterator<Item = (ServiceId, RawFd)> {
         self.runtime.core.listening().flat_map(|id| {
-            let sockets = self.sockets_of(id).map_or(&[][..], |settings| &settings.sockets);
+            let found = self.runtime.services.get(id.index());
+            let settings = found.and_then(|found| found.program.sockets.as_deref());
+            let sockets = settings.map_or(&[][..], |settings| &settings.sockets);
             let table = &self.runtime.starter.sockets;
             sockets.iter().filter_map(move |socket| Some((id, table.raw_fd(&socket.listen)?)))
         })
@@ -83,8 +82,8 @@ impl EventLoop {
             return true;
         }
         let table = &self.runtime.starter.sockets;
-        if table.named(settings).is_none() {
-            self.bind_sockets(settings, Some(service));
+        if table.named(&settings).is_none() {
+            self.bind_sockets(&settings, Some(service));
             return true;
         }
         // Another process of the same sockets may count on what it has set, and would block if that were changed.
@@ -92,8 +91,8 @@ impl EventLoop {
             let status = self.runtime.core.state_of(id);
             matches!(status, ServiceStatus::Running { .. } | ServiceStatus::Stopping { .. })
         };
-        if !self.sharers(service, settings).any(is_live) {
-            table.be_blocking(settings);
+        if !self.sharers(service, &settings).any(is_live) {
+            table.be_blocking(&settings);
         }
         false
     }
@@ -102,13 +101,13 @@ impl EventLoop {
     pub(super) fn look_at_sockets(&mut self, service: ServiceId) {
         let Some(settings) = self.sockets_of(service) else { return };
         let known = self.socket_jobs.iter().any(|job| job.settings == settings);
-        if !known && !self.runtime.core.is_stopping() && self.runtime.starter.sockets.has_files(settings) {
-            self.bind_sockets(settings, None);
+        if !known && !self.runtime.core.is_stopping() && self.runtime.starter.sockets.has_files(&settings) {
+            self.bind_sockets(&settings, None);
         }
     }
 
     /// Starts a helper that binds what is not there. `service` is to be started after it.
-    fn bind_sockets(&mut self, settings: &'static SocketSettings, service: Option<ServiceId>) {
+    fn bind_sockets(&mut self, settings: &Rc<SocketSettings>, service: Option<ServiceId>) {
         let sockets = self.runtime.starter.sockets.rebindings(settings);
         let begun = fork::pipe().and_then(|(read, write)| {
             let job = || {
@@ -123,6 +122,7 @@ impl EventLoop {
         match begun {
             Ok((pid, pipe)) => {
                 let until = clock::now().after(BIND_TIMEOUT);
+                let settings = Rc::clone(settings);
                 self.socket_jobs.push(SocketJob { pid, pipe, settings, sockets, waiting, until });
             }
             Err(errno) => {
@@ -228,7 +228,7 @@ impl EventLoop {
             matches!(status, ServiceStatus::Off | ServiceStatus::Done | ServiceStatus::Failed)
         };
         let is_had = |spec: &ListenSpec| {
-            let mut live = (0..).map(ServiceId).zip(self.runtime.services).filter(|(id, _)| !is_over(*id));
+            let mut live = (0..).map(ServiceId).zip(&*self.runtime.services).filter(|(id, _)| !is_over(*id));
             live.any(|(_, one)| one.program.sockets().iter().any(|own| own.listen.is_same_place(spec)))
         };
         let closed = self.runtime.starter.sockets.retain(&is_had);
@@ -242,8 +242,8 @@ impl EventLoop {
     fn open_awaited(&mut self, service: ServiceId) {
         let Some(settings) = self.sockets_of(service) else { return };
         let known = self.socket_jobs.iter().any(|job| job.settings == settings);
-        if !known && self.runtime.starter.sockets.named(settings).is_none() {
-            self.bind_sockets(settings, None);
+        if !known && self.runtime.starter.sockets.named(&settings).is_none() {
+            self.bind_sockets(&settings, None);
         }
     }
 }

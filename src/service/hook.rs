@@ -12,8 +12,8 @@ impl Starter {
     /// on top of the service's environment.
     pub fn hook<'a>(
         &'a self,
-        program: &'a Program,
-        argv: &'a [CString],
+        program: &Program,
+        argv: &[CString],
         outputs: Option<[RawFd; 2]>,
         variables: Vec<CString>,
     ) -> Result<Started<'a>, StartFailure> {

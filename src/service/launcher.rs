@@ -81,7 +81,7 @@ pub struct Starter {
     /// /dev/null, for processes without input or output.
     pub null: Option<OwnedFd>,
     /// Source positions of configuration keys that can make a start fail.
-    pub places: Option<KeyPlaces>,
+    pub places: Option<RefCell<KeyPlaces>>,
     /// Whether the warning that services run as rinit's own user was logged.
     pub told_who_runs: Cell<bool>,
     /// Rights that programs do without, as already told.
@@ -141,7 +141,7 @@ impl Starter {
     /// `extras` what this start hands over.
     pub fn start<'a>(
         &'a self,
-        program: &'a Program,
+        program: &Program,
         role: Role,
         outputs: Option<[RawFd; 2]>,
         env_file: &mut Option<EnvFile>,
@@ -230,7 +230,7 @@ impl Starter {
     /// Returns the source position of the key that made a start fail: ` (/etc/rinit.toml:3:11)`.
     #[must_use]
     pub fn place_of(&self, service: ServiceId, key: &str) -> String {
-        let place = self.places.as_ref().and_then(|places| places.of(service, key));
+        let place = self.places.as_ref().and_then(|places| places.borrow().of(service, key));
         place.map_or_else(String::new, |place| fill!(" ({})", place))
     }
 
@@ -268,11 +268,12 @@ impl Starter {
         }
     }
 
-    /// Builds the description of a program's process.
+    /// Builds the description of a program's process. It borrows nothing of the program: a reload may drop that while
+    /// the process is still loading.
     pub(super) fn recipe<'a>(
         &'a self,
-        program: &'a Program,
-        argv: &'a [CString],
+        program: &Program,
+        argv: &[CString],
         role: Role,
     ) -> Result<ExecSpec<'a>, StartFailure> {
         self.recipe_as(program, program.user.as_ref(), argv, role)
@@ -281,9 +282,9 @@ impl Starter {
     /// Builds it for another user than the program's.
     pub(super) fn recipe_as<'a>(
         &'a self,
-        program: &'a Program,
+        program: &Program,
         user: Option<&UserSpec>,
-        argv: &'a [CString],
+        argv: &[CString],
         role: Role,
     ) -> Result<ExecSpec<'a>, StartFailure> {
         let word = argv.first().map_or(c"", CString::as_c_str);
@@ -301,15 +302,15 @@ impl Starter {
         let null = self.null.as_ref().map(|fd| fd.as_raw_fd());
         Ok(ExecSpec {
             candidates: spawn::candidates(word, environment.path()),
-            argv: argv.into(),
+            argv: argv.to_vec().into(),
             environment,
             directory: asked.map(Cow::Owned),
             given_directory: self.directory.as_deref(),
             ids: person.ids,
             umask: program.umask,
-            ulimits,
+            ulimits: Cow::Owned(ulimits.into_owned()),
             cgroup: None,
-            privileges,
+            privileges: privileges.map(|privileges| Cow::Owned(privileges.into_owned())),
             open_files: rlimits::given_open_files(),
             stdio: match (role, program.logging.driver) {
                 (Role::Service, LogDriver::None) => [null; 3],

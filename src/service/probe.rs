@@ -29,7 +29,7 @@ impl Starter {
     /// Starts one health probe; returns the pipe with its output, which does not go to the log.
     pub fn probe<'a>(
         &'a self,
-        program: &'a Program,
+        program: &Program,
         timeout: Duration,
     ) -> Result<(Started<'a>, Option<OwnedFd>), StartFailure> {
         match &program.probe {

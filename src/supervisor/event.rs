@@ -132,6 +132,8 @@ pub enum Action {
     Sweep { signal: Signal },
     /// Exit rinit with this code. Always the last action.
     Halt { code: u8 },
+    /// Read the configuration anew; [`super::Supervisor::replace`] follows, if it is right.
+    Reload,
     /// Tell the user.
     Tell(Note),
 }
@@ -269,6 +271,10 @@ pub enum Note {
     RunSkipped { service: ServiceId, queued: u16 },
     /// A service that has no process was stopped by hand.
     StoppedIdle { service: ServiceId },
+    /// A reload was asked for while the container stops: there is none.
+    NotReloaded,
+    /// The configuration was read anew: it is in use now, or (`ok` false) it was refused as a whole.
+    ConfigReloaded { ok: bool },
     /// A reload has added a service.
     Added { service: ServiceId },
     /// A service that a reload has removed is gone, and its id is free.

@@ -96,6 +96,12 @@ impl Supervisor {
         self.records[id].tenure == Tenure::Leaves
     }
 
+    /// Returns whether this service is the COMMAND.
+    #[must_use]
+    pub fn is_main(&self, id: ServiceId) -> bool {
+        self.whole.main == Some(id)
+    }
+
     /// Returns the number of slots, vacant or not.
     #[must_use]
     pub fn slot_count(&self) -> usize {
@@ -115,6 +121,15 @@ impl Supervisor {
 }
 
 impl Step<'_> {
+    /// A signal asks for a reload.
+    pub(super) fn ask_reload(&mut self) {
+        if self.core.is_replaceable() {
+            self.act(Action::Reload);
+        } else {
+            self.tell(Note::NotReloaded);
+        }
+    }
+
     fn replace(&mut self, mut slots: Vec<Slot>) {
         let before = self.core.slots();
         // Only vacant slots at the end may be left out, of which nothing is to come any more.
@@ -174,11 +189,11 @@ impl Step<'_> {
             self.core.records[id].tenure = match slot.change {
                 Change::Remove => Tenure::Leaves,
                 Change::Restart | Change::Keep if turns_off && record.state.is_busy() => Tenure::TurnsOff,
-                // It is stopped for good already.
-                Change::Restart if record.tenure == Tenure::TurnsOff && !slot.policy.enabled => record.tenure,
-                Change::Restart if is_live && !record.by_hand => Tenure::Restarts,
                 // It is asked to stop already.
-                Change::Keep if record.tenure == Tenure::TurnsOff && slot.policy.enabled => Tenure::Restarts,
+                Change::Restart | Change::Keep if record.tenure == Tenure::TurnsOff => {
+                    if slot.policy.enabled { Tenure::Restarts } else { Tenure::TurnsOff }
+                }
+                Change::Restart if is_live && !record.by_hand => Tenure::Restarts,
                 Change::Add | Change::Restart | Change::Keep | Change::Vacant => record.tenure,
             };
         }

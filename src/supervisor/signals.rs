@@ -61,6 +61,7 @@ impl Step<'_> {
         match rule {
             SignalRule::As(other) => self.plain_signal(other),
             SignalRule::Ignore => {}
+            SignalRule::Reload => self.ask_reload(),
             SignalRule::Stop => {
                 let code = self.code_without_main(signal);
                 self.request_stop(signal, code);
@@ -74,6 +75,8 @@ impl Step<'_> {
         let Some(main) = self.core.main() else {
             if asks_to_stop(signal) {
                 self.request_stop(signal, None);
+            } else if signal == Signal::HUP {
+                self.ask_reload();
             } else {
                 self.tell_unused(signal);
             }
@@ -239,7 +242,7 @@ pub fn ends_before_start(rules: &[(Signal, SignalRule)], signal: Signal) -> bool
         None => asks_to_stop(signal),
         Some((_, SignalRule::As(other))) => asks_to_stop(*other),
         Some((_, SignalRule::Stop)) => true,
-        Some((_, SignalRule::Ignore | SignalRule::To(..))) => false,
+        Some((_, SignalRule::Ignore | SignalRule::Reload | SignalRule::To(..))) => false,
     }
 }
 

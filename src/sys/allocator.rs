@@ -141,9 +141,12 @@ impl HeapState {
         if let Some(block) = self.take_kept(number) {
             return block;
         }
-        if self.left < size && !self.grow() {
-            // All arenas are full: map a page for it; when freed it joins the free list of its size.
-            return map(size).unwrap_or(null_mut());
+        // What is spare may be smaller than the block.
+        while self.left < size {
+            if !self.grow() {
+                // All arenas are full: map a page for it; when freed it joins the free list of its size.
+                return map(size).unwrap_or(null_mut());
+            }
         }
         let block = self.from;
         self.left -= size;

@@ -114,6 +114,11 @@ pub fn exit(code: u8) -> ! {
     unsafe { libc::_exit(i32::from(code)) }
 }
 
+/// Moves to a directory: for helper processes.
+pub fn change_directory(directory: &std::ffi::CStr) -> Result<(), Errno> {
+    nix::unistd::chdir(directory)
+}
+
 /// Changes to `/`, so that rinit keeps no mount busy.
 pub fn sit_in_root() {
     let _ = nix::unistd::chdir(c"/");

@@ -64,6 +64,7 @@ mod profiles;
 mod quiet;
 mod races;
 mod reaching;
+mod reload;
 mod remedies;
 mod replicas;
 mod report;

@@ -8,7 +8,8 @@ use crate::model::{Signal, SignalRule};
 use crate::text::suggest::did_you_mean;
 use crate::text::template::fill;
 
-const EXPECTED: &str = "\"stop\", \"ignore\", another signal, or { service = \"web\", signal = \"USR1\" }";
+const EXPECTED: &str =
+    "\"stop\", \"reload\", \"ignore\", another signal, or { service = \"web\", signal = \"USR1\" }";
 
 /// Reads the table. A signal is replaced once, so that two of them may change places. One for a replicated service
 /// has a rule for each instance.
@@ -54,9 +55,11 @@ fn meaning(
         Value::Text(raw) => match table.expand_node(&entry.key, &entry.node, raw)?.as_str() {
             "stop" => Some(vec![SignalRule::Stop]),
             "ignore" => Some(vec![SignalRule::Ignore]),
+            "reload" => Some(vec![SignalRule::Reload]),
             word => match Signal::parse(word) {
                 Some(Signal::KILL | Signal::STOP | Signal::CHLD) | None => {
-                    let hint = did_you_mean(raw, ["stop", "ignore"].into_iter().chain(Signal::names()));
+                    let hint =
+                        did_you_mean(raw, ["stop", "reload", "ignore"].into_iter().chain(Signal::names()));
                     fault(&format!("found \"{raw}\", expected {EXPECTED}{hint}"));
                     None
                 }

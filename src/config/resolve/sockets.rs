@@ -11,6 +11,7 @@ use crate::model::ServiceType;
 use crate::model::listen::{ListenAddress, ListenSpec};
 use crate::text::template::fill;
 use crate::text::words::words;
+use std::rc::Rc;
 
 /// `type` of a socket.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,7 +35,7 @@ words!(StartWhen { "auto" => Auto, "on-demand" => OnDemand });
 const MAX_SOCKETS: usize = 64;
 
 /// Reads both keys. Returns the sockets, and whether it is started on demand.
-pub fn read(table: &Table<'_>, draft: &Draft, kind: ServiceType) -> (Option<Box<SocketSettings>>, bool) {
+pub fn read(table: &Table<'_>, draft: &Draft, kind: ServiceType) -> (Option<Rc<SocketSettings>>, bool) {
     if table.path == DEFAULTS {
         // What `[defaults]` says is told as a fault of its own.
         table.ignore(&["sockets", "start"]);
@@ -67,7 +68,7 @@ pub fn read(table: &Table<'_>, draft: &Draft, kind: ServiceType) -> (Option<Box<
             );
         }
     }
-    let settings = (!sockets.is_empty()).then(|| Box::new(SocketSettings { sockets }));
+    let settings = (!sockets.is_empty()).then(|| Rc::new(SocketSettings { sockets }));
     (settings, on_demand)
 }
 

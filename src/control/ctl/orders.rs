@@ -2,14 +2,14 @@
 
 use super::client::CtlClient;
 use super::status::why;
-use super::table::{CODE, NO_WAIT, ONLY, ROLLING, SOCKET};
+use super::table::{CODE, DRY_RUN, NO_WAIT, ONLY, ROLLING, SOCKET};
 use super::wait::{Awaited, Told, WaitGoal, wait_for};
 use super::{CtlError, CtlRequest, complain};
 use crate::exit_code::{FAILURE, TIMED_OUT, USAGE};
 use crate::sys::event::clock;
 use crate::sys::net::line_stream::readable;
 use crate::sys::stdio;
-use crate::text::escape::{json_string, on_one_line};
+use crate::text::escape::{json_string, on_one_line, printable};
 use crate::text::gather::Gather;
 use crate::text::json::Json;
 use crate::text::template::fill;
@@ -45,6 +45,23 @@ pub(super) fn signal(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
     let (rows, _) = client.chosen(names)?;
     client.ask("signal", &names_of(&rows), &field, &mut |_| {})?;
     Ok(0)
+}
+
+/// Prints what has changed, or what is wrong.
+pub(super) fn reload(request: &CtlRequest<'_>) -> Result<u8, CtlError> {
+    let dry_run = if request.arguments.has(&DRY_RUN) { ",\"dry_run\":true" } else { "" };
+    let mut lines: Vec<String> = Vec::new();
+    let mut client = request.connect()?;
+    let result = client.ask("reload", &[], dry_run, &mut |row| {
+        lines.extend(row.text("text").map(str::to_string));
+    });
+    for line in &lines {
+        match result {
+            Ok(_) => _ = super::print(&fill!("{}\n", &printable(line))),
+            Err(_) => complain(line),
+        }
+    }
+    result.map(|_| 0)
 }
 
 pub(super) fn names_of(rows: &[Json]) -> Vec<&str> {

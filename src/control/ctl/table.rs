@@ -77,6 +77,7 @@ pub(super) static FOLLOW: CtlOption = flag("follow", 'f', "go on with what comes
 pub(super) static LINES: CtlOption = valued("lines", 'n', "LINES", "the last lines of each service");
 pub(super) static REOPEN: CtlOption =
     flag("reopen", '\0', "open all log files anew, after something has moved them (logrotate)");
+pub(super) static DRY_RUN: CtlOption = flag("dry-run", 'n', "only tell what would change");
 pub(super) static NO_WAIT: CtlOption = flag("no-wait", '\0', "do not wait for the result");
 pub(super) static TIMEOUT: CtlOption =
     valued("timeout", 't', "TIME", "wait at most so long, then end with 124");
@@ -151,6 +152,16 @@ pub(super) static VERBS: &[CtlVerb] = &[
         example: "rinitctl restart --rolling web",
         options: &[&ROLLING, &NO_WAIT, &TIMEOUT],
         run: orders::restart,
+    },
+    CtlVerb {
+        name: "reload",
+        usage: "",
+        operands: Operands::None,
+        help: "read the configuration anew, and start, stop and restart what has changed",
+        more: "What has not changed is not touched. A configuration with a fault is refused as a whole.",
+        example: "rinitctl reload --dry-run",
+        options: &[&DRY_RUN],
+        run: orders::reload,
     },
     CtlVerb {
         name: "signal",

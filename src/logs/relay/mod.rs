@@ -41,6 +41,8 @@ const HALF_LINE_DELAY: Duration = Duration::from_millis(100);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// After the death of rinit: the time limit for the last lines.
 const ORPHANED_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long it goes on when another takes its place.
+const REPLACED_TIMEOUT: Duration = Duration::from_millis(500);
 /// Lines that come faster than this are a burst, and are carried together; the timer's slack (50 µs) makes up the pause.
 const BURST_INTERVAL: Duration = Duration::from_micros(100);
 const BURST_PAUSE: Duration = Duration::from_micros(1);
@@ -57,7 +59,7 @@ const SINKS: u64 = 1 << 33;
 
 /// The arguments of the relay.
 pub(super) struct Setup<'a> {
-    pub services: &'static [RunnableService],
+    pub services: &'a [RunnableService],
     pub channels: &'a [Channel],
     pub memory: &'a SharedMemory,
     pub control: &'a OwnedFd,
@@ -228,7 +230,7 @@ impl<'a> Relay<'a> {
         }
     }
 
-    fn name(&self, channel: usize) -> &'static str {
+    fn name(&self, channel: usize) -> &'a str {
         let service = self.setup.channels.get(channel).map(|channel| channel.service.index());
         service.and_then(|at| self.setup.services.get(at)).map_or("", |service| &service.name)
     }
@@ -320,6 +322,8 @@ impl<'a> Relay<'a> {
                 }
                 Some(&order::REOPEN) => self.open_files(),
                 Some(&order::FINISH) => self.finish(NEVER),
+                // What is left in the pipes is for the next one.
+                Some(&order::REPLACE) => self.finish(clock::now().after(REPLACED_TIMEOUT)),
                 _ => {}
             }
         }

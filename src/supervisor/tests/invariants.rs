@@ -88,6 +88,7 @@ impl World {
                 rule(self.stopping || self.by_hand == 0, "ended, though some were only stopped by hand")?;
                 (self.stopping, self.swept) = (true, true);
             }
+            Action::Reload => rule(self.core.is_replaceable(), "a reload while the container stops")?,
             Action::Halt { code } => self.halted = Some(code),
             Action::Tell(note) => return self.check_note(&note),
         }

@@ -58,6 +58,8 @@ impl World {
             Note::Stopping { .. }
             | Note::Added { .. }
             | Note::Activated { .. }
+            | Note::NotReloaded
+            | Note::ConfigReloaded { .. }
             | Note::Ready { .. }
             | Note::Reloading { .. }
             | Note::Reloaded { .. }

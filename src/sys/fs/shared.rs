@@ -25,6 +25,16 @@ impl SharedMemory {
         Ok(Self { fd, len })
     }
 
+    /// Makes it larger; those that have mapped it do not see more of it.
+    pub fn grow(&mut self, len: usize) -> Result<(), Errno> {
+        if len > self.len {
+            // SAFETY: resizes a file of ours.
+            Errno::result(unsafe { libc::ftruncate(self.fd.as_raw_fd(), i64::try_from(len).unwrap_or(0)) })?;
+            self.len = len;
+        }
+        Ok(())
+    }
+
     /// Returns its descriptor, for [`read_word`] and [`write_word`].
     #[must_use]
     pub fn raw_fd(&self) -> RawFd {

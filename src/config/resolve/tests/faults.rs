@@ -181,7 +181,7 @@ fn a_bad_table_says_what_was_expected() {
         ("[signals]\nKILL = 'stop'", "no process can catch it"),
         ("[signals]\nCHLD = 'stop'", "rinit needs it for itself"),
         ("[signals]\nHUP = 'stpo'", "did you mean \"stop\"?"),
-        ("[signals]\nHUP = 'reload'", "found \"reload\", expected \"stop\", \"ignore\""),
+        ("[signals]\nHUP = 'relaod'", "expected \"stop\", \"reload\", \"ignore\""),
         ("[signals]\nHUP = 'HUP'", "stands for itself"),
         ("[signals]\nHUP = 'KILL'", "expected \"stop\""),
         ("[signals]\nHUP = 3", "found an integer"),
