@@ -5,6 +5,7 @@ mod control;
 mod escaped;
 mod exports;
 mod fd_store;
+mod foreground;
 mod groups;
 mod hooks;
 mod http_helper;
@@ -455,21 +456,6 @@ impl EventLoop {
     fn main_may_restart(&self) -> bool {
         let runtime = &self.runtime;
         runtime.main.is_some_and(|main| runtime.core.rules(main).restart.when != Restart::No)
-    }
-
-    /// A child was stopped. This matters for the COMMAND in a terminal: the shell above rinit takes over; without such
-    /// a shell nobody could continue it.
-    fn stopped(&mut self, pid: Pid, signal: Signal) {
-        self.load_stopped(pid);
-        if self.main_pid != Some(pid) {
-            return;
-        }
-        match (crate::sys::pid(), signal) {
-            (1, Signal::TSTP) => tty::undo_stop(pid),
-            (1, _) => {}
-            (_, Signal::TSTP | Signal::TTIN | Signal::TTOU | Signal::STOP) => tty::stop_with(pid),
-            (_, _) => {}
-        }
     }
 
     fn signal(&mut self, came: Signal, sender: Option<Pid>) {
