@@ -20,7 +20,7 @@ pub(super) struct Merged {
 
 /// How many services are touched, and how.
 #[derive(Default)]
-struct Counts {
+struct ReloadCounts {
     added: usize,
     removed: usize,
     changed: usize,
@@ -36,7 +36,7 @@ pub(super) fn merge(
 ) -> Result<Merged, String> {
     let places = places(core, old, &plan, is_free)?;
     let mut merged = removed_all(core, old, plan.whole.clone());
-    let mut counts = Counts::default();
+    let mut counts = ReloadCounts::default();
     let count = places.iter().map(|id| id.index() + 1).max().unwrap_or(0);
     while merged.slots.len() < count {
         merged.slots.push(Slot { policy: ServicePolicy::default(), change: Change::Vacant });
@@ -83,7 +83,7 @@ pub(super) fn merge(
         }
     }
     tell_removed(core, &mut merged, &mut counts);
-    let Counts { added, removed, changed, untouched } = counts;
+    let ReloadCounts { added, removed, changed, untouched } = counts;
     merged.lines.push(format!("{added} added, {removed} removed, {changed} changed, {untouched} untouched"));
     Ok(merged)
 }
@@ -251,7 +251,7 @@ fn other_keys(
     keys
 }
 
-fn tell_removed(core: &Supervisor, merged: &mut Merged, counts: &mut Counts) {
+fn tell_removed(core: &Supervisor, merged: &mut Merged, counts: &mut ReloadCounts) {
     let ids = (0..).map(ServiceId);
     for (id, (slot, service)) in ids.zip(merged.slots.iter().zip(&merged.services)) {
         if slot.change == Change::Remove && !core.is_leaving(id) {

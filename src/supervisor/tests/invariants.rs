@@ -275,16 +275,6 @@ impl World {
         rule(self.now.since(self.said) >= 10 * S, "no silence")
     }
 
-    pub(super) fn give_up(&mut self, service: ServiceId) -> Result<(), &'static str> {
-        let is_start = |group: &Group| !group.probe || group.hook == Some(HookKind::PreStart) && group.killed;
-        let stuck =
-            self.groups.values_mut().find(|group| group.of == service && is_start(group) && !group.given_up);
-        let stuck = stuck.ok_or("stuck, but not there")?;
-        rule(stuck.killed, "given up and never killed")?;
-        stuck.given_up = true;
-        Ok(())
-    }
-
     /// Records what the world expects of a signal before it is sent.
     pub(super) fn expect(&mut self, event: Event) {
         if let Event::Order { service, order: ControlOrder::Roll } = event {

@@ -24,6 +24,16 @@ pub(super) struct Expected {
 }
 
 impl World {
+    pub(super) fn give_up(&mut self, service: ServiceId) -> Result<(), &'static str> {
+        let is_start = |group: &Group| !group.probe || group.hook == Some(HookKind::PreStart) && group.killed;
+        let stuck =
+            self.groups.values_mut().find(|group| group.of == service && is_start(group) && !group.given_up);
+        let stuck = stuck.ok_or("stuck, but not there")?;
+        rule(stuck.killed, "given up and never killed")?;
+        stuck.given_up = true;
+        Ok(())
+    }
+
     /// Replaces the set of services.
     pub fn replace(&mut self, slots: Vec<Slot>) {
         self.steps += 1;
