@@ -421,3 +421,32 @@ fn the_command_may_report_too() {
     }
     run.end().expect(4);
 }
+
+/// Sockets come first, then what was kept.
+#[test]
+fn descriptors_that_are_kept_follow_the_sockets() {
+    let script = "
+names = os.environ['LISTEN_FDNAMES']
+say('got ' + names)
+if names == 'web':
+    r, w = os.pipe()
+    notify('FDSTORE=1\\nFDNAME=state', [r, w])
+else:
+    os.write(5, b'kept')
+    say(os.read(4, 9).decode())
+    socket.socket(fileno=3).getsockname()
+notify('READY=1')
+wait('crash')
+os.unlink('/mnt/files/crash')
+sys.exit(1)";
+    let keys = "notify = \"systemd\"\nfd_store = 2\nsockets.web = \"/mnt/files/web.sock\"\nrestart_policy = { delay = \"10ms\" }";
+    // Docker's profile blocks it.
+    for refused in [&[][..], &[(libc::SYS_kcmp, libc::EPERM)]] {
+        let run = Init::config(&service(keys, script)).refusing(refused).start();
+        run.wait_for("got web\n");
+        run.wait_for_err("app: ready");
+        std::fs::write(run.directory().join("crash"), "").unwrap();
+        run.wait_for("got web:state:state\nkept\n");
+        run.stop().expect(0);
+    }
+}

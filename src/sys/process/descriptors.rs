@@ -29,22 +29,26 @@ pub fn pass(all: &[PassedFd]) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Returns whether two descriptors are of the same open file (kcmp(2); where that is blocked, of the same file).
+/// Returns whether two descriptors are of the same open file (kcmp(2)). Where that is blocked, as by Docker's profile:
+/// whether they are of the same file, and opened alike.
 #[must_use]
 pub fn is_same(one: &OwnedFd, other: &OwnedFd) -> bool {
+    const KCMP_FILE: libc::c_int = 0;
     let file = |fd: &OwnedFd| {
-        // SAFETY: zero is valid for this structure, which the kernel fills.
+        // SAFETY: zero is valid for this structure, which the kernel fills; the rest is integers.
         unsafe {
             let mut found: libc::stat = std::mem::zeroed();
             libc::fstat(fd.as_raw_fd(), &raw mut found);
-            (found.st_dev, found.st_ino)
+            (found.st_dev, found.st_ino, libc::fcntl(fd.as_raw_fd(), libc::F_GETFL))
         }
     };
-    const KCMP_FILE: libc::c_int = 0;
     let own = crate::sys::pid();
-    file(one) == file(other)
-        // SAFETY: integers only.
-        && unsafe { libc::syscall(libc::SYS_kcmp, own, own, KCMP_FILE, one.as_raw_fd(), other.as_raw_fd()) } <= 0
+    // SAFETY: integers only.
+    match unsafe { libc::syscall(libc::SYS_kcmp, own, own, KCMP_FILE, one.as_raw_fd(), other.as_raw_fd()) } {
+        0 => true,
+        -1 => file(one) == file(other),
+        _ => false,
+    }
 }
 
 /// Closes every descriptor from 3 on except those in `kept`. Descriptors may lie above the current limit, if that was lowered
