@@ -252,7 +252,9 @@ impl World {
         let queues = self.rules[id.index()].schedule.as_ref().unwrap().overlap == Overlap::Queue;
         let state = self.core.records[id].state;
         if matches!(state, ServiceState::Backoff { .. }) {
-            self.known[id.index()] = Known::New; // The new run is no restart.
+            // The new run is no restart, which would have to wait.
+            self.known[id.index()] = Known::New;
+            self.demand.not_before[id.index()] = Moment(0);
         }
         match state {
             ServiceState::Off | ServiceState::Down(_) => return None,

@@ -112,6 +112,8 @@ impl World {
     pub(super) fn check_post_stop(&mut self, id: ServiceId) -> Result<(), &'static str> {
         let bit = 1 << id.0;
         let owed = self.hooks.owed & bit != 0;
+        // The next attempt may have no hook before it, after a reload.
+        self.hooks.prepared &= !bit;
         self.hooks.owed &= !bit;
         rule(!owed || self.core.stop.skip_hooks, "an end without its post_stop")
     }
