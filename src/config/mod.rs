@@ -12,7 +12,7 @@ pub use source::files::Files;
 
 use crate::model::listen::ListenSpec;
 use crate::model::privileges::ExecPrivileges;
-use crate::model::{Level, ServicePolicy, Settings, Ulimit};
+use crate::model::{Level, ServicePolicy, Settings, Signal, Ulimit};
 use crate::text::words::words;
 use prepared::PreparedFile;
 use source::diagnostic::Span;
@@ -191,6 +191,8 @@ pub struct ProgramSettings {
     pub notify: Option<Box<NotifySettings>>,
     /// What rinit opens for it.
     pub sockets: Option<Rc<SocketSettings>>,
+    /// What it gets at a reload that does not restart it.
+    pub reload_signal: Option<Signal>,
 }
 
 /// How a service reports on itself.

@@ -1,7 +1,7 @@
 //! What a reload changes: the services that run beside those that the configuration has now.
 
 use crate::config::{LogDriver, Logging, Off, Plan, Program, ProgramSettings, RunnableService};
-use crate::model::{Dependency, ServiceId, ServicePolicy, Settings, SignalRule};
+use crate::model::{Dependency, ServiceId, ServicePolicy, Settings, Signal, SignalRule};
 use crate::supervisor::Supervisor;
 use crate::supervisor::reload::{Change, Slot};
 use crate::text::template::fill;
@@ -14,6 +14,8 @@ pub(super) struct Merged {
     pub(super) whole: Settings,
     /// Those that are new.
     pub(super) added: Vec<ServiceId>,
+    /// Those that get their `reload_signal`.
+    pub(super) signalled: Vec<(ServiceId, Signal)>,
     /// What changes, a line each, and the counts.
     pub(super) lines: Vec<String>,
 }
@@ -68,6 +70,12 @@ pub(super) fn merge(
                 keep_condition(known, &before, &mut new, &mut policy);
                 share(known, &mut new);
                 let (change, line) = compared(core, id, (known, &before), (&new, &policy));
+                let is_signalled = change == Change::Keep && core.leader_of(id).is_some();
+                let signal = new.program.reload_signal.filter(|_| is_signalled);
+                if let Some(signal) = signal {
+                    merged.signalled.push((id, signal));
+                    merged.lines.push(fill!("{}: gets {}", new.name.as_str(), &signal.to_string()));
+                }
                 let is_touched = line.is_some();
                 counts.changed += usize::from(is_touched);
                 counts.untouched += usize::from(!is_touched);
@@ -127,7 +135,7 @@ fn removed_all(core: &Supervisor, old: &[RunnableService], whole: Settings) -> M
     for (service, slot) in old.iter().zip(&slots) {
         services.push(if slot.change == Change::Vacant { nobody() } else { copy(service) });
     }
-    Merged { slots, services, whole, added: Vec::new(), lines: Vec::new() }
+    Merged { slots, services, whole, added: Vec::new(), signalled: Vec::new(), lines: Vec::new() }
 }
 
 fn copy(service: &RunnableService) -> RunnableService {
@@ -212,6 +220,8 @@ fn changed_keys(old: &Program, new: &Program, kind: bool) -> Vec<&'static str> {
     let alike = || ProgramSettings {
         probe: before.probe.clone(),
         probe_user: before.probe_user.clone(),
+        hooks: before.hooks.clone(),
+        reload_signal: before.reload_signal,
         ..after.clone()
     };
     if keys.is_empty() && (old.instance != new.instance || before != after && *before != alike()) {

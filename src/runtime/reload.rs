@@ -11,7 +11,7 @@ use crate::config::source::key_places::KeyPlaces;
 use crate::logs::Logs;
 use crate::model::environ::Environ;
 use crate::model::{ExitStatus, Moment, Pid, ServiceId, Signal};
-use crate::supervisor::event::Note;
+use crate::supervisor::event::{ControlOrder, Event, Note};
 use crate::sys::event::clock;
 use crate::sys::process::{fork, kill};
 use crate::sys::stdio;
@@ -180,7 +180,7 @@ impl EventLoop {
         };
         let NewSet { plan, files } = reader.replay(tape, environ)?;
         let merged = self.merged(plan).map_err(|why| vec![why])?;
-        let Merged { slots, services, whole, added, lines } = merged;
+        let Merged { slots, services, whole, added, signalled, lines } = merged;
         let runtime = &mut self.runtime;
         if let Some(places) = &runtime.starter.places {
             places.replace(KeyPlaces::new(&files, services.iter().map(|service| service.name.as_str())));
@@ -199,6 +199,8 @@ impl EventLoop {
         runtime.core.set_settings(whole);
         runtime.core.replace(clock::now(), slots, &mut self.decided);
         self.actions.extend(self.decided.drain(..));
+        let order = |(service, signal)| Event::Order { service, order: ControlOrder::Signal(signal) };
+        self.events.extend(signalled.into_iter().map(order));
         Ok(lines)
     }
 

@@ -276,44 +276,62 @@ fn a_reload_while_the_container_stops_is_refused() {
     run.end().expect(137);
 }
 
-/// A service has a write lease on the configuration: whoever opens that waits up to 45 s (fs.lease-break-time).
-const LEASE: &str = r#"
-    [services.holder]
-    command = ["/usr/bin/python3", "-c", """
-import fcntl, os, signal, time
-signal.signal(signal.SIGIO, signal.SIG_IGN)
-fcntl.fcntl(os.open('/mnt/files/rinit.toml', os.O_RDONLY), fcntl.F_SETLEASE, fcntl.F_WRLCK)
-print('held', flush=True)
-time.sleep(1000)
-"""]
-"#;
+/// A file system that does not answer, in the configuration that is read next.
+fn with_a_hang() -> (Running, Client) {
+    crate::harness::needs_root();
+    let hang = "[services.hang]\ncommand = [\"sh\", \"-c\", \"mkdir -p /mnt/files/hang; exec /mnt/probe hang /mnt/files/hang\"]\n";
+    let (run, mut client) = start(&[hang, &*sleeper("a", 1001)].concat());
+    client.wait_for("a", "running");
+    eventually("it is mounted", || !run.out().is_empty());
+    write(&run, &[hang, &*sleeper("a", 1001), "env_file = \"/mnt/files/hang/x\"\n"].concat());
+    (run, client)
+}
 
-/// Who begins to read the configuration, and waits.
-fn reading(run: &Running) -> bool {
-    run.others().iter().any(|other| other.command.contains("/mnt/rinit"))
+/// The helper that reads the configuration.
+fn is_read(run: &Running) -> bool {
+    run.others().iter().any(|other| other.command.contains("rinit.toml"))
 }
 
 #[test]
 fn a_stop_during_a_reload_that_hangs_ends_at_once() {
-    let (run, mut client) = start(LEASE);
-    run.wait_for("held");
+    let (run, mut client) = with_a_hang();
     client.send(RELOAD);
-    eventually("the helper reads", || reading(&run));
-    run.stops_at_once().expect(0);
+    eventually("the helper reads", || is_read(&run));
+    run.signal(libc::SIGTERM);
+    run.end();
 }
 
 #[test]
 fn a_reload_that_hangs_is_given_up_and_the_next_one_is_as_ever() {
-    let (run, mut client) = start(LEASE);
-    run.wait_for("held");
-    let before = pid(&mut client, "holder");
+    let (run, mut client) = with_a_hang();
+    let before = pid(&mut client, "a");
     let (rows, last) = client.ask(RELOAD);
     assert_eq!(last.text("error"), Some("refused"));
     assert_eq!(lines(&rows), ["not read within 10s: a file system does not answer"]);
-    // Another file has its name, and nobody has a lease on that.
-    write(&run, LEASE);
-    assert_eq!(reload(&mut client), ["0 added, 0 removed, 0 changed, 1 untouched"]);
-    assert_eq!(pid(&mut client, "holder"), before);
+    write(&run, &sleeper("a", 1001));
+    assert_eq!(reload(&mut client).last().unwrap(), "0 added, 1 removed, 0 changed, 1 untouched");
+    assert_eq!(pid(&mut client, "a"), before);
+    run.stop().expect(0);
+}
+
+/// Such as nginx, whose own configuration rinit does not read.
+#[test]
+fn a_service_that_reads_files_of_its_own_gets_its_reload_signal() {
+    let config = |more: &str| {
+        format!(
+            "[services.a]\ncommand = [\"sh\", \"-c\", \"trap 'echo again' HUP; echo up; while :; do sleep 0.1; done\"]\nreload_signal = \"HUP\"\n{more}"
+        )
+    };
+    let (run, mut client) = start(&config(""));
+    run.wait_for("up");
+    let before = pid(&mut client, "a");
+    assert_eq!(reload(&mut client), ["a: gets SIGHUP", "0 added, 0 removed, 0 changed, 1 untouched"]);
+    run.wait_for("again");
+    assert_eq!(pid(&mut client, "a"), before);
+    write(&run, &config("umask = \"027\"\n"));
+    assert_eq!(reload(&mut client)[0], "a: changed (umask)");
+    eventually("it is another", || pid(&mut client, "a") != before);
+    assert_eq!(run.out().matches("again").count(), 1, "{}", run.out());
     run.stop().expect(0);
 }
 

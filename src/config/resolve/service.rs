@@ -254,6 +254,7 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         notify: reports.map(|(_, settings)| Box::new(settings)),
         sockets,
         hooks: hook_commands,
+        reload_signal: table.signal("reload_signal"),
     };
     draft.service.program.settings = settings.into();
 }
