@@ -232,9 +232,8 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         hooks,
         schedule: schedule::read(table, kind, draft.is_main),
     };
-    let logging = logging::read(table);
+    let (logging, clear_env) = (logging::read(table), table.flag("clear_env").unwrap_or(false));
     check_log_probe(table, probe.as_ref(), &logging);
-    let clear_env = table.flag("clear_env").unwrap_or(false);
     let unset = environment::unset(table, clear_env);
     let settings = ProgramSettings {
         environment: environment::read(table, sources, clear_env, &unset),
