@@ -41,6 +41,7 @@ mod logs;
 mod nested;
 mod scenarios;
 mod services;
+mod sockets;
 mod start_up_examples;
 mod stops;
 mod surroundings;
