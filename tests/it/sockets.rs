@@ -300,3 +300,42 @@ fn the_example_serves_a_port_without_root_and_reports_when_asked() {
         run.stop().expect(0);
     }
 }
+
+/// Says whether descriptor 3 blocks, makes it not block, and says it again with each USR1.
+const FLAGS: &str = r#"
+import os, signal, sys
+name = os.environ.get("RINIT_INSTANCE", "0")
+def tell(*_): print(name, "blocks", os.get_blocking(3), flush=True)
+signal.signal(signal.SIGUSR1, tell)
+tell()
+os.set_blocking(3, False)
+print(name, "up", flush=True)
+while True: signal.pause()
+"#;
+
+/// The flag is everybody's who has the socket: a restart found it as the last run had left it, and to clear it under another
+/// replica would let that one hang in accept(2).
+#[test]
+fn a_start_finds_its_socket_blocking_unless_another_replica_uses_it() {
+    let config = |keys: &str| {
+        let command = format!("command = ['python3', '{FILES}/flags.py']");
+        launch(&format!("[services.web]\n{command}\nsockets.x = '@rinit-flags'\n{keys}\n"))
+            .file("flags.py", FLAGS)
+    };
+    let run = config("").start();
+    run.wait_for("0 up");
+    Client::of(&run).ask(r#"{"verb":"restart","names":["web"]}"#);
+    eventually("it was started twice", || run.out().matches("0 up").count() == 2);
+    assert_eq!(run.stop().expect(0).out.matches("0 blocks True").count(), 2);
+    let run = config("replicas = 2").start();
+    run.wait_for("1 up");
+    run.wait_for("2 up");
+    let mut client = Client::of(&run);
+    client.ask(r#"{"verb":"restart","names":["web.2"]}"#);
+    eventually("the second was started twice", || run.out().matches("2 up").count() == 2);
+    client.ask(r#"{"verb":"signal","names":["web.1"],"signal":"USR1"}"#);
+    eventually("the first tells", || run.out().matches("1 blocks").count() == 2);
+    let out = run.out();
+    assert_eq!(out.lines().rfind(|line| line.starts_with("1 blocks")), Some("1 blocks False"), "{out}");
+    run.stop().expect(0);
+}
