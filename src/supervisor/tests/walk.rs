@@ -238,19 +238,6 @@ fn every_state_of_two_tied_services() {
 }
 
 #[test]
-fn every_state_of_a_service_that_is_started_by_connections() {
-    for tied in [false, true] {
-        let mut world = two(|_, above, _| {
-            above.on_demand = true;
-            above.start_timeout = None;
-            above.depends_on[0].restart = tied;
-        });
-        world.orders = tied;
-        visits(5_000, &world);
-    }
-}
-
-#[test]
 fn every_state_of_a_oneshot_and_the_main_service() {
     visits(
         800,
