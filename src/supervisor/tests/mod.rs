@@ -5,6 +5,7 @@ mod bonds;
 mod clock;
 mod compare;
 mod container;
+mod day;
 mod demand;
 mod dice;
 mod endings;
