@@ -81,6 +81,7 @@ pub static TABLES: &[TableSpec] = &[
         key("after", "names", "", "ordering only: services to wait for if they are to start at all"),
         key("restart", "word", "\"on-failure\"; \"no\" for a oneshot and `main`", "\"no\", \"always\", \"on-failure\", \"on-failure:N\" or \"unless-stopped\""),
         key("restart_policy", "table", "", "delays and number of restarts"),
+        key("update_config", "table", "", "how a rolling restart (`rinitctl restart --rolling`) restarts it"),
         key("success_exit_codes", "codes and signals", "0", "exit codes and signals that count as success, besides 0"),
         key("start_timeout", "duration or \"none\"", "\"none\"", "how long it may take to be ready (a oneshot: done); then it is stopped and has failed"),
         key("min_uptime", "duration", "\"0s\"", "a run of this length is a successful start: before that dependants wait, and an end, even with code 0, is a failure"),
@@ -145,6 +146,10 @@ pub static TABLES: &[TableSpec] = &[
         key("required", "bool", "true", "whether this service cannot start without it"),
         key("restart", "bool", "false", "whether a restart of the dependency restarts this service"),
         key("all", "bool", "false", "of a service with `replicas`: wait for all its instances instead of one"),
+    ] },
+    TableSpec { path: "services.NAME.update_config", help: "A rolling restart of it, in the words of Compose's `deploy.update_config`.", keys: &[
+        key("order", "word", "\"stop-first\"", "\"start-first\": another process is started beside it, with the same `RINIT_INSTANCE`, and stands in for it: only when that is ready the old one is stopped; when the new one is ready, the stand-in is. If it never gets ready, the old one runs on. For services that can run twice: a port of its own must come from `sockets`, or be shared (SO_REUSEPORT)"),
+        key("monitor", "duration", "\"1s\"", "how long it must have run to count as ready, without a healthcheck"),
     ] },
     TableSpec { path: "services.NAME.restart_policy", help: "", keys: &[
         key("delay", "duration", "\"100ms\"", "the delay before the first restart"),
@@ -254,6 +259,7 @@ impl TableSpec {
                 "command",
                 "depends_on",
                 "restart_policy",
+                "update_config",
                 "healthcheck",
                 "env_file",
                 "ulimits",
@@ -328,7 +334,7 @@ mod tests {
 
     /// A file in which every table stands.
     const ALL: &str = "when_idle = 'stay'\nstop.within = '9s'\n[control]\nsocket = '@a'\nallow = '1'\nread_only = ['2']\nhttp = ':8081'\n[defaults]\nlogging = { driver = 'none' }
-[services.a]\ncommand = 'a'\nhealthcheck = { tcp = 1 }\nlogging = { driver = 'file', file = '/l', timestamps = true, max_size = '1M', max_file = 2 }\nrestart_policy = { delay = '1s' }
+[services.a]\ncommand = 'a'\nhealthcheck = { tcp = 1 }\nlogging = { driver = 'file', file = '/l', timestamps = true, max_size = '1M', max_file = 2 }\nrestart_policy = { delay = '1s' }\nupdate_config = { order = 'start-first' }
 pre_start = { command = 'b' }
 ulimits = { nofile = { soft = 1, hard = 2 } }\nenv_file = [{ path = '/e', required = false }]
 [hooks]\nbefore_start = '/h'\n[services.h]\nreplicas = 2\ntype = 'oneshot'\ncommand = { directory = '/h' }\n[services.'b.1']\ncommand = 'b'\ndepends_on = { a = { condition = 'healthy' }, h = { all = true } }\n[services.main]\nwhen_command = 'm'\nsockets.a = { listen = '/s', type = 'stream', mode = '0600', owner = 1, group = 1, backlog = 5, reuse_port = false }

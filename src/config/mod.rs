@@ -111,7 +111,7 @@ impl Off {
 }
 
 /// What is left of a [`Service`] when the supervisor has its policy: there may be thousands, and they stay.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RunnableService {
     /// NAME of `[services.NAME]`.
     pub name: String,

@@ -39,6 +39,7 @@ impl Reason {
             Self::Stop(StopReason::Dependency(_)) => "dependency",
             Self::Stop(StopReason::ByHand) => "by-hand",
             Self::Stop(StopReason::Reload) => "reload",
+            Self::Stop(StopReason::Rolled) => "rolled",
             Self::StartFailed => "start-failed",
             Self::GivenUp => "given-up",
             Self::Policy => "policy",

@@ -280,7 +280,10 @@ impl View<'_> {
                 row.number("pid", pid.unsigned_abs().into())
             }
             Note::Unhealthy { failures, .. } => row.number("failures", failures.into()),
-            Note::RollFailed { left, .. } => row.number("left", u64::try_from(left).unwrap_or(0)),
+            Note::RollFailed { left, kept, .. } => {
+                row.number("left", u64::try_from(left).unwrap_or(0));
+                row.flag("kept", kept);
+            }
             Note::Ended { outcome, after, cause, next, .. } => {
                 row.outcome(outcome);
                 row.number("after_ms", millis(after));

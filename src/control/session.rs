@@ -246,6 +246,11 @@ impl RowStream {
         let id = self.id;
         let row = match &mut self.rows {
             Rows::Services { kind, ids, at } => {
+                let is_vacant =
+                    |at: usize| u16::try_from(at).is_ok_and(|at| view.core.is_vacant(ServiceId(at)));
+                while ids.is_none() && *at < view.services.len() && is_vacant(*at) {
+                    *at += 1;
+                }
                 let service = match ids {
                     Some(ids) => ids.get(*at).copied(),
                     None => {

@@ -5,6 +5,11 @@ pub mod environ;
 pub mod listen;
 pub mod privileges;
 pub mod time_zone;
+mod ulimit;
+mod update;
+
+pub use ulimit::{ULIMITS, Ulimit};
+pub use update::UpdateRules;
 
 use crate::text::words::words;
 use std::fmt;
@@ -476,6 +481,8 @@ pub struct ServicePolicy {
     pub hooks: Option<Box<HookTimeouts>>,
     /// When it is started by the clock, rather than with the container.
     pub schedule: Option<Box<Schedule>>,
+    /// How a rolling restart restarts it.
+    pub update: UpdateRules,
 }
 
 impl Default for ServicePolicy {
@@ -498,6 +505,7 @@ impl Default for ServicePolicy {
             min_uptime: Duration::ZERO,
             hooks: None,
             schedule: None,
+            update: UpdateRules::default(),
         }
     }
 }
@@ -526,36 +534,6 @@ pub enum Leftovers {
     Tell(Signal),
     /// Nothing: the kernel kills them when PID 1 exits (tini, catatonit).
     Leave,
-}
-
-/// Resource limits of a service, by their names in Compose and `docker run --ulimit`.
-pub const ULIMITS: [&str; 15] = [
-    "core",
-    "cpu",
-    "data",
-    "fsize",
-    "locks",
-    "memlock",
-    "msgqueue",
-    "nice",
-    "nofile",
-    "nproc",
-    "rss",
-    "rtprio",
-    "rttime",
-    "sigpending",
-    "stack",
-];
-
-/// One resource limit (getrlimit(2)); `u64::MAX`: unlimited.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Ulimit {
-    /// One of [`ULIMITS`].
-    pub name: &'static str,
-    /// The soft limit, in effect; the process may raise it up to the hard limit.
-    pub soft: u64,
-    /// The hard limit; only a privileged process may raise it.
-    pub hard: u64,
 }
 
 /// Settings of the container as a whole.

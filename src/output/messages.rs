@@ -126,7 +126,7 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
         Note::Stopping { service, cause } => {
             let level = match cause {
                 StopReason::Itself | StopReason::Shutdown | StopReason::ByHand => LogLevel::Debug,
-                StopReason::Reload => LogLevel::Info,
+                StopReason::Reload | StopReason::Rolled => LogLevel::Info,
                 _ => LogLevel::Warn,
             };
             (level, Some(service), fill!("stopping{}", because(cause, &name)))
@@ -148,9 +148,14 @@ pub fn words<'n>(note: Note, name: impl Fn(ServiceId) -> &'n str) -> Words {
         Note::Removed { service } => (LogLevel::Info, Some(service), "removed".into()),
         Note::TurnedOff { service } => (LogLevel::Info, Some(service), "off".into()),
         Note::Rolled { service } => (LogLevel::Info, Some(service), "restarted in its turn".into()),
-        Note::RollFailed { service, left } => {
+        Note::RollFailed { service, left, kept } => {
+            let what = if kept {
+                "the new process beside it did not get ready, and it runs on"
+            } else {
+                "not ready after its restart"
+            };
             let rest = if left == 0 { String::new() } else { format!(", and {left} more run as they were") };
-            let text = ["not ready after its restart; the rolling restart ends here", &rest].concat();
+            let text = [what, "; the rolling restart ends here", &rest].concat();
             (LogLevel::Error, Some(service), text)
         }
         Note::Listening { service } => (LogLevel::Info, Some(service), LISTENING.into()),
@@ -254,7 +259,7 @@ fn ended<'n>(
 ) -> (LogLevel, String) {
     // The run and the stop are timed separately.
     let ran = || fill!("(ran {}, stop took {})", after, show_duration(took));
-    let is_asked = matches!(cause, StopReason::ByHand | StopReason::Reload);
+    let is_asked = matches!(cause, StopReason::ByHand | StopReason::Reload | StopReason::Rolled);
     if cause == StopReason::Shutdown || is_asked && next == Next::Stopped {
         // Nothing is restarted now, whatever the policy says.
         return if asked_for(outcome) || next == Next::Stopped {
@@ -342,6 +347,7 @@ fn because<'n>(cause: StopReason, name: &impl Fn(ServiceId) -> &'n str) -> Strin
         StopReason::Unhealthy => " (unhealthy)".into(),
         StopReason::Reload => " (its configuration has changed)".into(),
         StopReason::Watchdog => " (no WATCHDOG=1 in time)".into(),
+        StopReason::Rolled => " (it stood in)".into(),
         StopReason::Dependency(on) => fill!(" (because {} is restarted)", name(on)),
     }
 }

@@ -45,6 +45,7 @@ impl EventLoop {
                 self.hook(service, hook, outcome);
                 return START_COST;
             }
+            Action::StandIn { service, slot } => self.stand_in(service, slot),
             Action::Signal { pid, group, signal, wake } => self.send(pid, group, signal, wake),
             // It may not lead its group yet.
             Action::KillProbe { pid } | Action::KillStart { pid } | Action::KillHook { pid } => {
@@ -66,6 +67,9 @@ impl EventLoop {
             }
             Action::Tell(note) => {
                 self.drop_stored(note);
+                if let Note::Removed { service } = note {
+                    self.dismiss(service);
+                }
                 self.write_down(note);
                 self.settle_sockets(note);
                 self.tell_in_time(note);
@@ -118,7 +122,8 @@ impl EventLoop {
         let services = self.services();
         let Some(RunnableService { program, .. }) = services.get(service.index()) else { return };
         let role = if self.runtime.main == Some(service) { Role::Main } else { Role::Service };
-        let outputs = self.runtime.logs.as_mut().and_then(|logs| logs.outputs(service));
+        let writer = self.stands_for(service);
+        let outputs = self.runtime.logs.as_mut().and_then(|logs| logs.outputs(writer));
         let (mut env_file, mut extras) = (None, StartExtras::default());
         let opened = program.notify.as_deref().map_or(Ok(()), |settings| {
             self.forget_main(service);

@@ -11,11 +11,13 @@ use std::ffi::CString;
 impl EventLoop {
     pub(super) fn hook(&mut self, service: ServiceId, hook: HookKind, outcome: Option<ExitStatus>) {
         let services = self.services();
+        let own = self.stands_for(service);
+        let name = services.get(own.index()).map_or("", |own| own.name.as_str());
         let Some(found) = services.get(service.index()) else { return };
         let commands = found.program.hooks.as_ref();
         let argv = commands.and_then(|commands| commands.0.get(hook as usize)).map_or(&[][..], Vec::as_slice);
-        let variables = self.hook_variables(service, &found.name, hook, outcome);
-        let outputs = self.runtime.logs.as_mut().and_then(|logs| logs.outputs(service));
+        let variables = self.hook_variables(service, name, hook, outcome);
+        let outputs = self.runtime.logs.as_mut().and_then(|logs| logs.outputs(own));
         match self.runtime.starter.hook(&found.program, argv, outputs, variables) {
             Ok(started) => {
                 self.events.push_back(Event::HookSpawned { service, hook, pid: started.pid() });

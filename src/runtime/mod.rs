@@ -18,6 +18,7 @@ mod notify;
 mod originals;
 mod probes;
 pub mod reload;
+mod rolling;
 mod sockets;
 mod wall_clock;
 
@@ -124,6 +125,7 @@ impl Runtime {
             adopted: Vec::new(),
             followers: Vec::new(),
             socket_jobs: Vec::new(),
+            stand_ins: Vec::new(),
             heard: None,
             wall_clock: None,
             reload: None,
@@ -212,6 +214,8 @@ struct EventLoop {
     socket_jobs: Vec<sockets::SocketJob>,
     /// Wakes the loop for services that are started by the clock, if there are any.
     wall_clock: Option<wall_clock::WallClock>,
+    /// Slots of services that stand in for others.
+    stand_ins: Vec<(ServiceId, ServiceId)>,
     sayings: VecDeque<DeferredLine>,
     /// Whether a process was started since the last line.
     just_started: bool,

@@ -108,6 +108,9 @@ pub enum Action {
     /// rest of the group of `pid` is the shell's from now on). Answered like [`Action::Spawn`]: [`Event::Starting`]
     /// with a helper that looks for it, then [`Event::Spawned`] with the main process.
     FollowFork { service: ServiceId, pid: Pid },
+    /// This slot is for another process of a service, beside its own, in a rolling restart. [`Note::Removed`] says when
+    /// it is gone.
+    StandIn { service: ServiceId, slot: ServiceId },
     /// Send a signal to a service's process or to its whole process group. `wake`: follow it with SIGCONT, so that a
     /// stopped process can handle it.
     Signal { pid: Pid, group: bool, signal: Signal, wake: bool },
@@ -163,6 +166,8 @@ pub enum StopReason {
     ByHand,
     /// A reload has changed, removed or turned it off.
     Reload,
+    /// It stood in for a service that is restarted.
+    Rolled,
 }
 
 impl StopReason {
@@ -283,8 +288,9 @@ pub enum Note {
     TurnedOff { service: ServiceId },
     /// In a rolling restart it was the turn of this service, and it is ready again.
     Rolled { service: ServiceId },
-    /// The rolling restart ends at this service, which did not get ready; `left` others are as they were.
-    RollFailed { service: ServiceId, left: usize },
+    /// The rolling restart ends at this service, which did not get ready; `left` others are as they were. `kept`: so is
+    /// it itself, as it was its stand-in that did not.
+    RollFailed { service: ServiceId, left: usize, kept: bool },
     /// Nothing was reported for a while, and services still wait ([`super::Supervisor::waits`]).
     StillWaiting,
     /// Nothing was reported for a while, and services still stop ([`super::Supervisor::stops`]).

@@ -384,12 +384,9 @@ impl Step<'_> {
                 quiet = false;
             }
             self.spread();
+            self.roll();
             if self.core.whole_due().is_some_and(|at| at <= self.now) {
                 self.fire_whole();
-                quiet = false;
-            }
-            if self.core.roll_due().is_some_and(|at| at <= self.now) {
-                self.roll();
                 quiet = false;
             }
             // What was told to others may have asked one to stop that gets no time for it.

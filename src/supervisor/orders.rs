@@ -45,6 +45,9 @@ impl Step<'_> {
         match (self.core.phase, order) {
             (Phase::Up | Phase::Stopping, ControlOrder::Signal(signal)) => self.signal_by_hand(id, signal),
             (Phase::Up, _) if !is_configured => {}
+            // It is started once, for its service.
+            (Phase::Up, ControlOrder::Start | ControlOrder::Restart)
+                if self.core.records[id].tenure == Tenure::StandIn => {}
             (Phase::Up, ControlOrder::Start | ControlOrder::Restart) => self.start_by_hand(id, order),
             (Phase::Up, ControlOrder::Roll) if !self.core.is_draining() => self.roll_by_hand(id),
             (Phase::Up, ControlOrder::Roll) => {}

@@ -52,7 +52,7 @@ impl Supervisor {
                 ServicePolicy { depends_on: self.graph.depends_on[id].to_vec(), ..self.rules[id].clone() };
             let change = match self.records[id].tenure {
                 Tenure::Stays | Tenure::Restarts | Tenure::TurnsOff => Change::Keep,
-                Tenure::Leaves => Change::Remove,
+                Tenure::Leaves | Tenure::StandIn => Change::Remove,
                 Tenure::Vacant => Change::Vacant,
             };
             Slot { policy, change }
@@ -130,7 +130,7 @@ impl Step<'_> {
         }
     }
 
-    fn replace(&mut self, mut slots: Vec<Slot>) {
+    pub(super) fn replace(&mut self, mut slots: Vec<Slot>) {
         let before = self.core.slots();
         // Only vacant slots at the end may be left out, of which nothing is to come any more.
         let is_used = |id: &ServiceId| {
@@ -177,7 +177,9 @@ impl Step<'_> {
             slot.change = match (record.tenure, slot.change) {
                 (Tenure::Vacant, Change::Add) => Change::Add,
                 (Tenure::Vacant, _) => Change::Vacant,
-                (Tenure::Leaves, _) | (_, Change::Remove | Change::Vacant) => Change::Remove,
+                (Tenure::Leaves | Tenure::StandIn, _) | (_, Change::Remove | Change::Vacant) => {
+                    Change::Remove
+                }
                 (_, Change::Add | Change::Restart) => Change::Restart,
                 (_, Change::Keep) if faulty!(self.core, DisturbKept) => Change::Restart,
                 (_, Change::Keep) => Change::Keep,
@@ -268,7 +270,7 @@ impl Step<'_> {
                 }
                 return;
             }
-            Tenure::Stays | Tenure::Vacant => {}
+            Tenure::Stays | Tenure::StandIn | Tenure::Vacant => {}
         }
         let is_enabled = self.core.rules[id].enabled;
         match change {
@@ -378,17 +380,17 @@ impl Step<'_> {
 
     /// A service that was removed or turned off has no process any more.
     pub(super) fn left(&mut self, id: ServiceId) {
-        let is_removed = self.core.records[id].tenure == Tenure::Leaves;
+        let tenure = self.core.records[id].tenure;
         self.take_out(id);
         // It may have been stopped by hand too, and before what it needs.
         for at in 0.. {
             let Some(edge) = self.core.graph.depends_on[id].get(at).copied() else { break };
             self.turn_by_hand(edge.on);
         }
-        if !is_removed {
+        if tenure == Tenure::TurnsOff {
             self.core.share = self.core.share_of_graces();
             self.look_again(id);
-        } else if self.core.removing == 0 {
+        } else if tenure == Tenure::Leaves && self.core.removing == 0 {
             self.release_new();
         }
     }
@@ -399,9 +401,9 @@ impl Step<'_> {
         self.forget_runs(id);
         let gone = Record { probe, ..Record::new(false) };
         self.core.news.push(id);
-        if tenure == Tenure::Leaves {
+        if tenure != Tenure::TurnsOff {
             self.core.records[id] = Record { tenure: Tenure::Vacant, order: Order::Open, ..gone };
-            self.core.removing = self.core.removing.saturating_sub(1);
+            self.core.removing = self.core.removing.saturating_sub(usize::from(tenure == Tenure::Leaves));
             self.tell(Note::Removed { service: id });
         } else {
             self.core.records[id] = gone;

@@ -157,6 +157,8 @@ pub(super) enum Tenure {
     TurnsOff,
     /// It is stopped, and its slot vacant then.
     Leaves,
+    /// Nothing; it is another process of a service that is restarted, and its slot is vacant after it.
+    StandIn,
     /// There is no service.
     Vacant,
 }
@@ -169,7 +171,7 @@ impl Tenure {
 
     /// Returns whether no other run follows.
     pub(super) fn ends(self) -> bool {
-        matches!(self, Self::TurnsOff | Self::Leaves)
+        matches!(self, Self::TurnsOff | Self::Leaves | Self::StandIn)
     }
 }
 

@@ -291,6 +291,7 @@ impl Step<'_> {
             | StopReason::RunTimeout
             | StopReason::ByHand
             | StopReason::Reload
+            | StopReason::Rolled
             | StopReason::Unhealthy
             | StopReason::Watchdog => None,
         };
@@ -318,9 +319,11 @@ impl Step<'_> {
             | StopReason::Watchdog
             | StopReason::TooEarly
             | StopReason::PostStart => false,
-            StopReason::Shutdown | StopReason::Dependency(_) | StopReason::ByHand | StopReason::Reload => {
-                good || as_asked
-            }
+            StopReason::Shutdown
+            | StopReason::Dependency(_)
+            | StopReason::ByHand
+            | StopReason::Reload
+            | StopReason::Rolled => good || as_asked,
             // It may have been told to stop by someone else, such as a terminal.
             StopReason::Itself => good || (as_asked && self.core.is_stopping()),
         }
@@ -339,7 +342,8 @@ impl Step<'_> {
             | StopReason::Shutdown
             | StopReason::Dependency(_)
             | StopReason::ByHand
-            | StopReason::Reload => false,
+            | StopReason::Reload
+            | StopReason::Rolled => false,
         };
         let code =
             if is_good(&self.core.rules[id], outcome) { exit_code::SUCCESS } else { exit_code::of(outcome) };

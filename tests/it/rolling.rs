@@ -92,3 +92,61 @@ fn it_goes_on_without_its_client_and_ends_with_the_container() {
     assert_eq!(found.code, 0, "{}", found.err);
     run.stop().expect(0);
 }
+
+/// One instance; each process is healthy as long as there is a file `good`.
+const START_FIRST: &str = r#"
+    [services.web]
+    command = ["sh", "-c", "echo $$ of $RINIT_INSTANCE; exec sleep 300"]
+    replicas = 1
+    logging = "prefix"
+    update_config = { order = "start-first" }
+    healthcheck = { test = ["CMD", "test", "-e", "/mnt/files/good"], interval = "20ms", retries = 2 }
+"#;
+
+fn start_first() -> (Running, Client) {
+    let run = Init::config(START_FIRST).env("RINIT_SOCKET", Client::SOCKET).file("good", "").start();
+    let mut client = Client::of(&run);
+    eventually("it is healthy", || client.service("web.1").is_true("ready"));
+    (run, client)
+}
+
+#[test]
+fn with_start_first_something_runs_at_any_time() {
+    let (run, mut client) = start_first();
+    let before = client.service("web.1").number("pid");
+    let found = ctl(&run, &["restart", "--rolling", "web"]);
+    assert_eq!((found.code, found.err.as_str()), (0, ""));
+    assert!(client.service("web.1").is_true("ready") && client.service("web.1").number("pid") != before);
+    eventually("the stand-in is gone", || ctl(&run, &["events"]).out.contains("web.1 stand-in: removed"));
+    let events = ctl(&run, &["events"]).out;
+    let place = |text: &str| events.rfind(text).unwrap_or_else(|| panic!("{text}: {events}"));
+    assert!(place("web.1 stand-in: healthy") < place("web.1: stopping"), "{events}");
+    assert!(place("web.1: healthy") < place("web.1 stand-in: stopping"), "{events}");
+    assert_eq!(client.ask(r#"{"verb":"status"}"#).0.len(), 1);
+    // All three wrote to the log of the instance.
+    eventually("three have written", || run.out().matches(" of 1\n").count() == 3);
+    assert_eq!(run.out().matches("web.1 | ").count(), 3, "{}", run.out());
+    // And once more, in the same slot.
+    assert_eq!(ctl(&run, &["restart", "--rolling", "web"]).code, 0);
+    run.stop().expect(0);
+}
+
+#[test]
+fn with_start_first_the_old_one_runs_on_where_no_other_gets_ready() {
+    let config = START_FIRST
+        .replace("exec sleep 300", "test -e /mnt/files/bad && exit 3; exec sleep 300")
+        .replace("logging", "restart = \"no\"\nlogging");
+    let run = Init::config(&config).env("RINIT_SOCKET", Client::SOCKET).file("good", "").start();
+    let mut client = Client::of(&run);
+    eventually("it is healthy", || client.service("web.1").is_true("ready"));
+    let before = client.service("web.1").number("pid");
+    std::fs::write(run.directory().join("bad"), "").unwrap();
+    let found = ctl(&run, &["restart", "--rolling", "web"]);
+    assert_eq!(found.code, 1, "{}", found.err);
+    assert!(found.err.contains("web.1: "), "{}", found.err);
+    run.wait_for_err(
+        "web.1: the new process beside it did not get ready, and it runs on; the rolling restart ends here\n",
+    );
+    assert!(client.service("web.1").is_true("ready") && client.service("web.1").number("pid") == before);
+    run.stop().expect(0);
+}

@@ -3,7 +3,9 @@
 use super::service::ServiceSite;
 use crate::config::read::table::{ReadContext, Table};
 use crate::config::source::document::Entry;
+use crate::model::UpdateRules;
 use crate::text::template::fill;
+use crate::text::words::words;
 
 /// The key.
 pub const KEY: &str = "replicas";
@@ -19,6 +21,25 @@ pub fn count(reading: &ReadContext<'_>, place: &ServiceSite<'_>) -> Option<u16> 
     let count = table.integer(KEY, 0, MAX_REPLICAS.into());
     // One of which nothing is known yet, or a fault: its other keys are looked at all the same.
     Some(count.and_then(|count| u16::try_from(count).ok()).unwrap_or(1))
+}
+
+/// `update_config.order`.
+#[derive(Clone, Copy, PartialEq)]
+enum UpdateOrder {
+    StopFirst,
+    StartFirst,
+}
+
+words!(UpdateOrder { "stop-first" => StopFirst, "start-first" => StartFirst });
+
+/// Reads `update_config`.
+pub fn update(table: &Table<'_>) -> UpdateRules {
+    let standard = UpdateRules::default();
+    let Some(below) = table.table("update_config") else { return standard };
+    let start_first = below.word("order") == Some(UpdateOrder::StartFirst);
+    let monitor = below.duration("monitor").unwrap_or(standard.monitor);
+    below.close();
+    UpdateRules { start_first, monitor }
 }
 
 /// Rejects services that are named as an instance of another one is, or may be after `rinitctl scale`.

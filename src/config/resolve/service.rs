@@ -194,6 +194,7 @@ fn argv(table: &Table<'_>) -> Option<Vec<CString>> {
 }
 
 /// All keys that `[defaults]` may have too.
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
     let kind = draft.service.rules.kind;
     let standard = ServicePolicy::default();
@@ -231,6 +232,7 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         min_uptime,
         hooks,
         schedule: schedule::read(table, kind, draft.is_main),
+        update: super::replicas::update(table),
     };
     let (logging, clear_env) = (logging::read(table), table.flag("clear_env").unwrap_or(false));
     check_log_probe(table, probe.as_ref(), &logging);

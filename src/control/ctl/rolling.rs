@@ -64,9 +64,15 @@ fn heard(event: &Json, left: &mut Vec<String>, count: usize) -> Option<u8> {
         }
         Some("roll-failed") => {
             let done = count.saturating_sub(left.len()).to_string();
+            let what = if event.is_true("kept") {
+                "the new process beside it did not get ready, and it runs on"
+            } else {
+                "not ready after its restart"
+            };
             complain(&fill!(
-                "{}: not ready after its restart; the rolling restart ends there, {} of {} are restarted",
+                "{}: {}; the rolling restart ends there, {} of {} are restarted",
                 service,
+                what,
                 &done,
                 &count.to_string()
             ));

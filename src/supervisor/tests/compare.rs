@@ -78,7 +78,8 @@ impl World {
         let core = &self.core;
         (core.records.rows(), &core.pids, core.phase, core.stop, core.code, &core.pending, core.unused)
             .hash(&mut hash);
-        (self.by_hand, self.alone, &core.bonds, &core.rolling, self.rolling, self.rolls).hash(&mut hash);
+        (self.by_hand, self.alone, &core.bonds, &core.rolling, self.rolling, self.rolls, self.stand_in)
+            .hash(&mut hash);
         (self.notified, self.followed, self.rewatched, &core.reports).hash(&mut hash);
         (self.hooks.owed, self.hooks.post_started, self.hooks.prepared, &core.hooks).hash(&mut hash);
         (&core.lingering, &self.groups, &self.asks, &self.known, self.halted, self.now).hash(&mut hash);

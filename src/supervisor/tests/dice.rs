@@ -36,6 +36,10 @@ impl Dice {
         if self.chance(60) { self.one(&ends) } else { ExitStatus::Signal(self.one(&signals)) }
     }
 
+    fn update(&mut self, id: u16) -> UpdateRules {
+        UpdateRules { start_first: id < 13 && self.chance(40), monitor: self.one(&[Duration::ZERO, S]) }
+    }
+
     #[expect(clippy::too_many_lines, reason = "one table")]
     fn rules(&mut self, id: u16, order: &[u16]) -> ServicePolicy {
         let kind = if self.chance(30) { ServiceType::Oneshot } else { ServiceType::Daemon };
@@ -89,6 +93,7 @@ impl Dice {
                 let watchdog = (notifies && self.chance(50)).then(|| self.span());
                 Box::new(ReadinessRules { notifies, forks: self.chance(40), watchdog })
             }),
+            update: self.update(id),
             health: self.chance(40).then(|| HealthRules {
                 interval: self.span(),
                 timeout: self.span(),
@@ -334,6 +339,9 @@ impl Dice {
         let may = |id: &u16| world.rules[usize::from(*id)].readiness.is_some();
         let all: Vec<u16> = (0..u16::try_from(world.rules.len()).unwrap()).collect();
         let some: Vec<u16> = all.iter().copied().filter(may).collect();
+        if all.is_empty() {
+            return self.time(world);
+        }
         let id = if some.is_empty() || self.chance(5) { self.one(&all) } else { self.one(&some) };
         if self.chance(10) && world.runs(id) && world.rules[usize::from(id)].readiness.is_some() {
             world.change_main(id);

@@ -60,6 +60,7 @@ impl World {
                 self.check_reach(of, all, target_leader, signal)?;
                 self.check_pre_stop(of, asked)?;
             }
+            Action::StandIn { service, slot } => self.stand_in(service, slot)?,
             Action::Survey { pid } | Action::SignalEscaped { pid, .. } => {
                 let target = self.groups.get(&pid).ok_or("nobody's descendants")?;
                 rule(self.rules[target.of.index()].kill_mode == KillMode::All, "others than its group")?;

@@ -115,6 +115,10 @@ pub(super) enum Mutant {
     LoseRun,
     /// A run that waits for the last one to end does not begin then.
     LoseQueued,
+    /// With `start-first` the old process is stopped before the new one is ready.
+    StopFirst,
+    /// A stand-in is never dismissed.
+    KeepStandIn,
 }
 
 impl Mutant {
@@ -164,5 +168,7 @@ impl Mutant {
         Self::RunWhileDraining,
         Self::LoseRun,
         Self::LoseQueued,
+        Self::StopFirst,
+        Self::KeepStandIn,
     ];
 }

@@ -34,8 +34,8 @@ impl World {
                 self.ordered(service, order);
             }
             Note::Rolled { service } => self.check_rolled(service)?,
-            Note::RollFailed { service, .. } => {
-                rule(self.rolling == Some(service), "a roll that fails elsewhere")?;
+            Note::RollFailed { service, kept, .. } => {
+                rule(kept || self.rolling == Some(service), "a roll that fails elsewhere")?;
                 (self.rolling, self.rolls) = (None, 0);
             }
             Note::StoppedIdle { service } => self.check_idle(service)?,

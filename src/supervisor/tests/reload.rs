@@ -45,6 +45,17 @@ impl World {
         }
         let mut out = Vec::new();
         self.core.replace(self.now, slots, &mut out);
+        self.take_set();
+        // What has changed is started at once, whatever it waited for.
+        self.demand.not_before = vec![Moment(0); self.rules.len()];
+        self.judge(self.halted, out, None, "another set", Event::Begin);
+        if self.core.wall_deadline().is_some_and(|at| at <= self.wall()) {
+            self.tell_wall(super::clock::Way::Went);
+        }
+    }
+
+    /// Takes over the services as they are now.
+    pub(super) fn take_set(&mut self) {
         let core = &self.core;
         let policy = |id: ServiceId| ServicePolicy {
             depends_on: core.graph.depends_on[id].to_vec(),
@@ -54,18 +65,15 @@ impl World {
         self.above = above(core);
         self.known.resize(self.rules.len(), Known::New);
         self.alive.resize(self.rules.len(), self.now);
-        // What has changed is started at once, whatever it waited for.
-        self.demand.not_before = vec![Moment(0); self.rules.len()];
+        self.demand.not_before.resize(self.rules.len(), Moment(0));
         self.hooks_of_set();
         self.credits.resize(self.rules.len(), 0);
-        self.judge(self.halted, out, None, "another set", Event::Begin);
-        if self.core.wall_deadline().is_some_and(|at| at <= self.wall()) {
-            self.tell_wall(super::clock::Way::Went);
-        }
     }
 
     #[expect(clippy::too_many_lines, reason = "one table")]
     fn expect_set(&mut self, slots: &[Slot]) {
+        // It is removed as what the new set lacks.
+        self.stand_in = None;
         // An id may mean another service by now.
         let mut bonds = std::mem::take(&mut self.reload.bonds);
         bonds.retain(|(by, on)| self.has_to_go(*by) && self.has_to_go(*on));
@@ -183,6 +191,7 @@ impl World {
             (self.by_hand & !bit, self.alone & !bit, self.wanted & !bit);
         self.known[id.index()] = Known::New;
         self.credits[id.index()] = 0;
+        self.stand_in = self.stand_in.filter(|(slot, _)| *slot != id);
         Ok(())
     }
 

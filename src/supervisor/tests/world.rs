@@ -109,6 +109,8 @@ pub(super) struct World {
     /// Cron's loop for each service with a schedule, and runs that are due and have not begun.
     pub crons: Vec<(ServiceId, SlowCron)>,
     pub credits: Vec<u16>,
+    /// Who stands in for whom in a rolling restart.
+    pub stand_in: Option<(ServiceId, ServiceId)>,
     /// Whether the walk of all states includes orders.
     pub orders: bool,
     /// What reloads have changed.
@@ -171,6 +173,7 @@ impl World {
             by_hand: 0,
             rolling: None,
             rolls: 0,
+            stand_in: None,
             wanted: 0,
             alone: 0,
             notified: 0,
