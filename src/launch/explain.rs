@@ -29,6 +29,7 @@ pub fn explain(files: Option<&Files>, plan: &Plan) -> String {
     for (number, (id, service)) in started.iter().enumerate() {
         let kind = match service.rules.kind {
             _ if plan.whole.main == Some(*id) => "the command",
+            _ if service.rules.schedule.is_some() => "by the clock",
             ServiceType::Daemon => "daemon",
             ServiceType::Oneshot => "oneshot",
         };
