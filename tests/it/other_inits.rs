@@ -2,6 +2,7 @@
 
 use super::rinitctl::good;
 use crate::harness::{Client, Ended, Init, Running, eventually};
+use std::io::Read as _;
 
 fn start(config: &str) -> (Running, Client) {
     let run = Init::config(config).env("RINIT_SOCKET", Client::SOCKET).start();
@@ -316,6 +317,45 @@ fn systemd_type_simple_and_exec() {
     assert!(!ended.err.contains("next: started"), "{}", ended.story());
 }
 
+/// Python that serves descriptor 3, telling its pid.
+const SERVES: &str = r#"
+import os, socket
+print("up", os.environ["LISTEN_FDS"], os.environ["LISTEN_FDNAMES"], os.environ["LISTEN_PID"] == str(os.getpid()), flush=True)
+s = socket.socket(fileno=3)
+while True:
+    c, _ = s.accept()
+    c.sendall(str(os.getpid()).encode())
+    c.close()
+"#;
+
+/// A connection to the socket, and what is said on it: nobody is refused, whatever the service does.
+fn ask(run: &Running) -> String {
+    let mut answer = String::new();
+    let mut stream =
+        std::os::unix::net::UnixStream::connect(run.directory().join("web.sock")).expect("refused");
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+#[test]
+fn systemd_socket() {
+    let config = r#"
+        [services.web]
+        command = ["/usr/bin/python3", "/mnt/files/serves.py"]
+        sockets.http = "/mnt/files/web.sock"
+        start = "on-demand"
+    "#;
+    let run = Init::config(config).file("serves.py", SERVES).env("RINIT_SOCKET", Client::SOCKET).start();
+    let mut client = Client::of(&run);
+    eventually("it listens", || run.directory().join("web.sock").exists());
+    assert!(!run.out().contains("up"), "{}", run.out());
+    // The first connection starts it.
+    let first = ask(&run);
+    assert_eq!(client.service("web").number("pid").map(|pid| pid.to_string()), Some(first.clone()));
+    run.wait_for("up 1 http True");
+    run.stop().expect(0);
+}
+
 #[test]
 fn systemd_type_oneshot() {
     let config = "[services.job]\ntype = 'oneshot'\ncommand = 'true'\n[services.app]\ncommand = 'sleep 1000'\ndepends_on = ['job']";
@@ -557,6 +597,23 @@ fn s6_readiness() {
     client.wait_for("next", "waiting");
     std::fs::write(run.directory().join("go"), "").unwrap();
     run.wait_for("next");
+    run.stop().expect(0);
+}
+
+#[test]
+fn s6_fdholder() {
+    let config = r#"
+        [services.web]
+        command = ["/usr/bin/python3", "/mnt/files/serves.py"]
+        sockets.http = "/mnt/files/web.sock"
+        restart_policy = { delay = "1ms" }
+    "#;
+    let run = Init::config(config).file("serves.py", SERVES).env("RINIT_SOCKET", Client::SOCKET).start();
+    run.wait_for("up 1 http True");
+    let first = ask(&run);
+    good(&run, &["restart", "web"]);
+    // Nobody closed it in between: another process serves the same one.
+    assert_ne!(ask(&run), first);
     run.stop().expect(0);
 }
 
