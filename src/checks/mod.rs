@@ -5,6 +5,7 @@
 //! [`run`]; the words for the user are made in [`report`].
 
 pub mod facts;
+pub mod gate;
 pub mod kinds;
 pub mod probe;
 pub mod read;

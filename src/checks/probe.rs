@@ -68,12 +68,22 @@ pub fn judge(probe: &CheckProbe, environ: Environ, touched: &mut Option<Touched>
 
 /// The check of a probe, and the messages of its faults.
 fn parse(probe: &CheckProbe, scope: &Scope<'_>) -> (Vec<Check>, Vec<String>) {
-    let name = if probe.name.is_empty() { String::new() } else { fill!(".{}", &toml_key(&probe.name)) };
-    let text = fill!("[checks.{}{}]\n{}", &toml_key(&probe.kind), name, probe.table);
+    let text = document_of(&probe.kind, &probe.name, &probe.table);
     let mut sources = SourceMap::default();
     let file = sources.add(String::new(), text);
+    parse_file(&sources, file, scope)
+}
+
+/// A check as a file of its own.
+pub(super) fn document_of(kind: &str, name: &str, table: &str) -> String {
+    let name = if name.is_empty() { String::new() } else { fill!(".{}", &toml_key(name)) };
+    fill!("[checks.{}{}]\n{}", &toml_key(kind), name, table)
+}
+
+/// The checks of such a file, and the messages of its faults.
+pub(super) fn parse_file(sources: &SourceMap, file: u16, scope: &Scope<'_>) -> (Vec<Check>, Vec<String>) {
     let mut faults = Vec::new();
-    let root = document::parse(&sources, file, &mut faults);
+    let root = document::parse(sources, file, &mut faults);
     let reading = ReadContext::new(*scope);
     let checks = match &root.value {
         Value::Table(_) => read(root.get("checks"), &reading),

@@ -79,6 +79,7 @@ pub static TABLES: &[TableSpec] = &[
         key("essential", "bool", "true", "whether the container stops, with its exit code, when it ends for good; for a oneshot only if it fails"),
         key("depends_on", "names or table", "", "services that start before it and stop after it"),
         key("after", "names", "", "ordering only: services to wait for if they are to start at all"),
+        key("checks", "names", "", "checks of the configuration (\"tcp.db\") that must hold right before each of its starts, instead of at the container's; one that does not is a failed start"),
         key("restart", "word", "\"on-failure\"; \"no\" for a oneshot and `main`", "\"no\", \"always\", \"on-failure\", \"on-failure:N\" or \"unless-stopped\""),
         key("restart_policy", "table", "", "delays and number of restarts"),
         key("update_config", "table", "", "how a rolling restart (`rinitctl restart --rolling`) restarts it"),

@@ -179,6 +179,8 @@ pub struct ProgramSettings {
     pub rights_level: Level,
     /// Where its output goes.
     pub logging: Logging,
+    /// Checks that are judged right before each of its starts.
+    pub gate: Box<[GateCheck]>,
     /// Who runs its healthcheck, if not the service's own user.
     pub probe_user: Option<UserSpec>,
     /// What its healthcheck runs.
@@ -366,6 +368,19 @@ pub enum ProbeSpec {
     Log(String),
     /// Judges as a check does.
     Check(Box<CheckProbe>),
+}
+
+/// A check that a service's `checks` names. It is kept as a text, like a probe.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct GateCheck {
+    /// Its kind; empty until the check of that name is found.
+    pub kind: String,
+    /// Its name; until then as the service names it: `tcp.db`.
+    pub name: String,
+    /// Its keys, as TOML.
+    pub table: String,
+    /// The file of its table, and the line there, from 1.
+    pub place: (String, usize),
 }
 
 /// A check as a probe. It is kept as a text: what it takes to look is read in the process that looks.

@@ -15,7 +15,7 @@ use crate::config::source::key_places::KeyPlaces;
 use crate::config::{Off, Plan, ProbeSpec, Service, base_name, resolve};
 use crate::exit_code;
 use crate::model::environ::Environ;
-use crate::model::{Signal, SignalRule};
+use crate::model::{HookKind, Signal, SignalRule};
 use crate::output;
 use crate::prepare::{self, Prepared};
 use crate::received::{self, Early, Received};
@@ -65,6 +65,9 @@ impl Launch<'_> {
         if let Err(why) = checks::select::select(&mut checks, &self.invocation.only, &self.invocation.skip) {
             output::line(LogLevel::Error, "", &why);
             return exit_code::USAGE;
+        }
+        for service in &plan.services {
+            checks::gate::take_out(&mut checks, &service.name, &service.program.gate);
         }
         self.warn_of_profiles(&files);
         match self.invocation.mode {
@@ -330,12 +333,18 @@ impl Launch<'_> {
         let scope = self.scope(files, &variable, later);
         let mut plan = resolve::resolve(Some(files), &scope, &self.invocation.command, faults);
         let reading = ReadContext::new(scope);
-        for Service { name, program, .. } in &mut plan.services {
+        for Service { name, program, rules, .. } in &mut plan.services {
             let name = base_name(name, program.instance);
-            if let Some(ProbeSpec::Check(probe)) =
-                Rc::get_mut(&mut program.settings).and_then(|all| all.probe.as_mut())
-            {
-                checks::probe::complete(probe, name, files.root.get("checks"), &reading);
+            let Some(settings) = Rc::get_mut(&mut program.settings) else { continue };
+            let written = files.root.get("checks");
+            if let Some(ProbeSpec::Check(probe)) = &mut settings.probe {
+                checks::probe::complete(probe, name, written, &reading);
+            }
+            if !settings.gate.is_empty() {
+                let at = files.at_of(name, "checks").unwrap_or_default();
+                let gate = &mut settings.gate;
+                let limit = checks::gate::complete(gate, (name, at), written, &files.sources, &reading);
+                rules.hooks.get_or_insert_default().set(HookKind::Checks, limit);
             }
         }
         faults.extend(reading.into_faults());

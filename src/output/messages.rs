@@ -297,6 +297,10 @@ fn slow_start(after: &str, given_up: bool) -> (LogLevel, String) {
 }
 
 fn hook_failed(hook: HookKind, outcome: Option<ExitStatus>, after: &str) -> String {
+    if let (HookKind::Checks, Some(ExitStatus::Code(_))) = (hook, outcome) {
+        // What does not hold has been told.
+        return fill!("its checks do not hold, after {}", after);
+    }
     let how = outcome.map_or_else(|| "not done, and killed".into(), |outcome| outcome.to_string());
     fill!("{}: {} after {}", hook.key(), &how, after)
 }

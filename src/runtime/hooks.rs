@@ -14,6 +14,18 @@ impl EventLoop {
         let own = self.stands_for(service);
         let name = services.get(own.index()).map_or("", |own| own.name.as_str());
         let Some(found) = services.get(service.index()) else { return };
+        if hook == HookKind::Checks {
+            let event = match self.judge_gate(service) {
+                Ok(pid) => Event::HookSpawned { service, hook, pid },
+                Err(failure) => {
+                    self.say_later(LogLevel::Error, Some(service), failure.why);
+                    let (lasting, code) = (failure.lasting, failure.code);
+                    Event::HookNotSpawned { service, hook, lasting, code }
+                }
+            };
+            self.events.push_back(event);
+            return;
+        }
         let commands = found.program.hooks.as_ref();
         let argv = commands.and_then(|commands| commands.0.get(hook as usize)).map_or(&[][..], Vec::as_slice);
         let variables = self.hook_variables(service, name, hook, outcome);

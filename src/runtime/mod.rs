@@ -6,6 +6,7 @@ mod escaped;
 mod exports;
 mod fd_store;
 mod foreground;
+mod gates;
 mod groups;
 mod hooks;
 mod http_helper;
@@ -117,6 +118,7 @@ impl Runtime {
             told: Vec::new(),
             probes: Vec::new(),
             failures: Vec::new(),
+            gates: Vec::new(),
             seen_files: Vec::new(),
             escaped: Vec::new(),
             loads: Vec::new(),
@@ -196,6 +198,8 @@ struct EventLoop {
     probes: Vec<probes::RunningProbe>,
     /// Why probes failed, at most one per service.
     failures: Vec<probes::ProbeFailure>,
+    /// Checks that are being judged before a start.
+    gates: Vec<gates::RunningGate>,
     /// Files whose age is probed, at most one per service.
     seen_files: Vec<probes::SeenFile>,
     /// Processes that have left the groups of services with `kill_mode = "all"`.
@@ -394,6 +398,7 @@ impl EventLoop {
             Reaped::Ended(pid, outcome) => {
                 self.original_reaped(pid, outcome);
                 self.probe_ended(pid, outcome);
+                self.gate_ended(pid);
                 if verbose && !self.speaks_for_another() {
                     let name = name.unwrap_or_default();
                     self.say(LogLevel::Debug, None, &format!("reaped pid {pid} ({name}): {outcome}"));

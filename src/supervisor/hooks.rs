@@ -64,7 +64,7 @@ impl Supervisor {
     pub(super) fn hook_limit(&self, id: ServiceId, hook: HookKind, now: Moment) -> Option<Duration> {
         let limit = self.rules[id].hooks.as_ref()?.of(hook)?;
         Some(match hook {
-            HookKind::PreStart | HookKind::PostStart => limit,
+            HookKind::Checks | HookKind::PreStart | HookKind::PostStart => limit,
             HookKind::PreStop => limit.min(scaled(self.grace(id), SHARE_OF_GRACE)),
             HookKind::PostStop if self.is_stopping() => {
                 // Past the time in which everything should have stopped it gets what can still be given.
@@ -102,7 +102,7 @@ impl Step<'_> {
             return false;
         }
         self.core.pids.ask();
-        if hook != HookKind::PreStart {
+        if !hook.is_before_start() {
             let run = HookRun { service: id, hook, since: self.now, state: HookState::Asked };
             self.core.hooks.push(run);
         }
@@ -111,8 +111,8 @@ impl Step<'_> {
     }
 
     pub(super) fn hook_spawned(&mut self, id: ServiceId, hook: HookKind, pid: Pid) {
-        if hook == HookKind::PreStart {
-            self.pre_start_spawned(id, pid);
+        if hook.is_before_start() {
+            self.pre_start_spawned(id, hook, pid);
             return;
         }
         let Some(at) = self.core.hook_at(id, |run| run.hook == hook && run.pid().is_none()) else { return };
@@ -137,7 +137,7 @@ impl Step<'_> {
     }
 
     pub(super) fn hook_not_spawned(&mut self, id: ServiceId, hook: HookKind, lasting: bool, code: u8) {
-        if hook == HookKind::PreStart {
+        if hook.is_before_start() {
             if let ServiceState::Spawning { load: None, .. } = self.core.records[id].state {
                 self.core.pids.answer_without_process();
                 self.finish(id, Ended::Start { lasting, code });
@@ -153,8 +153,8 @@ impl Step<'_> {
 
     /// A hook's process has ended.
     pub(super) fn hook_gone(&mut self, id: ServiceId, hook: HookKind, pid: Pid, outcome: ExitStatus) {
-        if hook == HookKind::PreStart {
-            self.pre_start_gone(id, pid, outcome);
+        if hook.is_before_start() {
+            self.pre_start_gone(id, hook, pid, outcome);
         } else if let Some(at) = self.core.hook_at(id, |run| run.hook == hook && run.pid() == Some(pid)) {
             let run = self.core.take_hook(at);
             let good = self.judge_hook(id, hook, outcome, run.since);
@@ -211,7 +211,7 @@ impl Step<'_> {
             (HookKind::PreStop, ServiceState::Finishing(ended)) => self.finish(id, ended),
             (HookKind::PostStop, ServiceState::Finishing(ended)) => self.conclude(id, ended),
             // Nothing waits for it any more.
-            (HookKind::PreStart | HookKind::PreStop | HookKind::PostStop, _) => {}
+            (HookKind::Checks | HookKind::PreStart | HookKind::PreStop | HookKind::PostStop, _) => {}
         }
     }
 
@@ -275,37 +275,53 @@ impl Step<'_> {
 
     // Before the start.
 
-    fn pre_start_spawned(&mut self, id: ServiceId, pid: Pid) {
+    /// Goes through what precedes the service's own process: `checks`, then `pre_start`.
+    pub(super) fn begin_start(&mut self, id: ServiceId) {
+        if !self.ask_hook(id, HookKind::Checks, None) {
+            self.after_checks(id);
+        }
+    }
+
+    fn after_checks(&mut self, id: ServiceId) {
+        if !self.ask_hook(id, HookKind::PreStart, None) {
+            self.core.pids.ask();
+            self.act(Action::Spawn { service: id });
+        }
+    }
+
+    fn pre_start_spawned(&mut self, id: ServiceId, hook: HookKind, pid: Pid) {
         let ServiceState::Spawning { disturbed, load: None } = self.core.records[id].state else { return };
-        let limit = self.core.hook_limit(id, HookKind::PreStart, self.now).unwrap_or(LIMIT_OF_REMOVED);
+        let limit = self.core.hook_limit(id, hook, self.now).unwrap_or(LIMIT_OF_REMOVED);
         let due = self.now.after(limit.min(TELL_AFTER));
-        let load = Load { pid, since: self.now, due, killed: None, is_hook: true };
+        let load = Load { pid, since: self.now, due, killed: None, hook: Some(hook) };
         self.set(id, ServiceState::Spawning { disturbed, load: Some(load) });
-        if let Some(end) = self.core.pids.answer(pid, Owner::Hook(id, HookKind::PreStart)) {
-            self.pre_start_gone(id, pid, end.outcome);
+        if let Some(end) = self.core.pids.answer(pid, Owner::Hook(id, hook)) {
+            self.pre_start_gone(id, hook, pid, end.outcome);
         } else {
             self.kill_unwanted_load(id, disturbed, load, None);
         }
         self.release_signals(id);
     }
 
-    fn pre_start_gone(&mut self, id: ServiceId, pid: Pid, outcome: ExitStatus) {
+    fn pre_start_gone(&mut self, id: ServiceId, hook: HookKind, pid: Pid, outcome: ExitStatus) {
         let ServiceState::Spawning { disturbed, load: Some(load) } = self.core.records[id].state else {
             return;
         };
-        if !load.is_hook || load.pid != pid {
+        if load.hook != Some(hook) || load.pid != pid {
             return;
         }
         if load.killed.is_some() {
             self.pre_start_killed(id, load);
         } else if self.is_unwanted(id) {
             self.unstarted(id);
-        } else if self.judge_hook(id, HookKind::PreStart, outcome, load.since)
-            || faulty!(self.core, IgnorePreStart)
-        {
+        } else if self.judge_hook(id, hook, outcome, load.since) || faulty!(self.core, IgnorePreStart) {
             self.set(id, ServiceState::Spawning { disturbed, load: None });
-            self.core.pids.ask();
-            self.act(Action::Spawn { service: id });
+            if hook == HookKind::Checks && !faulty!(self.core, SkipPreStart) {
+                self.after_checks(id);
+            } else {
+                self.core.pids.ask();
+                self.act(Action::Spawn { service: id });
+            }
         } else {
             self.finish(id, Ended::Start { lasting: false, code: exit_code::of(outcome) });
         }
@@ -327,7 +343,7 @@ impl Step<'_> {
 
     /// The timer of a `pre_start` hook is due, which is not being killed.
     pub(super) fn pre_start_due(&mut self, id: ServiceId, disturbed: Option<ServiceId>, load: Load) {
-        let hook = HookKind::PreStart;
+        let Some(hook) = load.hook else { return };
         let after = self.now.since(load.since);
         let limit = self.core.hook_limit(id, hook, self.now).unwrap_or(LIMIT_OF_REMOVED);
         let due = load.since.after(limit);

@@ -27,14 +27,14 @@ impl Step<'_> {
                 }
             }
             // Its process is not requested yet.
-            Some(before) if before.is_hook => return,
+            Some(before) if before.hook.is_some() => return,
             Some(before) => self.replace_load(id, pid, before),
         }
         // A main process that is looked for belongs to the same start.
         let since = self.core.reports.of(id).map_or(self.now, |row| row.since);
         let since = before.map_or(since, |load| load.since);
         let due = self.load_limit(id, since).min(since.after(TELL_AFTER)).max(self.now);
-        let load = Load { pid, since, due, killed: None, is_hook: false };
+        let load = Load { pid, since, due, killed: None, hook: None };
         self.set(id, ServiceState::Spawning { disturbed, load: Some(load) });
         self.kill_unwanted_load(id, disturbed, load, before.and_then(|load| load.killed));
         // A stop request that was queued for this service now goes to rinit.
@@ -112,7 +112,7 @@ impl Step<'_> {
             self.unstarted(id);
             return;
         }
-        if load.is_hook {
+        if load.hook.is_some() {
             self.pre_start_due(id, disturbed, load);
             return;
         }

@@ -311,7 +311,7 @@ impl Step<'_> {
         let (pid, since, ready) = match self.core.records[id].state {
             ServiceState::Running { pid, since, ready } => (pid, since, ready),
             ServiceState::Spawning { disturbed, load: Some(load) }
-                if load.killed.is_none() && !load.is_hook =>
+                if load.killed.is_none() && load.hook.is_none() =>
             {
                 let due = load.due.min(self.load_limit(id, load.since)).max(self.now);
                 let load = Some(Load { due, ..load });

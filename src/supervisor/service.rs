@@ -2,7 +2,7 @@
 
 use super::event::StopReason;
 use super::readiness::Reported;
-use crate::model::{ExitStatus, KillMode, Moment, Pid, ServiceId, ServicePolicy};
+use crate::model::{ExitStatus, HookKind, KillMode, Moment, Pid, ServiceId, ServicePolicy};
 
 /// The life of a service:
 ///
@@ -94,7 +94,7 @@ pub(super) struct Load {
     /// Why it was killed, if it was.
     pub(super) killed: Option<StopReason>,
     /// Whether it is the `pre_start` hook: it is never asked to stop either, and is killed by whatever ends the start.
-    pub(super) is_hook: bool,
+    pub(super) hook: Option<HookKind>,
 }
 
 /// A service whose process group is ending.

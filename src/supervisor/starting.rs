@@ -1,6 +1,6 @@
 //! How a service comes up: waiting, spawning, running.
 
-use super::event::{Action, Next, Note, Over, StopReason};
+use super::event::{Next, Note, Over, StopReason};
 use super::orders::is_need;
 use super::process_table::{Owner, ProcessEnd};
 use super::restart::{RestartVerdict, decide};
@@ -172,10 +172,7 @@ impl Step<'_> {
         let record = &mut self.core.records[id];
         (record.is_new, record.wanted) = (false, false);
         self.set(id, ServiceState::Spawning { disturbed: None, load: None });
-        if !self.ask_hook(id, HookKind::PreStart, None) {
-            self.core.pids.ask();
-            self.act(Action::Spawn { service: id });
-        }
+        self.begin_start(id);
     }
 
     pub(super) fn spawned(&mut self, id: ServiceId, pid: Pid) {
@@ -188,7 +185,7 @@ impl Step<'_> {
                 self.came_up(id, pid, disturbed, early);
             }
             // Its process is not requested yet.
-            Some(load) if load.is_hook => {}
+            Some(load) if load.hook.is_some() => {}
             Some(load) => self.loaded(id, pid, disturbed, load),
         }
     }
@@ -264,7 +261,7 @@ impl Step<'_> {
     pub(super) fn spawn_failed(&mut self, id: ServiceId, lasting: bool, code: u8) {
         match self.core.records[id].state {
             ServiceState::Spawning { load: None, .. } => self.core.pids.answer_without_process(),
-            ServiceState::Spawning { load: Some(load), .. } if !load.is_hook => {
+            ServiceState::Spawning { load: Some(load), .. } if load.hook.is_none() => {
                 self.core.pids.forget(load.pid);
                 if load.killed.is_some() {
                     self.unstarted(id);

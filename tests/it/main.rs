@@ -39,6 +39,7 @@ mod exec_privileges;
 mod export_env;
 mod foreground;
 mod foreign_words;
+mod gates;
 mod given;
 mod graces;
 mod hangs;

@@ -11,7 +11,7 @@ use crate::config::read::interpolate::Scope;
 use crate::config::read::table::{ReadContext, Table};
 use crate::config::source::diagnostic::{SourceMap, Span};
 use crate::config::source::document::{Node, Value};
-use crate::config::{ExportEnv, Logging, Off, ProbeSpec, ProgramSettings, UserSpec};
+use crate::config::{ExportEnv, GateCheck, Logging, Off, ProbeSpec, ProgramSettings, UserSpec};
 use crate::model::{HookKind, KillMode, ServicePolicy, ServiceType};
 use crate::text::assignments::is_name;
 use crate::text::escape::escaped;
@@ -251,6 +251,7 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
         logging,
         probe,
         probe_user,
+        gate: gate(table),
         export_env: export_env(table, kind),
         notify: reports.map(|(_, settings)| Box::new(settings)),
         sockets,
@@ -280,6 +281,17 @@ fn start_timeout(table: &Table<'_>, becomes_ready: bool) -> Option<Duration> {
         );
     }
     timeout
+}
+
+/// `checks`: the names of checks.
+fn gate(table: &Table<'_>) -> Box<[GateCheck]> {
+    const KEY: &str = "checks";
+    let names = table.list(KEY);
+    if names.as_ref().is_some_and(Vec::is_empty) {
+        table.fault(KEY, "is an empty list; name checks, such as [\"tcp.db\"], or drop the key");
+    }
+    let named = |name| GateCheck { name, ..GateCheck::default() };
+    names.unwrap_or_default().into_iter().map(named).collect()
 }
 
 /// `export_env`: true, or a list of names.

@@ -22,7 +22,9 @@ impl World {
                     ProbeState::Off | ProbeState::Due(_) | ProbeState::Asked | ProbeState::Stale => false,
                 },
                 Owner::Hook(id, hook) => match self.core.records[id].state {
-                    ServiceState::Spawning { load: Some(load), .. } => load.is_hook && load.pid == pid,
+                    ServiceState::Spawning { load: Some(load), .. } => {
+                        load.hook == Some(hook) && load.pid == pid
+                    }
                     _ => self.is_awaited(id, hook, pid),
                 },
             };

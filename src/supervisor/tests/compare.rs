@@ -82,6 +82,7 @@ impl World {
             .hash(&mut hash);
         (self.notified, self.followed, self.rewatched, &core.reports).hash(&mut hash);
         (self.hooks.owed, self.hooks.post_started, self.hooks.prepared, &core.hooks).hash(&mut hash);
+        (self.hooks.checked, self.hooks.passed).hash(&mut hash);
         (&core.lingering, &self.groups, &self.asks, &self.known, self.halted, self.now).hash(&mut hash);
         hash.finish()
     }

@@ -140,7 +140,7 @@ impl Dice {
             *limit = self.chance(50).then(|| self.one(&[S, 3 * S, 20 * S, Duration::MAX]));
         }
         // Only that before the stop has a grace period that ends it.
-        for hook in [0, 1, 3] {
+        for hook in [0, 1, 3, 4] {
             timeouts.0[hook] = timeouts.0[hook].map(|limit| limit.min(20 * S));
         }
         timeouts

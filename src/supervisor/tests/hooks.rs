@@ -3,7 +3,7 @@
 use super::invariants::rule;
 use super::scenes::*;
 use super::world::{Ask, Group, S, World};
-use crate::model::HookKind::{PostStart, PostStop, PreStart, PreStop};
+use crate::model::HookKind::{Checks, PostStart, PostStop, PreStart, PreStop};
 use crate::model::*;
 use crate::supervisor::ServiceStatus;
 use crate::supervisor::event::{Action, Next, Note, StopReason};
@@ -18,6 +18,9 @@ pub(super) struct HookLedger {
     /// Services whose `pre_start` was requested, and no start after it; those of them whose `pre_start` has succeeded.
     pub prepared: u16,
     pub pre_started: u16,
+    /// The same of `checks`.
+    pub checked: u16,
+    pub passed: u16,
     /// Services whose `post_start` has succeeded since their start.
     pub post_started: u16,
     /// When each was started, and its `min_uptime`.
@@ -29,6 +32,7 @@ impl World {
     pub(super) fn hook_ended(&mut self, of: ServiceId, hook: Option<HookKind>, outcome: ExitStatus) {
         let good = u16::from(outcome == ExitStatus::Code(0)) << of.0;
         match hook {
+            Some(Checks) => self.hooks.passed |= good,
             Some(PreStart) => self.hooks.pre_started |= good,
             Some(PostStart) => self.hooks.post_started |= good,
             Some(PreStop | PostStop) | None => {}
@@ -62,6 +66,15 @@ impl World {
         Ok(prepared)
     }
 
+    /// What follows `checks` follows them when they have passed; returns whether there were any.
+    pub(super) fn check_checked(&mut self, id: ServiceId) -> Result<bool, &'static str> {
+        let bit = 1 << id.0;
+        let passed = self.hooks.checked & self.hooks.passed & bit != 0;
+        rule(passed || self.limit(id, Checks).is_none(), "started before its checks")?;
+        (self.hooks.checked, self.hooks.passed) = (self.hooks.checked & !bit, self.hooks.passed & !bit);
+        Ok(passed)
+    }
+
     pub(super) fn limit(&self, id: ServiceId, hook: HookKind) -> Option<Duration> {
         self.rules[id.index()].hooks.as_ref()?.of(hook)
     }
@@ -91,13 +104,22 @@ impl World {
         let twice = self.groups.values().any(|group| own(group) && group.hook == Some(hook) && !group.killed);
         rule(!twice, "a hook that runs already")?;
         match hook {
-            PreStart => {
+            PreStart | Checks => {
                 rule(!self.stopping, "a start while the container stops")?;
                 rule(!self.is_by_hand(id), "started, though it was stopped by hand")?;
-                self.check_needs(id)?;
+                // Otherwise it was due when its checks were requested.
+                if hook == Checks || !self.check_checked(id)? {
+                    self.check_needs(id)?;
+                }
                 self.begin_attempt(id);
-                self.hooks.prepared |= 1 << id.0;
                 self.hooks.pre_started &= !(1 << id.0);
+                if hook == Checks {
+                    self.hooks.checked |= 1 << id.0;
+                    self.hooks.passed &= !(1 << id.0);
+                    self.hooks.prepared &= !(1 << id.0);
+                } else {
+                    self.hooks.prepared |= 1 << id.0;
+                }
                 rule(!lives, "a hook before the start of what runs")
             }
             PostStart | PreStop => rule(lives, "a hook of what does not run"),
@@ -139,10 +161,10 @@ impl World {
     /// Whether the core waits for this hook.
     pub(super) fn is_awaited(&self, id: ServiceId, hook: HookKind, pid: Pid) -> bool {
         match self.core.records[id].state {
-            ServiceState::Spawning { load: Some(load), .. } => hook == PreStart && load.pid == pid,
+            ServiceState::Spawning { load: Some(load), .. } => load.hook == Some(hook) && load.pid == pid,
             state => {
                 let right = match hook {
-                    PreStart => false,
+                    PreStart | Checks => false,
                     PostStart => matches!(state, ServiceState::Running { .. }),
                     PreStop => matches!(state, ServiceState::Stopping(_) | ServiceState::Finishing(_)),
                     PostStop => matches!(state, ServiceState::Finishing(_)),

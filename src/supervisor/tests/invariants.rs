@@ -67,7 +67,7 @@ impl World {
             }
             Action::KillStart { pid } => {
                 let target = self.groups.get_mut(&pid).ok_or("nobody is killed")?;
-                let starts = !target.probe || target.hook == Some(HookKind::PreStart);
+                let starts = !target.probe || target.hook.is_some_and(HookKind::is_before_start);
                 let lives = starts && target.leader && !target.killed && !target.given_up;
                 rule(lives, "killed, but no start that lives")?;
                 (target.asked, target.killed) = (true, true);
@@ -126,7 +126,11 @@ impl World {
         rule(!self.groups.values().any(mine), "two lives of one service")?;
         self.check_spawn_in_time(id)?;
         // Otherwise it was due when that hook was requested.
-        if self.check_prepared(id)? { Ok(()) } else { self.check_needs(id) }
+        if self.check_prepared(id)? {
+            return Ok(());
+        }
+        rule(self.limit(id, HookKind::PreStart).is_none(), "started without its pre_start")?;
+        if self.check_checked(id)? { Ok(()) } else { self.check_needs(id) }
     }
 
     /// A start is due: what the service depends on is there.
@@ -253,13 +257,15 @@ impl World {
     /// The invariants of a process that has not loaded its program.
     fn check_load(&self, id: ServiceId, load: Load, event: Event) -> Result<(), &'static str> {
         let group = self.groups.get(&load.pid).ok_or("what loads is gone")?;
-        let hook = load.is_hook.then_some(HookKind::PreStart);
-        rule(group.leader && group.probe == load.is_hook && group.hook == hook, "what loads is dead")?;
+        rule(
+            group.leader && group.probe == load.hook.is_some() && group.hook == load.hook,
+            "what loads is dead",
+        )?;
         rule(group.killed == load.killed.is_some(), "killed or not?")?;
         rule(!self.stopping || group.killed, "a start that a stop waits for")?;
-        let most = match load.is_hook {
-            true => self.limit(id, HookKind::PreStart).unwrap_or(20 * S),
-            false => self.rules[id.index()].start_timeout.unwrap_or(300 * S),
+        let most = match load.hook {
+            Some(hook) => self.limit(id, hook).unwrap_or(20 * S),
+            None => self.rules[id.index()].start_timeout.unwrap_or(300 * S),
         };
         let over = event == Event::Tick && load.since.after(most) <= self.now;
         rule(!over || group.killed, "a start that is never given up")
@@ -372,8 +378,9 @@ impl World {
                     }
                 }
                 ServiceState::Spawning { load: None, .. } => {
-                    let hook = Ask::Hook(id, HookKind::PreStart);
-                    let asked = self.asks.contains(&Ask::Spawn(id)) || self.asks.contains(&hook);
+                    let asked =
+                        [Ask::Spawn(id), Ask::Hook(id, HookKind::PreStart), Ask::Hook(id, HookKind::Checks)];
+                    let asked = asked.iter().any(|ask| self.asks.contains(ask));
                     rule(asked, "waits for an answer to nothing")?;
                 }
                 ServiceState::Spawning { load: Some(load), .. } => self.check_load(id, load, event)?,

@@ -101,6 +101,8 @@ pub(super) enum Mutant {
     LeaveHook,
     /// A start goes on though its first hook has failed.
     IgnorePreStart,
+    /// A service whose checks have passed is started without its `pre_start`.
+    SkipPreStart,
     /// The stop signal does not wait for the hook before it.
     SignalFirst,
     /// No hook follows an end.
@@ -161,6 +163,7 @@ impl Mutant {
         Self::AwaitHook,
         Self::LeaveHook,
         Self::IgnorePreStart,
+        Self::SkipPreStart,
         Self::SignalFirst,
         Self::SkipPostStop,
         Self::StartedAtOnce,

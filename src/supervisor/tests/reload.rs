@@ -148,7 +148,7 @@ impl World {
         // Its hooks are part of it.
         let hook = match self.core.records[id].state {
             ServiceState::Finishing(_) => true,
-            ServiceState::Spawning { load, .. } => load.is_none_or(|load| load.is_hook),
+            ServiceState::Spawning { load, .. } => load.is_none_or(|load| load.hook.is_some()),
             _ => false,
         };
         hook || self.groups.values().any(mine) || self.asks.contains(&Ask::Spawn(id))

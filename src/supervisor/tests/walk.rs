@@ -192,7 +192,11 @@ fn stop_in_time(world: &mut World, react: bool, obey_kill: bool) -> Result<(), S
 
 #[test]
 fn every_state_of_a_service_with_hooks_and_its_dependent() {
-    for hooks in [[Some(S), None, None, Some(S)], [None, Some(2 * S), Some(S), Some(S)]] {
+    for hooks in [
+        [Some(S), None, None, Some(S), None],
+        [None, Some(2 * S), Some(S), Some(S), None],
+        [Some(S), None, None, None, Some(S)],
+    ] {
         visits(
             3_000,
             &two(|below, above, whole| {

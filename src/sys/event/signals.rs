@@ -66,7 +66,7 @@ pub fn take_over() -> Inherited {
 }
 
 /// Blocks every signal, in a helper that only KILL may end.
-pub(in crate::sys) fn block_all() {
+pub fn block_all() {
     set_mask(ALL);
 }
 
