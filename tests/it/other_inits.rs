@@ -99,6 +99,18 @@ fn init_ctrlaltdel() {
 }
 
 #[test]
+fn init_shutdown() {
+    let config = r#"
+        [services.app]
+        command = ["sh", "-c", "trap 'echo app ends; exit 0' TERM; echo up; while :; do sleep 0.01; done"]
+        post_stop = ["echo", "shut down"]
+    "#;
+    let run = Init::config(config).start();
+    run.wait_for("up");
+    assert_eq!(run.stop().expect(0).out, "up\napp ends\nshut down\n");
+}
+
+#[test]
 fn init_runlevel() {
     let config = r#"
         [services.rescue]
@@ -177,6 +189,21 @@ fn upstart_respawn_limit() {
     "#;
     let ended = run(config, 1);
     assert_eq!(ended.err.matches("app: started").count(), 3, "{}", ended.story());
+}
+
+#[test]
+fn upstart_scripts() {
+    let config = r#"
+        [services.app]
+        command = ["sh", "-c", "echo app; exit 3"]
+        restart = "no"
+        pre_start = ["echo", "before"]
+        post_stop = ["sh", "-c", "echo after $RINIT_EXIT_CODE"]
+    "#;
+    assert_eq!(run(config, 3).out, "before\napp\nafter 3\n");
+    // A failed one before the start is a failed start.
+    let failed = Init::config(&config.replace("[\"echo\", \"before\"]", "\"false\"")).run();
+    assert!(!failed.out.contains("app"), "{}", failed.story());
 }
 
 #[test]
@@ -426,6 +453,47 @@ fn systemd_requires_wants_and_part_of() {
 }
 
 #[test]
+fn systemd_exec_start_pre_and_its_sisters() {
+    let config = r#"
+        [services.app]
+        command = ["sh", "-c", "trap 'echo app ends; exit 0' TERM; touch /mnt/files/up; while :; do sleep 0.01; done"]
+        pre_start = ["echo", "pre"]
+        post_start = ["sh", "-c", "until [ -e /mnt/files/up ]; do sleep 0.01; done; echo post"]
+        pre_stop = ["echo", "stop"]
+        post_stop = ["sh", "-c", "echo stopped $RINIT_SERVICE"]
+        [services.next]
+        command = ["echo", "next"]
+        restart = "no"
+        essential = false
+        depends_on = ["app"]
+    "#;
+    let run = Init::config(config).start();
+    // What needs it waits for what comes after its start.
+    run.wait_for("next");
+    assert_eq!(run.stop().expect(0).out, "pre\npost\nnext\nstop\napp ends\nstopped app\n");
+}
+
+#[test]
+fn systemd_exec_condition() {
+    let config = r#"
+        [checks.file.ready]
+        path = "/mnt/files/ready"
+        [services.app]
+        command = ["sh", "-c", "echo up; exec sleep 1000"]
+        checks = ["file.ready"]
+        restart_policy = { delay = "1ms", max_delay = "1ms" }
+        [services.other]
+        command = "sleep 1001"
+    "#;
+    let run = Init::config(config).start();
+    run.wait_for_err("app: check file /mnt/files/ready failed");
+    assert_eq!(run.out(), "");
+    std::fs::write(run.directory().join("ready"), "").unwrap();
+    run.wait_for("up");
+    run.stop().expect(0);
+}
+
+#[test]
 fn systemd_kill_mode() {
     let config = |mode: &str| {
         format!(
@@ -515,6 +583,17 @@ fn runit_log() {
     assert!(run.file("current.1").contains("of the log") && run.directory().join("current.2").exists());
     assert!(!run.directory().join("current.3").exists());
     run.end().expect(0);
+}
+
+#[test]
+fn runit_finish() {
+    let config = r#"
+        [services.app]
+        command = ["sh", "-c", "kill -9 $$$$"]
+        restart = "no"
+        post_stop = ["sh", "-c", "echo $RINIT_SERVICE $RINIT_EXIT_CODE $RINIT_EXIT_SIGNAL"]
+    "#;
+    assert_eq!(run(config, 137).out, "app SIGKILL\n");
 }
 
 #[test]
@@ -670,6 +749,28 @@ fn supervisord_autostart() {
     assert_eq!(client.state("app"), "off");
     good(&run, &["start", "app"]);
     assert_eq!(client.state("app"), "running");
+    run.stop().expect(0);
+}
+
+#[test]
+fn supervisord_startsecs() {
+    let config = r#"
+        [services.app]
+        command = ["sh", "-c", "until [ -e /mnt/files/stays ]; do exit 0; done; exec sleep 1000"]
+        min_uptime = "200ms"
+        restart_policy = { delay = "1ms", max_delay = "1ms" }
+        [services.next]
+        command = ["echo", "next"]
+        restart = "no"
+        essential = false
+        depends_on = ["app"]
+    "#;
+    let run = Init::config(config).start();
+    // An end before that is a failed start, even with 0.
+    eventually("it was started again", || run.err().matches("app: started").count() > 2);
+    assert!(!run.out().contains("next"), "{}", run.out());
+    std::fs::write(run.directory().join("stays"), "").unwrap();
+    run.wait_for("next");
     run.stop().expect(0);
 }
 
