@@ -60,7 +60,10 @@ impl World {
     pub(super) fn check_prepared(&mut self, id: ServiceId) -> Result<bool, &'static str> {
         let bit = 1 << id.0;
         let prepared = self.hooks.prepared & bit != 0;
-        rule(!prepared || self.hooks.pre_started & bit != 0, "started after a hook that has failed")?;
+        let good = self.hooks.pre_started & bit != 0;
+        // A reload may have taken away the hook of an attempt that has failed.
+        rule(!prepared || good || self.limit(id, PreStart).is_none(), "started after a hook that has failed")?;
+        let prepared = prepared && good;
         (self.hooks.prepared, self.hooks.pre_started) =
             (self.hooks.prepared & !bit, self.hooks.pre_started & !bit);
         Ok(prepared)
