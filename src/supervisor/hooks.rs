@@ -245,7 +245,8 @@ impl Step<'_> {
     /// The container stops: what runs gets no more time than it would if it were started now.
     pub(super) fn hurry_hooks(&mut self, id: ServiceId) {
         for hook in [HookKind::PreStop, HookKind::PostStop] {
-            let Some(limit) = self.core.hook_limit(id, hook, self.now) else { continue };
+            // One that a reload has taken away still runs: it gets what the service itself would.
+            let limit = self.core.hook_limit(id, hook, self.now).unwrap_or_else(|| self.core.grace(id));
             let latest = self.now.after(limit);
             let is = |run: &HookRun| run.hook == hook;
             let found = self.core.hook_at(id, is).and_then(|at| self.core.hooks.get_mut(at));

@@ -36,7 +36,9 @@ impl World {
     pub(super) fn check_spawn_in_time(&mut self, id: ServiceId) -> Result<(), &'static str> {
         let bit = 1 << id.0;
         let asked = (self.demand.connected | self.demand.summoned) & bit != 0;
-        rule(asked || !self.rules[id.index()].on_demand, "started without a connection")?;
+        // What has begun goes on, though a reload lets it wait for connections.
+        let begun = (self.hooks.prepared | self.hooks.checked) & bit != 0;
+        rule(asked || begun || !self.rules[id.index()].on_demand, "started without a connection")?;
         (self.demand.connected, self.demand.summoned) =
             (self.demand.connected & !bit, self.demand.summoned & !bit);
         rule(self.now >= self.demand.not_before[id.index()], "started again too early")
