@@ -37,7 +37,8 @@ impl World {
         let bit = 1 << id.0;
         let asked = (self.demand.connected | self.demand.summoned) & bit != 0;
         // What has begun goes on, though a reload lets it wait for connections.
-        let begun = (self.hooks.prepared | self.hooks.checked) & bit != 0;
+        let hooks = &self.hooks;
+        let begun = (hooks.prepared & hooks.pre_started | hooks.checked & hooks.passed) & bit != 0;
         rule(asked || begun || !self.rules[id.index()].on_demand, "started without a connection")?;
         (self.demand.connected, self.demand.summoned) =
             (self.demand.connected & !bit, self.demand.summoned & !bit);
