@@ -62,7 +62,10 @@ impl World {
         let prepared = self.hooks.prepared & bit != 0;
         let good = self.hooks.pre_started & bit != 0;
         // A reload may have taken away the hook of an attempt that has failed.
-        rule(!prepared || good || self.limit(id, PreStart).is_none(), "started after a hook that has failed")?;
+        rule(
+            !prepared || good || self.limit(id, PreStart).is_none(),
+            "started after a hook that has failed",
+        )?;
         let prepared = prepared && good;
         (self.hooks.prepared, self.hooks.pre_started) =
             (self.hooks.prepared & !bit, self.hooks.pre_started & !bit);
