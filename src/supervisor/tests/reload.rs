@@ -25,7 +25,8 @@ pub(super) struct Expected {
 
 impl World {
     pub(super) fn give_up(&mut self, service: ServiceId) -> Result<(), &'static str> {
-        let is_start = |group: &Group| !group.probe || group.hook == Some(HookKind::PreStart) && group.killed;
+        let is_start =
+            |group: &Group| !group.probe || group.hook.is_some_and(HookKind::is_before_start) && group.killed;
         let stuck =
             self.groups.values_mut().find(|group| group.of == service && is_start(group) && !group.given_up);
         let stuck = stuck.ok_or("stuck, but not there")?;
