@@ -24,7 +24,7 @@ pub(super) struct RunningGate {
 impl EventLoop {
     /// Starts to judge the checks of a service.
     pub(super) fn judge_gate(&mut self, service: ServiceId) -> Result<Pid, StartFailure> {
-        let services = self.runtime.services;
+        let services = std::rc::Rc::clone(&self.runtime.services);
         let gate = services.get(service.index()).map_or(&[][..], |found| &found.program.gate);
         let (read, write) = fork::pipe().ok().unzip();
         let starter = self.runtime.starter;
