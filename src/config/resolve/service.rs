@@ -205,9 +205,8 @@ fn keys(table: &Table<'_>, sources: &SourceMap, draft: &mut Draft) {
     let stop_grace = table.duration("stop_grace_period").unwrap_or(standard.stop_grace);
     let (hooks, hook_commands) = service_hooks::read(table, kind, stop_grace);
     let post_start = hooks.as_ref().and_then(|hooks| hooks.of(HookKind::PostStart));
-    let reports_so = reports.is_some() || post_start.is_some();
-    let becomes_ready = kind != ServiceType::Daemon || rules_health.is_some() || reports_so;
-    let start_timeout = start_timeout(table, becomes_ready);
+    let says_so = rules_health.is_some() || reports.is_some() || post_start.is_some();
+    let start_timeout = start_timeout(table, kind != ServiceType::Daemon || says_so);
     let min_uptime = min_uptime(table, kind, start_timeout);
     let (sockets, on_demand) = sockets::read(table, draft, kind);
     if let (Some(sockets), Some((_, reports))) = (&sockets, &reports) {
