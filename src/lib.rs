@@ -109,7 +109,9 @@ pub fn run(argc: c_int, argv: *const *const c_char) -> u8 {
         Err(why) => {
             let persona = cli::Persona::of(arguments.first().map_or(b"", |name| name.to_bytes()));
             output::install(cli::LogLevel::Error, cli::LogFormat::Text, persona);
-            output::line(cli::LogLevel::Error, "", &text::escape::on_one_line(&why));
+            let why = text::escape::on_one_line(&why);
+            output::line(cli::LogLevel::Error, "", &why);
+            launch::last_words(&why);
             if persona == cli::Persona::Rinit { exit_code::USAGE } else { exit_code::FAILURE }
         }
     };

@@ -53,6 +53,7 @@ pub static TABLES: &[TableSpec] = &[
         key("configs", "table", "", "files that are written before anything is started: `[configs.NAME]`"),
         key("secrets", "table", "", "like `configs`, for values that must not be shown: `[secrets.NAME]`"),
         key("stop", "table", "", "the stop of the whole container"),
+        key("restart", "table", "", "a limit of the restarts of all services together"),
         key("hooks", "table", "", "scripts that run before anything is started"),
         key("control", "table", "", "the socket for `rinitctl`, and who may use it"),
         key("signals", "table", "", "what a signal means: \"stop\", \"reload\", \"ignore\", another signal, or a service's"),
@@ -159,6 +160,8 @@ pub static TABLES: &[TableSpec] = &[
         key("jitter", "number", "0.0", "the random variation of a delay, as a fraction of it; 0 to 0.5"),
         key("max_attempts", "number", "no limit", "the maximum number of restarts in a row"),
         key("window", "duration", "\"1m\"", "a run of this length resets the count"),
+        key("start_limit_burst", "number", "no limit", "the maximum number of starts within start_limit_interval, the first among them; 1 to 1000"),
+        key("start_limit_interval", "duration", "\"10s\"", "the time for start_limit_burst, however long each run is"),
         key("never_on", "codes and signals", "", "exit codes and signals that never lead to a restart"),
         key("always_on", "codes and signals", "", "exit codes and signals that always lead to a restart"),
     ] },
@@ -230,6 +233,10 @@ pub static TABLES: &[TableSpec] = &[
     TableSpec { path: "stop", help: "", keys: &[
         key("within", "duration", "no limit", "the time limit of a stop of the whole container; grace periods are shortened to fit"),
         key("delay", "duration", "\"0s\"", "how long services keep running after a stop request, so that a load balancer can drain; status and /ready report the stop at once"),
+    ] },
+    TableSpec { path: "restart", help: "One restart more than this ends the container, as a failure, so that what runs it takes over.", keys: &[
+        key("max_restarts", "number", "no limit", "the maximum number of restarts of all services together; 1 to 1000"),
+        key("window", "duration", "no limit", "only restarts within this time count"),
     ] },
     TableSpec { path: "hooks", help: "Scripts that run one after the other when the checks have passed; if one fails, rinit exits with code 69. The conditions above apply to all of them.", keys: &[
         key("before_start", "path or paths", "", "files, and directories whose executables are run in version order (2- before 10-)"),
@@ -334,7 +341,7 @@ mod tests {
     use crate::config::source::files::{Io, load};
 
     /// A file in which every table stands.
-    const ALL: &str = "when_idle = 'stay'\nstop.within = '9s'\n[control]\nsocket = '@a'\nallow = '1'\nread_only = ['2']\nhttp = ':8081'\n[defaults]\nlogging = { driver = 'none' }
+    const ALL: &str = "when_idle = 'stay'\nrestart.max_restarts = 9\nstop.within = '9s'\n[control]\nsocket = '@a'\nallow = '1'\nread_only = ['2']\nhttp = ':8081'\n[defaults]\nlogging = { driver = 'none' }
 [services.a]\ncommand = 'a'\nhealthcheck = { tcp = 1 }\nlogging = { driver = 'file', file = '/l', timestamps = true, max_size = '1M', max_file = 2 }\nrestart_policy = { delay = '1s' }\nupdate_config = { order = 'start-first' }
 pre_start = { command = 'b' }
 ulimits = { nofile = { soft = 1, hard = 2 } }\nenv_file = [{ path = '/e', required = false }]

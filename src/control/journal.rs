@@ -175,7 +175,7 @@ impl Journal {
 
 fn after(next: Next) -> Option<Reason> {
     match next {
-        Next::GivenUp { .. } => Some(Reason::GivenUp),
+        Next::GivenUp { .. } | Next::Over(Over::StartLimit | Over::RestartLimit) => Some(Reason::GivenUp),
         Next::Failed => Some(Reason::Policy),
         Next::Over(Over::Stays) => Some(Reason::StartFailed),
         Next::Over(Over::Stopping | Over::Unhealthy | Over::Scheduled)

@@ -158,13 +158,20 @@ fn refuse(faults: &[Diagnostic], sources: &SourceMap) -> u8 {
 }
 
 /// Writes the cause of a failure to the file where Kubernetes looks for it, if that exists.
-fn last_words(text: &str) {
+pub fn last_words(text: &str) {
     /// The size limit of Kubernetes.
     const MAX_TERMINATION_LOG: usize = 4096;
     let mut text = redact::hide(fill!("rinit: {}", text));
     text.truncate(text.floor_char_boundary(MAX_TERMINATION_LOG - 1));
     text.push('\n');
     crate::sys::fs::files::append("/dev/termination-log", &text, MAX_TERMINATION_LOG);
+}
+
+/// Tells what is wrong with the command line, in view of the configuration. Nothing was started.
+fn wrong_usage(why: &str) -> u8 {
+    output::line(LogLevel::Error, "", why);
+    last_words(why);
+    exit_code::USAGE
 }
 
 /// Writes an answer to standard output. Returns `code`, unless the write has failed.
@@ -224,17 +231,17 @@ impl Launch<'_> {
         }
         // Without a configuration these modes have nothing to inspect.
         if !ignored_files && matches!(self.invocation.mode, Mode::Validate | Mode::Check | Mode::EnvDocs) {
-            let text = "no configuration: neither /etc/rinit.toml nor /etc/rinit.d/*.toml exists; name one with --config FILE";
-            output::line(LogLevel::Error, "", text);
-            return exit_code::USAGE;
+            return wrong_usage(
+                "no configuration: neither /etc/rinit.toml nor /etc/rinit.d/*.toml exists; name one with --config FILE",
+            );
         }
         if self.invocation.command.is_empty() {
             if inside::another(self.invocation) {
                 return inside::nothing_to_run();
             }
-            let text = "nothing to run: give a COMMAND, or a configuration with --config (neither /etc/rinit.toml nor /etc/rinit.d/*.toml exists); rinit --help tells more";
-            output::line(LogLevel::Error, "", text);
-            return exit_code::USAGE;
+            return wrong_usage(
+                "nothing to run: give a COMMAND, or a configuration with --config (neither /etc/rinit.toml nor /etc/rinit.d/*.toml exists); rinit --help tells more",
+            );
         }
         let mut plan = resolve::alone(&self.invocation.command);
         match self.invocation.mode {
@@ -323,7 +330,8 @@ fn run(
         let _ = crate::sys::signal_at_parents_death(signal);
     }
     let RunResult { code, last_words: words } = assemble(invocation, plan, starter, given, reader).run(kept);
-    if code != 0 && !words.is_empty() {
+    if code != 0 {
+        let words = if words.is_empty() { fill!("ended with code {}", &code.to_string()) } else { words };
         last_words(&words);
     }
     code

@@ -1,6 +1,6 @@
 //! A start with a configuration: check, resolve, supervise.
 
-use super::{Launch, answer, by_options, explain, last_words, refuse, run};
+use super::{Launch, answer, by_options, explain, last_words, refuse, run, wrong_usage};
 use crate::checks::report::Report;
 use crate::checks::run::Interrupted;
 use crate::checks::run::workers::Workers;
@@ -40,6 +40,7 @@ fn interrupt(interrupted: Interrupted, early: &Early<'_>) -> u8 {
     if let Some(came) = early.ended_by {
         let text = format!("stopping ({} {}); nothing was started", came.0, received::sender(came));
         output::line(LogLevel::Info, "", &text);
+        last_words(&text);
     }
     exit_code::of_signal(interrupted.0)
 }
@@ -63,8 +64,7 @@ impl Launch<'_> {
             return refuse(&faults, &files.sources);
         }
         if let Err(why) = checks::select::select(&mut checks, &self.invocation.only, &self.invocation.skip) {
-            output::line(LogLevel::Error, "", &why);
-            return exit_code::USAGE;
+            return wrong_usage(&why);
         }
         for service in &plan.services {
             checks::gate::take_out(&mut checks, &service.name, &service.program.gate);
@@ -86,8 +86,7 @@ impl Launch<'_> {
             Mode::Check => self.report(&files, &checks, given, &plan.whole.signals),
             Mode::Exec | Mode::Supervise => {
                 if let Err(why) = self.something_to_run(&plan) {
-                    output::line(LogLevel::Error, "", &why);
-                    return exit_code::USAGE;
+                    return wrong_usage(&why);
                 }
                 self.go(files, checks, given, plan, exported)
             }
@@ -210,10 +209,7 @@ impl Launch<'_> {
         if !faults.is_empty() {
             return Err(refuse(&faults, &files.sources));
         }
-        self.something_to_run(&plan).map(|()| plan).map_err(|why| {
-            output::line(LogLevel::Error, "", &why);
-            exit_code::USAGE
-        })
+        self.something_to_run(&plan).map(|()| plan).map_err(|why| wrong_usage(&why))
     }
 
     /// Prepares the start; returns whether that has set variables. The error is the exit code if the start ends here.

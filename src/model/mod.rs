@@ -266,6 +266,15 @@ pub enum Restart {
 
 words!(Restart { "no" => No, "always" => Always, "on-failure" => OnFailure, "unless-stopped" => UnlessStopped });
 
+/// At most so many within a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RateLimit {
+    /// So many; at least 1.
+    pub burst: u32,
+    /// The time.
+    pub interval: Duration,
+}
+
 /// `restart` and `restart_policy` of one service.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RestartPolicy {
@@ -283,6 +292,8 @@ pub struct RestartPolicy {
     pub max_attempts: Option<u32>,
     /// A run at least this long resets the count.
     pub window: Duration,
+    /// How many starts there may be within a time; `None`: no limit.
+    pub start_limit: Option<RateLimit>,
     /// Ends that never lead to a restart, regardless of `when`.
     pub never_on: Vec<ExitStatus>,
     /// Ends that always lead to a restart (within `max_attempts`), regardless of `when`.
@@ -299,6 +310,7 @@ impl Default for RestartPolicy {
             jitter: 0.0,
             max_attempts: None,
             window: Duration::from_secs(60),
+            start_limit: None,
             never_on: Vec::new(),
             always_on: Vec::new(),
         }
@@ -518,6 +530,8 @@ pub struct Settings {
     /// Whether TERM to a running COMMAND is a stop request, limited by its `stop_grace_period`. Without a
     /// configuration it is an ordinary signal, as with tini.
     pub term_stops_main: bool,
+    /// `[restart]`: how many restarts of services there may be within a time; one more ends the container.
+    pub restart_limit: Option<RateLimit>,
     /// `when_idle = "stay"`: do not exit when nothing is left to run.
     pub stay_when_idle: bool,
     /// Seed of the jitter.
@@ -535,6 +549,7 @@ impl Default for Settings {
             signals: Vec::new(),
             group_signals: false,
             term_stops_main: false,
+            restart_limit: None,
             stay_when_idle: false,
             seed: 1,
         }

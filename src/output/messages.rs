@@ -331,6 +331,14 @@ fn following(next: Next) -> (LogLevel, String) {
         Next::Over(Over::Unhealthy) => {
             (LogLevel::Error, "failed, and on_unhealthy = \"stop\" ends it".into())
         }
+        Next::Over(Over::StartLimit) => (
+            LogLevel::Error,
+            "failed; given up: started as often in this time as start_limit_burst allows".into(),
+        ),
+        Next::Over(Over::RestartLimit) => (
+            LogLevel::Error,
+            "failed; restart.max_restarts ends the container: no more restarts in this time".into(),
+        ),
         Next::GivenUp { attempts: 1 } => (LogLevel::Error, "failed; given up after 1 restart".into()),
         Next::GivenUp { attempts } => {
             (LogLevel::Error, format!("failed; given up after {attempts} restarts"))

@@ -99,9 +99,7 @@ impl Runtime {
     /// Runs until the supervisor halts. `kept` are signals that arrived before.
     pub fn run(self: Box<Self>, kept: Vec<Received>) -> RunResult {
         let mut turn = EventLoop {
-            last_words: String::new(),
-            last_failed: None,
-            awaited_lines: Vec::new(),
+            last: last_lines::LastWords::default(),
             events: VecDeque::from([Event::Begin]),
             actions: VecDeque::new(),
             decided: Vec::new(),
@@ -141,7 +139,7 @@ impl Runtime {
             let more = turn.work();
             if let Some(code) = turn.code {
                 turn.end_logs();
-                return RunResult { code, last_words: turn.last_words };
+                return RunResult { code, last_words: turn.last.words };
             }
             if !more && turn.short_of_memory.is_none() && !turn.runtime.alone {
                 // Kills before the start are not news. Not worth a read for a single command.
@@ -182,10 +180,7 @@ struct EventLoop {
     groups: GroupLooks,
     sweeping: bool,
     code: Option<u8>,
-    last_words: String,
-    /// The service that the last words are about.
-    last_failed: Option<ServiceId>,
-    awaited_lines: Vec<last_lines::AwaitedLines>,
+    last: last_lines::LastWords,
     main_pid: Option<Pid>,
     /// The ended process that the supervisor is being told about.
     ended: Option<(Pid, ExitStatus)>,
@@ -384,7 +379,12 @@ impl EventLoop {
     fn utter(&mut self, saying: DeferredLine) {
         match saying {
             DeferredLine::Note(note) => self.tell(note),
-            DeferredLine::Line(level, service, text) => self.say(level, service, &text),
+            DeferredLine::Line(level, service, text) => {
+                self.say(level, service, &text);
+                if level == LogLevel::Error {
+                    self.last.start_failure = text;
+                }
+            }
         }
     }
 

@@ -70,11 +70,7 @@ impl EventLoop {
         let who = words.service.map_or_else(String::new, |id| fill!("{}: ", name(id)));
         // Other inits print no such lines.
         let hint = if self.runtime.persona == Persona::Rinit { self.hint(note) } else { None };
-        if words.level <= LogLevel::Error {
-            let more = hint.as_ref().map_or_else(String::new, |(_, text)| fill!("; {}", text));
-            self.last_words = fill!("{}{}{}", who, words.text, more);
-            self.last_failed = words.service;
-        }
+        self.keep_last_words(note, &words, &who, hint.as_ref().map_or("", |(_, text)| text));
         // As with any init, the end of a single command is not logged.
         if self.runtime.alone && slow.is_none() {
             if self.speaks_for_another() {

@@ -210,6 +210,10 @@ pub enum Over {
     Stopping,
     /// It was unhealthy, and `on_unhealthy` forbids a restart.
     Unhealthy,
+    /// It was started as often, within a time, as `start_limit_burst` allows.
+    StartLimit,
+    /// Services were restarted as often, within a time, as `[restart] max_restarts` allows: the container stops.
+    RestartLimit,
 }
 
 /// Something that the user should know. [`crate::output::messages`] formats it.

@@ -19,6 +19,7 @@ mod timers;
 mod demand;
 mod health;
 mod hooks;
+mod limits;
 mod load;
 mod orders;
 mod progress;
@@ -107,6 +108,8 @@ pub struct Supervisor {
     unused: u64,
     /// Hooks that run, but those before a start.
     hooks: Vec<hooks::HookRun>,
+    /// When services were started, as far as that is limited.
+    starts: limits::StartTimes,
     /// When to report waits.
     progress: progress::Progress,
     rolling: Option<Box<rolling::Rolling>>,
@@ -151,6 +154,7 @@ impl Supervisor {
             pending: Vec::new(),
             unused: 0,
             hooks: Vec::new(),
+            starts: limits::StartTimes::default(),
             progress: progress::Progress::default(),
             rolling: None,
             news: Vec::new(),

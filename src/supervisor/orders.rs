@@ -136,6 +136,8 @@ impl Step<'_> {
         let record = &mut self.core.records[id];
         record.by_hand = false;
         record.attempts = 0;
+        self.core.starts.forget(id);
+        let record = &mut self.core.records[id];
         if record.tenure == Tenure::TurnsOff {
             record.tenure = Tenure::Stays;
             self.core.news.push(id);

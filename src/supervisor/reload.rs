@@ -297,6 +297,7 @@ impl Step<'_> {
 
     /// Waits to be started as at the first time.
     pub(super) fn begin_anew(&mut self, id: ServiceId) {
+        self.core.starts.forget(id);
         if self.schedule_anew(id) {
             return;
         }

@@ -172,6 +172,7 @@ impl Step<'_> {
         let record = &mut self.core.records[id];
         (record.is_new, record.wanted) = (false, false);
         self.set(id, ServiceState::Spawning { disturbed: None, load: None });
+        self.count_start(id);
         self.begin_start(id);
     }
 
@@ -295,7 +296,9 @@ impl Step<'_> {
             Next::Over(Over::Stays)
         } else {
             let verdict = RestartVerdict { success: false, outcome: None };
-            decide(&self.core.rules[id], verdict, self.core.records[id].attempts, &mut self.core.random)
+            let attempts = self.core.records[id].attempts;
+            let next = decide(&self.core.rules[id], verdict, attempts, &mut self.core.random);
+            self.limited(id, next)
         };
         self.tell(Note::NotStarted { service: id, next });
         match next {
@@ -312,7 +315,7 @@ impl Step<'_> {
             }
             Next::Listening => self.listen(id),
             Next::Done | Next::Failed | Next::Over(_) | Next::GivenUp { .. } => {
-                self.down(id, FinalState::Failure, code);
+                self.down_for(id, next, FinalState::Failure, code);
             }
         }
         self.release_signals(id);

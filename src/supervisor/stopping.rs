@@ -255,7 +255,8 @@ impl Step<'_> {
             }
             Next::Stopped | Next::Again => self.down(id, FinalState::Stopped, code),
             Next::Done | Next::Failed | Next::Over(_) | Next::GivenUp { .. } => {
-                self.down(id, if success { FinalState::Success } else { FinalState::Failure }, code);
+                let end = if success { FinalState::Success } else { FinalState::Failure };
+                self.down_for(id, next, end, code);
             }
         }
         self.core.news.push(id);
@@ -298,12 +299,9 @@ impl Step<'_> {
         if rules.on_demand && success && cause == StopReason::Itself && !faulty!(self.core, EndOnDemand) {
             return Next::Listening;
         }
-        decide(
-            rules,
-            RestartVerdict { success, outcome },
-            self.core.records[id].attempts,
-            &mut self.core.random,
-        )
+        let (verdict, attempts) = (RestartVerdict { success, outcome }, self.core.records[id].attempts);
+        let next = decide(rules, verdict, attempts, &mut self.core.random);
+        self.limited(id, next)
     }
 
     /// Returns whether an end counts as success.

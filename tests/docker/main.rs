@@ -40,6 +40,7 @@ mod links;
 mod logs;
 mod nested;
 mod scenarios;
+mod service_hooks;
 mod services;
 mod sockets;
 mod start_up_examples;

@@ -90,3 +90,52 @@ fn the_delay_grows_to_its_bound() {
         assert!((ms(expected)..ms(expected + 750)).contains(&wait), "{wait:?}\n{}", ended.story());
     }
 }
+
+#[test]
+fn an_end_before_min_uptime_is_a_failed_start() {
+    let config = r#"
+        [services.web]
+        command = ["sh", "-c", "echo ran"]
+        min_uptime = "10s"
+        restart_policy = { delay = "1ms", max_attempts = 2 }
+        [services.after]
+        command = "echo after"
+        type = "oneshot"
+        depends_on = ["web"]
+    "#;
+    let ended = Init::config(config).run().expect(1);
+    assert_eq!(count(&ended.out, "ran"), 3, "{}", ended.story());
+    assert_eq!(count(&ended.out, "after"), 0, "{}", ended.story());
+    ended.tells(&["(a failed start: shorter than min_uptime); failed; given up after 2 restarts"]);
+}
+
+#[test]
+fn so_many_starts_within_a_time_are_enough() {
+    let config = r#"
+        [services.web]
+        command = ["sh", "-c", "echo ran; exit 7"]
+        restart_policy = { delay = "1ms", start_limit_burst = 3, start_limit_interval = "1h" }
+    "#;
+    let ended = Init::config(config).run().expect(7);
+    assert_eq!(count(&ended.out, "ran"), 3, "{}", ended.story());
+    ended.tells(&["start_limit_burst"]);
+}
+
+/// Neither is essential; what runs the container is to take over.
+#[test]
+fn too_many_restarts_of_all_end_the_container() {
+    let config = r#"
+        restart.max_restarts = 5
+        [defaults]
+        essential = false
+        restart = "always"
+        restart_policy = { delay = "1ms", factor = 1.0 }
+        [services.a]
+        command = "echo ran"
+        [services.b]
+        command = "echo ran"
+    "#;
+    let ended = Init::config(config).run().expect(1);
+    assert!(count(&ended.out, "ran") <= 7, "{}", ended.story());
+    ended.tells(&["restart.max_restarts ends the container"]);
+}

@@ -107,6 +107,11 @@ fn whole(root: &Table<'_>, sources: &SourceMap, command: &[CString], prepended: 
         table.close();
         (within, delay)
     });
+    let restart_limit = root.table("restart").and_then(|table| {
+        let limit = restart::of_container(&table);
+        table.close();
+        limit
+    });
     let control = root.table("control").map(|table| {
         let settings = control::read(&table);
         table.close();
@@ -122,6 +127,7 @@ fn whole(root: &Table<'_>, sources: &SourceMap, command: &[CString], prepended: 
         main,
         stop_within: within,
         stop_delay: delay.unwrap_or_default(),
+        restart_limit,
         signals,
         term_stops_main: true,
         stay_when_idle: root.word("when_idle") == Some(WhenIdle::Stay),

@@ -2,9 +2,10 @@
 
 use crate::config::read::table::{Table, one_of, signal};
 use crate::config::source::document::Value;
-use crate::model::{ExitStatus, Restart, RestartPolicy, ServiceType};
+use crate::model::{ExitStatus, RateLimit, Restart, RestartPolicy, ServiceType};
 use crate::text::template::fill;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 /// Reads both. What `[defaults]` says of `restart` does not hold for `main`, which ends when its program does.
 pub fn read(table: &Table<'_>, kind: ServiceType, is_main: bool) -> RestartPolicy {
@@ -70,6 +71,7 @@ fn limits(table: &Table<'_>, policy: &mut RestartPolicy) {
     policy.factor = share(table, "factor", 1.0..=1000.0, "1 and at most 1000").unwrap_or(policy.factor);
     policy.jitter = share(table, "jitter", 0.0..=0.5, "0 and at most 0.5").unwrap_or(policy.jitter);
     policy.window = table.duration("window").unwrap_or(policy.window);
+    policy.start_limit = rate(table, "start_limit_burst", "start_limit_interval", START_LIMIT_INTERVAL);
     attempts(table, policy);
     policy.never_on = outcomes(table, "never_on");
     policy.always_on = outcomes(table, "always_on");
@@ -81,6 +83,40 @@ fn limits(table: &Table<'_>, policy: &mut RestartPolicy) {
         table.fault("always_on", &fill!("{} is in never_on too; keep it in one of them", end));
     }
 }
+
+/// `start_limit_interval` where it is not written: that of systemd.
+const START_LIMIT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Reads `[restart]`: a limit that holds for all services together.
+pub fn of_container(table: &Table<'_>) -> Option<RateLimit> {
+    rate(table, "max_restarts", "window", Duration::MAX)
+}
+
+/// Reads a number, and the time in which there may be so many.
+fn rate(
+    table: &Table<'_>,
+    number: &'static str,
+    time: &'static str,
+    standard: Duration,
+) -> Option<RateLimit> {
+    let interval = table.duration(time);
+    if interval.is_some_and(|span| span.is_zero()) {
+        table.fault(time, "found no time at all, expected a duration such as \"10s\"");
+    }
+    let Some(burst) = table.integer(number, 1, MAX_RATE) else {
+        if interval.is_some() && table.node(number).is_none() {
+            table.fault(time, &fill!("can never act without {}; add that, or drop it", number));
+        }
+        return None;
+    };
+    Some(RateLimit {
+        burst: u32::try_from(burst).unwrap_or(u32::MAX),
+        interval: interval.unwrap_or(standard),
+    })
+}
+
+/// The largest number of starts that are remembered.
+const MAX_RATE: i64 = 1000;
 
 fn share(table: &Table<'_>, key: &'static str, range: RangeInclusive<f64>, least: &str) -> Option<f64> {
     let number = table.number(key)?;

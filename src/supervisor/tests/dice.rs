@@ -77,6 +77,7 @@ impl Dice {
                 jitter: self.one(&[0.0, 0.5]),
                 max_attempts: self.one(&[None, Some(0), Some(1), Some(3)]),
                 window: self.one(&[S, 10 * S]),
+                start_limit: self.rate(),
                 never_on: if self.chance(20) { vec![self.outcome()] } else { Vec::new() },
                 always_on: if self.chance(20) { vec![self.outcome()] } else { Vec::new() },
                 ..RestartPolicy::default()
@@ -134,6 +135,11 @@ impl Dice {
         }
     }
 
+    fn rate(&mut self) -> Option<RateLimit> {
+        let burst = 1 + u32::try_from(self.below(3)).unwrap();
+        self.chance(20).then(|| RateLimit { burst, interval: self.one(&[S, 10 * S, Duration::MAX]) })
+    }
+
     fn hooks(&mut self) -> HookTimeouts {
         let mut timeouts = HookTimeouts::default();
         for limit in &mut timeouts.0 {
@@ -172,6 +178,7 @@ impl Dice {
             signals: if self.chance(30) { vec![(Signal::HUP, self.one(&signal_rules))] } else { Vec::new() },
             group_signals: self.chance(50),
             term_stops_main: self.chance(50),
+            restart_limit: if self.chance(30) { self.rate() } else { None },
             stay_when_idle: self.chance(30),
             seed: self.0,
         };

@@ -51,6 +51,7 @@ impl World {
     /// The set of services was replaced.
     pub(super) fn hooks_of_set(&mut self) {
         for id in self.core.records.ids() {
+            self.forget_starts(id);
             let owes = u16::from(self.limit(id, PostStop).is_some());
             self.hooks.owed &= !((1 - owes) << id.0);
         }
@@ -115,6 +116,8 @@ impl World {
                 rule(!self.is_by_hand(id), "started, though it was stopped by hand")?;
                 // Otherwise it was due when its checks were requested.
                 if hook == Checks || !self.check_checked(id)? {
+                    self.check_spawn_in_time(id)?;
+                    self.count_start(id);
                     self.check_needs(id)?;
                 }
                 self.begin_attempt(id);
@@ -143,6 +146,8 @@ impl World {
         // The next attempt may have no hook before it, after a reload.
         self.hooks.prepared &= !bit;
         self.hooks.owed &= !bit;
+        (self.hooks.prepared, self.hooks.pre_started) =
+            (self.hooks.prepared & !bit, self.hooks.pre_started & !bit);
         rule(!owed || self.core.stop.skip_hooks, "an end without its post_stop")
     }
 

@@ -124,13 +124,17 @@ impl World {
         rule(self.asks.iter().filter(|ask| **ask == Ask::Spawn(id)).count() == 1, "spawned twice")?;
         let mine = |group: &Group| group.of == id && !group.probe && !group.given_up;
         rule(!self.groups.values().any(mine), "two lives of one service")?;
-        self.check_spawn_in_time(id)?;
         // Otherwise it was due when that hook was requested.
         if self.check_prepared(id)? {
             return Ok(());
         }
         rule(self.limit(id, HookKind::PreStart).is_none(), "started without its pre_start")?;
-        if self.check_checked(id)? { Ok(()) } else { self.check_needs(id) }
+        if self.check_checked(id)? {
+            return Ok(());
+        }
+        self.check_spawn_in_time(id)?;
+        self.count_start(id);
+        self.check_needs(id)
     }
 
     /// A start is due: what the service depends on is there.
@@ -182,6 +186,9 @@ impl World {
 
     pub(super) fn ordered(&mut self, id: ServiceId, order: ControlOrder) {
         let bit = 1 << id.0;
+        if !matches!(order, ControlOrder::Stop { .. } | ControlOrder::Signal(_)) {
+            self.forget_starts(id);
+        }
         match order {
             ControlOrder::Stop { .. } => self.credits[id.index()] = 0,
             ControlOrder::Roll => self.expect_rolled_run(id),
@@ -264,7 +271,8 @@ impl World {
         rule(group.killed == load.killed.is_some(), "killed or not?")?;
         rule(!self.stopping || group.killed, "a start that a stop waits for")?;
         let most = match load.hook {
-            Some(hook) => self.limit(id, hook).unwrap_or(20 * S),
+            // Another set may have another limit for the next one.
+            Some(_) => 20 * S,
             None => self.rules[id.index()].start_timeout.unwrap_or(300 * S),
         };
         let over = event == Event::Tick && load.since.after(most) <= self.now;

@@ -11,6 +11,7 @@ mod dice;
 mod endings;
 mod hooks;
 mod invariants;
+mod limits;
 mod notes;
 mod orders;
 mod readiness;
@@ -95,6 +96,8 @@ pub(super) enum Mutant {
     EndOnDemand,
     /// A connection that a short run has left starts it again at once.
     ServeAtOnce,
+    /// Services are restarted as often as they end.
+    IgnoreLimits,
     /// A hook may take as long as it likes.
     AwaitHook,
     /// A hook outlives what it was for.
@@ -160,6 +163,7 @@ impl Mutant {
         Self::StartUnasked,
         Self::EndOnDemand,
         Self::ServeAtOnce,
+        Self::IgnoreLimits,
         Self::AwaitHook,
         Self::LeaveHook,
         Self::IgnorePreStart,

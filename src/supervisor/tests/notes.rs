@@ -4,7 +4,7 @@ use super::invariants::rule;
 use super::world::{Ask, Group, Known, S, World};
 use crate::model::*;
 use crate::supervisor::ServiceStatus;
-use crate::supervisor::event::{Next, Note, StopReason};
+use crate::supervisor::event::{Next, Note, Over, StopReason};
 
 impl World {
     #[expect(clippy::too_many_lines, reason = "one table")]
@@ -79,6 +79,7 @@ impl World {
     /// A service has ended or could not be started.
     fn check_end(&mut self, note: &Note, service: ServiceId, next: Next) -> Result<(), &'static str> {
         self.check_post_stop(service)?;
+        self.check_limits(service, next)?;
         self.check_wanted(service, next)?;
         self.check_next(note)?;
         self.reload.restarts &= !(1 << service.0);
@@ -87,10 +88,12 @@ impl World {
             Next::Listening => Known::Listening,
             Next::Done => Known::Done,
             // Given up after an end that was a success in itself: the attempts of `always` are used up.
-            Next::GivenUp { .. } => match self.core.state_of(service) {
-                ServiceStatus::Done => Known::Done,
-                _ => Known::Failed,
-            },
+            Next::GivenUp { .. } | Next::Over(Over::StartLimit | Over::RestartLimit) => {
+                match self.core.state_of(service) {
+                    ServiceStatus::Done => Known::Done,
+                    _ => Known::Failed,
+                }
+            }
             Next::Failed | Next::Over(_) => Known::Failed,
             Next::Stopped | Next::Again => Known::Stopped,
         };

@@ -111,6 +111,7 @@ pub(super) struct World {
     pub credits: Vec<u16>,
     /// Who stands in for whom in a rolling restart.
     pub stand_in: Option<(ServiceId, ServiceId)>,
+    pub started: super::limits::StartLedger,
     /// Whether the walk of all states includes orders.
     pub orders: bool,
     /// What reloads have changed.
@@ -153,6 +154,7 @@ impl World {
             credits: vec![0; rules.len()],
             known: vec![Known::New; rules.len()],
             hooks: super::hooks::HookLedger::default(),
+            started: super::limits::StartLedger::default(),
             demand: super::demand::Demand::new(rules.len()),
             rules: rules.into(),
             now: Moment(NOON),
