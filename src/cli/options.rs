@@ -1,4 +1,4 @@
-//! The table of command line options: the source of parsing, `--help` and suggestions. README.md shows the same table;
+//! The table of command line options: the source of parsing, `--help` and suggestions. docs/reference.md shows the same table;
 //! a test compares them.
 
 use super::{Invocation, LICENSE, Mode, Parsed, compat, mode, rewrite, signal};
@@ -241,7 +241,7 @@ mod tests {
         }
     }
 
-    /// README.md lists the same options in the same order.
+    /// docs/reference.md lists the same options in the same order.
     #[test]
     fn the_readme_lists_the_same_options() {
         let row = |option: &OptionSpec| {
@@ -255,6 +255,6 @@ mod tests {
             .into_iter()
             .chain(OPTIONS.iter().map(row))
             .collect::<String>();
-        assert!(include_str!("../../README.md").contains(&table), "README.md wants this table:\n{table}");
+        assert!(include_str!("../../docs/reference.md").contains(&table), "docs/reference.md wants this table:\n{table}");
     }
 }

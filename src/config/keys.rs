@@ -420,7 +420,7 @@ ulimits = { nofile = { soft = 1, hard = 2 } }\nenv_file = [{ path = '/e', requir
         page
     }
 
-    /// The page of the documentation says what these lists say, in the same order, and the README names each key.
+    /// The page of the documentation says what these lists say, in the same order, and the reference names each key.
     #[test]
     fn the_documentation_lists_the_same_keys() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
@@ -432,13 +432,13 @@ ulimits = { nofile = { soft = 1, hard = 2 } }\nenv_file = [{ path = '/e', requir
             written == page(),
             "docs/configuration.md differs from src/config/keys.rs; RINIT_WRITE_DOCS=1 cargo test --lib config::keys writes it anew"
         );
-        let readme = include_str!("../../README.md");
+        let readme = include_str!("../../docs/reference.md");
         let known = |key: &&KeySpec| !["disable", "soft", "hard", "path"].contains(&key.name);
         for key in TABLES.iter().flat_map(|table| table.keys).filter(known) {
             let named = readme.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| {
                 word == key.name || (key.name.starts_with("when_") && readme.contains("`when_*`"))
             });
-            assert!(named, "README.md does not name {:?}", key.name);
+            assert!(named, "docs/reference.md does not name {:?}", key.name);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::engine::Container;
 use crate::eventually;
-use crate::images::{Config, build, debian, import};
+use crate::images::{Config, debian};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -118,11 +118,8 @@ fn nginx_is_restarted_200_times_and_refuses_nobody() {
 
 #[test]
 fn gunicorn_takes_its_socket_and_a_restart_refuses_nobody() {
-    let base = import("gunicorn", "gunicorn,procps", "", |_| {});
-    let dockerfile = format!("FROM {base}\nCOPY rinit /sbin/rinit\nENTRYPOINT [\"/sbin/rinit\"]\n");
-    let image = build("gunicorn", &dockerfile, &[]);
     let config = Config::new(GUNICORN);
-    let container = Container::start(&[&config.mount], &image, &[]);
+    let container = Container::start(&[&config.mount], debian(), &[]);
     let seen = hammered(&container, 10);
     println!("{seen:?}");
     assert_eq!(seen.refused, 0, "{seen:?}");

@@ -388,10 +388,10 @@ fn no_key_takes_a_value_that_says_nothing() {
     assert_eq!(taken, [""; 0]);
 }
 
-/// The README's table has each key in the row of its kind; those in the sentence below it are any kind's.
+/// The reference's table has each key in the row of its kind; those in the sentence below it are any kind's.
 #[test]
 fn every_key_is_in_the_readme() {
-    let readme = include_str!("../../../README.md");
+    let readme = include_str!("../../../docs/reference.md");
     let (table, rest) =
         readme.split_once("The NAME is what is looked at.").expect("the sentence below the table");
     let (_, table) = table.split_once("what it looks at").expect("the table's head");

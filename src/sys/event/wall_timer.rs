@@ -32,7 +32,7 @@ impl WallTimer {
     /// Returns false if the clock was set meanwhile.
     pub fn set(&mut self, at: Option<i64>) -> bool {
         self.look = None;
-        let seconds = at.unwrap_or(i64::MAX).clamp(1, libc::time_t::MAX / 1_000_000_000);
+        let seconds = at.unwrap_or(i64::MAX).clamp(1, i64::MAX / 1_000_000_000);
         if let Some(fd) = &self.fd {
             let mut fired = [0_u8; 8];
             let zero = libc::timespec { tv_sec: 0, tv_nsec: 0 };
