@@ -255,6 +255,9 @@ mod tests {
             .into_iter()
             .chain(OPTIONS.iter().map(row))
             .collect::<String>();
-        assert!(include_str!("../../docs/reference.md").contains(&table), "docs/reference.md wants this table:\n{table}");
+        assert!(
+            include_str!("../../docs/reference.md").contains(&table),
+            "docs/reference.md wants this table:\n{table}"
+        );
     }
 }

@@ -4,7 +4,7 @@
 //! another service while anything of the old one is left: a service that is removed keeps its slot, and its policy,
 //! until its last process is gone ([`Note::Removed`]). Then the slot is vacant, and may be given to a new service.
 //!
-//! What is removed, turned off or restarted is stopped with its dependents first ([`Supervisor::bonds`]). What is added
+//! What is removed, turned off or restarted is stopped with its dependents first (the bonds between them). What is added
 //! or restarted is started when all that is removed is gone, so that a service under a new name finds its port free.
 //! All else keeps its process, its attempts and its state.
 
