@@ -5,7 +5,7 @@ use super::world::{Ask, Group, Known, S, World};
 use crate::model::*;
 use crate::supervisor::ServiceStatus;
 use crate::supervisor::event::{Action, ControlOrder, Event, Next, Note};
-use crate::supervisor::service::{Load, Order, ProbeState, ServiceState};
+use crate::supervisor::service::{Order, ProbeState, ServiceState};
 use crate::supervisor::shutdown::Phase;
 use std::rc::Rc;
 
@@ -259,24 +259,6 @@ impl World {
             !group.probe && !group.given_up && needs
         };
         rule(!self.groups.values().any(holds), "stopped by hand before what needs it")
-    }
-
-    /// The invariants of a process that has not loaded its program.
-    fn check_load(&self, id: ServiceId, load: Load, event: Event) -> Result<(), &'static str> {
-        let group = self.groups.get(&load.pid).ok_or("what loads is gone")?;
-        rule(
-            group.leader && group.probe == load.hook.is_some() && group.hook == load.hook,
-            "what loads is dead",
-        )?;
-        rule(group.killed == load.killed.is_some(), "killed or not?")?;
-        rule(!self.stopping || group.killed, "a start that a stop waits for")?;
-        let most = match load.hook {
-            // Another set may have another limit for the next one.
-            Some(_) => 20 * S,
-            None => self.rules[id.index()].start_timeout.unwrap_or(300 * S),
-        };
-        let over = event == Event::Tick && load.since.after(most) <= self.now;
-        rule(!over || group.killed, "a start that is never given up")
     }
 
     pub(super) fn check_progress(&self, note: &Note) -> Result<(), &'static str> {

@@ -12,6 +12,7 @@ mod endings;
 mod hooks;
 mod invariants;
 mod limits;
+mod load;
 mod notes;
 mod orders;
 mod readiness;
