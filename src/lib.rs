@@ -57,7 +57,8 @@
 //! - PID 1 waits for nothing but its one wait, [`sys::event::poll`].
 //! - Every child is reaped in one place, [`sys::process::reap`]; nobody else waits for a process.
 //! - Every signal is blocked, always, and taken by the one wait; none is lost, whatever rinit was given.
-//! - Only CLOCK_MONOTONIC drives a timer, and a timer is a field of the core, not an object.
+//! - Only CLOCK_MONOTONIC drives a timer, but for `schedule`, which is about the wall clock; and a timer is a field of the
+//!   core, not an object.
 //! - Nothing is written to disk, but the last words to `/dev/termination-log` where that exists.
 
 pub mod checks;
