@@ -36,7 +36,7 @@ pub fn scratch() -> &'static str {
 
 /// The same Debian without rinit.
 pub fn debian_base() -> &'static str {
-    const PACKAGES: &str = "nginx-light,redis-server,redis-tools,procps,less,vim-tiny,gunicorn";
+    const PACKAGES: &str = "nginx-light,redis-server,redis-tools,procps,less,vim-tiny";
     static IMAGE: LazyLock<String> = LazyLock::new(|| import("debian", PACKAGES, "", |_| {}));
     &IMAGE
 }

@@ -47,7 +47,7 @@ fn every_end_leaves_its_cause_in_the_termination_log() {
             5,
             "web: pre_start: exited with code 5",
         ),
-        (web("comand = \"sleep 1\""), "", 78, "unknown key \"comand\""),
+        (web("comand = \"sleep 1\""), "", 78, "services.web: has no command"),
         ("[checks.env.NEEDED]\n".into(), "-- true", 69, "check env NEEDED failed"),
     ];
     for (text, words, code, told) in cases {

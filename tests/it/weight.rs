@@ -36,9 +36,9 @@ fn of_services(count: usize, bound: u64) -> u64 {
 /// 3,724 KiB for 1,000 services. A debug build has stacks of 64 KiB for its children, and the allocator of another C library, which keeps
 /// them: what this holds there is coarse. The released file is what counts (`RINIT_BIN`).
 #[test]
-fn a_thousand_services_weigh_no_more_than_600_kib_and_ten_no_more_than_60() {
+fn a_thousand_services_weigh_no_more_than_600_kib_and_ten_no_more_than_72() {
     let debug = if Init::rinit_binary().contains("/debug/") { 900 } else { 0 };
-    for (count, most) in [(1_000, 600), (10, 60)] {
+    for (count, most) in [(1_000, 600), (10, 72)] {
         let bound = most * 11 / 10 + debug;
         let found = of_services(count, bound);
         assert!(found <= bound, "{count} services: {found} KiB, expected {most}");
