@@ -49,13 +49,17 @@ impl UnboundPort<'_> {
                     &self.uid.to_string(),
                     &start
                 );
-                (found, fill!("use a port of {} or more, or {}", &start, may))
+                let remedy = fill!("use a port of {} or more, or {}", &start, may);
+                (found, remedy)
             }
-            Errno::EADDRNOTAVAIL => (
-                fill!("{}, whose address no interface has", place),
-                "correct address, or connect the container to that network".into(),
-            ),
-            errno => (fill!("{} refused: {}", place, crate::sys::describe(errno)), "use another port".into()),
+            Errno::EADDRNOTAVAIL => {
+                let remedy = "correct address, or connect the container to that network";
+                (fill!("{}, whose address no interface has", place), remedy.into())
+            }
+            errno => {
+                let remedy = "use another port";
+                (fill!("{} refused: {}", place, crate::sys::describe(errno)), remedy.into())
+            }
         }
     }
 }

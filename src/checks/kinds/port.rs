@@ -4,6 +4,7 @@ use super::common::finding::{fail, failure, held};
 use crate::checks::{Blocking, CheckFailure, CheckSpec, Facts, Kind, LookResult, facts};
 use crate::config::keys::{KeySpec, key};
 use crate::config::read::table::Table;
+use crate::diagnosis::unbound::UnboundPort;
 use crate::sys::net::Protocol;
 use crate::sys::{Errno, errno};
 use crate::text::template::fill;
@@ -121,38 +122,17 @@ impl Port {
     fn refused(&self, error: &io::Error, facts: &Facts) -> CheckFailure {
         let place = self.place();
         match errno(error) {
-            Errno::EADDRINUSE => {
-                // One that is not in this PID namespace, or is another user's, is not told.
-                let by = facts.system.holder(self.protocol, &|socket| self.in_the_way(socket));
-                let (by, what) = match &by {
-                    Some((name, pid)) => (fill!("{} (pid {})", name, &pid.to_string()), name.as_str()),
-                    None => ("another process".into(), "what listens"),
+            errno @ (Errno::EADDRINUSE | Errno::EACCES | Errno::EADDRNOTAVAIL) => {
+                let unbound = UnboundPort {
+                    place: &place,
+                    errno,
+                    holder: &|| facts.system.holder(self.protocol, &|socket| self.in_the_way(socket)),
+                    uid: facts.system.current().uid,
+                    lowest: &|| facts.system.unprivileged_port_start(),
                 };
-                failure!(
-                    "{} taken by {}", &place, &by;
-                    "stop {} on {} in this network namespace, or use another port", what, &place
-                )
+                let (found, remedy) = unbound.told();
+                CheckFailure { may_change: errno != Errno::EACCES, ..CheckFailure::new(found, remedy) }
             }
-            Errno::EACCES => {
-                let uid = facts.system.current().uid;
-                let start = facts.system.unprivileged_port_start().to_string();
-                // What --cap-add gives, root alone has.
-                let may = if uid == 0 {
-                    "docker run --cap-add NET_BIND_SERVICE"
-                } else {
-                    "docker run --sysctl net.ipv4.ip_unprivileged_port_start=0"
-                };
-                let failure = failure!(
-                    "{} refused to uid {}: below net.ipv4.ip_unprivileged_port_start = {} and without CAP_NET_BIND_SERVICE",
-                    &place, &uid.to_string(), &start;
-                    "use a port of {} or more, or {}", &start, may
-                );
-                CheckFailure { may_change: false, ..failure }
-            }
-            Errno::EADDRNOTAVAIL => failure!(
-                "{}, whose address no interface has", &place;
-                "correct address, or connect the container to that network"
-            ),
             _ => failure!("{} refused: {}", &place, &facts::why(error); "use another port"),
         }
     }

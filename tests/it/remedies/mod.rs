@@ -359,6 +359,10 @@ fn hints() -> Vec<String> {
             }
         }
     }
+    // What checks of ports share with sockets that cannot be opened.
+    for remedy in include_str!("../../../src/diagnosis/unbound.rs").split("let remedy =").skip(1) {
+        hints.extend(remedy.split('"').nth(1).map(ToString::to_string));
+    }
     hints.retain(|hint| hint.contains(|c: char| c.is_ascii_lowercase()));
     hints.sort();
     hints.dedup();
