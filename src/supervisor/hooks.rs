@@ -90,7 +90,7 @@ impl Supervisor {
             self.hooks = Vec::new();
         }
         // Its timer is that of the service.
-        let _ = &mut self.records[run.service];
+        self.records.touch(run.service);
         run
     }
 }
@@ -118,7 +118,7 @@ impl Step<'_> {
         let Some(at) = self.core.hook_at(id, |run| run.hook == hook && run.pid().is_none()) else { return };
         let limit = self.core.hook_limit(id, hook, self.now).unwrap_or(LIMIT_OF_REMOVED);
         let (tell, until) = (self.now.after(TELL_AFTER), self.now.after(limit));
-        let _ = &mut self.core.records[id];
+        self.core.records.touch(id);
         match self.core.hooks.get_mut(at) {
             Some(run) if run.state == HookState::Asked => {
                 let until = if faulty!(self.core, AwaitHook) { Moment(u64::MAX) } else { until };
@@ -175,7 +175,7 @@ impl Step<'_> {
     pub(super) fn hook_due(&mut self, id: ServiceId) -> bool {
         let due = |run: &HookRun| run.due().is_some_and(|at| at <= self.now);
         let Some(at) = self.core.hook_at(id, due) else { return false };
-        let _ = &mut self.core.records[id];
+        self.core.records.touch(id);
         let Some(run) = self.core.hooks.get_mut(at) else { return false };
         let (hook, since) = (run.hook, run.since);
         let HookState::Running { pid, tell, until } = &mut run.state else { return false };
@@ -252,7 +252,7 @@ impl Step<'_> {
             let found = self.core.hook_at(id, is).and_then(|at| self.core.hooks.get_mut(at));
             if let Some(HookRun { state: HookState::Running { until, .. }, .. }) = found {
                 *until = latest.min(*until);
-                let _ = &mut self.core.records[id];
+                self.core.records.touch(id);
             }
         }
     }
@@ -269,7 +269,7 @@ impl Step<'_> {
                 && *until <= now
             {
                 *until = later;
-                let _ = &mut self.core.records[id];
+                self.core.records.touch(id);
             }
         }
     }

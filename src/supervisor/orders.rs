@@ -73,16 +73,8 @@ impl Step<'_> {
         }
         for one in reached {
             self.spare(one);
-            match self.core.records[one].state {
-                ServiceState::Waiting | ServiceState::Off => self.look_again(one),
-                ServiceState::Scheduled { .. }
-                | ServiceState::Spawning { .. }
-                | ServiceState::Running { .. }
-                | ServiceState::Stopping(_)
-                | ServiceState::Finishing(_)
-                | ServiceState::Backoff { .. }
-                | ServiceState::Listening { .. }
-                | ServiceState::Down(_) => {}
+            if self.core.records[one].state.is_waiting_or_off() {
+                self.look_again(one);
             }
         }
     }

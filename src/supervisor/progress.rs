@@ -42,8 +42,7 @@ impl Supervisor {
         waiting.filter_map(move |service| {
             let record = &self.records[service];
             let edge = self.graph.depends_on[service].get(record.blocker())?;
-            let waits_itself =
-                matches!(self.records[edge.on].state, ServiceState::Waiting | ServiceState::Off);
+            let waits_itself = self.records[edge.on].state.is_waiting_or_off();
             let wait = Wait {
                 service,
                 on: edge.on,

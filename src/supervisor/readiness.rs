@@ -176,7 +176,7 @@ impl Step<'_> {
         let patience = self.core.rules[id].start_timeout.unwrap_or(RELOAD_TIMEOUT);
         let forgets = faulty!(self.core, ForgetWatchdog);
         // Its timer may change.
-        let _ = &mut self.core.records[id];
+        self.core.records.touch(id);
         let Some(row) = self.core.reports.of_mut(id) else { return };
         match report {
             SelfReport::Ready => {
@@ -291,7 +291,7 @@ impl Step<'_> {
     pub(super) fn report_due(&mut self, id: ServiceId) -> bool {
         let now = self.now;
         let past = |at: Option<Moment>| at.is_some_and(|at| at <= now);
-        let _ = &mut self.core.records[id];
+        self.core.records.touch(id);
         let Some(row) = self.core.reports.of_mut(id) else { return false };
         if past(row.alive_until) {
             self.stop(id, StopReason::Watchdog);
@@ -314,6 +314,6 @@ impl Step<'_> {
         if row.reloading.is_some_and(|at| at <= now) {
             row.reloading = Some(now.after(patience));
         }
-        let _ = &mut self.core.records[id];
+        self.core.records.touch(id);
     }
 }

@@ -150,16 +150,8 @@ impl Step<'_> {
         self.try_again_unreached();
         self.core.share = self.core.share_of_graces();
         for id in self.core.start_order() {
-            match self.core.records[id].state {
-                ServiceState::Waiting | ServiceState::Off => self.look_again(id),
-                ServiceState::Scheduled { .. }
-                | ServiceState::Spawning { .. }
-                | ServiceState::Running { .. }
-                | ServiceState::Stopping(_)
-                | ServiceState::Finishing(_)
-                | ServiceState::Backoff { .. }
-                | ServiceState::Listening { .. }
-                | ServiceState::Down(_) => {}
+            if self.core.records[id].state.is_waiting_or_off() {
+                self.look_again(id);
             }
         }
         for (id, _) in each() {

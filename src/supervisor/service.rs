@@ -326,6 +326,21 @@ impl ServiceState {
         }
     }
 
+    /// Returns whether it waits for its dependencies, or is off, and so may pass on their wait.
+    pub(super) fn is_waiting_or_off(self) -> bool {
+        match self {
+            Self::Off | Self::Waiting => true,
+            Self::Scheduled { .. }
+            | Self::Spawning { .. }
+            | Self::Running { .. }
+            | Self::Stopping(_)
+            | Self::Finishing(_)
+            | Self::Backoff { .. }
+            | Self::Listening { .. }
+            | Self::Down(_) => false,
+        }
+    }
+
     /// Returns whether it still waits for others, or passes on their wait.
     pub(super) fn awaits_others(self, order: Order) -> bool {
         self == Self::Waiting || self == Self::Off && order == Order::Waits

@@ -27,17 +27,9 @@ impl Step<'_> {
         self.begin_wait();
         for id in self.core.records.ids() {
             self.core.records[id].waiting_since = self.now;
-            match self.core.records[id].state {
-                ServiceState::Waiting | ServiceState::Off => self.consider(id),
-                // Impossible before the first event, or by the clock.
-                ServiceState::Scheduled { .. }
-                | ServiceState::Spawning { .. }
-                | ServiceState::Running { .. }
-                | ServiceState::Stopping(_)
-                | ServiceState::Finishing(_)
-                | ServiceState::Backoff { .. }
-                | ServiceState::Listening { .. }
-                | ServiceState::Down(_) => {}
+            // Those that the clock starts have nothing to wait for yet.
+            if self.core.records[id].state.is_waiting_or_off() {
+                self.consider(id);
             }
         }
     }

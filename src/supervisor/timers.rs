@@ -100,6 +100,13 @@ impl Records {
         &self.rows
     }
 
+    /// Notes that a service's timer may have changed though its record has not: what it depends on is kept elsewhere.
+    pub(super) fn touch(&mut self, id: ServiceId) {
+        if self.touched.last() != Some(&id) {
+            self.touched.push(id);
+        }
+    }
+
     /// Returns one id that may have changed, and forgets it.
     pub(super) fn next_touched(&mut self) -> Option<ServiceId> {
         self.touched.pop()
@@ -116,9 +123,7 @@ impl Index<ServiceId> for Records {
 
 impl IndexMut<ServiceId> for Records {
     fn index_mut(&mut self, id: ServiceId) -> &mut Record {
-        if self.touched.last() != Some(&id) {
-            self.touched.push(id);
-        }
+        self.touch(id);
         &mut self.rows[id]
     }
 }
