@@ -199,9 +199,7 @@ impl EventLoop {
 
     fn not_followed(&mut self, service: ServiceId, group: Pid) {
         // Not a second one beside what is left of the first.
-        if kill::group_outlives(group) {
-            let _ = kill::group(group, &[Signal::KILL]);
-        }
+        kill::what_outlives(group);
         self.events.push_back(Event::SpawnFailed { service, lasting: false, code: exit_code::OS_ERROR });
     }
 

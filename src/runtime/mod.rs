@@ -418,13 +418,13 @@ impl EventLoop {
                 if self.main_pid == Some(pid) && self.main_may_restart() {
                     tty::take_back(pid);
                 }
-                // A probe: its background processes end with it.
-                if self.runtime.core.service_of(pid).is_none() && kill::group_outlives(pid) {
-                    let _ = kill::group(pid, &[Signal::KILL]);
-                }
-                if let Some(service) = self.runtime.core.service_of(pid) {
-                    self.hear_before_the_end(service);
-                    self.first_ended(pid);
+                match self.runtime.core.service_of(pid) {
+                    Some(service) => {
+                        self.hear_before_the_end(service);
+                        self.first_ended(pid);
+                    }
+                    // A probe: its background processes end with it.
+                    None => kill::what_outlives(pid),
                 }
                 let group_left = self.is_left(pid);
                 let outcome = self.take_env(pid, outcome);

@@ -64,9 +64,7 @@ impl<'e, 'r> Workers<'e, 'r> {
             let Some(at) = self.live.iter().position(|helper| helper.pid == pid) else { continue };
             let mut helper = self.live.swap_remove(at);
             // Who only looked is to leave nothing: what its program has put into the background ends with it.
-            if kill::group_outlives(pid) {
-                let _ = kill::group(pid, &[Signal::KILL]);
-            }
+            kill::what_outlives(pid);
             if let Some(pipe) = &helper.pipe {
                 fork::read_rest(pipe.as_raw_fd(), &mut helper.bytes);
             }

@@ -56,6 +56,13 @@ pub fn group_outlives(leader: Pid) -> bool {
     send(-leader, 0) != Err(Errno::ESRCH) && send(leader, 0) == Err(Errno::ESRCH)
 }
 
+/// Kills what is left of a process group whose leader was reaped.
+pub fn what_outlives(leader: Pid) {
+    if group_outlives(leader) {
+        let _ = group(leader, &[Signal::KILL]);
+    }
+}
+
 /// Kills a process, its group and all its descendants, in other sessions too. Stops it first, so that it cannot fork.
 /// Does not wait.
 pub fn tree(root: Pid) {
