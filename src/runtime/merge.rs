@@ -4,6 +4,7 @@ use crate::config::{LogDriver, Logging, Off, Plan, Program, ProgramSettings, Run
 use crate::model::{Dependency, ServiceId, ServicePolicy, Settings, Signal, SignalRule};
 use crate::supervisor::Supervisor;
 use crate::supervisor::reload::{Change, Slot};
+use crate::text::gather::Gather;
 use crate::text::template::fill;
 use std::rc::Rc;
 
@@ -133,13 +134,9 @@ fn removed_all(core: &Supervisor, old: &[RunnableService], whole: Settings) -> M
     }
     let mut services: Vec<RunnableService> = Vec::with_capacity(old.len());
     for (service, slot) in old.iter().zip(&slots) {
-        services.push(if slot.change == Change::Vacant { nobody() } else { copy(service) });
+        services.push(if slot.change == Change::Vacant { nobody() } else { service.clone() });
     }
     Merged { slots, services, whole, added: Vec::new(), signalled: Vec::new(), lines: Vec::new() }
-}
-
-fn copy(service: &RunnableService) -> RunnableService {
-    RunnableService { name: service.name.clone(), off: service.off.clone(), program: service.program.clone() }
 }
 
 fn nobody() -> RunnableService {
@@ -198,8 +195,7 @@ fn compared(
 /// Returns the keys that have changed, and by which a process that runs is another than it would be now.
 fn changed_keys(old: &Program, new: &Program, kind: bool) -> Vec<&'static str> {
     let (before, after) = (&*old.settings, &*new.settings);
-    let mut keys = Vec::new();
-    for (key, differs) in [
+    let mut keys = which([
         ("type", kind),
         ("command", old.argv != new.argv),
         ("environment", before.environment != after.environment),
@@ -211,11 +207,7 @@ fn changed_keys(old: &Program, new: &Program, kind: bool) -> Vec<&'static str> {
         ("ulimits", before.ulimits != after.ulimits),
         ("rights", before.privileges != after.privileges),
         ("logging", before.logging != after.logging),
-    ] {
-        if differs {
-            keys.push(key);
-        }
-    }
+    ]);
     // What a probe runs is nothing to the process that it probes.
     let alike = || ProgramSettings {
         probe: before.probe.clone(),
@@ -237,9 +229,8 @@ fn other_keys(
     before: &ServicePolicy,
     after: &ServicePolicy,
 ) -> Vec<&'static str> {
-    let mut keys = Vec::new();
     let probe = old.probe != new.probe || old.probe_user != new.probe_user;
-    for (key, differs) in [
+    let mut keys = which([
         ("healthcheck", probe || before.health != after.health),
         ("depends_on", before.depends_on != after.depends_on),
         ("restart", before.restart != after.restart),
@@ -250,15 +241,17 @@ fn other_keys(
         ("stop_signal", before.stop_signal != after.stop_signal),
         ("stop_grace_period", before.stop_grace != after.stop_grace),
         ("kill_mode", before.kill_mode != after.kill_mode),
-    ] {
-        if differs {
-            keys.push(key);
-        }
-    }
+    ]);
     if keys.is_empty() && before.kind == after.kind && before.enabled == after.enabled && before != after {
         keys.push("others");
     }
     keys
+}
+
+/// Returns the keys that differ.
+fn which<const N: usize>(keys: [(&'static str, bool); N]) -> Vec<&'static str> {
+    let differing = keys.into_iter().filter(|(_, differs)| *differs);
+    differing.map(|(key, _)| key).gather()
 }
 
 fn tell_removed(core: &Supervisor, merged: &mut Merged, counts: &mut ReloadCounts) {
