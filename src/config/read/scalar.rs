@@ -39,6 +39,15 @@ pub fn mode(table: &Table<'_>, key: &'static str) -> Option<u32> {
     mode
 }
 
+/// Notes a fault if a path is relative; returns whether it is not.
+pub fn is_absolute(table: &Table<'_>, key: &'static str, path: &str) -> bool {
+    let absolute = path.starts_with('/');
+    if !absolute {
+        table.fault(key, "is not an absolute path; expected one that begins with \"/\"");
+    }
+    absolute
+}
+
 /// Reads a word as a value of `T`; the error lists the words there are, or the nearest one.
 pub fn one_of<T: Word>(text: &str) -> Result<T, String> {
     let found = word_number(text, T::NAMES)?;

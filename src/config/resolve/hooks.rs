@@ -2,6 +2,7 @@
 
 use super::service::export_names;
 use crate::config::read::condition;
+use crate::config::read::scalar;
 use crate::config::read::table::Table;
 use crate::config::source::document::{Node, Value};
 use crate::config::{ExportEnv, HookRules, HookSettings};
@@ -72,10 +73,9 @@ pub fn command(table: &Table<'_>) -> Vec<String> {
     let directory = table.text("directory");
     match directory.as_deref() {
         None => table.fault_here("has no directory; expected command = { directory = \"/etc/cont-init.d\" }"),
-        Some(path) if !path.starts_with('/') => {
-            table.fault("directory", "is not an absolute path; expected one that begins with \"/\"");
+        Some(path) => {
+            scalar::is_absolute(table, "directory", path);
         }
-        Some(_) => {}
     }
     let timeout =
         timeout(table).map_or_else(|| "none".into(), |span| fill!("{}ms", &span.as_millis().to_string()));

@@ -1,6 +1,7 @@
 //! `logging`: a driver's name, or a table.
 
 use super::DEFAULTS;
+use crate::config::read::scalar;
 use crate::config::read::table::{Table, one_of};
 use crate::config::source::document::Value;
 use crate::config::{LogDriver, LogFile, Logging};
@@ -62,10 +63,9 @@ fn file(logging: &Table<'_>, driver: LogDriver, in_defaults: bool) -> Option<Log
         logging.fault("max_file", "can never act without max_size, past which a new file is begun; add it");
     }
     match &path {
-        Some(path) if !path.starts_with('/') => {
-            logging.fault("file", "is not an absolute path; expected one that begins with \"/\"");
+        Some(path) => {
+            scalar::is_absolute(logging, "file", path);
         }
-        Some(_) => {}
         None if in_defaults || logging.node("file").is_some() => {}
         None => logging.fault_here("has no file; expected file = \"/path\" beside driver = \"file\""),
     }

@@ -206,9 +206,7 @@ fn target(table: &Table<'_>, name: &str, secret: bool) -> Option<String> {
         return None;
     }
     let Some(target) = table.text(KEY) else { return written(table.node(KEY)?) };
-    if !target.starts_with('/') {
-        table.fault(KEY, "is not an absolute path; expected one that begins with \"/\"");
-    } else if target.split('/').any(|part| part == "..") {
+    if scalar::is_absolute(table, KEY, &target) && target.split('/').any(|part| part == "..") {
         table.fault(KEY, "has \"..\" in it; expected the path itself");
     }
     Some(target)

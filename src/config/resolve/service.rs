@@ -8,6 +8,7 @@ use super::{
 };
 use crate::config::read::condition;
 use crate::config::read::interpolate::Scope;
+use crate::config::read::scalar;
 use crate::config::read::table::{ReadContext, Table};
 use crate::config::source::diagnostic::{SourceMap, Span};
 use crate::config::source::document::{Node, Value};
@@ -361,9 +362,7 @@ fn limit(table: &Table<'_>, key: &'static str) -> Option<Duration> {
 fn working_dir(table: &Table<'_>) -> Option<String> {
     const KEY: &str = "working_dir";
     let path = table.text(KEY)?;
-    if !path.starts_with('/') {
-        table.fault(KEY, "is not an absolute path; expected one that begins with \"/\"");
-    }
+    scalar::is_absolute(table, KEY, &path);
     Some(path)
 }
 
