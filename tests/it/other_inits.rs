@@ -15,6 +15,16 @@ fn run(config: &str, code: i32) -> Ended {
     Init::config(config).run().expect(code)
 }
 
+#[track_caller]
+fn is_off_until_it_is_started() {
+    let (run, mut client) =
+        start("when_idle = 'stay'\n[services.app]\ncommand = 'sleep 1000'\nenabled = false");
+    assert_eq!(client.state("app"), "off");
+    good(&run, &["start", "app"]);
+    assert_eq!(client.state("app"), "running");
+    run.stop().expect(0);
+}
+
 /// A shell that says what signals it gets, and ends with TERM.
 const SAYS: &str = r#"["sh", "-c", "for s in HUP USR1 ALRM INT; do trap \"echo got $s\" $s; done; trap 'echo got TERM; exit 0' TERM; echo up; while :; do sleep 0.01; done"]"#;
 
@@ -208,12 +218,7 @@ fn upstart_scripts() {
 
 #[test]
 fn upstart_manual() {
-    let (run, mut client) =
-        start("when_idle = 'stay'\n[services.app]\ncommand = 'sleep 1000'\nenabled = false");
-    assert_eq!(client.state("app"), "off");
-    good(&run, &["start", "app"]);
-    assert_eq!(client.state("app"), "running");
-    run.stop().expect(0);
+    is_off_until_it_is_started();
 }
 
 #[test]
@@ -744,12 +749,7 @@ fn s6_death_tally() {
 
 #[test]
 fn supervisord_autostart() {
-    let (run, mut client) =
-        start("when_idle = 'stay'\n[services.app]\ncommand = 'sleep 1000'\nenabled = false");
-    assert_eq!(client.state("app"), "off");
-    good(&run, &["start", "app"]);
-    assert_eq!(client.state("app"), "running");
-    run.stop().expect(0);
+    is_off_until_it_is_started();
 }
 
 #[test]
